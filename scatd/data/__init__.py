@@ -1,0 +1,1 @@
+"""Cohorts: reading them, their labels, their drugs, their folds."""

@@ -1,0 +1,1 @@
+"""Judging scores: tables in, tables out."""

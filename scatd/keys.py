@@ -1,0 +1,92 @@
+"""Every name that crosses a border: AnnData slots, MLflow tags and metrics, and the polarity.
+
+Polarity, everywhere: sensitive = 0, resistant = 1, and every probability is P(resistant).
+"""
+
+from __future__ import annotations
+
+SENSITIVE = "sensitive"
+RESISTANT = "resistant"
+ABSTAIN = "abstain"
+RESPONSES = (SENSITIVE, RESISTANT)
+"""Class names in the order of their codes: `RESPONSES[1]` is what a high probability means."""
+
+FAMILIES = ("sf", "gf", "dist")
+
+# AnnData -----------------------------------------------------------------------------------
+OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
+"""Where a cohort keeps the features of an embedding family; `dist` reads expression instead."""
+
+LAYER_COUNTS = "counts"
+UNS_SCATD = "scatd"
+UNS_SIMULATED = "simulated"
+"""`uns["simulated"]` is true on a cohort that no patient ever saw."""
+UNS_CAUSAL_GENES = "causal_genes"
+"""`uns["causal_genes"][drug_key]`: the genes that drive resistance in a simulated cohort."""
+
+
+def prob_column(drug_key: str) -> str:
+    """`obs` column that holds P(resistant)."""
+    return f"scatd_{drug_key}_prob_resistant"
+
+
+def prob_sd_column(drug_key: str) -> str:
+    """`obs` column with the s.d. of P(resistant) over posterior draws (`--mc-samples`)."""
+    return f"scatd_{drug_key}_prob_sd"
+
+
+def response_column(drug_key: str) -> str:
+    """`obs` column that holds sensitive / resistant / abstain."""
+    return f"scatd_{drug_key}_response"
+
+
+def ood_column(drug_key: str) -> str:
+    """`obs` column that marks cells outside the model's training domain."""
+    return f"scatd_{drug_key}_ood"
+
+
+def reason_column(drug_key: str) -> str:
+    """`obs` column that says why a cell has no score; empty where it has one."""
+    return f"scatd_{drug_key}_reason"
+
+
+def truth_column(drug_key: str) -> str:
+    """`obs` column with the simulated truth of a demo target."""
+    return f"truth_{drug_key}"
+
+
+def latent_key(family: str) -> str:
+    """`obsm` key of the backbone's posterior mean, (n_obs, n_latent)."""
+    return f"X_scatd_{family}"
+
+
+# Registry ----------------------------------------------------------------------------------
+STAGING = "staging"
+PRODUCTION = "production"
+PREVIOUS = "previous"
+ARCHIVED = "archived"
+
+
+def response_model_name(family: str, drug_key: str) -> str:
+    """Registered name of a drug's response model."""
+    return f"scatd-{family}-{drug_key}"
+
+
+def backbone_name(family: str) -> str:
+    """Registered name of a family's backbones."""
+    return f"scatd-{family}-backbone"
+
+
+# MLflow tags -------------------------------------------------------------------------------
+TAG_COMMAND = "scatd.command"
+TAG_DRUG = "scatd.drug"
+TAG_FAMILY = "scatd.family"
+TAG_FOLD = "scatd.fold"
+TAG_LEVEL = "scatd.level"
+TAG_SIMULATED = "scatd.simulated"
+TAG_STAGE = "scatd.stage"
+TAG_VERSION = "scatd.version"
+TAG_WORK_KEY = "scatd.work_key"
+"""Hash of settings, data, backbone and scatd version: what makes two runs the same work."""
+
+LEVEL_SWEEP, LEVEL_DRUG, LEVEL_FOLD = "sweep", "drug", "fold"

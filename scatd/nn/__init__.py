@@ -1,0 +1,1 @@
+"""Networks and losses. Tensors only: no AnnData, no files."""

@@ -1,0 +1,1 @@
+"""Figures. Each function reads a table and returns a matplotlib figure."""

@@ -1,0 +1,1 @@
+"""Training loops. They are handed a Reporter and know no tracker."""
