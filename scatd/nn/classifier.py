@@ -1,0 +1,50 @@
+"""The response model: a backbone's encoder and a small head for one drug."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from scatd.nn.blocks import Swish, linear
+from scatd.nn.residual_vae import Design, Encoder, ResidualVAE, Sizes
+
+
+class ResponseClassifier(Encoder):
+    """Encoder plus head z -> fc3 -> BatchNorm -> Swish -> fc4 -> two logits.
+
+    Both linear layers of the head are spectrally normed. The head has its own Swish: the published
+    inference class shares one `beta` with the encoder, which makes it another model than the one
+    trained (defect D1).
+    """
+
+    def __init__(self, sizes: Sizes, design: Design, *, n_classes: int = 2) -> None:
+        super().__init__(sizes, design)
+        n_hidden = sizes.n_latent // 2
+        self.fc3 = linear(sizes.n_latent, n_hidden, spectral=True, kaiming=True)
+        self.bn3 = nn.BatchNorm1d(n_hidden)
+        self.swish = Swish()
+        self.fc4 = linear(n_hidden, n_classes, spectral=True, kaiming=False)
+
+    @classmethod
+    def from_backbone(cls, backbone: ResidualVAE) -> ResponseClassifier:
+        """New head on a copy of the backbone's encoder."""
+        model = cls(backbone.sizes, backbone.design)
+        weights = backbone.state_dict()
+        encoder_keys = [key for key in model.state_dict() if not key.startswith(HEAD_PREFIXES)]
+        model.load_state_dict({key: weights[key] for key in encoder_keys}, strict=False)
+        return model
+
+    def head(self, z: Tensor) -> Tensor:
+        """Logits (n_obs, 2), columns sensitive and resistant, of z (n_obs, n_latent)."""
+        return self.fc4(self.swish(self.bn3(self.fc3(z))))
+
+    def head_parts(self) -> list[nn.Module]:
+        """The modules that transfer always trains."""
+        return [self.fc3, self.bn3, self.swish, self.fc4]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits at the posterior mean: deterministic, unlike the published forward pass (D3)."""
+        return self.head(self.encode(x)[0])
+
+
+HEAD_PREFIXES = ("fc3.", "bn3.", "swish.", "fc4.")
+"""State keys of the head; everything else belongs to the encoder."""

@@ -1,0 +1,151 @@
+"""The residual VAE of every family.
+
+Source: scATD (bbaf268); the published classes differ only in where spectral norm stands and which
+activation they use, which `Design` spells out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from scatd.nn.blocks import ResidualBlock, Swish, linear
+
+LOGVAR_LIMIT = 15.0
+"""Beyond it a poorly trained encoder overflows into infinite variances and constant answers."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Layer widths of a residual VAE.
+
+    `encoder_hidden` runs from the input towards the latent space, `decoder_hidden` away from it.
+    """
+
+    n_features: int
+    n_latent: int
+    encoder_hidden: tuple[int, ...]
+    decoder_hidden: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What distinguishes the families' published classes."""
+
+    spectral_fc: bool
+    spectral_skip: bool
+    spectral_output: bool
+    swish: str | None = None
+    """None is leaky ReLU; "each" gives every block its own Swish; "shared" one to all blocks."""
+
+
+DESIGNS = {
+    "sf": Design(spectral_fc=False, spectral_skip=False, spectral_output=False),
+    "gf": Design(spectral_fc=True, spectral_skip=True, spectral_output=True, swish="each"),
+    "dist": Design(spectral_fc=False, spectral_skip=True, spectral_output=True, swish="shared"),
+    # The class inside the published Dist-VAE pretraining script is another one than the released.
+    "dist_script": Design(spectral_fc=True, spectral_skip=True, spectral_output=True, swish="each"),
+}
+
+PUBLISHED_SIZES = {
+    "sf": Sizes(3072, 421, (1926, 850, 262), (850, 1926)),
+    "gf": Sizes(512, 498, (1415, 1250, 1050, 293), (650, 1450, 1415)),
+    "dist": Sizes(19264, 421, (1664, 359), (1664,)),
+}
+
+
+def sample_latent(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
+    """Draw z = mu + eps * sd, all (n_obs, n_latent), with standard-normal `eps`."""
+    return mu + eps * torch.exp(0.5 * logvar)
+
+
+class Encoder(nn.Module):
+    """Residual blocks and the two heads of the posterior.
+
+    Parameters
+    ----------
+    sizes
+        Layer widths; decoder widths are not used here.
+    design
+        Spectral norm and activation of the family.
+    """
+
+    def __init__(self, sizes: Sizes, design: Design) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.design = design
+        # One Swish for the whole VAE where the design says so; the decoder takes it over.
+        self._shared_swish = [Swish()] if design.swish == "shared" else []
+        self.Encoder_resblocks = self._blocks((sizes.n_features, *sizes.encoder_hidden))
+        n_hidden = sizes.encoder_hidden[-1]
+        self.fc21 = linear(n_hidden, sizes.n_latent, spectral=design.spectral_output, kaiming=False)
+        self.fc22 = linear(n_hidden, sizes.n_latent, spectral=design.spectral_output, kaiming=False)
+
+    def _blocks(self, widths: tuple[int, ...]) -> nn.ModuleList:
+        def activation() -> Swish | None:
+            if self._shared_swish:
+                return self._shared_swish[0]
+            return Swish() if self.design.swish == "each" else None
+
+        return nn.ModuleList(
+            ResidualBlock(
+                n_in,
+                n_out,
+                spectral_fc=self.design.spectral_fc,
+                spectral_skip=self.design.spectral_skip,
+                activation=activation(),
+            )
+            for n_in, n_out in pairwise(widths)
+        )
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and log-variance, both (n_obs, n_latent), of x (n_obs, n_features)."""
+        for block in self.Encoder_resblocks:
+            x = block(x)
+        return self.fc21(x), self.fc22(x).clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
+
+    def encoder_parts(self) -> list[nn.Module]:
+        """The modules that transfer freezes."""
+        return [self.Encoder_resblocks, self.fc21, self.fc22]
+
+
+class VAEOutput(NamedTuple):
+    """What a forward pass gives: reconstruction (n_obs, n_features) and posterior."""
+
+    recon: Tensor
+    mu: Tensor
+    logvar: Tensor
+    z: Tensor
+
+
+class ResidualVAE(Encoder):
+    """Encoder and decoder: the backbone.
+
+    The decoder ends in a linear layer without activation, so features of any scale can be given.
+    """
+
+    def __init__(self, sizes: Sizes, design: Design) -> None:
+        super().__init__(sizes, design)
+        self.Decoder_resblocks = self._blocks((sizes.n_latent, *sizes.decoder_hidden))
+        self.fc4 = linear(
+            sizes.decoder_hidden[-1],
+            sizes.n_features,
+            spectral=design.spectral_output,
+            kaiming=False,
+        )
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Reconstruct features (n_obs, n_features) from z (n_obs, n_latent)."""
+        for block in self.Decoder_resblocks:
+            z = block(z)
+        return self.fc4(z)
+
+    def forward(self, x: Tensor, eps: Tensor) -> VAEOutput:
+        """Encode, draw z with the given standard-normal `eps` (n_obs, n_latent), decode."""
+        mu, logvar = self.encode(x)
+        z = sample_latent(mu, logvar, eps)
+        return VAEOutput(self.decode(z), mu, logvar, z)
