@@ -82,7 +82,7 @@ class Alignment:
     method
         `adain`: the source takes the reference's style, a target stays where it is, which is the
         style that the classifier learned in. `bi-adain` (published): the source takes the
-        reference's style, but a target is given the raw source's (defect D7). `none`: no row moves.
+        reference's style, but a target is given the raw source's (defect D7). `none`: identity.
     source
         Statistics of the training rows of the fold (never of its validation rows).
     reference

@@ -1,0 +1,207 @@
+"""The one reader and writer of a model folder: `model.safetensors` and `card.json`.
+
+A folder is whole: weights, sizes, what the features are, alignment statistics, what a probability
+means, the threshold and where it came from. Nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from scatd import __version__, keys
+from scatd.errors import InputError
+from scatd.nn.alignment import Alignment, FeatureStats
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+
+SCHEMA_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "card.json"
+CAVEAT = "Learned from in vitro drug response. For research only, not for clinical decisions."
+POLARITY = {word: code for code, word in enumerate(keys.RESPONSES)}
+
+_WEIGHTS = "weights."
+_STATISTICS = "alignment."
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A backbone or a response model, as it is stored.
+
+    Parameters
+    ----------
+    kind
+        "backbone" (a residual VAE) or "response" (its encoder and a head).
+    family, design
+        Family, and the name of its network design (`dist_script` differs from `dist`).
+    sizes
+        Layer widths.
+    state
+        Weights and buffers under the published names.
+    alignment
+        How source and target are moved; None for a backbone.
+    threshold
+        A cell is called resistant strictly above it; None for a backbone.
+    simulated
+        Whether simulated data took part anywhere.
+    card
+        Everything else worth knowing: features, metrics, baselines, data, settings, versions.
+    """
+
+    kind: str
+    family: str
+    design: str
+    sizes: Sizes
+    state: Mapping[str, Tensor]
+    alignment: Alignment | None = None
+    threshold: float | None = None
+    simulated: bool = False
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def backbone(self) -> ResidualVAE:
+        """The residual VAE, in eval mode."""
+        self._require("backbone")
+        vae = ResidualVAE(self.sizes, DESIGNS[self.design])
+        vae.load_state_dict(dict(self.state))
+        return vae.eval()
+
+    def classifier(self) -> ResponseClassifier:
+        """The response model, in eval mode."""
+        self._require("response")
+        model = ResponseClassifier(self.sizes, DESIGNS[self.design])
+        model.load_state_dict(dict(self.state))
+        return model.eval()
+
+    def _require(self, kind: str) -> None:
+        if self.kind != kind:
+            raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
+
+
+def write(folder: Path, artifact: Artifact) -> None:
+    """Write the two files of a model folder; the folder is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        # Clones: shared tensors (the Swish of dist) may not share memory in safetensors.
+        _WEIGHTS + name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in artifact.state.items()
+    }
+    card: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "scatd_version": __version__,
+        "kind": artifact.kind,
+        "family": artifact.family,
+        "design": artifact.design,
+        "sizes": asdict(artifact.sizes),
+        "simulated": artifact.simulated,
+        "use": CAVEAT,
+        **artifact.card,
+    }
+    if artifact.kind == "response":
+        card["polarity"] = POLARITY
+        card["threshold"] = artifact.threshold
+    if artifact.alignment is not None:
+        card["alignment"] = {"method": artifact.alignment.method}
+        for role in ("source", "reference"):
+            stats: FeatureStats | None = getattr(artifact.alignment, role)
+            if stats is not None:
+                tensors[f"{_STATISTICS}{role}.mean"] = stats.mean.cpu().contiguous()
+                tensors[f"{_STATISTICS}{role}.std"] = stats.std.cpu().contiguous()
+                card["alignment"][f"{role}_n_obs"] = stats.n_obs
+    save_file(tensors, folder / WEIGHTS_FILE)
+    text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=True)
+    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read the card alone.
+
+    Raises
+    ------
+    InputError
+        When there is no readable card, or a newer scatd wrote it.
+    """
+    path = folder / CARD_FILE
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        what = f"is no model folder ({CARD_FILE} cannot be read)"
+        raise InputError(what, where=str(folder), expected="a folder written by scatd") from error
+    if card.get("schema_version") != SCHEMA_VERSION:
+        what = f"has schema version {card.get('schema_version')}"
+        remedy = "Update scatd to read it."
+        raise InputError(what, where=str(path), expected=str(SCHEMA_VERSION), remedy=remedy)
+    return card
+
+
+def read(folder: Path) -> Artifact:
+    """Read a model folder.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or damaged.
+    """
+    card = read_card(folder)
+    try:
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError) as error:
+        what = f"cannot be read ({error})"
+        raise InputError(what, where=str(folder / WEIGHTS_FILE)) from error
+    sizes = card["sizes"]
+    return Artifact(
+        kind=card["kind"],
+        family=card["family"],
+        design=card["design"],
+        sizes=Sizes(
+            sizes["n_features"],
+            sizes["n_latent"],
+            tuple(sizes["encoder_hidden"]),
+            tuple(sizes["decoder_hidden"]),
+        ),
+        state={
+            name.removeprefix(_WEIGHTS): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_WEIGHTS)
+        },
+        alignment=_read_alignment(card, tensors),
+        threshold=card.get("threshold"),
+        simulated=card["simulated"],
+        card=card,
+    )
+
+
+def _read_alignment(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Alignment | None:
+    stored = card.get("alignment")
+    if stored is None:
+        return None
+
+    def stats(role: str) -> FeatureStats | None:
+        if f"{role}_n_obs" not in stored:
+            return None
+        mean, std = tensors[f"{_STATISTICS}{role}.mean"], tensors[f"{_STATISTICS}{role}.std"]
+        return FeatureStats(mean, std, stored[f"{role}_n_obs"])
+
+    return Alignment(stored["method"], stats("source"), stats("reference"))
+
+
+def versions() -> dict[str, str]:
+    """Versions that a card records, for reproducing its numbers."""
+    import platform
+
+    import numpy
+
+    return {
+        "scatd": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
