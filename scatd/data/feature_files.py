@@ -1,0 +1,203 @@
+"""Where each kind of file keeps the features of a family; nothing is judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scatd import keys
+from scatd.data.files import reading
+from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
+from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
+from scatd.errors import Faults, InputError
+
+MATRIX_KINDS = ".npy, .npz, .csv, .tsv or .parquet"
+_ID_NAMES = {"", "id", "ids", "index", "barcode", "cell", "cell_id", "sample", "sample_id"}
+_EMBED_BACKENDS = {"sf": "scfoundation", "gf": "geneformer"}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a file holds: the array as stored, its place in the file, ids where there are some."""
+
+    raw: np.ndarray
+    key: str
+    ids: pd.Index | None = None
+    obs: pd.DataFrame | None = None
+    simulated: bool = False
+    names: tuple[str, ...] | None = None
+
+
+def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Found:
+    """Read the features of `family` by the kind of file; small faults are added to `faults`.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, of an unknown kind, or holds no features of this family.
+    """
+    if family in keys.OBSM_FEATURES and has_suffix(path, STORE_SUFFIXES):
+        return _from_store(path, family, mmap=mmap)
+    if is_cohort(path):
+        if family in keys.OBSM_FEATURES:
+            raise _no_embedding(path, family, "is a file of counts without obsm")
+        return _from_expression(path)
+    if has_suffix(path, (".npy", ".npz")):
+        return _from_array(path, faults, mmap=mmap)
+    if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
+        return _from_table(path, family, faults)
+    what = f"'{path.suffix}' is no known kind of features"
+    raise InputError(what, where=str(path), expected=f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
+
+
+def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
+    """Read only the embedding and the annotations: `X` of a large cohort stays on disk."""
+    from anndata.io import read_elem
+
+    name = keys.OBSM_FEATURES[family]
+    with open_store(path) as store:
+        slots: Mapping[str, Any] = store.get("obsm", {})
+        if name not in slots:
+            held = ", ".join(sorted(slots)) or "nothing"
+            raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+        with reading(path, f"an AnnData {path.suffix} file"):
+            element = _memory_map(path, slots[name]) if mmap else None
+            if element is None:
+                element = read_elem(slots[name])
+            obs = read_elem(store["obs"])
+            uns = store.get("uns", {})
+            simulated = keys.UNS_SIMULATED in uns and read_elem(uns[keys.UNS_SIMULATED])
+    return Found(_dense(element), f'obsm["{name}"]', obs.index, obs, bool(simulated))
+
+
+def _from_expression(path: Path) -> Found:
+    adata = read_adata(path)
+    if adata.X is None:
+        raise InputError("has no X", where=str(path), expected="expression in X")
+    simulated = bool(adata.uns.get(keys.UNS_SIMULATED, False))
+    names = tuple(map(str, adata.var_names))
+    return Found(_dense(adata.X), "X", adata.obs_names, adata.obs, simulated, names)
+
+
+def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:
+    kind = "a numpy file of numbers"
+    if has_suffix(path, (".npy",)):
+        with reading(path, kind):
+            raw = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+        return Found(raw, "the array", _sidecar_ids(path, len(raw) if raw.ndim else 0, faults))
+    with reading(path, kind), np.load(path, allow_pickle=False) as archive:
+        held = archive.files
+        name = "X" if "X" in held else held[0] if len(held) == 1 else None
+        raw = None if name is None else archive[name]
+    if raw is None:
+        what = f"holds {len(held)} arrays ({', '.join(held) or 'none'})"
+        raise InputError(what, where=str(path), expected="one array, or one named X")
+    ids = _sidecar_ids(path, len(raw) if raw.ndim else 0, faults)
+    return Found(raw, f'array "{name}"', ids)
+
+
+def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
+    """Ids from NAME.ids.txt or NAME.ids.csv beside an array, None where there is no such file."""
+    for suffix in (".ids.txt", ".ids.csv"):
+        sidecar = path.with_suffix(suffix)
+        if not sidecar.is_file():
+            continue
+        with reading(sidecar, "text"):
+            lines = sidecar.read_text(encoding="utf-8-sig").splitlines()
+        ids = [line.strip().strip('"') for line in lines]
+        while ids and not ids[-1]:
+            ids.pop()
+        if len(ids) == n_obs:
+            return pd.Index(ids, dtype=object)
+        header = " Is the first line a header?" if len(ids) == n_obs + 1 else ""
+        faults.add(
+            f"{sidecar.name} has {len(ids)} ids for {n_obs} rows.{header}",
+            expected="one id a line, no header",
+        )
+        return None
+    return None
+
+
+def _from_table(path: Path, family: str, faults: Faults) -> Found:
+    frame = read_table(path, as_text=False)
+    id_name = _id_column(frame)
+    ids: pd.Index | None = None
+    if id_name is not None:
+        column = frame.pop(id_name)
+        ids = pd.Index(column.astype(object).where(column.notna(), "").astype(str).str.strip())
+        # pandas writes row numbers under an empty name: they are nobody's ids.
+        if id_name == "" and list(ids) == [str(row) for row in range(len(ids))]:
+            ids = None
+    misprints = []
+    for name in frame.columns[[not _is_number(frame[name]) for name in frame.columns]]:
+        words = frame[name][_words(frame[name])]
+        if len(words):
+            misprints.append(f"'{name}' has '{words.iloc[0]}' in row {words.index[0]}")
+        # A text file's first column is read as text, in case it holds ids.
+        frame[name] = pd.to_numeric(frame[name], errors="coerce").where(~_words(frame[name]), 0.0)
+    if misprints:
+        faults.add(
+            f"{len(misprints)} columns hold words: {'; '.join(misprints[:3])}",
+            expected="numbers in every column but the ids",
+            remedy="Name the id column 'id' and put it first; remove other columns of words.",
+        )
+    names = tuple(frame.columns) if family not in keys.OBSM_FEATURES else None
+    return Found(frame.to_numpy(dtype=np.float64, na_value=np.nan), "the table", ids, names=names)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _words(column: pd.Series) -> pd.Series:
+    """Mark the cells that hold something that is no number."""
+    return column.notna() & pd.to_numeric(column, errors="coerce").isna()
+
+
+def _id_column(frame: pd.DataFrame) -> str | None:
+    """Name of the column with the row ids: the first if named so, else the first of words only.
+
+    A column with some numbers is no id column: a misprint among features must not make it one.
+    """
+    for position, name in enumerate(frame.columns):
+        column = frame[name]
+        if position == 0 and name.casefold() in _ID_NAMES:
+            return name
+        if not pd.api.types.is_numeric_dtype(column):
+            words = _words(column)
+            if words.any() and words.sum() == column.notna().sum():
+                return name
+    return None
+
+
+def _memory_map(path: Path, dataset: Any) -> np.ndarray | None:
+    """Map an uncompressed HDF5 dataset from its file; None where its bytes are not in one piece."""
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype != np.float32 or not dataset.size:
+        return None
+    offset = dataset.id.get_offset()
+    if offset is None:
+        return None
+    return np.memmap(path, np.float32, mode="r", offset=offset, shape=dataset.shape)
+
+
+def _dense(element: Any) -> np.ndarray:
+    if isinstance(element, pd.DataFrame):
+        return element.to_numpy()
+    return element.toarray() if hasattr(element, "toarray") else np.asanyarray(element)
+
+
+def _no_embedding(path: Path, family: str, what: str) -> InputError:
+    backend = _EMBED_BACKENDS[family]
+    return InputError(
+        what,
+        where=str(path),
+        expected=f'features of family {family} in obsm["{keys.OBSM_FEATURES[family]}"]',
+        remedy=f"Make them: scatd embed {path} --backend {backend} -o embedded.h5ad",
+    )

@@ -1,0 +1,144 @@
+"""Files: checked before they are read, written whole or not at all, and hashed."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import shutil
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from scatd.errors import InputError, nearest
+
+_BLOCK_BYTES = 1 << 25
+
+# What numpy, pandas, h5py, zarr, anndata, pyarrow and openpyxl raise for a damaged file.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+)
+
+
+def require_existing(path: Path) -> None:
+    """Refuse a path at which there is nothing.
+
+    Raises
+    ------
+    InputError
+        Names similar files of the same folder.
+    """
+    if path.exists():
+        return
+    siblings: list[str] = []
+    with contextlib.suppress(OSError):
+        siblings = [entry.name for entry in path.parent.iterdir()]
+    close = nearest(path.name, siblings)
+    remedy = f"The folder holds {', '.join(close)}." if close else "Check the path."
+    raise InputError("there is no such file", where=str(path), remedy=remedy)
+
+
+@contextlib.contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn what a reader raises for a damaged file into one message.
+
+    Hold nothing but calls into the reading library inside, so that faults of scatd stay visible.
+
+    Raises
+    ------
+    InputError
+        When the library raises any of the errors by which readers report a damaged file.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"cannot be read as {kind} ({detail})",
+            where=str(path),
+            remedy="The file may be truncated, damaged or of another type: copy or write it again.",
+        ) from error
+
+
+def check_writable(target: Path) -> None:
+    """Refuse an output path before any compute is spent on it.
+
+    Raises
+    ------
+    InputError
+        When the folder is missing or may not be written, or the target is a folder.
+    """
+    folder = target.parent
+    if not folder.is_dir():
+        what = f"the folder {folder} does not exist"
+        raise InputError(what, where=str(target), remedy=f"Make it: mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        what = f"the folder {folder} cannot be written to"
+        raise InputError(what, where=str(target), remedy="Choose another output path.")
+    if target.is_dir():
+        raise InputError("is a folder", where=str(target), expected="the path of a file to write")
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Yields a temporary path beside `target` with the same suffixes, to be written by the caller. It
+    takes the target's place when the block succeeds and is removed when the block fails: a killed
+    run leaves the old file or the new one.
+
+    Raises
+    ------
+    InputError
+        As `check_writable` does, before anything is written.
+    """
+    check_writable(target)
+    temporary = target.parent / f".{uuid.uuid4().hex[:8]}-{target.name}"
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def row_blocks(X: np.ndarray) -> Iterator[slice]:
+    """Slices over the rows of `X` (n_rows, ...) of about 32 MiB each, for memory maps."""
+    row_bytes = max(1, X[:1].nbytes)
+    step = max(1, _BLOCK_BYTES // row_bytes)
+    for start in range(0, len(X), step):
+        yield slice(start, min(start + step, len(X)))
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_array(X: np.ndarray) -> str:
+    """Hex SHA-256 of an array's type, shape and values in row order.
+
+    The memory layout does not matter; memory maps are streamed in blocks.
+    """
+    digest = hashlib.sha256(f"{X.dtype.str}{X.shape}".encode())
+    for rows in row_blocks(X):
+        digest.update(np.ascontiguousarray(X[rows]).data)
+    return digest.hexdigest()

@@ -1,0 +1,292 @@
+"""Response labels: named by one grammar, always words outside, always 0 / 1 / -1 inside."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from scatd import keys
+from scatd.data.drugs import find_drug, resolve_drug
+from scatd.data.features import Features
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
+from scatd.errors import InputError, nearest
+
+logger = logging.getLogger(__name__)
+
+MISSING = -1
+_BLANKS = {"", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
+_CODES = {word: code for code, word in enumerate(keys.RESPONSES)}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Response of each row of a cohort.
+
+    Parameters
+    ----------
+    codes
+        (n_obs,) int8: 0 sensitive, 1 resistant, -1 unknown.
+    column
+        Name of the column as the file has it.
+    origin
+        The label file, or the cohort file when the column is in its `obs`.
+    matched_by
+        Whether rows were paired by id or, for want of ids, by position.
+    n_missing
+        Number of rows without a label.
+    """
+
+    codes: np.ndarray
+    column: str
+    origin: str
+    matched_by: Literal["id", "position"]
+    n_missing: int
+
+
+def read_labels(
+    features: Features, drug: str, spec: str | None = None, label_map: str | None = None
+) -> Labels:
+    """Read the response to one drug for the rows of `features`.
+
+    Parameters
+    ----------
+    features
+        The cohort that is labelled.
+    drug
+        Drug name, compared by drug key.
+    spec
+        `COLUMN` of obs, `FILE` (the column that names the drug) or `FILE:COLUMN`. None looks in
+        obs for the column that names the drug.
+    label_map
+        What other words mean, such as `S=sensitive,R=resistant` or `0=sensitive,1=resistant`.
+
+    Raises
+    ------
+    InputError
+        When the file, the column or the drug is not there (with the nearest names), the words are
+        unknown, or the table's rows are not those of the cohort.
+    """
+    meanings = _CODES | _parse_map(label_map)
+    file, column = _parse_spec(spec, features.obs)
+    if file is None:
+        where = f"{features.path}: obs"
+        if not len(features.obs.columns):
+            asked = f"'{column}' is no label file, and the" if column else "the"
+            raise InputError(
+                f"{asked} features have no obs columns with labels for '{drug}'",
+                where=str(features.path),
+                remedy="Name a table: --labels FILE or --labels FILE:COLUMN",
+            )
+        name = _find_column(features.obs, column, drug, where)
+        codes = _encode(features.obs[name], meanings, f"{where} column '{name}'")
+        return _labels(codes, name, str(features.path), "id")
+    table = read_table(file, as_text=True)
+    table = table[(table != "").any(axis=1)].reset_index(drop=True)
+    name = _find_column(table, column, drug, str(file))
+    given = _encode(table[name], meanings, f"{file} column '{name}'")
+    ids = table.iloc[:, 0]
+    is_id = table.columns[0] != name and table.columns[0] not in drug_columns(table.iloc[:, :1])
+    rows, matched_by = _match(features, ids if is_id else None, len(table), file)
+    codes = np.where(rows >= 0, given[rows], np.int8(MISSING))
+    return _labels(codes, name, str(file), matched_by)
+
+
+def drug_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns that hold nothing but the words sensitive and resistant (and gaps)."""
+    found = []
+    for name in frame.columns:
+        if pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        words = {_word(value) for value in frame[name].unique()} - _BLANKS
+        if words and words <= set(keys.RESPONSES):
+            found.append(str(name))
+    return found
+
+
+def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
+    """Refuse labels that cannot be split into `n_folds` stratified folds.
+
+    Parameters
+    ----------
+    codes
+        (n_obs,) 0, 1 or -1 as in `Labels.codes`.
+    n_folds
+        Each class needs at least this many samples.
+    where
+        Where the labels come from, for the message.
+
+    Raises
+    ------
+    InputError
+        For a single class, and for a class with fewer than `n_folds` samples.
+    """
+    n_sensitive, n_resistant = int((codes == 0).sum()), int((codes == 1).sum())
+    counts = f"{n_sensitive} sensitive, {n_resistant} resistant"
+    if not n_sensitive or not n_resistant:
+        raise InputError(f"the labels have only one class ({counts})", where=where, expected="both")
+    if min(n_sensitive, n_resistant) < n_folds:
+        raise InputError(
+            f"too few samples of a class for {n_folds} folds ({counts})",
+            where=where,
+            expected=f"at least {n_folds} of each class",
+            remedy="Use fewer folds or more samples.",
+        )
+
+
+def _parse_map(text: str | None) -> dict[str, int]:
+    """Turn `S=sensitive,R=resistant` into codes by word."""
+    codes: dict[str, int] = {}
+    for part in (text or "").split(",") if text is not None else ():
+        left, equals, right = part.partition("=")
+        word, meaning = _word(left), _word(right)
+        if not equals or not word or meaning not in _CODES:
+            raise InputError(
+                f"'{part.strip()}' is no label",
+                where="--label-map",
+                expected="WORD=sensitive and WORD=resistant, such as S=sensitive,R=resistant",
+            )
+        code = _CODES[meaning]
+        if codes.get(word, code) != code or _CODES.get(word, code) != code:
+            what = f"'{left.strip()}' is given two meanings"
+            raise InputError(what, where="--label-map")
+        codes[word] = code
+    return codes
+
+
+def _parse_spec(spec: str | None, obs: pd.DataFrame) -> tuple[Path | None, str | None]:
+    """File and column that a `COLUMN | FILE | FILE:COLUMN` names."""
+    if spec is None or spec in obs.columns:
+        return None, spec
+    if _is_file(spec):
+        return Path(spec), None
+    for colon in re.finditer(":", spec):
+        if _is_file(spec[: colon.start()]):
+            return Path(spec[: colon.start()]), spec[colon.end() :]
+    return None, spec
+
+
+def _is_file(text: str) -> bool:
+    return has_suffix(text, TABLE_SUFFIXES) or Path(text).is_file()
+
+
+def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str) -> str:
+    """Name of the asked column, else of the one that names the drug."""
+    names = list(map(str, frame.columns))
+    if column is not None:
+        if column in names:
+            return column
+        close = nearest(column, names) or names[:10]
+        what = f"there is no column '{column}'"
+        raise InputError(what, where=where, expected=f"one of {', '.join(close)}")
+    if len(find_drug(drug, names)) == 1:
+        return find_drug(drug, names)[0]
+    try:
+        return resolve_drug(drug, drug_columns(frame) or names, where=where)
+    except InputError as error:
+        remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN".strip()
+        raise InputError(error.what, where=where, expected=error.expected, remedy=remedy) from error
+
+
+def _encode(values: pd.Series, meanings: dict[str, int], where: str) -> np.ndarray:
+    """Codes (n,) int8 of response words, -1 where there is none."""
+    places, distinct = pd.factorize(values, use_na_sentinel=True)
+    words = [_word(value) for value in distinct]
+    present = [word for word in words if word not in _BLANKS]
+    unknown = sorted(set(present) - set(meanings))
+    if unknown:
+        listed = ", ".join(f"'{word}'" for word in unknown[:6]) + (
+            f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
+        )
+        raise InputError(
+            f"holds {listed}, of which scatd does not know the meaning",
+            where=where,
+            expected=" or ".join(keys.RESPONSES),
+            remedy=f"Say which is which (keep one of two): --label-map '{_template(unknown)}'",
+        )
+    if not present:
+        raise InputError("holds no labels at all", where=where)
+    codes = np.array([meanings.get(word, MISSING) for word in words] + [MISSING], dtype=np.int8)
+    return codes[places]
+
+
+def _template(unknown: list[str]) -> str:
+    # Which word is which is for the user to say: an example would be pasted as it stands.
+    pair = unknown if len(unknown) == 2 else ["S", "R"]
+    return ",".join(f"{word}=sensitive|resistant" for word in pair)
+
+
+def _match(
+    features: Features, ids: pd.Series | None, n_rows: int, file: Path
+) -> tuple[np.ndarray, Literal["id", "position"]]:
+    """Row of the label table for each row of the cohort, -1 where there is none."""
+    if ids is not None and ids.duplicated().any():
+        repeated = ids[ids.duplicated()].unique()
+        some = ", ".join(f"'{name}'" for name in repeated[:5])
+        what = f"{len(repeated)} ids occur more than once: {some}"
+        raise InputError(what, where=str(file), expected="one row an id")
+    if features.has_ids:
+        if ids is None:
+            raise InputError(
+                "has no id column", where=str(file), expected="ids in the first column"
+            )
+        return _match_ids(features, pd.Index(ids), file), "id"
+    if ids is not None and set(ids) == set(features.ids):
+        return pd.Index(ids).get_indexer(pd.Index(features.ids)), "id"
+    if n_rows != features.n_obs:
+        raise InputError(
+            f"has {n_rows} rows, but {features.path} has {features.n_obs} rows and no ids",
+            where=str(file),
+            remedy=f"Put the ids beside it, one a line: {features.path.with_suffix('.ids.txt')}",
+        )
+    logger.warning(
+        "%s: %s has no ids, so its %d rows are paired with the labels by position.",
+        file,
+        features.path,
+        n_rows,
+    )
+    return np.arange(n_rows), "position"
+
+
+def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
+    rows = ids.get_indexer(pd.Index(features.ids))
+    n_found = int((rows >= 0).sum())
+    if not n_found:
+        here, there = (", ".join(map(repr, some[:3].tolist())) for some in (ids, features.ids))
+        raise InputError(
+            f"has no row for any of the {features.n_obs} samples of {features.path}: "
+            f"its ids look like {here}; the samples are called {there}",
+            where=str(file),
+            remedy="Use labels of the same samples, with the same ids in the first column.",
+        )
+    if n_found < features.n_obs:
+        logger.warning(
+            "%s: %d of %d samples have no row and stay unlabelled.",
+            file,
+            features.n_obs - n_found,
+            features.n_obs,
+        )
+    if n_found < len(ids):
+        logger.info("%s: %d rows belong to no sample.", file, len(ids) - n_found)
+    return rows
+
+
+def _word(value: Any) -> str:
+    """A cell as a word to compare: folded, 1.0 as 1, empty for a gap."""
+    if pd.isna(value):
+        return ""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold())
+
+
+def _labels(
+    codes: np.ndarray, column: str, origin: str, matched_by: Literal["id", "position"]
+) -> Labels:
+    n_missing = int((codes == MISSING).sum())
+    if n_missing:
+        logger.warning("%s: %d of %d samples have no label.", origin, n_missing, len(codes))
+    return Labels(codes, column, origin, matched_by, n_missing)

@@ -1,0 +1,61 @@
+"""Cross-validation folds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scatd.errors import InputError
+
+
+def stratified_folds(
+    codes: np.ndarray, n_folds: int = 5, seed: int = 42, groups: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled stratified folds, as scikit-learn makes them (and the published code used them).
+
+    Parameters
+    ----------
+    codes
+        Response codes of labelled samples only, (n_samples,).
+    n_folds
+        Number of folds, at least 2.
+    seed
+        Same seed, same folds.
+    groups
+        Group of each sample, such as its patient, (n_samples,): no group is split between folds.
+
+    Returns
+    -------
+    list of (train_indices, validation_indices)
+        Positions in `codes`, ascending.
+
+    Raises
+    ------
+    InputError
+        When there are fewer groups than folds, or groups leave a fold without one of the classes.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    if np.any(codes < 0):
+        raise ValueError("stratified_folds takes labelled samples only")
+    if n_folds < 2:
+        raise InputError(f"{n_folds} folds cannot be made", expected="at least 2 folds")
+    rows = np.zeros((len(codes), 1))
+    if groups is None:
+        splitter = StratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+        return list(splitter.split(rows, codes))
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        raise InputError(
+            f"{n_groups} groups cannot be split into {n_folds} folds",
+            expected="at least one group a fold",
+            remedy="Use fewer folds.",
+        )
+    grouped = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    folds = list(grouped.split(rows, codes, groups))
+    for number, (train, validation) in enumerate(folds, start=1):
+        if min(len(np.unique(codes[train])), len(np.unique(codes[validation]))) < 2:
+            raise InputError(
+                f"fold {number} of {n_folds} has only one class when groups stay together",
+                remedy="Use fewer folds, or another grouping.",
+            )
+    return folds
