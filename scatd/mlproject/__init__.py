@@ -1,0 +1,1 @@
+"""What makes `mlflow run` of this project work as `scatd` does."""

@@ -1,0 +1,68 @@
+"""A plugin by which `mlflow run` of this project uses scatd's experiment, and needs no conda.
+
+MLflow makes every plugin while it is imported itself, so that this file imports nothing but the
+standard library, and acts only where the process is `mlflow run` of scatd's own project.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+CONDA_HOME = Path(__file__).parent / "conda_home"
+"""Stands in for conda where there is none: "activates" the environment that MLflow runs in."""
+
+_PROJECT_NAME = re.compile(r"^name:\s*scatd\s*$", re.MULTILINE)
+
+
+class ScatdProject:
+    """A default experiment provider: MLflow asks it where the run of a project belongs.
+
+    Made by MLflow at import, when `MLFLOW_CONDA_HOME` still reaches the code that looks for conda.
+    """
+
+    def __init__(self) -> None:
+        arguments = _mlflow_run_arguments(sys.orig_argv)
+        self._is_ours = any(_is_scatd_project(Path(argument)) for argument in arguments)
+        if self._is_ours and _needs_conda_home(arguments):
+            os.environ["MLFLOW_CONDA_HOME"] = str(CONDA_HOME)
+            os.environ["SCATD_PROJECT_PYTHON"] = sys.executable
+
+    def in_context(self) -> bool:
+        """Whether this process is `mlflow run` of scatd's project."""
+        return self._is_ours
+
+    def get_experiment_id(self) -> str:
+        """The experiment of the command line's runs, in a store made ready for them."""
+        from scatd import tracking
+
+        client = tracking.connect()
+        os.environ.setdefault("MLFLOW_TRACKING_URI", tracking.tracking_uri())
+        return tracking.experiment_id(client)
+
+
+def _mlflow_run_arguments(command_line: Sequence[str]) -> list[str]:
+    """What follows `mlflow run`, whether mlflow was called as a script or by `python -m`."""
+    for place, word in enumerate(command_line):
+        if Path(word).stem == "mlflow" and "run" in command_line[place + 1 :]:
+            return list(command_line[command_line.index("run", place + 1) + 1 :])
+    return []
+
+
+def _is_scatd_project(folder: Path) -> bool:
+    try:
+        text = (folder / "MLproject").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return _PROJECT_NAME.search(text) is not None
+
+
+def _needs_conda_home(arguments: Sequence[str]) -> bool:
+    """Real conda wins, and so does an environment manager that was asked for."""
+    asked = any(word.partition("=")[0] == "--env-manager" for word in arguments)
+    has_conda = any(name in os.environ for name in ("CONDA_EXE", "MLFLOW_CONDA_HOME"))
+    return not (asked or has_conda or shutil.which("conda"))

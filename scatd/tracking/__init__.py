@@ -1,0 +1,29 @@
+"""MLflow: where runs are kept, one handle on a run, and picking up what a killed run left."""
+
+from scatd.tracking.resume import DeadRun, adopt, unfinished, work_key, work_lock
+from scatd.tracking.runs import Curves, Run, parent_run
+from scatd.tracking.store import (
+    EXPERIMENT,
+    cache_folder,
+    connect,
+    experiment_id,
+    lock,
+    tracking_uri,
+)
+
+__all__ = [
+    "EXPERIMENT",
+    "Curves",
+    "DeadRun",
+    "Run",
+    "adopt",
+    "cache_folder",
+    "connect",
+    "experiment_id",
+    "lock",
+    "parent_run",
+    "tracking_uri",
+    "unfinished",
+    "work_key",
+    "work_lock",
+]

@@ -1,0 +1,107 @@
+"""Picking up what a killed run left: finished folds are adopted, the rest is marked KILLED."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import filelock
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+from mlflow.utils import mlflow_tags
+
+from scatd import __version__, keys
+from scatd.errors import InputError
+from scatd.tracking.runs import FINISHED, KILLED, TAG_HOST, Run
+from scatd.tracking.store import connect, experiment_id, lock
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """What processes that did not finish left of some work.
+
+    Parameters
+    ----------
+    run_ids
+        Parent runs, newest first.
+    folds
+        Finished fold runs by fold.
+    """
+
+    run_ids: tuple[str, ...]
+    folds: Mapping[int, str]
+
+
+def work_key(*parts: Any) -> str:
+    """Hash of everything that decides a result: settings and data hashes, as JSON values."""
+    text = json.dumps([__version__, *parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def work_lock(work_key: str) -> Iterator[None]:
+    """Hold the right to do this work; a killed process loses it.
+
+    Raises
+    ------
+    InputError
+        When another live process does the same work.
+    """
+    held = lock(f"work-{work_key}")
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout as error:
+        what = "another process is doing exactly this work"
+        remedy = "Wait for it, or stop it and start again: its finished folds are kept."
+        raise InputError(what, remedy=remedy) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def unfinished(work_key: str) -> DeadRun | None:
+    """What is left of this work if it was started and never finished since.
+
+    Call it inside `work_lock` and before `parent_run`: a run that is still RUNNING on this host is
+    then known to be dead. RUNNING runs of other hosts are left alone.
+    """
+    client = connect()
+    parents = client.search_runs(
+        [experiment_id(client)],
+        f"tags.`{keys.TAG_WORK_KEY}` = '{work_key}'",
+        order_by=["attributes.start_time DESC"],
+    )
+    dead: list[str] = []
+    folds: dict[int, str] = {}
+    for parent in parents:
+        if parent.info.status == FINISHED:
+            break
+        if parent.info.status == "RUNNING" and parent.data.tags.get(TAG_HOST) != platform.node():
+            continue
+        dead.append(parent.info.run_id)
+        for child in _children(client, parent.info.run_id):
+            if child.info.status == FINISHED and keys.TAG_FOLD in child.data.tags:
+                folds.setdefault(int(child.data.tags[keys.TAG_FOLD]), child.info.run_id)
+    return DeadRun(tuple(dead), folds) if dead else None
+
+
+def adopt(dead: DeadRun, parent: Run) -> None:
+    """Move finished folds under `parent`, and mark what was left RUNNING as KILLED."""
+    for fold_run_id in dead.folds.values():
+        parent.client.set_tag(fold_run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID, parent.run_id)
+    for run_id in dead.run_ids:
+        for run in (*_children(parent.client, run_id), parent.client.get_run(run_id)):
+            if run.info.status == "RUNNING":
+                parent.client.set_terminated(run.info.run_id, KILLED)
+
+
+def _children(client: MlflowClient, run_id: str) -> list[MlflowRun]:
+    experiment = client.get_run(run_id).info.experiment_id
+    wanted = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+    return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))

@@ -1,0 +1,271 @@
+"""One handle on an MLflow run, and the run of a command.
+
+Runs are written through `MlflowClient`, never through MLflow's stack of active runs: several drugs
+may be at work in one process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.registry import resolve_tags
+from mlflow.utils import mlflow_tags
+
+from scatd import __version__, keys
+from scatd.tracking.store import connect, experiment_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CFG = "cfg."
+"""Prefix of resolved settings: MLflow logs the raw parameters of a project run under bare names."""
+
+TAG_HOST = "scatd.host"
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
+
+_MAX_METRICS, _MAX_PARAMS, _MAX_TAGS = 1000, 100, 100  # MLflow's limits for one log_batch
+_MAX_PARAM_LENGTH, _MAX_DIGEST_LENGTH = 6000, 36
+
+T = TypeVar("T")
+
+
+class Run:
+    """A handle on one MLflow run.
+
+    Parameters
+    ----------
+    client
+        The store.
+    run_id
+        A run in it.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+
+    def log_settings(self, settings: Mapping[str, Any]) -> None:
+        """Log resolved settings as parameters `cfg.*`; nested ones are joined with dots."""
+        params = [
+            Param(CFG + name, str(value)[:_MAX_PARAM_LENGTH]) for name, value in _flat(settings)
+        ]
+        for batch in _batches(params, _MAX_PARAMS):
+            self.client.log_batch(self.run_id, params=batch)
+
+    def log_metrics(
+        self, values: Mapping[str, float], step: int = 0, model_id: str | None = None
+    ) -> None:
+        """Log one value a metric; `model_id` links them to the logged model that earned them."""
+        self._log([_metric(name, value, step, model_id) for name, value in values.items()])
+
+    def log_history(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Log curves: each row holds `epoch` (the step) and one value a metric."""
+        self._log(
+            [
+                _metric(name, value, int(row["epoch"]), None)
+                for row in rows
+                for name, value in row.items()
+                if name != "epoch"
+            ]
+        )
+
+    def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
+        """Store a table as csv, without its index."""
+        self.client.log_text(self.run_id, table.to_csv(index=False), artifact_file)
+
+    def log_files(self, folder: Path, artifact_path: str) -> None:
+        """Store everything in `folder` under `artifact_path`."""
+        self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+
+    def fetch(self, artifact_path: str) -> Path:
+        """Local path of a stored file or folder; a copy where the store is remote."""
+        return Path(self.client.download_artifacts(self.run_id, artifact_path))
+
+    def log_dataset(
+        self, name: str, path: str, *, digest: str, n_rows: int, n_features: int, context: str
+    ) -> None:
+        """Record which data went in, and as what (`context`: source, reference, target)."""
+        dataset = Dataset(
+            name=name,
+            digest=digest[:_MAX_DIGEST_LENGTH],
+            source_type="local",
+            source=json.dumps({"uri": path}),
+            profile=json.dumps({"num_rows": n_rows, "num_features": n_features}),
+        )
+        tag = InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, context)
+        self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, [tag])])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags in one go."""
+        for batch in _batches([RunTag(name, value) for name, value in tags.items()], _MAX_TAGS):
+            self.client.log_batch(self.run_id, tags=batch)
+
+    def describe(self, text: str) -> None:
+        """Set the text (markdown) that the UI shows at the top of the run."""
+        self.set_tags({mlflow_tags.MLFLOW_RUN_NOTE: text})
+
+    def metrics(self) -> dict[str, float]:
+        """Last value of each metric."""
+        return dict(self.client.get_run(self.run_id).data.metrics)
+
+    @contextlib.contextmanager
+    def child(self, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
+        """Open a nested run; it ends as the block ends."""
+        experiment = self.client.get_run(self.run_id).info.experiment_id
+        nested = {mlflow_tags.MLFLOW_PARENT_RUN_ID: self.run_id, **tags}
+        run = _create(self.client, experiment, name, nested)
+        with _ended_with_block(run):
+            yield run
+
+    def _log(self, metrics: list[Metric]) -> None:
+        for batch in _batches(metrics, _MAX_METRICS):
+            self.client.log_batch(self.run_id, metrics=batch)
+
+
+class Curves:
+    """A training loop's reporter: keeps epochs and writes them a few seconds apart.
+
+    One write an epoch would cost more than the epoch. Use as a context manager: what is left is
+    written at the end.
+
+    Parameters
+    ----------
+    run
+        Where the curves go.
+    every
+        Seconds between two writes.
+    """
+
+    def __init__(self, run: Run, every: float = 10.0) -> None:
+        self._run, self._every = run, every
+        self._rows: list[dict[str, float]] = []
+        self._written = time.monotonic()
+
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Take the values of one epoch."""
+        self._rows.append({"epoch": epoch, **values})
+        if time.monotonic() - self._written >= self._every:
+            self._flush()
+
+    def __enter__(self) -> Curves:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        self._run.log_history(rows)
+        self._written = time.monotonic()
+
+
+@contextlib.contextmanager
+def parent_run(
+    command: str,
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    settings: Mapping[str, Any],
+    work_key: str | None = None,
+) -> Iterator[Run]:
+    """Open the run of a command; it ends FINISHED, FAILED, or KILLED (Ctrl-C, SIGTERM).
+
+    Parameters
+    ----------
+    command
+        The command that this run is for. A run that `mlflow run` made beforehand is taken over
+        only by the entry point asked for, not by a backbone made on the way.
+    name, tags, settings
+        As shown in the UI; settings become parameters `cfg.*`.
+    work_key
+        From `work_key()`: lets a later process resume this work.
+    """
+    client = connect()
+    run = _claim_project_run(client, command)
+    if run is None:
+        run = _create(client, experiment_id(client), name, {})
+    else:
+        client.update_run(run.run_id, name=name)
+    with _sigterm_raises(), _ended_with_block(run):
+        about = {keys.TAG_COMMAND: command, keys.TAG_VERSION: __version__, **tags}
+        if work_key is not None:
+            about |= {keys.TAG_WORK_KEY: work_key, TAG_HOST: platform.node()}
+        run.set_tags(about)
+        run.log_settings(settings)
+        yield run
+
+
+def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not run_id:
+        return None
+    entry_point = client.get_run(run_id).data.tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)
+    if command != ("demo" if entry_point == "main" else entry_point):
+        return None
+    # Taken: neither a second run of this process nor a child process may have it.
+    del os.environ["MLFLOW_RUN_ID"]
+    return Run(client, run_id)
+
+
+def _create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    made = client.create_run(experiment, run_name=name, tags=resolve_tags(dict(tags)))
+    return Run(client, made.info.run_id)
+
+
+@contextlib.contextmanager
+def _ended_with_block(run: Run) -> Iterator[None]:
+    status = FAILED
+    try:
+        yield
+        status = FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = KILLED
+        raise
+    finally:
+        run.client.set_terminated(run.run_id, status)
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that runs are closed; only a main thread may ask for it."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _metric(name: str, value: float, step: int, model_id: str | None) -> Metric:
+    return Metric(name, float(value), int(time.time() * 1000), step, model_id=model_id)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _batches(items: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,112 @@
+"""The MLflow store: where it is, made ready once, and locks between the processes that share it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+
+import filelock
+import mlflow
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from scatd.errors import InputError
+
+EXPERIMENT = "scatd"
+
+_SERVER_SCHEMES = ("http", "https", "databricks", "uc")
+
+_connected: set[str] = set()
+
+
+def connect() -> MlflowClient:
+    """Open the store: `MLFLOW_TRACKING_URI`, else `mlflow.db` in the working folder.
+
+    A cold store is migrated, and its experiment created, by one process at a time.
+
+    Raises
+    ------
+    InputError
+        When the store cannot be opened.
+    """
+    uri = tracking_uri()
+    if uri in _connected:
+        return MlflowClient(uri)
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        with lock("store"):
+            client = MlflowClient(uri)
+            experiment_id(client)
+    except MlflowException as error:
+        where = re.sub(r"//[^/@]*@", "//", uri)  # no password on the screen
+        remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
+        raise InputError(_first_line(error), where=where, remedy=remedy) from error
+    _connected.add(uri)
+    return client
+
+
+def tracking_uri() -> str:
+    """Where runs are kept; a database in the working folder unless MLflow was told otherwise."""
+    if mlflow.is_tracking_uri_set():
+        return mlflow.get_tracking_uri()
+    # Said in full: MLflow's own default gives way to an old ./mlruns folder, which it then refuses.
+    return f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def experiment_id(client: MlflowClient) -> str:
+    """The experiment that MLflow's variables name, else `scatd`; created where there is none."""
+    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return given
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return client.create_experiment(name, artifact_location=_artifact_location())
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        client.restore_experiment(found.experiment_id)
+    return found.experiment_id
+
+
+def lock(name: str) -> filelock.BaseFileLock:
+    """A lock between processes, released by the system when its holder is killed.
+
+    Raises
+    ------
+    InputError
+        When its folder cannot be written.
+    """
+    folder = _store_folder() / ".scatd"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
+        raise InputError(what, where=str(folder), remedy=remedy) from error
+    return filelock.FileLock(folder / f"{name}.lock")
+
+
+def cache_folder() -> Path:
+    """Where one user keeps what can be fetched again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
+
+
+def _store_folder() -> Path:
+    """The folder of a database file; for a server, one that all of a user's processes share."""
+    scheme, _, rest = tracking_uri().partition(":///")
+    return Path(rest).absolute().parent if scheme == "sqlite" else cache_folder()
+
+
+def _artifact_location() -> str | None:
+    """Beside a database file, in the working folder for another database, a server's own choice."""
+    scheme = tracking_uri().partition(":")[0]
+    if scheme in _SERVER_SCHEMES:
+        return None
+    folder = _store_folder() if scheme == "sqlite" else Path.cwd()
+    return (folder / "mlartifacts").as_uri()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
