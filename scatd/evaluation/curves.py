@@ -1,0 +1,138 @@
+"""Curves as tables: ROC, precision-recall, reliability, and metrics against the threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scatd.evaluation.intervals import wilson_interval
+from scatd.evaluation.metrics import (
+    CALIBRATION_BINS,
+    Array,
+    calibration_bin,
+    check_scores,
+    confusion_metrics,
+    counts_by_rank,
+)
+
+
+def roc_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
+    """ROC curve with resistant as the positive class.
+
+    Parameters
+    ----------
+    codes
+        True response, (n_obs,): 0 sensitive, 1 resistant.
+    prob
+        P(resistant), (n_obs,).
+
+    Returns
+    -------
+    Columns `threshold`, `fpr`, `tpr`; thresholds fall, samples that score at least the threshold
+    are called resistant. The first row, at infinity, calls none. A rate whose class has no
+    samples is NaN.
+    """
+    threshold, resistant, sensitive = _counts_at_scores(codes, prob)
+    return pd.DataFrame(
+        {
+            "threshold": np.concatenate([[np.inf], threshold]),
+            "fpr": _fraction(np.concatenate([[0.0], sensitive])),
+            "tpr": _fraction(np.concatenate([[0.0], resistant])),
+        }
+    )
+
+
+def pr_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
+    """Precision-recall curve with resistant as the positive class.
+
+    Parameters are those of `roc_table`.
+
+    Returns
+    -------
+    Columns `threshold`, `recall`, `precision`; thresholds fall. Between rows the curve is a
+    step: summed over rows, `precision` times the gain in `recall` is the AUPRC. Recall is NaN
+    when no sample is resistant.
+    """
+    threshold, resistant, sensitive = _counts_at_scores(codes, prob)
+    return pd.DataFrame(
+        {
+            "threshold": threshold,
+            "recall": _fraction(resistant),
+            "precision": resistant / (resistant + sensitive),
+        }
+    )
+
+
+def reliability_table(
+    codes: npt.ArrayLike, prob: npt.ArrayLike, n_bins: int = CALIBRATION_BINS
+) -> pd.DataFrame:
+    """Predicted probability against the fraction that is resistant, in equal-width bins.
+
+    Parameters are those of `roc_table`.
+
+    Returns
+    -------
+    Columns `bin_low`, `bin_high`, `n`, `mean_predicted`, `observed`, and `ci_low`, `ci_high`,
+    the 95% Wilson interval of `observed`. Empty bins have `n` 0 and NaN.
+    """
+    checked_codes, checked_prob = check_scores(codes, prob)
+    which = calibration_bin(checked_prob, n_bins)
+    n = np.bincount(which, minlength=n_bins)
+    resistant = np.bincount(which, weights=checked_codes, minlength=n_bins)
+    filled = np.where(n > 0, n, np.nan)
+    low, high = wilson_interval(resistant, n)
+    return pd.DataFrame(
+        {
+            "bin_low": np.arange(n_bins) / n_bins,
+            "bin_high": np.arange(1, n_bins + 1) / n_bins,
+            "n": n,
+            "mean_predicted": np.bincount(which, checked_prob, minlength=n_bins) / filled,
+            "observed": resistant / filled,
+            "ci_low": low,
+            "ci_high": high,
+        }
+    )
+
+
+def threshold_table(
+    codes: npt.ArrayLike, prob: npt.ArrayLike, thresholds: npt.ArrayLike | None = None
+) -> pd.DataFrame:
+    """What each threshold would give.
+
+    Parameters
+    ----------
+    codes, prob
+        As in `roc_table`.
+    thresholds
+        Thresholds to try, (n_thresholds,); 0 to 1 in steps of 0.01 when not given.
+
+    Returns
+    -------
+    Columns `threshold`, `called_resistant` (fraction of samples whose probability is strictly
+    greater), and every metric of `scatd.evaluation.metrics.CONFUSION_METRICS`.
+    """
+    checked_codes, checked_prob = check_scores(codes, prob)
+    tried = np.arange(101) / 100 if thresholds is None else np.asarray(thresholds, np.float64)
+    resistant = np.sort(checked_prob[checked_codes == 1])
+    sensitive = np.sort(checked_prob[checked_codes == 0])
+    fn, tn = (
+        np.searchsorted(scores, tried, side="right").astype(np.float64)
+        for scores in (resistant, sensitive)
+    )
+    tp, fp = len(resistant) - fn, len(sensitive) - tn
+    called = (tp + fp) / len(checked_prob)
+    metrics = confusion_metrics(tp, fp, fn, tn)
+    return pd.DataFrame({"threshold": tried, "called_resistant": called} | metrics)
+
+
+def _counts_at_scores(codes: npt.ArrayLike, prob: npt.ArrayLike) -> tuple[Array, Array, Array]:
+    checked_codes, checked_prob = check_scores(codes, prob)
+    ones = np.ones((1, len(checked_codes)))
+    threshold, resistant, sensitive = counts_by_rank(checked_codes, checked_prob, ones)
+    return threshold, resistant[0], sensitive[0]
+
+
+def _fraction(cumulated: Array) -> Array:
+    total = cumulated[-1]
+    return cumulated / total if total else np.full(len(cumulated), np.nan)

@@ -1,0 +1,258 @@
+"""How far a metric could be off: bootstrap intervals, paired differences, Wilson intervals.
+
+Percentile intervals. A resample is a row of counts, so that all resamples are scored at once;
+resamples without one of the classes leave ranking metrics undefined and are left out.
+
+A perfect ranking stays perfect in every resample: its interval is (1, 1) at any sample size.
+Read it beside the number of samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scatd.errors import InputError
+from scatd.evaluation.metrics import METRICS, Array, response_metrics, weighted_metrics
+
+Fold = tuple[npt.ArrayLike, npt.ArrayLike]
+"""Codes and P(resistant) of one fold's validation samples, each (n_obs,)."""
+
+_BLOCK = 2_000_000
+"""Largest number of weights (resamples x samples) held at once: 16 MB."""
+
+
+class Difference(NamedTuple):
+    """A mean difference and the bounds of its interval."""
+
+    mean: float
+    ci_low: float
+    ci_high: float
+
+
+def bootstrap_interval(
+    codes: npt.ArrayLike,
+    prob: npt.ArrayLike,
+    metric: str = "auroc",
+    *,
+    threshold: float = 0.5,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: npt.ArrayLike | None = None,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of one metric.
+
+    Parameters
+    ----------
+    codes, prob, threshold
+        As in `scatd.evaluation.metrics.response_metrics`.
+    metric
+        One of `scatd.evaluation.metrics.METRICS`.
+    groups
+        Patient or sample of each row, (n_obs,): whole groups are resampled, because cells of one
+        patient are not independent.
+
+    Returns
+    -------
+    Lower and upper bound; NaN where no resample defines the metric.
+    """
+    draws = _bootstrap(codes, prob, [metric], threshold, n_boot, seed, groups)
+    return _bounds(draws[metric], level)
+
+
+def intervals_table(
+    codes: npt.ArrayLike,
+    prob: npt.ArrayLike,
+    threshold: float = 0.5,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: npt.ArrayLike | None = None,
+) -> pd.DataFrame:
+    """Every metric with its bootstrap interval, all from the same resamples.
+
+    Parameters are those of `bootstrap_interval`.
+
+    Returns
+    -------
+    Columns `metric`, `value`, `ci_low`, `ci_high`; one row for each of `METRICS`.
+    """
+    values = response_metrics(codes, prob, threshold)
+    draws = _bootstrap(codes, prob, METRICS, threshold, n_boot, seed, groups)
+    rows = [(name, values[name], *_bounds(draws[name], level)) for name in METRICS]
+    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
+
+
+def fold_mean_interval(
+    folds: Sequence[Fold],
+    metric: str = "auroc",
+    *,
+    threshold: float = 0.5,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of the mean over folds of a metric.
+
+    Samples are drawn within each fold and class, so that every resampled fold keeps its class
+    counts. It says how well these folds measure these models; what another source cohort would
+    have given varies more.
+
+    Parameters
+    ----------
+    folds
+        Codes and P(resistant) of each fold's validation samples.
+
+    Returns
+    -------
+    Lower and upper bound; NaN when a fold leaves the metric undefined.
+    """
+    rng = np.random.default_rng(seed)
+    draws = [_stratified(fold, [fold], metric, threshold, n_boot, rng)[0] for fold in folds]
+    return _bounds(np.mean(draws, axis=0), level)
+
+
+def paired_difference(
+    folds_a: Sequence[Fold],
+    folds_b: Sequence[Fold],
+    metric: str = "auroc",
+    *,
+    threshold: float = 0.5,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Difference:
+    """Mean over folds of metric A minus metric B, with a paired bootstrap interval.
+
+    Both are scored on the same resampled rows, so what makes a fold hard for both cancels.
+
+    Parameters
+    ----------
+    folds_a, folds_b
+        Response model and baseline on the same folds, same rows in the same order.
+
+    Returns
+    -------
+    Positive when A is better (for `brier`, `ece` and `loss`: worse).
+
+    Raises
+    ------
+    InputError
+        When the folds of A and B do not hold the same labels.
+    """
+    if len(folds_a) != len(folds_b):
+        raise InputError(f"{len(folds_a)} folds compared with {len(folds_b)}")
+    rng = np.random.default_rng(seed)
+    points, draws = [], []
+    for number, (fold_a, fold_b) in enumerate(zip(folds_a, folds_b, strict=True), start=1):
+        if not np.array_equal(np.asarray(fold_a[0]), np.asarray(fold_b[0])):
+            expected = "the same samples in the same order"
+            raise InputError("labels differ", where=f"fold {number}", expected=expected)
+        a, b = (response_metrics(*fold, threshold)[metric] for fold in (fold_a, fold_b))
+        points.append(a - b)
+        drawn_a, drawn_b = _stratified(fold_a, [fold_a, fold_b], metric, threshold, n_boot, rng)
+        draws.append(drawn_a - drawn_b)
+    low, high = _bounds(np.mean(draws, axis=0), level)
+    return Difference(float(np.mean(points)), low, high)
+
+
+def wilson_interval(
+    successes: npt.ArrayLike, trials: npt.ArrayLike, *, level: float = 0.95
+) -> tuple[Array, Array]:
+    """Wilson score interval of a fraction (Wilson 1927), elementwise; NaN without trials.
+
+    Parameters
+    ----------
+    successes, trials
+        Counts of one shape.
+
+    Returns
+    -------
+    Lower and upper bounds, in the shape of the counts.
+    """
+    n = np.asarray(trials, dtype=np.float64)
+    n = np.where(n > 0, n, np.nan)
+    fraction = np.asarray(successes, dtype=np.float64) / n
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    centre = (fraction + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(fraction * (1 - fraction) / n + z**2 / (4 * n**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _bootstrap(
+    codes: npt.ArrayLike,
+    prob: npt.ArrayLike,
+    names: Collection[str],
+    threshold: float,
+    n_boot: int,
+    seed: int,
+    groups: npt.ArrayLike | None,
+) -> dict[str, Array]:
+    """Metrics of resampled rows, or of resampled groups of rows, (n_boot,) each."""
+    rng = np.random.default_rng(seed)
+    n_obs = np.size(codes)
+    member = np.arange(n_obs)
+    if groups is not None:
+        member = np.unique(np.asarray(groups), return_inverse=True)[1]
+        if len(member) != n_obs:
+            raise InputError(f"{len(member)} groups for {n_obs} labels", expected="one each")
+    n_units = int(member.max(initial=-1)) + 1
+    parts = [
+        weighted_metrics(
+            codes, prob, _counts(rng, n_units, size)[:, member], names, threshold=threshold
+        )
+        for size in _blocks(n_boot, n_obs)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _stratified(
+    labelled: Fold,
+    scored: Sequence[Fold],
+    metric: str,
+    threshold: float,
+    n_boot: int,
+    rng: np.random.Generator,
+) -> list[Array]:
+    """A metric of every fold in `scored` on the same class-wise resamples, (n_boot,) each."""
+    codes = np.asarray(labelled[0])
+    draws: list[list[Array]] = [[] for _ in scored]
+    for size in _blocks(n_boot, len(codes)):
+        weights = np.empty((size, len(codes)))
+        for code in np.unique(codes):
+            rows = np.flatnonzero(codes == code)
+            weights[:, rows] = _counts(rng, len(rows), size)
+        for values, (_, prob) in zip(draws, scored, strict=True):
+            drawn = weighted_metrics(codes, prob, weights, [metric], threshold=threshold)
+            values.append(drawn[metric])
+    return [np.concatenate(values) for values in draws]
+
+
+def _blocks(n_boot: int, n_obs: int) -> Iterator[int]:
+    """Split `n_boot` resamples so that memory does not grow with the number of samples."""
+    largest = max(1, _BLOCK // max(1, n_obs))
+    for start in range(0, n_boot, largest):
+        yield min(largest, n_boot - start)
+
+
+def _counts(rng: np.random.Generator, n_units: int, n_draws: int) -> Array:
+    """How often each unit is drawn in `n_units` draws with replacement, (n_draws, n_units)."""
+    drawn = rng.integers(0, n_units, size=(n_draws, n_units))
+    drawn += np.arange(n_draws)[:, None] * n_units
+    counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)
+    return counts.reshape(n_draws, n_units).astype(np.float64)
+
+
+def _bounds(draws: Array, level: float) -> tuple[float, float]:
+    defined = draws[~np.isnan(draws)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

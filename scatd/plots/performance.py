@@ -1,0 +1,234 @@
+"""Figures of how well scores separate and how well they are calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scatd.keys import RESPONSES
+from scatd.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    RESPONSE_COLOURS,
+    TEXT_SIZE,
+    label_axes,
+    legend_beside,
+    line_look,
+    new_figure,
+    unit_square,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SCORE_BINS = np.arange(26) / 25
+
+
+def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
+    """ROC curves, with the area under each in the legend.
+
+    Parameters
+    ----------
+    tables
+        Name (a fold, a model) to `scatd.evaluation.curves.roc_table`.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure(width=6.4, height=4.2)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
+    for index, (name, table) in enumerate(tables.items()):
+        colour, style = line_look(index)
+        area = np.trapezoid(table["tpr"], table["fpr"])
+        axes.plot(
+            table["fpr"],
+            table["tpr"],
+            color=colour,
+            linestyle=style,
+            linewidth=1.4,
+            label=f"{name} ({area:.2f})",
+        )
+    label_axes(
+        axes,
+        f"{subject}: ROC",
+        "sensitive called resistant (fraction)",
+        "resistant called resistant (fraction)",
+    )
+    unit_square(axes)
+    legend_beside(axes, "AUROC")
+    return figure
+
+
+def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalence: float) -> Figure:
+    """Precision-recall curves as steps, with the area under each in the legend.
+
+    Parameters
+    ----------
+    tables
+        Name (a fold, a model) to `scatd.evaluation.curves.pr_table`.
+    subject
+        Drug, for the title.
+    prevalence
+        Fraction of resistant samples: the precision of a model that knows nothing.
+    """
+    figure, (axes,) = new_figure(width=6.4, height=4.2)
+    axes.axhline(
+        prevalence, color=GREY, linewidth=0.8, linestyle="--", label=f"chance ({prevalence:.2f})"
+    )
+    for index, (name, table) in enumerate(tables.items()):
+        colour, style = line_look(index)
+        gained = np.diff(table["recall"], prepend=0.0)
+        # Between two resistant samples precision falls at equal recall: no part of the steps.
+        steps = table[gained > 0]
+        area = float(np.sum(gained * table["precision"]))
+        axes.step(
+            np.concatenate([[0.0], steps["recall"]]),
+            np.concatenate([steps["precision"][:1], steps["precision"]]),
+            where="pre",
+            color=colour,
+            linestyle=style,
+            linewidth=1.4,
+            label=f"{name} ({area:.2f})",
+        )
+    label_axes(
+        axes,
+        f"{subject}: precision and recall",
+        "recall (fraction of resistant found)",
+        "precision (fraction of calls right)",
+    )
+    unit_square(axes)
+    legend_beside(axes, "AUPRC")
+    return figure
+
+
+def reliability(table: pd.DataFrame, subject: str) -> Figure:
+    """Predicted probability against the observed fraction, with 95% intervals and bin sizes.
+
+    Parameters
+    ----------
+    table
+        `scatd.evaluation.curves.reliability_table`; empty bins are left out.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure(width=4.8, height=4.6)
+    filled = table[table["n"] > 0]
+    observed = filled["observed"].to_numpy()
+    errors = [observed - filled["ci_low"], filled["ci_high"] - observed]
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="calibrated")
+    axes.errorbar(
+        filled["mean_predicted"],
+        observed,
+        # Rounding can put a bound of 0 or 1 a hair on the wrong side.
+        yerr=np.clip(errors, 0, None),
+        color=BLUE,
+        marker="o",
+        markersize=4,
+        linewidth=1.4,
+        elinewidth=0.9,
+        capsize=2,
+        label="observed, 95% interval",
+    )
+    for x, y, n in zip(filled["mean_predicted"], filled["ci_high"], filled["n"], strict=True):
+        axes.annotate(
+            f"{n}",
+            (x, min(y, 1.0)),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=TEXT_SIZE - 3,
+            color=GREY,
+            annotation_clip=False,
+        )
+    label_axes(
+        axes,
+        f"{subject}: reliability (n in each bin)",
+        "mean P(resistant) in bin",
+        "resistant in bin (fraction)",
+    )
+    unit_square(axes)
+    axes.set_ylim(-0.02, 1.08)
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def score_distribution(
+    codes: npt.ArrayLike, prob: npt.ArrayLike, threshold: float, subject: str
+) -> Figure:
+    """Histogram of P(resistant) for each true response, each summing to 1.
+
+    Parameters
+    ----------
+    codes
+        True response, (n_obs,): 0 sensitive, 1 resistant.
+    prob
+        P(resistant), (n_obs,).
+    threshold
+        Drawn as a vertical line.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure()
+    truth, score = np.asarray(codes), np.asarray(prob)
+    for code, name in enumerate(RESPONSES):
+        of_class = score[truth == code]
+        counts, _ = np.histogram(of_class, bins=_SCORE_BINS)
+        axes.stairs(
+            counts / max(1, len(of_class)),
+            _SCORE_BINS,
+            fill=True,
+            alpha=0.45,
+            color=RESPONSE_COLOURS[name],
+            label=f"{name} (n = {len(of_class)})",
+        )
+    axes.axvline(
+        threshold, color=BLACK, linewidth=1, linestyle="--", label=f"threshold {threshold:.3g}"
+    )
+    axes.set_xlim(-0.02, 1.02)
+    axes.margins(y=0.3)  # the legend stands above the bars
+    label_axes(axes, f"{subject}: scores by true response", "P(resistant)", "fraction of response")
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") -> Figure:
+    """Each fold's metric as a dot, the mean as a bar, for a model and its baselines.
+
+    Parameters
+    ----------
+    table
+        One row a model (index: its name, first row on top), one column a fold.
+    subject
+        Drug, for the title.
+    metric
+        Axis label. For AUROC the line of chance is drawn.
+    """
+    figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.42 * len(table))
+    values = table.to_numpy(dtype=float)
+    heights = np.arange(len(table))
+    offsets = np.linspace(-0.16, 0.16, table.shape[1]) if table.shape[1] > 1 else np.zeros(1)
+    if metric == "AUROC":
+        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+    for index, fold in enumerate(table.columns):
+        axes.plot(
+            values[:, index],
+            heights + offsets[index],
+            linestyle="none",
+            marker="o",
+            markersize=4,
+            alpha=0.7,
+            color=BLUE,
+            label="fold" if index == 0 else f"_{fold}",
+        )
+    means = values.mean(axis=1)
+    axes.plot(means, heights, "|", color=BLACK, markersize=16, markeredgewidth=1.8, label="mean")
+    labels = [f"{name} ({mean:.3f})" for name, mean in zip(table.index, means, strict=True)]
+    axes.set_yticks(heights, labels)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    label_axes(axes, f"{subject}: {table.shape[1]} folds, mean in brackets", metric, "")
+    legend_beside(axes)
+    return figure

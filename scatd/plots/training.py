@@ -1,0 +1,45 @@
+"""Figures of a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.plots.style import BLUE, TEXT_SIZE, VERMILION, label_axes, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def loss_curves(history: pd.DataFrame, subject: str) -> Figure:
+    """Training and validation loss by epoch, mean over folds with a band of one s.d.
+
+    Parameters
+    ----------
+    history
+        Columns `fold`, `epoch`, `train_loss`, `val_loss`; one row an epoch and fold. A loss that
+        is NaN throughout (no validation rows) is left out.
+    subject
+        Drug or backbone, for the title.
+    """
+    figure, (axes,) = new_figure()
+    n_folds = history["fold"].nunique()
+    losses = (("train_loss", "training", BLUE), ("val_loss", "validation", VERMILION))
+    for column, label, colour in losses:
+        by_epoch = history.dropna(subset=[column]).groupby("epoch")[column].agg(["mean", "std"])
+        if by_epoch.empty:
+            continue
+        epochs = by_epoch.index.to_numpy()
+        mean = by_epoch["mean"].to_numpy()
+        axes.plot(epochs, mean, color=colour, linewidth=1.6, label=label)
+        if n_folds > 1:
+            spread = np.nan_to_num(by_epoch["std"].to_numpy())
+            axes.fill_between(
+                epochs, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0
+            )
+    folds = f"mean ± s.d. of {n_folds} folds" if n_folds > 1 else "one split"
+    label_axes(axes, f"{subject}: loss, {folds}", "epoch", "loss")
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    return figure
