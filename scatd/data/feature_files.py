@@ -134,7 +134,7 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
         if id_name == "" and list(ids) == [str(row) for row in range(len(ids))]:
             ids = None
     misprints = []
-    for name in frame.columns[[not _is_number(frame[name]) for name in frame.columns]]:
+    for name in frame.columns[[not _is_number(dtype) for dtype in frame.dtypes]]:
         words = frame[name][_words(frame[name])]
         if len(words):
             misprints.append(f"'{name}' has '{words.iloc[0]}' in row {words.index[0]}")
@@ -150,8 +150,8 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
     return Found(frame.to_numpy(dtype=np.float64, na_value=np.nan), "the table", ids, names=names)
 
 
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+def _is_number(dtype: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
 def _words(column: pd.Series) -> pd.Series:
