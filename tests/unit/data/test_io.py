@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import anndata
@@ -88,7 +89,7 @@ def test_a_truncated_h5ad_is_one_message(
     adata.write_h5ad(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
-    with pytest.raises(InputError, match="cannot be read as an .h5ad file") as error:
+    with pytest.raises(InputError, match=r"cannot be read as an .h5ad file") as error:
         read_adata(path)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
@@ -116,7 +117,7 @@ def test_a_damaged_zarr_store(adata: anndata.AnnData, tmp_path: Path) -> None:
     for chunk in (tmp_path / "a.zarr" / "obs" / "_index").rglob("*"):
         if chunk.is_file():
             chunk.write_bytes(b"")
-    with pytest.raises(InputError, match="cannot be read as a .zarr store"):
+    with pytest.raises(InputError, match=r"cannot be read as a .zarr store"):
         read_adata(tmp_path / "a.zarr")
 
 
@@ -124,14 +125,14 @@ def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.rds").touch()
     with pytest.raises(InputError, match=r"'\.rds' is no known kind of cohort.*h5ad"):
         read_adata(tmp_path / "a.rds")
-    with pytest.raises(InputError, match="no matrix.mtx"):
+    with pytest.raises(InputError, match=r"no matrix.mtx"):
         read_adata(tmp_path)
 
 
 def test_loom_without_its_package_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "loompy", None)
+    monkeypatch.setitem(sys.modules, "loompy", None)
     (tmp_path / "a.loom").touch()
     with pytest.raises(InputError, match="pip install loompy"):
         read_adata(tmp_path / "a.loom")
