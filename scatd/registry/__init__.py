@@ -1,0 +1,23 @@
+"""The model registry: versions around model folders, found by drug name, moved between stages."""
+
+from scatd.registry.lookup import ModelRef, fetch, find, resolve, resolve_backbone
+from scatd.registry.register import find_version, register
+from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
+from scatd.registry.tables import history, list_models, show
+
+__all__ = [
+    "ModelRef",
+    "archive",
+    "fetch",
+    "find",
+    "find_version",
+    "history",
+    "list_models",
+    "promote",
+    "register",
+    "resolve",
+    "resolve_backbone",
+    "rollback",
+    "set_gate_verdict",
+    "show",
+]

@@ -1,0 +1,209 @@
+"""Finding a registered model by drug or by name, and explaining why there is none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+from mlflow.tracking import MlflowClient
+
+from scatd import keys
+from scatd.errors import InputError, nearest
+from scatd.registry import state
+from scatd.registry.state import Model
+from scatd.tracking import cache_folder, connect
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """One version of a registered model, resolved once.
+
+    Parameters
+    ----------
+    name, version
+        Where it is in the registry.
+    family, drug
+        Family, and the drug key ("" for a backbone).
+    stage
+        Its stage when it was resolved.
+    run_id
+        The run that made it.
+    simulated
+        Whether simulated data took part.
+    """
+
+    name: str
+    version: int
+    family: str
+    drug: str
+    stage: str
+    run_id: str
+    simulated: bool
+
+
+def find(name: str, stage: str) -> ModelRef | None:
+    """The version that stands at a stage (an alias) of a registered model, if any."""
+    client = connect()
+    model = state.read(client, name)
+    if model is None or stage not in model.aliases:
+        return None
+    return _ref(client, name, model.aliases[stage], stage)
+
+
+def resolve(
+    drug_key: str, *, stage: str = keys.PRODUCTION, families: Sequence[str] = keys.FAMILIES
+) -> ModelRef:
+    """The response model of a drug: the first family that has one at this stage.
+
+    Parameters
+    ----------
+    drug_key
+        Normalised drug name.
+    stage
+        `production`, `staging`, `previous`, or a version number.
+    families
+        In the order of preference.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message says what there is, at which stage, and which rule of the
+        gate held it back.
+    """
+    if not stage.isdecimal() and stage not in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS):
+        expected = "production, staging, previous or a version number"
+        raise InputError(f"no stage '{stage}'", expected=expected)
+    client = connect()
+    names = [keys.response_model_name(family, drug_key) for family in families]
+    models = [model for name in names if (model := state.read(client, name))]
+    for model in models:
+        if not stage.isdecimal():
+            if stage in model.aliases:
+                return _ref(client, model.name, model.aliases[stage], stage)
+        elif int(stage) in (int(item.version) for item in state.versions(client, model.name)):
+            return _ref(client, model.name, int(stage), None)
+    raise _nothing_there(client, drug_key, stage, models, families)
+
+
+def resolve_backbone(spec: str) -> ModelRef:
+    """A backbone by name: `scatd-sf-backbone`, with `@ALIAS` or `/VERSION` (default: @staging).
+
+    The form that MLflow prints, `models:/NAME/VERSION` or `models:/NAME@ALIAS`, is read as well.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, alias or version.
+    """
+    wanted = spec.removeprefix("models:/")
+    client = connect()
+    if "/" in wanted:
+        name, _, version = wanted.partition("/")
+        if not version.isdecimal():
+            raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
+        state.require_version(client, name, int(version))
+        return _ref(client, name, int(version), None)
+    name, _, alias = wanted.partition("@")
+    alias = alias or keys.STAGING
+    aliases = state.require(client, name).aliases
+    if alias not in aliases:
+        expected = "one of " + ", ".join(sorted(aliases))
+        raise InputError(f"no alias '{alias}'", where=name, expected=expected)
+    return _ref(client, name, aliases[alias], alias)
+
+
+def fetch(ref: ModelRef) -> Path:
+    """The model folder of a version, on this machine; what came from a server is kept in a cache."""
+    client = connect()
+    model_id = client.get_model_version(ref.name, str(ref.version)).model_id
+    location = client.get_logged_model(model_id).artifact_location
+    uri = f"{location}/artifacts/{state.ARTIFACT}"
+    if uri.startswith("file:"):
+        return Path(download_artifacts(artifact_uri=uri))
+    kept = cache_folder() / "models" / model_id
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as partial:
+            copied = download_artifacts(
+                artifact_uri=uri, dst_path=partial, tracking_uri=client.tracking_uri
+            )
+            _move(Path(copied), kept)
+    return kept
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        os.replace(folder, target)
+    except OSError:
+        if not target.is_dir():  # another process was first
+            raise
+
+
+def _ref(client: MlflowClient, name: str, version: int, stage: str | None) -> ModelRef:
+    found = client.get_model_version(name, str(version))
+    return ModelRef(
+        name=name,
+        version=version,
+        family=found.tags[keys.TAG_FAMILY],
+        drug=found.tags.get(keys.TAG_DRUG, ""),
+        stage=stage or found.tags[keys.TAG_STAGE],
+        run_id=found.run_id,
+        simulated=found.tags[keys.TAG_SIMULATED] == "true",
+    )
+
+
+def _nothing_there(
+    client: MlflowClient,
+    drug_key: str,
+    stage: str,
+    models: Sequence[Model],
+    families: Sequence[str],
+) -> InputError:
+    place = f"version {stage}" if stage.isdecimal() else f"{stage} model"
+    where = f"family {', '.join(families)}"
+    what = f"drug '{drug_key}' has no {place}"
+    if models:
+        remedy = f"There is: {'; '.join(_describe(client, model) for model in models)}."
+        if keys.STAGING in models[0].aliases and stage == keys.PRODUCTION:
+            remedy += f" Use --stage staging, or: scatd promote --drug {drug_key}"
+        return InputError(what, where=where, remedy=remedy)
+    drugs = _drugs(client, families)
+    if not drugs:
+        remedy = f"No drug has a model yet. Train one: scatd transfer --drug {drug_key}"
+        return InputError(what, where=where, remedy=remedy)
+    close = nearest(drug_key, drugs)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    known = ", ".join(f"{drug} ({stages})" for drug, stages in sorted(drugs.items()))
+    remedy = f"{hint}Registered: {known}."
+    return InputError(what, where=where, remedy=remedy)
+
+
+def _describe(client: MlflowClient, model: Model) -> str:
+    version = model.aliases.get(keys.PRODUCTION) or model.aliases.get(keys.STAGING)
+    if version is None:
+        return f"{model.name}, at no stage"
+    text = f"{model.name} version {version} at {_stages(model)}"
+    tags = client.get_model_version(model.name, str(version)).tags
+    if tags.get(state.TAG_GATE_PASSED) == "false":
+        text += f", held back by the gate ({tags[state.TAG_GATE]})"
+    return text
+
+
+def _drugs(client: MlflowClient, families: Sequence[str]) -> dict[str, str]:
+    """Stages by drug key."""
+    found: dict[str, str] = {}
+    for model in state.read_all(client):
+        for family in families:
+            prefix = keys.response_model_name(family, "")
+            if model.name.startswith(prefix) and model.name != keys.backbone_name(family):
+                found[model.name.removeprefix(prefix)] = _stages(model)
+    return found
+
+
+def _stages(model: Model) -> str:
+    stages = (keys.PRODUCTION, keys.STAGING)
+    return " and ".join(stage for stage in stages if stage in model.aliases) or "no stage"

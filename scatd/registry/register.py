@@ -1,0 +1,134 @@
+"""Making a registered version out of a model folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Mapping
+from importlib import metadata
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+from scatd import __version__, keys, serving
+from scatd.registry import state
+from scatd.tracking import Run, connect, lock
+
+_SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
+_LOADING_NEEDS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
+
+
+def register(
+    folder: Path,
+    name: str,
+    run_id: str,
+    *,
+    metrics: Mapping[str, float],
+    description: str,
+    tags: Mapping[str, str],
+) -> int:
+    """Store a model folder as the newest version of `name`, at `staging`.
+
+    Parameters
+    ----------
+    folder
+        Model folder (`scatd.artifact`).
+    name
+        `keys.response_model_name()` or `keys.backbone_name()`.
+    run_id
+        The run that made it.
+    metrics
+        Of the very weights that are stored; logged to the run and linked to the model.
+    description, tags
+        Shown in the registry; family, simulated, who and when are added.
+
+    Returns
+    -------
+    The version number.
+    """
+    from scatd import artifact
+
+    card = artifact.read_card(folder)
+    client = connect()
+    logged = client.create_logged_model(
+        client.get_run(run_id).info.experiment_id,
+        name=name,
+        source_run_id=run_id,
+        model_type=f"scatd-{card['kind']}",
+    )
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            # MLflow names a stored folder after its source: a link gives it a fixed name.
+            named = Path(scratch) / state.ARTIFACT
+            named.symlink_to(folder.absolute(), target_is_directory=True)
+            packed = Path(scratch) / "packed"
+            mlflow.pyfunc.save_model(
+                packed,
+                python_model=str(Path(serving.__file__).parent / _SCRIPTS[card["kind"]]),
+                artifacts={state.ARTIFACT: str(named)},
+                signature=_signature(card["kind"], card["sizes"]["n_features"]),
+                pip_requirements=_requirements(),
+                mlflow_model=mlflow.models.Model(run_id=run_id, model_id=logged.model_id),
+            )
+            client.log_model_artifacts(logged.model_id, str(packed))
+        client.finalize_logged_model(logged.model_id, "READY")
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
+    all_tags = {
+        keys.TAG_FAMILY: card["family"],
+        keys.TAG_SIMULATED: str(card["simulated"]).lower(),
+        keys.TAG_VERSION: __version__,
+        state.TAG_BY: state.user(),
+        state.TAG_AT: state.now(),
+        **tags,
+    }
+    with lock("registry"):
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        made = client.create_model_version(
+            name, logged.model_uri, run_id, all_tags, None, description, model_id=logged.model_id
+        )
+        state.settle(client, name)
+    return int(made.version)
+
+
+def find_version(name: str, run_ids: Collection[str]) -> int | None:
+    """The version that one of these runs registered, if any.
+
+    For resuming: a process that was killed after it registered its model must not do so again.
+    """
+    client = connect()
+    if state.read(client, name) is None:
+        return None
+    with lock("registry"):
+        state.settle(client, name)  # it may have been killed before the alias was set
+        found = [item for item in state.versions(client, name) if item.run_id in run_ids]
+    return int(found[-1].version) if found else None
+
+
+def _signature(kind: str, n_features: int) -> ModelSignature:
+    inputs = Schema([TensorSpec(np.dtype(np.float32), (-1, n_features))])
+    if kind == "backbone":
+        return ModelSignature(inputs, Schema([TensorSpec(np.dtype(np.float32), (-1, -1))]))
+    outputs = Schema(
+        [ColSpec(DataType.double, "prob_resistant"), ColSpec(DataType.string, "response")]
+    )
+    params = ParamSchema(
+        [ParamSpec("threshold", DataType.double, None), ParamSpec("mc_samples", DataType.long, 0)]
+    )
+    return ModelSignature(inputs, outputs, params)
+
+
+def _requirements() -> list[str]:
+    pinned = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in _LOADING_NEEDS]
+    return [f"scatd=={__version__}", *pinned]

@@ -1,0 +1,175 @@
+"""Moving versions between stages: one alias, its tags and the history, under one lock.
+
+The gate decides elsewhere (`scatd.evaluation.gate`); this only moves.
+"""
+
+from __future__ import annotations
+
+from mlflow.tracking import MlflowClient
+
+from scatd import keys
+from scatd.errors import InputError
+from scatd.registry import state
+from scatd.registry.state import Model
+from scatd.tracking import connect, lock
+
+_MAX_REASON = 2000
+
+
+def set_gate_verdict(name: str, version: int, verdict: str, *, passed: bool) -> None:
+    """Record what the gate said about a version, with its numbers."""
+    client = connect()
+    client.set_model_version_tag(name, str(version), state.TAG_GATE, verdict[:_MAX_REASON])
+    client.set_model_version_tag(name, str(version), state.TAG_GATE_PASSED, str(passed).lower())
+
+
+def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bool:
+    """Put a version into production; what was there becomes `previous` and is archived.
+
+    Parameters
+    ----------
+    name, version
+        What to promote.
+    reason
+        Why, for the history.
+    evidence_run_id
+        The run whose metrics justify it.
+
+    Returns
+    -------
+    False when the version was in production already.
+
+    Raises
+    ------
+    InputError
+        When there is no such version.
+    """
+    client = connect()
+    state.require_version(client, name, version)
+    with lock("registry"):
+        current = _current(client, name).aliases.get(keys.PRODUCTION)
+        if current == version:
+            return False
+        if current is not None:
+            client.set_registered_model_alias(name, keys.PREVIOUS, str(current))
+        client.set_registered_model_alias(name, keys.PRODUCTION, str(version))
+        about = {
+            state.TAG_PROMOTED_BY: state.user(),
+            state.TAG_PROMOTED_AT: state.now(),
+            state.TAG_PROMOTED_FROM: "" if current is None else str(current),
+            state.TAG_EVIDENCE: evidence_run_id,
+        }
+        for tag, value in about.items():
+            client.set_model_version_tag(name, str(version), tag, value)
+        state.settle(client, name)
+        state.remember(
+            client,
+            name,
+            "promote",
+            version=version,
+            replaced=current,
+            production=version,
+            reason=reason[:_MAX_REASON],
+            evidence=evidence_run_id,
+        )
+    return True
+
+
+def rollback(name: str, *, reason: str) -> int:
+    """Put the previous version back into production.
+
+    `previous` then names what that version had replaced in its time, so that going back twice goes
+    back two steps.
+
+    Returns
+    -------
+    The version that is in production now.
+
+    Raises
+    ------
+    InputError
+        When there is no previous version.
+    """
+    client = connect()
+    state.require(client, name)
+    with lock("registry"):
+        model = _current(client, name)
+        restored = model.aliases.get(keys.PREVIOUS)
+        if restored is None:
+            remedy = f"See: scatd registry history {name}"
+            raise InputError(
+                "there is no previous version to go back to", where=name, remedy=remedy
+            )
+        left = model.aliases.get(keys.PRODUCTION)
+        client.set_registered_model_alias(name, keys.PRODUCTION, str(restored))
+        earlier = _replaced_by(model, restored)
+        if earlier is None:
+            client.delete_registered_model_alias(name, keys.PREVIOUS)
+        else:
+            client.set_registered_model_alias(name, keys.PREVIOUS, str(earlier))
+        state.settle(client, name)
+        state.remember(
+            client,
+            name,
+            "rollback",
+            version=restored,
+            replaced=left,
+            production=restored,
+            reason=reason[:_MAX_REASON],
+        )
+    return restored
+
+
+def archive(name: str, version: int, *, reason: str) -> None:
+    """Take a version out of service; it stays in the registry and can be promoted again.
+
+    Raises
+    ------
+    InputError
+        When there is no such version.
+    """
+    client = connect()
+    state.require_version(client, name, version)
+    with lock("registry"):
+        aliases = _current(client, name).aliases
+        for alias in (keys.PRODUCTION, keys.PREVIOUS):
+            if aliases.get(alias) == version:
+                client.delete_registered_model_alias(name, alias)
+        client.set_model_version_tag(name, str(version), keys.TAG_STAGE, keys.ARCHIVED)
+        production = aliases.get(keys.PRODUCTION)
+        state.remember(
+            client,
+            name,
+            "archive",
+            version=version,
+            production=None if production == version else production,
+            reason=reason[:_MAX_REASON],
+        )
+
+
+def _current(client: MlflowClient, name: str) -> Model:
+    """The model, after its history has taken note of what was moved without scatd."""
+    model = state.require(client, name)
+    production = model.aliases.get(keys.PRODUCTION)
+    believed = model.history[-1]["production"] if model.history else None
+    if production != believed:
+        state.settle(client, name)
+        state.remember(
+            client,
+            name,
+            "noticed",
+            version=production,
+            replaced=believed,
+            production=production,
+            reason="the alias was moved outside scatd, or a process was killed while moving it",
+        )
+        model = state.require(client, name)
+    return model
+
+
+def _replaced_by(model: Model, version: int) -> int | None:
+    """What `version` replaced when it was last promoted."""
+    for event in reversed(model.history):
+        if event["action"] == "promote" and event["version"] == version:
+            return event["replaced"]
+    return None

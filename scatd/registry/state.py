@@ -1,0 +1,171 @@
+"""What the registry says about one model: its versions, aliases, tags and history.
+
+MLflow's own stages are deprecated and hidden in its UI: a stage is an alias. Tags and history
+follow the aliases, so that an alias moved by hand in the UI, or a process killed between two
+writes, is noticed and repaired by the next move.
+"""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from scatd import keys
+from scatd.errors import InputError, nearest
+
+ARTIFACT = "model"
+"""Name of the model folder among a version's artifacts."""
+
+TAG_BY, TAG_AT = "scatd.registered_by", "scatd.registered_at"
+TAG_GATE, TAG_GATE_PASSED = "scatd.gate", "scatd.gate_passed"
+TAG_PROMOTED_BY, TAG_PROMOTED_AT = "scatd.promoted_by", "scatd.promoted_at"
+TAG_PROMOTED_FROM, TAG_EVIDENCE = "scatd.promoted_from", "scatd.evidence_run"
+
+_NAME_PREFIX = "scatd-"
+_TAG_HISTORY = "scatd.history."
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model as it was when it was read.
+
+    Parameters
+    ----------
+    name
+        Registered name.
+    aliases
+        Version by alias.
+    tags
+        Of the registered model; the history lives here.
+    """
+
+    name: str
+    aliases: dict[str, int]
+    tags: dict[str, str]
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Moves between stages, oldest first."""
+        found = sorted(tag for tag in self.tags if tag.startswith(_TAG_HISTORY))
+        return [json.loads(self.tags[tag]) for tag in found]
+
+
+def read(client: MlflowClient, name: str) -> Model | None:
+    """A registered model, or None."""
+    try:
+        found = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return _model(found)
+
+
+def read_all(client: MlflowClient) -> list[Model]:
+    """Every registered model of scatd, by name."""
+    found: list[Model] = []
+    page: str | None = None
+    while page is None or page:
+        batch = client.search_registered_models(
+            f"name LIKE '{_NAME_PREFIX}%'", order_by=["name ASC"], page_token=page
+        )
+        found += [_model(item) for item in batch]
+        page = batch.token or ""
+    return found
+
+
+def require(client: MlflowClient, name: str) -> Model:
+    """A registered model.
+
+    Raises
+    ------
+    InputError
+        When there is none of this name.
+    """
+    found = read(client, name)
+    if found is None:
+        known = [model.name for model in read_all(client)]
+        expected = ", ".join(nearest(name, known) or known) or "none is registered yet"
+        raise InputError(f"no registered model '{name}'", expected=expected)
+    return found
+
+
+def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Every version of a registered model, oldest first."""
+    found: list[ModelVersion] = []
+    page: str | None = None
+    while page is None or page:
+        batch = client.search_model_versions(f"name = '{name}'", page_token=page)
+        found += batch
+        page = batch.token or ""
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def require_version(client: MlflowClient, name: str, version: int) -> ModelVersion:
+    """A version of a registered model.
+
+    Raises
+    ------
+    InputError
+        When the model has no such version.
+    """
+    found = {int(item.version): item for item in versions(client, require(client, name).name)}
+    if version not in found:
+        expected = "one of " + ", ".join(map(str, found))
+        raise InputError(f"no version {version}", where=name, expected=expected)
+    return found[version]
+
+
+def settle(client: MlflowClient, name: str) -> None:
+    """Make the alias `staging` and the stage tags agree with what exists and what is in production.
+
+    `staging` names the newest version. What left production or was overtaken is archived.
+    """
+    model, known = require(client, name), versions(client, name)
+    if not known:
+        return
+    newest, production = int(known[-1].version), model.aliases.get(keys.PRODUCTION)
+    if model.aliases.get(keys.STAGING) != newest:
+        client.set_registered_model_alias(name, keys.STAGING, str(newest))
+    for item in known:
+        version, tagged = int(item.version), item.tags.get(keys.TAG_STAGE)
+        if version == production:
+            stage = keys.PRODUCTION
+        elif version == newest and tagged in (None, keys.STAGING):
+            stage = keys.STAGING
+        else:
+            stage = keys.ARCHIVED
+        if tagged != stage:
+            client.set_model_version_tag(name, item.version, keys.TAG_STAGE, stage)
+
+
+def remember(client: MlflowClient, name: str, action: str, **about: Any) -> None:
+    """Append one event to the history: a tag of its own, so that no event overwrites another."""
+    event = {"at": now(), "by": user(), "action": action, **about}
+    client.set_registered_model_tag(name, f"{_TAG_HISTORY}{time.time_ns()}", json.dumps(event))
+
+
+def now() -> str:
+    """The time, to the second, in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def user() -> str:
+    """Who runs this process."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return "unknown"
+
+
+def _model(found: Any) -> Model:
+    aliases = {alias: int(version) for alias, version in found.aliases.items()}
+    return Model(found.name, aliases, dict(found.tags))

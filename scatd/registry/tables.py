@@ -1,0 +1,100 @@
+"""The registry as tables, for the command line and reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scatd import keys
+from scatd.registry import state
+from scatd.tracking import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def list_models() -> pd.DataFrame:
+    """One row a registered model.
+
+    Columns: model, family, drug, the version at production, staging and previous (missing where
+    there is none), simulated, and the gate's last word on the staged version.
+    """
+    import pandas as pd
+
+    client = connect()
+    rows = []
+    for model in state.read_all(client):
+        staged = model.aliases.get(keys.STAGING)
+        tags = client.get_model_version(model.name, str(staged)).tags if staged else {}
+        rows.append(
+            {
+                "model": model.name,
+                "family": tags.get(keys.TAG_FAMILY),
+                "drug": tags.get(keys.TAG_DRUG),
+                **{
+                    stage: model.aliases.get(stage)
+                    for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
+                },
+                "simulated": tags.get(keys.TAG_SIMULATED) == "true",
+                "gate": tags.get(state.TAG_GATE),
+            }
+        )
+    columns = ["model", "family", "drug", "production", "staging", "previous", "simulated", "gate"]
+    whole = dict.fromkeys((keys.PRODUCTION, keys.STAGING, keys.PREVIOUS), "Int64")
+    return pd.DataFrame(rows, columns=columns).astype(whole)
+
+
+def show(name: str) -> pd.DataFrame:
+    """One row a version, newest first.
+
+    Columns: version, stage, aliases, registered, by, run_id, simulated, gate, promoted_by,
+    promoted_at, promoted_from, evidence_run.
+
+    Raises
+    ------
+    InputError
+        When there is no such model.
+    """
+    import pandas as pd
+
+    client = connect()
+    model = state.require(client, name)
+    columns = {
+        "stage": keys.TAG_STAGE,
+        "registered": state.TAG_AT,
+        "by": state.TAG_BY,
+        "simulated": keys.TAG_SIMULATED,
+        "gate": state.TAG_GATE,
+        "promoted_by": state.TAG_PROMOTED_BY,
+        "promoted_at": state.TAG_PROMOTED_AT,
+        "promoted_from": state.TAG_PROMOTED_FROM,
+        "evidence_run": state.TAG_EVIDENCE,
+    }
+    rows = []
+    for item in reversed(state.versions(client, name)):
+        version = int(item.version)
+        aliases = sorted(alias for alias, held in model.aliases.items() if held == version)
+        about = {column: item.tags.get(tag) for column, tag in columns.items()}
+        rows.append(
+            {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
+        )
+    order = ["version", "stage", "aliases", "registered", "by", "run_id", "simulated", "gate"]
+    order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
+    return pd.DataFrame(rows, columns=order)
+
+
+def history(name: str) -> pd.DataFrame:
+    """One row a move between stages, oldest first.
+
+    Columns: at, by, action (promote, rollback, archive, noticed), version, replaced, production
+    (the version in production afterwards), reason, evidence (run id).
+
+    Raises
+    ------
+    InputError
+        When there is no such model.
+    """
+    import pandas as pd
+
+    columns = ["at", "by", "action", "version", "replaced", "production", "reason", "evidence"]
+    table = pd.DataFrame(state.require(connect(), name).history, columns=columns)
+    return table.astype(dict.fromkeys(("version", "replaced", "production"), "Int64"))
