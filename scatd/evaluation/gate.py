@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from scatd.data.drugs import find_drug
 from scatd.errors import InputError
 from scatd.settings import from_mapping, load_yaml
 
@@ -99,8 +100,8 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
     Raises
     ------
     InputError
-        For a folder given that does not exist, and for unknown keys or values of a wrong type;
-        the message names the file.
+        For a folder given that does not exist, a file that names the drug otherwise than by its
+        key, and unknown keys or values of a wrong type; the message names the file.
     """
     if folder is None:
         folder = Path(CONFIG_FOLDER)
@@ -110,7 +111,13 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
     config = DrugConfig()
     # Files are compared with the key, never opened by it: a key is not trusted as a path.
     files = {path.name: path for path in folder.glob("*.yaml")}
-    for name in (DEFAULT_FILE, f"{drug_key}.yaml"):
+    overrides = f"{drug_key}.yaml"
+    for other in find_drug(drug_key, [Path(name).stem for name in files]):
+        if other != drug_key:
+            remedy = f"Rename it to {overrides}."
+            what = f"holds rules for {drug_key} under another name, so they would not be read"
+            raise InputError(what, where=str(files[f"{other}.yaml"]), remedy=remedy)
+    for name in (DEFAULT_FILE, overrides):
         if path := files.get(name):
             content = load_yaml(path)
             # On its own first, so that a message blames the file that holds the fault.

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scatd.data.files import atomic_path
 from scatd.keys import RESISTANT, SENSITIVE
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def line_look(index: int) -> tuple[str, str]:
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `name.png` (150 dpi) and `name.pdf`, then empty the figure.
 
-    A file is written beside its target and renamed: a killed run leaves no half picture. The
-    PDF holds no date, so equal figures are equal files.
+    The PDF holds no date, so equal figures are equal files.
 
     Parameters
     ----------
@@ -111,18 +111,11 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     The two paths, PNG first.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    targets = [folder / f"{name}.png", folder / f"{name}.pdf"]
     with _RENDERING:
-        for ending, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-            target = folder / f"{name}.{ending}"
-            unfinished = folder / f".{name}.{ending}.part"
-            try:
-                figure.savefig(
-                    unfinished, format=ending, dpi=_DPI, metadata=metadata, bbox_inches="tight"
-                )
-                unfinished.replace(target)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            written.append(target)
+        for target in targets:
+            metadata = {"CreationDate": None} if target.suffix == ".pdf" else {}
+            with atomic_path(target) as unfinished:
+                figure.savefig(unfinished, dpi=_DPI, metadata=metadata, bbox_inches="tight")
         figure.clear()
-    return written
+    return targets

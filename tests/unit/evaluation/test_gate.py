@@ -1,0 +1,203 @@
+"""The gate: rules read from YAML, verdicts with numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from scatd.errors import InputError
+from scatd.evaluation.gate import DrugConfig, Evidence, Gate, decide, load_config
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def evidence(
+    auroc: float = 0.80, n_sensitive: int = 150, n_resistant: int = 250, **baselines: float
+) -> Evidence:
+    baselines = baselines or {"logistic_regression": 0.78, "prevalence": 0.50}
+    return Evidence(
+        metrics={"auroc_mean": auroc},
+        baselines={name: {"auroc_mean": value} for name, value in baselines.items()},
+        n_sensitive=n_sensitive,
+        n_resistant=n_resistant,
+    )
+
+
+def failed(gate: Gate, found: Evidence) -> list[str]:
+    return [rule.name for rule in decide(gate, found).rules if not rule.passed]
+
+
+def test_good_evidence_passes_every_rule() -> None:
+    verdict = decide(Gate(), evidence())
+    assert verdict.passed
+    assert verdict.refusal() == ""
+    names = [rule.name for rule in verdict.rules]
+    assert names == ["minimum", "baseline", "min_samples", "min_samples_per_class"]
+
+
+@pytest.mark.parametrize(
+    ("found", "rule", "numbers"),
+    [
+        (evidence(0.58, lr=0.5), "minimum", ["0.58", "0.6 needed"]),
+        (
+            evidence(0.80, lr=0.83, boosting=0.7),
+            "baseline",
+            ["0.8 and lr reaches 0.83", "at most 0.02 less"],
+        ),
+        (
+            evidence(n_sensitive=60, n_resistant=60),
+            "min_samples",
+            ["120 labelled samples", "at least 200 needed"],
+        ),
+        (
+            evidence(n_sensitive=12, n_resistant=400),
+            "min_samples_per_class",
+            ["12 samples", "12 sensitive, 400 resistant", "at least 20 needed"],
+        ),
+    ],
+)
+def test_each_rule_fails_alone_with_its_numbers(
+    found: Evidence, rule: str, numbers: list[str]
+) -> None:
+    verdict = decide(Gate(), found)
+    assert not verdict.passed
+    assert failed(Gate(), found) == [rule]
+    assert verdict.refusal().startswith(f"{rule}: ")
+    assert len(verdict.refusal().splitlines()) == 1
+    for part in numbers:
+        assert part in verdict.refusal()
+
+
+def test_all_failures_are_told_together() -> None:
+    verdict = decide(Gate(), evidence(0.5, n_sensitive=5, n_resistant=5, lr=0.9))
+    assert len(verdict.refusal().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("auroc", "baseline", "passes"),
+    [(0.80, 0.82, True), (0.60, 0.62, True), (0.80, 0.8201, False), (0.80, 0.70, True)],
+)
+def test_the_margin_itself_is_allowed(auroc: float, baseline: float, passes: bool) -> None:
+    """0.82 - 0.80 is more than 0.02 in binary."""
+    assert ("baseline" in failed(Gate(), evidence(auroc, lr=baseline))) is not passes
+
+
+def test_limits_themselves_pass() -> None:
+    found = evidence(0.60, n_sensitive=180, n_resistant=20, lr=0.6)
+    assert decide(Gate(), found).passed
+
+
+def test_nan_and_missing_never_pass() -> None:
+    assert failed(Gate(), evidence(math.nan)) == ["minimum", "baseline"]
+    nothing = Evidence(metrics={}, baselines={"lr": {}}, n_sensitive=150, n_resistant=150)
+    assert failed(Gate(minimum=0, margin=1), nothing) == ["minimum", "baseline"]
+
+
+def test_a_baseline_without_a_value_compares_nothing() -> None:
+    found = evidence(0.9, lr=0.7, boosting=math.nan)
+    assert failed(Gate(), found) == ["baseline"]
+    assert "boosting has no auroc_mean" in decide(Gate(), found).refusal()
+    assert decide(Gate(baseline="lr"), found).passed
+
+
+def test_a_named_baseline_is_the_one_compared() -> None:
+    found = evidence(0.80, lr=0.9, boosting=0.7)
+    assert failed(Gate(baseline="boosting"), found) == []
+    assert failed(Gate(baseline="lr"), found) == ["baseline"]
+    refusal = decide(Gate(baseline="svm"), found).refusal()
+    assert "'svm' was not scored (lr, boosting was)" in refusal
+
+
+def test_without_baselines_nothing_is_promoted() -> None:
+    found = Evidence({"auroc_mean": 0.99}, {}, 500, 500)
+    assert failed(Gate(), found) == ["baseline"]
+
+
+def test_another_metric_is_read_by_its_name() -> None:
+    found = Evidence({"auroc_mean": 0.1, "mcc_mean": 0.5}, {"lr": {"mcc_mean": 0.4}}, 150, 150)
+    assert decide(Gate(metric="mcc", minimum=0.3), found).passed
+
+
+def test_shipped_rules_all_load_and_default_holds_the_defaults() -> None:
+    folder = REPOSITORY / "registry_configs"
+    files = sorted(folder.glob("*.yaml"))
+    assert folder / "default.yaml" in files
+    for path in files:
+        load_config(path.stem, folder)
+    assert load_config("docetaxel", folder) == DrugConfig()
+    default = (folder / "default.yaml").read_text()
+    for name in ("families", "auto_promote", *Gate.__dataclass_fields__):
+        assert f"{name}:" in default, f"default.yaml does not explain {name}"
+
+
+def test_a_drugs_file_overrides_rule_by_rule(tmp_path: Path) -> None:
+    (tmp_path / "default.yaml").write_text("gate: {minimum: 0.7, margin: 0.01}\n")
+    (tmp_path / "gefitinib.yaml").write_text(
+        "families: [dist]\nauto_promote: false\ngate: {minimum: 0.8}\n"
+    )
+    found = load_config("gefitinib", tmp_path)
+    assert found == DrugConfig(("dist",), False, Gate(minimum=0.8, margin=0.01))
+    assert load_config("docetaxel", tmp_path).gate == Gate(minimum=0.7, margin=0.01)
+
+
+def test_folder_of_the_working_directory_is_used_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config("docetaxel") == DrugConfig()
+    (tmp_path / "registry_configs").mkdir()
+    assert load_config("docetaxel") == DrugConfig()
+    (tmp_path / "registry_configs" / "default.yaml").write_text("auto_promote: false\n")
+    assert not load_config("docetaxel").auto_promote
+
+
+def test_a_key_is_never_a_path(tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text("auto_promote: false\n")
+    inside = tmp_path / "configs"
+    inside.mkdir()
+    assert load_config("../secret", inside).auto_promote
+
+
+@pytest.mark.parametrize("misnamed", ["GEFITINIB", "gefi-tinib"])
+def test_rules_under_another_spelling_are_not_silently_ignored(
+    tmp_path: Path, misnamed: str
+) -> None:
+    (tmp_path / f"{misnamed}.yaml").write_text("auto_promote: false\n")
+    with pytest.raises(InputError, match=rf"{misnamed}\.yaml.*Rename it to gefitinib\.yaml"):
+        load_config("gefitinib", tmp_path)
+    assert load_config("docetaxel", tmp_path) == DrugConfig()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("familys: [sf]", r"unknown key 'familys'.*families"),
+        ("gate: {minimun: 0.7}", r"gate: unknown key 'minimun'.*minimum"),
+        ("gate: {minimum: high}", r"gate: minimum: 'high'|gate: 'high' is no number"),
+        ("gate: {minimum: 1.5}", r"gate: minimum is 1.5.*0 to 1"),
+        ("gate: {minimum: .nan}", r"gate: minimum is nan"),
+        ("gate: {margin: -0.1}", r"gate: margin is -0.1"),
+        ("gate: {min_samples: -1}", r"gate: min_samples is -1"),
+        ("gate: {metric: brier}", r"'brier' is no choice.*auroc"),
+        ("gate:", r"gate"),
+        ("families: [sf, geneformer]", r"'geneformer' is no choice"),
+        ("families: []", r"families are \[\]"),
+        ("families: [sf, sf]", r"each once"),
+        ("auto_promote: sometimes", r"'sometimes' is a str"),
+        ("- sf", r"holds a list"),
+        ("gate: {", r"is not valid YAML"),
+    ],
+)
+@pytest.mark.parametrize("name", ["default", "gefitinib"])
+def test_faults_name_the_file(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / f"{name}.yaml").write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load_config("gefitinib", tmp_path)
+    assert str(caught.value).startswith(str(tmp_path / f"{name}.yaml"))
+
+
+def test_folder_given_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        load_config("docetaxel", tmp_path / "nowhere")
