@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,14 +117,13 @@ def resolve_backbone(spec: str) -> ModelRef:
 
 
 def fetch(ref: ModelRef) -> Path:
-    """The model folder of a version, on this machine; what came from a server is kept in a cache."""
+    """The model folder of a version, here; what came from a server is kept in a cache."""
     client = connect()
-    model_id = client.get_model_version(ref.name, str(ref.version)).model_id
-    location = client.get_logged_model(model_id).artifact_location
-    uri = f"{location}/artifacts/{state.ARTIFACT}"
+    stored = client.get_model_version_download_uri(ref.name, str(ref.version))
+    uri = f"{stored}/artifacts/{state.ARTIFACT}"
     if uri.startswith("file:"):
         return Path(download_artifacts(artifact_uri=uri))
-    kept = cache_folder() / "models" / model_id
+    kept = cache_folder() / "models" / hashlib.sha256(uri.encode()).hexdigest()[:32]
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as partial:
@@ -137,7 +136,7 @@ def fetch(ref: ModelRef) -> Path:
 
 def _move(folder: Path, target: Path) -> None:
     try:
-        os.replace(folder, target)
+        folder.replace(target)
     except OSError:
         if not target.is_dir():  # another process was first
             raise
@@ -151,7 +150,7 @@ def _ref(client: MlflowClient, name: str, version: int, stage: str | None) -> Mo
         family=found.tags[keys.TAG_FAMILY],
         drug=found.tags.get(keys.TAG_DRUG, ""),
         stage=stage or found.tags[keys.TAG_STAGE],
-        run_id=found.run_id,
+        run_id=str(found.run_id),
         simulated=found.tags[keys.TAG_SIMULATED] == "true",
     )
 

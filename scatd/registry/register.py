@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
+import warnings
 from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -13,6 +17,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
 from scatd.registry import state
@@ -62,17 +67,9 @@ def register(
     )
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            # MLflow names a stored folder after its source: a link gives it a fixed name.
-            named = Path(scratch) / state.ARTIFACT
-            named.symlink_to(folder.absolute(), target_is_directory=True)
             packed = Path(scratch) / "packed"
-            mlflow.pyfunc.save_model(
-                packed,
-                python_model=str(Path(serving.__file__).parent / _SCRIPTS[card["kind"]]),
-                artifacts={state.ARTIFACT: str(named)},
-                signature=_signature(card["kind"], card["sizes"]["n_features"]),
-                pip_requirements=_requirements(),
-                mlflow_model=mlflow.models.Model(run_id=run_id, model_id=logged.model_id),
+            _pack(
+                folder, card, packed, mlflow.models.Model(run_id=run_id, model_id=logged.model_id)
             )
             client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")
@@ -99,6 +96,8 @@ def register(
             name, logged.model_uri, run_id, all_tags, None, description, model_id=logged.model_id
         )
         state.settle(client, name)
+    registered = json.dumps([{"name": name, "version": made.version}])
+    client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
     return int(made.version)
 
 
@@ -114,6 +113,23 @@ def find_version(name: str, run_ids: Collection[str]) -> int | None:
         state.settle(client, name)  # it may have been killed before the alias was set
         found = [item for item in state.versions(client, name) if item.run_id in run_ids]
     return int(found[-1].version) if found else None
+
+
+def _pack(folder: Path, card: Mapping[str, Any], target: Path, about: mlflow.models.Model) -> None:
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        # MLflow names a stored folder after its source, and refuses links.
+        named = Path(scratch) / state.ARTIFACT
+        shutil.copytree(folder, named)
+        # It asks for an example: the signature says all that one would.
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+        mlflow.pyfunc.save_model(
+            target,
+            python_model=str(Path(serving.__file__).parent / _SCRIPTS[card["kind"]]),
+            artifacts={state.ARTIFACT: str(named)},
+            signature=_signature(card["kind"], card["sizes"]["n_features"]),
+            pip_requirements=_requirements(),
+            mlflow_model=about,
+        )
 
 
 def _signature(kind: str, n_features: int) -> ModelSignature:

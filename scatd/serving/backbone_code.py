@@ -1,21 +1,29 @@
 """The script that MLflow stores with every backbone (models from code): no pickle anywhere."""
 
 from pathlib import Path
+from typing import Any
 
-import mlflow
+import mlflow.models
+import numpy as np  # MLflow reads the annotation of predict, and warns where there is none
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
-class Backbone(mlflow.pyfunc.PythonModel):
+class Backbone(PythonModel):
     """The posterior mean of every row of a feature matrix."""
 
-    def load_context(self, context):  # noqa: D102
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the model folder."""
         from scatd import artifact
 
         self._vae = artifact.read(Path(context.artifacts["model"])).backbone()
 
-    def predict(self, context, model_input, params=None):  # noqa: ARG002
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: np.ndarray,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> Any:
         """Encode features (n_obs, n_features), float32, to a latent (n_obs, n_latent)."""
-        import numpy as np
         import torch
 
         with torch.inference_mode():

@@ -4,20 +4,28 @@ Loading it needs scatd, torch, numpy, pandas and safetensors, and nothing else o
 """
 
 from pathlib import Path
+from typing import Any
 
-import mlflow
+import mlflow.models
+import numpy as np  # MLflow reads the annotation of predict, and warns where there is none
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
-class ResponseModel(mlflow.pyfunc.PythonModel):
+class ResponseModel(PythonModel):
     """P(resistant) and the response word of every row of a feature matrix."""
 
-    def load_context(self, context):  # noqa: D102
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the model folder."""
         from scatd.scoring import Scorer
 
         self._scorer = Scorer(Path(context.artifacts["model"]))
 
-    # No annotations: MLflow would read them as the schema, which the signature states already.
-    def predict(self, context, model_input, params=None):  # noqa: ARG002
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: np.ndarray,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
         """Score cells.
 
         Parameters
@@ -29,7 +37,6 @@ class ResponseModel(mlflow.pyfunc.PythonModel):
         params
             `threshold` (None: the stored one) and `mc_samples` (0: the posterior mean).
         """
-        import numpy as np
         import pandas as pd
 
         scores = self._scorer.score(np.asarray(model_input, dtype=np.float32), **(params or {}))

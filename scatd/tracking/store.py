@@ -37,6 +37,7 @@ def connect() -> MlflowClient:
         return MlflowClient(uri)
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         with lock("store"):
             client = MlflowClient(uri)
