@@ -5,6 +5,8 @@ Polarity, everywhere: sensitive = 0, resistant = 1, and every probability is P(r
 
 from __future__ import annotations
 
+from typing import Literal
+
 SENSITIVE = "sensitive"
 RESISTANT = "resistant"
 ABSTAIN = "abstain"
@@ -12,6 +14,9 @@ RESPONSES = (SENSITIVE, RESISTANT)
 """Class names in the order of their codes: `RESPONSES[1]` is what a high probability means."""
 
 FAMILIES = ("sf", "gf", "dist")
+
+AlignmentMethod = Literal["adain", "bi-adain", "none"]
+StatsSource = Literal["reference", "cohort"]
 
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}

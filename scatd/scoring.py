@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from torch import Tensor
 
 from scatd import artifact, keys
 from scatd.errors import InputError
+from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
     COHORT_MINIMUM,
     Alignment,
-    AlignmentMethod,
     FeatureStats,
     feature_stats,
     shrink,
@@ -30,7 +30,6 @@ from scatd.nn.alignment import (
 from scatd.nn.residual_vae import sample_latent
 
 BLOCK = 512
-StatsSource = Literal["reference", "cohort"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Scores:
     prob_sd
         (n_obs,), its s.d. over posterior draws, or None when none were asked for.
     latent
-        (n_obs, n_latent), the posterior mean.
+        (n_obs, n_latent), the posterior mean, or None when it was not to be kept.
     responses
         (n_obs,), "sensitive" or "resistant".
     threshold
@@ -53,7 +52,7 @@ class Scores:
 
     prob_resistant: NDArray[np.float64]
     prob_sd: NDArray[np.float64] | None
-    latent: NDArray[np.float32]
+    latent: NDArray[np.float32] | None
     responses: NDArray[np.str_]
     threshold: float
 
@@ -89,6 +88,7 @@ class Scorer:
         alignment: AlignmentMethod | None = None,
         stats: StatsSource = "reference",
         shrunk: bool = True,
+        keep_latent: bool = False,
         progress: Callable[[int], object] = int,
     ) -> Scores:
         """Score cells.
@@ -113,6 +113,8 @@ class Scorer:
         shrunk
             Pull cohort statistics towards the stored ones (not as published), and refuse cohorts
             that are too small to have any.
+        keep_latent
+            Also return the posterior means: 1.7 GB for a million cells of sf.
         progress
             Called with the number of rows done since the last call.
 
@@ -130,13 +132,14 @@ class Scorer:
         n_obs = len(X)
         prob = np.empty(n_obs)
         sd = np.empty(n_obs) if mc_samples else None
-        latent = np.empty((n_obs, self.n_latent), dtype=np.float32)
+        latent = np.empty((n_obs, self.n_latent), np.float32) if keep_latent else None
         generator = torch.Generator(self.device).manual_seed(seed)
         with torch.inference_mode():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
                 mu, logvar = self._model.encode(aligned.move_target(block, cohort))
-                latent[rows] = mu[:n_rows].cpu().numpy()
+                if latent is not None:
+                    latent[rows] = mu[:n_rows].cpu().numpy()
                 if sd is None:
                     prob[rows] = _resistant(self._model.head(mu))[:n_rows]
                 else:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-AlignmentMethod = Literal["adain", "bi-adain", "none"]
+from scatd.keys import AlignmentMethod
+
 COHORT_MINIMUM = 50
 """Fewer cells than this have no mean and s.d. worth imposing."""
 SHRINKAGE = 100.0

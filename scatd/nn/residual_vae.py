@@ -51,12 +51,6 @@ DESIGNS = {
     "dist_script": Design(spectral_fc=True, spectral_skip=True, spectral_output=True, swish="each"),
 }
 
-PUBLISHED_SIZES = {
-    "sf": Sizes(3072, 421, (1926, 850, 262), (850, 1926)),
-    "gf": Sizes(512, 498, (1415, 1250, 1050, 293), (650, 1450, 1415)),
-    "dist": Sizes(19264, 421, (1664, 359), (1664,)),
-}
-
 
 def sample_latent(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
     """Draw z = mu + eps * sd, all (n_obs, n_latent), with standard-normal `eps`."""

@@ -8,7 +8,6 @@ D6) and shares only the arithmetic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training.draws import Draws
+from scatd.training.settings import MultiplierMode
 
-Augmentation = Literal["vae", "smote", "none"]
-MultiplierMode = Literal["auto", "preset"]
 SMOTE_NEIGHBOURS = 5
 
 

@@ -40,17 +40,17 @@ class SeededDraws:
         self._device = torch.device(device)
 
     def batches(self, n_rows: int, batch_size: int, *, drop_last: bool) -> list[Tensor]:
-        """Shuffle rows into batches; a last batch of one row joins the one before.
+        """Shuffle rows into batches; a last batch under half the size joins the one before.
 
-        BatchNorm has no variance of a single row (defect D25).
+        BatchNorm has no variance of a single row (defect D25), and a poor one of a few.
         """
         order = torch.randperm(n_rows, generator=self._generator)
         batches = list(order.split(batch_size))
         if drop_last and len(batches) > 1 and len(batches[-1]) < batch_size:
             batches.pop()
-        elif len(batches) > 1 and len(batches[-1]) == 1:
-            lone = batches.pop()
-            batches[-1] = torch.cat([batches[-1], lone])
+        elif len(batches) > 1 and len(batches[-1]) < batch_size / 2:
+            short = batches.pop()
+            batches[-1] = torch.cat([batches[-1], short])
         return [batch.to(self._device) for batch in batches]
 
     def normal(self, n_rows: int, n_latent: int) -> Tensor:

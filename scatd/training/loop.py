@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 
 from scatd.errors import TrainingError
+from scatd.training.settings import Schedule
 
-Schedule = Literal["constant", "cosine", "published-cosine"]
 ETA_MIN = 0.01
 """Lowest learning rate of the cosine schedules, as a share of the first."""
 

@@ -11,9 +11,8 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,119 +21,19 @@ from torch import Tensor
 
 from scatd.errors import InputError, TrainingError
 from scatd.nn.losses import cosine_distance, kl_to_standard_normal, reconstruction_loss
-from scatd.nn.residual_vae import PUBLISHED_SIZES, ResidualVAE, Sizes, VAEOutput
+from scatd.nn.residual_vae import ResidualVAE, Sizes, VAEOutput
 from scatd.training.draws import Draws, SeededDraws
 from scatd.training.loop import (
     Reporter,
-    Schedule,
     adamw,
     learning_rate,
     require_finite,
     set_learning_rate,
 )
+from scatd.training.settings import PretrainSettings
 
 ACTIVE_UNIT_VARIANCE = 0.01
 """A latent unit whose posterior mean varies less carries nothing (Burda et al., 2016)."""
-
-
-@dataclass(frozen=True)
-class PretrainSettings:
-    """How to pretrain. The defaults of each family are in `default_settings`.
-
-    Parameters
-    ----------
-    epochs
-        Passes over the training rows.
-    min_steps
-        Raises the number of epochs where rows are few; 0 keeps `epochs`.
-    batch_size, learning_rate, weight_decay, schedule
-        Of AdamW.
-    rec_beta
-        Weight of the reconstruction error beside the KL divergence.
-    cosine_beta
-        Weight of the distance to a teacher's latent (distillation only).
-    val_fraction
-        Share of rows held out.
-    output_bias
-        "mean" starts the decoder's output bias at the feature means, so that training begins where
-        predicting the mean ends; "random" is published.
-    n_latent, encoder_hidden, decoder_hidden
-        Layer widths.
-    seed
-        Of split, initialisation, shuffles and latent draws.
-    """
-
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    rec_beta: float
-    n_latent: int
-    encoder_hidden: tuple[int, ...]
-    decoder_hidden: tuple[int, ...]
-    schedule: Schedule = "constant"
-    cosine_beta: float = 0.0
-    batch_size: int = 128
-    min_steps: int = 0
-    val_fraction: float = 0.1
-    output_bias: Literal["mean", "random"] = "mean"
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        for name in ("epochs", "batch_size", "learning_rate", "rec_beta", "n_latent"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} is {getattr(self, name)}", expected="more than 0")
-        if not 0 < self.val_fraction < 1:
-            what = f"val_fraction is {self.val_fraction}"
-            raise InputError(what, expected="a share between 0 and 1")
-
-    def sizes(self, n_features: int) -> Sizes:
-        """Layer widths for an input of `n_features`."""
-        return Sizes(n_features, self.n_latent, self.encoder_hidden, self.decoder_hidden)
-
-
-def published_settings(family: str) -> PretrainSettings:
-    """The published best hyper-parameters of a family (`reference/scatd` workbooks)."""
-    sizes = PUBLISHED_SIZES[family]
-    rates: dict[str, dict[str, Any]] = {
-        "sf": {"epochs": 25, "learning_rate": 2.0e-5, "weight_decay": 0.008194, "rec_beta": 1000},
-        "gf": {
-            "epochs": 39,
-            "learning_rate": 4.94e-4,
-            "weight_decay": 0.003552,
-            "rec_beta": 10000,
-            "schedule": "published-cosine",
-        },
-        "dist": {
-            "epochs": 30,
-            "learning_rate": 6.5e-5,
-            "weight_decay": 0.02224,
-            "rec_beta": 500,
-            "cosine_beta": 158,
-        },
-    }
-    return PretrainSettings(
-        **rates[family],
-        n_latent=sizes.n_latent,
-        encoder_hidden=sizes.encoder_hidden,
-        decoder_hidden=sizes.decoder_hidden,
-        output_bias="random",
-    )
-
-
-def default_settings(family: str) -> PretrainSettings:
-    """Published layer widths and loss, with rates that also train on a few thousand cells.
-
-    The published rates were searched for 200,000 cells: on 3,000 they leave the reconstruction far
-    from the feature means.
-    """
-    return replace(
-        published_settings(family),
-        learning_rate=5e-4,
-        schedule="cosine",
-        min_steps=600,
-        output_bias="mean",
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,10 +172,10 @@ def fit_backbone(
         what = f"all {X.shape[1]} features are constant over {len(X_train)} training rows"
         raise InputError(what, expected="features that vary between cells")
     torch.manual_seed(settings.seed)
-    vae = vae_of(settings.sizes(X.shape[1])).to(device)
-    if settings.output_bias == "mean":
-        with torch.no_grad():
-            vae.fc4.get_parameter("bias").copy_(X_train.mean(dim=0))
+    sizes = Sizes(X.shape[1], settings.n_latent, settings.encoder_hidden, settings.decoder_hidden)
+    vae = vae_of(sizes).to(device)
+    if settings.output_start == "mean":
+        _start_at_the_mean(vae, X_train)
     draws = SeededDraws(settings.seed, device)
     teacher = None
     if teacher_z is not None:
@@ -301,6 +200,14 @@ def _split(n_obs: int, settings: PretrainSettings) -> tuple[NDArray[np.intp], ND
         raise InputError(f"{n_obs} rows are too few to pretrain on", expected="at least 3")
     order = np.random.default_rng(settings.seed).permutation(n_obs)
     return np.sort(order[n_val:]), np.sort(order[:n_val])
+
+
+def _start_at_the_mean(vae: ResidualVAE, X: Tensor) -> None:
+    output = dict(vae.fc4.named_parameters())
+    with torch.no_grad():
+        output["bias"].copy_(X.mean(dim=0))
+        if "weight" in output:  # a spectral weight has no scale of its own
+            output["weight"].mul_(0.01)
 
 
 def _summary(

@@ -1,15 +1,14 @@
 """Training a drug's classifier on one fold of the bulk source.
 
-Source: scATD (bbaf268), `golden/scatd` section 4.3. `published()` selects the published settings;
-the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so that it is
+Source: scATD (bbaf268), `golden/scatd` section 4.3. `published_transfer()` selects the published
+settings; the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so that it is
 run once and cached) and score at the posterior mean.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,112 +16,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from scatd.errors import InputError
-from scatd.nn.alignment import Alignment, AlignmentMethod, FeatureStats, feature_stats
+from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
-from scatd.training.augment import Augmentation, MultiplierMode, Multipliers
+from scatd.training.augment import Multipliers
 from scatd.training.draws import Draws
 from scatd.training.loop import (
     Reporter,
-    Schedule,
     adamw,
     learning_rate,
     require_finite,
     set_learning_rate,
 )
+from scatd.training.settings import TransferSettings
 
 ENCODE_BLOCK = 2048
-
-
-@dataclass(frozen=True)
-class TransferSettings:
-    """How to train a response model.
-
-    Parameters
-    ----------
-    folds
-        Stratified folds of the source.
-    alignment
-        See `scatd.nn.alignment.Alignment`.
-    statistics
-        Rows that alignment statistics and multipliers come from: the training "fold", or "all"
-        (published; the validation rows leak).
-    augmentation
-        "vae" decodes posterior draws, "smote" interpolates, "none".
-    multiplier, majority_multiplier, minority_multiplier
-        "auto" follows the published rule; "preset" takes the two numbers.
-    tomek
-        Remove Tomek links after augmentation.
-    epochs, min_steps
-        Passes over the training rows; `min_steps` raises them where rows are few.
-    batch_size, learning_rate, weight_decay, schedule
-        Of AdamW.
-    drop_last
-        Drop the last short batch (published).
-    latent
-        Train and validate on the posterior "mean" or on a "sampled" z (published).
-    encoder_norm
-        "frozen" keeps the encoder's BatchNorm statistics; "adapt" lets them drift to the source
-        (published, defect D4).
-    post_training
-        Number of last epochs in which the encoder trains too.
-    threshold
-        Stored with the model: resistant strictly above it.
-    seed
-        Of folds, initialisation, shuffles and draws.
-    """
-
-    folds: int = 5
-    alignment: AlignmentMethod = "adain"
-    statistics: Literal["fold", "all"] = "fold"
-    augmentation: Augmentation = "vae"
-    multiplier: MultiplierMode = "auto"
-    majority_multiplier: float = 1.0
-    minority_multiplier: float = 1.5
-    tomek: bool = True
-    epochs: int = 30
-    min_steps: int = 300
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 3e-3
-    schedule: Schedule = "cosine"
-    drop_last: bool = False
-    latent: Literal["mean", "sampled"] = "mean"
-    encoder_norm: Literal["frozen", "adapt"] = "frozen"
-    post_training: int = 0
-    threshold: float = 0.5
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        for name, least in (("folds", 2), ("epochs", 1), ("batch_size", 2), ("post_training", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}", expected=f"at least {least}")
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate is {self.learning_rate}", expected="more than 0")
-        if not 0 < self.threshold < 1:
-            what = f"threshold is {self.threshold}"
-            raise InputError(what, expected="a probability between 0 and 1")
-
-
-def published(settings: TransferSettings) -> TransferSettings:
-    """The published recipe with the folds, seed and augmentation of `settings`."""
-    return replace(
-        settings,
-        alignment="bi-adain",
-        statistics="all",
-        epochs=150,
-        min_steps=0,
-        batch_size=64,
-        learning_rate=2e-5,
-        weight_decay=3e-3,
-        schedule="published-cosine",
-        drop_last=True,
-        latent="sampled",
-        encoder_norm="adapt",
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training import augment
 from scatd.training.augment import Multipliers
 from scatd.training.loop import Silent, learning_rate
-from scatd.training.pretrain import published_settings, train_vae
-from scatd.training.transfer import FoldData, TransferSettings, published, train_classifier
+from scatd.training.pretrain import train_vae
+from scatd.training.settings import PUBLISHED_PRETRAIN, TransferSettings, published_transfer
+from scatd.training.transfer import FoldData, train_classifier
 
 pytestmark = pytest.mark.golden
 
@@ -55,7 +56,7 @@ def test_pretrain_trace(family, golden_sizes, load_state, load_arrays, scatd_gol
     vae = ResidualVAE(golden_sizes(family), DESIGNS[family]).double()
     vae.load_state_dict(load_state(f"{family}/vae_state.pth"))
     settings = replace(
-        published_settings("gf" if trace["scheduler"] else "sf"),
+        PUBLISHED_PRETRAIN["gf" if trace["scheduler"] else "sf"],
         epochs=trace["epochs"],
         learning_rate=trace["lr"],
         weight_decay=trace["weight_decay"],
@@ -104,7 +105,7 @@ def test_transfer_trace(family, golden_sizes, load_state, load_arrays, scatd_gol
     assert not unexpected
     assert not any(name.startswith(("fc3.", "bn3.", "swish.", "fc4.")) for name in missing)
     settings = replace(
-        published(TransferSettings()),
+        published_transfer(TransferSettings()),
         epochs=trace["epochs"],
         learning_rate=trace["lr"],
         weight_decay=trace["weight_decay"],

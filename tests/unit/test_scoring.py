@@ -51,7 +51,7 @@ def by_hand(model, x):
 @pytest.mark.parametrize("family", ["sf", "gf", "dist"])
 def test_round_trip_scores_what_the_network_says(tmp_path, cells, family):
     model = make(tmp_path, Alignment("none"), family)
-    scores = Scorer(tmp_path).score(cells)
+    scores = Scorer(tmp_path).score(cells, keep_latent=True)
     expected = by_hand(model, torch.from_numpy(cells))
     np.testing.assert_allclose(scores.prob_resistant, expected, atol=1e-6)
     assert list(scores.responses) == ["resistant" if p > 0.4 else "sensitive" for p in expected]

@@ -1,0 +1,211 @@
+"""Settings of pretraining and transfer, published and default. No torch: the command line reads them.
+
+Source of the published values: scATD (bbaf268), its best-parameter workbooks and documented
+arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scatd.errors import InputError
+from scatd.keys import AlignmentMethod
+
+Schedule = Literal["constant", "cosine", "published-cosine"]
+Augmentation = Literal["vae", "smote", "none"]
+MultiplierMode = Literal["auto", "preset"]
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """How to pretrain. The defaults of each family are in `default_settings`.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training rows.
+    min_steps
+        Raises the number of epochs where rows are few; 0 keeps `epochs`.
+    batch_size, learning_rate, weight_decay, schedule
+        Of AdamW.
+    rec_beta
+        Weight of the reconstruction error beside the KL divergence.
+    cosine_beta
+        Weight of the distance to a teacher's latent (distillation only).
+    val_fraction
+        Share of rows held out.
+    output_start
+        "mean" starts the decoder at predicting the feature means (bias at the means, a plain output
+        weight near zero), so that training begins where a constant ends; "random" is published.
+    n_latent, encoder_hidden, decoder_hidden
+        Layer widths.
+    seed
+        Of split, initialisation, shuffles and latent draws.
+    """
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    rec_beta: float
+    n_latent: int
+    encoder_hidden: tuple[int, ...]
+    decoder_hidden: tuple[int, ...]
+    schedule: Schedule = "constant"
+    cosine_beta: float = 0.0
+    batch_size: int = 128
+    min_steps: int = 0
+    val_fraction: float = 0.1
+    output_start: Literal["mean", "random"] = "mean"
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("epochs", "batch_size", "learning_rate", "rec_beta", "n_latent"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} is {getattr(self, name)}", expected="more than 0")
+        if not 0 < self.val_fraction < 1:
+            what = f"val_fraction is {self.val_fraction}"
+            raise InputError(what, expected="a share between 0 and 1")
+
+
+PUBLISHED_PRETRAIN = {
+    "sf": PretrainSettings(
+        epochs=25,
+        learning_rate=2.0e-5,
+        weight_decay=0.008194,
+        rec_beta=1000,
+        n_latent=421,
+        encoder_hidden=(1926, 850, 262),
+        decoder_hidden=(850, 1926),
+        output_start="random",
+    ),
+    "gf": PretrainSettings(
+        epochs=39,
+        learning_rate=4.94e-4,
+        weight_decay=0.003552,
+        rec_beta=10000,
+        schedule="published-cosine",
+        n_latent=498,
+        encoder_hidden=(1415, 1250, 1050, 293),
+        decoder_hidden=(650, 1450, 1415),
+        output_start="random",
+    ),
+    "dist": PretrainSettings(
+        epochs=30,
+        learning_rate=6.5e-5,
+        weight_decay=0.02224,
+        rec_beta=500,
+        cosine_beta=158,
+        n_latent=421,
+        encoder_hidden=(1664, 359),
+        decoder_hidden=(1664,),
+        output_start="random",
+    ),
+}
+"""The published best hyper-parameters of each family."""
+
+
+def default_pretrain(family: str) -> PretrainSettings:
+    """Published layer widths and loss, with rates that also train on a few thousand cells.
+
+    The published rates were searched for 200,000 cells: on 3,000 they leave the reconstruction far
+    from the feature means.
+    """
+    return replace(
+        PUBLISHED_PRETRAIN[family],
+        learning_rate=5e-4,
+        schedule="cosine",
+        min_steps=600,
+        output_start="mean",
+    )
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """How to train a response model.
+
+    Parameters
+    ----------
+    folds
+        Stratified folds of the source.
+    alignment
+        "adain" (the source takes the reference's style), "bi-adain" (published), or "none"; see
+        `scatd.nn.alignment.Alignment`.
+    statistics
+        Rows that alignment statistics and multipliers come from: the training "fold", or "all"
+        (published; the validation rows leak).
+    augmentation
+        "vae" decodes posterior draws, "smote" interpolates, "none".
+    multiplier, majority_multiplier, minority_multiplier
+        "auto" follows the published rule; "preset" takes the two numbers.
+    tomek
+        Remove Tomek links after augmentation.
+    epochs, min_steps
+        Passes over the training rows; `min_steps` raises them where rows are few.
+    batch_size, learning_rate, weight_decay, schedule
+        Of AdamW.
+    drop_last
+        Drop the last short batch (published).
+    latent
+        Train and validate on the posterior "mean" or on a "sampled" z (published).
+    encoder_norm
+        "frozen" keeps the encoder's BatchNorm statistics; "adapt" lets them drift to the source
+        (published, defect D4).
+    post_training
+        Number of last epochs in which the encoder trains too.
+    threshold
+        Stored with the model: resistant strictly above it.
+    seed
+        Of folds, initialisation, shuffles and draws.
+    """
+
+    folds: int = 5
+    alignment: AlignmentMethod = "adain"
+    statistics: Literal["fold", "all"] = "fold"
+    augmentation: Augmentation = "vae"
+    multiplier: MultiplierMode = "auto"
+    majority_multiplier: float = 1.0
+    minority_multiplier: float = 1.5
+    tomek: bool = True
+    epochs: int = 30
+    min_steps: int = 300
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 3e-3
+    schedule: Schedule = "cosine"
+    drop_last: bool = False
+    latent: Literal["mean", "sampled"] = "mean"
+    encoder_norm: Literal["frozen", "adapt"] = "frozen"
+    post_training: int = 0
+    threshold: float = 0.5
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name, least in (("folds", 2), ("epochs", 1), ("batch_size", 2), ("post_training", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}", expected=f"at least {least}")
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate is {self.learning_rate}", expected="more than 0")
+        if not 0 < self.threshold < 1:
+            what = f"threshold is {self.threshold}"
+            raise InputError(what, expected="a probability between 0 and 1")
+
+
+def published_transfer(settings: TransferSettings) -> TransferSettings:
+    """The published recipe with the folds, seed and augmentation of `settings`."""
+    return replace(
+        settings,
+        alignment="bi-adain",
+        statistics="all",
+        epochs=150,
+        min_steps=0,
+        batch_size=64,
+        learning_rate=2e-5,
+        weight_decay=3e-3,
+        schedule="published-cosine",
+        drop_last=True,
+        latent="sampled",
+        encoder_norm="adapt",
+    )
