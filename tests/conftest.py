@@ -1,7 +1,10 @@
-"""Fixtures shared by all tests: where the shared data is, and small cohorts."""
+"""Fixtures shared by all tests: where the shared data is, small cohorts, and an MLflow store."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,24 @@ def real_data() -> Path:
 def reference_tables() -> Path:
     """Published gene orders, identifier maps and settings."""
     return _shared_folder("reference")
+
+
+@pytest.fixture(scope="session")
+def migrated_store(tmp_path_factory) -> Path:
+    """A migrated and empty MLflow database: migrating one takes seconds, copying it does not."""
+    from mlflow.tracking import MlflowClient
+
+    folder = tmp_path_factory.mktemp("store")
+    with contextlib.chdir(folder):
+        MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def store(migrated_store, tmp_path, monkeypatch) -> Path:
+    """A working folder of its own with a migrated store, and none of MLflow's variables set."""
+    shutil.copy(migrated_store, tmp_path / "mlflow.db")
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

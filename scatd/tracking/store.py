@@ -12,6 +12,7 @@ import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from scatd.errors import InputError
 
@@ -42,10 +43,10 @@ def connect() -> MlflowClient:
         with lock("store"):
             client = MlflowClient(uri)
             experiment_id(client)
-    except MlflowException as error:
-        where = re.sub(r"//[^/@]*@", "//", uri)  # no password on the screen
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
+        what = f"the MLflow store cannot be opened ({_first_line(error)})"
         remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
-        raise InputError(_first_line(error), where=where, remedy=remedy) from error
+        raise InputError(_no_password(what), where=_no_password(uri), remedy=remedy) from error
     _connected.add(uri)
     return client
 
@@ -111,3 +112,7 @@ def _artifact_location() -> str | None:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _no_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
