@@ -1,0 +1,206 @@
+"""Who is in each demo cohort, what they respond to and how they were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from scatd import keys
+from scatd.data.demo.counts import Platform, Samples, sample_counts
+from scatd.data.demo.world import (
+    CELL_TYPES,
+    DRUG_KEYS,
+    DRUGS,
+    FOREIGN_TYPES,
+    HOME_TYPES,
+    N_FOREIGN_STATES,
+    N_STATES,
+    WORLD_SEED,
+    Floats,
+    World,
+)
+
+Drawn = tuple[sparse.csr_matrix, pd.DataFrame]
+"""Raw counts (n_obs, n_genes) and what is known of each row."""
+
+_RESISTANT_SHARE = {
+    "source": dict(zip(DRUG_KEYS, (0.45, 0.70, 0.12), strict=True)),
+    "target": dict(zip(DRUG_KEYS, (0.45, 0.60, 0.25), strict=True)),
+}
+_RESPONSE_NOISE = {"source": 0.4, "target": 0.45}
+"""Noise of the response against an s.d. of 1 of the programme's activity."""
+
+_TISSUES = ("lung", "breast", "prostate", "colon", "skin", "ovary")
+_N_BATCHES = 4
+_N_PATIENTS = 5
+_TARGET_MIX = (6.0, 3.0, 2.0, 1.0, 2.0, 2.0, 1.0, 1.0)
+"""Cell types of a tumour biopsy, in the order of `HOME_TYPES`."""
+
+_GROUP_EFFECT = 0.12
+"""S.d. of what a batch or a patient adds to the log expression of a gene."""
+
+_CELL_DEPTH, _BULK_DEPTH = 5e3, 1e6
+"""Expected total counts over 2,000 genes."""
+
+
+def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
+    """Bulk samples of several tissues, a response column a drug."""
+    tissue = rng.integers(len(_TISSUES), size=n)
+    # Mostly tumour cells; the rest differs by tissue more than by sample.
+    mix = rng.uniform(2.4, 12.0, (len(_TISSUES), len(HOME_TYPES)))
+    mix[:, 0] += 32.0
+    composition = np.zeros((n, len(CELL_TYPES)))
+    composition[:, : len(HOME_TYPES)] = [rng.dirichlet(mix[one]) for one in tissue]
+    drugs = rng.normal(size=(n, len(DRUGS)))
+    drugs += 0.3 * rng.normal(size=(len(_TISSUES), len(DRUGS)))[tissue]
+    # Some programmes that set cells apart average out in a bulk sample, others do not.
+    spread = rng.lognormal(-0.8, 0.8, N_STATES)
+    states = rng.normal(size=(n, N_STATES))
+    states += 0.5 * rng.normal(size=(len(_TISSUES), N_STATES))[tissue]
+    samples = Samples(
+        composition=_f32(composition),
+        drugs=_f32(drugs),
+        states=_f32(states * spread),
+        foreign_states=_f32(np.zeros((n, N_FOREIGN_STATES))),
+    )
+    platform = Platform(
+        group=np.zeros(n, dtype=np.int64),
+        shift=_normal(rng, 0.5, (1, world.n_genes)),
+        scale=_f32(rng.lognormal(-0.1, 0.35, world.n_genes)),
+        depth=_depth(world, rng, n, _BULK_DEPTH),
+        dispersion=0.08,
+        dropout=0.0,
+    )
+    obs = pd.DataFrame(index=_names("sample", n))
+    obs["tissue"] = _words(_TISSUES, tissue)
+    for drug, key, activity in zip(DRUGS, DRUG_KEYS, drugs.T, strict=True):
+        obs[drug] = _responses(activity, key, "source", rng)
+    return sample_counts(world, samples, platform, rng), obs
+
+
+def reference(world: World, n: int, rng: np.random.Generator) -> Drawn:
+    """Unlabelled single cells of every home type in several batches."""
+    types = rng.integers(len(HOME_TYPES), size=n)
+    batch = rng.integers(_N_BATCHES, size=n)
+    obs = _cell_table("reference", types, "batch", batch)
+    platform = _single_cell(world, rng, batch, _GROUP_EFFECT)
+    return sample_counts(world, _cells(rng, types), platform, rng), obs
+
+
+def target(world: World, n: int, rng: np.random.Generator) -> Drawn:
+    """Single cells of several patients, the truth in a column a drug."""
+    patient = rng.integers(_N_PATIENTS, size=n)
+    shares = rng.dirichlet(_TARGET_MIX, size=_N_PATIENTS)
+    types = np.array([rng.choice(len(HOME_TYPES), p=shares[one]) for one in patient], dtype=int)
+    drugs = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, len(DRUGS)))[patient]
+    states = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, N_STATES))[patient]
+    samples = _cells(rng, types, drugs=drugs, states=states)
+    obs = _cell_table("target", types, "patient", patient)
+    for key, activity in zip(DRUG_KEYS, samples.drugs.T, strict=True):
+        obs[keys.truth_column(key)] = _responses(activity, key, "target", rng)
+    platform = _single_cell(world, rng, patient, _GROUP_EFFECT)
+    return sample_counts(world, samples, platform, rng), obs
+
+
+def foreign(world: World, n: int, rng: np.random.Generator) -> Drawn:
+    """Single cells of other types: own programmes vary, the home programmes stand still."""
+    kind = rng.integers(len(FOREIGN_TYPES), size=n)
+    types = len(HOME_TYPES) + kind
+    batch = rng.integers(_N_BATCHES, size=n)
+    level = np.random.default_rng(WORLD_SEED).normal(size=(len(FOREIGN_TYPES), N_STATES))
+    samples = Samples(
+        composition=_one_hot(types),
+        drugs=_f32(np.zeros((n, len(DRUGS)))),
+        states=_f32(2.0 * level[kind]) + _normal(rng, 0.3, (n, N_STATES)),
+        foreign_states=_normal(rng, 1.0, (n, N_FOREIGN_STATES)),
+    )
+    obs = _cell_table("foreign", types, "batch", batch)
+    platform = _single_cell(world, rng, batch, _GROUP_EFFECT)
+    return sample_counts(world, samples, platform, rng), obs
+
+
+def calibration(world: World) -> sparse.csr_matrix:
+    """Raw counts of cells of every type that belong to no cohort, the same for every seed."""
+    rng = np.random.default_rng(WORLD_SEED + 1)
+    types = np.arange(600) % len(CELL_TYPES)
+    platform = _single_cell(world, rng, np.zeros(600, dtype=np.int64), group_effect=0.0)
+    return sample_counts(world, _cells(rng, types), platform, rng)
+
+
+def _cells(
+    rng: np.random.Generator,
+    types: NDArray[Any],
+    *,
+    drugs: Floats | float = 0.0,
+    states: Floats | float = 0.0,
+) -> Samples:
+    """Cells of the given types in which home programmes vary around the given activities."""
+    n = len(types)
+    return Samples(
+        composition=_one_hot(types),
+        drugs=drugs + _normal(rng, 1.0, (n, len(DRUGS))),
+        states=states + _normal(rng, 1.0, (n, N_STATES)),
+        foreign_states=_f32(np.zeros((n, N_FOREIGN_STATES))),
+    )
+
+
+def _single_cell(
+    world: World, rng: np.random.Generator, group: NDArray[np.int64], group_effect: float
+) -> Platform:
+    n_groups = int(group.max(initial=0)) + 1
+    return Platform(
+        group=group,
+        shift=_normal(rng, group_effect, (n_groups, world.n_genes)),
+        scale=np.ones(world.n_genes, dtype=np.float32),
+        depth=_depth(world, rng, len(group), _CELL_DEPTH),
+        dispersion=0.25,
+        dropout=0.1,
+    )
+
+
+def _responses(
+    activity: NDArray[Any], drug_key: str, cohort: str, rng: np.random.Generator
+) -> pd.Categorical:
+    """Words for a noisy reading of the resistance programme."""
+    reading = activity + _RESPONSE_NOISE[cohort] * rng.normal(size=len(activity))
+    resistant = reading > np.quantile(reading, 1 - _RESISTANT_SHARE[cohort][drug_key])
+    return _words(keys.RESPONSES, resistant.astype(int))
+
+
+def _depth(world: World, rng: np.random.Generator, n: int, median: float) -> Floats:
+    """Total counts; they grow more slowly than the panel, as sequencing budgets do."""
+    return _f32(median * np.sqrt(world.n_genes / 2000) * rng.lognormal(0, 0.35, n))
+
+
+def _cell_table(
+    cohort: str, types: NDArray[Any], group_name: str, group: NDArray[Any]
+) -> pd.DataFrame:
+    obs = pd.DataFrame(index=_names(cohort, len(types)))
+    obs["cell_type"] = _words(CELL_TYPES, types)
+    obs[group_name] = pd.Categorical([f"{group_name} {one + 1}" for one in group])
+    return obs
+
+
+def _words(words: tuple[str, ...], codes: NDArray[np.integer]) -> pd.Categorical:
+    used = [word for code, word in enumerate(words) if code in codes]
+    return pd.Categorical(np.asarray(words)[codes], categories=used)
+
+
+def _names(cohort: str, n: int) -> list[str]:
+    return [f"{cohort}_{row:05d}" for row in range(n)]
+
+
+def _one_hot(types: NDArray[Any]) -> Floats:
+    return np.eye(len(CELL_TYPES), dtype=np.float32)[types]
+
+
+def _normal(rng: np.random.Generator, sd: float, shape: tuple[int, ...]) -> Floats:
+    return _f32(sd * rng.normal(size=shape))
+
+
+def _f32(values: NDArray[Any]) -> Floats:
+    return values.astype(np.float32)

@@ -1,0 +1,102 @@
+"""The demo cohorts as AnnData, and their sizes and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from scatd import keys
+from scatd.data.demo.cohorts import calibration, foreign, reference, source, target
+from scatd.data.demo.features import make_feature_map
+from scatd.data.demo.world import World, made_up_symbols, make_world
+
+COHORTS = {
+    "source": "labelled bulk samples",
+    "reference": "unlabelled single cells",
+    "target": "single cells with their truth",
+    "target_raw": "the target with Ensembl ids, without features",
+    "foreign": "single cells that run other programmes",
+}
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Size and seed of the demo cohorts.
+
+    Parameters
+    ----------
+    seed
+        Decides which samples and cells are drawn; the biology is the same for every seed.
+    n_genes
+        Made-up genes; a panel replaces them.
+    n_source, n_reference, n_target, n_foreign
+        Bulk samples and single cells.
+    """
+
+    seed: int = 0
+    n_genes: int = 2000
+    n_source: int = 400
+    n_reference: int = 3000
+    n_target: int = 800
+    n_foreign: int = 400
+
+
+def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict[str, ad.AnnData]:
+    """Simulate the cohorts that `COHORTS` names.
+
+    Parameters
+    ----------
+    settings
+        Sizes and seed; the same settings give the same cohorts.
+    panel
+        Gene symbols to use instead of made-up ones.
+
+    Returns
+    -------
+    dict
+        `X` holds raw counts, sparse float32 (n_obs, n_genes); `obsm` the simulated features,
+        float32 (n_obs, 3072) and (n_obs, 512), but for `target_raw`. The source names responses
+        in a column a drug, the target in `truth_{drug_key}`.
+
+    Raises
+    ------
+    InputError
+        When there are too few genes.
+    """
+    world = make_world(made_up_symbols(settings.n_genes) if panel is None else panel)
+    features = make_feature_map(world, calibration(world))
+    # One stream a cohort: the size of one leaves the others as they are.
+    streams = np.random.default_rng(settings.seed).spawn(4)
+    drawn = {
+        "source": source(world, settings.n_source, streams[0]),
+        "reference": reference(world, settings.n_reference, streams[1]),
+        "target": target(world, settings.n_target, streams[2]),
+        "foreign": foreign(world, settings.n_foreign, streams[3]),
+    }
+    var = pd.DataFrame({"ensembl_id": world.ensembl_ids}, index=world.symbols)
+    cohorts = {}
+    for name, (counts, obs) in drawn.items():
+        cohorts[name] = ad.AnnData(
+            X=counts, obs=obs, var=var.copy(), obsm=features(counts), uns=_uns(world, settings)
+        )
+        cohorts[name].uns["simulation"]["features"] = "fixed random map of X, no foundation model"
+    cells = cohorts["target"]
+    cohorts["target_raw"] = ad.AnnData(
+        X=cells.X.copy(),
+        obs=cells.obs.copy(),
+        var=pd.DataFrame({"gene_symbols": world.symbols}, index=world.ensembl_ids),
+        uns=_uns(world, settings),
+    )
+    return {name: cohorts[name] for name in COHORTS}
+
+
+def _uns(world: World, settings: DemoSettings) -> dict[str, object]:
+    return {
+        keys.UNS_SIMULATED: True,
+        keys.UNS_CAUSAL_GENES: world.causal_symbols(),
+        "simulation": {"seed": settings.seed, "x": "raw counts"},
+    }
