@@ -40,7 +40,7 @@ _N_PATIENTS = 5
 _TARGET_MIX = (6.0, 3.0, 2.0, 1.0, 2.0, 2.0, 1.0, 1.0)
 """Cell types of a tumour biopsy, in the order of `HOME_TYPES`."""
 
-_GROUP_EFFECT = 0.12
+_GROUP_EFFECT = 0.1
 """S.d. of what a batch or a patient adds to the log expression of a gene."""
 
 _CELL_DEPTH, _BULK_DEPTH = 5e3, 1e6
@@ -51,14 +51,14 @@ def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
     """Bulk samples of several tissues, a response column a drug."""
     tissue = rng.integers(len(_TISSUES), size=n)
     # Mostly tumour cells; the rest differs by tissue more than by sample.
-    mix = rng.uniform(2.4, 12.0, (len(_TISSUES), len(HOME_TYPES)))
-    mix[:, 0] += 32.0
+    mix = rng.uniform(4.0, 20.0, (len(_TISSUES), len(HOME_TYPES)))
+    mix[:, 0] += 50.0
     composition = np.zeros((n, len(CELL_TYPES)))
     composition[:, : len(HOME_TYPES)] = [rng.dirichlet(mix[one]) for one in tissue]
     drugs = rng.normal(size=(n, len(DRUGS)))
     drugs += 0.3 * rng.normal(size=(len(_TISSUES), len(DRUGS)))[tissue]
     # Some programmes that set cells apart average out in a bulk sample, others do not.
-    spread = rng.lognormal(-0.8, 0.8, N_STATES)
+    spread = rng.lognormal(-1.0, 0.8, N_STATES)
     states = rng.normal(size=(n, N_STATES))
     states += 0.5 * rng.normal(size=(len(_TISSUES), N_STATES))[tissue]
     samples = Samples(

@@ -19,7 +19,7 @@ from scatd.data.demo.world import Floats, World
 
 FEATURE_WIDTHS = {keys.OBSM_FEATURES["sf"]: 3072, keys.OBSM_FEATURES["gf"]: 512}
 _SEED = 20_250_802
-_N_MIXTURES = 12
+_N_MIXTURES = 8
 _N_HIDDEN = 320
 _HIDDEN_PER_FEATURE = 2
 _NORMALISED_TOTAL = 1e4
@@ -85,9 +85,9 @@ def make_feature_map(world: World, calibration: sparse.csr_matrix) -> FeatureMap
     # Each hidden unit listens to one score above all and to three others a little.
     hidden = np.zeros((n_scores, _N_HIDDEN))
     for unit in range(_N_HIDDEN):
-        hidden[unit % n_scores, unit] = rng.choice([-1, 1]) * rng.uniform(0.4, 0.8)
+        hidden[unit % n_scores, unit] = rng.choice([-1, 1]) * rng.uniform(0.35, 0.65)
         others = rng.choice(n_scores, 3, replace=False)
-        hidden[others, unit] += rng.normal(0, 0.25, 3)
+        hidden[others, unit] += rng.normal(0, 0.2, 3)
     centre, spread = scores.mean(axis=0), scores.std(axis=0)
     bias = rng.normal(0, 0.3, _N_HIDDEN)
     active = np.tanh((scores - centre) / spread @ hidden + bias)
