@@ -81,18 +81,32 @@ class Artifact:
         model.load_state_dict(dict(self.state))
         return model.eval()
 
+    def encoder_state(self) -> dict[str, Tensor]:
+        """What a backbone shares with its response models: everything but the decoder."""
+        self._require("backbone")
+        decoder = ("Decoder_resblocks.", "fc4.")
+        return {name: value for name, value in self.state.items() if not name.startswith(decoder)}
+
     def _require(self, kind: str) -> None:
         if self.kind != kind:
             raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
 
 
-def write(folder: Path, artifact: Artifact) -> None:
-    """Write the two files of a model folder; the folder is made."""
+def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
+    """Write the two files of a model folder; the folder is made.
+
+    Parameters
+    ----------
+    base
+        Entries equal to those of `base` are left out: a fold of a frozen encoder is its head. The
+        same `base` is needed to read it back.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         # Clones: shared tensors (the Swish of dist) may not share memory in safetensors.
         _WEIGHTS + name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in artifact.state.items()
+        if base is None or name not in base or not torch.equal(tensor.cpu(), base[name].cpu())
     }
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -105,6 +119,8 @@ def write(folder: Path, artifact: Artifact) -> None:
         "use": CAVEAT,
         **artifact.card,
     }
+    if base is not None:
+        card["complete"] = False
     if artifact.kind == "response":
         card["polarity"] = POLARITY
         card["threshold"] = artifact.threshold
@@ -142,8 +158,13 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def read(folder: Path) -> Artifact:
+def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     """Read a model folder.
+
+    Parameters
+    ----------
+    base
+        What it was written without, if it was written so.
 
     Raises
     ------
@@ -156,7 +177,15 @@ def read(folder: Path) -> Artifact:
     except (OSError, SafetensorError) as error:
         what = f"cannot be read ({error})"
         raise InputError(what, where=str(folder / WEIGHTS_FILE)) from error
+    if not card.get("complete", True) and base is None:
+        what = "holds only what differs from its backbone"
+        raise InputError(what, where=str(folder), expected="a complete model folder")
     sizes = card["sizes"]
+    own = {
+        name.removeprefix(_WEIGHTS): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_WEIGHTS)
+    }
     return Artifact(
         kind=card["kind"],
         family=card["family"],
@@ -167,11 +196,7 @@ def read(folder: Path) -> Artifact:
             tuple(sizes["encoder_hidden"]),
             tuple(sizes["decoder_hidden"]),
         ),
-        state={
-            name.removeprefix(_WEIGHTS): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(_WEIGHTS)
-        },
+        state={**(base or {}), **own},
         alignment=_read_alignment(card, tensors),
         threshold=card.get("threshold"),
         simulated=card["simulated"],

@@ -94,4 +94,4 @@ TAG_VERSION = "scatd.version"
 TAG_WORK_KEY = "scatd.work_key"
 """Hash of settings, data, backbone and scatd version: what makes two runs the same work."""
 
-LEVEL_SWEEP, LEVEL_DRUG, LEVEL_FOLD = "sweep", "drug", "fold"
+LEVEL_SWEEP, LEVEL_DRUG, LEVEL_FOLD, LEVEL_BACKBONE = "sweep", "drug", "fold", "backbone"

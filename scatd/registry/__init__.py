@@ -1,6 +1,6 @@
 """The model registry: versions around model folders, found by drug name, moved between stages."""
 
-from scatd.registry.lookup import ModelRef, fetch, find, resolve, resolve_backbone
+from scatd.registry.lookup import ModelRef, fetch, find, find_made, resolve, resolve_backbone
 from scatd.registry.register import find_version, register
 from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
 from scatd.registry.tables import history, list_models, show
@@ -10,6 +10,7 @@ __all__ = [
     "archive",
     "fetch",
     "find",
+    "find_made",
     "find_version",
     "history",
     "list_models",

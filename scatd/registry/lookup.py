@@ -54,6 +54,19 @@ def find(name: str, stage: str) -> ModelRef | None:
     return _ref(client, name, model.aliases[stage], stage)
 
 
+def find_made(name: str, work_key: str) -> ModelRef | None:
+    """The newest version that this work made (tag `scatd.work_key`), if any."""
+    client = connect()
+    if state.read(client, name) is None:
+        return None
+    made = [
+        item
+        for item in state.versions(client, name)
+        if item.tags.get(keys.TAG_WORK_KEY) == work_key
+    ]
+    return _ref(client, name, int(made[-1].version), None) if made else None
+
+
 def resolve(
     drug_key: str, *, stage: str = keys.PRODUCTION, families: Sequence[str] = keys.FAMILIES
 ) -> ModelRef:

@@ -9,6 +9,7 @@ from scatd.tracking.store import (
     experiment_id,
     lock,
     tracking_uri,
+    work_folder,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "parent_run",
     "tracking_uri",
     "unfinished",
+    "work_folder",
     "work_key",
     "work_lock",
 ]

@@ -120,6 +120,17 @@ class Run:
         """Last value of each metric."""
         return dict(self.client.get_run(self.run_id).data.metrics)
 
+    def fold_runs(self) -> dict[int, Run]:
+        """Nested fold runs by fold."""
+        experiment = self.client.get_run(self.run_id).info.experiment_id
+        nested = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
+        finished = f"{nested} AND attributes.status = '{FINISHED}'"
+        return {
+            int(found.data.tags[keys.TAG_FOLD]): Run(self.client, found.info.run_id)
+            for found in self.client.search_runs([experiment], finished)
+            if keys.TAG_FOLD in found.data.tags
+        }
+
     @contextlib.contextmanager
     def child(self, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
         """Open a nested run; it ends as the block ends."""

@@ -80,7 +80,7 @@ def lock(name: str) -> filelock.BaseFileLock:
     InputError
         When its folder cannot be written.
     """
-    folder = _store_folder() / ".scatd"
+    folder = work_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,6 +88,11 @@ def lock(name: str) -> filelock.BaseFileLock:
         remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
         raise InputError(what, where=str(folder), remedy=remedy) from error
     return filelock.FileLock(folder / f"{name}.lock")
+
+
+def work_folder() -> Path:
+    """Where locks and checkpoints of unfinished work lie, beside the store."""
+    return _store_folder() / ".scatd"
 
 
 def cache_folder() -> Path:

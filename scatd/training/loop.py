@@ -51,6 +51,11 @@ def learning_rate(schedule: Schedule, epoch: int, n_epochs: int, initial: float)
     return lowest + (initial - lowest) * (1 + math.cos(math.pi * (epoch - 1) / period)) / 2
 
 
+def n_epochs(epochs: int, min_steps: int, batch_size: int, n_rows: int) -> int:
+    """Epochs, raised where rows are so few that they would not make `min_steps` steps."""
+    return max(epochs, math.ceil(min_steps / math.ceil(n_rows / batch_size)))
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give all parameter groups the same learning rate."""
     for group in optimizer.param_groups:

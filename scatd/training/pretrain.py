@@ -7,7 +7,6 @@ that the numbers are finite, and checkpoints that a killed run continues from.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from scatd.training.loop import (
     Reporter,
     adamw,
     learning_rate,
+    n_epochs,
     require_finite,
     set_learning_rate,
 )
@@ -95,11 +95,10 @@ def train_vae(
         list(vae.parameters()), rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
     history = checkpoint.restore(vae, optimizer) if checkpoint else []
-    n_steps = math.ceil(len(X_train) / settings.batch_size)
-    n_epochs = max(settings.epochs, math.ceil(settings.min_steps / n_steps))
+    last_epoch = n_epochs(settings.epochs, settings.min_steps, settings.batch_size, len(X_train))
     n_latent = vae.sizes.n_latent
-    for epoch in range(len(history) + 1, n_epochs + 1):
-        rate = learning_rate(settings.schedule, epoch, n_epochs, settings.learning_rate)
+    for epoch in range(len(history) + 1, last_epoch + 1):
+        rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
         vae.train()
         sums: dict[str, float] = {}
@@ -125,7 +124,7 @@ def train_vae(
         history.append({"epoch": epoch, "learning_rate": rate, **record})
         reporter.epoch(epoch, history[-1])
         if checkpoint:
-            checkpoint.save(vae, optimizer, history, last=epoch == n_epochs)
+            checkpoint.save(vae, optimizer, history, last=epoch == last_epoch)
     return history
 
 
@@ -166,7 +165,7 @@ def fit_backbone(
         When training diverges.
     """
     train_rows, val_rows = _split(len(X), settings)
-    everything = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32)).to(device)
+    everything = torch.tensor(np.asarray(X, dtype=np.float32), device=device)
     X_train, X_val = everything[train_rows], everything[val_rows]
     if float(X_train.std(dim=0).max()) == 0:
         what = f"all {X.shape[1]} features are constant over {len(X_train)} training rows"
@@ -179,7 +178,7 @@ def fit_backbone(
     draws = SeededDraws(settings.seed, device)
     teacher = None
     if teacher_z is not None:
-        targets = torch.from_numpy(np.ascontiguousarray(teacher_z)).to(device)
+        targets = torch.tensor(np.asarray(teacher_z), device=device)
         teacher = (targets[train_rows], targets[val_rows])
     history = train_vae(
         vae,

@@ -1,4 +1,4 @@
-"""Settings of pretraining and transfer, published and default. No torch: the command line reads them.
+"""Settings of pretraining and transfer. No torch here: the command line reads them for its help.
 
 Source of the published values: scATD (bbaf268), its best-parameter workbooks and documented
 arguments.

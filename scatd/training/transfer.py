@@ -1,13 +1,12 @@
 """Training a drug's classifier on one fold of the bulk source.
 
 Source: scATD (bbaf268), `golden/scatd` section 4.3. `published_transfer()` selects the published
-settings; the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so that it is
-run once and cached) and score at the posterior mean.
+settings; the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so
+that it is run once and cached) and score at the posterior mean.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +25,7 @@ from scatd.training.loop import (
     Reporter,
     adamw,
     learning_rate,
+    n_epochs,
     require_finite,
     set_learning_rate,
 )
@@ -167,20 +167,19 @@ def train_classifier(
     codes_val = torch.from_numpy(np.asarray(data.codes_val, dtype=np.int64)).to(device)
     parameters = list(model.parameters()) if settings.post_training else _head_parameters(model)
     optimizer = adamw(parameters, rate=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = max(len(codes) // settings.batch_size, 1)
-    n_epochs = max(settings.epochs, math.ceil(settings.min_steps / steps))
+    last_epoch = n_epochs(settings.epochs, settings.min_steps, settings.batch_size, len(codes))
     _set_encoder_trainable(model, trainable=False)
     model.eval()
     # A frozen encoder answers the same every epoch: run it once.
     cached = _posterior(model, data.X_train) if settings.encoder_norm == "frozen" else None
     cached_val = _posterior(model, data.X_val) if settings.encoder_norm == "frozen" else None
     history: list[dict[str, float]] = []
-    for epoch in range(1, n_epochs + 1):
-        unfrozen = epoch > n_epochs - settings.post_training
+    for epoch in range(1, last_epoch + 1):
+        unfrozen = epoch > last_epoch - settings.post_training
         if unfrozen:
             _set_encoder_trainable(model, trainable=True)
             cached = cached_val = None
-        rate = learning_rate(settings.schedule, epoch, n_epochs, settings.learning_rate)
+        rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
         model.train()
         if cached is not None:

@@ -1,0 +1,142 @@
+"""What the folds of a drug show: the response model beside its baselines, in tables and in words.
+
+Everything here is computed from out-of-fold predictions, so that it can be computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scatd.evaluation.intervals import fold_mean_interval, paired_difference
+from scatd.evaluation.metrics import METRICS, response_metrics
+
+MODEL = "response_model"
+NO_ADAPTATION = "no_adaptation"
+WORDS = {
+    "prevalence": "the prevalence",
+    "logistic_regression": "logistic regression",
+    "gradient_boosting": "gradient boosting",
+    NO_ADAPTATION: "the same model without alignment",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FoldPredictions:
+    """Out-of-fold predictions of one fold.
+
+    Parameters
+    ----------
+    fold
+        Number, from 1.
+    rows
+        (n_val,), positions in the source.
+    codes
+        (n_val,), truth: 0 sensitive, 1 resistant.
+    prob
+        P(resistant) by model: `response_model` and each baseline, (n_val,).
+    """
+
+    fold: int
+    rows: npt.NDArray[np.intp]
+    codes: npt.NDArray[np.int_]
+    prob: Mapping[str, npt.NDArray[np.float64]]
+
+
+def fold_table(folds: Sequence[FoldPredictions], threshold: float) -> pd.DataFrame:
+    """One row a fold and model: model, fold, n, and every metric."""
+    return pd.DataFrame(
+        {"model": model, "fold": fold.fold, "n": len(fold.codes)}
+        | response_metrics(fold.codes, prob, threshold)
+        for fold in folds
+        for model, prob in fold.prob.items()
+    )
+
+
+def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
+    """One row a model: AUROC over folds, its interval, and the response model's lead over it.
+
+    Columns: model, auroc_mean, auroc_sd, auroc_ci_low, auroc_ci_high, lead, lead_ci_low,
+    lead_ci_high. `lead` is the response model's mean fold AUROC minus this model's, paired by
+    sample; empty for the response model itself.
+    """
+    table = fold_table(folds, 0.5)
+    ours = [(fold.codes, fold.prob[MODEL]) for fold in folds]
+    rows = []
+    for model in folds[0].prob:
+        theirs = [(fold.codes, fold.prob[model]) for fold in folds]
+        auroc = table.loc[table["model"] == model, "auroc"]
+        low, high = fold_mean_interval(theirs, seed=seed)
+        row = {
+            "model": model,
+            "auroc_mean": auroc.mean(),
+            "auroc_sd": auroc.std(ddof=1),
+            "auroc_ci_low": low,
+            "auroc_ci_high": high,
+        }
+        if model != MODEL:
+            lead = paired_difference(ours, theirs, seed=seed)
+            row |= {"lead": lead.mean, "lead_ci_low": lead.ci_low, "lead_ci_high": lead.ci_high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summary_metrics(folds: Sequence[FoldPredictions], threshold: float) -> dict[str, float]:
+    """Mean and s.d. over folds of every metric: `auroc_mean`, `baseline.NAME.auroc_mean`, ..."""
+    table = fold_table(folds, threshold)
+    values: dict[str, float] = {}
+    for model, group in table.groupby("model", sort=False):
+        prefix = "" if model == MODEL else f"baseline.{model}."
+        for metric in METRICS:
+            values[f"{prefix}{metric}_mean"] = float(group[metric].mean())
+            values[f"{prefix}{metric}_sd"] = float(group[metric].std(ddof=1))
+    return values
+
+
+def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
+    """Highest AUROC, ties broken by AUPRC, then by lower loss."""
+
+    def merit(fold: FoldPredictions) -> tuple[float, float, float]:
+        metrics = response_metrics(fold.codes, fold.prob[MODEL])
+        return metrics["auroc"], metrics["auprc"], -metrics["loss"]
+
+    return max(folds, key=merit)
+
+
+def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
+    """Whether the response model beats its baselines, in plain words with numbers."""
+    ours = models.set_index("model").loc[MODEL]
+    others = models[models["model"] != MODEL].dropna(subset=["auroc_mean"])
+    best = others.sort_values("auroc_mean").iloc[-1]
+    name = WORDS.get(best["model"], best["model"])
+    if best["lead_ci_low"] > 0:
+        finding = f"The response model beats {name}, the best baseline"
+    elif best["lead_ci_high"] < 0:
+        finding = f"{name[0].upper()}{name[1:]} beats the response model"
+    else:
+        finding = f"The response model and {name}, the best baseline, cannot be told apart"
+    text = (
+        f"{subject}: mean fold AUROC {ours['auroc_mean']:.3f} (95% interval "
+        f"{ours['auroc_ci_low']:.3f} to {ours['auroc_ci_high']:.3f}, {n_samples} samples). "
+        f"{finding} (AUROC {best['auroc_mean']:.3f}, difference {best['lead']:+.3f}, interval "
+        f"{best['lead_ci_low']:+.3f} to {best['lead_ci_high']:+.3f})."
+    )
+    if ours["auroc_mean"] < 0.5:
+        text += " An AUROC under 0.5 says that the labels may be inverted; nothing was flipped."
+    return text
+
+
+def out_of_fold(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:
+    """One row a sample, in the order of the source: id, fold, truth, and P(resistant) a model."""
+    parts = [
+        pd.DataFrame(
+            {"row": fold.rows, "id": ids[fold.rows], "fold": fold.fold, "truth": fold.codes}
+            | {f"prob_{model}": prob for model, prob in fold.prob.items()}
+        )
+        for fold in folds
+    ]
+    return pd.concat(parts).sort_values("row", ignore_index=True)

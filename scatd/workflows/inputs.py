@@ -1,0 +1,90 @@
+"""What every use case checks before it computes: the demo's files, simulated data, the device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scatd.data.demo import DemoSettings, write_demo
+from scatd.data.files import row_blocks
+from scatd.errors import InputError
+from scatd.nn.alignment import FeatureStats, feature_stats
+from scatd.tracking import lock
+
+logger = logging.getLogger(__name__)
+
+DEMO_FOLDER = Path("scatd-demo")
+DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
+
+
+def demo_file(part: str, *, seed: int = 0, folder: Path = DEMO_FOLDER) -> Path:
+    """One file of the demo cohort; the cohort is made on first use."""
+    files = {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
+    with lock("demo"):
+        if not all(path.exists() for path in files.values()):
+            logger.info("Making the simulated demo cohort in %s", folder)
+            write_demo(folder, DemoSettings(seed=seed))
+    return files[part]
+
+
+def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
+    """Refuse to mix simulated and real data, backbones and models.
+
+    Parameters
+    ----------
+    simulated
+        Whether each thing, by the name that the message uses, is simulated.
+    allowed
+        `--allow-simulated`.
+
+    Raises
+    ------
+    InputError
+        When some are and some are not.
+    """
+    if allowed or len(set(simulated.values())) < 2:
+        return
+    made_up = ", ".join(name for name, is_simulated in simulated.items() if is_simulated)
+    real = ", ".join(name for name, is_simulated in simulated.items() if not is_simulated)
+    raise InputError(
+        f"simulated ({made_up}) and real ({real}) cannot be mixed",
+        expected="both real, or both simulated",
+        remedy="A number from made-up data means nothing for a patient; to do it all the same, "
+        "add --allow-simulated.",
+    )
+
+
+def matrix_stats(X: NDArray[np.float32]) -> FeatureStats:
+    """Feature statistics of a matrix (n_obs, n_features) of any length, read block by block."""
+    return feature_stats(torch.tensor(np.asarray(X[rows])) for rows in row_blocks(X))
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU; a device that is asked for must be there.
+
+    Raises
+    ------
+    InputError
+        When the device is unknown or absent: nothing falls back silently (defect D36).
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    kind = name.partition(":")[0]
+    if not present.get(kind, False):
+        there = ", ".join(kind for kind, found in present.items() if found)
+        raise InputError(f"no device '{name}' here", where="--device", expected=f"auto, {there}")
+    try:
+        return torch.empty(0, device=name).device
+    except RuntimeError as error:
+        first_line = str(error).splitlines()[0]
+        raise InputError(f"no device '{name}' here", where="--device", remedy=first_line) from error

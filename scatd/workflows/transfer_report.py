@@ -1,0 +1,140 @@
+"""Tables and figures of a drug's parent run, from its out-of-fold predictions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import tracking
+from scatd.evaluation import curves, evidence
+from scatd.evaluation.divergence import kl_per_feature
+from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
+from scatd.evaluation.intervals import intervals_table
+from scatd.plots import alignment, performance, training
+from scatd.plots.style import save_figure
+from scatd.training.settings import TransferSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What the folds came to: tables, means and s.d. by metric name, and the finding in words."""
+
+    folds: pd.DataFrame
+    models: pd.DataFrame
+    summary: dict[str, float]
+    sentence: str
+
+
+def write(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    ids: NDArray,
+    subject: str,
+    settings: TransferSettings,
+) -> Report:
+    """Compute and log everything that the folds of a drug show.
+
+    Parameters
+    ----------
+    folds
+        Every fold's predictions.
+    ids
+        Of the whole source, (n_obs,).
+    subject
+        Drug and family, for titles and the finding.
+    """
+    codes = np.concatenate([fold.codes for fold in folds])
+    prob = np.concatenate([fold.prob[MODEL] for fold in folds])
+    by_fold = evidence.fold_table(folds, settings.threshold)
+    models = evidence.model_table(folds, seed=settings.seed)
+    summary = evidence.summary_metrics(folds, settings.threshold)
+    ours = models[models["model"] == MODEL]
+    summary |= {
+        "auroc_ci_low": ours["auroc_ci_low"].item(),
+        "auroc_ci_high": ours["auroc_ci_high"].item(),
+        "n_sensitive": float((codes == 0).sum()),
+        "n_resistant": float((codes == 1).sum()),
+    }
+    sentence = evidence.in_words(models, subject, len(codes))
+    run.log_metrics(summary)
+    run.log_table(by_fold, "tables/folds.csv")
+    run.log_table(models, "tables/models.csv")
+    run.log_table(
+        intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
+    )
+    run.log_table(evidence.out_of_fold(folds, ids), "tables/out_of_fold.csv")
+    run.describe(sentence)
+    _draw(run, folds, by_fold, codes, prob, subject, settings)
+    ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
+    return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def _draw(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    by_fold: pd.DataFrame,
+    codes: NDArray[np.int_],
+    prob: NDArray[np.float64],
+    subject: str,
+    settings: TransferSettings,
+) -> None:
+    by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
+    comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
+    comparison.index = pd.Index(
+        ["response model" if name == MODEL else WORDS[name] for name in comparison.index]
+    )
+    figures = {
+        "roc": performance.roc({k: curves.roc_table(*v) for k, v in by_name.items()}, subject),
+        "precision_recall": performance.precision_recall(
+            {name: curves.pr_table(*pair) for name, pair in by_name.items()},
+            subject,
+            float(codes.mean()),
+        ),
+        "reliability": performance.reliability(curves.reliability_table(codes, prob), subject),
+        "scores": performance.score_distribution(codes, prob, settings.threshold, subject),
+        "baselines": performance.fold_comparison(comparison, subject),
+        "loss": training.loss_curves(_history(run, len(folds)), subject),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, figure in figures.items():
+            save_figure(figure, Path(scratch), name)
+        run.log_files(Path(scratch), "figures")
+
+
+def _history(run: tracking.Run, n_folds: int) -> pd.DataFrame:
+    """Curves of all folds, from the runs that hold them: some may have been adopted."""
+    by_fold = run.fold_runs()
+    return pd.concat(
+        pd.read_csv(by_fold[fold].fetch("history.csv")).assign(fold=fold)
+        for fold in range(1, n_folds + 1)
+    )
+
+
+def divergence(
+    run: tracking.Run,
+    source: NDArray[np.float32],
+    reference: NDArray[np.float32] | None,
+    subject: str,
+) -> None:
+    """Log the KL divergence of each feature between source and reference, before and after.
+
+    The whole source is aligned here, for a picture of the gap; training never sees that.
+    """
+    if reference is None:
+        return
+    before = kl_per_feature(source, reference)
+    scale = source.std(axis=0) + 1e-8
+    aligned = (source - source.mean(axis=0)) / scale * reference.std(axis=0)
+    after = kl_per_feature(aligned + reference.mean(axis=0), reference)
+    run.log_metrics({"kl_before_mean": float(before.mean()), "kl_after_mean": float(after.mean())})
+    table = pd.DataFrame({"feature": np.arange(len(before)), "before": before, "after": after})
+    run.log_table(table, "tables/kl_divergence.csv")
+    with tempfile.TemporaryDirectory() as scratch:
+        save_figure(alignment.divergence(before, after, subject), Path(scratch), "divergence")
+        run.log_files(Path(scratch), "figures")
