@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
+from scatd.cli.base import ScatdCommand, examples
 
-@click.command("demo-data", epilog="Example: scatd demo-data --out demo --seed 1")
+
+@click.command(
+    "demo-data", cls=ScatdCommand, epilog=examples("scatd demo-data --out demo --seed 1")
+)
 @click.option(
     "--out",
     "folder",
@@ -19,7 +23,6 @@ import click
     "--seed",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     help="Which samples and cells are drawn.",
 )
 @click.option(

@@ -1,0 +1,4 @@
+from scatd.cli.transfer import transfer
+
+if __name__ == "__main__":
+    transfer()

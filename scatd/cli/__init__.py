@@ -1,0 +1,34 @@
+"""The command line: one command a file. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import click
+
+from scatd import __version__
+from scatd.cli import demo, demo_data, predict, pretrain, promote, registry, transfer
+from scatd.cli.base import ScatdGroup, examples
+
+
+@click.group(
+    cls=ScatdGroup,
+    epilog=examples(
+        "scatd demo",
+        "scatd transfer --drug DOCETAXEL",
+        "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
+    ),
+)
+@click.version_option(__version__, prog_name="scatd")
+def main() -> None:
+    """Predict which single cells of a tumour resist a drug. In vitro, research only."""
+
+
+for command in (
+    demo.demo,
+    demo_data.demo_data,
+    pretrain.pretrain,
+    transfer.transfer,
+    predict.predict,
+    promote.promote,
+    registry.registry,
+):
+    main.add_command(command)

@@ -1,0 +1,108 @@
+"""Options made from the fields of settings dataclasses, and settings made from the options."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from scatd.errors import InputError
+from scatd.keys import FAMILIES
+from scatd.settings import from_mapping, load_yaml, to_mapping
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+FilePath = click.Path(path_type=Path)
+
+settings_file_option = click.option(
+    "--settings",
+    "settings_file",
+    type=FilePath,
+    metavar="FILE.yaml",
+    help="Settings by name (learning_rate: 1e-3); options given beside it win.",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    metavar="NAME",
+    help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU where there is one.",
+)
+allow_simulated_option = click.option(
+    "--allow-simulated",
+    is_flag=True,
+    help="Let simulated and real data, backbones and models mix.",
+)
+
+
+def family_option(default: str | None, help_text: str) -> Callable[[F], F]:
+    """`--family`, among the families that there are."""
+    return click.option("--family", type=click.Choice(FAMILIES), default=default, help=help_text)
+
+
+def setting(defaults: Mapping[str, Any], field: str, help_text: str) -> Callable[[F], F]:
+    """An option for one field of a settings dataclass; its value is None when it is not given.
+
+    Parameters
+    ----------
+    defaults
+        The settings that hold when nothing is given, by what they hold for (such as the family);
+        the help shows the field's value, or each where they differ.
+    field
+        Name of the field: `batch_size` becomes `--batch-size`, typed as the field is.
+    help_text
+        What it does.
+    """
+    cls = type(next(iter(defaults.values())))
+    kind = typing.get_type_hints(cls)[field]
+    flag = "--" + field.replace("_", "-")
+    shown = {name: _shown(getattr(value, field)) for name, value in defaults.items()}
+    if len(set(shown.values())) == 1:
+        default = next(iter(shown.values()))
+    else:
+        default = ", ".join(f"{name} {value}" for name, value in shown.items())
+    is_switch = kind is bool
+    return click.option(
+        f"{flag}/--no-{field.replace('_', '-')}" if is_switch else flag,
+        field,
+        type=_option_type(kind),
+        default=None,
+        help=f"{help_text}  [default: {default}]",
+    )
+
+
+def chosen(settings: T, given: Mapping[str, Any], file: Path | None) -> T:
+    """`settings` overridden by a YAML file, and that by the options that were given.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, unknown names in it, and values that cannot be used.
+    """
+    if file is not None:
+        values = {**to_mapping(settings), **load_yaml(file)}
+        try:
+            settings = from_mapping(type(settings), values, where=str(file))
+        except InputError as error:
+            if error.where:
+                raise
+            raise InputError(error.what, where=str(file), expected=error.expected) from error
+    names = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    changes = {name: value for name, value in given.items() if name in names and value is not None}
+    return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
+
+
+def _option_type(kind: Any) -> Any:
+    return (
+        click.Choice(typing.get_args(kind)) if typing.get_origin(kind) is typing.Literal else kind
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""`scatd predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+from scatd.keys import PRODUCTION, AlignmentMethod, StatsSource
+
+
+@click.command(
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
+        "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
+    ),
+)
+@click.argument("input", type=options.FilePath, required=False)
+@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    default=Path("scored.h5ad"),
+    help=".h5ad (the input with the scores added) or .csv (scores only).",
+)
+@click.option(
+    "--stage",
+    default=PRODUCTION,
+    metavar="STAGE",
+    help="production, staging, previous, or a version number.",
+)
+@options.family_option(
+    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Resistant strictly above it.  [default: the model's own]",
+)
+@click.option(
+    "--mc-samples",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Draws from the posterior, for an s.d. beside each score; 0 scores its mean only.",
+)
+@click.option(
+    "--alignment",
+    type=click.Choice(get_args(AlignmentMethod)),
+    help="How the cells are aligned; none scores them as they are.  [default: the model's own]",
+)
+@click.option(
+    "--stats",
+    type=click.Choice(get_args(StatsSource)),
+    default="reference",
+    help="Statistics to align with: stored with the model, or of the cells given, where a score "
+    "depends on its neighbours.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the draws of --mc-samples.")
+@options.device_option
+@options.allow_simulated_option
+def predict(
+    input: Path | None,  # noqa: A002 (the argument's name)
+    drug: str,
+    output: Path,
+    stage: str,
+    family: str | None,
+    threshold: float | None,
+    mc_samples: int,
+    alignment: AlignmentMethod | None,
+    stats: StatsSource,
+    seed: int,
+    device: str,
+    allow_simulated: bool,  # noqa: FBT001
+) -> None:
+    """Score cells by drug name.
+
+    Writes the probability that each cell of INPUT resists the drug.
+    INPUT is an .h5ad file or a matrix (.npy, .npz, .csv, .parquet) with the features of the
+    model's family; the demo target when it is not given. Every cell is kept.
+    """
+    from scatd.workflows.predict import PredictRequest
+    from scatd.workflows.predict import predict as work
+
+    request = PredictRequest(
+        drug=drug,
+        input=input,
+        output=output,
+        family=family,
+        stage=stage,
+        threshold=threshold,
+        mc_samples=mc_samples,
+        alignment=alignment,
+        stats=stats,
+        seed=seed,
+        device=device,
+        allow_simulated=allow_simulated,
+    )
+    result = work(request)
+    share = result.n_resistant / result.n_obs if result.n_obs else 0.0
+    click.echo(
+        f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"
+    )
+    click.echo(f"Scored by {result.ref.name} version {result.ref.version} ({result.ref.stage}).")

@@ -1,0 +1,38 @@
+"""`scatd promote`."""
+
+from __future__ import annotations
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+
+
+@click.command(cls=ScatdCommand, epilog=examples("scatd promote --drug docetaxel"))
+@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@options.family_option(
+    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
+)
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    help="Which version.  [default: the one at staging]",
+)
+def promote(drug: str, family: str | None, version: int | None) -> None:
+    """Put a model into production, if the gate lets it.
+
+    The rules are in registry_configs/; a refusal names each rule that failed, with its numbers.
+    """
+    from scatd.workflows.promote import promote as work
+
+    result = work(drug, family, version)
+    ref = result.ref
+    if not result.changed:
+        click.echo(f"{ref.name} version {ref.version} was in production already.")
+        return
+    click.echo(f"{ref.name} version {ref.version} is in production now. The gate:")
+    for rule in result.verdict.rules:
+        click.echo(f"  - {rule.sentence}")
+    click.echo("\nNext")
+    click.echo(f"  scatd predict --drug {ref.drug} CELLS.h5ad -o scored.h5ad")
+    click.echo(f"  scatd registry rollback {ref.name}")

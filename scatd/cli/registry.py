@@ -1,0 +1,146 @@
+"""`scatd registry`: what is registered, at which stage, and moving it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdGroup, examples
+from scatd.cli.tables import table
+from scatd.errors import InputError
+from scatd.keys import FAMILIES, response_model_name
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def which_model(function: F) -> F:
+    """The arguments that name a registered model: its name, or a drug and perhaps a family."""
+    for decorate in (
+        options.family_option(
+            None, "Which family's, with a drug.  [default: the first that has a model]"
+        ),
+        click.option("--drug", metavar="DRUG", help="The drug, in place of the argument."),
+        click.argument("drug_or_name", required=False),
+    ):
+        function = decorate(function)
+    return function
+
+
+reason_option = click.option("--reason", default="asked for by hand", help="For the history.")
+
+
+@click.group(
+    cls=ScatdGroup, epilog=examples("scatd registry list", "scatd registry show docetaxel")
+)
+def registry() -> None:
+    """See the registered models; move them back."""
+
+
+@registry.command("list", epilog=examples("scatd registry list"))
+def list_models() -> None:
+    """Every model, and its version at each stage."""
+    from scatd import registry as store
+
+    models = store.list_models()
+    if models.empty:
+        click.echo("No model is registered yet. Train one: scatd transfer --drug DRUG")
+        return
+    click.echo(table(models.drop(columns="gate")))
+
+
+@registry.command(
+    epilog=examples("scatd registry show docetaxel", "scatd registry show scatd-sf-backbone")
+)
+@which_model
+def show(drug_or_name: str | None, drug: str | None, family: str | None) -> None:
+    """The versions of a model, and what the gate said."""
+    from scatd import registry as store
+
+    name = _model_name(drug_or_name, drug, family)
+    versions = store.show(name)
+    click.echo(name)
+    shown = ["version", "stage", "aliases", "registered", "by", "simulated", "run_id"]
+    click.echo(table(versions[shown]))
+    for version in versions.dropna(subset="gate").itertuples():
+        click.echo(f"\nVersion {version.version}, the gate:")
+        for line in str(version.gate).splitlines():
+            click.echo(f"  {line}")
+
+
+@registry.command(epilog=examples("scatd registry history docetaxel"))
+@which_model
+def history(drug_or_name: str | None, drug: str | None, family: str | None) -> None:
+    """Every move between stages, oldest first.
+
+    Who, when, from which version, and why."""
+    from scatd import registry as store
+
+    name = _model_name(drug_or_name, drug, family)
+    moves = store.history(name)
+    click.echo(name)
+    click.echo("It has never been in production." if moves.empty else table(moves))
+
+
+@registry.command(epilog=examples("scatd registry rollback --drug docetaxel"))
+@which_model
+@reason_option
+def rollback(drug_or_name: str | None, drug: str | None, family: str | None, reason: str) -> None:
+    """Put back what was in production before."""
+    from scatd import registry as store
+
+    name = _model_name(drug_or_name, drug, family)
+    version = store.rollback(name, reason=reason)
+    click.echo(f"{name} version {version} is in production again.")
+
+
+@registry.command(
+    epilog=examples('scatd registry archive docetaxel --version 2 --reason "labels were wrong"')
+)
+@which_model
+@click.option("--version", type=click.IntRange(min=1), required=True, help="Which version.")
+@reason_option
+def archive(
+    drug_or_name: str | None, drug: str | None, family: str | None, version: int, reason: str
+) -> None:
+    """Take a version out of service.
+
+    It stays in the registry, and can be promoted again."""
+    from scatd import registry as store
+
+    name = _model_name(drug_or_name, drug, family)
+    store.archive(name, version, reason=reason)
+    click.echo(f"{name} version {version} is archived.")
+
+
+def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) -> str:
+    """The registered name that was meant.
+
+    Raises
+    ------
+    InputError
+        When nothing, or two things, were named, or no model of this drug is registered.
+    """
+    if (drug_or_name is None) == (drug is None):
+        message = "name one model: DRUG_OR_NAME, or --drug DRUG"
+        raise InputError(message)
+    wanted = drug_or_name or drug
+    if drug_or_name and drug_or_name.startswith(response_model_name("", "").rstrip("-")):
+        return drug_or_name
+    from scatd import registry as store
+    from scatd.data.drugs import resolve_drug
+    from scatd.evaluation.gate import load_config
+
+    models = store.list_models().dropna(subset="drug")
+    if family is not None:
+        models = models[models["family"] == family]
+    if models.empty:
+        remedy = f"Train one: scatd transfer --drug {wanted}"
+        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
+    key = resolve_drug(str(wanted), set(models["drug"]), where="registry")
+    names = set(models["model"])
+    # Families in the order of the configuration, then those that it leaves out.
+    order = (*load_config(key).families, *FAMILIES)
+    return next(name for each in order if (name := response_model_name(each, key)) in names)

@@ -1,0 +1,128 @@
+"""`scatd transfer`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+from scatd.training.settings import TransferSettings, published_transfer
+
+setting = partial(options.setting, {"": TransferSettings()})
+
+
+@click.command(
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd transfer --drug DOCETAXEL",
+        "scatd transfer --drug AFATINIB --source bulk.npy --labels labels.csv --reference cells.npy",
+    ),
+)
+@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@options.family_option("sf", "Which features and backbone.")
+@click.option(
+    "--source",
+    type=options.FilePath,
+    help="Labelled bulk cohort: .h5ad or a matrix.  [default: the demo source]",
+)
+@click.option(
+    "--labels",
+    metavar="COLUMN|FILE|FILE:COLUMN",
+    help="Where the responses are.  [default: the drug's column in the source]",
+)
+@click.option(
+    "--label-map",
+    metavar="WORDS",
+    help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
+)
+@click.option(
+    "--reference",
+    type=options.FilePath,
+    help="Unlabelled single cells whose style the source takes.  [default: the demo reference]",
+)
+@click.option(
+    "--backbone",
+    metavar="NAME|FOLDER",
+    help="NAME@ALIAS, NAME/VERSION or a model folder.  "
+    "[default: one in production, else one pretrained on the reference]",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="The published recipe in place of our defaults; options given beside it win.",
+)
+@options.settings_file_option
+@setting("folds", "Stratified folds of the source.")
+@setting("seed", "Of folds, initialisation, order and draws.")
+@setting("alignment", "How bulk and single cell are brought together; bi-adain is published.")
+@setting("statistics", "Rows that its statistics come from; all is published, and leaks.")
+@setting("augmentation", "Where extra training samples come from.")
+@setting("multiplier", "How many: the published rule, or the two numbers below.")
+@setting("majority_multiplier", "With preset: size of the larger class after augmentation.")
+@setting("minority_multiplier", "With preset: size of the rarer class after augmentation.")
+@setting("tomek", "Remove Tomek links after augmentation.")
+@setting("epochs", "Passes over the training samples.")
+@setting("min_steps", "Least number of training steps; adds epochs where samples are few.")
+@setting("batch_size", "Samples a step.")
+@setting("learning_rate", "Of AdamW.")
+@setting("weight_decay", "Of AdamW.")
+@setting("schedule", "How the learning rate changes.")
+@setting("drop_last", "Drop the last short batch.")
+@setting("latent", "Train on the posterior mean, or on a sampled z.")
+@setting("encoder_norm", "Whether the frozen encoder's batch statistics may drift.")
+@setting("post_training", "Last epochs in which the encoder trains too.")
+@setting("threshold", "Resistant strictly above it; stored with the model.")
+@click.option("--no-promote", is_flag=True, help="Leave it at staging; do not ask the gate.")
+@options.device_option
+@options.allow_simulated_option
+def transfer(
+    drug: str,
+    family: str,
+    source: Path | None,
+    labels: str | None,
+    label_map: str | None,
+    reference: Path | None,
+    backbone: str | None,
+    published: bool,  # noqa: FBT001
+    settings_file: Path | None,
+    no_promote: bool,  # noqa: FBT001
+    device: str,
+    allow_simulated: bool,  # noqa: FBT001
+    **given: Any,
+) -> None:
+    """Learn a drug's response from bulk samples.
+
+    Cross-validates, compares with simple baselines on the same folds, registers the best fold at
+    staging, and promotes it to production where it passes the gate of registry_configs/.
+    """
+    defaults = TransferSettings()
+    if published:
+        defaults = published_transfer(defaults)
+    settings = options.chosen(defaults, given, settings_file)
+    from scatd.cli.tables import show_transfer
+    from scatd.workflows.transfer import TransferRequest
+    from scatd.workflows.transfer import transfer as work
+
+    request = TransferRequest(
+        drug=drug,
+        family=family,
+        source=source,
+        labels=labels,
+        label_map=label_map,
+        reference=reference,
+        backbone=backbone,
+        settings=settings,
+        device=device,
+        allow_simulated=allow_simulated,
+        promote=not no_promote,
+    )
+    result = work(request)
+    show_transfer(result)
+    stage = "" if result.promoted else " --stage staging"
+    click.echo("\nNext")
+    click.echo(f"  scatd predict --drug {result.ref.drug}{stage} CELLS.h5ad -o scored.h5ad")
+    click.echo(f"  mlflow ui               folds and figures of run {result.run_id}")

@@ -1,0 +1,73 @@
+"""What a person sees on stderr while a command runs: messages, and progress with time left."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+_quiet = False
+
+
+def set_quiet(*, quiet: bool = True) -> None:
+    """Switch progress off, or on again."""
+    global _quiet
+    _quiet = quiet
+
+
+def progress(total: int | None, label: str, unit: str) -> tqdm:
+    """A progress bar: a context manager with `update(n)`, `set_postfix(**values)` and `n`.
+
+    It shows nothing when the terminal is none, or after `set_quiet()`.
+    """
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        desc=label,
+        unit=unit,
+        disable=_quiet or not sys.stderr.isatty(),
+        file=sys.stderr,
+        leave=False,
+        dynamic_ncols=True,
+    )
+
+
+@contextmanager
+def messages(level: int) -> Iterator[None]:
+    """Show the messages of scatd's loggers from `level` on; with ERROR, no progress either."""
+    logger = logging.getLogger("scatd")
+    handler = _Messages()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    set_quiet(quiet=level >= logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        set_quiet(quiet=False)
+
+
+class _Messages(logging.Handler):
+    """Prints messages above the progress bars, if any are shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message; from WARNING on, its level stands before it."""
+        prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
+        line = f"{prefix}{self.format(record)}\n"
+        try:
+            if "tqdm" in sys.modules:
+                from tqdm import tqdm
+
+                tqdm.write(line, file=sys.stderr, end="")
+            else:
+                sys.stderr.write(line)
+        except OSError:
+            self.handleError(record)
