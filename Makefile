@@ -1,0 +1,62 @@
+# scatd in one command each: make help
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint ui bench clean
+# One virtual environment: two installs at a time would break it.
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    install scatd, train and promote a model on simulated cohorts, predict by drug name"
+	@echo "make test    style, types and the whole test suite (what CI runs)"
+	@echo "make lint    style and types only"
+	@echo "make ui      open the MLflow page of the runs and models made in this folder"
+	@echo "make bench   time transfer and prediction against plain loops"
+	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
+
+demo: $(VENV)/installed
+	@$(BIN)/scatd demo
+
+test: lint
+	@echo "== tests (pytest, 2 processes)"
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2
+
+lint: $(VENV)/installed-dev
+	@echo "== style (ruff)"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== types (mypy)"
+	@$(BIN)/mypy
+
+ui: $(VENV)/installed
+	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+bench: $(VENV)/installed
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer --small
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.predict
+
+clean:
+	@echo "== removing caches and build leftovers"
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find scatd entrypoints tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps: installing is done once, and again when what is to be installed has changed.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "scatd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; fi
+	@echo "== installing scatd into $(VENV) with $(PYTHON) (some minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@echo "== installing the tools of the test suite"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

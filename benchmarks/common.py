@@ -1,0 +1,78 @@
+"""What every row shares: simulated features, a network of published size, a measured child."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.training.settings import PUBLISHED_PRETRAIN
+
+N_FEATURES = 3072
+_PUBLISHED = PUBLISHED_PRETRAIN["sf"]
+SIZES = Sizes(N_FEATURES, _PUBLISHED.n_latent, _PUBLISHED.encoder_hidden, _PUBLISHED.decoder_hidden)
+
+
+def features(n_rows: int, seed: int) -> NDArray[np.float32]:
+    """Features (n_rows, 3072): 40 directions of variation, the same for every seed, and noise."""
+    loadings = 0.3 * np.random.default_rng(0).standard_normal((40, N_FEATURES), np.float32)
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_normal((n_rows, 40), np.float32)
+    return factors @ loadings + 0.3 * rng.standard_normal((n_rows, N_FEATURES), np.float32)
+
+
+def codes(X: NDArray[np.float32], n_resistant: int) -> NDArray[np.int64]:
+    """Classes (n_rows,): the `n_resistant` rows highest on a noisy direction of X are resistant."""
+    rng = np.random.default_rng(1)
+    score = X @ rng.standard_normal(X.shape[1], dtype=np.float32)
+    score = score + rng.normal(0, score.std(), len(X))
+    ranks = np.argsort(np.argsort(score))
+    return np.where(ranks >= len(X) - n_resistant, 1, 0).astype(np.int64)
+
+
+def backbone() -> ResidualVAE:
+    """A residual VAE of the published sf sizes, with random weights: they cost the same."""
+    torch.manual_seed(0)
+    return ResidualVAE(SIZES, DESIGNS["sf"]).eval()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall time and largest resident memory of a command."""
+
+    seconds: float
+    peak_gb: float
+
+
+def run_scatd(folder: Path, *arguments: str) -> Measured:
+    """Run the console script in `folder`, which holds its MLflow store too, and measure it."""
+    script = Path(sys.executable).with_name("scatd")
+    environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+    log = folder / "log.txt"
+    started = time.perf_counter()
+    with log.open("w") as output:
+        child = subprocess.Popen(
+            [script, *arguments], cwd=folder, env=environment, stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) != 0:
+        sys.exit(f"scatd {' '.join(arguments)} failed:\n{log.read_text()}")
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
+    return Measured(seconds, usage.ru_maxrss * unit / 1e9)
+
+
+def report(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print one row of the benchmarks: what was measured, the value, and its budget."""
+    print(f"\n{title} ({torch.get_num_threads()} threads)")
+    for name, value, budget in rows:
+        print(f"  {name:<36} {value:>20}   {budget}".rstrip())

@@ -1,0 +1,109 @@
+"""Row "predict": score 20,000 cells of 3,072 features with a registered model.
+
+The bare loop runs the same network over blocks of the same cells, and nothing else.
+
+    python -m benchmarks.predict [--cells N] [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks import common
+from scatd import artifact, keys, registry, tracking
+from scatd.artifact import Artifact
+from scatd.nn.alignment import Alignment, feature_stats
+from scatd.nn.classifier import ResponseClassifier
+from scatd.scoring import BLOCK, Scorer
+
+
+def main() -> None:
+    """Measure the whole command, its scoring, and the bare loop, in turns; print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    X = common.features(options.cells, seed=4)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        np.save(folder / "cells.npy", X)
+        _register(folder, X)
+        scorer = Scorer(folder / "model")
+        model = artifact.read(folder / "model").classifier()
+        whole, scoring, bare = [], [], []
+        for _ in range(options.repeats):
+            whole.append(
+                common.run_scatd(
+                    folder,
+                    *("predict", "--drug", "bench", "--stage", "staging", "cells.npy"),
+                    *("-o", "scored.csv"),
+                )
+            )
+            started = time.perf_counter()
+            scorer.score(X)
+            scoring.append(options.cells / (time.perf_counter() - started))
+            bare.append(options.cells / _bare_loop(model, X))
+    rate, bare_rate = statistics.median(scoring), statistics.median(bare)
+    seconds = statistics.median(measured.seconds for measured in whole)
+    peak = max(measured.peak_gb for measured in whole)
+    common.report(
+        f"predict: {options.cells} x {X.shape[1]}, median of {options.repeats}",
+        [
+            ("scatd predict, whole command", f"{seconds:.1f} s", "at most 7 s"),
+            ("  peak memory", f"{peak:.2f} GB", ""),
+            ("  scoring", f"{rate:,.0f} cells/s", "at least 6,500 cells/s"),
+            ("bare loop over the network", f"{bare_rate:,.0f} cells/s", ""),
+            ("scoring, scatd / bare", f"{rate / bare_rate:.2f}", "at least 0.80"),
+        ],
+    )
+
+
+def _register(folder: Path, X: NDArray[np.float32]) -> None:
+    """A response model with random weights, at staging of a store in `folder`."""
+    rows = torch.from_numpy(X)
+    classifier = ResponseClassifier.from_backbone(common.backbone())
+    artifact.write(
+        folder / "model",
+        Artifact(
+            kind="response",
+            family="sf",
+            design="sf",
+            sizes=common.SIZES,
+            state=classifier.state_dict(),
+            alignment=Alignment("adain", feature_stats([rows]), feature_stats([rows])),
+            threshold=0.5,
+        ),
+    )
+    with (
+        contextlib.chdir(folder),
+        tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run,
+    ):
+        registry.register(
+            folder / "model",
+            keys.response_model_name("sf", "bench"),
+            run.run_id,
+            metrics={},
+            description="random weights, for timing",
+            tags={keys.TAG_DRUG: "bench"},
+        )
+
+
+def _bare_loop(model: ResponseClassifier, X: NDArray[np.float32]) -> float:
+    started = time.perf_counter()
+    with torch.inference_mode():
+        for block in torch.from_numpy(X).split(BLOCK):
+            model(block)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

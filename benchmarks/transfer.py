@@ -1,0 +1,115 @@
+"""Row "transfer" (and with --small "transfer, small"): one drug, 150 epochs, 5 folds.
+
+The plain loop trains the head as the published scripts do: the whole classifier, frozen encoder and
+all, on every step. A few of its epochs are timed, and multiplied up.
+
+    python -m benchmarks.transfer [--small] [--epochs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from benchmarks import common
+from scatd import artifact, keys
+from scatd.artifact import Artifact
+from scatd.nn.classifier import ResponseClassifier
+from scatd.training import augment
+
+FOLDS = 5
+BATCH = 64
+PLAIN_EPOCHS = 3
+
+
+def main() -> None:
+    """Measure scatd and the plain loop on the same rows, and print both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="120 rows instead of 1,280")
+    parser.add_argument("--epochs", type=int, default=150)
+    options = parser.parse_args()
+    n_sensitive, n_resistant = (60, 60) if options.small else (813, 467)
+    X = common.features(n_sensitive + n_resistant, seed=2)
+    codes = common.codes(X, n_resistant)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        whole, training = _scatd(folder, X, codes, options.epochs)
+    plain = _plain_epoch(X, codes) * options.epochs * FOLDS
+    title = "transfer, small" if options.small else "transfer"
+    budget = "at most 15 s" if options.small else "at most 45 s"
+    common.report(
+        f"{title}: {len(X)} x {X.shape[1]}, {options.epochs} epochs, {FOLDS} folds",
+        [
+            ("scatd transfer, whole command", f"{whole.seconds:.1f} s", budget),
+            ("  peak memory", f"{whole.peak_gb:.2f} GB", "at most 1.5 GB"),
+            ("  training of the folds", f"{training:.1f} s", "at most 20 s"),
+            ("  rate", f"{options.epochs * FOLDS / training:.1f} epochs/s", ""),
+            (f"plain loop, from {PLAIN_EPOCHS} epochs", f"{plain:.1f} s", ""),
+            ("  rate", f"{options.epochs * FOLDS / plain:.1f} epochs/s", ""),
+            ("training, scatd / plain", f"{training / plain:.3f}", ""),
+        ],
+    )
+
+
+def _scatd(
+    folder: Path, X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int
+) -> tuple[common.Measured, float]:
+    """The whole command, and the seconds that its fold runs say they trained."""
+    vae = common.backbone()
+    artifact.write(
+        folder / "backbone", Artifact("backbone", "sf", "sf", common.SIZES, vae.state_dict())
+    )
+    np.save(folder / "source.npy", X)
+    np.save(folder / "reference.npy", common.features(2000, seed=3) * 1.3 + 0.2)
+    words = [keys.RESPONSES[code] for code in codes]
+    lines = [f"row{row},{word}" for row, word in enumerate(words)]
+    (folder / "labels.csv").write_text("\n".join(["sample,BENCH", *lines]) + "\n")
+    whole = common.run_scatd(
+        folder,
+        *("transfer", "--drug", "BENCH", "--source", "source.npy", "--labels", "labels.csv"),
+        *("--reference", "reference.npy", "--backbone", "backbone"),
+        *("--folds", str(FOLDS), "--epochs", str(epochs)),
+    )
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    folds = client.search_runs(experiments, f"tags.`{keys.TAG_LEVEL}` = '{keys.LEVEL_FOLD}'")
+    return whole, sum(fold.data.metrics["train_seconds"] for fold in folds)
+
+
+def _plain_epoch(X: NDArray[np.float32], codes: NDArray[np.int64]) -> float:
+    """Seconds of one epoch of one fold, on as many rows as a fold has after augmentation."""
+    n_train = len(X) * (FOLDS - 1) // FOLDS
+    counts = sorted(np.bincount(codes), reverse=True)
+    n_new = sum(augment.n_generated(codes[:n_train], augment.multipliers(*map(int, counts))))
+    rows = np.concatenate(
+        [np.arange(n_train), np.random.default_rng(0).integers(n_train, size=n_new)]
+    )
+    X_train, y_train = torch.from_numpy(X[rows]), torch.from_numpy(codes[rows])
+    X_val, y_val = torch.from_numpy(X[n_train:]), torch.from_numpy(codes[n_train:])
+    model = ResponseClassifier.from_backbone(common.backbone())
+    for part in model.encoder_parts():
+        part.requires_grad_(requires_grad=False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=3e-3)
+    started = time.perf_counter()
+    for _ in range(PLAIN_EPOCHS):
+        model.train()
+        for batch in torch.randperm(len(X_train)).split(BATCH):
+            optimizer.zero_grad()
+            cross_entropy(model(X_train[batch]), y_train[batch]).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            cross_entropy(model(X_val), y_val)
+    return (time.perf_counter() - started) / PLAIN_EPOCHS
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""The house keeps its shape: who may import whom, and that importing does nothing else."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "scatd"
+
+# From the ground up: a module may import its own line and the lines above it, never one below.
+# A longer name wins over the package that it is in.
+LAYERS = [
+    "errors keys settings console training.settings",
+    "data",
+    "nn",
+    "embed",
+    "artifact scoring",
+    # The scripts that the registry stores with a model: they know how to score, and no more.
+    "serving serving.model_code serving.backbone_code",
+    "evaluation",
+    "training",
+    "explain",
+    "plots report",
+    "tracking registry",
+    "mlproject",
+    "workflows",
+    "distributed",
+    "serving.app",
+    "cli __main__",
+]
+LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
+
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"
+}
+
+
+def level(module: str) -> int | None:
+    """Level of a module's longest prefix that has one."""
+    while module:
+        if module in LEVELS:
+            return LEVELS[module]
+        module = module.rpartition(".")[0]
+    return None
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it, by absolute name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not used here"
+            assert node.module is not None
+            for alias in node.names:
+                # `from scatd import keys` imports scatd.keys; `from scatd.keys import X` a name.
+                whole = f"{node.module}.{alias.name}"
+                is_module = whole.removeprefix("scatd.") in MODULES
+                yield whole if is_module else node.module
+
+
+def top_level_imports(path: Path) -> set[str]:
+    """Packages that a file imports outside of functions and of `if TYPE_CHECKING`."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def modules_of(*packages: str) -> dict[str, Path]:
+    inside = tuple(f"{package}." for package in packages)
+    found = {
+        name: path for name, path in MODULES.items() if name in packages or name.startswith(inside)
+    }
+    assert found, f"no modules under {packages}"
+    return found
+
+
+def test_every_module_stands_on_a_level():
+    assert MODULES
+    assert [name for name in MODULES if level(name) is None] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_what_stands_above(module):
+    own = level(module)
+    for target in imports(MODULES[module]):
+        name = target.removeprefix("scatd.")
+        if name in (target, module):  # not ours, or a package's own modules
+            continue
+        assert level(name) <= own, f"scatd.{module} imports {target}, which stands below it"
+
+
+def test_no_module_imports_the_tests_or_benchmarks():
+    for path in MODULES.values():
+        assert not {"tests", "benchmarks", "entrypoints"} & {
+            name.partition(".")[0] for name in imports(path)
+        }
+
+
+@pytest.mark.parametrize(
+    ("packages", "never"),
+    [
+        (("errors", "keys"), {"torch", "mlflow", "numpy", "pandas", "yaml", "anndata"}),
+        (("settings", "training.settings"), {"torch", "mlflow", "numpy", "pandas", "anndata"}),
+        (("data",), {"torch", "mlflow"}),
+        # Tensors only: no cohorts, no tables, no files.
+        (("nn",), {"anndata", "scanpy", "pandas", "mlflow", "sklearn", "pathlib", "io", "os"}),
+        (("nn",), {"json", "csv", "pickle", "h5py", "safetensors", "yaml", "shutil", "tempfile"}),
+        (("artifact", "scoring"), {"anndata", "scanpy", "sklearn", "optuna", "mlflow", "pickle"}),
+        (("evaluation",), {"torch", "mlflow", "anndata", "scanpy"}),
+        (("training",), {"mlflow", "anndata", "scanpy", "click"}),
+        (("plots",), {"torch", "mlflow", "anndata", "sklearn"}),
+        (("tracking", "registry"), {"anndata", "scanpy", "sklearn", "click"}),
+        (("workflows",), {"click"}),
+    ],
+    ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else "+".join(value),
+)
+def test_packages_know_only_their_own_trade(packages, never):
+    for module, path in modules_of(*packages).items():
+        known = {target.partition(".")[0] for target in imports(path)}
+        assert not known & never, f"scatd.{module} imports {sorted(known & never)}"
+
+
+def test_the_command_line_imports_late():
+    """Help texts answer at once: at its top a command imports click and light modules only."""
+    light = {"click", "scatd", *sys.stdlib_module_names}
+    for module, path in modules_of("cli").items():
+        assert top_level_imports(path) <= light, f"scatd.{module}"
+    loaded = python(
+        "import sys, scatd.cli; print(*sorted(sys.modules))", cwd=PACKAGE.parent
+    ).split()
+    heavy = {"torch", "mlflow", "pandas", "numpy", "anndata", "sklearn", "matplotlib", "optuna"}
+    assert "scatd.cli" in loaded
+    assert not heavy & set(loaded)
+
+
+def test_nothing_happens_at_import(tmp_path):
+    """No files, no logging set up, nothing on the terminal."""
+    names = [f"scatd.{name}" for name in MODULES if not name.endswith("__main__")]
+    printed = python(
+        f"""
+        import importlib, logging, sys
+        for name in ["scatd", *{names!r}]:
+            importlib.import_module(name)
+        assert not logging.getLogger().handlers
+        assert not logging.getLogger("scatd").handlers
+        """,
+        cwd=tmp_path,
+    )
+    assert printed == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_loads_without_what_training_needs(tmp_path):
+    """A server that scores has no use for anndata, scanpy, scikit-learn or optuna."""
+    import torch
+
+    from scatd import artifact, serving
+    from scatd.artifact import Artifact
+    from scatd.nn.alignment import Alignment, feature_stats
+    from scatd.nn.classifier import ResponseClassifier
+    from scatd.nn.residual_vae import DESIGNS, Sizes
+
+    torch.manual_seed(0)
+    sizes = Sizes(6, 4, (5,), (5,))
+    model = ResponseClassifier(sizes, DESIGNS["sf"]).eval()
+    X = torch.randn(30, 6)
+    with torch.no_grad():
+        expected = model.head(model.encode(X)[0]).softmax(dim=1)[:, 1].numpy()
+    alignment = Alignment("adain", feature_stats([X]), feature_stats([X + 1]))
+    stored = Artifact("response", "sf", "sf", sizes, model.state_dict(), alignment, threshold=0.5)
+    artifact.write(tmp_path / "model", stored)
+    np.save(tmp_path / "X.npy", X.numpy())
+    script = Path(serving.__file__).parent / "model_code.py"
+    printed = python(
+        f"""
+        import sys
+        from types import SimpleNamespace
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {{"anndata", "scanpy", "sklearn", "optuna"}}:
+                    raise ModuleNotFoundError(name)
+
+        sys.meta_path.insert(0, Absent())
+        import runpy
+        import numpy as np
+        response_model = runpy.run_path({str(script)!r})["ResponseModel"]()
+        response_model.load_context(SimpleNamespace(artifacts={{"model": "model"}}))
+        print(*response_model.predict(None, np.load("X.npy"))["prob_resistant"])
+        """,
+        cwd=tmp_path,
+    )
+    np.testing.assert_allclose(np.array(printed.split(), dtype=float), expected, atol=1e-6)
+
+
+def python(code: str, *, cwd: Path) -> str:
+    """Run code in a new process and return what it printed; its faults fail the test."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
