@@ -36,9 +36,7 @@ def connect() -> MlflowClient:
     uri = tracking_uri()
     if uri in _connected:
         return MlflowClient(uri)
-    for noisy in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    _quieten_mlflow()
     try:
         with lock("store"):
             client = MlflowClient(uri)
@@ -113,6 +111,13 @@ def _artifact_location() -> str | None:
         return None
     folder = _store_folder() if scheme == "sqlite" else Path.cwd()
     return (folder / "mlartifacts").as_uri()
+
+
+def _quieten_mlflow() -> None:
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
 def _first_line(error: Exception) -> str:
