@@ -23,7 +23,8 @@ def demo(drug: str, seed: int, folder: Path) -> None:
     """The whole way on simulated data, with its table.
 
     Makes the cohort, pretrains, transfers one drug, promotes it, predicts by drug name, and
-    compares with the simulated truth."""
+    compares with the simulated truth.
+    """
     from scatd.cli.tables import show_transfer
     from scatd.workflows.demo import demo as work
 

@@ -75,7 +75,8 @@ def show(drug_or_name: str | None, drug: str | None, family: str | None) -> None
 def history(drug_or_name: str | None, drug: str | None, family: str | None) -> None:
     """Every move between stages, oldest first.
 
-    Who, when, from which version, and why."""
+    Who, when, from which version, and why.
+    """
     from scatd import registry as store
 
     name = _model_name(drug_or_name, drug, family)
@@ -107,7 +108,8 @@ def archive(
 ) -> None:
     """Take a version out of service.
 
-    It stays in the registry, and can be promoted again."""
+    It stays in the registry, and can be promoted again.
+    """
     from scatd import registry as store
 
     name = _model_name(drug_or_name, drug, family)

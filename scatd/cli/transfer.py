@@ -19,7 +19,7 @@ setting = partial(options.setting, {"": TransferSettings()})
     cls=ScatdCommand,
     epilog=examples(
         "scatd transfer --drug DOCETAXEL",
-        "scatd transfer --drug AFATINIB --source bulk.npy --labels labels.csv --reference cells.npy",
+        "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     ),
 )
 @click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
@@ -62,8 +62,12 @@ setting = partial(options.setting, {"": TransferSettings()})
 @setting("statistics", "Rows that its statistics come from; all is published, and leaks.")
 @setting("augmentation", "Where extra training samples come from.")
 @setting("multiplier", "How many: the published rule, or the two numbers below.")
-@setting("majority_multiplier", "With preset: size of the larger class after augmentation.")
-@setting("minority_multiplier", "With preset: size of the rarer class after augmentation.")
+@setting(
+    "majority_multiplier", "With preset: how many times its samples the larger class shall have."
+)
+@setting(
+    "minority_multiplier", "With preset: how many times its samples the rarer class shall have."
+)
 @setting("tomek", "Remove Tomek links after augmentation.")
 @setting("epochs", "Passes over the training samples.")
 @setting("min_steps", "Least number of training steps; adds epochs where samples are few.")
