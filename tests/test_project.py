@@ -1,0 +1,204 @@
+"""The files around the package agree with it, and with each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from scatd import __version__
+from scatd.cli import main
+from scatd.evaluation.gate import DrugConfig, load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+CONFIGS = sorted((ROOT / "registry_configs").rglob("*"))
+
+
+def requirements(lines: list[str]) -> dict[str, Requirement]:
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+# Packaging -----------------------------------------------------------------------------------
+
+
+def test_conda_asks_for_what_pyproject_asks_for():
+    conda = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
+    (pip,) = [item["pip"] for item in conda if isinstance(item, dict)]
+    assert [line for line in pip if line[0] not in "-."] == PROJECT["dependencies"]
+    assert f"python{PROJECT['requires-python']}" in conda
+
+
+def test_every_dependency_is_pinned_to_a_version_that_is_allowed():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = requirements([line for line in lines if line and not line.startswith("#")])
+    extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+    for name, wanted in requirements([*PROJECT["dependencies"], *extras]).items():
+        assert name in pinned, f"constraints.txt does not pin {name}"
+        (pin,) = pinned[name].specifier
+        assert pin.operator == "=="
+        assert wanted.specifier.contains(pin.version, prereleases=True), name
+
+
+def test_the_version_is_written_once():
+    assert "version" in PROJECT["dynamic"]
+    assert "version" not in PROJECT
+    places = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "scatd").rglob("*.py"))
+        if __version__ in path.read_text()
+    ]
+    assert places == ["scatd/__init__.py"]
+
+
+def test_the_licence_is_the_one_that_pyproject_names():
+    (name,) = PROJECT["license-files"]
+    assert (ROOT / name).read_text().startswith(f"{PROJECT['license']} License")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are those of POSIX")
+def test_ci_runs_the_one_command():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text()
+
+
+# Configuration -------------------------------------------------------------------------------
+
+
+def test_there_are_registry_configs_and_nothing_else_beside_them():
+    assert ROOT / "registry_configs" / "default.yaml" in CONFIGS
+    assert {path.suffix for path in CONFIGS} == {".yaml"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_registry_config_loads(path):
+    assert isinstance(load_config(path.stem, path.parent), DrugConfig)
+
+
+# What the pages tell a reader to type --------------------------------------------------------
+
+
+def commands_in(page: Path) -> Iterator[list[str]]:
+    """Commands of shell blocks, and of inline code that begins with one, as words."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`((?:scatd|make|mlflow run) [a-z.-][^`\n]*)`", text)
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # variables for the command
+            words.pop(0)
+        if words:
+            yield words
+
+
+def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The click command that words after `scatd` name, and the words that are left."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, f"there is no `scatd {words[0]}`"
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def flags_of(command: click.Command) -> set[str]:
+    own = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    return own | {"--help", "--version"}
+
+
+NOT_BUILT_YET = {"evaluate", "distill"}
+"""Commands that the pages name as future ones."""
+
+COMMANDS = [(page.name, words) for page in PAGES for words in commands_in(page)]
+
+
+def test_the_readme_shows_commands():
+    shown = {tuple(words[:2]) for name, words in COMMANDS if name == "README.md"}
+    assert {("make", "demo"), ("make", "test"), ("scatd", "predict"), ("mlflow", "run")} <= shown
+
+
+@pytest.mark.parametrize(("page", "words"), COMMANDS, ids=lambda value: str(value)[:60])
+def test_commands_that_are_shown_exist(page, words):
+    if words[0] == "scatd":
+        if words[1] in NOT_BUILT_YET:
+            assert words[1] not in main.commands, f"{page}: take it from NOT_BUILT_YET"
+            return
+        command, rest = find_command(words[1:])
+        flags = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert flags <= flags_of(command), page
+    elif words[0] == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+        assert {word for word in words[1:] if word.isalpha()} <= set(targets), page
+    elif words[:2] == ["mlflow", "run"] and "-e" in words:
+        entry_point = MLPROJECT["entry_points"][words[words.index("-e") + 1]]
+        given = [word.partition("=")[0] for word in words if "=" in word]
+        assert set(given) <= set(entry_point["parameters"]), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+# docs/differences.md --------------------------------------------------------------------------
+
+DIFFERENCES = ROOT / "docs" / "differences.md"
+
+
+def option_sections() -> dict[str, str]:
+    """Text of the sections whose title names a command, by command."""
+    parts = re.split(r"^### .*?`scatd ([a-z]+)`$", DIFFERENCES.read_text(), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {name: text.partition("\n### ")[0] for name, text in sections.items()}
+
+
+@pytest.mark.parametrize("name", ["transfer", "predict", "pretrain"])
+def test_differences_name_options_that_exist_and_all_of_them(name):
+    section = option_sections()[name]
+    command = main.commands[name]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")]
+    ours = " ".join(row[2] for row in rows)
+    beside = "".join(line for line in section.splitlines() if not line.startswith("|"))
+    named = set(re.findall(r"`(--[a-z-]+)", ours + beside))
+    assert named <= flags_of(command)
+    missing = {
+        option.opts[-1]
+        for option in command.params
+        if isinstance(option, click.Option) and not named & set(option.opts)
+    }
+    assert missing <= {"--quiet", "--verbose", "-q", "-v", "--allow-simulated"}
+
+
+@pytest.mark.golden
+def test_differences_list_every_published_option_that_a_recorded_run_used(golden):
+    text = DIFFERENCES.read_text()
+    used = {
+        argument
+        for record in (golden / "scatd" / "runs").glob("*/run.json")
+        for argument in json.loads(record.read_text())["args"]
+        if argument.startswith("--")
+    }
+    assert used
+    assert {argument for argument in used if f"`{argument}" not in text} == set()
+
+
+def test_differences_list_every_defect():
+    assert re.findall(r"^\| D(\d+) \|", DIFFERENCES.read_text(), flags=re.MULTILINE) == [
+        str(number) for number in range(1, 37)
+    ]
