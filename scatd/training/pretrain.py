@@ -173,8 +173,8 @@ def fit_backbone(
     torch.manual_seed(settings.seed)
     sizes = Sizes(X.shape[1], settings.n_latent, settings.encoder_hidden, settings.decoder_hidden)
     vae = vae_of(sizes).to(device)
-    if settings.output_start == "mean":
-        _start_at_the_mean(vae, X_train)
+    if settings.start == "calm":
+        _start_calmly(vae, X_train)
     draws = SeededDraws(settings.seed, device)
     teacher = None
     if teacher_z is not None:
@@ -201,12 +201,18 @@ def _split(n_obs: int, settings: PretrainSettings) -> tuple[NDArray[np.intp], ND
     return np.sort(order[n_val:]), np.sort(order[:n_val])
 
 
-def _start_at_the_mean(vae: ResidualVAE, X: Tensor) -> None:
-    output = dict(vae.fc4.named_parameters())
+def _start_calmly(vae: ResidualVAE, X: Tensor) -> None:
+    """Decoder at the feature means, posterior mean near zero, posterior s.d. at 1/e."""
     with torch.no_grad():
-        output["bias"].copy_(X.mean(dim=0))
-        if "weight" in output:  # a spectral weight has no scale of its own
-            output["weight"].mul_(0.01)
+        for layer, scale, bias in (
+            (vae.fc4, 0.01, X.mean(dim=0)),
+            (vae.fc21, 0.1, torch.tensor(0.0)),
+            (vae.fc22, 0.01, torch.tensor(-2.0)),
+        ):
+            parameters = dict(layer.named_parameters())
+            parameters["bias"].copy_(bias.expand_as(parameters["bias"]))
+            if "weight" in parameters:  # a spectral weight has no scale of its own
+                parameters["weight"].mul_(scale)
 
 
 def _summary(

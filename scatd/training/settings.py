@@ -35,9 +35,10 @@ class PretrainSettings:
         Weight of the distance to a teacher's latent (distillation only).
     val_fraction
         Share of rows held out.
-    output_start
-        "mean" starts the decoder at predicting the feature means (bias at the means, a plain output
-        weight near zero), so that training begins where a constant ends; "random" is published.
+    start
+        "calm" starts the decoder at the feature means and the posterior narrow and near zero, so
+        that training begins where predicting a constant ends; "published" starts at random, which
+        on a few thousand cells spends all steps on an exploding variance.
     n_latent, encoder_hidden, decoder_hidden
         Layer widths.
     seed
@@ -56,7 +57,7 @@ class PretrainSettings:
     batch_size: int = 128
     min_steps: int = 0
     val_fraction: float = 0.1
-    output_start: Literal["mean", "random"] = "mean"
+    start: Literal["calm", "published"] = "calm"
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ PUBLISHED_PRETRAIN = {
         n_latent=421,
         encoder_hidden=(1926, 850, 262),
         decoder_hidden=(850, 1926),
-        output_start="random",
+        start="published",
     ),
     "gf": PretrainSettings(
         epochs=39,
@@ -89,7 +90,7 @@ PUBLISHED_PRETRAIN = {
         n_latent=498,
         encoder_hidden=(1415, 1250, 1050, 293),
         decoder_hidden=(650, 1450, 1415),
-        output_start="random",
+        start="published",
     ),
     "dist": PretrainSettings(
         epochs=30,
@@ -100,7 +101,7 @@ PUBLISHED_PRETRAIN = {
         n_latent=421,
         encoder_hidden=(1664, 359),
         decoder_hidden=(1664,),
-        output_start="random",
+        start="published",
     ),
 }
 """The published best hyper-parameters of each family."""
@@ -116,8 +117,8 @@ def default_pretrain(family: str) -> PretrainSettings:
         PUBLISHED_PRETRAIN[family],
         learning_rate=5e-4,
         schedule="cosine",
-        min_steps=600,
-        output_start="mean",
+        min_steps=300,
+        start="calm",
     )
 
 
