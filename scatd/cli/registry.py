@@ -126,8 +126,8 @@ def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) 
         When nothing, or two things, were named, or no model of this drug is registered.
     """
     if (drug_or_name is None) == (drug is None):
-        message = "name one model: DRUG_OR_NAME, or --drug DRUG"
-        raise InputError(message)
+        what = "no model is named" if drug is None else "two models are named"
+        raise InputError(what, expected="a drug or a registered name, or --drug DRUG")
     wanted = drug_or_name or drug
     if drug_or_name and drug_or_name.startswith(response_model_name("", "").rstrip("-")):
         return drug_or_name

@@ -1,0 +1,112 @@
+"""Commands run in this process, with workflows that only note what they were asked for."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from scatd.evaluation.gate import RuleResult, Verdict
+from scatd.registry import ModelRef
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+REF = ModelRef("scatd-sf-docetaxel", 3, "sf", "docetaxel", "staging", "run-1", simulated=True)
+PASSED = Verdict((RuleResult("minimum", passed=True, sentence="minimum: 0.8, 0.6 needed"),))
+FAILED = Verdict(
+    (
+        RuleResult("minimum", passed=True, sentence="minimum: 0.8, 0.6 needed"),
+        RuleResult("min_samples", passed=False, sentence="min_samples: 120, 200 needed"),
+        RuleResult("baseline", passed=False, sentence="baseline: 0.8 under 0.9"),
+    )
+)
+
+
+def make_transfer_result(*, passed=True, promoted=True):
+    from scatd.workflows.transfer import TransferResult
+
+    folds = pd.DataFrame(
+        {"fold": [1, 2], "n": [40, 41], "auroc": [0.8, 0.90123], "auprc": [0.7, 0.75], "mcc": 0.5}
+    )
+    models = pd.DataFrame(
+        {
+            "model": ["response_model", "logistic_regression"],
+            "auroc_mean": [0.85, 0.80],
+            "auroc_sd": [0.05, 0.04],
+            "auroc_ci_low": [0.78, 0.71],
+            "auroc_ci_high": [0.91, 0.88],
+            "lead": [float("nan"), 0.05],
+            "lead_ci_low": [float("nan"), -0.01],
+            "lead_ci_high": [float("nan"), 0.11],
+        }
+    )
+    verdict = PASSED if passed else FAILED
+    return TransferResult(REF, "run-1", folds, models, verdict, promoted, "The finding in words.")
+
+
+def result_of(name):
+    """What the workflow of this command would return."""
+    module = importlib.import_module(f"scatd.workflows.{name}")
+    scored = Path("scored.h5ad")
+    if name == "pretrain":
+        return module.PretrainResult(
+            REF, {"r2": 0.5, "mse": 0.25, "active_units": 30.0}, run_id="run-1"
+        )
+    if name == "transfer":
+        return make_transfer_result()
+    if name == "promote":
+        return module.PromoteResult(REF, PASSED, changed=True)
+    predict = importlib.import_module("scatd.workflows.predict")
+    prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
+    if name == "predict":
+        return prediction
+    target = {"auroc": 0.83, "ci_low": 0.79, "ci_high": 0.87, "n": 800.0}
+    return module.DemoResult(make_transfer_result(), prediction, target)
+
+
+@pytest.fixture
+def transfer_result():
+    """Make what a transfer came to: `transfer_result(passed=..., promoted=...)`."""
+    return make_transfer_result
+
+
+@pytest.fixture
+def workflow(monkeypatch):
+    """Put a stand-in where a workflow is; it keeps the arguments of its calls, by name.
+
+    It raises what it is given when that is an error, calls it when it can be called, and returns
+    it otherwise. Arguments that the real workflow would not take are an error.
+    """
+
+    def replace(name, outcome=None):
+        module = importlib.import_module(f"scatd.workflows.{name}")
+        signature = inspect.signature(getattr(module, name))
+        outcome = result_of(name) if outcome is None else outcome
+        calls = []
+
+        def stand_in(*args, **kwargs):
+            calls.append(dict(signature.bind(*args, **kwargs).arguments))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome() if callable(outcome) else outcome
+
+        stand_in.__signature__ = signature  # for the next stand-in
+        monkeypatch.setattr(module, name, stand_in)
+        return calls
+
+    return replace
+
+
+@pytest.fixture
+def scatd():
+    """Run `scatd WORDS...` in this process."""
+    from scatd.cli import main
+
+    def run(*words):
+        return CliRunner().invoke(main, [str(word) for word in words], prog_name="scatd")
+
+    return run

@@ -1,0 +1,241 @@
+"""One command behind three doors: what the others pass on is what the command has."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from scatd.cli import main
+from scatd.training.settings import (
+    PUBLISHED_PRETRAIN,
+    TransferSettings,
+    default_pretrain,
+    published_transfer,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
+POINTS = PROJECT["entry_points"]
+PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
+NOT_LISTED = {"quiet", "verbose", "help", "multiplier"}
+
+# A value that differs from the default, as text and as the workflow must get it.
+SAMPLES = {
+    "alignment": ("none", "none"),
+    "allow_simulated": ("true", True),
+    "augmentation": ("smote", "smote"),
+    "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
+    "batch_size": ("32", 32),
+    "device": ("cpu", "cpu"),
+    "drop_last": ("true", True),
+    "drug": ("a'; touch b; '", "a'; touch b; '"),
+    "encoder_norm": ("adapt", "adapt"),
+    "epochs": ("7", 7),
+    "family": ("gf", "gf"),
+    "folder": ("a folder", Path("a folder")),
+    "folds": ("3", 3),
+    "input": ("-cells 1.h5ad", Path("-cells 1.h5ad")),
+    "label_map": ("S=sensitive,R=resistant", "S=sensitive,R=resistant"),
+    "labels": ("table.csv:my column", "table.csv:my column"),
+    "latent": ("sampled", "sampled"),
+    "learning_rate": ("1e-5", 1e-5),
+    "majority_multiplier": ("2", 2.0),
+    "mc_samples": ("9", 9),
+    "min_steps": ("0", 0),
+    "minority_multiplier": ("3", 3.0),
+    "no_promote": ("true", True),
+    "output": ("scores.csv", Path("scores.csv")),
+    "post_training": ("4", 4),
+    "published": ("true", True),
+    "rec_beta": ("12.5", 12.5),
+    "reference": ("cells.npy", Path("cells.npy")),
+    "schedule": ("constant", "constant"),
+    "seed": ("11", 11),
+    "source": ("bulk.npy", Path("bulk.npy")),
+    "stage": ("staging", "staging"),
+    "statistics": ("all", "all"),
+    "stats": ("cohort", "cohort"),
+    "threshold": ("0.25", 0.25),
+    "tomek": ("false", False),
+    "val_fraction": ("0.2", 0.2),
+    "version": ("2", 2),
+    "weight_decay": ("0.5", 0.5),
+}
+
+
+def command_of(point):
+    """The command object that the entry point's module brings, and its name."""
+    module = re.match(r"python -m entrypoints\.(\w+) ", POINTS[point]["command"]).group(1)
+    return runpy.run_path(str(REPOSITORY / "entrypoints" / f"{module}.py"))[module], module
+
+
+def option_of(command, name):
+    flag = "--" + name.replace("_", "-")
+    (found,) = [
+        param
+        for param in command.params
+        if flag in param.opts or (isinstance(param, click.Argument) and param.name == name)
+    ]
+    return found
+
+
+def run_point(point, workflow, **given):
+    """Render the command as MLflow does and run it; say what the workflow was asked for."""
+    command, name = command_of(point)
+    calls = workflow(name)
+    declared = POINTS[point]["parameters"]
+    defaults = {key: value["default"] for key, value in declared.items() if "default" in value}
+    values = {"drug": "D", **defaults, **given} if "drug" in declared else {**defaults, **given}
+    quoted = {key: shlex.quote(str(value)) for key, value in values.items()}
+    words = shlex.split(POINTS[point]["command"].format(**quoted))
+    done = CliRunner().invoke(command, words[3:], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (call,) = calls
+    request = call.pop("request", None)
+    if request is None:
+        return call
+    flat = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
+    settings = flat.pop("settings", None)
+    return flat if settings is None else flat | {"settings": settings}
+
+
+def expected_without_parameters(module):
+    """What a workflow must be asked for when nothing but a drug is given, said independently."""
+    if module == "demo":
+        return {"drug": "DOCETAXEL", "seed": 0, "folder": Path("scatd-demo")}
+    if module == "promote":
+        return {"drug": "D", "family": None, "version": None}
+    if module == "pretrain":
+        settings = default_pretrain("sf")
+        return {"input": None, "family": "sf", "settings": settings, "device": "auto"}
+    if module == "transfer":
+        nothing = dict.fromkeys(("source", "labels", "label_map", "reference", "backbone"))
+        return {
+            "drug": "D",
+            "family": "sf",
+            **nothing,
+            "settings": TransferSettings(),
+            "device": "auto",
+            "allow_simulated": False,
+            "promote": True,
+        }
+    return {
+        "drug": "D",
+        "input": None,
+        "output": Path("scored.h5ad"),
+        "family": None,
+        "stage": "production",
+        "threshold": None,
+        "mc_samples": 0,
+        "seed": 0,
+        "alignment": None,
+        "stats": "reference",
+        "device": "auto",
+        "allow_simulated": False,
+    }
+
+
+def expected_with(module, name, value):
+    """The same with one parameter given."""
+    asked = expected_without_parameters(module)
+    settings = asked.get("settings")
+    if name == "no_promote":
+        return asked | {"promote": False}
+    if name == "published":
+        published = {
+            "pretrain": PUBLISHED_PRETRAIN["sf"],
+            "transfer": published_transfer(TransferSettings()),
+        }
+        return asked | {"settings": published[module]}
+    if name == "settings":
+        return asked | {"settings": dataclasses.replace(settings, epochs=9)}
+    if (module, name) == ("pretrain", "family"):
+        return asked | {"family": value, "settings": default_pretrain(value)}
+    if name in asked:
+        return asked | {name: value}
+    return asked | {"settings": dataclasses.replace(settings, **{name: value})}
+
+
+def test_the_entry_points_are_those_promised():
+    assert list(POINTS) == ["main", "demo", "pretrain", "transfer", "predict", "promote"]
+    assert POINTS["main"] == POINTS["demo"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_every_door_opens_on_the_same_object(point):
+    command, module = command_of(point)
+    assert command is main.commands[module]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_every_option_is_a_parameter(point):
+    command, _ = command_of(point)
+    options = {
+        max(param.opts, key=len).removeprefix("--").replace("-", "_") for param in command.params
+    }
+    assert options - NOT_LISTED == set(POINTS[point]["parameters"])
+
+
+@pytest.mark.parametrize(("point", "name"), PARAMETERS)
+def test_a_parameter_has_the_default_of_its_option(point, name):
+    command, _ = command_of(point)
+    option = option_of(command, name)
+    declared = POINTS[point]["parameters"][name]
+    assert declared["type"] == "string"
+    is_required = isinstance(option, click.Option) and option.required
+    assert ("default" not in declared) == is_required
+    if is_required:
+        return
+    needed = [word for param in command.params if param.required for word in (param.opts[0], "D")]
+    value = command.make_context(point, needed).params[option.name]
+    if isinstance(value, bool):
+        assert declared["default"] == str(value).lower()
+    else:
+        assert declared["default"] in ("auto", str(value))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
+    _, module = command_of(point)
+    drug = {} if module in ("demo", "pretrain") else {"drug": "D"}
+    assert run_point(point, workflow, **drug) == expected_without_parameters(module)
+
+
+@pytest.mark.parametrize(("point", "name"), PARAMETERS)
+def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
+    _, module = command_of(point)
+    if name == "settings":
+        text, value = str(tmp_path / "my settings.yaml"), None
+        Path(text).write_text("epochs: 9\n")
+    else:
+        text, value = SAMPLES[name]
+    drug = {} if name == "drug" or module in ("demo", "pretrain") else {"drug": "D"}
+    asked = run_point(point, workflow, **drug, **{name: text})
+    assert asked == expected_with(module, name, value)
+    assert asked != expected_without_parameters(module)
+
+
+@pytest.mark.parametrize("name", sorted({command_of(point)[1] for point in POINTS}))
+def test_an_entry_point_runs_as_a_module(name):
+    done = subprocess.run(
+        [sys.executable, "-m", f"entrypoints.{name}", "--nosuch"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: No such option '--nosuch'.")
+    assert line.endswith(f"See: python -m entrypoints.{name} --help")

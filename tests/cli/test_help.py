@@ -1,0 +1,111 @@
+"""Help answers at once, shows an example, and says what holds when nothing is given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scatd import __version__
+from scatd.cli import main
+
+SCATD = Path(sys.executable).with_name("scatd")
+CPU_SECONDS = 0.5
+WITHOUT_DEFAULT = {"label_map", "settings_file", "panel", "drug"}
+
+
+def commands(command, path=()):
+    """Every command with the words that call it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(main))
+IDS = [" ".join(path) or "scatd" for path in COMMANDS]
+
+
+def test_the_commands_are_those_promised():
+    assert set(main.commands) == {
+        "demo", "demo-data", "pretrain", "transfer", "predict", "promote", "registry",
+    }  # fmt: skip
+    assert set(main.commands["registry"].commands) == {
+        "list", "show", "history", "rollback", "archive",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=IDS)
+def test_help_answers_at_once(path):
+    with subprocess.Popen(
+        [SCATD, *path, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        said = process.stdout.read().decode()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert said.startswith(" ".join(["Usage: scatd", *path]))
+    assert used.ru_utime + used.ru_stime < CPU_SECONDS
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=IDS)
+def test_help_has_an_example_that_parses(path):
+    said = CliRunner().invoke(main, [*path, "--help"]).output
+    _, found, examples = said.partition("Example")
+    assert found
+    lines = [line.strip() for line in examples.splitlines()[1:]]
+    assert lines
+    for line in lines:
+        words = line.replace('"', "").split()
+        assert words[0] == "scatd"
+        assert tuple(words[1 : 1 + len(path)]) == path
+        assert parses(words[1:]), line
+
+
+def parses(words):
+    """Whether the words are a command and its arguments; nothing is run."""
+    command, name = main, "scatd"
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.commands[name]
+    # The reason in quotes is several words here.
+    words = words[: words.index("--reason") + 2] if "--reason" in words else words
+    return command.make_context(name, list(words)) is not None
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=IDS)
+def test_every_option_is_explained_with_its_default(path):
+    command = COMMANDS[path]
+    context = click.Context(command, **command.context_settings)
+    for option in command.params:
+        if not isinstance(option, click.Option):
+            continue
+        assert option.help, option.name
+        if option.is_flag and not option.secondary_opts:
+            continue  # a bare switch is off when it is not given
+        _, said = option.get_help_record(context)
+        has_none = option.name in WITHOUT_DEFAULT
+        assert has_none or "default: " in said or "required" in said, option.name
+
+
+def test_defaults_are_those_of_the_settings():
+    said = " ".join(CliRunner().invoke(main, ["transfer", "--help"]).output.split())
+    for text in ("[default: 5]", "[default: 42]", "[default: 0.001]", "[default: adain]"):
+        assert text in said
+    said = " ".join(CliRunner().invoke(main, ["pretrain", "--help"]).output.split())
+    assert "[default: sf 25, gf 39, dist 30]" in said
+
+
+def test_version():
+    assert CliRunner().invoke(main, ["--version"]).output == f"scatd, version {__version__}\n"
+
+
+def test_nothing_to_do_shows_the_help():
+    done = CliRunner().invoke(main, [])
+    assert done.exit_code == 2
+    assert "Commands:" in done.output

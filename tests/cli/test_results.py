@@ -1,0 +1,220 @@
+"""What the commands print when all went well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd.cli.tables import table
+
+
+def test_table():
+    frame = pd.DataFrame(
+        {
+            "name": ["a", "long name", None],
+            "value": [0.5, np.nan, 12.25],
+            "n": pd.array([1, None, 300], dtype="Int64"),
+            "yes": [True, False, True],
+            "text": ["two\nlines", "x", "y"],
+        }
+    )
+    assert table(frame).splitlines() == [
+        "name        value    n  yes  text",
+        "a           0.500    1  yes  two lines",
+        "long name               no   x",
+        "           12.250  300  yes  y",
+    ]
+
+
+def test_transfer(scatd, workflow):
+    workflow("transfer")
+    done = scatd("transfer", "--drug", "DOCETAXEL")
+    lines = done.stdout.splitlines()
+    assert "Folds of scatd-sf-docetaxel version 3" in lines
+    assert "   2  41  0.901  0.750  0.500" in lines
+    assert "logistic regression  0.800  0.040  0.710 to 0.880  +0.050    -0.010 to +0.110" in lines
+    assert "The finding in words." in lines
+    assert "scatd-sf-docetaxel version 3 is in production." in lines
+    assert "  scatd predict --drug docetaxel CELLS.h5ad -o scored.h5ad" in lines
+
+
+def test_transfer_that_the_gate_holds_back(scatd, workflow, transfer_result):
+    workflow("transfer", transfer_result(passed=False, promoted=False))
+    lines = scatd("transfer", "--drug", "DOCETAXEL").stdout.splitlines()
+    held = lines.index("The gate keeps it at staging:")
+    assert lines[held + 1 : held + 3] == [
+        "  - min_samples: 120, 200 needed",
+        "  - baseline: 0.8 under 0.9",
+    ]
+    assert "  scatd predict --drug docetaxel --stage staging CELLS.h5ad -o scored.h5ad" in lines
+
+
+def test_transfer_that_was_not_promoted(scatd, workflow, transfer_result):
+    workflow("transfer", transfer_result(passed=True, promoted=False))
+    said = scatd("transfer", "--drug", "DOCETAXEL", "--no-promote").stdout
+    assert "until: scatd promote --drug docetaxel --family sf" in said
+    assert "--stage staging" in said
+
+
+def test_pretrain(scatd, workflow):
+    workflow("pretrain")
+    said = scatd("pretrain", "--settings", "auto").stdout
+    assert "held-out R2             0.500" in said
+    assert "mean squared error      0.25" in said
+    assert "active latent units     30 of 421" in said
+
+
+def test_predict(scatd, workflow):
+    workflow("predict")
+    assert scatd("predict", "--drug", "D").stdout.splitlines() == [
+        "scored.h5ad: 200 cells, 50 resistant (25%)",
+        "Scored by scatd-sf-docetaxel version 3 (staging).",
+    ]
+
+
+def test_promote(scatd, workflow):
+    workflow("promote")
+    said = scatd("promote", "--drug", "D").stdout
+    assert said.startswith("scatd-sf-docetaxel version 3 is in production now.")
+    assert "  - minimum: 0.8, 0.6 needed" in said
+
+
+def test_promote_again(scatd, workflow):
+    from scatd.evaluation.gate import Verdict
+    from scatd.registry import ModelRef
+    from scatd.workflows.promote import PromoteResult
+
+    ref = ModelRef("scatd-sf-d", 3, "sf", "d", "production", "run-1", simulated=True)
+    workflow("promote", PromoteResult(ref, Verdict(()), changed=False))
+    said = scatd("promote", "--drug", "D").stdout
+    assert said == "scatd-sf-d version 3 was in production already.\n"
+
+
+def test_demo(scatd, workflow):
+    workflow("demo")
+    said = scatd("demo").stdout
+    assert "Target: AUROC 0.830 (95% interval 0.790 to 0.870) on 800 simulated cells" in said
+    assert "logistic regression" in said
+    assert "scored.h5ad" in said
+
+
+def test_demo_data(scatd, monkeypatch, tmp_path):
+    import scatd.data.demo as module
+
+    asked = []
+
+    def write_demo(folder, settings, genes):
+        asked.append((folder, settings.seed, genes))
+        file = tmp_path / "source.h5ad"
+        file.write_bytes(b"x" * 2_000_000)
+        return {"source": file}
+
+    monkeypatch.setattr(module, "write_demo", write_demo)
+    done = scatd("demo-data", "--out", tmp_path, "--seed", "4")
+    assert done.exit_code == 0
+    assert asked == [(tmp_path, 4, None)]
+    assert "2 MB" in done.stdout
+
+
+@pytest.fixture
+def models(store):
+    """Two drugs and a backbone in the registry, without their weights."""
+    from mlflow.tracking import MlflowClient
+
+    from scatd import registry, tracking
+
+    client: MlflowClient = tracking.connect()
+    for name, drug, n_versions in (
+        ("scatd-sf-docetaxel", "docetaxel", 2),
+        ("scatd-gf-docetaxel", "docetaxel", 1),
+        ("scatd-gf-cisplatin", "cisplatin", 1),
+        ("scatd-sf-backbone", None, 1),
+    ):
+        client.create_registered_model(name)
+        for _ in range(n_versions):
+            tags = {"scatd.family": name.split("-")[1], "scatd.simulated": "true"}
+            tags |= {"scatd.drug": drug} if drug else {}
+            made = client.create_model_version(name, store.as_uri(), tags=tags)
+            client.set_registered_model_alias(name, "staging", made.version)
+            verdict = f"rule of {made.version}"
+            registry.set_gate_verdict(name, int(made.version), verdict, passed=True)
+    for version in (1, 2):
+        registry.promote("scatd-sf-docetaxel", version, reason="better", evidence_run_id="run-9")
+    return client
+
+
+def production(client, name="scatd-sf-docetaxel"):
+    return client.get_registered_model(name).aliases.get("production")
+
+
+def test_registry_list(scatd, models):
+    lines = scatd("registry", "list").stdout.splitlines()
+    assert lines[0].split() == [
+        "model", "family", "drug", "production", "staging", "previous", "simulated"
+    ]  # fmt: skip
+    rows = [line.split() for line in lines]
+    assert ["scatd-sf-docetaxel", "sf", "docetaxel", "2", "2", "1", "yes"] in rows
+    assert ["scatd-gf-cisplatin", "gf", "cisplatin", "1", "yes"] in rows
+    assert len(lines) == 5
+
+
+def test_an_empty_registry(scatd, store):
+    assert scatd("registry", "list").stdout.startswith("No model is registered yet.")
+    done = scatd("registry", "show", "docetaxel")
+    assert done.exit_code == 2
+    assert "no drug has a model yet" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["Docetaxel"], "scatd-sf-docetaxel"),  # sf comes first in the configuration
+        (["Taxotere"], "scatd-sf-docetaxel"),
+        (["--drug", "DOCETAXEL", "--family", "gf"], "scatd-gf-docetaxel"),
+        (["cisplatin"], "scatd-gf-cisplatin"),
+        (["scatd-sf-backbone"], "scatd-sf-backbone"),
+    ],
+)
+def test_registry_show(scatd, models, words, name):
+    lines = scatd("registry", "show", *words).stdout.splitlines()
+    assert lines[0] == name
+    assert lines[1].split()[:3] == ["version", "stage", "aliases"]
+    assert "Version 1, the gate:" in lines
+    assert "  rule of 1" in lines
+
+
+def test_registry_history_and_rollback(scatd, models):
+    assert production(models) == 2
+    done = scatd("registry", "rollback", "--drug", "docetaxel", "--reason", "2 was wrong")
+    assert done.stdout == "scatd-sf-docetaxel version 1 is in production again.\n"
+    assert production(models) == 1
+    said = scatd("registry", "history", "docetaxel").stdout
+    assert [line.split()[2] for line in said.splitlines()[2:]] == ["promote", "promote", "rollback"]
+    assert "2 was wrong" in said
+
+
+def test_registry_archive(scatd, models):
+    done = scatd("registry", "archive", "docetaxel", "--version", "2")
+    assert done.stdout == "scatd-sf-docetaxel version 2 is archived.\n"
+    assert production(models) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show", "docetaxal"], "unknown drug 'docetaxal'. Did you mean docetaxel?"),
+        (["show", "docetaxel", "--drug", "cisplatin"], "two models are named"),
+        (["show"], "no model is named"),
+        (["show", "scatd-sf-docetaxal"], "no registered model 'scatd-sf-docetaxal'"),
+        (["show", "cisplatin", "--family", "sf"], "unknown drug 'cisplatin'"),
+        (["rollback", "cisplatin"], "there is no previous version to go back to"),
+        (["archive", "docetaxel", "--version", "9"], "no version 9"),
+    ],
+)
+def test_what_the_registry_cannot_do(scatd, models, words, said):
+    done = scatd("registry", *words)
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    assert production(models) == 2

@@ -1,0 +1,76 @@
+"""Progress is for people: shown on a terminal, silent elsewhere, and no message breaks it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+
+from scatd import console
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@contextlib.contextmanager
+def terminal():
+    """Stderr as a terminal; not a fixture, because pytest sets stderr again before each test."""
+    with contextlib.redirect_stderr(Terminal()) as screen:
+        yield screen
+
+
+def count_to_three():
+    with console.progress(3, "Counting", "step") as bar:
+        for number in range(3):
+            bar.set_postfix(number=number)
+            bar.update(1)
+        bar.refresh()
+
+
+def test_a_terminal_shows_progress():
+    with terminal() as screen:
+        count_to_three()
+    shown = screen.getvalue()
+    assert "Counting" in shown
+    assert "3/3" in shown
+    assert "number=2" in shown
+
+
+def test_anything_else_does_not(capsys):
+    count_to_three()
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_is_quiet():
+    with terminal() as screen:
+        console.set_quiet()
+        try:
+            count_to_three()
+        finally:
+            console.set_quiet(quiet=False)
+        with console.messages(logging.ERROR):
+            count_to_three()
+            logging.getLogger("scatd.x").warning("few samples")
+        assert screen.getvalue() == ""
+        count_to_three()
+        assert "Counting" in screen.getvalue()
+
+
+def test_messages_stand_on_lines_of_their_own():
+    logger = logging.getLogger("scatd.x")
+    with (
+        terminal() as screen,
+        console.messages(logging.INFO),
+        console.progress(3, "Counting", "step") as bar,
+    ):
+        bar.update(1)
+        bar.refresh()
+        logger.info("a %s", "note")
+        logger.warning("a warning")
+        logger.error("an error")
+        logger.debug("a detail")
+    lines = [line.split("\r")[-1] for line in screen.getvalue().split("\n")]
+    assert lines[:3] == ["a note", "Warning: a warning", "Error: an error"]
+    assert "a detail" not in screen.getvalue()
