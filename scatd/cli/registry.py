@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -82,7 +83,19 @@ def history(drug_or_name: str | None, drug: str | None, family: str | None) -> N
     name = _model_name(drug_or_name, drug, family)
     moves = store.history(name)
     click.echo(name)
-    click.echo("It has never been in production." if moves.empty else table(moves))
+    if moves.empty:
+        click.echo("It has never been in production.")
+        return
+    heading, *lines = table(moves.drop(columns=["reason", "evidence"])).splitlines()
+    click.echo(heading)
+    for line, move in zip(lines, moves.itertuples(), strict=True):
+        click.echo(line)
+        evidence = f" (evidence: run {move.evidence})" if isinstance(move.evidence, str) else ""
+        click.echo(
+            textwrap.fill(
+                f"{move.reason}{evidence}", 100, initial_indent="    ", subsequent_indent="    "
+            )
+        )
 
 
 @registry.command(epilog=examples("scatd registry rollback --drug docetaxel"))

@@ -190,8 +190,20 @@ def test_registry_history_and_rollback(scatd, models):
     assert done.stdout == "scatd-sf-docetaxel version 1 is in production again.\n"
     assert production(models) == 1
     said = scatd("registry", "history", "docetaxel").stdout
-    assert [line.split()[2] for line in said.splitlines()[2:]] == ["promote", "promote", "rollback"]
-    assert "2 was wrong" in said
+    lines = said.splitlines()
+    assert lines[1].split() == ["at", "by", "action", "version", "replaced", "production"]
+    assert [line.split()[2:] for line in lines[2::2]] == [
+        ["promote", "1", "1"],
+        ["promote", "2", "1", "2"],
+        ["rollback", "1", "2", "1"],
+    ]
+    reasons = ["better (evidence: run run-9)"] * 2 + ["2 was wrong"]
+    assert [line.strip() for line in lines[3::2]] == reasons
+
+
+def test_registry_history_of_a_model_that_never_served(scatd, models):
+    said = scatd("registry", "history", "cisplatin").stdout
+    assert said == "scatd-gf-cisplatin\nIt has never been in production.\n"
 
 
 def test_registry_archive(scatd, models):
