@@ -167,14 +167,7 @@ def fit_backbone(
     train_rows, val_rows = _split(len(X), settings)
     everything = torch.tensor(np.asarray(X, dtype=np.float32), device=device)
     X_train, X_val = everything[train_rows], everything[val_rows]
-    if float(X_train.std(dim=0).max()) == 0:
-        what = f"all {X.shape[1]} features are constant over {len(X_train)} training rows"
-        raise InputError(what, expected="features that vary between cells")
-    torch.manual_seed(settings.seed)
-    sizes = Sizes(X.shape[1], settings.n_latent, settings.encoder_hidden, settings.decoder_hidden)
-    vae = vae_of(sizes).to(device)
-    if settings.start == "calm":
-        _start_calmly(vae, X_train)
+    vae = new_vae(X_train, settings, vae_of)
     draws = SeededDraws(settings.seed, device)
     teacher = None
     if teacher_z is not None:
@@ -199,6 +192,27 @@ def _split(n_obs: int, settings: PretrainSettings) -> tuple[NDArray[np.intp], ND
         raise InputError(f"{n_obs} rows are too few to pretrain on", expected="at least 3")
     order = np.random.default_rng(settings.seed).permutation(n_obs)
     return np.sort(order[n_val:]), np.sort(order[:n_val])
+
+
+def new_vae(
+    X: Tensor, settings: PretrainSettings, vae_of: Callable[[Sizes], ResidualVAE]
+) -> ResidualVAE:
+    """An untrained network of the settings' sizes, seed and start, where its rows `X` are.
+
+    Raises
+    ------
+    InputError
+        When all features are constant.
+    """
+    if float(X.std(dim=0).max()) == 0:
+        what = f"all {X.shape[1]} features are constant over {len(X)} training rows"
+        raise InputError(what, expected="features that vary between cells")
+    torch.manual_seed(settings.seed)
+    sizes = Sizes(X.shape[1], settings.n_latent, settings.encoder_hidden, settings.decoder_hidden)
+    vae = vae_of(sizes).to(X.device)
+    if settings.start == "calm":
+        _start_calmly(vae, X)
+    return vae
 
 
 def _start_calmly(vae: ResidualVAE, X: Tensor) -> None:
