@@ -129,8 +129,8 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
         for role in ("source", "reference"):
             stats: FeatureStats | None = getattr(artifact.alignment, role)
             if stats is not None:
-                tensors[f"{_STATISTICS}{role}.mean"] = stats.mean.cpu().contiguous()
-                tensors[f"{_STATISTICS}{role}.std"] = stats.std.cpu().contiguous()
+                tensors[f"{_STATISTICS}{role}.mean"] = stats.mean.cpu().contiguous().clone()
+                tensors[f"{_STATISTICS}{role}.std"] = stats.std.cpu().contiguous().clone()
                 card["alignment"][f"{role}_n_obs"] = stats.n_obs
     save_file(tensors, folder / WEIGHTS_FILE)
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_COMPONENTS = 50
-LOGISTIC_C = 0.1
+LOGISTIC_C = 0.01
 
 
 def baseline_probabilities(

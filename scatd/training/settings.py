@@ -172,7 +172,7 @@ class TransferSettings:
     epochs: int = 30
     min_steps: int = 300
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-4
     weight_decay: float = 3e-3
     schedule: Schedule = "cosine"
     drop_last: bool = False
