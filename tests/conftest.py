@@ -56,3 +56,13 @@ def store(migrated_store, tmp_path, monkeypatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where the shared data is, a golden test that skips proves nothing: it fails."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and SHARED.is_dir() and item.get_closest_marker("golden"):
+        report.outcome = "failed"
+        report.longrepr = f"golden test skipped although {SHARED} is there: {report.longrepr}"
