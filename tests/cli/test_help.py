@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from scatd import __version__
 from scatd.cli import main
+from scatd.keys import FAMILIES
+from scatd.training.settings import TransferSettings, default_pretrain
 
 SCATD = Path(sys.executable).with_name("scatd")
 CPU_SECONDS = 0.5
@@ -95,10 +97,15 @@ def test_every_option_is_explained_with_its_default(path):
 
 def test_defaults_are_those_of_the_settings():
     said = " ".join(CliRunner().invoke(main, ["transfer", "--help"]).output.split())
-    for text in ("[default: 5]", "[default: 42]", "[default: 0.001]", "[default: adain]"):
-        assert text in said
+    settings = TransferSettings()
+    for field in ("folds", "seed", "learning_rate", "alignment", "schedule", "threshold"):
+        value = getattr(settings, field)
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = said.partition(f"--{field.replace('_', '-')} ")[2].partition("[default: ")[2]
+        assert shown.partition("]")[0] == text
     said = " ".join(CliRunner().invoke(main, ["pretrain", "--help"]).output.split())
-    assert "[default: sf 25, gf 39, dist 30]" in said
+    epochs = ", ".join(f"{name} {default_pretrain(name).epochs}" for name in FAMILIES)
+    assert f"[default: {epochs}]" in said
 
 
 def test_version():
