@@ -227,6 +227,6 @@ def versions() -> dict[str, str]:
     return {
         "scatd": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": numpy.__version__,
     }
