@@ -17,6 +17,8 @@ FAMILIES = ("sf", "gf", "dist")
 
 AlignmentMethod = Literal["adain", "bi-adain", "none"]
 StatsSource = Literal["reference", "cohort"]
+InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
+"""Scale of the expression that a model of family `dist` reads."""
 
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
@@ -82,6 +84,9 @@ def backbone_name(family: str) -> str:
     return f"scatd-{family}-backbone"
 
 
+PUBLISHED_ORIGIN = "published by the scATD authors"
+"""Who made an imported checkpoint, unless something else is said."""
+
 # MLflow tags -------------------------------------------------------------------------------
 TAG_COMMAND = "scatd.command"
 TAG_DRUG = "scatd.drug"
@@ -91,6 +96,7 @@ TAG_LEVEL = "scatd.level"
 TAG_SIMULATED = "scatd.simulated"
 TAG_STAGE = "scatd.stage"
 TAG_TRIAL = "scatd.trial"
+TAG_TRIAL_STATE = "scatd.trial_state"
 TAG_VERSION = "scatd.version"
 TAG_WORK_KEY = "scatd.work_key"
 """Hash of settings, data, backbone and scatd version: what makes two runs the same work."""
