@@ -1,0 +1,87 @@
+"""`scatd tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+
+
+@click.command(
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd tune --family sf --input atlas.h5ad --trials 100",
+        "scatd pretrain --family sf --input atlas.h5ad --settings best_params.yaml",
+    ),
+)
+@options.family_option("sf", "Which features and network.")
+@click.option(
+    "--input",
+    type=options.FilePath,
+    help="Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  "
+    "[default: the demo reference, made on first use]",
+)
+@click.option(
+    "--trials", type=int, default=20, help="Trials of the whole study, whoever does them."
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Begin no trial after so long.  [default: no limit]",
+)
+@click.option("--epochs", type=int, help="Fix the epochs of a trial.  [default: searched]")
+@click.option("--folds", type=int, default=5, help="Folds of a trial's cross-validation.")
+@click.option("--subsample", type=float, default=0.3, help="Share of the cells that is used.")
+@click.option(
+    "--space",
+    type=options.FilePath,
+    metavar="FILE.yaml",
+    help="What may be chosen.  [default: the published space of the family]",
+)
+@click.option(
+    "--study",
+    metavar="NAME",
+    help="Name of the study.  [default: made from data, space and options]",
+)
+@click.option(
+    "--storage",
+    metavar="URL|FILE",
+    help="Where the study is kept: a database, which several machines can share, or a journal "
+    "file.  [default: a journal file in .scatd, beside the MLflow store]",
+)
+@click.option("--seed", type=int, default=42, help="Of subsample, folds, choices and training.")
+@options.device_option
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    default="best_params.yaml",
+    help="Where the best settings go, for pretrain --settings.",
+)
+def tune(**given: Any) -> None:
+    """Search the settings of pretraining.
+
+    Give the same command again to continue a study that was stopped, or beside a running one to
+    share its trials. Each trial is a nested run; poor ones are stopped early.
+    """
+    from scatd.workflows.tune import TuneRequest
+    from scatd.workflows.tune import tune as work
+
+    output: Path = given["output"]
+    result = work(TuneRequest(**given))
+    counts = result.trials["state"].value_counts()
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    click.echo(f"\nStudy {result.study}: {states}.")
+    click.echo(f"Best is trial {result.best.number}, objective {result.best.value:.6g}:")
+    for name, value in result.best.params.items():
+        click.echo(
+            f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}"
+        )
+    click.echo("\nNext")
+    click.echo(f"  scatd pretrain --family {given['family']} --settings {output}")
+    click.echo(f"  mlflow ui               trials and plots of run {result.run_id}")

@@ -1,0 +1,79 @@
+"""Figures of a search for hyper-parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def history(trials: pd.DataFrame, subject: str) -> Figure:
+    """Objective of each trial, and the best so far.
+
+    Parameters
+    ----------
+    trials
+        Columns `trial`, `state` and `objective`: of a pruned trial where it stood, of others that
+        did not complete NaN. At least one is complete.
+    subject
+        What was searched for, for the title.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axes,) = new_figure()
+    for state, colour, marker in (("complete", BLUE, "o"), ("pruned", GREY, "x")):
+        some = trials[trials["state"] == state]
+        if len(some):
+            axes.scatter(some["trial"], some["objective"], s=18, color=colour, marker=marker,
+                         label=f"{state} ({len(some)})")  # fmt: skip
+    complete = trials[trials["state"] == "complete"].sort_values("trial")
+    axes.step(
+        complete["trial"],
+        complete["objective"].cummin(),
+        where="post",
+        color=VERMILION,
+        linewidth=1.4,
+        label="best so far",
+    )
+    shown = trials["objective"].dropna()
+    if shown.min() > 0 and shown.max() > 10 * shown.min():  # a bad trial would flatten the rest
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    label_axes(axes, f"{subject}: trials", "trial", "objective (low is good)")
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def importance(table: pd.DataFrame, subject: str) -> Figure:
+    """How much each parameter sets good trials apart.
+
+    Parameters
+    ----------
+    table
+        Columns `parameter` and `importance`, largest first, as shares of 1.
+    subject
+        What was searched for, for the title.
+    """
+    rows = np.arange(len(table))
+    figure, (axes,) = new_figure(height=1.2 + 0.28 * len(table))
+    axes.barh(rows, table["importance"], color=BLUE, height=0.7)
+    axes.set_yticks(rows, labels=table["parameter"])
+    axes.invert_yaxis()
+    for row, share in zip(rows, table["importance"], strict=True):
+        axes.annotate(
+            f"{share:.2f}",
+            (share, row),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=TEXT_SIZE - 1,
+        )
+    axes.margins(x=0.12)
+    label_axes(axes, f"{subject}: importance", "share", "")
+    return figure

@@ -1,0 +1,77 @@
+"""Tables, figures and the best settings of a study."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from scatd import tracking
+from scatd.data.files import atomic_path
+from scatd.plots import tuning
+from scatd.plots.style import save_figure
+from scatd.settings import to_mapping
+from scatd.training.settings import PretrainSettings
+from scatd.training.tune import Study
+
+NOT_TUNED = ("seed", "val_fraction", "cosine_beta")
+"""Of pretraining's own split, and of distillation: not part of what a study finds."""
+
+
+def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.DataFrame:
+    """Log what the study came to, and write its best settings; returns the table of trials."""
+    trials = trials_table(study)
+    found = study.best()
+    assert found is not None
+    best, settings = found
+    assert best.value is not None
+    text = (
+        f"# Best of {len(trials)} trials of the study {study.name}: trial {best.number}, "
+        f"objective {best.value:.6g}.\n# scatd pretrain --family {family} --settings FILE\n"
+        + best_params(settings)
+    )
+    with atomic_path(output) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    run.client.log_text(run.run_id, text, "best_params.yaml")
+    run.log_table(trials, "trials.csv")
+    subject = f"Pretraining {family}"
+    shares = study.importance()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        save_figure(tuning.history(trials, subject), folder, "history")
+        if shares:
+            importance = pd.DataFrame({"parameter": shares.keys(), "importance": shares.values()})
+            run.log_table(importance, "importance.csv")
+            save_figure(tuning.importance(importance, subject), folder, "importance")
+        run.log_files(folder, "plots")
+    counts = trials["state"].value_counts()
+    run.log_metrics(
+        {"best_objective": best.value, "best_trial": best.number}
+        | {f"n_{state}": float(count) for state, count in counts.items()}
+    )
+    return trials
+
+
+def trials_table(study: Study) -> pd.DataFrame:
+    """One row a trial: trial, state, objective, seconds, each parameter, run_id."""
+    return pd.DataFrame(
+        [
+            {
+                "trial": record.number,
+                "state": record.state,
+                "objective": float("nan") if record.value is None else record.value,
+                "seconds": record.seconds,
+                "run_id": record.run,
+                **record.params,
+            }
+            for record in study.trials()
+        ]
+    )
+
+
+def best_params(settings: PretrainSettings) -> str:
+    """Settings as a file for `scatd pretrain --settings`."""
+    values = {name: value for name, value in to_mapping(settings).items() if name not in NOT_TUNED}
+    return yaml.safe_dump(values, sort_keys=False)
