@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -66,3 +70,100 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and SHARED.is_dir() and item.get_closest_marker("golden"):
         report.outcome = "failed"
         report.longrepr = f"golden test skipped although {SHARED} is there: {report.longrepr}"
+
+
+class Publisher:
+    """A web server on this machine that plays figshare's API, GitHub and the Hugging Face hub.
+
+    `files` holds bytes by path, and `answers` JSON (or a function of the query that makes it);
+    `moved` redirects. `faults` holds, by path, what happens instead to the next requests: a status
+    code, ("cut", n) to hang up after n bytes, or ("stall", n) to say no more after n bytes.
+    `asked` notes the path and the Range of every request, and `sent` the bytes of files.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.answers: dict[str, object] = {}
+        self.moved: dict[str, str] = {}
+        self.faults: dict[str, list] = {}
+        self.asked: list[tuple[str, str | None]] = []
+        self.sent = 0
+        self.ignores_range = False
+        self.stalled = threading.Event()
+        self.closing = threading.Event()
+        handler = type("Handler", (_PublisherHandler,), {"publisher": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.server.block_on_close = False
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self.closing.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _PublisherHandler(BaseHTTPRequestHandler):
+    publisher: Publisher
+
+    def do_GET(self):
+        own, parts = self.publisher, urlsplit(self.path)
+        path = parts.path
+        own.asked.append((path, self.headers["Range"]))
+        fault = own.faults[path].pop(0) if own.faults.get(path) else None
+        if isinstance(fault, int):
+            self.send_error(fault)
+        elif path in own.moved:
+            self._answer(302, b"", Location=own.moved[path])
+        elif path in own.answers:
+            answer = own.answers[path]
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            answer = answer(query) if callable(answer) else answer
+            body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self._answer(200, body)
+        elif path in own.files:
+            self._send_file(own.files[path], fault)
+        else:
+            self.send_error(404)
+
+    def _send_file(self, whole, fault):
+        own, begin = self.publisher, 0
+        if self.headers["Range"] and not own.ignores_range:
+            begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        if begin >= len(whole) > 0:
+            self.send_error(416)
+            return
+        end = len(whole) if fault is None else min(len(whole), begin + fault[1])
+        more = {"Content-Range": f"bytes {begin}-{len(whole) - 1}/{len(whole)}"} if begin else {}
+        own.sent += end - begin
+        self._answer(206 if begin else 200, whole[begin:end], length=len(whole) - begin, **more)
+        if fault is not None and fault[0] == "stall":
+            own.stalled.set()
+            own.closing.wait(60)
+        self.close_connection = True
+
+    def _answer(self, status, body, length=None, **headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Say nothing on the terminal."""
+
+
+@pytest.fixture
+def publisher(monkeypatch):
+    """A stand-in for everything that is published; scatd asks it and nobody else."""
+    server = Publisher()
+    for variable in ("SCATD_FIGSHARE_API", "SCATD_GITHUB_RAW", "HF_ENDPOINT"):
+        monkeypatch.setenv(variable, server.url)
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    monkeypatch.setattr("scatd.data.remote.FIRST_WAIT", 0.001)
+    yield server
+    server.close()

@@ -94,7 +94,9 @@ def work_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where one user keeps what can be fetched again."""
+    """Where one user keeps what can be fetched again: `SCATD_CACHE`, else the system's place."""
+    if given := os.environ.get("SCATD_CACHE"):
+        return Path(given).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
 
 

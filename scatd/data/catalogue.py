@@ -1,0 +1,200 @@
+"""What others publish and scatd works with: where it is, under which licence, and its checksums.
+
+scatd passes none of it on: every user fetches it from its publisher. The published scATD files are
+listed by figshare's API, with MD5 sums; everything else is pinned here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+_SERVERS = {
+    "{figshare}": ("SCATD_FIGSHARE_API", "https://api.figshare.com/v2"),
+    "{github}": ("SCATD_GITHUB_RAW", "https://raw.githubusercontent.com"),
+    "{hub}": ("HF_ENDPOINT", "https://huggingface.co"),
+}
+"""Variables that name a mirror, and what holds without them."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file: its name here, its address, its length in bytes, `md5:` or `sha256:` digest."""
+
+    name: str
+    url: str
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Files that are fetched together.
+
+    Parameters
+    ----------
+    name
+        What `scatd download` calls it, and the name of its folder.
+    about
+        What it is, in a few words.
+    licence
+        Under which it is published; shown before anything is fetched.
+    page
+        Where its publisher describes it, for people.
+    notice
+        What the licence alone does not say; shown with it.
+    files
+        What belongs to it; none for what figshare lists or what is not fetched by programs.
+    revision
+        Which version, where its publisher counts them.
+    article
+        Number of the figshare article that lists the files.
+    by_hand
+        How to get what its publisher gives only to those who agree to terms.
+    """
+
+    name: str
+    about: str
+    licence: str
+    page: str
+    notice: str = ""
+    files: tuple[RemoteFile, ...] = ()
+    revision: str = ""
+    article: int | None = None
+    by_hand: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def _hub_files(revision: str, *files: tuple[str, str, int, str]) -> tuple[RemoteFile, ...]:
+    root = f"{{hub}}/ctheodoris/Geneformer/resolve/{revision}"
+    return tuple(
+        RemoteFile(name, f"{root}/{path}", size, f"sha256:{digest}")
+        for name, path, size, digest in files
+    )
+
+
+_APACHE = "Apache-2.0"
+_GENEFORMER = "https://huggingface.co/ctheodoris/Geneformer"
+_SCFOUNDATION = "https://github.com/biomap-research/scFoundation"
+# The second is the commit that added the model with 12 layers; later ones dropped it.
+_V1 = "04c2b2e84da7c0f385c3f9ad8f3ec24bab6650e5"
+_TWELVE_LAYERS = "9d41e7053af8a702003d99305cee01cd34b62ab7"
+
+_DATASETS = (
+    Dataset(
+        "scatd",
+        "published scATD data and checkpoints (Luo, Zhou, Yin)",
+        "as its figshare page states",
+        "https://figshare.com/articles/software/scATD/27908847",
+        notice="What derives from scFoundation's weights is bound by their non-commercial licence.",
+        article=27908847,
+    ),
+    Dataset(
+        "scfoundation-genes",
+        "the 19,264 genes of scFoundation and scATD-dist, in order",
+        _APACHE,
+        _SCFOUNDATION,
+        notice="This is the licence of the code; that of the weights is another.",
+        files=(
+            RemoteFile(
+                "OS_scRNA_gene_index.19264.tsv",
+                "{github}/biomap-research/scFoundation/main/OS_scRNA_gene_index.19264.tsv",
+                228_232,
+                "sha256:bb337ea195d94e7b033543abc02a42e7060d6562eba97deb077f7dcecec62661",
+            ),
+        ),
+        revision="main",
+    ),
+    Dataset(
+        "scfoundation-weights",
+        "scFoundation's models.ckpt",
+        "non-commercial, under its publisher's own terms",
+        f"{_SCFOUNDATION}/tree/main/model",
+        by_hand="Accept the terms and fetch models.ckpt as the page says; then pass its path.",
+    ),
+    Dataset(
+        "geneformer-dictionaries",
+        "tokens, medians and gene names of the Geneformer 30M models",
+        _APACHE,
+        _GENEFORMER,
+        files=_hub_files(
+            _V1,
+            (
+                "token_dictionary.pkl",
+                "geneformer/gene_dictionaries_30m/token_dictionary_gc30M.pkl",
+                788_424,
+                "ab9dc40973fa5224d77b793e2fd114cacf3d08423ed9c4c49caf0ba9c7f218f1",
+            ),
+            (
+                "gene_median_dictionary.pkl",
+                "geneformer/gene_dictionaries_30m/gene_median_dictionary_gc30M.pkl",
+                940_965,
+                "b3b589bb5ec75040d05fc44dd6bf0184cf87f3c362cf158d196a6ed3b7fe5f39",
+            ),
+            (
+                "gene_name_id_dict.pkl",
+                "geneformer/gene_dictionaries_30m/gene_name_id_dict_gc30M.pkl",
+                1_117_117,
+                "55e67962e79c0039a6c32d43c5c99f38e51964bbcfa32f736150ee1e285c438c",
+            ),
+        ),
+        revision=_V1,
+    ),
+    Dataset(
+        "geneformer-6L",
+        "Geneformer, 6 layers, 30M cells: 256 features",
+        _APACHE,
+        _GENEFORMER,
+        files=_hub_files(
+            _V1,
+            (
+                "config.json",
+                "Geneformer-V1-10M/config.json",
+                565,
+                "9cf69ca3bdb0215c4188b54c451b6f02adfe68b8f66011a57d0f32845133fd4b",
+            ),
+            (
+                "model.safetensors",
+                "Geneformer-V1-10M/model.safetensors",
+                41_183_536,
+                "a5e33a757431643b3697de7ef6127950cdc49e06e58d4266b3a3ab191b683f14",
+            ),
+        ),
+        revision=_V1,
+    ),
+    Dataset(
+        "geneformer-12L",
+        "Geneformer, 12 layers, 30M cells: the 512 features of family gf",
+        _APACHE,
+        _GENEFORMER,
+        files=_hub_files(
+            _TWELVE_LAYERS,
+            (
+                "config.json",
+                "geneformer-12L-30M/config.json",
+                567,
+                "a82b9cf2cb830be227bfbbe5a4c5d62723f49fac892ca37c541d0ef40a0e1de9",
+            ),
+            (
+                "pytorch_model.bin",
+                "geneformer-12L-30M/pytorch_model.bin",
+                158_467_410,
+                "812f8d85e5ecf9d64c268f052f6ece2c1906bc4f1aecf70d5144b2598386b615",
+            ),
+        ),
+        revision=_TWELVE_LAYERS,
+    ),
+)
+
+CATALOGUE = {dataset.name: dataset for dataset in _DATASETS}
+
+
+def address(template: str) -> str:
+    """The URL behind a template of the catalogue, at a mirror where a variable names one."""
+    for server, (variable, default) in _SERVERS.items():
+        template = template.replace(server, (os.environ.get(variable) or default).rstrip("/"))
+    return template
