@@ -1,0 +1,231 @@
+"""What a published state is: kind, design and sizes, read from the names and shapes of its tensors.
+
+A state that does not fit is refused with a table, before anything is built from it: a state that
+loads into the wrong class would answer, and answer nonsense.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from scatd.errors import InputError
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+
+Kind = Literal["backbone", "response"]
+
+FAMILY_DESIGNS = {"sf": ("sf",), "gf": ("gf",), "dist": ("dist", "dist_script")}
+"""Published classes of a family; gf and the dist pretraining script have the same layout."""
+
+PUBLISHED_WIDTHS = {3072: "sf", 512: "gf", 256: "gf", 19264: "dist"}
+"""Number of features -> family; tells apart what is laid out alike."""
+
+KIND_WORDS: dict[Kind, str] = {"backbone": "backbone", "response": "response model"}
+
+_HEAD_ONLY = ("fc3.", "bn3.")
+_FC_WEIGHTS = ("fc.weight", "fc.weight_orig", "downsample.weight", "downsample.weight_orig")
+_ROWS_OF_EACH_KIND = 8
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a state turned out to be; a response model has no decoder widths."""
+
+    kind: Kind
+    design: str
+    sizes: Sizes
+
+
+def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recognised:
+    """Find the class that a state belongs to, and check every tensor against it.
+
+    Parameters
+    ----------
+    state
+        Tensors under the published names.
+    family
+        What it is said to be; one of `FAMILY_DESIGNS`.
+    where
+        Shown in error messages, normally the file name.
+
+    Raises
+    ------
+    InputError
+        When names, shapes or types are not those of the family (with a table, and the family that
+        it looks like), when values are not finite, or when blocks that share one Swish disagree
+        about its beta.
+    """
+    kind: Kind = "response" if any(name.startswith(_HEAD_ONLY) for name in state) else "backbone"
+    sizes = _sizes(state, kind, where)
+    misfits = {design: _misfits(state, kind, sizes, design) for design in DESIGNS}
+    own = min(FAMILY_DESIGNS[family], key=lambda design: len(misfits[design]))
+    looks_like = _nearest_families(misfits, sizes)
+    if misfits[own]:
+        hint = f"It looks like family {' or '.join(looks_like)}; --family says which."
+        raise InputError(
+            f"is no {KIND_WORDS[kind]} of family {family}\n{_table(misfits[own])}",
+            where=where,
+            remedy="" if family in looks_like else hint,
+        )
+    if family not in looks_like:
+        raise InputError(
+            f"reads {sizes.n_features} features, which is family {looks_like[0]}",
+            where=where,
+            expected=f"a {KIND_WORDS[kind]} of family {family}, which has the same layout",
+            remedy=f"Use --family {looks_like[0]}.",
+        )
+    _require_finite(state, where)
+    if DESIGNS[own].swish == "shared":
+        _require_one_beta(state, where)
+    return Recognised(kind, own, sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Misfit:
+    """One tensor that differs; None where there is none."""
+
+    name: str
+    expected: Tensor | None
+    found: Tensor | None
+
+
+def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
+    """Layer widths, taken from whichever tensor of a layer is there.
+
+    Raises
+    ------
+    InputError
+        When a layer has no tensor that tells.
+    """
+    n_features = _length(state, [f"Encoder_resblocks.0.{name}" for name in _FC_WEIGHTS], axis=1)
+    n_latent = _length(state, ["fc21.bias", "fc22.bias", "fc21.weight", "fc21.weight_orig"])
+    encoder = _block_widths(state, "Encoder_resblocks")
+    if not (n_features and n_latent and encoder):
+        some = ", ".join(list(state)[:4]) or "nothing"
+        more = f" and {len(state) - 4} more" if len(state) > 4 else ""
+        raise InputError(
+            f"holds no whole encoder of scATD, but {some}{more}",
+            where=where,
+            expected="names such as Encoder_resblocks.0.fc.weight and fc21.bias",
+        )
+    decoder = _block_widths(state, "Decoder_resblocks")
+    if kind == "response":
+        return Sizes(n_features, n_latent, encoder, ())
+    if not decoder:
+        raise InputError(
+            "holds an encoder alone",
+            where=where,
+            expected="a decoder (Decoder_resblocks, fc4) or a classifier's head (fc3, bn3, fc4)",
+        )
+    return Sizes(n_features, n_latent, encoder, decoder)
+
+
+def _block_widths(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
+    """Output widths of the blocks; empty where there are none, or one does not tell its width."""
+    pattern = re.compile(rf"{prefix}\.(\d{{1,4}})\.")
+    numbers = {int(found[1]) for name in state if (found := pattern.match(name))}
+    widths = [
+        _length(
+            state, [f"{prefix}.{number}.{name}" for name in ("fc.bias", "bn.bias", "bn.weight")]
+        )
+        for number in sorted(numbers)
+    ]
+    is_whole = numbers == set(range(len(numbers))) and all(widths)
+    return tuple(widths) if is_whole else ()
+
+
+def _length(state: Mapping[str, Tensor], names: Sequence[str], axis: int = 0) -> int:
+    """Length along `axis` of the first of these tensors that has one, else 0."""
+    found = (state[name].shape for name in names if name in state)
+    return next((shape[axis] for shape in found if len(shape) > axis), 0)
+
+
+def _misfits(state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str) -> list[_Misfit]:
+    """Tensors that are missing, unexpected, or of another shape or type than the design's."""
+    cls = ResidualVAE if kind == "backbone" else ResponseClassifier
+    with torch.device("meta"):  # shapes without memory
+        expected = cls(sizes, DESIGNS[design]).state_dict()
+    missing = [_Misfit(name, expected[name], None) for name in expected if name not in state]
+    unexpected = [_Misfit(name, None, state[name]) for name in state if name not in expected]
+    different = [
+        _Misfit(name, expected[name], state[name])
+        for name in expected
+        if name in state and _described(expected[name]) != _described(state[name])
+    ]
+    return missing + unexpected + different
+
+
+def _nearest_families(misfits: Mapping[str, Sequence[_Misfit]], sizes: Sizes) -> list[str]:
+    """Families with the fewest misfits; one, where the number of features tells."""
+    fewest = min(map(len, misfits.values()))
+    families = [
+        family
+        for family, designs in FAMILY_DESIGNS.items()
+        if any(len(misfits[design]) == fewest for design in designs)
+    ]
+    told = PUBLISHED_WIDTHS.get(sizes.n_features)
+    return [told] if told in families else families
+
+
+def _table(misfits: Sequence[_Misfit]) -> str:
+    """Three columns, some rows of each kind of misfit, and a last line that counts them."""
+    missing = [misfit for misfit in misfits if misfit.found is None]
+    unexpected = [misfit for misfit in misfits if misfit.expected is None]
+    different = [
+        misfit for misfit in misfits if misfit.found is not None and misfit.expected is not None
+    ]
+    shown = [
+        misfit
+        for group in (missing, unexpected, different)
+        for misfit in group[:_ROWS_OF_EACH_KIND]
+    ]
+    rows = [("tensor", "expected", "found")]
+    rows += [
+        (
+            misfit.name,
+            "none" if misfit.expected is None else _described(misfit.expected),
+            "none" if misfit.found is None else _described(misfit.found),
+        )
+        for misfit in shown
+    ]
+    name_width, expected_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"  {a:<{name_width}}  {b:<{expected_width}}  {c}" for a, b, c in rows]
+    if len(shown) < len(misfits):
+        lines.append("  ...")
+    counted = f"{len(missing)} missing, {len(unexpected)} unexpected"
+    return "\n".join([*lines, f"  {counted}, {len(different)} of another shape or type"])
+
+
+def _described(tensor: Tensor) -> str:
+    shape = " x ".join(map(str, tensor.shape)) or "one"
+    return f"{shape} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
+    counts = {name: int((~value.isfinite()).sum()) for name, value in state.items()}
+    bad = {name: count for name, count in counts.items() if count}
+    if bad:
+        some = ", ".join(f"{name} ({count})" for name, count in list(bad.items())[:5])
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise InputError(
+            f"NaN or infinite values in {len(bad)} of {len(state)} tensors: {some}{more}",
+            where=where,
+            remedy="Its training diverged: take an earlier checkpoint.",
+        )
+
+
+def _require_one_beta(state: Mapping[str, Tensor], where: str) -> None:
+    in_blocks = re.compile(r"\w+_resblocks\.\d+\.swish\.beta")
+    betas = sorted({float(state[name]) for name in state if in_blocks.fullmatch(name)})
+    if len(betas) > 1:
+        raise InputError(
+            f"its blocks have {len(betas)} Swish betas ({', '.join(f'{b:.4g}' for b in betas)})",
+            where=where,
+            expected="one, which the published dist class shares between all blocks",
+        )
