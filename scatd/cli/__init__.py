@@ -5,7 +5,18 @@ from __future__ import annotations
 import click
 
 from scatd import __version__
-from scatd.cli import demo, demo_data, predict, pretrain, promote, registry, transfer
+from scatd.cli import (
+    checkpoints,
+    demo,
+    demo_data,
+    download,
+    predict,
+    pretrain,
+    promote,
+    registry,
+    transfer,
+    tune,
+)
 from scatd.cli.base import ScatdGroup, examples
 
 
@@ -25,10 +36,14 @@ def main() -> None:
 for command in (
     demo.demo,
     demo_data.demo_data,
+    download.download,
     pretrain.pretrain,
+    tune.tune,
     transfer.transfer,
     predict.predict,
     promote.promote,
+    checkpoints.import_checkpoint,
+    checkpoints.export_checkpoint,
     registry.registry,
 ):
     main.add_command(command)
