@@ -77,7 +77,8 @@ class Publisher:
 
     `files` holds bytes by path, and `answers` JSON (or a function of the query that makes it);
     `moved` redirects. `faults` holds, by path, what happens instead to the next requests: a status
-    code, ("cut", n) to hang up after n bytes, or ("stall", n) to say no more after n bytes.
+    code, ("cut", n) to hang up after n bytes, ("stall", n) to say no more after n bytes, or
+    "promise more" to announce a byte that never comes.
     `asked` notes the path and the Range of every request, and `sent` the bytes of files.
     """
 
@@ -134,11 +135,12 @@ class _PublisherHandler(BaseHTTPRequestHandler):
         if begin >= len(whole) > 0:
             self.send_error(416)
             return
-        end = len(whole) if fault is None else min(len(whole), begin + fault[1])
+        end = min(len(whole), begin + fault[1]) if isinstance(fault, tuple) else len(whole)
         more = {"Content-Range": f"bytes {begin}-{len(whole) - 1}/{len(whole)}"} if begin else {}
         own.sent += end - begin
-        self._answer(206 if begin else 200, whole[begin:end], length=len(whole) - begin, **more)
-        if fault is not None and fault[0] == "stall":
+        promised = len(whole) - begin + (fault == "promise more")
+        self._answer(206 if begin else 200, whole[begin:end], length=promised, **more)
+        if isinstance(fault, tuple) and fault[0] == "stall":
             own.stalled.set()
             own.closing.wait(60)
         self.close_connection = True

@@ -125,18 +125,20 @@ class _Transfer:
     def complete(self, url: str) -> None:
         """Bring the part to its full length."""
         self.ran = True
+        if self._is_whole():
+            return
         label = self.part.name.removeprefix(".").removesuffix(".part")
         with console.progress(self.size, label, "B") as bar:
             bar.unit_scale = True
             _patiently(lambda: self._go_on(url, bar), url, self._kept)
 
     def _go_on(self, url: str, bar: tqdm) -> None:
+        if self._is_whole():  # and cut all the same, as by a server that promised more
+            return
         have = self._have()
         if have > self.size:  # of another version of the file
             self.part.unlink()
             have = 0
-        if have == self.size and self.part.exists():
-            return
         asked = {"Range": f"bytes={have}-"} if have else {}
         # Compressed on the way, the bytes would not be those that Range and the checksum count.
         with _get(url, {**asked, "Accept-Encoding": "identity"}) as answer:
@@ -159,6 +161,9 @@ class _Transfer:
                     bar.update(len(block))
         if have < self.size:
             raise _PassingFaultError(_CUT)
+
+    def _is_whole(self) -> bool:
+        return self.part.exists() and self._have() == self.size
 
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0

@@ -140,6 +140,15 @@ def test_a_server_that_sends_the_whole_again_is_fine(publisher, payload, tmp_pat
     assert (tmp_path / "model.pth").read_bytes() == PAYLOAD
 
 
+def test_a_whole_file_is_whole_however_the_connection_ended(publisher, payload, tmp_path):
+    whole = PAYLOAD[: 1 << 19]  # a multiple of the blocks that are read, so that all of it arrives
+    publisher.files["/model.pth"] = whole
+    publisher.faults["/model.pth"] = ["promise more"]
+    checksum = "sha256:" + hashlib.sha256(whole).hexdigest()
+    assert fetch_payload(payload, tmp_path, len(whole), checksum)
+    assert (tmp_path / "model.pth").read_bytes() == whole
+
+
 def test_a_part_of_another_version_is_not_gone_on_with(publisher, payload, tmp_path):
     (tmp_path / ".model.pth.part").write_bytes(b"x" * (len(PAYLOAD) + 1))
     assert fetch_payload(payload, tmp_path)
