@@ -117,7 +117,8 @@ class _FoldWatcher:
         self._lowest[-1] = min(self._lowest[-1], values["val_total"])
         fold = len(self._lowest)
         step = (fold - 1) * STEPS_A_FOLD + round(STEPS_A_FOLD * epoch / self._n_epochs)
-        self._watch(Progress(fold, epoch, step, fmean(self._lowest), values))
+        losses = {name: value for name, value in values.items() if name != "epoch"}
+        self._watch(Progress(fold, epoch, step, fmean(self._lowest), losses))
 
 
 class MedianOfFolds(optuna.pruners.BasePruner):
@@ -300,13 +301,16 @@ class Study:
     def importance(self) -> dict[str, float]:
         """How much each parameter sets good trials apart, largest first, as shares of 1.
 
-        PED-ANOVA (Watanabe et al., 2023). Empty with fewer than two completed trials.
+        PED-ANOVA (Watanabe et al., 2023); of a few trials it says little. Empty with fewer than
+        two completed ones.
         """
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(complete) < 2:
             return {}
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of few trials, one a parameter
+            return optuna.importance.get_param_importances(self._study, evaluator=evaluator)
 
 
 def _open(storage: str) -> BaseStorage:

@@ -27,8 +27,9 @@ def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.Data
     assert found is not None
     best, settings = found
     assert best.value is not None
+    n_settled = sum(record.is_settled for record in study.trials())
     text = (
-        f"# Best of {len(trials)} trials of the study {study.name}: trial {best.number}, "
+        f"# Best of {n_settled} trials of the study {study.name}: trial {best.number}, "
         f"objective {best.value:.6g}.\n# scatd pretrain --family {family} --settings FILE\n"
         + best_params(settings)
     )
