@@ -121,6 +121,7 @@ def test_a_search_from_space_to_backbone(scatd, words):
 
     text = Path("found.yaml").read_text()
     assert text == artifact(parent_id, "best_params.yaml")
+    assert text.startswith("# Best of 4 trials of the study sf-")
     found = yaml.safe_load(text)
     assert found["learning_rate"] == pytest.approx(best["learning_rate"])
     assert found["encoder_hidden"][0] == best["first_width"]
