@@ -143,9 +143,12 @@ def prepare(request: TransferRequest) -> Work:
     if settings.alignment != "none":
         if reference is not None:
             stats = matrix_stats(reference.X)
-        else:
-            assert backbone.alignment is not None
+        elif backbone.alignment is not None:
             stats = backbone.alignment.reference
+        if stats is None:
+            what = f"alignment {settings.alignment} needs a style, and backbone {name} holds none"
+            remedy = "Add --reference with unlabelled single cells, or --alignment none."
+            raise InputError(what, remedy=remedy)
     return Work(
         request=request,
         key=drug_key(request.drug),

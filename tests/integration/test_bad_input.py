@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
-from scatd import keys, tracking
+from scatd import artifact, keys, tracking
 
 
 @pytest.fixture
@@ -149,3 +151,12 @@ def test_simulated_and_real_do_not_mix(learned, run_scatd, task, tmp_path):
     assert not (tmp_path / "x.csv").exists()
     run_scatd(*arguments, tmp_path / "x.csv", "--allow-simulated")
     assert len(pd.read_csv(tmp_path / "x.csv")) == 120
+
+
+def test_a_backbone_without_a_style_needs_a_reference(scatd, task, tmp_path):
+    stored = artifact.read(task.backbone)
+    artifact.write(tmp_path / "bare", replace(stored, alignment=None, card={}))
+    arguments = task.transfer_arguments()
+    at = arguments.index("--reference")
+    bare = [*arguments[:at], *arguments[at + 2 :], "--backbone", str(tmp_path / "bare")]
+    assert "--alignment none" in scatd(*bare, code=2).output
