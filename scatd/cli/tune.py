@@ -15,7 +15,7 @@ from scatd.cli.base import ScatdCommand, examples
     cls=ScatdCommand,
     epilog=examples(
         "scatd tune --family sf --input atlas.h5ad --trials 100",
-        "scatd pretrain --family sf --input atlas.h5ad --settings best_params.yaml",
+        "scatd tune --family sf --space my_space.yaml --storage sqlite:///optuna.db",
     ),
 )
 @options.family_option("sf", "Which features and network.")

@@ -48,6 +48,17 @@ def make_transfer_result(*, passed=True, promoted=True):
     return TransferResult(REF, "run-1", folds, models, verdict, promoted, "The finding in words.")
 
 
+def make_tune_result():
+    from scatd.training.settings import default_pretrain
+    from scatd.training.tune import TrialRecord
+    from scatd.workflows.tune import TuneResult
+
+    trials = pd.DataFrame({"trial": [0, 1, 2], "state": ["complete", "complete", "pruned"]})
+    params = {"learning_rate": 1.234567891e-4, "n_latent": 30}
+    best = TrialRecord(1, "complete", 12.5, params, "run-1", "run-3", 3.0)
+    return TuneResult("sf-abc", "a.journal", trials, best, default_pretrain("sf"), "run-1")
+
+
 def result_of(name):
     """What the workflow of this command would return."""
     module = importlib.import_module(f"scatd.workflows.{name}")
@@ -56,6 +67,8 @@ def result_of(name):
         return module.PretrainResult(
             REF, {"r2": 0.5, "mse": 0.25, "active_units": 30.0}, run_id="run-1"
         )
+    if name == "tune":
+        return make_tune_result()
     if name == "transfer":
         return make_transfer_result()
     if name == "promote":

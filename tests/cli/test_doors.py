@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
+WITHOUT_DRUG = ("demo", "pretrain", "tune")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -62,11 +63,17 @@ SAMPLES = {
     "schedule": ("constant", "constant"),
     "seed": ("11", 11),
     "source": ("bulk.npy", Path("bulk.npy")),
+    "space": ("a space.yaml", Path("a space.yaml")),
     "stage": ("staging", "staging"),
     "statistics": ("all", "all"),
     "stats": ("cohort", "cohort"),
+    "storage": ("postgresql://me:$x@host/db", "postgresql://me:$x@host/db"),
+    "study": ("mine", "mine"),
+    "subsample": ("0.5", 0.5),
     "threshold": ("0.25", 0.25),
+    "timeout": ("90", 90.0),
     "tomek": ("false", False),
+    "trials": ("6", 6),
     "val_fraction": ("0.2", 0.2),
     "version": ("2", 2),
     "weight_decay": ("0.5", 0.5),
@@ -118,6 +125,18 @@ def expected_without_parameters(module):
     if module == "pretrain":
         settings = default_pretrain("sf")
         return {"input": None, "family": "sf", "settings": settings, "device": "auto"}
+    if module == "tune":
+        nothing = dict.fromkeys(("input", "timeout", "epochs", "space", "study", "storage"))
+        return {
+            **nothing,
+            "family": "sf",
+            "trials": 20,
+            "folds": 5,
+            "subsample": 0.3,
+            "seed": 42,
+            "device": "auto",
+            "output": Path("best_params.yaml"),
+        }
     if module == "transfer":
         nothing = dict.fromkeys(("source", "labels", "label_map", "reference", "backbone"))
         return {
@@ -167,7 +186,7 @@ def expected_with(module, name, value):
 
 
 def test_the_entry_points_are_those_promised():
-    assert list(POINTS) == ["main", "demo", "pretrain", "transfer", "predict", "promote"]
+    assert list(POINTS) == ["main", "demo", "pretrain", "tune", "transfer", "predict", "promote"]
     assert POINTS["main"] == POINTS["demo"]
 
 
@@ -207,7 +226,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
 @pytest.mark.parametrize("point", POINTS)
 def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
     _, module = command_of(point)
-    drug = {} if module in ("demo", "pretrain") else {"drug": "D"}
+    drug = {} if module in WITHOUT_DRUG else {"drug": "D"}
     assert run_point(point, workflow, **drug) == expected_without_parameters(module)
 
 
@@ -219,7 +238,7 @@ def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path)
         Path(text).write_text("epochs: 9\n")
     else:
         text, value = SAMPLES[name]
-    drug = {} if name == "drug" or module in ("demo", "pretrain") else {"drug": "D"}
+    drug = {} if name == "drug" or module in WITHOUT_DRUG else {"drug": "D"}
     asked = run_point(point, workflow, **drug, **{name: text})
     assert asked == expected_with(module, name, value)
     assert asked != expected_without_parameters(module)

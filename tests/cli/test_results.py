@@ -65,6 +65,21 @@ def test_pretrain(scatd, workflow):
     assert "active latent units     30 of 421" in said
 
 
+def test_tune(scatd, workflow):
+    workflow("tune")
+    assert scatd("tune", "-o", "found.yaml").stdout.splitlines() == [
+        "",
+        "Study sf-abc: 2 complete, 1 pruned.",
+        "Best is trial 1, objective 12.5:",
+        "  learning_rate      0.000123457",
+        "  n_latent           30",
+        "",
+        "Next",
+        "  scatd pretrain --family sf --settings found.yaml",
+        "  mlflow ui               trials and plots of run run-1",
+    ]
+
+
 def test_predict(scatd, workflow):
     workflow("predict")
     assert scatd("predict", "--drug", "D").stdout.splitlines() == [
