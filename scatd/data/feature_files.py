@@ -13,6 +13,7 @@ import pandas as pd
 from scatd import keys
 from scatd.data.files import reading
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
+from scatd.data.lazy import lazy_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
 
@@ -46,7 +47,7 @@ def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Fou
     if is_cohort(path):
         if family in keys.OBSM_FEATURES:
             raise _no_embedding(path, family, "is a file of counts without obsm")
-        return _from_expression(path)
+        return _from_expression(path, mmap=mmap)
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
@@ -66,16 +67,25 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
             held = ", ".join(sorted(slots)) or "nothing"
             raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
         with reading(path, f"an AnnData {path.suffix} file"):
-            element = _memory_map(path, slots[name]) if mmap else None
+            element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
-                element = read_elem(slots[name])
+                element = _dense(read_elem(slots[name]))
             obs = read_elem(store["obs"])
-            uns = store.get("uns", {})
-            simulated = keys.UNS_SIMULATED in uns and read_elem(uns[keys.UNS_SIMULATED])
-    return Found(_dense(element), f'obsm["{name}"]', obs.index, obs, bool(simulated))
+            simulated = _is_simulated(store)
+    return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
 
 
-def _from_expression(path: Path) -> Found:
+def _from_expression(path: Path, *, mmap: bool) -> Found:
+    """Expression; only a large one in a store stays on disk."""
+    if mmap and has_suffix(path, STORE_SUFFIXES):
+        from anndata.io import read_elem
+
+        with open_store(path) as store, reading(path, f"an AnnData {path.suffix} file"):
+            element = _on_disk(path, "X", store["X"]) if "X" in store else None
+            if element is not None:
+                obs = read_elem(store["obs"])
+                names = tuple(map(str, read_elem(store["var"]).index))
+                return Found(element, "X", obs.index, obs, _is_simulated(store), names)
     adata = read_adata(path)
     if adata.X is None:
         raise InputError("has no X", where=str(path), expected="expression in X")
@@ -175,16 +185,25 @@ def _id_column(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def _memory_map(path: Path, dataset: Any) -> np.ndarray | None:
-    """Map an uncompressed HDF5 dataset from its file; None where its bytes are not in one piece."""
+def _is_simulated(store: Mapping[str, Any]) -> bool:
+    from anndata.io import read_elem
+
+    uns = store.get("uns", {})
+    return keys.UNS_SIMULATED in uns and bool(read_elem(uns[keys.UNS_SIMULATED]))
+
+
+def _on_disk(path: Path, name: str, element: Any) -> Any:
+    """A matrix left in its file: mapped where its bytes are in one piece, else read by rows.
+
+    None where it has to be, or may well be, read into memory.
+    """
     import h5py
 
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype != np.float32 or not dataset.size:
-        return None
-    offset = dataset.id.get_offset()
-    if offset is None:
-        return None
-    return np.memmap(path, np.float32, mode="r", offset=offset, shape=dataset.shape)
+    if isinstance(element, h5py.Dataset) and element.dtype == np.float32 and element.size:
+        offset = element.id.get_offset()
+        if offset is not None:
+            return np.memmap(path, np.float32, mode="r", offset=offset, shape=element.shape)
+    return lazy_element(path, name)
 
 
 def _dense(element: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from scatd import keys
 from scatd.data.feature_files import find_features
 from scatd.data.files import require_existing, row_blocks, sha256_array
+from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.errors import Faults, InputError
 
 
@@ -22,7 +24,7 @@ class Features:
     Parameters
     ----------
     X
-        (n_obs, n_features) float32, finite; may be a memory map.
+        (n_obs, n_features) float32, finite; may be a memory map or a `LazyMatrix`.
     ids
         (n_obs,) unique text: the barcodes, or row numbers from 0 where the file has no ids.
     has_ids
@@ -85,7 +87,8 @@ def read_features(
     n_features
         Number of features that the model expects.
     mmap
-        Leave a float32 `.npy`, or an uncompressed embedding in `.h5ad`, on disk.
+        Leave on disk a float32 `.npy`, an uncompressed matrix in `.h5ad`, and whatever is larger
+        than `IN_MEMORY_BYTES` in `.npy`, `.h5ad` and `.zarr`.
 
     Raises
     ------
@@ -118,7 +121,10 @@ def read_features(
     if not n_obs or not width:
         faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
     ids, has_ids = _checked_ids(found.ids, n_obs, faults)
-    X = _float32(found.raw, found.key, ids, faults)
+    raw: Any = found.raw
+    if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
+        raw = LazyMatrix(lambda start, stop: found.raw[start:stop], found.raw.shape)
+    X = _float32(raw, found.key, ids, faults)
     faults.raise_if_any()
     index = pd.Index(ids)
     obs = pd.DataFrame(index=index) if found.obs is None else found.obs.set_axis(index, axis=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import mmap
 import os
 import shutil
 import uuid
@@ -12,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,12 +121,25 @@ def atomic_path(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def row_blocks(X: np.ndarray) -> Iterator[slice]:
-    """Slices over the rows of `X` (n_rows, ...) of about 32 MiB each, for memory maps."""
+def row_blocks(X: Any) -> Iterator[slice]:
+    """Slices over the rows of `X` (n_rows, ...) of about 32 MiB each, for matrices on disk.
+
+    Pages of a memory map are given back after each block: they count as memory of the process.
+    """
     row_bytes = max(1, X[:1].nbytes)
     step = max(1, _BLOCK_BYTES // row_bytes)
     for start in range(0, len(X), step):
         yield slice(start, min(start + step, len(X)))
+        release(X)
+
+
+def release(X: Any) -> None:
+    """Give back the memory of a mapped file that `X` reads from; nothing for other matrices."""
+    while X is not None and not isinstance(X, mmap.mmap):
+        X = getattr(X, "base", None)
+    # Windows has no such advice; its working set is trimmed by the system.
+    if X is not None and hasattr(X, "madvise"):
+        X.madvise(mmap.MADV_DONTNEED)
 
 
 def sha256_file(path: Path) -> str:

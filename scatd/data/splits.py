@@ -59,3 +59,25 @@ def stratified_folds(
                 remedy="Use fewer folds, or another grouping.",
             )
     return folds
+
+
+def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled folds of unlabelled rows, as scikit-learn makes them (and the published code did).
+
+    Returns
+    -------
+    list of (train_indices, validation_indices)
+        Ascending.
+
+    Raises
+    ------
+    InputError
+        When there are too few rows to leave two for training and one for validation.
+    """
+    from sklearn.model_selection import KFold
+
+    if n_obs < max(n_folds, 3):
+        what = f"{n_obs} rows cannot be split into {n_folds} folds"
+        raise InputError(what, expected=f"at least {max(n_folds, 3)}", remedy="Use fewer folds.")
+    splitter = KFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros((n_obs, 1))))

@@ -15,6 +15,7 @@ from scatd.keys import AlignmentMethod
 Schedule = Literal["constant", "cosine", "published-cosine"]
 Augmentation = Literal["vae", "smote", "none"]
 MultiplierMode = Literal["auto", "preset"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class PretrainSettings:
         Weight of the distance to a teacher's latent (distillation only).
     val_fraction
         Share of rows held out.
+    folds
+        1 holds out `val_fraction` once; more are shuffled folds (published: 10).
+    patience
+        Stop after so many epochs without a lower validation loss; 0 never stops early.
+    precision
+        Of the matrix products. "auto" is bfloat16 on CUDA and float32 elsewhere; weights, losses
+        and everything that is reported stay in float32.
     start
         "calm" starts the decoder at the feature means and the posterior narrow and near zero, so
         that training begins where predicting a constant ends; "published" starts at random, which
@@ -57,6 +65,9 @@ class PretrainSettings:
     batch_size: int = 128
     min_steps: int = 0
     val_fraction: float = 0.1
+    folds: int = 1
+    patience: int = 0
+    precision: Precision = "auto"
     start: Literal["calm", "published"] = "calm"
     seed: int = 42
 
@@ -65,6 +76,11 @@ class PretrainSettings:
         for name in ("epochs", "batch_size", "learning_rate", "rec_beta", "n_latent"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}", expected="more than 0")
+        for name in ("min_steps", "patience", "weight_decay", "cosine_beta"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}", expected="0 or more")
+        if self.folds < 1:
+            raise InputError(f"folds is {self.folds}", expected="1 for one split, or more")
         if not 0 < self.val_fraction < 1:
             what = f"val_fraction is {self.val_fraction}"
             raise InputError(what, expected="a share between 0 and 1")
@@ -80,6 +96,7 @@ PUBLISHED_PRETRAIN = {
         encoder_hidden=(1926, 850, 262),
         decoder_hidden=(850, 1926),
         start="published",
+        precision="float32",
     ),
     "gf": PretrainSettings(
         epochs=39,
@@ -91,6 +108,7 @@ PUBLISHED_PRETRAIN = {
         encoder_hidden=(1415, 1250, 1050, 293),
         decoder_hidden=(650, 1450, 1415),
         start="published",
+        precision="float32",
     ),
     "dist": PretrainSettings(
         epochs=30,
@@ -102,6 +120,7 @@ PUBLISHED_PRETRAIN = {
         encoder_hidden=(1664, 359),
         decoder_hidden=(1664,),
         start="published",
+        precision="float32",
     ),
 }
 """The published best hyper-parameters of each family."""
@@ -111,14 +130,17 @@ def default_pretrain(family: str) -> PretrainSettings:
     """Published layer widths and loss, with rates that also train on a few thousand cells.
 
     The published rates were searched for 200,000 cells: on 3,000 they leave the reconstruction far
-    from the feature means.
+    from the feature means. Single genes are mostly noise, which family dist learns by heart unless
+    its weights decay fast (held-out R2 0.24 on the demo against 0.20).
     """
+    fast = {"learning_rate": 1.5e-3, "weight_decay": 2.0} if family == "dist" else {}
     return replace(
         PUBLISHED_PRETRAIN[family],
-        learning_rate=5e-4,
+        **{"learning_rate": 5e-4, **fast},
         schedule="cosine",
         min_steps=300,
         start="calm",
+        precision="auto",
     )
 
 

@@ -1,0 +1,100 @@
+"""Matrices that are larger than memory, read by rows as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatd.data.files import row_blocks
+from scatd.data.tables import has_suffix
+
+IN_MEMORY_BYTES = 2 << 30
+"""Matrices above this size (as float32) stay on disk where their reader can leave them there."""
+
+
+class LazyMatrix:
+    """A float32 matrix whose rows are read when they are asked for.
+
+    Takes the place of a memory map: slices and ascending row numbers give arrays. What was read
+    last is kept, because files that are compressed in blocks of rows are slow to read row by row.
+
+    Parameters
+    ----------
+    read
+        Rows from `start` to `stop`, (n_rows, n_features), of any number type.
+    shape
+        (n_obs, n_features).
+    block_rows
+        Rows that the file stores together.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, read: Callable[[int, int], Any], shape: tuple[int, int], block_rows: int = 1
+    ) -> None:
+        self.shape = shape
+        self.block_rows = block_rows
+        self._read = read
+        self._start = 0
+        self._kept = np.empty((0, shape[1]), np.float32)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        if not isinstance(rows, slice):
+            return self._pick(np.asarray(rows))
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            return self._pick(np.arange(start, stop, step))
+        stop = max(start, stop)
+        if not self._start <= start <= stop <= self._start + len(self._kept):
+            first = start - start % self.block_rows
+            last = min(-(-stop // self.block_rows) * self.block_rows, len(self))
+            with np.errstate(over="ignore"):  # what does not fit is infinite, and found by checks
+                self._kept = np.asarray(self._read(first, last), dtype=np.float32)
+            self._start = first
+        return self._kept[start - self._start : stop - self._start]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: FBT001
+        return np.array(self[:], dtype=dtype)
+
+    def _pick(self, rows: np.ndarray) -> np.ndarray:
+        picked = np.empty((len(rows), self.shape[1]), np.float32)
+        for block in row_blocks(self):
+            first, end = np.searchsorted(rows, [block.start, block.stop])
+            if end > first:
+                picked[first:end] = self[block][rows[first:end] - block.start]
+        return picked
+
+
+def lazy_element(path: Path, name: str) -> LazyMatrix | None:
+    """A large dense or row-compressed matrix of an `.h5ad` or `.zarr`, left in its file.
+
+    None where it is small enough to be read, or stored by columns.
+    """
+    if has_suffix(path, (".zarr",)):
+        import zarr
+
+        element: Any = zarr.open_group(path, mode="r")[name]
+    else:
+        import h5py
+
+        element = h5py.File(path, "r")[name]  # open for as long as the matrix is read
+    shape = tuple(map(int, getattr(element, "shape", element.attrs.get("shape", ()))))
+    if len(shape) != 2 or shape[0] * shape[1] * LazyMatrix.dtype.itemsize <= IN_MEMORY_BYTES:
+        return None
+    if hasattr(element, "shape"):
+        chunks = element.chunks or (1,)
+        return LazyMatrix(lambda start, stop: element[start:stop], (shape[0], shape[1]), chunks[0])
+    if element.attrs.get("encoding-type") != "csr_matrix":
+        return None
+    from anndata.io import sparse_dataset
+
+    rows = sparse_dataset(element)
+    return LazyMatrix(lambda start, stop: rows[start:stop].toarray(), (shape[0], shape[1]))

@@ -1,0 +1,109 @@
+"""What a training keeps: its best weights, and all that a killed one needs to go on."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from scatd.training.draws import SeededDraws
+
+EVERY_SECONDS = 10.0
+"""An epoch of a small cohort takes less time than writing 300 MB."""
+
+History = list[dict[str, float]]
+
+
+def best_epoch(history: Sequence[dict[str, float]]) -> int:
+    """The epoch (1-based) with the lowest validation loss, the first of equals; 0 before any."""
+    if not history:
+        return 0
+    return int(min(history, key=lambda record: record["val_total"])["epoch"])
+
+
+def is_stalled(history: Sequence[dict[str, float]], patience: int) -> bool:
+    """Whether the validation loss has not fallen for `patience` epochs; never where that is 0."""
+    return 0 < patience <= len(history) - best_epoch(history)
+
+
+class Checkpoint:
+    """Best weights of a training, and everything that lets it go on as if nothing had happened.
+
+    Parameters
+    ----------
+    draws
+        Whose generator is saved and restored with the weights.
+    path
+        File, replaced atomically; None keeps the best weights in memory only.
+    every
+        Epochs between two saves; 0 saves when the last save is 10 seconds old.
+    """
+
+    def __init__(self, draws: SeededDraws, path: Path | None = None, every: int = 0) -> None:
+        self.best: dict[str, Tensor] = {}
+        self._draws, self._path, self._every = draws, path, every
+        self._lowest = math.inf
+        self._saved_at = time.monotonic()
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
+        """Load the last save into `model` and `optimizer`; returns its history, empty without."""
+        if self._path is None or not self._path.exists():
+            return []
+        saved = torch.load(self._path, weights_only=True, map_location="cpu")
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        self._draws.restore(saved["draws"])
+        # Saved as nothing where the last epoch is the best: no need to write it twice.
+        self.best = saved["best"] or _copy(model)
+        self._lowest = min(record["val_total"] for record in saved["history"])
+        return saved["history"]
+
+    def keep(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        history: History,
+        *,
+        last: bool,
+    ) -> None:
+        """Take in the epoch that `history` ends with, and save when it is time.
+
+        Parameters
+        ----------
+        last
+            No epoch will follow: save in any case, and forget nothing.
+        """
+        is_best = history[-1]["val_total"] < self._lowest
+        if is_best:
+            self._lowest = history[-1]["val_total"]
+            self.best = _copy(model)
+        if self._path is None or not (last or self._is_time(len(history))):
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".tmp")
+        torch.save(
+            {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "draws": self._draws.state(),
+                "history": history,
+                "best": None if is_best else self.best,
+            },
+            temporary,
+        )
+        os.replace(temporary, self._path)  # noqa: PTH105  (atomic on every platform)
+        self._saved_at = time.monotonic()
+
+    def _is_time(self, epoch: int) -> bool:
+        if self._every:
+            return epoch % self._every == 0
+        return time.monotonic() - self._saved_at >= EVERY_SECONDS
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
