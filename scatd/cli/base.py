@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ class ScatdCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; messages go to the terminal, and a fault is one line."""
+        # MLflow reports its use to its makers otherwise; who works on patients' data decides that.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
         with _errors_in_a_line(verbose=verbose), console.messages(level):

@@ -26,6 +26,7 @@ from scatd.training.loop import (
     adamw,
     learning_rate,
     n_epochs,
+    one_thread,
     require_finite,
     set_learning_rate,
 )
@@ -181,28 +182,15 @@ def train_classifier(
             cached = cached_val = None
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
-        model.train()
-        if cached is not None:
-            _set_encoder_mode(model, training=False)
-        total, n_seen = torch.zeros((), device=device), 0
-        for batch in draws.batches(len(codes), settings.batch_size, drop_last=settings.drop_last):
-            if cached is not None:
-                mu, logvar = cached[0][batch], cached[1][batch]
-            else:
-                mu, logvar = model.encode(data.X_train[batch])
-            logits = model.head(_latent(mu, logvar, settings, draws))
-            loss = cross_entropy(logits, codes[batch], class_weights)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total = total + loss.detach() * len(batch)
-            n_seen += len(batch)
-        model.eval()
-        with torch.no_grad():
-            mu, logvar = cached_val or _posterior(model, data.X_val)
-            logits = model.head(_latent(mu, logvar, settings, draws))
-            val_loss = cross_entropy(logits, codes_val, class_weights).item()
-        train_loss = total.item() / n_seen
+        with one_thread(when=cached is not None):
+            train_loss = _train_epoch(
+                model, data, codes, cached, class_weights, optimizer, settings, draws
+            )
+            model.eval()
+            with torch.no_grad():
+                mu, logvar = cached_val or _posterior(model, data.X_val)
+                logits = model.head(_latent(mu, logvar, settings, draws))
+                val_loss = cross_entropy(logits, codes_val, class_weights).item()
         require_finite(train_loss, epoch=epoch, name="the training loss")
         history.append(
             {
@@ -216,6 +204,36 @@ def train_classifier(
     with torch.no_grad():
         logits = model.head(_latent(mu, logvar, settings, draws))
     return history, logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+
+
+def _train_epoch(
+    model: ResponseClassifier,
+    data: FoldData,
+    codes: Tensor,
+    cached: tuple[Tensor, Tensor] | None,
+    class_weights: Tensor,
+    optimizer: torch.optim.Optimizer,
+    settings: TransferSettings,
+    draws: Draws,
+) -> float:
+    """One pass over the training rows; returns the mean loss."""
+    model.train()
+    if cached is not None:
+        _set_encoder_mode(model, training=False)
+    total, n_seen = torch.zeros((), device=codes.device), 0
+    for batch in draws.batches(len(codes), settings.batch_size, drop_last=settings.drop_last):
+        if cached is not None:
+            mu, logvar = cached[0][batch], cached[1][batch]
+        else:
+            mu, logvar = model.encode(data.X_train[batch])
+        logits = model.head(_latent(mu, logvar, settings, draws))
+        loss = cross_entropy(logits, codes[batch], class_weights)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total = total + loss.detach() * len(batch)
+        n_seen += len(batch)
+    return total.item() / n_seen
 
 
 def _latent(mu: Tensor, logvar: Tensor, settings: TransferSettings, draws: Draws) -> Tensor:
