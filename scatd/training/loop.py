@@ -64,18 +64,6 @@ def one_thread(*, when: bool) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextlib.contextmanager
-def one_thread(*, when: bool) -> Iterator[None]:
-    """Compute on one core where the matrices are so small that threads only wait for each other."""
-    before = torch.get_num_threads()
-    if when:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def n_epochs(epochs: int, min_steps: int, batch_size: int, n_rows: int) -> int:
     """Epochs, raised where rows are so few that they would not make `min_steps` steps."""
     return max(epochs, math.ceil(min_steps / math.ceil(n_rows / batch_size)))
