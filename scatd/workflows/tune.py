@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import platform
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 import torch
-from mlflow.exceptions import MlflowException
-from mlflow.utils import mlflow_tags
 from numpy.typing import NDArray
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -28,11 +23,10 @@ from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.settings import to_mapping
-from scatd.tracking.runs import FINISHED, TAG_HOST
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
 from scatd.training.tune import Progress, Study, Trial, TrialRecord, objective
-from scatd.workflows import tune_report
+from scatd.workflows import tune_report, tune_workers
 from scatd.workflows.inputs import demo_file, pick_device
 
 logger = logging.getLogger(__name__)
@@ -135,12 +129,12 @@ class _Work:
     identity: dict[str, Any]
 
     @property
-    def key(self) -> str:
-        return tracking.work_key("tune", self.identity)
+    def study_name(self) -> str:
+        return self.request.study or f"{self.request.family}-{tracking.work_key(self.identity)}"
 
     @property
-    def study_name(self) -> str:
-        return self.request.study or f"{self.request.family}-{self.key}"
+    def key(self) -> str:
+        return tracking.work_key("tune", self.study_name, self.identity)
 
     def tags(self, level: str) -> dict[str, str]:
         return {
@@ -164,12 +158,13 @@ def tune(request: TuneRequest) -> TuneResult:
     check_writable(request.output)
     work = _prepare(request)
     storage, shown = _storage(request.storage, work.study_name)
-    with contextlib.ExitStack() as stack:
+    # The run ends before the sign of life does: it is never taken for that of a dead process.
+    with contextlib.ExitStack() as sign_of_life, contextlib.ExitStack() as stack:
         with _study_lock(work):
             study = Study(storage, work.study_name, work.identity, request.seed)
             run = stack.enter_context(_parent_run(work, shown))
-            stack.enter_context(tracking.lock(_alive(run.run_id)))
-            _pick_up_all(run, study, work)
+            sign_of_life.enter_context(tune_workers.sign_of_life(run.run_id))
+            _begin(run, study, work)
         _log_data(run, work)
         with console.progress(request.trials, f"Tuning {request.family}", "trial") as bar:
             while (trial := _next_trial(run, study, work, until)) is not None:
@@ -268,7 +263,7 @@ def _database(uri: str) -> tuple[Any, ...]:
     return url.get_backend_name(), url.host, url.port, url.database
 
 
-# Who works on it ----------------------------------------------------------------------------
+# Work ---------------------------------------------------------------------------------------
 
 
 def _study_lock(work: _Work) -> contextlib.AbstractContextManager:
@@ -276,18 +271,23 @@ def _study_lock(work: _Work) -> contextlib.AbstractContextManager:
     return tracking.lock(f"tune-{work.study_name}")
 
 
-def _alive(run_id: str) -> str:
-    """Name of the lock that the process of this parent run holds as long as it lives."""
-    return f"tune-run-{run_id}"
+def _begin(run: tracking.Run, study: Study, work: _Work) -> None:
+    """Go on where processes that are gone have stopped."""
+    owners = {record.owner for record in study.trials() if record.owner}
+    if (left := tracking.unfinished(work.key)) is not None:
+        owners |= set(left.run_ids)
+    owners.discard(run.run_id)
+    tune_workers.pick_up(run, study, owners)
+    n_settled = sum(record.is_settled for record in study.trials())
+    if n_settled:
+        logger.info("Continuing study %s: %d trials are done", study.name, n_settled)
 
 
 def _next_trial(run: tracking.Run, study: Study, work: _Work, until: float) -> Trial | None:
     """Begin a trial unless enough are done or at work, or time is up."""
     with _study_lock(work):
         running = {record.owner for record in study.trials() if record.state == "running"}
-        fates = {owner: _fate(run, owner) for owner in running if owner is not None}
-        _pick_up(run, study, [owner for owner, fate in fates.items() if fate == "dead"])
-        alive = {owner for owner, fate in fates.items() if fate == "alive"}
+        alive = tune_workers.pick_up(run, study, {owner for owner in running if owner})
         n_begun = sum(
             record.is_settled or (record.state == "running" and record.owner in alive)
             for record in study.trials()
@@ -295,64 +295,6 @@ def _next_trial(run: tracking.Run, study: Study, work: _Work, until: float) -> T
         if n_begun >= work.request.trials or time.monotonic() >= until:
             return None
         return study.ask(work.space, work.base, run.run_id)
-
-
-def _fate(run: tracking.Run, owner: str) -> Literal["alive", "dead", "done", "elsewhere"]:
-    """What became of the process of a parent run.
-
-    One "elsewhere" (on another host, or with another store) cannot be told from a dead one: it is
-    left alone, and what it has not finished does not count.
-    """
-    try:
-        found = run.client.get_run(owner)
-    except MlflowException:
-        return "elsewhere"
-    if found.info.status == FINISHED:
-        return "done"
-    if found.data.tags.get(TAG_HOST) != platform.node():
-        return "elsewhere"
-    held = tracking.lock(_alive(owner))
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout:
-        return "alive"
-    held.release()
-    return "dead"
-
-
-def _pick_up_all(run: tracking.Run, study: Study, work: _Work) -> None:
-    """Go on where processes that are gone have stopped."""
-    owners = {record.owner for record in study.trials() if record.owner}
-    if (left := tracking.unfinished(work.key)) is not None:
-        owners |= set(left.run_ids)
-    owners.discard(run.run_id)
-    _pick_up(run, study, [owner for owner in owners if _fate(run, owner) == "dead"])
-    n_settled = sum(record.is_settled for record in study.trials())
-    if n_settled:
-        logger.info("Continuing study %s: %d trials are done", study.name, n_settled)
-
-
-def _pick_up(run: tracking.Run, study: Study, dead: Iterable[str]) -> None:
-    """Move settled trials of dead processes under `run`; what was RUNNING is KILLED and failed."""
-    dead = tuple(dead)
-    settled: dict[int, str] = {}
-    for record in study.trials():
-        if record.owner not in dead:
-            continue
-        if record.state == "running":
-            study.fail(record.number)
-        elif record.is_settled and record.run is not None:
-            info = run.client.get_run(record.run)
-            # Another process may have picked it up before.
-            if info.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID) in dead:
-                settled[record.number] = record.run
-                if info.info.status == "RUNNING":  # killed after its result was known
-                    run.client.set_terminated(record.run, FINISHED)
-    if dead:
-        tracking.adopt(tracking.DeadRun(dead, settled), run)
-
-
-# Work ---------------------------------------------------------------------------------------
 
 
 def _parent_run(work: _Work, storage: str) -> contextlib.AbstractContextManager[tracking.Run]:

@@ -16,8 +16,11 @@ from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings
 from scatd.training.tune import Study
 
-NOT_TUNED = ("seed", "val_fraction", "cosine_beta")
-"""Of pretraining's own split, and of distillation: not part of what a study finds."""
+TUNED = (
+    *("epochs", "min_steps", "batch_size", "learning_rate", "weight_decay", "schedule"),
+    *("rec_beta", "start", "n_latent", "encoder_hidden", "decoder_hidden"),
+)
+"""What made a trial; the rest (seed, split) is pretraining's own."""
 
 
 def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.DataFrame:
@@ -74,5 +77,6 @@ def trials_table(study: Study) -> pd.DataFrame:
 
 def best_params(settings: PretrainSettings) -> str:
     """Settings as a file for `scatd pretrain --settings`."""
-    values = {name: value for name, value in to_mapping(settings).items() if name not in NOT_TUNED}
+    plain = to_mapping(settings)
+    values = {name: plain[name] for name in TUNED}
     return yaml.safe_dump(values, sort_keys=False)

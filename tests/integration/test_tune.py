@@ -46,7 +46,7 @@ def words(store):
 @pytest.fixture
 def slow_words(words):
     """The same with trials of a second or two, so that one is at work when it is looked at."""
-    return [*words, "--epochs", "60", "--trials", "6"]
+    return [*words, "--epochs", "30", "--trials", "6"]
 
 
 def runs(level):
