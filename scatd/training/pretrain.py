@@ -220,9 +220,8 @@ def _forward(vae: ResidualVAE, x: Tensor, draws: Draws, settings: PretrainSettin
 
 def _is_lowered(settings: PretrainSettings, device: torch.device) -> bool:
     """Whether matrix products are done in bfloat16."""
-    if settings.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return settings.precision == "bfloat16"
+    is_able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return settings.precision == "mixed" and is_able
 
 
 class _Averages:

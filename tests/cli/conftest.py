@@ -63,10 +63,11 @@ def result_of(name):
     """What the workflow of this command would return."""
     module = importlib.import_module(f"scatd.workflows.{name}")
     scored = Path("scored.h5ad")
-    if name == "pretrain":
-        return module.PretrainResult(
-            REF, {"r2": 0.5, "mse": 0.25, "active_units": 30.0}, run_id="run-1"
-        )
+    if name in ("pretrain", "distill"):
+        summary = {"r2": 0.5, "mse": 0.25, "active_units": 30.0, "epoch": 24.0, "epochs": 25.0}
+        if name == "distill":
+            summary |= {"cosine": 0.875, "cosine_shuffled": 0.125}
+        return module.PretrainResult(REF, summary, run_id="run-1", n_latent=421)
     if name == "tune":
         return make_tune_result()
     if name == "transfer":

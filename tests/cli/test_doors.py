@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "pretrain", "tune")
+WITHOUT_DRUG = ("demo", "pretrain", "tune", "distill")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -37,6 +37,8 @@ SAMPLES = {
     "augmentation": ("smote", "smote"),
     "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
     "batch_size": ("32", 32),
+    "checkpoint_every": ("3", 3),
+    "cosine_beta": ("2.5", 2.5),
     "device": ("cpu", "cpu"),
     "drop_last": ("true", True),
     "drug": ("a'; touch b; '", "a'; touch b; '"),
@@ -56,7 +58,9 @@ SAMPLES = {
     "minority_multiplier": ("3", 3.0),
     "no_promote": ("true", True),
     "output": ("scores.csv", Path("scores.csv")),
+    "patience": ("6", 6),
     "post_training": ("4", 4),
+    "precision": ("float32", "float32"),
     "published": ("true", True),
     "rec_beta": ("12.5", 12.5),
     "reference": ("cells.npy", Path("cells.npy")),
@@ -70,6 +74,8 @@ SAMPLES = {
     "storage": ("postgresql://me:$x@host/db", "postgresql://me:$x@host/db"),
     "study": ("mine", "mine"),
     "subsample": ("0.5", 0.5),
+    "teacher": ("scatd-sf-backbone@production", "scatd-sf-backbone@production"),
+    "teacher_z": ("z 1.npy", Path("z 1.npy")),
     "threshold": ("0.25", 0.25),
     "timeout": ("90", 90.0),
     "tomek": ("false", False),
@@ -124,7 +130,16 @@ def expected_without_parameters(module):
         return {"drug": "D", "family": None, "version": None}
     if module == "pretrain":
         settings = default_pretrain("sf")
-        return {"input": None, "family": "sf", "settings": settings, "device": "auto"}
+        nothing = {"input": None, "checkpoint_every": 0}
+        return nothing | {"family": "sf", "settings": settings, "device": "auto"}
+    if module == "distill":
+        return {
+            **dict.fromkeys(("input", "teacher", "teacher_z")),
+            "settings": default_pretrain("dist"),
+            "checkpoint_every": 0,
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "tune":
         nothing = dict.fromkeys(("input", "timeout", "epochs", "space", "study", "storage"))
         return {
@@ -173,6 +188,7 @@ def expected_with(module, name, value):
     if name == "published":
         published = {
             "pretrain": PUBLISHED_PRETRAIN["sf"],
+            "distill": PUBLISHED_PRETRAIN["dist"],
             "transfer": published_transfer(TransferSettings()),
         }
         return asked | {"settings": published[module]}
@@ -186,7 +202,9 @@ def expected_with(module, name, value):
 
 
 def test_the_entry_points_are_those_promised():
-    assert list(POINTS) == ["main", "demo", "pretrain", "tune", "transfer", "predict", "promote"]
+    assert list(POINTS) == [
+        "main", "demo", "pretrain", "tune", "distill", "transfer", "predict", "promote",
+    ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 
 

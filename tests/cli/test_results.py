@@ -63,6 +63,14 @@ def test_pretrain(scatd, workflow):
     assert "held-out R2             0.500" in said
     assert "mean squared error      0.25" in said
     assert "active latent units     30 of 421" in said
+    assert "weights of epoch        24 of 25" in said
+
+
+def test_distill(scatd, workflow):
+    workflow("distill")
+    said = scatd("distill").stdout
+    assert "cosine to teacher       0.875" in said
+    assert "  with shuffled cells   0.125" in said
 
 
 def test_tune(scatd, workflow):

@@ -1,0 +1,4 @@
+from scatd.cli.distill import distill
+
+if __name__ == "__main__":
+    distill()
