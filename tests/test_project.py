@@ -163,12 +163,14 @@ DIFFERENCES = ROOT / "docs" / "differences.md"
 
 def option_sections() -> dict[str, str]:
     """Text of the sections whose title names a command, by command."""
-    parts = re.split(r"^### .*?`scatd ([a-z]+)`$", DIFFERENCES.read_text(), flags=re.MULTILINE)
+    parts = re.split(r"^### .*?`scatd ([a-z-]+)`$", DIFFERENCES.read_text(), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     return {name: text.partition("\n### ")[0] for name, text in sections.items()}
 
 
-@pytest.mark.parametrize("name", ["transfer", "predict", "pretrain"])
+@pytest.mark.parametrize(
+    "name", ["transfer", "predict", "pretrain", "distill", "tune", "import-checkpoint"]
+)
 def test_differences_name_options_that_exist_and_all_of_them(name):
     section = option_sections()[name]
     command = main.commands[name]
