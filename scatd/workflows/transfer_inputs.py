@@ -111,6 +111,10 @@ class Work:
 
 def prepare(request: TransferRequest) -> Work:
     """Read and check everything; nothing is computed, tracked or registered here but a backbone."""
+    if request.family == "dist":
+        # Its source would have to be on the backbone's genes and scale, and its MMD is not built.
+        what = "family dist cannot be transferred yet: its domain loss (MMD) is not built"
+        raise InputError(what, where="--family", expected="sf or gf")
     device = pick_device(request.device)
     settings = request.settings
     is_demo = request.source is None

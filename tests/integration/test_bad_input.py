@@ -160,3 +160,7 @@ def test_a_backbone_without_a_style_needs_a_reference(scatd, task, tmp_path):
     at = arguments.index("--reference")
     bare = [*arguments[:at], *arguments[at + 2 :], "--backbone", str(tmp_path / "bare")]
     assert "--alignment none" in scatd(*bare, code=2).output
+
+
+def test_dist_is_not_transferred_yet(refused):
+    assert "MMD" in refused(family="dist")
