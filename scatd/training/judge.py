@@ -61,7 +61,7 @@ def judge(
     summary = {
         "r2": 1 - error / spread if spread else float("nan"),
         "mse": error / X.numel(),
-        "active_units": float((mu.var(dim=0) > ACTIVE_UNIT_VARIANCE).sum()),
+        "active_units": float((mu.var(dim=0, correction=0) > ACTIVE_UNIT_VARIANCE).sum()),
         "epoch": kept["epoch"],
         "epochs": history[-1]["epoch"],
         "train_loss": kept["train_total"],
