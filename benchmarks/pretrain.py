@@ -1,0 +1,148 @@
+"""Row "pretrain": one epoch of one split, and with --large a file that is read in chunks.
+
+Two plain loops run in the same process, on the same rows and with the same network: one with
+autograd's anomaly detection, as the published scripts have it, and one without. Loops take turns,
+and medians are compared: the machine may be busy.
+
+    python -m benchmarks.pretrain [--rows N] [--rounds N]
+    python -m benchmarks.pretrain --large [--rows N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import common
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.draws import SeededDraws
+from scatd.training.loop import Silent
+from scatd.training.pretrain import train_vae
+from scatd.training.settings import PUBLISHED_PRETRAIN
+
+SETTINGS = replace(PUBLISHED_PRETRAIN["sf"], epochs=1)
+HELD_OUT = 0.1
+
+
+def main() -> None:
+    """Measure scatd and the plain loops, or one epoch of a large file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, help="default: 20,000, or 500,000 (6 GB) with --large")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each loop runs")
+    parser.add_argument("--large", action="store_true")
+    options = parser.parse_args()
+    if options.large:
+        _large(options.rows or 500_000)
+    else:
+        _epoch(options.rows or 20_000, options.rounds)
+
+
+def _epoch(n_rows: int, rounds: int) -> None:
+    X = torch.from_numpy(common.features(n_rows, seed=2))
+    n_val = round(HELD_OUT * n_rows)
+    train, val = X[n_val:], X[:n_val]
+    loops: dict[str, Callable[[], None]] = {
+        "scatd": lambda: _scatd(train, val),
+        "plain": lambda: _plain(train, val),
+        "published": lambda: _published(train, val),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
+    _plain(train[:256], val[:16])  # threads and kernels are made ready
+    for _ in range(rounds):
+        for name, loop in loops.items():
+            started = time.perf_counter()
+            loop()
+            seconds[name].append(time.perf_counter() - started)
+    best = {name: statistics.median(values) for name, values in seconds.items()}
+    n_steps = -(-len(train) // SETTINGS.batch_size)
+    common.report(
+        f"pretrain: {n_rows} x {X.shape[1]}, one epoch of {len(train)} rows, {n_steps} steps",
+        [
+            *(
+                (name, f"{value:.1f} s", f"{1000 * value / n_steps:.0f} ms a step")
+                for name, value in best.items()
+            ),
+            ("scatd / plain", f"{best['scatd'] / best['plain']:.3f}", "at most 0.65"),
+            ("scatd / published", f"{best['scatd'] / best['published']:.3f}", "at most 0.5"),
+        ],
+    )
+
+
+def _network() -> ResidualVAE:
+    torch.manual_seed(0)
+    return ResidualVAE(common.SIZES, DESIGNS["sf"])
+
+
+def _scatd(train: Tensor, val: Tensor) -> None:
+    train_vae(_network(), train, val, SETTINGS, SeededDraws(0), Silent())
+
+
+def _published(train: Tensor, val: Tensor) -> None:
+    with torch.autograd.set_detect_anomaly(True):
+        _plain(train, val)
+
+
+def _plain(train: Tensor, val: Tensor) -> None:
+    """The obvious loop: AdamW as it comes, a loss read after every step."""
+    vae = _network()
+    optimizer = torch.optim.AdamW(
+        vae.parameters(), lr=SETTINGS.learning_rate, weight_decay=SETTINGS.weight_decay
+    )
+    total = 0.0
+    for batch in torch.randperm(len(train)).split(SETTINGS.batch_size):
+        optimizer.zero_grad()
+        loss = _loss(vae.train(), train[batch])
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    with torch.no_grad():
+        for batch in val.split(SETTINGS.batch_size):
+            total += _loss(vae.eval(), batch).item()
+
+
+def _loss(vae: ResidualVAE, x: Tensor) -> Tensor:
+    mu, logvar = vae.encode(x)
+    recon = vae.decode(mu + torch.randn_like(mu) * torch.exp(0.5 * logvar))
+    kld = -0.5 * torch.mean(1 + logvar - mu.pow(2) - logvar.exp())
+    return SETTINGS.rec_beta * torch.nn.functional.mse_loss(recon, x) + kld
+
+
+def _large(n_rows: int) -> None:
+    """One epoch of a .npy by the whole command; memory is compared with that of an idle torch."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        shape = (n_rows, common.N_FEATURES)
+        X = np.lib.format.open_memmap(folder / "cells.npy", "w+", np.float32, shape)
+        for start in range(0, n_rows, 20_000):
+            X[start : start + 20_000] = common.features(min(20_000, n_rows - start), seed=start)
+        size = X.nbytes / 1e9
+        del X
+        epoch = ("--epochs", "1", "--min-steps", "0", "--device", "cpu")
+        whole = common.run_scatd(folder, "pretrain", "--input", "cells.npy", *epoch)
+    code = "import resource, torch; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    idle = int(said) * (1 if sys.platform == "darwin" else 1024) / 1e9
+    common.report(
+        f"pretrain, larger than memory: {n_rows} x {common.N_FEATURES} ({size:.1f} GB), one epoch",
+        [
+            ("scatd pretrain, whole command", f"{whole.seconds:.0f} s", ""),
+            ("  rate", f"{n_rows / whole.seconds:.0f} cells/s", ""),
+            ("  peak memory", f"{whole.peak_gb:.2f} GB", ""),
+            ("  beyond torch itself", f"{whole.peak_gb - idle:.2f} GB", "at most 2 GB"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
