@@ -198,7 +198,7 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
         scatd(
             *("transfer", "--drug", drug, "--source", embedding),
             *("--labels", real_data / "scc47/response.csv", "--reference", reference),
-            *("--backbone", "scatd-sf-backbone"),
+            *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3"),
         )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
         assert run.data.metrics["auroc_mean"] >= 0.95

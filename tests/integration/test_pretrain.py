@@ -89,21 +89,32 @@ main({arguments!r})
 """
 
 
-def run_and_kill(words, *, skipped=0):
-    code = KILLED.format(arguments=list(words), skipped=skipped)
+def in_a_process(code, words):
+    """Run `code` with the command's arguments in a new process."""
     environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    source = code.format(arguments=list(words))
+    return subprocess.run(
+        [sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=False
     )
+
+
+def run_and_kill(words, *, skipped=0):
+    done = in_a_process(KILLED.replace("{skipped}", str(skipped)), words)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_kill_9_in_epoch_3_and_the_same_command_again(cells, scatd, tmp_path_factory, monkeypatch):
+def run_alone(words):
+    """To the end, in a process like the killed one: the last bits depend on what ran before."""
+    done = in_a_process("from scatd.cli import main\nmain({arguments!r})", words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_kill_9_in_epoch_3_and_the_same_command_again(cells, tmp_path_factory, monkeypatch):
     words = arguments("--checkpoint-every", "1", "--device", "cpu")
     run_and_kill(words)
     (left,) = Path(".scatd").glob("*.pt")
     assert len(torch.load(left, weights_only=True)["history"]) == 2
-    scatd(*words)
+    run_alone(words)
     client, (dead, finished) = runs()
     assert [dead.info.status, finished.info.status] == ["KILLED", "FINISHED"]
     resumed = {name: curve(client, finished.info.run_id, name) for name in finished.data.metrics}
@@ -115,7 +126,7 @@ def test_kill_9_in_epoch_3_and_the_same_command_again(cells, scatd, tmp_path_fac
     (elsewhere / "mlflow.db").write_bytes((cells / "mlflow.db").read_bytes())
     write_cells(elsewhere)
     monkeypatch.chdir(elsewhere)
-    scatd(*words)
+    run_alone(words)
     client, (*_, whole) = runs()
     for name in whole.data.metrics:
         expected = curve(client, whole.info.run_id, name)
