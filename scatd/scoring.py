@@ -27,6 +27,7 @@ from scatd.nn.alignment import (
     feature_stats,
     shrink,
 )
+from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 
 BLOCK = 512
@@ -134,7 +135,7 @@ class Scorer:
         sd = np.empty(n_obs) if mc_samples else None
         latent = np.empty((n_obs, self.n_latent), np.float32) if keep_latent else None
         generator = torch.Generator(self.device).manual_seed(seed)
-        with torch.inference_mode():
+        with torch.inference_mode(), fast_products():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
                 mu, logvar = self._model.encode(aligned.move_target(block, cohort))

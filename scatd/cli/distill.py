@@ -54,7 +54,7 @@ setting = partial(options.setting, {"": default_pretrain("dist")})
 @setting("cosine_beta", "Weight of the distance to the teacher's latent.")
 @setting("val_fraction", "Share of the cells held out.")
 @setting("folds", "Cross-validate in so many folds and register the first; 1 is one split.")
-@setting("precision", "mixed multiplies matrices in bfloat16 on CUDA.")
+@setting("precision", "mixed multiplies matrices in bfloat16 where the device can.")
 @setting("seed", "Of split, initialisation, order and draws.")
 @checkpoint_every_option
 @options.device_option

@@ -53,7 +53,7 @@ checkpoint_every_option = click.option(
 @setting("rec_beta", "Weight of the reconstruction beside the KL divergence.")
 @setting("val_fraction", "Share of the cells held out.")
 @setting("folds", "Cross-validate in so many folds and register the first; 1 is one split.")
-@setting("precision", "mixed multiplies matrices in bfloat16 on CUDA.")
+@setting("precision", "mixed multiplies matrices in bfloat16 where the device can.")
 @setting("seed", "Of split, initialisation, order and draws.")
 @checkpoint_every_option
 @options.device_option

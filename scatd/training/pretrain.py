@@ -22,6 +22,7 @@ from scatd.data.lazy import IN_MEMORY_BYTES
 from scatd.data.splits import shuffled_folds
 from scatd.errors import InputError
 from scatd.nn.losses import cosine_distance, kl_to_standard_normal, reconstruction_loss
+from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, Sizes, VAEOutput
 from scatd.training.checkpoint import Checkpoint, best_epoch, is_stalled
 from scatd.training.draws import Draws, SeededDraws
@@ -157,12 +158,13 @@ def train_on_rows(
         epoch = len(history) + 1
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
-        record = {
-            "epoch": epoch,
-            "learning_rate": rate,
-            **_train_epoch(vae, optimizer, rows, settings, draws, progress),
-            **_validate(vae, held_out, settings, draws),
-        }
+        with fast_products(bfloat16=settings.precision == "mixed"):
+            record = {
+                "epoch": epoch,
+                "learning_rate": rate,
+                **_train_epoch(vae, optimizer, rows, settings, draws, progress),
+                **_validate(vae, held_out, settings, draws),
+            }
         for name in ("train_total", "val_total"):
             require_finite(record[name], epoch=epoch, name=name)
         history.append(record)
@@ -219,7 +221,7 @@ def _forward(vae: ResidualVAE, x: Tensor, draws: Draws, settings: PretrainSettin
 
 
 def _is_lowered(settings: PretrainSettings, device: torch.device) -> bool:
-    """Whether matrix products are done in bfloat16."""
+    """Whether autocast multiplies matrices in bfloat16."""
     is_able = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return settings.precision == "mixed" and is_able
 

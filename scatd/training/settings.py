@@ -41,8 +41,9 @@ class PretrainSettings:
     patience
         Stop after so many epochs without a lower validation loss; 0 never stops early.
     precision
-        "mixed" multiplies matrices in bfloat16 where the device is CUDA; weights, losses and all
-        that is reported stay in float32. "float32" never does.
+        "mixed" multiplies matrices in bfloat16 where the device has such instructions (CUDA,
+        AVX-512 BF16, AMX); weights, losses and all that is reported stay in float32. "float32"
+        never does.
     start
         "calm" starts the decoder at the feature means and the posterior narrow and near zero, so
         that training begins where predicting a constant ends; "published" starts at random, which

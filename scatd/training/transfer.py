@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
+from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
 from scatd.training.augment import Multipliers
@@ -182,7 +183,7 @@ def train_classifier(
             cached = cached_val = None
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
-        with one_thread(when=cached is not None):
+        with one_thread(when=cached is not None), fast_products():
             train_loss = _train_epoch(
                 model, data, codes, cached, class_weights, optimizer, settings, draws
             )
@@ -243,7 +244,7 @@ def _latent(mu: Tensor, logvar: Tensor, settings: TransferSettings, draws: Draws
 
 
 def _posterior(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.no_grad():
+    with torch.no_grad(), fast_products():
         parts = [model.encode(block) for block in X.split(ENCODE_BLOCK)]
     return torch.cat([mu for mu, _ in parts]), torch.cat([logvar for _, logvar in parts])
 

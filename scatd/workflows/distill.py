@@ -17,6 +17,7 @@ from scatd.data.features import Features, read_features
 from scatd.data.files import row_blocks, sha256_array
 from scatd.data.io import is_cohort
 from scatd.errors import InputError
+from scatd.nn.products import fast_products
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.workflows import backbones
@@ -128,7 +129,11 @@ def _default_teacher(features: Features, device: torch.device) -> ModelRef:
 def _encode(model: Artifact, X: Any, device: torch.device) -> np.ndarray:
     vae = model.backbone().to(device)
     z = np.empty((len(X), model.sizes.n_latent), np.float32)
-    with torch.inference_mode(), console.progress(len(X), "Teacher's latent", "cell") as bar:
+    with (
+        torch.inference_mode(),
+        fast_products(),
+        console.progress(len(X), "Teacher's latent", "cell") as bar,
+    ):
         for rows in row_blocks(X):
             x = torch.tensor(np.asarray(X[rows]), device=device)
             z[rows] = vae.encode(x)[0].cpu().numpy()

@@ -357,7 +357,7 @@ def test_bfloat16_learns_as_float32_does(X, family, monkeypatch):
     assert {value.dtype for value in lowered.vae.parameters()} == {torch.float32}
 
 
-def test_bfloat16_is_for_cuda_only():
+def test_autocast_is_for_cuda_only():
     assert not pretrain._is_lowered(TINY, torch.device("cpu"))
     assert not pretrain._is_lowered(replace(TINY, precision="float32"), torch.device("cuda"))
 

@@ -1,0 +1,39 @@
+"""Which library multiplies float32 matrices on a processor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_lock = threading.Lock()
+_n_inside = 0
+
+
+@contextmanager
+def fast_products(*, bfloat16: bool = False) -> Iterator[None]:
+    """Multiply float32 matrices by oneDNN, which PyTorch does only below its highest precision.
+
+    On AMD processors that is twice to three times as fast as the default library, with the same
+    rounding (sums in another order). Where a processor has AMX, oneDNN would round the factors to
+    bfloat16: there it is taken only where `bfloat16` allows that.
+
+    Threads may be inside at the same time; the precision of before returns with the last.
+    """
+    global _n_inside
+    if torch.cpu.get_capabilities().get("amx_bf16", False) and not bfloat16:
+        yield
+        return
+    with _lock:
+        if _n_inside == 0:
+            torch.set_float32_matmul_precision("medium")
+        _n_inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_inside -= 1
+            if _n_inside == 0:
+                torch.set_float32_matmul_precision("highest")
