@@ -37,7 +37,8 @@ def demo_data(folder: Path, seed: int, panel: Path | None) -> None:
     truth, the same target as raw counts with Ensembl ids, and foreign cells. Their features are
     simulated too: good for learning and testing, never for a real question.
     """
-    from scatd.data.demo import COHORTS, DemoSettings, read_panel, write_demo
+    from scatd.data.demo import COHORTS, DemoSettings, write_demo
+    from scatd.data.genes import read_panel
 
     settings = DemoSettings(seed=seed)
     genes = None if panel is None else read_panel(panel)

@@ -70,10 +70,10 @@ def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
 
 def _read_text(path: Path, *, as_text: bool) -> pd.DataFrame:
     with reading(path, "a text table"):
-        with _open_text(path) as file:
+        with open_text(path) as file:
             line = next((line for line in file if line.strip()), "")
         separator = max(",\t;", key=line.count)
-        with _open_text(path) as file:
+        with open_text(path) as file:
             rows = csv.reader(file, delimiter=separator)
             header = [name.strip() for name in next(filter(None, rows), [])]
             lines_before_data = rows.line_num
@@ -97,7 +97,8 @@ def _read_text(path: Path, *, as_text: bool) -> pd.DataFrame:
         )
 
 
-def _open_text(path: Path) -> IO[str]:
+def open_text(path: Path) -> IO[str]:
+    """Open a text file, gzipped or not, as UTF-8 with or without a byte order mark."""
     if has_suffix(path, (".gz",)):
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")

@@ -22,7 +22,7 @@ loud in cells. Giving each bulk feature the mean and s.d. that it has in the ref
 most of this; a mere offset would not have harmed a linear model at all.
 """
 
-from scatd.data.demo.files import read_panel, write_demo
+from scatd.data.demo.files import write_demo
 from scatd.data.demo.simulate import COHORTS, DemoSettings, simulate
 
-__all__ = ["COHORTS", "DemoSettings", "read_panel", "simulate", "write_demo"]
+__all__ = ["COHORTS", "DemoSettings", "simulate", "write_demo"]

@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from scatd import keys
 from scatd.cli.demo_data import demo_data
-from scatd.data.demo import DemoSettings, read_panel, simulate, write_demo
+from scatd.data.demo import DemoSettings, simulate, write_demo
+from scatd.data.genes import read_panel
 from scatd.errors import InputError
 
 DRUGS = ("DOCETAXEL", "GEFITINIB", "CISPLATIN")

@@ -1,0 +1,118 @@
+"""Gene maps: tables that tie Ensembl ids, Entrez ids and older names to approved symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scatd.data.files import sha256_file
+from scatd.data.tables import read_table
+from scatd.errors import InputError
+
+MAP_COLUMNS = (
+    "a column of approved symbols (Gene name, symbol) beside Ensembl ids (Gene stable ID, "
+    "ensembl_gene_id), Entrez ids (NCBI gene ID, entrez_id) or older names (Gene Synonym, "
+    "alias_symbol, prev_symbol)"
+)
+_SYMBOL = ("gene name", "symbol", "gene_name", "gene_symbol", "approved symbol", "hgnc symbol")
+_ENSEMBL = (
+    *("gene stable id", "ensembl_gene_id", "ensembl_id", "ensembl gene id", "gene_stable_id"),
+    "ensembl id(supplied by ensembl)",
+)
+_ENTREZ = (
+    *("ncbi gene (formerly entrezgene) id", "ncbi gene id", "entrez_id", "entrez", "geneid"),
+    *("ncbi gene id(supplied by ncbi)", "entrezgene", "entrezgene_id"),
+)
+_OLDER = (
+    *("gene synonym", "alias_symbol", "prev_symbol", "synonyms", "synonym"),
+    *("alias symbols", "previous symbols", "alias symbol", "previous symbol"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneMap:
+    """What genes are called.
+
+    Parameters
+    ----------
+    approved
+        Approved symbols.
+    ensembl, entrez
+        Approved symbol by id.
+    older
+        Approved symbols that a previous symbol or synonym may mean; a name that is approved for
+        another gene does not count as older. More than one: ambiguous.
+    origin, sha256
+        The file, and the hash of its bytes.
+    """
+
+    approved: frozenset[str]
+    ensembl: dict[str, str]
+    entrez: dict[str, str]
+    older: dict[str, tuple[str, ...]]
+    origin: str = ""
+    sha256: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> GeneMap:
+        """Read a table with a header row: csv, tsv or txt, also gzipped.
+
+        Exports of Ensembl BioMart, HGNC (`hgnc_complete_set.txt`, custom downloads) and NCBI
+        (`Homo_sapiens.gene_info`) are read as they are. Several names in one field are separated
+        by `|` or commas.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read or its columns are unknown.
+        """
+        frame = read_table(path, as_text=True)
+        titles = {str(column).strip().casefold(): column for column in frame.columns}
+        symbol = _first(titles, _SYMBOL)
+        ensembl, entrez = _first(titles, _ENSEMBL), _first(titles, _ENTREZ)
+        older = [titles[title] for title in _OLDER if title in titles]
+        if symbol is None or (ensembl is None and entrez is None and not older):
+            found = ", ".join(map(str, frame.columns[:8]))
+            what = f"is no gene map (its columns are {found})"
+            raise InputError(what, where=str(path), expected=MAP_COLUMNS)
+        frame = frame[frame[symbol] != ""]
+        approved = frozenset(frame[symbol])
+        return cls(
+            approved,
+            _pairs(frame, ensembl, symbol),
+            _pairs(frame, entrez, symbol),
+            _older_names(frame, older, symbol, approved),
+            str(path),
+            sha256_file(path),
+        )
+
+
+def _first(titles: dict[str, str], wanted: Iterable[str]) -> str | None:
+    return next((titles[title] for title in wanted if title in titles), None)
+
+
+def _pairs(frame: pd.DataFrame, column: str | None, symbol: str) -> dict[str, str]:
+    if column is None:
+        return {}
+    pairs = frame[[column, symbol]].drop_duplicates(column)
+    ids = pairs[column].str.partition(".")[0]
+    found = dict(zip(ids, pairs[symbol], strict=True))
+    found.pop("", None)
+    return found
+
+
+def _older_names(
+    frame: pd.DataFrame, columns: list[str], symbol: str, approved: frozenset[str]
+) -> dict[str, tuple[str, ...]]:
+    older: dict[str, set[str]] = {}
+    for column in columns:
+        pairs = frame.loc[frame[column] != "", [column, symbol]].drop_duplicates()
+        for names, target in zip(pairs[column], pairs[symbol], strict=True):
+            for name in names.replace(",", "|").split("|"):
+                name = name.strip().strip('"')
+                if name and name not in approved:
+                    older.setdefault(name, set()).add(target)
+    return {name: tuple(sorted(targets)) for name, targets in older.items()}

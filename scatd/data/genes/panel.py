@@ -1,0 +1,81 @@
+"""Panels: the genes that a model reads, in order."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from scatd.data.files import reading, require_existing
+from scatd.data.tables import open_text
+from scatd.errors import InputError
+
+_HEADERS = {"gene", "gene_name", "gene_symbol", "gene_symbols", "symbol"}
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The genes that a model reads.
+
+    Parameters
+    ----------
+    names
+        (n_genes,) unique names, in the model's order.
+    origin
+        Where they come from, for messages: a file or a model.
+    """
+
+    names: tuple[str, ...]
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the names in order, one a line."""
+        return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> Panel:
+        """Read a panel from a file, as `read_panel` does."""
+        return cls(tuple(read_panel(path)), str(path))
+
+
+def read_panel(path: Path) -> list[str]:
+    """Gene names of a text, csv or tsv file (also gzipped) with one gene a row.
+
+    A first row that names a column gene, gene_name, gene_symbol or symbol is a header and chooses
+    the column; otherwise the first column of every row counts.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, no text, empty, or names a gene twice.
+    """
+    require_existing(path)
+    with reading(path, "a text file"), open_text(path) as file:
+        text = file.read()
+    delimiter = "\t" if "\t" in text else ","
+    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
+    titles = [field.strip().casefold() for field in rows[0]] if rows else []
+    column = next((place for place, title in enumerate(titles) if title in _HEADERS), None)
+    if column is not None:
+        rows = rows[1:]
+    names = [row[column or 0].strip() if len(row) > (column or 0) else "" for row in rows]
+    if not names or not all(names):
+        what = "names no gene" if not names else f"row {names.index('') + 1} names no gene"
+        raise InputError(what, where=str(path), expected="one gene symbol a row")
+    repeated = _repeated(names)
+    if repeated:
+        what = f"{len(repeated)} genes are named more than once, such as {repeated[0]}"
+        raise InputError(what, where=str(path), remedy="Keep each gene once.")
+    return names
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
