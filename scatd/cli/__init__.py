@@ -6,6 +6,7 @@ import click
 
 from scatd import __version__
 from scatd.cli import (
+    audit,
     checkpoints,
     demo,
     demo_data,
@@ -41,6 +42,7 @@ for command in (
     pretrain.pretrain,
     tune.tune,
     distill.distill,
+    audit.audit,
     transfer.transfer,
     predict.predict,
     promote.promote,

@@ -70,7 +70,12 @@ class Features:
 
 
 def read_features(
-    path: Path, family: str, *, n_features: int | None = None, mmap: bool = False
+    path: Path,
+    family: str,
+    *,
+    n_features: int | None = None,
+    mmap: bool = False,
+    unique_ids: bool = True,
 ) -> Features:
     """Read and check the features of one model family.
 
@@ -89,6 +94,8 @@ def read_features(
     mmap
         Leave on disk a float32 `.npy`, an uncompressed matrix in `.h5ad`, and whatever is larger
         than `IN_MEMORY_BYTES` in `.npy`, `.h5ad` and `.zarr`.
+    unique_ids
+        Refuse repeated ids; an audit reports them instead.
 
     Raises
     ------
@@ -120,7 +127,7 @@ def read_features(
         )
     if not n_obs or not width:
         faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
-    ids, has_ids = _checked_ids(found.ids, n_obs, faults)
+    ids, has_ids = _checked_ids(found.ids, n_obs, faults, unique=unique_ids)
     raw: Any = found.raw
     if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
         raw = LazyMatrix(lambda start, stop: found.raw[start:stop], found.raw.shape)
@@ -131,7 +138,9 @@ def read_features(
     return Features(X, ids, has_ids, obs, path, found.key, found.simulated, found.names)
 
 
-def _checked_ids(found: pd.Index | None, n_obs: int, faults: Faults) -> tuple[np.ndarray, bool]:
+def _checked_ids(
+    found: pd.Index | None, n_obs: int, faults: Faults, *, unique: bool
+) -> tuple[np.ndarray, bool]:
     """Ids as text; row numbers where there are none."""
     if found is None:
         return np.arange(n_obs).astype(str), False
@@ -140,7 +149,7 @@ def _checked_ids(found: pd.Index | None, n_obs: int, faults: Faults) -> tuple[np
     if n_empty:
         faults.add(f"{n_empty} ids are empty", remedy="Give every row its own id.")
     repeated = ids[ids.duplicated() & (ids != "")].unique()
-    if len(repeated):
+    if len(repeated) and unique:
         some = ", ".join(f"'{name}'" for name in repeated[:5])
         faults.add(
             f"{len(repeated)} ids occur more than once, such as {some}",

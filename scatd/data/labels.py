@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,58 @@ class Labels:
     origin: str
     matched_by: Literal["id", "position"]
     n_missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """Responses of samples to many drugs.
+
+    Parameters
+    ----------
+    codes
+        (n_samples, n_drugs) int8, one column a drug: 0 sensitive, 1 resistant, -1 unknown.
+    ids
+        (n_samples,) text, perhaps repeated; None where the table has no ids.
+    others
+        Columns that hold no responses, same rows.
+    origin
+        Where it was read, for messages.
+    file
+        The table; None where the labels were in a cohort's obs.
+    """
+
+    codes: pd.DataFrame
+    ids: np.ndarray | None
+    others: pd.DataFrame
+    origin: str
+    file: Path | None = None
+
+    def of(self, features: Features) -> LabelTable:
+        """The rows of a cohort, in its order, paired as `read_labels` pairs them.
+
+        A sample without a row has no labels; of a repeated id the first row counts.
+
+        Raises
+        ------
+        InputError
+            When the rows are not those of the cohort.
+        """
+        if self.file is None:
+            return self
+        ids = None if self.ids is None else pd.Series(self.ids)
+        kept = np.arange(len(self.codes))
+        if ids is not None and ids.duplicated().any():
+            if features.has_ids:
+                kept = np.flatnonzero(~ids.duplicated())
+                ids = ids.iloc[kept].reset_index(drop=True)
+            else:
+                ids = None
+        rows, _ = _match(features, ids, len(kept), self.file)
+        codes = self.codes.iloc[kept[rows]].reset_index(drop=True)
+        others = self.others.iloc[kept[rows]].reset_index(drop=True)
+        codes.loc[rows < 0] = MISSING
+        others.loc[rows < 0] = None
+        return LabelTable(codes, features.ids, others, self.origin)
 
 
 def read_labels(
@@ -97,14 +150,66 @@ def read_labels(
     return _labels(codes, name, str(file), matched_by)
 
 
-def drug_columns(frame: pd.DataFrame) -> list[str]:
-    """Columns that hold nothing but the words sensitive and resistant (and gaps)."""
+def read_label_table(
+    spec: str | None, label_map: str | None = None, features: Features | None = None
+) -> LabelTable:
+    """Read the responses to all drugs at once; nothing is refused that could be reported.
+
+    Parameters
+    ----------
+    spec, label_map
+        As in `read_labels`. Without a column, every column that holds nothing but responses.
+    features
+        The cohort whose obs holds the labels where `spec` is no file.
+
+    Raises
+    ------
+    InputError
+        When there is no table, no such column or no column of responses, or words are unknown.
+    """
+    meanings = _CODES | _parse_map(label_map)
+    obs = pd.DataFrame() if features is None else features.obs
+    file, column = _parse_spec(spec, obs)
+    if file is not None:
+        frame = read_table(file, as_text=True)
+        frame = frame[(frame != "").any(axis=1)].reset_index(drop=True)
+        where, first = str(file), str(frame.columns[0])
+    elif features is not None:
+        frame, where, first = obs.reset_index(drop=True), f"{features.path}: obs", None
+    else:
+        what = f"'{spec}' is no label table" if spec else "there is no label table"
+        raise InputError(what, where="--labels", expected="FILE or FILE:COLUMN")
+    names = drug_columns(frame, meanings)
+    if column is not None:
+        names = [_find_column(frame, column, "", where)]
+    if not names:
+        raise InputError(
+            "no column holds responses",
+            where=where,
+            expected=f"columns of {' and '.join(keys.RESPONSES)}",
+            remedy="Say what other words mean: --label-map S=sensitive,R=resistant",
+        )
+    is_id = first is not None and first not in names
+    ids = frame.iloc[:, 0].to_numpy(dtype=str) if is_id else None
+    if first is None and features is not None:
+        ids = features.ids
+    codes = {name: _encode(frame[name], meanings, f"{where} column '{name}'") for name in names}
+    others = frame.drop(columns=[*names, *([first] if is_id else [])])
+    return LabelTable(pd.DataFrame(codes), ids, others, where, file)
+
+
+def drug_columns(frame: pd.DataFrame, meanings: Collection[str] = keys.RESPONSES) -> list[str]:
+    """Columns that hold nothing but the words sensitive and resistant (and gaps).
+
+    Other words count, and numbers, where `meanings` has them.
+    """
     found = []
+    numbers = any(word.lstrip("-").isdigit() for word in meanings)
     for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]):
+        if pd.api.types.is_numeric_dtype(frame[name]) and not numbers:
             continue
         words = {_word(value) for value in frame[name].unique()} - _BLANKS
-        if words and words <= set(keys.RESPONSES):
+        if words and words <= set(meanings):
             found.append(str(name))
     return found
 

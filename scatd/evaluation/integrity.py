@@ -1,0 +1,360 @@
+"""What is wrong with labels and samples before anything is learned from them: a list of findings.
+
+Nothing is repaired and nothing is flipped: a finding says what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import binom
+
+from scatd.evaluation.confounding import confounding, gram_matrix, sample_rows
+
+SERIOUS, WARNING, NOTE = "serious", "warning", "note"
+SEVERITIES = (SERIOUS, WARNING, NOTE)
+"""Serious: a score of this data cannot be believed, or `transfer` will refuse it."""
+
+RARE = 0.05
+"""Share of sensitive samples under which, or over whose complement, a drug is reported."""
+
+_BY_CHANCE = 0.05
+"""Pairs of equal labels that chance alone would make, above which none is reported."""
+_NAMED = 5
+
+REMEDIES = {
+    "inverted labels": "Check in the source which word means resistant for which drug; scatd flips "
+    "nothing.",
+    "polarity": "Check which word means resistant (--label-map), and that rows and labels are "
+    "paired; nothing was flipped.",
+    "too few": "Use fewer folds or more samples; transfer refuses this drug.",
+    "repeated ids": "Give every sample its own id, or remove the copies; transfer refuses them.",
+    "contradicting copies": "Find out which label is right and remove the other copy.",
+    "confounding": "Split folds by this column, or learn within its groups: the score may be the "
+    "batch.",
+    "same labels": "Count them as one result, and check that a column was not copied.",
+    "imbalance": "Read AUPRC of the rarer class beside AUROC, and expect wide intervals.",
+    "copies": "Keep one, or keep them in one fold: a copy on both sides of a split is leakage.",
+    "one name, two ids": "Give them one id if they are one line, or keep them in one fold.",
+    "same label vector": "Check that they are not one line under several ids, and that labels were "
+    "measured and not filled in.",
+}
+"""What to do, by check."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or looks wrong.
+
+    Parameters
+    ----------
+    severity
+        One of `SEVERITIES`.
+    check
+        Which check found it: a key of `REMEDIES`.
+    columns, samples
+        Drugs (and the group column) and sample ids that it concerns.
+    value
+        Its number: an AUROC, a share, a count.
+    found
+        The finding as a sentence.
+    """
+
+    severity: str
+    check: str
+    columns: tuple[str, ...]
+    samples: tuple[str, ...]
+    value: float
+    found: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES[self.check]
+
+    def __str__(self) -> str:
+        return f"{self.found} {self.remedy}"
+
+
+def findings(
+    codes: pd.DataFrame,
+    ids: npt.ArrayLike | None = None,
+    *,
+    drug: str | None = None,
+    X: npt.NDArray | None = None,
+    groups: pd.Series | None = None,
+    auroc: Mapping[str, tuple[float, float, float]] | None = None,
+    n_folds: int = 5,
+    seed: int = 42,
+) -> list[Finding]:
+    """Run every check that the given tables allow, worst findings first.
+
+    Parameters
+    ----------
+    codes
+        (n_samples, n_drugs), one column a drug: 0 sensitive, 1 resistant, -1 unknown.
+    ids
+        (n_samples,), names of the samples; row numbers when not given.
+    drug
+        Report labels of this column only, beside the other columns; all when not given.
+    X
+        Profiles of the same samples, (n_samples, n_features), finite.
+    groups
+        Batch, tissue or patient of the same samples; its name is the column's. Compared with `X`,
+        and skipped without it.
+    auroc
+        Out-of-fold AUROC with its interval (mean, low, high), by drug.
+    n_folds
+        Folds that the labels will be split into.
+    seed
+        Of the folds in which groups and profiles are compared.
+    """
+    names = np.arange(len(codes)).astype(str) if ids is None else np.asarray(ids).astype(str)
+    values = codes.to_numpy(dtype=np.int8)
+    columns = [str(column) for column in codes.columns]
+    asked = columns if drug is None else [drug]
+    found = [
+        *_columns_alike(values, columns, asked),
+        *_class_counts(values, columns, asked, n_folds),
+    ]
+    if drug is None:
+        found += _equal_vectors(values, columns, names)
+    found += id_findings(names)
+    for name, (mean, low, high) in (auroc or {}).items():
+        found += _polarity(name, mean, low, high)
+    if X is not None:
+        of_asked = values[:, [columns.index(name) for name in asked]]
+        found += _copies(X, of_asked, asked, names)
+        if groups is not None:
+            found += _confounded(of_asked, asked, X, groups, n_folds, seed)
+    return by_severity(found)
+
+
+def by_severity(found: Iterable[Finding]) -> list[Finding]:
+    """The same findings, worst first, otherwise in their order."""
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
+    """One row a finding: severity, check, columns, samples, value, found, remedy.
+
+    `columns` and `samples` are joined by "; ".
+    """
+    rows = [
+        asdict(finding)
+        | {"columns": "; ".join(finding.columns), "samples": "; ".join(finding.samples)}
+        | {"remedy": finding.remedy}
+        for finding in found
+    ]
+    order = ["severity", "check", "columns", "samples", "value", "found", "remedy"]
+    return pd.DataFrame(rows, columns=order)
+
+
+def id_findings(ids: npt.NDArray) -> list[Finding]:
+    """Ids that occur more than once, and different ids that are one name spelt in two ways.
+
+    Spellings agree after NFKC, without case, punctuation (but between two digits) and R's X
+    before a digit: HT-29 is ht29, and plate1_11 is not plate11_1.
+    """
+    rows_of, spellings = defaultdict(list), defaultdict(set)
+    for row, name in enumerate(ids.tolist()):
+        rows_of[name].append(row)
+        spellings[sample_key(name)].add(name)
+    found = [
+        Finding(
+            SERIOUS,
+            "repeated ids",
+            (),
+            (name,),
+            len(rows),
+            f"Id '{name}' stands on {len(rows)} rows ({_some(str(row) for row in rows)}, from 0).",
+        )
+        for name, rows in rows_of.items()
+        if len(rows) > 1
+    ]
+    return found + [
+        Finding(
+            WARNING,
+            "one name, two ids",
+            (),
+            tuple(sorted(same)),
+            len(same),
+            f"Ids {_some(sorted(same))} are one name in {len(same)} spellings.",
+        )
+        for same in spellings.values()
+        if len(same) > 1
+    ]
+
+
+def sample_key(name: str) -> str:
+    """Key under which spellings of a sample's name agree; see `id_findings`."""
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    folded = re.sub(r"^x(?=\d)", "", folded)
+    folded = re.sub(r"(?<=\d)[\W_]+(?=\d)", "|", folded)
+    return re.sub(r"[^\w|]|_", "", folded) or folded
+
+
+def _columns_alike(
+    values: npt.NDArray[np.int8], columns: Sequence[str], asked: Sequence[str]
+) -> Iterator[Finding]:
+    """Drugs with one and the same label column, and drugs with inverted ones."""
+    resistant, sensitive = ((values == code).astype(np.float32) for code in (1, 0))
+    labelled = resistant + sensitive
+    both = labelled.T @ labelled
+    # Two shuffled columns with k resistant of n samples agree once in binom(n, k) times, so that
+    # columns that hardly overlap, or have hardly two classes, may agree by accident.
+    n_pairs = max(len(columns) * (len(columns) - 1) / 2, 1)
+    told = n_pairs / binom(both, resistant.T @ labelled) <= _BY_CHANCE
+    agree = resistant.T @ resistant + sensitive.T @ sensitive
+    same, inverse = told & (agree == both), told & (agree == 0)
+    sets: list[list[int]] = []
+    for column in range(len(columns)):
+        home = next((one for one in sets if all(same[column, other] for other in one)), None)
+        if home is None:
+            sets.append([column])
+        else:
+            home.append(column)
+    names = [tuple(columns[column] for column in one) for one in sets]
+    for one, drugs in zip(sets, names, strict=True):
+        if len(drugs) > 1 and set(drugs) & set(asked):
+            n = int(both[one[0], one[1]])
+            text = f"{' = '.join(drugs)}: the same labels in all {n} samples that have them."
+            yield Finding(WARNING, "same labels", drugs, (), n, text)
+    for first, second in ((a, b) for b in range(len(sets)) for a in range(b)):
+        if inverse[np.ix_(sets[first], sets[second])].all():
+            left, right = sorted((names[first], names[second]), key=len)
+            if set(left + right) & set(asked):
+                n = int(both[sets[first][0], sets[second][0]])
+                verb = "is" if len(left) == 1 else "are"
+                text = f"{_and(left)} {verb} the exact inverse of {_and(right)} ({n} samples)."
+                yield Finding(SERIOUS, "inverted labels", left + right, (), n, text)
+
+
+def _class_counts(
+    values: npt.NDArray[np.int8], columns: Sequence[str], asked: Sequence[str], n_folds: int
+) -> Iterator[Finding]:
+    """Classes too small for the folds, and classes that are rare."""
+    for column, name in enumerate(columns):
+        if name not in asked:
+            continue
+        n_sensitive, n_resistant = (int((values[:, column] == code).sum()) for code in (0, 1))
+        counts = f"{n_sensitive} sensitive and {n_resistant} resistant samples"
+        if min(n_sensitive, n_resistant) < n_folds:
+            text = f"{name}: {counts} are too few for {n_folds} folds."
+            yield Finding(SERIOUS, "too few", (name,), (), min(n_sensitive, n_resistant), text)
+        total = n_sensitive + n_resistant
+        share = n_sensitive / total if total else 0.5
+        if not RARE <= share <= 1 - RARE:
+            side = f"under {RARE:.0%}" if share < RARE else f"over {1 - RARE:.0%}"
+            text = f"{name}: {share:.1%} sensitive, {side} ({counts})."
+            yield Finding(WARNING, "imbalance", (name,), (), share, text)
+
+
+def _equal_vectors(
+    values: npt.NDArray[np.int8], columns: Sequence[str], names: npt.NDArray
+) -> Iterator[Finding]:
+    """Samples that share the labels of all drugs, where chance would not make them."""
+    rows = np.flatnonzero((values >= 0).mean(axis=1) >= 0.5)
+    held = values[rows]
+    shares = np.stack([(held == code).mean(axis=0) for code in (-1, 0, 1)]) if len(rows) else None
+    if shares is None:
+        return
+    expected = len(rows) * (len(rows) - 1) / 2 * float(np.prod(np.sum(shares**2, axis=0)))
+    if expected > _BY_CHANCE:
+        return
+    for members in _equal_rows(row.tobytes() for row in held):
+        vector = held[members[0]]
+        n = len(members)
+        same = tuple(names[rows[members]].tolist())
+        text = (
+            f"{n} samples share one label vector over {len(columns)} drugs (sensitive to "
+            f"{int((vector == 0).sum())}): {_some(same)}."
+        )
+        yield Finding(NOTE, "same label vector", (), same, n, text)
+
+
+def _copies(
+    X: npt.NDArray, values: npt.NDArray[np.int8], columns: Sequence[str], names: npt.NDArray
+) -> Iterator[Finding]:
+    """Samples whose profiles are equal to the last bit, and whether their labels are."""
+    # Adding 0 turns -0.0 into 0.0, which is the same profile in other bytes.
+    digests = (
+        hashlib.blake2b((np.asarray(row) + 0).tobytes(), digest_size=16).digest() for row in X
+    )
+    for members in _equal_rows(digests):
+        same = tuple(names[members].tolist())
+        text = f"Samples {_some(same)} have one and the same profile"
+        labels = values[members]
+        known = labels >= 0
+        differ = np.any((labels == 0) & known, axis=0) & np.any(labels == 1, axis=0)
+        if differ.any():
+            drugs = tuple(name for name, odd in zip(columns, differ, strict=True) if odd)
+            text += f", and other labels for {_some(drugs)}."
+            yield Finding(SERIOUS, "contradicting copies", drugs, same, len(same), text)
+        else:
+            yield Finding(WARNING, "copies", (), same, len(same), f"{text}.")
+
+
+def _polarity(name: str, mean: float, low: float, high: float) -> Iterator[Finding]:
+    if mean >= 0.5 or np.isnan(mean):
+        return
+    text = f"{name}: out-of-fold AUROC {mean:.3f} (interval {low:.3f} to {high:.3f}), under 0.5"
+    if high < 0.5:
+        yield Finding(SERIOUS, "polarity", (name,), (), mean, f"{text}: it looks inverted.")
+    else:
+        yield Finding(NOTE, "polarity", (name,), (), mean, f"{text}, but so may chance be.")
+
+
+def _confounded(
+    values: npt.NDArray[np.int8],
+    columns: Sequence[str],
+    X: npt.NDArray,
+    groups: pd.Series,
+    n_folds: int,
+    seed: int,
+) -> Iterator[Finding]:
+    """A group column that predicts a response at least as well as the profiles do."""
+    named = groups.notna().to_numpy() & (groups.astype(str) != "").to_numpy()
+    rows = sample_rows(named & (values >= 0).any(axis=1), seed)
+    member = pd.factorize(groups.iloc[rows])[0]
+    gram = gram_matrix(X[rows])
+    for column, name in enumerate(columns):
+        codes = values[rows, column]
+        at = np.flatnonzero(codes >= 0)
+        if np.bincount(codes[at], minlength=2).min() < n_folds:
+            continue
+        told = confounding(codes[at], member[at], gram[np.ix_(at, at)], n_folds=n_folds, seed=seed)
+        if told is not None and told.groups >= told.profiles:
+            text = (
+                f"{name}: {groups.name} alone predicts the response with AUROC {told.groups:.3f} "
+                f"(interval {told.ci_low:.3f} to {told.ci_high:.3f}), logistic regression on the "
+                f"profiles with {told.profiles:.3f}, on the same folds."
+            )
+            drugs = (name, str(groups.name))
+            yield Finding(SERIOUS, "confounding", drugs, (), told.groups, text)
+
+
+def _equal_rows(keys: Iterable[Hashable]) -> Iterator[list[int]]:
+    """Positions of keys that occur more than once, largest group first."""
+    found = defaultdict(list)
+    for position, key in enumerate(keys):
+        found[key].append(position)
+    yield from sorted((rows for rows in found.values() if len(rows) > 1), key=len, reverse=True)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
