@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scatd.data.cohort import Cohort, X
 from scatd.data.files import reading, require_existing
-from scatd.data.tables import has_suffix
+from scatd.data.readers.loom import read_loom
+from scatd.data.readers.stores import read_store
+from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
+from scatd.data.readers.tenx import read_10x_folder, read_10x_h5
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,14 +60,65 @@ def read_adata(path: Path, *, backed: bool = False) -> AnnData:
         if has_suffix(path, (".zarr",)):
             with reading(path, "a .zarr store"):
                 return anndata.read_zarr(path)
-        if has_suffix(path, (".loom",)):
-            return _read_loom(path)
-        if has_suffix(path, (".h5",)):
-            return _read_10x_h5(path)
-        if path.is_dir():
-            return _read_10x_folder(path)
-    what = f"'{path.suffix}' is no known kind of cohort"
-    raise InputError(what, where=str(path), expected=COHORT_KINDS)
+        if not is_cohort(path):
+            what = f"'{path.suffix}' is no known kind of cohort"
+            raise InputError(what, where=str(path), expected=COHORT_KINDS)
+        with open_cohort(path) as cohort:
+            main = cohort.matrices[X]
+            layers = {
+                name: matrix.rows(0, cohort.n_obs)
+                for name, matrix in cohort.matrices.items()
+                if name != X
+            }
+            return anndata.AnnData(main.rows(0, cohort.n_obs), cohort.obs, main.var, layers=layers)
+
+
+@contextlib.contextmanager
+def open_cohort(path: Path) -> Iterator[Cohort]:
+    """Open a cohort of any kind without reading its expression, which stays on disk.
+
+    Parameters
+    ----------
+    path
+        `.h5ad`, `.zarr`, 10x `.h5` or folder, `.loom`, a table (`.csv`, `.tsv`, `.txt`, also
+        gzipped, `.parquet`, `.xlsx`) of cells x genes or genes x samples, or a folder of STAR
+        tables from the GDC. What cannot be read by rows where it lies (text, and matrices stored
+        by columns) is copied once to a temporary folder, as numbers.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, truncated, damaged or of an unknown kind.
+    """
+    require_existing(path)
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-")))
+        if has_suffix(path, STORE_SUFFIXES):
+            yield read_store(path, stack.enter_context(open_store(path)), scratch)
+        elif has_suffix(path, (".h5",)):
+            yield read_10x_h5(path, stack.enter_context(_open_hdf5(path, "a 10x .h5 file")))
+        elif has_suffix(path, (".loom",)):
+            yield read_loom(path, stack.enter_context(_open_hdf5(path, "a .loom file")))
+        elif has_suffix(path, TABLE_SUFFIXES):
+            yield read_expression_table(path, scratch)
+        elif path.is_dir() and next(path.rglob(GDC_PATTERN), None) is not None:
+            yield read_gdc_folder(path, scratch)
+        elif path.is_dir():
+            yield read_10x_folder(path, scratch)
+        else:
+            what = f"'{path.suffix}' is no known kind of cohort"
+            expected = f"{COHORT_KINDS}, or a table ({', '.join(TABLE_SUFFIXES)})"
+            raise InputError(what, where=str(path), expected=expected)
+
+
+@contextlib.contextmanager
+def _open_hdf5(path: Path, kind: str) -> Iterator[Any]:
+    import h5py
+
+    with contextlib.ExitStack() as stack:
+        with reading(path, kind):
+            file = stack.enter_context(h5py.File(path, "r"))
+        yield file
 
 
 @contextlib.contextmanager
@@ -90,36 +147,3 @@ def open_store(path: Path) -> Iterator[Mapping[str, Any]]:
         if not holds_cohort:
             raise InputError("holds no AnnData (no obs and var)", where=str(path))
         yield root
-
-
-def _read_10x_h5(path: Path) -> AnnData:
-    import scanpy
-
-    with reading(path, "a 10x .h5 file"):
-        adata = scanpy.read_10x_h5(path)
-        adata.var["gene_symbols"] = adata.var_names.to_numpy()
-        adata.var_names = adata.var.pop("gene_ids").astype(str)
-    return adata
-
-
-def _read_10x_folder(path: Path) -> AnnData:
-    import scanpy
-
-    if not any((path / name).is_file() for name in ("matrix.mtx", "matrix.mtx.gz")):
-        what = "the folder holds no matrix.mtx or matrix.mtx.gz"
-        raise InputError(what, where=str(path), expected=COHORT_KINDS)
-    with reading(path, "a 10x matrix folder"):
-        return scanpy.read_10x_mtx(path, var_names="gene_ids")
-
-
-def _read_loom(path: Path) -> AnnData:
-    import anndata
-
-    try:
-        with reading(path, "a .loom file"):
-            return anndata.io.read_loom(path)
-    except ImportError as error:
-        what = "reading .loom files needs the package loompy"
-        raise InputError(
-            what, where=str(path), remedy="Run 'pip install loompy' or convert to .h5ad."
-        ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,16 @@ from scatd.errors import InputError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".xlsx", ".parquet")
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """What separates fields, the names of the columns, and how many lines stand before the data."""
+
+    separator: str
+    header: list[str]
+    lines_before_data: int
+    has_rows: bool
 
 
 def has_suffix(path: Path | str, suffixes: tuple[str, ...]) -> bool:
@@ -68,27 +79,47 @@ def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
     return frame.apply(_stripped) if as_text else frame
 
 
-def _read_text(path: Path, *, as_text: bool) -> pd.DataFrame:
+def text_layout(path: Path) -> TextLayout:
+    """How a text table is laid out, from its first lines.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or has no header.
+    """
     with reading(path, "a text table"):
         with open_text(path) as file:
-            line = next((line for line in file if line.strip()), "")
+            line = next((line for line in file if line.strip() and not _is_remark(line)), "")
         separator = max(",\t;", key=line.count)
         with open_text(path) as file:
             rows = csv.reader(file, delimiter=separator)
-            header = [name.strip() for name in next(filter(None, rows), [])]
+            header = next((row for row in rows if row and not _is_remark(row[0], len(row))), [])
+            header = [name.strip() for name in header]
             lines_before_data = rows.line_num
             first = next(filter(None, rows), [])
     _require_header(path, not header)
     if len(first) == len(header) + 1:  # R writes no header above its row names
         header = ["", *header]
-    if len(set(header)) < len(header) or not first:
+    return TextLayout(separator, header, lines_before_data, has_rows=bool(first))
+
+
+def _is_remark(line: str, n_fields: int | None = None) -> bool:
+    """Whether a line says something about the file: it begins with # and is no header."""
+    n_fields = max(map(line.count, ",\t;")) + 1 if n_fields is None else n_fields
+    return line.startswith("#") and n_fields == 1
+
+
+def _read_text(path: Path, *, as_text: bool) -> pd.DataFrame:
+    layout = text_layout(path)
+    header = layout.header
+    if len(set(header)) < len(header) or not layout.has_rows:
         return pd.DataFrame(columns=header)  # nothing to read, or refused by the caller
     with reading(path, "a text table"):
         return pd.read_csv(
             path,
-            sep=separator,
+            sep=layout.separator,
             header=None,
-            skiprows=lines_before_data,
+            skiprows=layout.lines_before_data,
             names=header,
             dtype=str if as_text else {header[0]: str},
             keep_default_na=not as_text,

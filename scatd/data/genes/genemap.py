@@ -113,6 +113,6 @@ def _older_names(
         for names, target in zip(pairs[column], pairs[symbol], strict=True):
             for name in names.replace(",", "|").split("|"):
                 name = name.strip().strip('"')
-                if name and name not in approved:
+                if name not in ("", "-") and name not in approved:
                     older.setdefault(name, set()).add(target)
     return {name: tuple(sorted(targets)) for name, targets in older.items()}
