@@ -1,0 +1,78 @@
+"""Tokens of many cells in flat arrays: what an encoder reads, and what names a cell's content."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGEST_BYTES = 16
+DIGEST_TYPE = np.dtype(f"S{DIGEST_BYTES}")
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Token lists of cells, one after the other.
+
+    Parameters
+    ----------
+    ids
+        Token ids (n_tokens,).
+    values
+        A value for each token (n_tokens,), float32; None where the ids say everything.
+    indptr
+        Cell i has the tokens `indptr[i]` to `indptr[i + 1]`; (n_cells + 1,).
+    reasons
+        Why a cell cannot be embedded, (n_cells,) of text; "" where it can.
+    """
+
+    ids: NDArray[np.int32]
+    values: NDArray[np.float32] | None
+    indptr: NDArray[np.int64]
+    reasons: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each cell."""
+        return np.diff(self.indptr)
+
+    def take(self, rows: NDArray[np.intp]) -> Cells:
+        """These cells alone, in the order of `rows`."""
+        lengths = self.lengths[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
+        tokens = np.repeat(self.indptr[rows], lengths) + within
+        values = None if self.values is None else self.values[tokens]
+        return Cells(self.ids[tokens], values, indptr, self.reasons[rows])
+
+    def digests(self) -> NDArray[np.bytes_]:
+        """A name for the content of each cell, (n_cells,) of 16 bytes: equal tokens, equal name."""
+        found = np.empty(len(self), DIGEST_TYPE)
+        ends = self.indptr.tolist()
+        for cell, (start, stop) in enumerate(itertools.pairwise(ends)):
+            content = hashlib.blake2b(self.ids[start:stop].tobytes(), digest_size=DIGEST_BYTES)
+            if self.values is not None:
+                content.update(self.values[start:stop].tobytes())
+            found[cell] = content.digest()
+        return found
+
+
+def batches(lengths: NDArray[np.int64], n_tokens: int) -> Iterator[NDArray[np.intp]]:
+    """Cells in batches of at most `n_tokens` tokens, padding included; a longer cell goes alone.
+
+    Cells of similar length meet, so that little is padded. The longest come first: what does not
+    fit into memory shows at once, and the time left is no underestimate.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        n_cells = max(1, n_tokens // max(1, int(lengths[order[start]])))
+        yield order[start : start + n_cells]
+        start += n_cells

@@ -1,0 +1,94 @@
+"""Settings of the two encoders. No torch here: the command line reads them for its help."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from scatd.errors import InputError
+
+Backend = Literal["scfoundation", "geneformer"]
+InputType = Literal["singlecell", "bulk"]
+PreNormalized = Literal["F", "T", "A"]
+Pool = Literal["all", "max"]
+WeightsVersion = Literal["rde", "ce"]
+Precision = Literal["float32", "mixed"]
+
+VERSION_ENTRIES: dict[WeightsVersion, str] = {"rde": "rde", "ce": "cell"}
+"""Which entry of the published file a version is."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The read depth that a cell is embedded at, the `T` token (rde: read-depth enhancement).
+
+    Parameters
+    ----------
+    kind
+        "f": the cell's own total times `number`; "a": log10 of the total, plus `number`; "t":
+        `number` is log10 of the depth.
+    number
+        Any decimal number that leaves the depth positive.
+    """
+
+    kind: Literal["f", "a", "t"]
+    number: float
+
+
+@dataclass(frozen=True)
+class ScFoundationSettings:
+    """What to compute from an expression row; the names are those of the published program.
+
+    Parameters
+    ----------
+    input_type
+        Single cells, or bulk samples.
+    pre_normalized
+        F: the values are counts (bulk: as they are) and are normalised here. T: they are log values
+        already. A: they are, and the raw total of each cell is known apart.
+    tgthighres
+        Target depth: `fN`, `aN` or `tN`; bulk does not use it.
+    pool
+        all: S and T tokens, maximum and mean over genes (4 x hidden). max: maximum over all
+        tokens (hidden).
+    version
+        rde or ce: which of the published weights.
+    precision
+        "mixed" multiplies matrices in bfloat16; the embedding then differs in the third digit.
+    """
+
+    input_type: InputType = "singlecell"
+    pre_normalized: PreNormalized = "F"
+    tgthighres: str = "f1"
+    pool: Pool = "all"
+    version: WeightsVersion = "rde"
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        parse_target(self.tgthighres)
+        if self.input_type == "bulk" and self.pre_normalized == "A":
+            what = "bulk samples have no raw total beside them"
+            raise InputError(what, where="--pre-normalized A", expected="F or T")
+
+
+def parse_target(text: str) -> Target:
+    """Read `f1`, `a0.5` or `t4.5`.
+
+    Raises
+    ------
+    InputError
+        For anything else, and for a depth that no cell can have: the published program then drops
+        the token and takes that of a gene in its place.
+    """
+    where, expected = "--tgthighres", "fN, aN or tN with a number, such as f1, a5 or t4.5"
+    try:
+        kind, number = text[:1], float(text[1:])
+    except ValueError as error:
+        raise InputError(f"'{text}' is no target depth", where=where, expected=expected) from error
+    if kind not in ("f", "a", "t") or not math.isfinite(number):
+        raise InputError(f"'{text}' is no target depth", where=where, expected=expected)
+    if kind in ("f", "t") and number <= 0:
+        what = f"'{text}' is no depth that a cell can have"
+        raise InputError(what, where=where, expected="a number above 0")
+    return Target(kind, number)  # type: ignore[arg-type]
