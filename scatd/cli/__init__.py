@@ -8,6 +8,7 @@ from scatd import __version__
 from scatd.cli import (
     audit,
     checkpoints,
+    compare,
     demo,
     demo_data,
     distill,
@@ -44,6 +45,7 @@ for command in (
     distill.distill,
     audit.audit,
     transfer.transfer,
+    compare.compare,
     predict.predict,
     promote.promote,
     checkpoints.import_checkpoint,

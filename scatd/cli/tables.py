@@ -31,6 +31,16 @@ def table(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def span(low: pd.Series, high: pd.Series, form: str) -> list[str]:
+    """Intervals as text, `low to high`; nothing where there is none."""
+    import pandas as pd
+
+    return [
+        "" if pd.isna(first) else f"{first:{form}} to {last:{form}}"
+        for first, last in zip(low, high, strict=True)
+    ]
+
+
 def show_transfer(result: TransferResult) -> None:
     """Print the folds, the baselines beside the model, the finding, and the gate's word."""
     ref = result.ref
@@ -53,23 +63,14 @@ def show_transfer(result: TransferResult) -> None:
 def _models(models: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    def interval(low: float, high: float, form: str) -> str:
-        return "" if pd.isna(low) else f"{low:{form}} to {high:{form}}"
-
     return pd.DataFrame(
         {
             "model": models["model"].str.replace("_", " "),
             "auroc": models["auroc_mean"],
             "sd": models["auroc_sd"],
-            "interval": [
-                interval(low, high, ".3f")
-                for low, high in zip(models["auroc_ci_low"], models["auroc_ci_high"], strict=True)
-            ],
+            "interval": span(models["auroc_ci_low"], models["auroc_ci_high"], ".3f"),
             "our lead": models["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
-            "lead interval": [
-                interval(low, high, "+.3f")
-                for low, high in zip(models["lead_ci_low"], models["lead_ci_high"], strict=True)
-            ],
+            "lead interval": span(models["lead_ci_low"], models["lead_ci_high"], "+.3f"),
         }
     )
 

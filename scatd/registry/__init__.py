@@ -3,7 +3,7 @@
 from scatd.registry.lookup import ModelRef, fetch, find, find_made, resolve, resolve_backbone
 from scatd.registry.register import find_version, register
 from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
-from scatd.registry.tables import history, list_models, show
+from scatd.registry.tables import history, list_models, show, stages_by_run
 
 __all__ = [
     "ModelRef",
@@ -21,4 +21,5 @@ __all__ = [
     "rollback",
     "set_gate_verdict",
     "show",
+    "stages_by_run",
 ]

@@ -100,10 +100,19 @@ def require(client: MlflowClient, name: str) -> Model:
 
 def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     """Every version of a registered model, oldest first."""
+    return _search_versions(client, f"name = '{name}'")
+
+
+def all_versions(client: MlflowClient) -> list[ModelVersion]:
+    """Every version of every registered model of scatd, each model's oldest first."""
+    return _search_versions(client, f"name LIKE '{_NAME_PREFIX}%'")
+
+
+def _search_versions(client: MlflowClient, wanted: str) -> list[ModelVersion]:
     found: list[ModelVersion] = []
     page: str | None = None
     while page is None or page:
-        batch = client.search_model_versions(f"name = '{name}'", page_token=page)
+        batch = client.search_model_versions(wanted, page_token=page)
         found += batch
         page = batch.token or ""
     return sorted(found, key=lambda version: int(version.version))

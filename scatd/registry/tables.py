@@ -98,3 +98,12 @@ def history(name: str) -> pd.DataFrame:
     columns = ["at", "by", "action", "version", "replaced", "production", "reason", "evidence"]
     table = pd.DataFrame(state.require(connect(), name).history, columns=columns)
     return table.astype(dict.fromkeys(("version", "replaced", "production"), "Int64"))
+
+
+def stages_by_run() -> dict[str, str]:
+    """Stage of the newest version that each run registered, by run id."""
+    return {
+        str(item.run_id): item.tags[keys.TAG_STAGE]
+        for item in state.all_versions(connect())
+        if keys.TAG_STAGE in item.tags
+    }

@@ -1,5 +1,6 @@
 """MLflow: where runs are kept, one handle on a run, and picking up what a killed run left."""
 
+from scatd.tracking.finished import FinishedRun, finished_runs
 from scatd.tracking.resume import DeadRun, adopt, unfinished, work_key, work_lock
 from scatd.tracking.runs import Curves, Run, parent_run
 from scatd.tracking.store import (
@@ -16,11 +17,13 @@ __all__ = [
     "EXPERIMENT",
     "Curves",
     "DeadRun",
+    "FinishedRun",
     "Run",
     "adopt",
     "cache_folder",
     "connect",
     "experiment_id",
+    "finished_runs",
     "lock",
     "parent_run",
     "tracking_uri",

@@ -36,7 +36,7 @@ IDS = [" ".join(path) or "scatd" for path in COMMANDS]
 def test_the_commands_are_those_promised():
     assert set(main.commands) == {
         "demo", "demo-data", "download", "pretrain", "tune", "distill", "transfer", "predict",
-        "promote", "registry", "import-checkpoint", "export-checkpoint", "audit",
+        "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
         "list", "show", "history", "rollback", "archive",

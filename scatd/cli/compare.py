@@ -1,0 +1,122 @@
+"""`scatd compare`."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+from scatd.cli.tables import span, table
+from scatd.evaluation.gate import Gate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = typing.get_args(typing.get_type_hints(Gate)["metric"])
+
+
+@click.command(
+    cls=ScatdCommand,
+    epilog=examples("scatd compare", "scatd compare --family sf -o drugs.csv --figure drugs.png"),
+)
+@click.option(
+    "--drug",
+    "drugs",
+    multiple=True,
+    help="Only this drug, in any spelling; may be repeated.  [default: all]",
+)
+@options.family_option(None, "Only this family.  [default: all]")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    default="auroc",
+    help="Compared by its mean over folds; intervals are stored for auroc.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    metavar="FILE.csv",
+    help="Write the whole table.  [default: none is written]",
+)
+@click.option(
+    "--figure",
+    type=options.FilePath,
+    metavar="FILE.png",
+    help="Draw it; FILE.pdf comes with it.  [default: none is drawn]",
+)
+def compare(
+    drugs: tuple[str, ...],
+    family: str | None,
+    metric: str,
+    output: Path | None,
+    figure: Path | None,
+) -> None:
+    """Every drug and family side by side.
+
+    From the newest finished transfer of each: the mean over folds with its interval, the best
+    baseline on the same folds and the lead over it, labelled target cells where there were some,
+    and the stage of what it registered.
+    """
+    from scatd.data.files import atomic_path, check_writable
+    from scatd.plots.comparison import drugs_and_families
+    from scatd.plots.style import save_figure
+    from scatd.workflows.compare import compare as work
+
+    if figure is not None and figure.suffix.lower() != ".png":
+        message = f"'{figure.name}' does not end in .png."
+        raise click.BadParameter(message, click.get_current_context(), param_hint="--figure")
+    for target in filter(None, (output, figure)):
+        check_writable(target)
+    found = work(drugs, family, metric)
+    if found.empty:
+        click.echo("No transfer has finished yet. Start one: scatd transfer --drug DRUG")
+        return
+    if output is not None:
+        with atomic_path(output) as unfinished:
+            found.to_csv(unfinished, index=False)
+    if figure is not None:
+        title = f"{found['drug'].nunique()} drugs, newest transfer of each"
+        drawn = drugs_and_families(found, metric.upper(), title)
+        save_figure(drawn, figure.parent, figure.stem)
+    click.echo(table(_shown(found, metric)))
+    click.echo(f"\n{_in_words(found)}")
+
+
+def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
+    import pandas as pd
+
+    shown = pd.DataFrame(
+        {
+            "drug": found["drug"],
+            "family": found["family"],
+            metric: found["mean"].astype(float),
+            "interval": span(found["ci_low"], found["ci_high"], ".3f"),
+            "best baseline": found["best_baseline"].fillna("").str.replace("_", " "),
+            f"its {metric}": found["baseline_mean"].astype(float),
+            "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
+            "lead interval": span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),
+            "target": found["target"].astype(float),
+            "stage": found["stage"],
+            "simulated": found["simulated"],
+        }
+    )
+    return shown.loc[:, [not found["target"].isna().all() or name != "target" for name in shown]]
+
+
+def _in_words(found: pd.DataFrame) -> str:
+    """How many beat their best baseline; by the interval, where there is one."""
+    low, high = (found[name].astype(float) for name in ("lead_ci_low", "lead_ci_high"))
+    told = int((low.notna() & high.notna()).sum())
+    if not told:
+        return (
+            "No interval of the lead is stored: the runs do not say whether it is more than noise."
+        )
+    return (
+        f"Of {told} with an interval of the lead, {int((low > 0).sum())} beat their best baseline, "
+        f"{int((high < 0).sum())} are beaten by it, and the rest cannot be told apart from it."
+    )

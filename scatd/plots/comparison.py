@@ -1,0 +1,82 @@
+"""Figure of many drugs and families beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.keys import FAMILIES
+from scatd.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    TEXT_SIZE,
+    label_axes,
+    legend_beside,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = dict(zip(FAMILIES, (BLUE, GREEN, ORANGE), strict=True))
+_SPREAD = 0.5
+"""Height of a row that its families share."""
+
+
+def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure:
+    """One row a drug, best on top: each family with its interval, its best baseline, its target.
+
+    Parameters
+    ----------
+    table
+        Columns `drug`, `family`, `mean`, `ci_low`, `ci_high`, `baseline_mean` and `target`; all
+        but the first three may be missing. At least one row.
+    metric
+        Name of the metric, for the axis. For AUROC the line of chance is drawn.
+    subject
+        What is compared, for the title.
+    """
+    order = table.groupby("drug")["mean"].max().sort_values(ascending=False).index
+    families = [name for name in FAMILIES if name in set(table["family"])]
+    offsets = np.linspace(-_SPREAD / 2, _SPREAD / 2, len(families)) if families[1:] else [0.0]
+    row_height = 0.11 + 0.07 * len(families)
+    figure, (axes,) = new_figure(width=7.2, height=1.4 + row_height * len(order))
+    if metric.lower() == "auroc":
+        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+    for name, offset in zip(families, offsets, strict=True):
+        some = table[table["family"] == name].set_index("drug").astype({"mean": float})
+        heights = order.get_indexer(some.index) + offset
+        values = {
+            column: pd.to_numeric(some[column]).to_numpy(dtype=float)
+            for column in ("mean", "ci_low", "ci_high", "baseline_mean", "target")
+        }
+        axes.hlines(heights, values["ci_low"], values["ci_high"], color=_COLOURS[name], linewidth=1)
+        looks = (
+            ("mean", "o", 4, _COLOURS[name], name),
+            ("baseline_mean", "|", 7, BLACK, "best baseline"),
+            ("target", "D", 4, "none", "target cells"),
+        )
+        for column, marker, size, face, label in looks:
+            if np.isnan(values[column]).all():
+                continue
+            axes.plot(
+                values[column],
+                heights,
+                linestyle="none",
+                marker=marker,
+                markersize=size,
+                markerfacecolor=face,
+                markeredgecolor=BLACK if column == "baseline_mean" else _COLOURS[name],
+                label=label if column == "mean" or name == families[0] else f"_{label}",
+            )
+    axes.set_yticks(np.arange(len(order)), list(order))
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    label_axes(axes, subject, f"{metric}, mean over folds", "")
+    axes.tick_params(axis="y", labelsize=TEXT_SIZE - 2)
+    legend_beside(axes)
+    return figure

@@ -1,0 +1,124 @@
+"""Use case: every drug's newest run beside the others, from the tracking store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from scatd import keys, registry, tracking
+from scatd.data.drugs import resolve_drug
+from scatd.tracking import FinishedRun
+
+COLUMNS = (
+    "drug",
+    "family",
+    "metric",
+    "mean",
+    "sd",
+    "ci_low",
+    "ci_high",
+    "n_samples",
+    "best_baseline",
+    "baseline_mean",
+    "lead",
+    "lead_ci_low",
+    "lead_ci_high",
+    "target",
+    "stage",
+    "simulated",
+    "started",
+    "run_id",
+)
+
+
+def compare(
+    drugs: Sequence[str] = (), family: str | None = None, metric: str = "auroc"
+) -> pd.DataFrame:
+    """One row a drug and family, from its newest finished transfer.
+
+    Parameters
+    ----------
+    drugs
+        Drugs to show, in any spelling; all when empty.
+    family
+        Only this family.
+    metric
+        One of those that the gate knows: higher is better.
+
+    Returns
+    -------
+    Columns `COLUMNS`, by drug, then family. `mean`, `sd`, `ci_low`, `ci_high`: over validation
+    folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
+    on labelled target cells, where there were some. Intervals are stored for AUROC only; what a
+    run does not hold is missing.
+
+    Raises
+    ------
+    InputError
+        For a drug without a finished run (names the nearest).
+    """
+    newest: dict[tuple[str, str], FinishedRun] = {}
+    for run in tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_DRUG}):
+        newest.setdefault((run.tags[keys.TAG_DRUG], run.tags[keys.TAG_FAMILY]), run)
+    known = {drug for drug, _ in newest}
+    wanted = {resolve_drug(name, known, where="--drug") for name in drugs} or known
+    shown = sorted(
+        (drug, keys.FAMILIES.index(of_family))
+        for drug, of_family in newest
+        if drug in wanted and family in (None, of_family)
+    )
+    stages = registry.stages_by_run()
+    rows = []
+    for drug, number in shown:
+        run = newest[drug, keys.FAMILIES[number]]
+        rows.append(_row(run, metric) | {"stage": stages.get(run.run_id)})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(run: FinishedRun, metric: str) -> dict[str, object]:
+    values = run.metrics
+    ending = f".{metric}_mean"
+    baselines = {
+        name.removeprefix("baseline.").removesuffix(ending): value
+        for name, value in values.items()
+        if name.startswith("baseline.") and name.endswith(ending)
+    }
+    # A baseline that is NaN compares as smaller than nothing: it is no candidate.
+    baselines = {name: value for name, value in baselines.items() if value == value}
+    best = max(baselines, key=lambda name: baselines[name], default=None)
+    mean = values.get(f"{metric}_mean", float("nan"))
+    counts = [values.get(f"n_{response}") for response in keys.RESPONSES]
+    row: dict[str, object] = {
+        "drug": run.tags[keys.TAG_DRUG],
+        "family": run.tags[keys.TAG_FAMILY],
+        "metric": metric,
+        "mean": mean,
+        "sd": values.get(f"{metric}_sd"),
+        "ci_low": values.get(f"{metric}_ci_low"),
+        "ci_high": values.get(f"{metric}_ci_high"),
+        "n_samples": None if None in counts else int(sum(filter(None, counts))),
+        "best_baseline": best,
+        "target": values.get(f"target.{metric}"),
+        "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
+        "started": run.started.isoformat(timespec="seconds"),
+        "run_id": run.run_id,
+    }
+    if best is not None:
+        row |= {"baseline_mean": baselines[best], "lead": mean - baselines[best]}
+        if metric == "auroc":
+            row |= _lead_interval(run.run_id, best)
+    return row
+
+
+def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
+    """Bounds of the paired difference, from the table that the run stores."""
+    try:
+        path = tracking.Run(tracking.connect(), run_id).fetch("tables/models.csv")
+    except (MlflowException, OSError):  # deleted by hand, or a store that is not here
+        return {}
+    models = pd.read_csv(path).set_index("model")
+    if baseline not in models.index:
+        return {}
+    return {name: float(models.loc[baseline, name]) for name in ("lead_ci_low", "lead_ci_high")}
