@@ -6,7 +6,7 @@ A message says the value, where it was found, what was expected and what to do a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class ScatdError(Exception):
@@ -61,6 +61,9 @@ class Faults:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    def __iter__(self) -> Iterator[InputError]:
+        return iter(self._found)
 
     def add(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
         """Remember one fault; nothing is raised yet."""

@@ -1,0 +1,78 @@
+"""Quality of cells: counts, expressed genes and mitochondrial share, added up block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from scatd.errors import Faults
+
+N_COUNTS, N_GENES, MITO_SHARE = "n_counts", "n_genes", "mito_share"
+"""Columns of `obs`: total, number of genes above zero, mitochondrial part of the total (0 to 1)."""
+FAILED = "scatd_qc_reason"
+"""Column of `obs`: why a cell failed QC; empty where it passed."""
+
+MIN_GENES = 200
+"""Expressed genes that a cell needs, as published."""
+
+
+class CellQuality:
+    """What is measured of every cell while its matrix passes by.
+
+    Parameters
+    ----------
+    mitochondrial
+        (n_columns,) which columns are genes of the mitochondrial genome.
+    """
+
+    def __init__(self, mitochondrial: NDArray[np.bool_]) -> None:
+        self._mitochondrial = mitochondrial.astype(np.float64)
+        self._parts: list[pd.DataFrame] = []
+        self.n_not_finite = 0
+        self.n_negative = 0
+
+    def add(self, block: sparse.csr_matrix) -> None:
+        """Measure the next rows."""
+        data = block.data
+        if data.dtype.kind == "f":
+            self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
+        self.n_negative += int(np.count_nonzero(data < 0))
+        ones = np.ones(block.shape[1])
+        expressed = sparse.csr_matrix((data > 0, block.indices, block.indptr), block.shape)
+        totals = block @ ones
+        mito = block @ self._mitochondrial
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(totals > 0, mito / totals, 0.0)
+        counts = np.asarray(expressed.sum(axis=1)).ravel()
+        self._parts.append(
+            pd.DataFrame({N_COUNTS: totals, N_GENES: counts.astype(np.int64), MITO_SHARE: share})
+        )
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell: `n_counts`, `n_genes`, `mito_share`."""
+        return pd.concat(self._parts, ignore_index=True)
+
+    def judge(self, faults: Faults, *, negative_allowed: bool) -> None:
+        """Add what makes the whole matrix unusable to `faults`."""
+        if self.n_not_finite:
+            what = f"{self.n_not_finite} values are NaN or infinite"
+            faults.add(what, expected="finite numbers", remedy="Set them to 0, or remove the rows.")
+        if self.n_negative and not negative_allowed:
+            what = f"{self.n_negative} values are below zero"
+            faults.add(what, expected="expression of 0 and more")
+        if self._parts and not any(part[N_GENES].any() for part in self._parts):
+            faults.add("no cell expresses any gene", expected="values above zero")
+
+
+def failures(cells: pd.DataFrame, min_genes: int) -> list[str]:
+    """Why each cell fails QC, from its `n_genes`; empty where it passes."""
+    return [
+        "no counts"
+        if count == 0
+        else f"{count} expressed genes, {min_genes} needed"
+        if count < min_genes
+        else ""
+        for count in cells[N_GENES]
+    ]

@@ -1,0 +1,327 @@
+"""The pre-flight check: what a cohort holds, whether a model can read it, and what to do if not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import keys
+from scatd.data.cells import MIN_GENES, MITO_SHARE, N_COUNTS, N_GENES, CellQuality
+from scatd.data.cohort import RAW, Cohort, Matrix, X
+from scatd.data.genes import (
+    KIND_WORDS,
+    GeneMap,
+    GeneMatch,
+    Kind,
+    Panel,
+    is_mitochondrial,
+    kind_of,
+    match,
+    parse,
+    species_of,
+    spellings,
+)
+from scatd.data.scale import Diagnosis, diagnose
+from scatd.errors import Faults, InputError
+from scatd.keys import InputScale
+
+REFUSED_BELOW, WARNED_BELOW = 0.20, 0.80
+"""Share of a panel's genes that a cohort must have, and should have."""
+
+_ROWS_LOOKED_AT = 1000
+_HIGH_MITO = 0.2
+
+
+@dataclass(eq=False)
+class Report:
+    """What was found in a cohort.
+
+    Parameters
+    ----------
+    path, n_obs, n_columns
+        The file, and how large its expression is.
+    layer
+        The matrix to use: `X`, `raw` or the name of a layer.
+    diagnoses
+        What each matrix holds, by name.
+    kind, species
+        What the genes are named by, and whose they are (empty: the names do not say).
+    n_versions, n_duplicates
+        Names with a version; columns beyond the first of the same identifier.
+    matches
+        The genes found of each panel, by what the panel is for.
+    cells
+        Quality of every cell (`cells.CellQuality.table`), once `measure` has read them.
+    faults, warnings, notes
+        What stops a model, what harms it, and what was decided.
+    """
+
+    path: Path
+    n_obs: int
+    n_columns: int
+    layer: str
+    diagnoses: dict[str, Diagnosis]
+    kind: Kind
+    species: str
+    n_versions: int
+    n_duplicates: int
+    min_genes: int
+    matches: dict[str, GeneMatch] = field(default_factory=dict)
+    cells: pd.DataFrame | None = None
+    faults: Faults = field(default_factory=Faults)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def scale(self) -> InputScale:
+        """Scale of the matrix to use."""
+        return self.diagnoses[self.layer].scale
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {
+            "file": str(self.path),
+            "n_obs": self.n_obs,
+            "n_genes": self.n_columns,
+            "layer": self.layer,
+            "scale": self.scale,
+            "matrices": {
+                name: {"scale": found.scale, "holds": found.words, "why": found.why}
+                for name, found in self.diagnoses.items()
+            },
+            "identifiers": self.kind,
+            "species": self.species or None,
+            "names_with_version": self.n_versions,
+            "duplicated_genes": self.n_duplicates,
+            "panels": {
+                name: {"found": found.n_found, "of": len(found.panel), "overlap": found.overlap}
+                | found.counts()
+                for name, found in self.matches.items()
+            },
+            "cells": None if self.cells is None else _summary(self.cells, self.min_genes),
+            "faults": [str(fault) for fault in self.faults],
+            "warnings": self.warnings,
+            "notes": self.notes,
+        }
+
+
+def look(
+    cohort: Cohort,
+    panels: Mapping[str, Panel],
+    gene_map: GeneMap | None = None,
+    *,
+    layer: str | None = None,
+    scale: InputScale | None = None,
+    min_genes: int = MIN_GENES,
+) -> Report:
+    """Judge a cohort by a sample of its rows and by the names of its genes.
+
+    Parameters
+    ----------
+    cohort
+        From `io.open_cohort`.
+    panels
+        The genes that models read, by what they are for; enough of one of them must be there.
+    gene_map
+        To recognise ids and older names.
+    layer
+        The matrix to use; None takes the first that holds the scale asked for.
+    scale
+        What the matrix holds, in the user's words; None asks for counts.
+    min_genes
+        Expressed genes that a cell needs.
+
+    Returns
+    -------
+    The report, with faults collected and none raised.
+
+    Raises
+    ------
+    InputError
+        When there is no such layer.
+    """
+    if layer is not None and layer not in cohort.matrices:
+        what = f"there is no layer '{layer}'"
+        expected = f"one of {', '.join(cohort.matrices)}"
+        raise InputError(what, where=str(cohort.path), expected=expected)
+    wanted: InputScale = scale or "counts"
+    found = {
+        name: diagnose(matrix.sample(_ROWS_LOOKED_AT)) for name, matrix in cohort.matrices.items()
+    }
+    chosen = layer or _best_layer(found, wanted)
+    matrix = cohort.matrices[chosen]
+    names = spellings(matrix.var)
+    parsed = [parse(name) for name in names[0]]
+    report = Report(
+        cohort.path,
+        cohort.n_obs,
+        matrix.shape[1],
+        chosen,
+        found,
+        kind_of(names[0]),
+        species_of(names[0]),
+        sum(gene.versioned for gene in parsed),
+        len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
+        min_genes,
+        faults=Faults(str(cohort.path)),
+        notes=list(cohort.notes),
+    )
+    _judge_scale(report, wanted)
+    _judge_ids(report, cohort.obs.index)
+    _judge_genes(report, names, panels, gene_map)
+    return report
+
+
+def measure(report: Report, matrix: Matrix) -> None:
+    """Read every row of the chosen matrix: quality of the cells, and values that no model can read.
+
+    Adds to the report's cells, faults and warnings.
+    """
+    quality = CellQuality(mitochondrial(matrix))
+    for _, block in matrix.blocks():
+        quality.add(block)
+    judge_cells(report, quality)
+
+
+def judge_cells(report: Report, quality: CellQuality) -> None:
+    """Add what was measured of the cells to a report."""
+    quality.judge(report.faults, negative_allowed=report.scale == "zscore")
+    report.cells = quality.table()
+    few = int((report.cells[N_GENES] < report.min_genes).sum())
+    if few:
+        what = f"{few} of {report.n_obs} cells express fewer than {report.min_genes} genes"
+        report.warnings.append(f"{what}: they are kept and marked; --drop removes them.")
+    high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
+    if high and report.scale == "counts":
+        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO:.0%} mitochondrial"
+        report.warnings.append(f"{what}: they may be dying.")
+
+
+def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
+    """Which columns are genes of the mitochondrial genome, by any of their names."""
+    rows = zip(*spellings(matrix.var), strict=True)
+    return np.array([any(map(is_mitochondrial, names)) for names in rows], dtype=bool)
+
+
+def _best_layer(found: Mapping[str, Diagnosis], wanted: InputScale) -> str:
+    """The first matrix with the scale that is asked for; layer `counts` comes before others."""
+    order = sorted(found, key=lambda name: (name != X, name != keys.LAYER_COUNTS, name == RAW))
+    fitting = [name for name in order if found[name].scale == wanted]
+    fitting += [name for name in order if found[name].agrees_with(wanted)]
+    return (fitting or order)[0]
+
+
+def _judge_scale(report: Report, wanted: InputScale) -> None:
+    own = report.diagnoses[report.layer]
+    here = _place(report.layer)
+    others = {name: other for name, other in report.diagnoses.items() if name != report.layer}
+    if own.agrees_with(wanted):
+        if own.doubt:
+            report.warnings.append(f"{here}: {own.doubt}.")
+        if report.layer != X and X in others:
+            what = f"X holds {others[X].words}, {here} holds {own.words}"
+            report.notes.append(f"{what}: {here} is used (--layer {report.layer}).")
+        return
+    right = [name for name, other in others.items() if other.agrees_with(wanted)]
+    if right:
+        remedy = f"{_place(right[0])} holds {report.diagnoses[right[0]].words}: --layer {right[0]}"
+    elif wanted != "counts":
+        remedy = f"If that is what you have: --scale {own.scale}"
+    else:
+        remedy = "Give the raw counts, in X or in layers['counts']."
+        if others:
+            held = "; ".join(
+                f"{_place(name)} holds {other.words}" for name, other in others.items()
+            )
+            remedy += f" ({held}.)"
+        if own.scale in ("log1p", "rma", "cpm"):
+            remedy += f" To go on with what is there, as bulk samples may: --scale {own.scale}"
+    report.faults.add(f"{here} holds {own}", expected=_WORDS[wanted], remedy=remedy)
+
+
+_WORDS: dict[InputScale, str] = {
+    "counts": "raw counts",
+    "cpm": "values scaled to a total, not logarithms",
+    "log1p": "logarithms",
+    "zscore": "z-scores",
+    "rma": "logarithms of bulk samples",
+}
+
+
+def _place(layer: str) -> str:
+    return layer if layer == X else f"{RAW}.X" if layer == RAW else f"layers['{layer}']"
+
+
+def _judge_ids(report: Report, ids: pd.Index) -> None:
+    if not report.n_obs or not report.n_columns:
+        what = f"holds {report.n_obs} cells and {report.n_columns} genes"
+        report.faults.add(what, expected="at least one of each")
+    repeated = ids[ids.duplicated()].unique()
+    if len(repeated):
+        what = f"{len(repeated)} ids of cells occur more than once, such as '{repeated[0]}'"
+        report.faults.add(what, remedy="Make them unique: adata.obs_names_make_unique()")
+
+
+def _judge_genes(
+    report: Report,
+    names: list[list[str]],
+    panels: Mapping[str, Panel],
+    gene_map: GeneMap | None,
+) -> None:
+    if len(names) == 1 and names[0] == [str(number) for number in range(len(names[0]))]:
+        what = "the columns are numbered and have no names of genes"
+        report.faults.add(what, expected="gene symbols, Ensembl ids or Entrez ids")
+        return
+    report.matches = {
+        name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
+    }
+    if report.species not in ("", "human"):
+        what = f"the genes are named as those of {report.species} ({', '.join(names[0][:3])})"
+        remedy = "Models read human genes: map them to human orthologues first."
+        report.faults.add(what, expected="human genes", remedy=remedy)
+        return
+    if report.n_duplicates:
+        what = f"{report.n_duplicates} columns repeat a gene"
+        adds = "added up" if report.scale == "counts" else "averaged"
+        report.notes.append(f"{what}: they are {adds}.")
+    if not report.matches:
+        return
+    best = max(report.matches.values(), key=lambda found: found.overlap)
+    if best.overlap < REFUSED_BELOW:
+        what = f"{_overlap(best)}; the cohort has {KIND_WORDS[report.kind]} ({names[0][0]})"
+        expected = f"at least {REFUSED_BELOW:.0%}"
+        report.faults.add(what, expected=expected, remedy=_gene_remedy(report.kind, gene_map))
+        return
+    for found in report.matches.values():
+        if found.overlap < WARNED_BELOW:
+            what = f"{_overlap(found)}, and the rest counts as zero"
+            report.warnings.append(f"{what}. {_gene_remedy(report.kind, gene_map)}".rstrip())
+
+
+def _overlap(found: GeneMatch) -> str:
+    share = f"{found.n_found} of {len(found.panel)} genes ({found.overlap:.0%})"
+    return f"{share} of {found.panel.origin} are there"
+
+
+def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
+    if gene_map is None:
+        return "Give a table of what genes are called: --gene-map FILE (scatd download gene-map)."
+    if kind == "entrez" and not gene_map.entrez:
+        return f"{gene_map.origin} has no Entrez ids: give a --gene-map that has (HGNC's has)."
+    return "Give the whole expression matrix, not selected genes; check the species."
+
+
+def _summary(cells: pd.DataFrame, min_genes: int) -> dict[str, Any]:
+    return {
+        "median_counts": float(cells[N_COUNTS].median()),
+        "median_genes": float(cells[N_GENES].median()),
+        "median_mito_share": float(cells[MITO_SHARE].median()),
+        f"under_{min_genes}_genes": int((cells[N_GENES] < min_genes).sum()),
+        "empty": int((cells[N_GENES] == 0).sum()),
+    }
