@@ -100,7 +100,7 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
         "ci_high": values.get(f"{metric}_ci_high"),
         "n_samples": None if None in counts else int(sum(filter(None, counts))),
         "best_baseline": best,
-        "target": values.get(f"target.{metric}"),
+        "target": values.get(f"target_{metric}"),
         "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
         "started": run.started.isoformat(timespec="seconds"),
         "run_id": run.run_id,

@@ -51,7 +51,7 @@ def runs(store):
     """The newest finished run of each drug and family."""
     finish("docetaxel", "sf", 0.55)
     finish("5fluorouracil", "sf", 0.70, lead=(-0.1, -0.2, -0.05))
-    gf = finish("docetaxel", "gf", 0.90, lead=(0.1, 0.05, 0.2), metrics={"target.auroc": 0.66})
+    gf = finish("docetaxel", "gf", 0.90, lead=(0.1, 0.05, 0.2), metrics={"target_auroc": 0.66})
     sf = finish("docetaxel", "sf", 0.80)
     finish("docetaxel", "sf", 0.99, fails=True)
     return {"sf": sf, "gf": gf}
