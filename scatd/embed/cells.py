@@ -46,7 +46,7 @@ class Cells:
     def take(self, rows: NDArray[np.intp]) -> Cells:
         """These cells alone, in the order of `rows`."""
         lengths = self.lengths[rows]
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        indptr = offsets(lengths)
         within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
         tokens = np.repeat(self.indptr[rows], lengths) + within
         values = None if self.values is None else self.values[tokens]
@@ -62,6 +62,11 @@ class Cells:
                 content.update(self.values[start:stop].tobytes())
             found[cell] = content.digest()
         return found
+
+
+def offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Where each of so many lists begins in a flat array, and where the last ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 def batches(lengths: NDArray[np.int64], n_tokens: int) -> Iterator[NDArray[np.intp]]:

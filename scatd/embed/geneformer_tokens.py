@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.embed.cells import Cells
+from scatd.embed.cells import Cells, offsets
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
 
 MAX_TOKENS = 2048
@@ -60,11 +60,11 @@ class RankTokenizer:
         rows, columns, values = rows[is_used], X.indices[is_used], X.data[is_used]
         scores = self._scores(rows, columns, values, n_counts)
         lengths = np.bincount(rows, minlength=n_obs)
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        starts = offsets(lengths)
         order = _descending(scores, starts)
 
         kept = np.minimum(lengths, self._max_tokens)
-        indptr = np.concatenate([[0], np.cumsum(kept)])
+        indptr = offsets(kept)
         within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], kept)
         picked = order[np.repeat(starts[:-1], kept) + within]
         reasons = np.full(n_obs, "", object)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.embed.cells import Cells
+from scatd.embed.cells import Cells, offsets
 from scatd.embed.settings import ScFoundationSettings, Target, parse_target
 
 N_GENES = 19_264
@@ -108,7 +108,7 @@ def _assemble(
     reasons[~((source > 0) & np.isfinite(source))] = "total too low"
     reasons[n_genes == 0] = "no expressed gene"
 
-    indptr = np.concatenate([[0], np.cumsum(n_genes + 2)])
+    indptr = offsets(n_genes + 2)
     ids = np.empty(indptr[-1], np.int32)
     tokens = np.empty(indptr[-1], np.float32)
     at = np.arange(int(is_token.sum())) + 2 * rows[is_token]

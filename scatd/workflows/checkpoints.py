@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ from torch import Tensor
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.drugs import drug_key
-from scatd.data.files import atomic_path, check_writable, require_existing, sha256_file
+from scatd.data.files import atomic_path, check_writable, sha256_file
+from scatd.embed.loading import load_tensors
 from scatd.errors import InputError
 from scatd.evaluation.gate import load_config
 from scatd.keys import InputScale
@@ -208,21 +207,8 @@ def load_state(path: Path) -> dict[str, Tensor]:
     InputError
         When the file is missing, damaged, asks for code, or holds something else.
     """
-    require_existing(path)
-    if path.is_dir():
-        raise InputError("is a folder", where=str(path), expected="a checkpoint file (.pth)")
     wanted = "a dictionary of tensors, as torch.save(model.state_dict(), FILE) writes it"
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about formats that are refused here
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make the unpickler raise anything
-        # torch's own text advises to load it without restriction.
-        what, remedy = "is no PyTorch checkpoint, or is damaged", "Copy or download it again."
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        if code is not None:
-            what = f"holds more than tensors ({code[1]}), and loading that would run code"
-            remedy = "Nothing of it was run."
-        raise InputError(what, where=str(path), expected=wanted, remedy=remedy) from error
+    loaded = load_tensors(path, expected=wanted)
     fault = _not_a_state(loaded)
     if fault:
         raise InputError(fault, where=str(path), expected=wanted)
