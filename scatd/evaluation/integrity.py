@@ -306,7 +306,7 @@ def _copies(
 def _polarity(name: str, mean: float, low: float, high: float) -> Iterator[Finding]:
     if mean >= 0.5 or np.isnan(mean):
         return
-    text = f"{name}: out-of-fold AUROC {mean:.3f} (interval {low:.3f} to {high:.3f}), under 0.5"
+    text = f"{name}: AUROC {mean:.3f} (interval {low:.3f} to {high:.3f}), under 0.5"
     if high < 0.5:
         yield Finding(SERIOUS, "polarity", (name,), (), mean, f"{text}: it looks inverted.")
     else:

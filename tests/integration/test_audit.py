@@ -62,7 +62,7 @@ def test_source_labels_and_groups_as_json_and_table(scatd, files):
 
 def test_predictions_that_are_upside_down(scatd, files):
     done = scatd("audit", "--labels", "labels.csv:D", "--predictions", "scores.csv")
-    assert "D: out-of-fold AUROC 0.000 (interval 0.000 to 0.000), under 0.5" in done.stdout
+    assert "D: AUROC 0.000 (interval 0.000 to 0.000), under 0.5" in done.stdout
     assert "nothing was flipped" in done.stdout
 
 
@@ -77,7 +77,7 @@ def test_predictions_of_folds_are_judged_fold_by_fold(scatd, files):
     )
     rows.to_csv(files / "folds.csv", index=False)
     done = scatd("audit", "--labels", "labels.csv:D", "--predictions", "folds.csv")
-    assert "D: out-of-fold AUROC 0.000" in done.stdout
+    assert "D: AUROC 0.000" in done.stdout
 
 
 def test_nothing_found(scatd, files):
