@@ -118,7 +118,7 @@ def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
         path = tracking.Run(tracking.connect(), run_id).fetch("tables/models.csv")
     except (MlflowException, OSError):  # deleted by hand, or a store that is not here
         return {}
-    models = pd.read_csv(path).set_index("model")
-    if baseline not in models.index:
-        return {}
-    return {name: float(models.loc[baseline, name]) for name in ("lead_ci_low", "lead_ci_high")}
+    models = pd.read_csv(path)
+    rows = models[models["model"] == baseline]
+    bounds = ("lead_ci_low", "lead_ci_high")
+    return {} if rows.empty else {name: float(rows[name].iloc[0]) for name in bounds}
