@@ -7,6 +7,7 @@ import click
 from scatd import __version__
 from scatd.cli import (
     audit,
+    check,
     checkpoints,
     compare,
     demo,
@@ -14,6 +15,7 @@ from scatd.cli import (
     distill,
     download,
     predict,
+    prepare,
     pretrain,
     promote,
     registry,
@@ -40,6 +42,8 @@ for command in (
     demo.demo,
     demo_data.demo_data,
     download.download,
+    check.check,
+    prepare.prepare,
     pretrain.pretrain,
     tune.tune,
     distill.distill,

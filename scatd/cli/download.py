@@ -36,9 +36,8 @@ def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
         message = "Give the NAME of a data set, or --list (but not both)."
         raise click.UsageError(message, click.get_current_context())
     from scatd.data import downloads
-    from scatd.tracking import cache_folder
 
-    cache = cache_folder()
+    cache = downloads.cache_folder()
     if name is None:
         _show_all(cache)
         return

@@ -6,12 +6,12 @@ import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from scatd.errors import InputError
-from scatd.keys import FAMILIES
+from scatd.keys import FAMILIES, InputScale
 from scatd.settings import from_mapping, load_yaml, to_mapping
 
 T = TypeVar("T")
@@ -37,6 +37,36 @@ allow_simulated_option = click.option(
     is_flag=True,
     help="Let simulated and real data, backbones and models mix.",
 )
+
+
+gene_map_option = click.option(
+    "--gene-map",
+    type=FilePath,
+    metavar="FILE",
+    help="What genes are called: an export of HGNC, Ensembl BioMart or NCBI.  [default: the one "
+    "in the cache]",
+)
+scale_option = click.option(
+    "--scale",
+    type=click.Choice(get_args(InputScale)),
+    help="What the values are, if not counts; checked.  [default: counts]",
+)
+layer_option = click.option(
+    "--layer",
+    metavar="NAME",
+    help="X, raw or a layer.  [default: the first that holds what --scale says]",
+)
+min_genes_option = click.option(
+    "--min-genes",
+    type=click.IntRange(min=0),
+    default=200,
+    help="Expressed genes that a cell needs, as published.",
+)
+
+
+def panel_option(help_text: str) -> Callable[[F], F]:
+    """`--panel`, a list of genes (txt, csv, tsv) or a cohort whose genes are the panel."""
+    return click.option("--panel", type=FilePath, metavar="FILE", help=help_text)
 
 
 def family_option(default: str | None, help_text: str) -> Callable[[F], F]:

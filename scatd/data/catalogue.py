@@ -84,6 +84,9 @@ _SCFOUNDATION = "https://github.com/biomap-research/scFoundation"
 _V1 = "04c2b2e84da7c0f385c3f9ad8f3ec24bab6650e5"
 _TWELVE_LAYERS = "9d41e7053af8a702003d99305cee01cd34b62ab7"
 
+GENE_MAP = "gene-map"
+PANEL = "scfoundation-genes"
+
 _DATASETS = (
     Dataset(
         "scatd",
@@ -94,7 +97,7 @@ _DATASETS = (
         article=27908847,
     ),
     Dataset(
-        "scfoundation-genes",
+        PANEL,
         "the 19,264 genes of scFoundation and scATD-dist, in order",
         _APACHE,
         _SCFOUNDATION,
@@ -108,6 +111,15 @@ _DATASETS = (
             ),
         ),
         revision="main",
+    ),
+    Dataset(
+        GENE_MAP,
+        "approved symbols, older names, Ensembl and Entrez ids of human genes",
+        "CC0 (HGNC); Ensembl's exports have no restrictions",
+        "https://www.genenames.org/download/archive/",
+        by_hand="Fetch hgnc_complete_set.txt from there, or a BioMart export with the columns Gene "
+        "stable ID, Gene Synonym and Gene name; then pass its path as --gene-map, or put it into "
+        f"the folder {GENE_MAP} beside other downloads, where it is found.",
     ),
     Dataset(
         "scfoundation-weights",

@@ -33,8 +33,8 @@ class CellQuality:
         self.n_not_finite = 0
         self.n_negative = 0
 
-    def add(self, block: sparse.csr_matrix) -> None:
-        """Measure the next rows."""
+    def add(self, block: sparse.csr_matrix) -> NDArray[np.int64]:
+        """Measure the next rows; gives the number of genes that each expresses."""
         data = block.data
         if data.dtype.kind == "f":
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
@@ -45,10 +45,9 @@ class CellQuality:
         mito = block @ self._mitochondrial
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(totals > 0, mito / totals, 0.0)
-        counts = np.asarray(expressed.sum(axis=1)).ravel()
-        self._parts.append(
-            pd.DataFrame({N_COUNTS: totals, N_GENES: counts.astype(np.int64), MITO_SHARE: share})
-        )
+        n_genes = np.asarray(expressed.sum(axis=1)).ravel().astype(np.int64)
+        self._parts.append(pd.DataFrame({N_COUNTS: totals, N_GENES: n_genes, MITO_SHARE: share}))
+        return n_genes
 
     def table(self) -> pd.DataFrame:
         """One row a cell: `n_counts`, `n_genes`, `mito_share`."""

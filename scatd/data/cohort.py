@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from scatd import keys
+
 BLOCK_VALUES = 1 << 22
 """Values other than zero that a block of rows holds, about."""
 
@@ -73,10 +75,9 @@ class Cohort:
         (n_obs,) what is known of the rows; its index holds their ids.
     matrices
         By name: `X`, `raw`, or the name of a layer.
-    simulated
-        True when the cohort says that no patient ever saw it.
     uns
-        What else the file says of the whole cohort, as far as scatd keeps it.
+        What the file says of the whole cohort and must go with it: whether it is simulated, and by
+        what mechanism.
     notes
         What the reader had to decide, for people.
     """
@@ -84,7 +85,6 @@ class Cohort:
     path: Path
     obs: pd.DataFrame
     matrices: dict[str, Matrix]
-    simulated: bool = False
     uns: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -92,6 +92,11 @@ class Cohort:
     def n_obs(self) -> int:
         """Number of cells or samples."""
         return len(self.obs)
+
+    @property
+    def simulated(self) -> bool:
+        """True when the cohort says that no patient ever saw it."""
+        return bool(self.uns.get(keys.UNS_SIMULATED, False))
 
 
 def csr_rows(

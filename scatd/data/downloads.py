@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,13 @@ def download(dataset: Dataset, cache: Path) -> Path:
         remedy = "Name another folder in SCATD_CACHE."
         raise InputError(what, where=str(folder), remedy=remedy) from error
     return folder
+
+
+def cache_folder() -> Path:
+    """Where one user keeps what can be fetched again: `SCATD_CACHE`, else the system's place."""
+    if given := os.environ.get("SCATD_CACHE"):
+        return Path(given).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
 
 
 def root(cache: Path) -> Path:

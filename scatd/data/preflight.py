@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,14 +178,17 @@ def look(
     return report
 
 
-def measure(report: Report, matrix: Matrix) -> None:
+def measure(
+    report: Report, matrix: Matrix, progress: Callable[[int], object] = lambda _: None
+) -> None:
     """Read every row of the chosen matrix: quality of the cells, and values that no model can read.
 
-    Adds to the report's cells, faults and warnings.
+    Adds to the report's cells, faults and warnings; `progress` takes the rows of each block.
     """
     quality = CellQuality(mitochondrial(matrix))
     for _, block in matrix.blocks():
         quality.add(block)
+        progress(block.shape[0])
     judge_cells(report, quality)
 
 

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from scatd.data.downloads import cache_folder
 from scatd.errors import InputError
 
 EXPERIMENT = "scatd"
@@ -91,13 +92,6 @@ def lock(name: str) -> filelock.BaseFileLock:
 def work_folder() -> Path:
     """Where locks and checkpoints of unfinished work lie, beside the store."""
     return _store_folder() / ".scatd"
-
-
-def cache_folder() -> Path:
-    """Where one user keeps what can be fetched again: `SCATD_CACHE`, else the system's place."""
-    if given := os.environ.get("SCATD_CACHE"):
-        return Path(given).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
 
 
 def _store_folder() -> Path:

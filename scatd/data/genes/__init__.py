@@ -1,7 +1,7 @@
 """Genes: what their names say, what else they are called, and a cohort in a panel's order."""
 
 from scatd.data.genes.genemap import GeneMap
-from scatd.data.genes.matching import GeneMatch, aligned, match
+from scatd.data.genes.matching import Combine, GeneMatch, aligned, match
 from scatd.data.genes.names import (
     KIND_WORDS,
     Kind,
@@ -15,6 +15,7 @@ from scatd.data.genes.panel import Panel, read_panel
 
 __all__ = [
     "KIND_WORDS",
+    "Combine",
     "GeneMap",
     "GeneMatch",
     "Kind",

@@ -16,6 +16,8 @@ from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, turned
 from scatd.data.files import reading
 from scatd.errors import InputError
 
+_KEPT = (keys.UNS_SIMULATED, keys.UNS_CAUSAL_GENES)
+
 
 def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     """The cohort in an open store; expression stays in it.
@@ -40,9 +42,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
         return _read_old(path)
     with reading(path, f"an AnnData {path.suffix} file"):
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
-        simulated = keys.UNS_SIMULATED in root.get("uns", {}) and bool(
-            read_elem(root["uns"][keys.UNS_SIMULATED])
-        )
+        uns = {name: read_elem(root["uns"][name]) for name in _KEPT if name in root.get("uns", {})}
         raw_var = read_elem(root["raw"]["var"]) if RAW in root and "var" in root[RAW] else None
     matrices: dict[str, Matrix] = {}
     if X in root and _is_matrix(root[X]):
@@ -54,7 +54,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     if not matrices:
         what = "holds no expression (no X, no layers, no raw)"
         raise InputError(what, where=str(path), expected="raw counts in X or layers['counts']")
-    return Cohort(path, obs, matrices, simulated)
+    return Cohort(path, obs, matrices, uns)
 
 
 def _read_old(path: Path) -> Cohort:
@@ -71,7 +71,9 @@ def _read_old(path: Path) -> Cohort:
     matrices = {
         name: _in_memory(sparse.csr_matrix(values), var) for name, (values, var) in held.items()
     }
-    return Cohort(path, adata.obs, matrices, bool(adata.uns.get(keys.UNS_SIMULATED, False)))
+    return Cohort(
+        path, adata.obs, matrices, {name: adata.uns[name] for name in _KEPT if name in adata.uns}
+    )
 
 
 def _in_memory(values: sparse.csr_matrix, var: pd.DataFrame) -> Matrix:

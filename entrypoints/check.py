@@ -1,0 +1,4 @@
+from scatd.cli.check import check
+
+if __name__ == "__main__":
+    check()

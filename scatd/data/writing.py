@@ -1,0 +1,91 @@
+"""Writing a cohort block by block, so that its size on disk says nothing about memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scatd.data.files import atomic_path
+from scatd.data.io import STORE_SUFFIXES
+from scatd.data.tables import has_suffix
+from scatd.errors import InputError
+
+
+class CohortWriter:
+    """An unfinished cohort; `add` rows, then `finish` with what is known of them."""
+
+    def __init__(self, root: Any, n_columns: int) -> None:
+        from anndata.io import sparse_dataset, write_elem
+
+        self._root, self._write = root, write_elem
+        root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_elem(root, "X", sparse.csr_matrix((0, n_columns), dtype=np.float32))
+        self._X: Any = sparse_dataset(root["X"])
+
+    def add(self, block: sparse.csr_matrix) -> None:
+        """Append rows to `X`."""
+        if block.shape[0]:
+            self._X.append(block)
+
+    def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
+        """Write what describes rows and columns, and the whole."""
+        for name, element in {"obs": _storable(obs), "var": var, "uns": dict(uns)}.items():
+            self._write(self._root, name, element)
+        for name in ("layers", "obsm", "varm", "obsp", "varp"):
+            self._write(self._root, name, {})
+
+
+def _storable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table with words as categories: the format has no words that may be missing."""
+    words = frame.select_dtypes("object").columns
+    as_words = {
+        name: frame[name].where(frame[name].isna(), frame[name].astype(str)) for name in words
+    }
+    return frame.assign(**{name: pd.Categorical(values) for name, values in as_words.items()})
+
+
+def require_store_name(path: Path) -> None:
+    """Refuse an output that is neither `.h5ad` nor `.zarr`.
+
+    Raises
+    ------
+    InputError
+        With what would be accepted.
+    """
+    if not has_suffix(path, STORE_SUFFIXES):
+        what = f"unknown kind of output '{path.suffix}'"
+        raise InputError(what, where=str(path), expected=" or ".join(STORE_SUFFIXES))
+
+
+@contextmanager
+def writing_cohort(path: Path, n_columns: int) -> Iterator[CohortWriter]:
+    """Open a new `.h5ad` or `.zarr` file of (any number of rows, n_columns).
+
+    It appears under its name when the block ends well, and not at all otherwise.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written there.
+    """
+    require_store_name(path)
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(path))
+        if has_suffix(path, (".zarr",)):
+            import zarr
+
+            root: Any = zarr.open_group(temporary, mode="w", zarr_format=2)
+        else:
+            import h5py
+
+            root = stack.enter_context(h5py.File(temporary, "w"))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message="Writing zarr v2 data")
+        yield CohortWriter(root, n_columns)

@@ -1,0 +1,69 @@
+"""Use case: the pre-flight check of a file, before anything is computed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatd import console
+from scatd.data.cells import MIN_GENES
+from scatd.data.io import open_cohort
+from scatd.data.preflight import Report, look, measure
+from scatd.keys import InputScale
+from scatd.workflows.gene_tables import family_panels, find_gene_map, find_panel, read_panel_file
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """What to check, and against which genes.
+
+    Parameters
+    ----------
+    input
+        A cohort of any kind.
+    panel
+        The genes that a model reads; None takes those of every family that are in the cache.
+    gene_map
+        What genes are called; None takes the one in the cache, if any.
+    scale, layer
+        What the file holds in the user's words, and where.
+    min_genes
+        Expressed genes that a cell needs.
+    """
+
+    input: Path
+    panel: Path | None = None
+    gene_map: Path | None = None
+    scale: InputScale | None = None
+    layer: str | None = None
+    min_genes: int = MIN_GENES
+
+
+def check(request: CheckRequest) -> Report:
+    """Look at a file and read it once; faults are in the report, and none is raised.
+
+    Raises
+    ------
+    InputError
+        When the file, panel or map cannot be read at all.
+    """
+    gene_map = find_gene_map(request.gene_map)
+    with open_cohort(request.input) as cohort:
+        if request.panel is not None:
+            panels = {request.panel.name: read_panel_file(request.panel)}
+        elif cohort.simulated:
+            panels = {"demo": find_panel(None, cohort)}
+        else:
+            panels = family_panels()
+        report = look(
+            cohort,
+            panels,
+            gene_map,
+            layer=request.layer,
+            scale=request.scale,
+            min_genes=request.min_genes,
+        )
+        matrix = cohort.matrices[report.layer]
+        with console.progress(cohort.n_obs, "Checking", "cell") as bar:
+            measure(report, matrix, bar.update)
+    return report

@@ -1,0 +1,102 @@
+"""Panels and gene maps: from an option, or from what `scatd download` put into the cache."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from scatd.data import catalogue, downloads
+from scatd.data.cohort import Cohort
+from scatd.data.files import reading, require_existing
+from scatd.data.genes import GeneMap, Panel
+from scatd.data.io import STORE_SUFFIXES, open_store
+from scatd.data.tables import has_suffix
+from scatd.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_DICTIONARIES = "geneformer-dictionaries"
+DEMO_PANEL = "reference.h5ad"
+"""The file of the demo whose genes are the demo's panel."""
+
+
+def find_gene_map(given: Path | None) -> GeneMap | None:
+    """The gene map of `--gene-map`, else the one in the cache, else none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    if given is not None:
+        return GeneMap.read(given)
+    folder = _cached(catalogue.GENE_MAP)
+    files = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
+    return GeneMap.read(files[0]) if files else None
+
+
+def find_panel(given: Path | None, cohort: Cohort) -> Panel:
+    """The panel of `--panel`; else the demo's, for a demo cohort; else the 19,264 genes.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or is not there; then it says how to get it.
+    """
+    if given is not None:
+        return read_panel_file(given)
+    beside = cohort.path.parent / DEMO_PANEL
+    if cohort.simulated and beside.is_file():
+        return read_panel_file(beside)
+    panel = _published_panel()
+    if panel is None:
+        what = "the 19,264 genes that scFoundation and family dist read are not here"
+        remedy = f"Get them: scatd download {catalogue.PANEL}; or name a file of genes: --panel"
+        raise InputError(what, where=str(_cached(catalogue.PANEL)), remedy=remedy)
+    return panel
+
+
+def family_panels() -> dict[str, Panel]:
+    """The panels of the families, as far as they are in the cache."""
+    panels = {}
+    published = _published_panel()
+    if published is None:
+        logger.info("Genes of sf and dist are not here: scatd download %s", catalogue.PANEL)
+    else:
+        panels["sf, dist"] = published
+    folder = _cached(_DICTIONARIES)
+    if not folder.is_dir():
+        logger.info("Genes of gf are not here: scatd download %s", _DICTIONARIES)
+    else:
+        # Only here: the reader of published pickles brings torch along.
+        from scatd.embed.geneformer_dictionaries import read_vocabulary
+
+        panels["gf"] = Panel(tuple(read_vocabulary(folder).medians), "Geneformer's vocabulary")
+    return panels
+
+
+def read_panel_file(path: Path) -> Panel:
+    """A panel from a list of genes, or the genes of a cohort (`.h5ad`, `.zarr`).
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    require_existing(path)
+    if not has_suffix(path, STORE_SUFFIXES):
+        return Panel.read(path)
+    from anndata.io import read_elem
+
+    with open_store(path) as store, reading(path, "an AnnData file"):
+        return Panel(tuple(map(str, read_elem(store["var"]).index)), str(path))
+
+
+def _published_panel() -> Panel | None:
+    (file,) = catalogue.CATALOGUE[catalogue.PANEL].files
+    path = _cached(catalogue.PANEL) / file.name
+    return Panel(Panel.read(path).names, "the 19,264 genes") if path.is_file() else None
+
+
+def _cached(name: str) -> Path:
+    return downloads.folder_of(catalogue.CATALOGUE[name], downloads.cache_folder())
