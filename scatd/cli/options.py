@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from scatd.data.limits import MIN_GENES
 from scatd.errors import InputError
 from scatd.keys import FAMILIES, InputScale
 from scatd.settings import from_mapping, load_yaml, to_mapping
@@ -59,7 +60,7 @@ layer_option = click.option(
 min_genes_option = click.option(
     "--min-genes",
     type=click.IntRange(min=0),
-    default=200,
+    default=MIN_GENES,
     help="Expressed genes that a cell needs, as published.",
 )
 

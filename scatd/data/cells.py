@@ -14,9 +14,6 @@ N_COUNTS, N_GENES, MITO_SHARE = "n_counts", "n_genes", "mito_share"
 FAILED = "scatd_qc_reason"
 """Column of `obs`: why a cell failed QC; empty where it passed."""
 
-MIN_GENES = 200
-"""Expressed genes that a cell needs, as published."""
-
 
 class CellQuality:
     """What is measured of every cell while its matrix passes by.

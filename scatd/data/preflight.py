@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.data.cells import MIN_GENES, MITO_SHARE, N_COUNTS, N_GENES, CellQuality
+from scatd.data.cells import MITO_SHARE, N_COUNTS, N_GENES, CellQuality
 from scatd.data.cohort import RAW, Cohort, Matrix, X
 from scatd.data.genes import (
     KIND_WORDS,
@@ -27,12 +27,10 @@ from scatd.data.genes import (
     species_of,
     spellings,
 )
+from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis, diagnose
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
-
-REFUSED_BELOW, WARNED_BELOW = 0.20, 0.80
-"""Share of a panel's genes that a cohort must have, and should have."""
 
 _ROWS_LOOKED_AT = 1000
 _HIGH_MITO = 0.2

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatd import console
-from scatd.data.cells import MIN_GENES
 from scatd.data.io import open_cohort
+from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
 from scatd.keys import InputScale
 from scatd.workflows.gene_tables import family_panels, find_gene_map, find_panel, read_panel_file

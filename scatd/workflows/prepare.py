@@ -14,11 +14,12 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import __version__, console, keys
-from scatd.data.cells import FAILED, MIN_GENES, CellQuality, failures
+from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Cohort
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.genes import Combine, GeneMap, GeneMatch, aligned
 from scatd.data.io import open_cohort
+from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, judge_cells, look, mitochondrial
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
