@@ -12,6 +12,7 @@ from scatd.embed.loading import load_dictionary
 from scatd.errors import InputError
 
 TOKENS_FILE, MEDIANS_FILE = "token_dictionary", "gene_median_dictionary"
+NAMES_FILE = "gene_name_id_dict"
 SUFFIXES = (".pkl", ".json")
 
 

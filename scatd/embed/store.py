@@ -33,10 +33,17 @@ class EmbeddingStore:
         self._names = folder / "digests.bin"
         self._rows = folder / "embeddings.f32"
 
+    def __len__(self) -> int:
+        """Rows that have their name."""
+        if not (self._names.exists() and self._rows.exists()):
+            return 0
+        n_names = self._names.stat().st_size // DIGEST_BYTES
+        return min(n_names, self._rows.stat().st_size // self._row_bytes)
+
     def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """Row of each content, -1 where there is none."""
         found = np.full(len(digests), -1, np.int64)
-        n_rows = self._n_rows()
+        n_rows = len(self)
         if n_rows and len(digests):
             known = np.fromfile(self._names, DIGEST_TYPE, count=n_rows)
             order = np.argsort(known, kind="stable")
@@ -49,7 +56,7 @@ class EmbeddingStore:
         """Embeddings (len(rows), width) of rows that `find` gave."""
         if not len(rows):
             return np.empty((0, self._width), np.float32)
-        shape = (self._n_rows(), self._width)
+        shape = (len(self), self._width)
         return np.array(np.memmap(self._rows, np.float32, mode="r", shape=shape)[rows])
 
     def append(self, digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> None:
@@ -63,7 +70,7 @@ class EmbeddingStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.folder / ".lock"):
-                n_rows = self._n_rows()
+                n_rows = len(self)
                 # Rows first: a name without its row would be an embedding of nothing.
                 _write_at(self._rows, n_rows * self._row_bytes, embeddings.astype("<f4").tobytes())
                 _write_at(self._names, n_rows * DIGEST_BYTES, digests.tobytes())
@@ -75,13 +82,6 @@ class EmbeddingStore:
     @property
     def _row_bytes(self) -> int:
         return self._width * np.dtype(np.float32).itemsize
-
-    def _n_rows(self) -> int:
-        """Rows that have their name."""
-        if not (self._names.exists() and self._rows.exists()):
-            return 0
-        n_names = self._names.stat().st_size // DIGEST_BYTES
-        return min(n_names, self._rows.stat().st_size // self._row_bytes)
 
 
 def _write_at(path: Path, offset: int, content: bytes) -> None:
