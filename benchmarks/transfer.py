@@ -29,7 +29,7 @@ from scatd.training import augment
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import Silent
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import FoldData, fit_fold
+from scatd.training.transfer import FoldData, align, fit_fold
 
 FOLDS = 5
 BATCH = 64
@@ -102,7 +102,8 @@ def _fold(X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int) -> floa
     settings = TransferSettings(epochs=epochs, min_steps=0)
     vae = common.backbone()
     started = time.perf_counter()
-    fit_fold(vae, data, reference, settings, SeededDraws(0), Silent())
+    alignment, aligned = align(data, reference, settings)
+    fit_fold(vae, aligned, alignment, settings, SeededDraws(0), Silent())
     return time.perf_counter() - started
 
 

@@ -15,7 +15,7 @@ RESPONSES = (SENSITIVE, RESISTANT)
 
 FAMILIES = ("sf", "gf", "dist")
 
-AlignmentMethod = Literal["adain", "bi-adain", "none"]
+AlignmentMethod = Literal["adain", "bi-adain", "coral", "mmd", "none"]
 StatsSource = Literal["reference", "cohort"]
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""

@@ -49,6 +49,10 @@ def show_transfer(result: TransferResult) -> None:
     click.echo(table(folds))
     click.echo("\nThe same folds, beside the baselines (AUROC, 95% interval)")
     click.echo(table(_models(result.models)))
+    if result.target is not None:
+        click.echo("\nThe target, scored by the registered fold (AUROC, 95% interval)")
+        named = result.target.rename(columns={"auroc": "auroc_mean"})
+        click.echo(table(_models(named).drop(columns="sd")))
     click.echo(f"\n{result.sentence}")
     if result.promoted:
         click.echo(f"{ref.name} version {ref.version} is in production.")
@@ -67,7 +71,7 @@ def _models(models: pd.DataFrame) -> pd.DataFrame:
         {
             "model": models["model"].str.replace("_", " "),
             "auroc": models["auroc_mean"],
-            "sd": models["auroc_sd"],
+            "sd": models.get("auroc_sd"),
             "interval": span(models["auroc_ci_low"], models["auroc_ci_high"], ".3f"),
             "our lead": models["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
             "lead interval": span(models["lead_ci_low"], models["lead_ci_high"], "+.3f"),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
-from scatd.training.settings import TransferSettings, published_transfer
+from scatd.keys import FAMILIES, InputScale
+from scatd.training.settings import default_transfer, published_transfer
 
-setting = partial(options.setting, {"": TransferSettings()})
+setting = partial(options.setting, {family: default_transfer(family) for family in FAMILIES})
 
 
 @click.command(
@@ -45,6 +46,28 @@ setting = partial(options.setting, {"": TransferSettings()})
     help="Unlabelled single cells whose style the source takes.  [default: the demo reference]",
 )
 @click.option(
+    "--target",
+    type=options.FilePath,
+    help="Single cells to score. Without --reference, they take its place, "
+    "unlabelled.  [default: none]",
+)
+@click.option(
+    "--target-labels",
+    metavar="COLUMN|FILE|FILE:COLUMN",
+    help="Their responses, where they are known: for scoring only.  [default: none]",
+)
+@click.option(
+    "--panel",
+    metavar="shared|FILE",
+    help="Genes of family dist: those that all cohorts have, or a list.  "
+    "[default: the backbone's, else the cohorts']",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(get_args(InputScale)),
+    help="What the expression is, where it is neither counts nor log1p.  [default: found out]",
+)
+@click.option(
     "--backbone",
     metavar="NAME|FOLDER",
     help="NAME@ALIAS, NAME/VERSION or a model folder.  "
@@ -59,6 +82,7 @@ setting = partial(options.setting, {"": TransferSettings()})
 @setting("folds", "Stratified folds of the source.")
 @setting("seed", "Of folds, initialisation, order and draws.")
 @setting("alignment", "How bulk and single cell are brought together; bi-adain is published.")
+@setting("mmd_weight", "Weight of the domain loss of mmd beside the cross-entropy.")
 @setting("statistics", "Rows that its statistics come from; all is published, and leaks.")
 @setting("augmentation", "Where extra training samples come from.")
 @setting("multiplier", "How many: the published rule, or the two numbers below.")
@@ -79,6 +103,7 @@ setting = partial(options.setting, {"": TransferSettings()})
 @setting("latent", "Train on the posterior mean, or on a sampled z.")
 @setting("encoder_norm", "Whether the frozen encoder's batch statistics may drift.")
 @setting("post_training", "Last epochs in which the encoder trains too.")
+@setting("train_encoder", "Train the encoder too, from the first step on (mmd needs it).")
 @setting("threshold", "Resistant strictly above it; stored with the model.")
 @click.option("--no-promote", is_flag=True, help="Leave it at staging; do not ask the gate.")
 @options.device_option
@@ -90,6 +115,10 @@ def transfer(
     labels: str | None,
     label_map: str | None,
     reference: Path | None,
+    target: Path | None,
+    target_labels: str | None,
+    panel: str | None,
+    scale: InputScale | None,
     backbone: str | None,
     published: bool,  # noqa: FBT001
     settings_file: Path | None,
@@ -103,9 +132,9 @@ def transfer(
     Cross-validates, compares with simple baselines on the same folds, registers the best fold at
     staging, and promotes it to production where it passes the gate of registry_configs/.
     """
-    defaults = TransferSettings()
+    defaults = default_transfer(family)
     if published:
-        defaults = published_transfer(defaults)
+        defaults = published_transfer(family, defaults)
     settings = options.chosen(defaults, given, settings_file)
     from scatd.cli.tables import show_transfer
     from scatd.workflows.transfer import TransferRequest
@@ -118,6 +147,10 @@ def transfer(
         labels=labels,
         label_map=label_map,
         reference=reference,
+        target=target,
+        target_labels=target_labels,
+        panel=panel,
+        scale=scale,
         backbone=backbone,
         settings=settings,
         device=device,

@@ -130,6 +130,30 @@ def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
     return text
 
 
+def target_in_words(models: pd.DataFrame, n_cells: int) -> str:
+    """How the response model ranks labelled target cells, in plain words with numbers.
+
+    Parameters
+    ----------
+    models
+        One row a model: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high.
+    """
+    ours = models.set_index("model").loc[MODEL]
+    text = (
+        f"Target: AUROC {ours['auroc']:.3f} (95% interval {ours['auroc_ci_low']:.3f} to "
+        f"{ours['auroc_ci_high']:.3f}, {n_cells} cells)."
+    )
+    others = models[models["model"] != MODEL].dropna(subset=["auroc"])
+    beside = ", ".join(
+        f"{WORDS.get(name, name)} {auroc:.3f}"
+        for name, auroc in zip(others["model"].tolist(), others["auroc"], strict=True)
+    )
+    text += f" Beside it: {beside}."
+    if ours["auroc"] < 0.5:
+        text += " An AUROC under 0.5 says that the labels may be inverted; nothing was flipped."
+    return text
+
+
 def out_of_fold(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:
     """One row a sample, in the order of the source: id, fold, truth, and P(resistant) a model."""
     parts = [

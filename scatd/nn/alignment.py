@@ -19,6 +19,8 @@ COHORT_MINIMUM = 50
 SHRINKAGE = 100.0
 """Cohort size at which its own statistics and the stored ones weigh the same."""
 EPSILON = 1e-8
+CONSTANT = 1e-6
+"""An s.d. at or below this share of 1 + |mean| is rounding, not variation."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,23 @@ def feature_stats(blocks: Iterable[Tensor]) -> FeatureStats:
     return FeatureStats(mean.to(dtype), (squares / n_obs).sqrt().to(dtype), n_obs)
 
 
+def standardised(x: Tensor, stats: FeatureStats) -> Tensor:
+    """Rows x (n_obs, n_features) in s.d. from the mean of each feature.
+
+    A feature that `stats` knows as constant is 0: what differs from a constant by rounding alone
+    would otherwise be a million s.d. away in the rows that statistics were not computed from.
+    """
+    is_constant = stats.std <= CONSTANT * (1 + stats.mean.abs())
+    moved = (x - stats.mean) / (stats.std + EPSILON)
+    return moved.masked_fill(is_constant, 0.0)
+
+
 def adain(x: Tensor, content: FeatureStats, style: FeatureStats) -> Tensor:
     """Give x (n_obs, n_features) the style's mean and s.d. in place of the content's.
 
     Source: scATD, (x - mean) / (std + 1e-8) * std_style + mean_style.
     """
-    return (x - content.mean) / (content.std + EPSILON) * style.std + style.mean
+    return standardised(x, content) * style.std + style.mean
 
 
 def shrink(cohort: FeatureStats, stored: FeatureStats) -> FeatureStats:
@@ -82,7 +95,9 @@ class Alignment:
     method
         `adain`: the source takes the reference's style, a target stays where it is, which is the
         style that the classifier learned in. `bi-adain` (published): the source takes the
-        reference's style, but a target is given the raw source's (defect D7). `none`: identity.
+        reference's style, but a target is given the raw source's (defect D7). `coral`: as adain,
+        and the source takes the reference's correlations too (see `scatd.nn.coral`). `mmd`: rows
+        stay, and training pulls the latent spaces together. `none`: rows stay.
     source
         Statistics of the training rows of the fold (never of its validation rows).
     reference
@@ -94,8 +109,8 @@ class Alignment:
     reference: FeatureStats | None = None
 
     def move_source(self, x: Tensor) -> Tensor:
-        """Source rows (n_obs, n_features) as the classifier sees them in training."""
-        if self.method == "none":
+        """Source rows (n_obs, n_features) with the mean and s.d. that training gives them."""
+        if self.method in ("mmd", "none"):
             return x
         source, reference = self._stored()
         return adain(x, source, reference)
@@ -114,9 +129,9 @@ class Alignment:
         if self.method == "none":
             return x
         source, reference = self._stored()
-        if self.method == "adain":
-            return x if cohort is None else adain(x, cohort, reference)
-        return adain(x, reference if cohort is None else cohort, source)
+        if self.method == "bi-adain":
+            return adain(x, reference if cohort is None else cohort, source)
+        return x if cohort is None else adain(x, cohort, reference)
 
     def _stored(self) -> tuple[FeatureStats, FeatureStats]:
         if self.source is None or self.reference is None:

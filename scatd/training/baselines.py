@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scatd.nn.alignment import CONSTANT
+
 N_COMPONENTS = 50
 LOGISTIC_C = 0.01
 
@@ -55,9 +57,11 @@ def _principal_coordinates(
     is much faster.
     """
     mean, std = X_train.mean(axis=0), X_train.std(axis=0)
-    std = np.where(std > 0, std, 1.0)
-    train = ((X_train - mean) / std).astype(np.float64)
-    val = ((X_val - mean) / std).astype(np.float64)
+    # A feature that is constant but for rounding would put other rows a million s.d. away.
+    varies = std > CONSTANT * (1 + np.abs(mean))
+    mean, std = mean[varies], std[varies]
+    train = ((X_train[:, varies] - mean) / std).astype(np.float64)
+    val = ((X_val[:, varies] - mean) / std).astype(np.float64)
     squares, left = np.linalg.eigh(train @ train.T)
     keep = squares > squares[-1] * 1e-10
     order = np.argsort(squares[keep])[::-1]

@@ -23,6 +23,10 @@ class Draws(Protocol):
         """Row indices drawn with replacement."""
         ...
 
+    def subset(self, n_rows: int, n_picks: int) -> Tensor:
+        """Distinct row indices, all of them where there are fewer."""
+        ...
+
 
 class SeededDraws:
     """Draws from a generator on the CPU, so that every device trains on the same numbers.
@@ -61,6 +65,11 @@ class SeededDraws:
         """Row indices drawn with replacement."""
         picks = torch.randint(n_rows, (n_picks,), generator=self._generator)
         return picks.to(self._device)
+
+    def subset(self, n_rows: int, n_picks: int) -> Tensor:
+        """Distinct row indices."""
+        order = torch.randperm(n_rows, generator=self._generator)
+        return order[:n_picks].to(self._device)
 
     def state(self) -> Tensor:
         """Generator state, for a checkpoint."""

@@ -156,8 +156,10 @@ class TransferSettings:
     folds
         Stratified folds of the source.
     alignment
-        "adain" (the source takes the reference's style), "bi-adain" (published), or "none"; see
-        `scatd.nn.alignment.Alignment`.
+        "adain" (the source takes the reference's style), "bi-adain" (published for sf and gf),
+        "coral", "mmd" (published for dist) or "none"; see `scatd.nn.alignment.Alignment`.
+    mmd_weight
+        Weight of the domain loss of "mmd" beside the cross-entropy.
     statistics
         Rows that alignment statistics and multipliers come from: the training "fold", or "all"
         (published; the validation rows leak).
@@ -180,6 +182,8 @@ class TransferSettings:
         (published, defect D4).
     post_training
         Number of last epochs in which the encoder trains too.
+    train_encoder
+        Train the encoder from the first step on, so that a domain loss can act (defect D9).
     threshold
         Stored with the model: resistant strictly above it.
     seed
@@ -188,6 +192,7 @@ class TransferSettings:
 
     folds: int = 5
     alignment: AlignmentMethod = "adain"
+    mmd_weight: float = 1.0
     statistics: Literal["fold", "all"] = "fold"
     augmentation: Augmentation = "vae"
     multiplier: MultiplierMode = "auto"
@@ -204,6 +209,7 @@ class TransferSettings:
     latent: Literal["mean", "sampled"] = "mean"
     encoder_norm: Literal["frozen", "adapt"] = "frozen"
     post_training: int = 0
+    train_encoder: bool = False
     threshold: float = 0.5
     seed: int = 42
 
@@ -219,9 +225,17 @@ class TransferSettings:
             raise InputError(what, expected="a probability between 0 and 1")
 
 
-def published_transfer(settings: TransferSettings) -> TransferSettings:
+def default_transfer(family: str) -> TransferSettings:
+    """Our defaults: those of the class, and how family dist closes the gap."""
+    settings = TransferSettings()
+    if family != "dist":
+        return settings
+    return replace(settings, alignment="mmd", train_encoder=True)
+
+
+def published_transfer(family: str, settings: TransferSettings) -> TransferSettings:
     """The published recipe with the folds, seed and augmentation of `settings`."""
-    return replace(
+    recipe = replace(
         settings,
         alignment="bi-adain",
         statistics="all",
@@ -234,4 +248,15 @@ def published_transfer(settings: TransferSettings) -> TransferSettings:
         drop_last=True,
         latent="sampled",
         encoder_norm="adapt",
+        train_encoder=False,
+    )
+    if family != "dist":
+        return recipe
+    return replace(
+        recipe,
+        alignment="mmd",
+        mmd_weight=0.1,
+        batch_size=128,
+        post_training=20,
+        threshold=0.05,
     )

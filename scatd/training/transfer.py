@@ -7,7 +7,7 @@ that it is run once and cached) and score at the posterior mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch.nn.functional import cross_entropy
 
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
+from scatd.nn.coral import Recolouring
+from scatd.nn.losses import maximum_mean_discrepancy
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
@@ -38,12 +40,16 @@ ENCODE_BLOCK = 2048
 
 @dataclass(frozen=True, eq=False)
 class FoldData:
-    """One fold's rows, not aligned: features (n_obs, n_features) and classes (n_obs,)."""
+    """One fold's rows: features (n_obs, n_features) and classes (n_obs,).
+
+    `X_domain` holds unlabelled single cells (n_cells, n_features), for `coral` and `mmd`.
+    """
 
     X_train: Tensor
     codes_train: NDArray[np.int_]
     X_val: Tensor
     codes_val: NDArray[np.int_]
+    X_domain: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,24 +63,48 @@ class FittedFold:
     counts: dict[str, tuple[int, int]]
 
 
+def align(
+    data: FoldData, reference: FeatureStats | None, settings: TransferSettings
+) -> tuple[Alignment, FoldData]:
+    """Move a fold's rows as its alignment wants them; validation rows touch no statistic.
+
+    Parameters
+    ----------
+    data
+        Rows as the cohort holds them.
+    reference
+        Statistics of the unlabelled single-cell reference; needed unless alignment is "none".
+    """
+    if settings.alignment == "none":
+        return Alignment("none"), data
+    counted = data.X_train
+    if settings.statistics == "all":
+        counted = torch.cat([data.X_train, data.X_val])
+    alignment = Alignment(settings.alignment, feature_stats([counted]), reference)
+    move = alignment.move_source
+    if settings.alignment == "coral":
+        assert data.X_domain is not None
+        assert reference is not None
+        move = Recolouring(counted, data.X_domain, reference)
+    return alignment, replace(data, X_train=move(data.X_train), X_val=move(data.X_val))
+
+
 def fit_fold(
     backbone: ResidualVAE,
     data: FoldData,
-    reference: FeatureStats | None,
+    alignment: Alignment,
     settings: TransferSettings,
     draws: Draws,
     reporter: Reporter,
 ) -> FittedFold:
-    """Align, augment and train one fold.
+    """Augment and train one fold.
 
     Parameters
     ----------
     backbone
         Pretrained VAE in eval mode; it is not changed.
-    data
-        Validation rows are aligned with training statistics and touch nothing else.
-    reference
-        Statistics of the unlabelled single-cell reference; needed unless alignment is "none".
+    data, alignment
+        Aligned rows, and how they were: see `align`.
     draws
         Source of shuffles and noise.
 
@@ -83,24 +113,18 @@ def fit_fold(
     TrainingError
         When the loss is no longer finite.
     """
-    counted_rows = data.X_train
-    counted_codes = data.codes_train
+    counted = data.codes_train
     if settings.statistics == "all":
-        counted_rows = torch.cat([data.X_train, data.X_val])
-        counted_codes = np.concatenate([data.codes_train, data.codes_val])
-    alignment = Alignment("none")
-    if settings.alignment != "none":
-        alignment = Alignment(settings.alignment, feature_stats([counted_rows]), reference)
-    X_train, X_val = alignment.move_source(data.X_train), alignment.move_source(data.X_val)
+        counted = np.concatenate([data.codes_train, data.codes_val])
     X_balanced, codes_balanced, counts = _balance(
-        backbone, X_train, data.codes_train, counted_codes, settings, draws
+        backbone, data.X_train, data.codes_train, counted, settings, draws
     )
     torch.manual_seed(settings.seed)  # the head's initialisation
-    classifier = ResponseClassifier.from_backbone(backbone).to(X_train.device)
-    weights = torch.from_numpy(augment.class_weights(codes_balanced)).to(X_train)
+    classifier = ResponseClassifier.from_backbone(backbone).to(data.X_train.device)
+    weights = torch.from_numpy(augment.class_weights(codes_balanced)).to(data.X_train)
     history, prob_val = train_classifier(
         classifier,
-        FoldData(X_balanced, codes_balanced, X_val, data.codes_val),
+        replace(data, X_train=X_balanced, codes_train=codes_balanced),
         weights,
         settings,
         draws,
@@ -167,24 +191,25 @@ def train_classifier(
     device = data.X_train.device
     codes = torch.from_numpy(np.asarray(data.codes_train, dtype=np.int64)).to(device)
     codes_val = torch.from_numpy(np.asarray(data.codes_val, dtype=np.int64)).to(device)
-    parameters = list(model.parameters()) if settings.post_training else _head_parameters(model)
-    optimizer = adamw(parameters, rate=settings.learning_rate, weight_decay=settings.weight_decay)
     last_epoch = n_epochs(settings.epochs, settings.min_steps, settings.batch_size, len(codes))
+    n_frozen = 0 if settings.train_encoder else last_epoch - settings.post_training
+    parameters = list(model.parameters()) if n_frozen < last_epoch else _head_parameters(model)
+    optimizer = adamw(parameters, rate=settings.learning_rate, weight_decay=settings.weight_decay)
     _set_encoder_trainable(model, trainable=False)
     model.eval()
     # A frozen encoder answers the same every epoch: run it once.
-    cached = _posterior(model, data.X_train) if settings.encoder_norm == "frozen" else None
-    cached_val = _posterior(model, data.X_val) if settings.encoder_norm == "frozen" else None
+    is_constant = settings.encoder_norm == "frozen" and n_frozen > 0
+    cached = _posterior(model, data.X_train) if is_constant else None
+    cached_val = _posterior(model, data.X_val) if is_constant else None
     history: list[dict[str, float]] = []
     for epoch in range(1, last_epoch + 1):
-        unfrozen = epoch > last_epoch - settings.post_training
-        if unfrozen:
+        if epoch > n_frozen:
             _set_encoder_trainable(model, trainable=True)
             cached = cached_val = None
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
         set_learning_rate(optimizer, rate)
         with one_thread(when=cached is not None), fast_products():
-            train_loss = _train_epoch(
+            trained = _train_epoch(
                 model, data, codes, cached, class_weights, optimizer, settings, draws
             )
             model.eval()
@@ -192,19 +217,11 @@ def train_classifier(
                 mu, logvar = cached_val or _posterior(model, data.X_val)
                 logits = model.head(_latent(mu, logvar, settings, draws))
                 val_loss = cross_entropy(logits, codes_val, class_weights).item()
-        require_finite(train_loss, epoch=epoch, name="the training loss")
-        history.append(
-            {
-                "epoch": epoch,
-                "learning_rate": rate,
-                "train_loss": train_loss,
-                "val_loss": val_loss,
-            }
-        )
+        require_finite(trained["train_loss"], epoch=epoch, name="the training loss")
+        history.append({"epoch": epoch, "learning_rate": rate, **trained, "val_loss": val_loss})
         reporter.epoch(epoch, history[-1])
     with torch.no_grad():
-        logits = model.head(_latent(mu, logvar, settings, draws))
-    return history, logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+        return history, _resistant(model.head(_latent(mu, logvar, settings, draws)))
 
 
 def _train_epoch(
@@ -216,25 +233,50 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     settings: TransferSettings,
     draws: Draws,
-) -> float:
-    """One pass over the training rows; returns the mean loss."""
+) -> dict[str, float]:
+    """One pass over the training rows; returns mean losses over rows."""
     model.train()
-    if cached is not None:
+    if settings.encoder_norm == "frozen":
         _set_encoder_mode(model, training=False)
-    total, n_seen = torch.zeros((), device=codes.device), 0
+    # On a cached encoder the domain loss has nothing to act on (defect D9).
+    has_domain = settings.alignment == "mmd" and cached is None
+    loss_of: dict[str, Tensor] = {}
+    totals: dict[str, Tensor] = {}
+    n_seen = 0
     for batch in draws.batches(len(codes), settings.batch_size, drop_last=settings.drop_last):
         if cached is not None:
             mu, logvar = cached[0][batch], cached[1][batch]
         else:
             mu, logvar = model.encode(data.X_train[batch])
-        logits = model.head(_latent(mu, logvar, settings, draws))
-        loss = cross_entropy(logits, codes[batch], class_weights)
+        z = _latent(mu, logvar, settings, draws)
+        loss_of["train_loss"] = cross_entropy(model.head(z), codes[batch], class_weights)
+        if has_domain:
+            loss_of["train_ce"] = loss_of["train_loss"]
+            loss_of["train_mmd"] = _domain_loss(model, data, batch, z, settings, draws)
+            loss_of["train_loss"] = loss_of["train_ce"] + settings.mmd_weight * loss_of["train_mmd"]
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss_of["train_loss"].backward()
         optimizer.step()
-        total = total + loss.detach() * len(batch)
+        for name, value in loss_of.items():
+            totals[name] = totals.get(name, 0) + value.detach() * len(batch)
         n_seen += len(batch)
-    return total.item() / n_seen
+    return {name: value.item() / n_seen for name, value in totals.items()}
+
+
+def _domain_loss(
+    model: ResponseClassifier,
+    data: FoldData,
+    batch: Tensor,
+    z: Tensor,
+    settings: TransferSettings,
+    draws: Draws,
+) -> Tensor:
+    """MMD between the latent of a bulk batch and of as many random single cells."""
+    assert data.X_domain is not None
+    if settings.latent == "sampled":  # the published code encodes, and draws, a second time
+        z = _latent(*model.encode(data.X_train[batch]), settings, draws)
+    cells = data.X_domain[draws.subset(len(data.X_domain), len(batch))]
+    return maximum_mean_discrepancy(z, _latent(*model.encode(cells), settings, draws))
 
 
 def _latent(mu: Tensor, logvar: Tensor, settings: TransferSettings, draws: Draws) -> Tensor:
@@ -247,6 +289,16 @@ def _posterior(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad(), fast_products():
         parts = [model.encode(block) for block in X.split(ENCODE_BLOCK)]
     return torch.cat([mu for mu, _ in parts]), torch.cat([logvar for _, logvar in parts])
+
+
+def probabilities(model: ResponseClassifier, X: Tensor) -> NDArray[np.float64]:
+    """P(resistant) (n_obs,) of aligned rows, at the posterior mean."""
+    with torch.no_grad():
+        return _resistant(model.head(_posterior(model, X)[0]))
+
+
+def _resistant(logits: Tensor) -> NDArray[np.float64]:
+    return logits.double().softmax(dim=1)[:, 1].cpu().numpy()
 
 
 def _head_parameters(model: ResponseClassifier) -> list[torch.nn.Parameter]:

@@ -52,10 +52,18 @@ def pretrain(request: PretrainRequest) -> PretrainResult:
 
 
 def backbone_for(
-    features: Features, family: str, settings: PretrainSettings, device: torch.device
+    features: Features,
+    family: str,
+    settings: PretrainSettings,
+    device: torch.device,
+    *,
+    input_scale: str | None = None,
 ) -> ModelRef:
-    """The backbone pretrained on `features` with these settings; made if there is none yet."""
-    work = _work(features, family, settings, device)
+    """The backbone pretrained on `features` with these settings; made if there is none yet.
+
+    Expression is log-normalised unless `input_scale` says that it is on its scale already.
+    """
+    work = _work(features, family, settings, device, input_scale=input_scale)
     made = backbones.find(work)
     if made is not None:
         logger.info("Backbone: %s version %d", made.name, made.version)
@@ -70,16 +78,16 @@ def _work(
     settings: PretrainSettings,
     device: torch.device,
     checkpoint_every: int = 0,
+    input_scale: str | None = None,
 ) -> Work:
-    scale = None
-    if family not in keys.OBSM_FEATURES:
-        features, scale = log_normalised(features)
+    if family not in keys.OBSM_FEATURES and input_scale is None:
+        features, input_scale = log_normalised(features)
     return Work(
         "pretrain",
         features,
         family,
         settings,
         device,
-        input_scale=scale,
+        input_scale=input_scale,
         checkpoint_every=checkpoint_every,
     )

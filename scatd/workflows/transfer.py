@@ -18,7 +18,7 @@ from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows import transfer_report
 from scatd.workflows.promote import judge, promote_version
-from scatd.workflows.transfer_folds import model_metrics, run_folds
+from scatd.workflows.transfer_folds import model_metrics, run_folds, target_predictions
 from scatd.workflows.transfer_inputs import (
     FEW_SAMPLES,
     TransferRequest,
@@ -53,6 +53,8 @@ class TransferResult:
         Whether it is in production now.
     sentence
         The finding in plain words.
+    target
+        As `models`, for the labelled target cells, scored by the registered fold.
     """
 
     ref: ModelRef
@@ -62,6 +64,7 @@ class TransferResult:
     verdict: Verdict
     promoted: bool
     sentence: str
+    target: pd.DataFrame | None = None
 
 
 def transfer(request: TransferRequest) -> TransferResult:
@@ -96,13 +99,17 @@ def transfer(request: TransferRequest) -> TransferResult:
             report = transfer_report.write(
                 run, folds, work.source.ids, work.subject, request.settings
             )
+            best = evidence.best_fold(folds)
+            target = None
+            if work.target_codes is not None:
+                on_target = target_predictions(run, len(folds))
+                target = transfer_report.write_target(run, on_target, best.fold, work, report)
             transfer_report.divergence(
                 run, work.source.X[work.rows], work.reference_sample, work.subject
             )
             version = registry.find_version(name, dead.run_ids) if dead else None
             if version is None:
-                best = evidence.best_fold(folds)
-                version = _register(run, work, best, checkpoints[best.fold], report, key)
+                version = _register(run, work, best, checkpoints[best.fold], report, target, key)
             ref = registry.resolve(work.key, stage=str(version), families=[request.family])
             verdict = judge(ref, config.gate)
             promoted = False
@@ -113,6 +120,7 @@ def transfer(request: TransferRequest) -> TransferResult:
         run_id=run.run_id,
         folds=report.folds,
         models=report.models,
+        target=target,
         verdict=verdict,
         promoted=promoted,
         sentence=report.sentence,
@@ -128,14 +136,24 @@ def _log_data(run: tracking.Run, work: Work) -> None:
         n_features=work.source.n_features,
         context="source",
     )
-    if work.reference_stats is not None and work.reference_file is not None:
+    reference, target = work.cohorts.reference, work.cohorts.target
+    if work.reference_stats is not None and reference is not None:
         run.log_dataset(
-            work.reference_file.stem,
-            str(work.reference_file),
+            reference.path.stem,
+            str(reference.path),
             digest=digest_of([work.reference_stats.mean, work.reference_stats.std]),
-            n_rows=work.reference_stats.n_obs,
-            n_features=work.source.n_features,
+            n_rows=reference.n_obs,
+            n_features=reference.n_features,
             context="reference",
+        )
+    if target is not None:
+        run.log_dataset(
+            target.path.stem,
+            str(target.path),
+            digest=target.sha256(),
+            n_rows=target.n_obs,
+            n_features=target.n_features,
+            context="target",
         )
 
 
@@ -145,6 +163,7 @@ def _register(
     best: FoldPredictions,
     checkpoint: Path,
     report: transfer_report.Report,
+    target: pd.DataFrame | None,
     key: str,
 ) -> int:
     head = artifact.read(checkpoint, base=work.backbone.encoder_state())
@@ -156,6 +175,8 @@ def _register(
         "few_samples": len(work.rows) < FEW_SAMPLES,
         "run_id": run.run_id,
     }
+    if target is not None:
+        card["metrics"]["target"] = target.to_dict(orient="records")
     description = (
         f"{report.sentence}\n\nHolds fold {best.fold} of {work.request.settings.folds} (best "
         f"validation AUROC). {artifact.CAVEAT}"

@@ -16,19 +16,23 @@ from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, tracking
 from scatd.artifact import Artifact
+from scatd.data.labels import MISSING
 from scatd.data.splits import stratified_folds
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
+from scatd.nn.alignment import Alignment
 from scatd.nn.residual_vae import ResidualVAE
 from scatd.settings import to_mapping
 from scatd.training.baselines import baseline_probabilities
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import Silent
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import FittedFold, FoldData, fit_fold
+from scatd.training.transfer import FittedFold, FoldData, align, fit_fold, probabilities
 from scatd.workflows.progress import Watched
 from scatd.workflows.transfer_inputs import Work
+
+TARGET_PREDICTIONS = "target_predictions.csv"
 
 
 def run_folds(
@@ -70,22 +74,21 @@ def _run_fold(
 ) -> FoldPredictions:
     settings = work.request.settings
     started = time.monotonic()
-    X = torch.from_numpy(work.source.X[work.rows]).to(work.device)
-    data = FoldData(X[train], work.codes[train], X[val], work.codes[val])
-    draws = SeededDraws(settings.seed + number, work.device)
+    data = fold_data(work, train, val)
     with tracking.Curves(run) as curves:
         watched = Watched(curves, lambda epoch: bar.set_postfix(epoch=epoch))
-        fitted = fit_fold(vae, data, work.reference_stats, settings, draws, watched)
+        alignment, aligned = align(data, work.reference_stats, settings)
+        draws = SeededDraws(settings.seed + number, work.device)
+        fitted = fit_fold(vae, aligned, alignment, settings, draws, watched)
     seconds = time.monotonic() - started
-    prob = {evidence.MODEL: fitted.prob_val}
-    prob |= baseline_probabilities(
-        fitted.alignment.move_source(data.X_train).cpu().numpy(),
-        data.codes_train,
-        fitted.alignment.move_source(data.X_val).cpu().numpy(),
-        seed=settings.seed,
-    )
+    prob, target = predictions_of(work, fitted, aligned)
     if settings.alignment != "none":
-        prob[evidence.NO_ADAPTATION] = _without_adaptation(work, vae, data, number)
+        plain = replace(settings, alignment="none")
+        draws = SeededDraws(settings.seed + number, work.device)
+        unmoved = fit_fold(vae, data, Alignment("none"), plain, draws, Silent())
+        prob[evidence.NO_ADAPTATION] = unmoved.prob_val
+        if work.target_codes is not None:
+            target[evidence.NO_ADAPTATION] = _on_target(work, unmoved)
     predictions = FoldPredictions(number, work.rows[val], data.codes_val, prob)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
@@ -104,15 +107,66 @@ def _run_fold(
             if model != evidence.MODEL
         }
     )
+    if work.target_codes is not None:
+        scored = _target_predictions(work, number, target)
+        assert work.cohorts.target is not None
+        table = evidence.out_of_fold([scored], work.cohorts.target.ids)
+        run.log_table(table, TARGET_PREDICTIONS)
+        run.log_metrics({"target_auroc": model_metrics(scored, settings)["auroc"]})
     return predictions
 
 
-def _without_adaptation(
-    work: Work, vae: ResidualVAE, data: FoldData, number: int
-) -> NDArray[np.float64]:
-    settings = replace(work.request.settings, alignment="none")
-    draws = SeededDraws(settings.seed + number, work.device)
-    return fit_fold(vae, data, None, settings, draws, Silent()).prob_val
+def fold_data(work: Work, train: NDArray[np.intp], val: NDArray[np.intp]) -> FoldData:
+    """Rows of one fold as the cohorts hold them, where they are computed on."""
+    X = torch.from_numpy(np.array(work.source.X[work.rows])).to(work.device)
+    domain = work.reference_sample
+    cells = None if domain is None else torch.from_numpy(domain).to(work.device)
+    return FoldData(X[train], work.codes[train], X[val], work.codes[val], cells)
+
+
+def predictions_of(
+    work: Work, fitted: FittedFold, aligned: FoldData
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """P(resistant) of validation samples and of labelled target cells, a model.
+
+    The second is empty without target labels.
+    """
+    X = [aligned.X_val]
+    if work.target_codes is not None:
+        X.append(fitted.alignment.move_target(_target_rows(work)))
+    baselines = baseline_probabilities(
+        aligned.X_train.cpu().numpy(),
+        aligned.codes_train,
+        torch.cat(X).cpu().numpy(),
+        seed=work.request.settings.seed,
+    )
+    n_val = len(aligned.X_val)
+    prob = {evidence.MODEL: fitted.prob_val}
+    prob |= {name: values[:n_val] for name, values in baselines.items()}
+    if work.target_codes is None:
+        return prob, {}
+    target = {evidence.MODEL: _on_target(work, fitted)}
+    return prob, target | {name: values[n_val:] for name, values in baselines.items()}
+
+
+def _target_rows(work: Work) -> torch.Tensor:
+    """Labelled cells of the target (n_cells, n_features)."""
+    assert work.cohorts.target is not None
+    assert work.target_codes is not None
+    rows = np.flatnonzero(work.target_codes != MISSING)
+    return torch.from_numpy(np.array(work.cohorts.target.X[rows])).to(work.device)
+
+
+def _on_target(work: Work, fitted: FittedFold) -> NDArray[np.float64]:
+    return probabilities(fitted.classifier, fitted.alignment.move_target(_target_rows(work)))
+
+
+def _target_predictions(
+    work: Work, number: int, prob: dict[str, NDArray[np.float64]]
+) -> FoldPredictions:
+    assert work.target_codes is not None
+    rows = np.flatnonzero(work.target_codes != MISSING)
+    return FoldPredictions(number, rows, work.target_codes[rows].astype(np.int64), prob)
 
 
 def model_metrics(predictions: FoldPredictions, settings: TransferSettings) -> dict[str, float]:
@@ -121,8 +175,19 @@ def model_metrics(predictions: FoldPredictions, settings: TransferSettings) -> d
     return response_metrics(predictions.codes, prob, settings.threshold)
 
 
-def _stored_predictions(run: tracking.Run, number: int) -> FoldPredictions:
-    table = pd.read_csv(run.fetch("predictions.csv"))
+def target_predictions(run: tracking.Run, n_folds: int) -> list[FoldPredictions]:
+    """What the models of all folds say of the labelled target cells."""
+    by_fold = run.fold_runs()
+    return [
+        _stored_predictions(by_fold[number], number, TARGET_PREDICTIONS)
+        for number in range(1, n_folds + 1)
+    ]
+
+
+def _stored_predictions(
+    run: tracking.Run, number: int, file: str = "predictions.csv"
+) -> FoldPredictions:
+    table = pd.read_csv(run.fetch(file))
     prob = {
         column.removeprefix("prob_"): table[column].to_numpy()
         for column in table.columns
@@ -141,8 +206,11 @@ def _artifact(work: Work, fitted: FittedFold, number: int) -> Artifact:
         },
         "labels": {"file": Path(work.labels.origin).name, "column": work.labels.column},
     }
-    if work.reference_file is not None:
-        data["reference"] = {"file": work.reference_file.name}
+    if work.cohorts.reference is not None:
+        data["reference"] = {"file": work.cohorts.reference.path.name}
+    features: dict[str, Any] = {"key": work.source.key, "n_features": work.source.n_features}
+    if work.source.names is not None:
+        features["names"] = list(work.source.names)
     return Artifact(
         kind="response",
         family=work.request.family,
@@ -156,7 +224,9 @@ def _artifact(work: Work, fitted: FittedFold, number: int) -> Artifact:
             "drug": work.labels.column,
             "drug_key": work.key,
             "threshold_origin": "default of the settings, not calibrated",
-            "features": {"key": work.source.key, "n_features": work.source.n_features},
+            "features": features,
+            "input_scale": work.cohorts.input_scale,
+            "transductive": work.cohorts.is_transductive,
             "backbone": work.backbone_name,
             "data": data,
             "fold": number,

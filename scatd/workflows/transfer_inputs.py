@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from scatd import artifact, keys, registry
 from scatd.artifact import Artifact
 from scatd.data.drugs import drug_key
-from scatd.data.features import Features, read_features
+from scatd.data.expression import LOG1P
+from scatd.data.features import Features
 from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
 from scatd.errors import InputError
+from scatd.keys import InputScale
 from scatd.nn.alignment import FeatureStats
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.settings import TransferSettings, default_pretrain
 from scatd.workflows.inputs import demo_file, matrix_stats, pick_device, refuse_mixing
 from scatd.workflows.pretrain import backbone_for
+from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,11 @@ class TransferRequest:
         Labelled bulk cohort; `labels` follows the grammar of `scatd.data.labels`.
     reference
         Unlabelled single cells whose style the source takes.
+    target, target_labels
+        Single cells to score, and their responses (`COLUMN | FILE | FILE:COLUMN`), which are used
+        for scoring only. Without a reference, the unlabelled target takes its place.
+    panel, scale
+        Family dist: which genes, and what the values are; see `read_expression`.
     backbone
         Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder.
     settings, device
@@ -61,6 +69,10 @@ class TransferRequest:
     labels: str | None = None
     label_map: str | None = None
     reference: Path | None = None
+    target: Path | None = None
+    target_labels: str | None = None
+    panel: str | None = None
+    scale: InputScale | None = None
     backbone: str | None = None
     settings: TransferSettings = field(default_factory=TransferSettings)
     device: str = "auto"
@@ -74,15 +86,20 @@ class Work:
 
     request: TransferRequest
     key: str
-    source: Features
+    cohorts: Cohorts
     labels: Labels
     rows: NDArray[np.intp]  # labelled rows of the source
-    reference_file: Path | None
+    target_codes: NDArray[np.int_] | None  # of every target cell, -1 unknown
     reference_stats: FeatureStats | None
-    reference_sample: NDArray[np.float32] | None  # for pictures
+    reference_sample: NDArray[np.float32] | None  # for coral, mmd and pictures
     backbone: Artifact
     backbone_name: str
     device: torch.device
+
+    @property
+    def source(self) -> Features:
+        """The labelled cohort."""
+        return self.cohorts.source
 
     @property
     def codes(self) -> NDArray[np.int_]:
@@ -92,7 +109,8 @@ class Work:
     @property
     def simulated(self) -> bool:
         """Whether anything that takes part is simulated."""
-        return self.source.simulated or self.backbone.simulated
+        cohorts = any(cohort.simulated for cohort in self.cohorts.all)
+        return cohorts or self.backbone.simulated
 
     @property
     def subject(self) -> str:
@@ -111,14 +129,12 @@ class Work:
 
 def prepare(request: TransferRequest) -> Work:
     """Read and check everything; nothing is computed, tracked or registered here but a backbone."""
-    if request.family == "dist":
-        # Its source would have to be on the backbone's genes and scale, and its MMD is not built.
-        what = "family dist cannot be transferred yet: its domain loss (MMD) is not built"
-        raise InputError(what, where="--family", expected="sf or gf")
+    _require_sense(request)
     device = pick_device(request.device)
     settings = request.settings
-    is_demo = request.source is None
-    source = read_features(request.source or demo_file("source"), request.family)
+    chosen = _given_backbone(request)
+    cohorts = _read(request, None if chosen is None else chosen[1])
+    source = cohorts.source
     labels = read_labels(source, request.drug, request.labels, request.label_map)
     rows = np.flatnonzero(labels.codes != MISSING)
     require_two_classes(labels.codes[rows], settings.folds, f"{labels.origin}: {labels.column}")
@@ -128,39 +144,30 @@ def prepare(request: TransferRequest) -> Work:
             len(rows),
             len(rows) // settings.folds,
         )
-    path = request.reference or (demo_file("reference") if is_demo else None)
-    reference = None
-    if path is not None:
-        reference = read_features(path, request.family, n_features=source.n_features, mmap=True)
-    simulated = {str(source.path): source.simulated}
-    if reference is not None:
-        simulated[str(reference.path)] = reference.simulated
+    target_codes = None
+    if cohorts.target is not None and request.target_labels is not None:
+        truth = read_labels(cohorts.target, request.drug, request.target_labels, request.label_map)
+        where = f"{truth.origin}: {truth.column}"
+        require_two_classes(truth.codes[truth.codes != MISSING], 2, where)
+        target_codes = truth.codes
+    simulated = {str(cohort.path): cohort.simulated for cohort in cohorts.all}
     refuse_mixing(simulated, allowed=request.allow_simulated)
-    name, backbone = _choose_backbone(request, source, reference, device)
+    name, backbone = chosen or _default_backbone(request, cohorts, device)
     if backbone.family != request.family or backbone.sizes.n_features != source.n_features:
         what = f"is of family {backbone.family} with {backbone.sizes.n_features} features"
         expected = f"family {request.family} with {source.n_features}, as in {source.path}"
         raise InputError(what, where=f"backbone {name}", expected=expected)
     simulated[f"backbone {name}"] = backbone.simulated
     refuse_mixing(simulated, allowed=request.allow_simulated)
-    stats = None
-    if settings.alignment != "none":
-        if reference is not None:
-            stats = matrix_stats(reference.X)
-        elif backbone.alignment is not None:
-            stats = backbone.alignment.reference
-        if stats is None:
-            what = f"alignment {settings.alignment} needs a style, and backbone {name} holds none"
-            remedy = "Add --reference with unlabelled single cells, or --alignment none."
-            raise InputError(what, remedy=remedy)
+    reference = cohorts.reference
     return Work(
         request=request,
         key=drug_key(request.drug),
-        source=source,
+        cohorts=cohorts,
         labels=labels,
         rows=rows,
-        reference_file=path,
-        reference_stats=stats,
+        target_codes=target_codes,
+        reference_stats=_style(request, cohorts, name, backbone),
         reference_sample=None if reference is None else _sample(reference.X, settings.seed),
         backbone=backbone,
         backbone_name=name,
@@ -168,26 +175,91 @@ def prepare(request: TransferRequest) -> Work:
     )
 
 
-def _choose_backbone(
-    request: TransferRequest, source: Features, reference: Features | None, device: torch.device
+def _require_sense(request: TransferRequest) -> None:
+    """Refuse options that contradict each other before anything is read."""
+    settings = request.settings
+    if request.target_labels is not None and request.target is None:
+        what = "target labels without a target"
+        raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
+    if request.family != "dist":
+        for name, value in (("panel", request.panel), ("scale", request.scale)):
+            if value is not None:
+                what = f"family {request.family} reads embeddings, not genes"
+                raise InputError(what, where=f"--{name}", remedy=f"Leave --{name} out.")
+    if settings.alignment == "mmd" and not (settings.train_encoder or settings.post_training):
+        what = "alignment mmd has nothing to act on while the encoder is frozen"
+        remedy = "Add --train-encoder, or --post-training with a number of epochs."
+        raise InputError(what, where="--alignment", remedy=remedy)
+
+
+def _read(request: TransferRequest, backbone: Artifact | None) -> Cohorts:
+    is_demo = request.source is None
+    source = request.source or demo_file("source")
+    reference = request.reference or (demo_file("reference") if is_demo else None)
+    if request.family != "dist":
+        return read_embeddings(source, reference, request.target, request.family)
+    card: Mapping[str, Any] = {} if backbone is None else backbone.card
+    return read_expression(
+        source,
+        reference,
+        request.target,
+        panel=request.panel,
+        backbone_genes=card.get("features", {}).get("names"),
+        scale=request.scale,
+        reads="counts" if card.get("input_scale") == "counts" else LOG1P,
+    )
+
+
+def _style(
+    request: TransferRequest, cohorts: Cohorts, name: str, backbone: Artifact
+) -> FeatureStats | None:
+    """Statistics that the source is aligned to."""
+    method = request.settings.alignment
+    if method == "none":
+        return None
+    if cohorts.reference is not None:
+        return matrix_stats(cohorts.reference.X)
+    needs_rows = method in ("coral", "mmd")
+    if not needs_rows and backbone.alignment is not None and backbone.alignment.reference:
+        return backbone.alignment.reference
+    lacks = "single cells" if needs_rows else f"a style, and backbone {name} holds none"
+    remedy = "Add --reference with unlabelled single cells, --target, or --alignment none."
+    raise InputError(f"alignment {method} needs {lacks}", remedy=remedy)
+
+
+def _given_backbone(request: TransferRequest) -> tuple[str, Artifact] | None:
+    """`--backbone`, by folder or registered name."""
+    if request.backbone is None:
+        return None
+    folder = Path(request.backbone)
+    if folder.is_dir():
+        return str(folder), artifact.read(folder)
+    return _fetched(registry.resolve_backbone(request.backbone))
+
+
+def _default_backbone(
+    request: TransferRequest, cohorts: Cohorts, device: torch.device
 ) -> tuple[str, Artifact]:
-    """`--backbone`, else a real production backbone of the same features, else the reference's."""
-    if request.backbone is not None:
-        folder = Path(request.backbone)
-        if folder.is_dir():
-            return str(folder), artifact.read(folder)
-        return _fetched(registry.resolve_backbone(request.backbone))
+    """A real production backbone of the same features, else one pretrained on the reference.
+
+    Where there is no reference, the cohorts at hand are pretrained on, without their labels.
+    """
+    source = cohorts.source
     ref = registry.find(keys.backbone_name(request.family), keys.PRODUCTION)
     if ref is not None and not ref.simulated and not source.simulated:
         name, backbone = _fetched(ref)
-        if backbone.sizes.n_features == source.n_features:
+        genes = backbone.card.get("features", {}).get("names")
+        same_genes = source.names is None or genes is None or tuple(genes) == source.names
+        if backbone.sizes.n_features == source.n_features and same_genes:
             return name, backbone
-    if reference is None:
+    if cohorts.reference is None:
         what = f"no backbone of family {request.family} for {source.n_features} features"
         remedy = "Add --reference with unlabelled single cells to pretrain one, or --backbone."
         raise InputError(what, expected="a production backbone", remedy=remedy)
+    cells = pooled(cohorts.all) if cohorts.is_transductive else cohorts.reference
     settings = default_pretrain(request.family)
-    return _fetched(backbone_for(reference, request.family, settings, device))
+    scale = cohorts.input_scale
+    return _fetched(backbone_for(cells, request.family, settings, device, input_scale=scale))
 
 
 def _fetched(ref: ModelRef) -> tuple[str, Artifact]:
@@ -196,16 +268,18 @@ def _fetched(ref: ModelRef) -> tuple[str, Artifact]:
 
 def _sample(X: NDArray[np.float32], seed: int, n_rows: int = 5000) -> NDArray[np.float32]:
     if len(X) <= n_rows:
-        return np.asarray(X)
+        return np.array(X, dtype=np.float32)
     picks = np.random.default_rng(seed).choice(len(X), n_rows, replace=False)
-    return np.asarray(X[np.sort(picks)])
+    return np.array(X[np.sort(picks)], dtype=np.float32)
 
 
 def identity(work: Work) -> dict[str, Any]:
     """What makes two transfers the same work."""
     stats = work.reference_stats
     reference = "" if stats is None else digest_of([stats.mean, stats.std])
+    target = work.cohorts.target
     return {
+        "target": [] if target is None else [target.sha256(), work.request.target_labels],
         "settings": to_mapping(work.request.settings),
         "family": work.request.family,
         "drug": work.key,

@@ -19,6 +19,7 @@ from scatd.evaluation.intervals import intervals_table
 from scatd.plots import alignment, performance, training
 from scatd.plots.style import save_figure
 from scatd.training.settings import TransferSettings
+from scatd.workflows.transfer_inputs import Work
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,68 @@ def write(
     _draw(run, folds, by_fold, codes, prob, subject, settings)
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def write_target(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    chosen: int,
+    work: Work,
+    report: Report,
+) -> pd.DataFrame:
+    """Compute and log what the models say of the labelled target cells.
+
+    Parameters
+    ----------
+    folds
+        Predictions for the same cells by the models of each fold.
+    chosen
+        The fold that is registered.
+    report
+        Gets the finding in words.
+
+    Returns
+    -------
+    One row a model of the chosen fold, as `evidence.model_table` has it, and `folds_mean`: the mean
+    AUROC over the models of all folds.
+    """
+    settings = work.request.settings
+    mine = folds[chosen - 1]
+    by_fold = evidence.fold_table(folds, settings.threshold)
+    table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
+    table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
+    table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
+    for row in table.to_dict(orient="records"):
+        prefix = "" if row["model"] == MODEL else f"baseline.{row['model']}."
+        mean = row["folds_mean"]
+        run.log_metrics({f"{prefix}target_auroc": row["auroc"], f"{prefix}target_auroc_mean": mean})
+    ours = table[table["model"] == MODEL]
+    run.log_metrics(
+        {
+            "target_auroc_ci_low": ours["auroc_ci_low"].item(),
+            "target_auroc_ci_high": ours["auroc_ci_high"].item(),
+        }
+    )
+    run.log_table(by_fold, "tables/target_folds.csv")
+    run.log_table(table, "tables/target.csv")
+    ids = work.cohorts.target.ids if work.cohorts.target is not None else work.source.ids
+    run.log_table(evidence.out_of_fold([mine], ids), "tables/target_predictions.csv")
+    pairs = {"registered fold": (mine.codes, mine.prob[MODEL])}
+    figures = {
+        "target_roc": performance.roc(
+            {name: curves.roc_table(*pair) for name, pair in pairs.items()},
+            f"{work.subject}, target",
+        ),
+        "target_scores": performance.score_distribution(
+            mine.codes, mine.prob[MODEL], settings.threshold, f"{work.subject}, target"
+        ),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, figure in figures.items():
+            save_figure(figure, Path(scratch), name)
+        run.log_files(Path(scratch), "figures")
+    run.describe(f"{report.sentence}\n\n{evidence.target_in_words(table, len(mine.codes))}")
+    return table
 
 
 def _draw(

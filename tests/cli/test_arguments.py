@@ -76,7 +76,7 @@ def test_switches_take_true_and_false(settings_of, tmp_path, word, tomek):
 )
 def test_switches_without_an_opposite(settings_of, word, published):
     plain = TransferSettings()
-    assert settings_of(word) == (published_transfer(plain) if published else plain)
+    assert settings_of(word) == (published_transfer("sf", plain) if published else plain)
 
 
 @pytest.mark.parametrize("word", ["--published=maybe", "--tomek=", "--no-promote=2"])
@@ -112,7 +112,7 @@ def test_published_then_file_then_options(settings_of, tmp_path):
     file = tmp_path / "settings.yaml"
     file.write_text("epochs: 9\nlearning_rate: 1e-4\n")
     assert settings_of("--published", "--settings", file, "--epochs", "7") == replace(
-        published_transfer(TransferSettings()), epochs=7, learning_rate=1e-4
+        published_transfer("sf", TransferSettings()), epochs=7, learning_rate=1e-4
     )
 
 
@@ -156,7 +156,10 @@ def test_bad_settings_files_are_named(scatd, workflow, tmp_path, text, said):
     [
         (("--fold", "3"), "No such option '--fold'. Did you mean '--folds'?"),
         (("--folds", "x"), "Invalid value for '--folds': 'x' is not a valid integer."),
-        (("--alignment", "adian"), "'adian' is not one of 'adain', 'bi-adain', 'none'."),
+        (
+            ("--alignment", "adian"),
+            "'adian' is not one of 'adain', 'bi-adain', 'coral', 'mmd', 'none'.",
+        ),
         (("--folds", "1"), "folds is 1. Expected at least 2."),
         (("--folds",), "Option '--folds' requires an argument."),
         (("rest",), "Got unexpected extra argument (rest)"),

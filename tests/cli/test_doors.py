@@ -43,6 +43,12 @@ SAMPLES = {
     "drop_last": ("true", True),
     "drug": ("a'; touch b; '", "a'; touch b; '"),
     "encoder_norm": ("adapt", "adapt"),
+    "target": ("cells.h5ad", Path("cells.h5ad")),
+    "target_labels": ("truth.csv:DRUG", "truth.csv:DRUG"),
+    "panel": ("shared", "shared"),
+    "scale": ("zscore", "zscore"),
+    "mmd_weight": ("0.25", 0.25),
+    "train_encoder": ("true", True),
     "epochs": ("7", 7),
     "family": ("gf", "gf"),
     "folder": ("a folder", Path("a folder")),
@@ -153,7 +159,8 @@ def expected_without_parameters(module):
             "output": Path("best_params.yaml"),
         }
     if module == "transfer":
-        nothing = dict.fromkeys(("source", "labels", "label_map", "reference", "backbone"))
+        files = ("source", "labels", "label_map", "reference", "target", "target_labels")
+        nothing = dict.fromkeys((*files, "panel", "scale", "backbone"))
         return {
             "drug": "D",
             "family": "sf",
@@ -189,7 +196,7 @@ def expected_with(module, name, value):
         published = {
             "pretrain": PUBLISHED_PRETRAIN["sf"],
             "distill": PUBLISHED_PRETRAIN["dist"],
-            "transfer": published_transfer(TransferSettings()),
+            "transfer": published_transfer("sf", TransferSettings()),
         }
         return asked | {"settings": published[module]}
     if name == "settings":

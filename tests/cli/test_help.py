@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from scatd import __version__
 from scatd.cli import main
 from scatd.keys import FAMILIES
-from scatd.training.settings import TransferSettings, default_pretrain
+from scatd.training.settings import default_pretrain, default_transfer
 
 SCATD = Path(sys.executable).with_name("scatd")
 CPU_SECONDS = 0.5
@@ -98,8 +98,9 @@ def test_every_option_is_explained_with_its_default(path):
 
 def test_defaults_are_those_of_the_settings():
     said = " ".join(CliRunner().invoke(main, ["transfer", "--help"]).output.split())
-    settings = TransferSettings()
-    for field in ("folds", "seed", "learning_rate", "alignment", "schedule", "threshold"):
+    settings = default_transfer("sf")
+    assert "[default: sf adain, gf adain, dist mmd]" in said
+    for field in ("folds", "seed", "learning_rate", "schedule", "threshold"):
         value = getattr(settings, field)
         text = f"{value:g}" if isinstance(value, float) else str(value)
         shown = said.partition(f"--{field.replace('_', '-')} ")[2].partition("[default: ")[2]

@@ -26,10 +26,11 @@ pytestmark = pytest.mark.golden
 class RecordedDraws:
     """Replays the shuffles and the noise that the published code consumed, in its order."""
 
-    def __init__(self, batches, noise, rows=()):
+    def __init__(self, batches, noise, rows=(), subsets=()):
         self._batches = deque(torch.from_numpy(epoch) for epoch in batches)
         self._noise = deque(torch.from_numpy(eps) for eps in noise)
         self._rows = deque(torch.from_numpy(picks) for picks in rows)
+        self._subsets = deque(torch.from_numpy(order) for order in subsets)
 
     def batches(self, n_rows, batch_size, *, drop_last):
         return list(self._batches.popleft())
@@ -44,8 +45,13 @@ class RecordedDraws:
         assert len(picks) == n_picks
         return picks
 
+    def subset(self, n_rows, n_picks):
+        order = self._subsets.popleft()
+        assert len(order) == n_rows
+        return order[:n_picks]
+
     def used_up(self):
-        return not self._batches and not self._noise and not self._rows
+        return not (self._batches or self._noise or self._rows or self._subsets)
 
 
 @pytest.mark.parametrize("family", ["sf", "gf", "dist", "dist_script"])
@@ -93,7 +99,7 @@ def test_pretrain_trace(family, golden_sizes, load_state, load_arrays, scatd_gol
         torch.testing.assert_close(tensor.float(), final[name].float(), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", ["sf", "gf"])
+@pytest.mark.parametrize("family", ["sf", "gf", "dist"])
 def test_transfer_trace(family, golden_sizes, load_state, load_arrays, scatd_golden):
     folder = f"{family}/transfer_trace"
     io = load_arrays(f"{folder}/inputs.npz")
@@ -105,20 +111,26 @@ def test_transfer_trace(family, golden_sizes, load_state, load_arrays, scatd_gol
     assert not unexpected
     assert not any(name.startswith(("fc3.", "bn3.", "swish.", "fc4.")) for name in missing)
     settings = replace(
-        published_transfer(TransferSettings()),
+        published_transfer(family, TransferSettings()),
         epochs=trace["epochs"],
         learning_rate=trace["lr"],
         weight_decay=trace["weight_decay"],
         batch_size=16,
         post_training=trace["post_training_epoch_num"],
+        mmd_weight=trace.get("mmd_weight", 1.0),
     )
     noise = []
     for train_epoch, val_epoch in zip(io["eps_train"], io["eps_val"], strict=True):
-        noise += [*train_epoch[:, 0], val_epoch]
-    draws = RecordedDraws(io["batch_idx"], [*noise, io["eps_final"]])
+        noise += [*train_epoch.reshape(-1, *train_epoch.shape[2:]), val_epoch]
+    subsets = [order for epoch in io.get("sc_perm", ()) for order in epoch]
+    draws = RecordedDraws(io["batch_idx"], [*noise, io["eps_final"]], subsets=subsets)
     weights = torch.tensor(trace["class_weights"], dtype=torch.float64)
     rows = FoldData(
-        torch.from_numpy(io["X_train"]), io["y_train"], torch.from_numpy(io["X_val"]), io["y_val"]
+        torch.from_numpy(io["X_train"]),
+        io["y_train"],
+        torch.from_numpy(io["X_val"]),
+        io["y_val"],
+        torch.from_numpy(io["sc"]) if "sc" in io else None,
     )
     before_unfreeze = {}
 
@@ -134,6 +146,10 @@ def test_transfer_trace(family, golden_sizes, load_state, load_arrays, scatd_gol
         assert ours["learning_rate"] == pytest.approx(published_epoch["lr"], rel=1e-9)
         assert ours["train_loss"] == pytest.approx(published_epoch["train_loss"], abs=1e-8)
         assert ours["val_loss"] == pytest.approx(published_epoch["val_loss"], abs=1e-8)
+        for name in ("train_ce", "train_mmd"):
+            assert (name in ours) == (name in published_epoch)
+            if name in ours:
+                assert ours[name] == pytest.approx(published_epoch[name], abs=1e-8)
     np.testing.assert_allclose(prob, trace["final_val_prob_class1_f64"], atol=1e-8)
     for state, name in (
         (before_unfreeze, "state_before_unfreeze"),

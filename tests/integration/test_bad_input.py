@@ -162,5 +162,17 @@ def test_a_backbone_without_a_style_needs_a_reference(scatd, task, tmp_path):
     assert "--alignment none" in scatd(*bare, code=2).output
 
 
-def test_dist_is_not_transferred_yet(refused):
-    assert "MMD" in refused(family="dist")
+def test_dist_needs_gene_names(refused, task):
+    assert "gene names" in refused(family="dist", source=task.reference)
+
+
+def test_target_labels_need_a_target(refused):
+    assert "--target" in refused(**{"target-labels": "truth"})
+
+
+def test_embeddings_have_no_panel(refused):
+    assert "--panel" in refused(panel="shared")
+
+
+def test_a_domain_loss_needs_an_encoder_that_trains(refused):
+    assert "--train-encoder" in refused(alignment="mmd")

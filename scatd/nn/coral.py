@@ -1,0 +1,66 @@
+"""Correlation alignment: the source takes the reference's covariance, not only its s.d.
+
+Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation" (AAAI 2016); the
+identity that is added to both covariances is theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scatd.nn.alignment import FeatureStats, feature_stats, standardised
+
+RIDGE = 1.0
+"""Added to both covariances, in squared s.d. of a feature."""
+MAX_ROWS = 1000
+"""Rows of the reference that its correlations come from."""
+
+
+@dataclass(frozen=True)
+class _Spectrum:
+    """Covariance of standardised features: axes (n_features, rank), variances (rank,)."""
+
+    axes: Tensor
+    variances: Tensor
+
+    def power(self, x: Tensor, exponent: float) -> Tensor:
+        """X times (covariance + ridge) to a power; outside the axes there is only the ridge."""
+        inside = x @ self.axes
+        outer = RIDGE**exponent
+        scale = (self.variances + RIDGE) ** exponent - outer
+        return outer * x + (inside * scale) @ self.axes.T
+
+
+def _spectrum(x: Tensor, stats: FeatureStats) -> _Spectrum:
+    rows = standardised(x, stats) / len(x) ** 0.5
+    _, values, axes = torch.linalg.svd(rows, full_matrices=False)
+    return _Spectrum(axes.T, values.square())
+
+
+class Recolouring:
+    """Moves source rows so that their covariance becomes the reference's.
+
+    Parameters
+    ----------
+    source
+        Training rows (n_obs, n_features).
+    reference
+        Rows (n_obs, n_features) of unlabelled single cells.
+    style
+        Mean and s.d. of the whole reference.
+    """
+
+    def __init__(self, source: Tensor, reference: Tensor, style: FeatureStats) -> None:
+        self._content, self._style = feature_stats([source]), style
+        rows = reference[:: max(len(reference) // MAX_ROWS, 1)][:MAX_ROWS]
+        self._source = _spectrum(source, self._content)
+        self._reference = _spectrum(rows, feature_stats([rows]))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Move rows (n_obs, n_features)."""
+        white = self._source.power(standardised(x, self._content), -0.5)
+        coloured = self._reference.power(white, 0.5)
+        return coloured * self._style.std + self._style.mean

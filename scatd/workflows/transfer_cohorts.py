@@ -1,0 +1,229 @@
+"""The cohorts of a transfer: read, brought to one scale and one panel, and told apart by role."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scatd.data.expression import AS_GIVEN, LOG1P, log_normalised
+from scatd.data.features import Features, read_features
+from scatd.data.genes import Panel, match, read_panel
+from scatd.data.lazy import LazyMatrix
+from scatd.errors import InputError
+from scatd.keys import InputScale
+
+logger = logging.getLogger(__name__)
+
+SHARED = "shared"
+"""`--panel shared`: the genes that all cohorts have."""
+REFUSED_OVERLAP = 0.2
+DOUBTED_OVERLAP = 0.8
+HIGHEST_LOG = 30.0
+"""No log1p of counts is higher: exp(30) molecules are in no cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """What takes part in a transfer, by role.
+
+    Parameters
+    ----------
+    source
+        Bulk samples, of which some or all are labelled.
+    reference
+        Unlabelled single cells whose style the source takes: the target where no reference was
+        given; None where there is neither.
+    target
+        Single cells to score, where they are known already.
+    input_scale
+        Scale that expression is on; None for embeddings.
+    """
+
+    source: Features
+    reference: Features | None
+    target: Features | None
+    input_scale: str | None = None
+
+    @property
+    def all(self) -> list[Features]:
+        """Each cohort once."""
+        others = [self.reference, self.target]
+        distinct = [cohort for cohort in others if cohort is not None]
+        if self.reference is self.target:
+            distinct = distinct[:1]
+        return [self.source, *distinct]
+
+    @property
+    def is_transductive(self) -> bool:
+        """Whether the target itself, without its labels, takes part in training."""
+        return self.target is not None and self.reference is self.target
+
+
+def read_embeddings(
+    source: Path, reference: Path | None, target: Path | None, family: str
+) -> Cohorts:
+    """Cohorts of family sf or gf."""
+    labelled = read_features(source, family)
+    n_features = labelled.n_features
+    found = {
+        path: read_features(path, family, n_features=n_features, mmap=path == reference)
+        for path in (reference, target)
+        if path is not None
+    }
+    return Cohorts(labelled, *_roles(found, reference, target))
+
+
+def read_expression(
+    source: Path,
+    reference: Path | None,
+    target: Path | None,
+    *,
+    panel: str | None,
+    backbone_genes: Sequence[str] | None,
+    scale: InputScale | None,
+    reads: str = LOG1P,
+) -> Cohorts:
+    """Cohorts of family dist, on the genes and the scale that its backbone reads.
+
+    Parameters
+    ----------
+    panel
+        "shared" (the genes that all cohorts have, in the source's order) or a file of gene names.
+        None takes the backbone's genes, or those of the cohorts where they agree.
+    backbone_genes
+        Of the backbone that was asked for, if any: it can read no others.
+    scale
+        What the values are, where they are not counts or log1p.
+    reads
+        Scale that the backbone reads: log1p unless it is a published one, which reads counts.
+
+    Raises
+    ------
+    InputError
+        For cohorts without gene names, of unclear scale, or that share too few genes.
+    """
+    paths = [path for path in (source, reference, target) if path is not None]
+    found = {path: read_features(path, "dist", mmap=path == reference) for path in paths}
+    for cohort in found.values():
+        if cohort.names is None:
+            what = "has no gene names"
+            expected = "an .h5ad, or a table whose columns are genes"
+            raise InputError(what, where=str(cohort.path), expected=expected)
+    scaled = {path: _on_scale(cohort, scale, reads) for path, cohort in found.items()}
+    chosen = _panel(panel, list(scaled.values()), backbone_genes)
+    on_panel = {path: _on_panel(cohort, chosen) for path, cohort in scaled.items()}
+    roles = _roles(on_panel, reference, target)
+    return Cohorts(
+        on_panel[source], *roles, input_scale=reads if scale in (None, "counts") else scale
+    )
+
+
+def _roles(
+    found: Mapping[Path, Features], reference: Path | None, target: Path | None
+) -> tuple[Features | None, Features | None]:
+    scored = None if target is None else found[target]
+    return (scored if reference is None else found[reference]), scored
+
+
+def _on_scale(cohort: Features, scale: InputScale | None, reads: str) -> Features:
+    """Log-normalise counts; believe a stated scale; refuse what is neither."""
+    if scale is not None and scale != "counts":
+        return cohort
+    normalised, found = log_normalised(cohort)
+    if found != AS_GIVEN:
+        return cohort if reads == "counts" else normalised
+    if reads == "counts":
+        what = "holds no counts, which the backbone reads"
+        raise InputError(what, where=str(cohort.path), expected="whole numbers of 0 and more")
+    step = max(cohort.n_obs // 1000, 1)
+    seen = np.asarray(cohort.X[::step])
+    if scale == "counts":
+        what = "holds values that are not whole numbers of 0 and more"
+        raise InputError(what, where=str(cohort.path), expected="counts, as --scale says")
+    if seen.min() < 0 or seen.max() > HIGHEST_LOG:
+        raise InputError(
+            f"holds values from {seen.min():g} to {seen.max():g}, which are no counts and no log1p",
+            where=str(cohort.path),
+            remedy="If all cohorts are z-scored in the same way, say so: --scale zscore",
+        )
+    return cohort
+
+
+def _panel(
+    panel: str | None, cohorts: Sequence[Features], backbone_genes: Sequence[str] | None
+) -> Panel:
+    if panel == SHARED:
+        shared = set.intersection(*(set(cohort.names or ()) for cohort in cohorts))
+        genes = tuple(name for name in cohorts[0].names or () if name in shared)
+        sizes = ", ".join(f"{cohort.path.name} {cohort.n_features}" for cohort in cohorts)
+        logger.info("Panel: the %d genes that all cohorts have (%s)", len(genes), sizes)
+        if len(genes) < REFUSED_OVERLAP * min(cohort.n_features for cohort in cohorts):
+            what = f"the cohorts share {len(genes)} genes ({sizes})"
+            remedy = "Name the genes of all cohorts in the same way."
+            raise InputError(what, where="--panel shared", remedy=remedy)
+        chosen = Panel(genes, "shared genes")
+    elif panel is not None:
+        chosen = Panel(tuple(read_panel(Path(panel))), panel)
+    elif backbone_genes is not None:
+        return Panel(tuple(backbone_genes), "the backbone")
+    elif len({cohort.names for cohort in cohorts}) == 1:
+        return Panel(cohorts[0].names or (), "the cohorts")
+    else:
+        raise InputError(
+            "the cohorts have different genes",
+            expected="a panel",
+            remedy="Add --panel shared for the genes that all have, or --panel FILE.",
+        )
+    if backbone_genes is not None and tuple(backbone_genes) != chosen.names:
+        what = f"the backbone reads {len(backbone_genes)} genes, and not those of the panel"
+        raise InputError(what, where="--panel", remedy="Leave --panel or --backbone out.")
+    return chosen
+
+
+def _on_panel(cohort: Features, panel: Panel) -> Features:
+    if cohort.names == panel.names:
+        return cohort
+    found = match(cohort.names or (), panel)
+    if found.overlap < REFUSED_OVERLAP:
+        what = f"has {found.n_found} of the {len(panel)} genes of {panel.origin}"
+        expected = f"at least {REFUSED_OVERLAP:.0%}"
+        raise InputError(what, where=str(cohort.path), expected=expected)
+    if found.overlap < DOUBTED_OVERLAP:
+        logger.warning(
+            "%s has only %d of %d genes of %s; the others count as 0.",
+            *(cohort.path, found.n_found, len(panel), panel.origin),
+        )
+    columns = np.flatnonzero(found.positions >= 0)
+    places = found.positions[columns]
+
+    def arranged(rows: np.ndarray) -> np.ndarray:
+        moved = np.zeros((len(rows), len(panel)), np.float32)
+        np.add.at(moved.T, places, rows[:, columns].T)  # several columns may be one gene
+        return moved
+
+    X = cohort.X
+    if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
+        return replace(cohort, X=arranged(X), names=panel.names)
+    shape = (cohort.n_obs, len(panel))
+    lazy: Any = LazyMatrix(lambda start, stop: arranged(np.asarray(X[start:stop])), shape)
+    return replace(cohort, X=lazy, names=panel.names)
+
+
+def pooled(cohorts: Sequence[Features]) -> Features:
+    """All rows of some cohorts as one, for pretraining where there is no reference."""
+    first = cohorts[-1]
+    X = np.concatenate([np.asarray(cohort.X, dtype=np.float32) for cohort in cohorts])
+    ids = np.arange(len(X)).astype(str)
+    return replace(
+        first,
+        X=X,
+        ids=ids,
+        has_ids=False,
+        obs=first.obs.iloc[:0],
+        simulated=any(cohort.simulated for cohort in cohorts),
+    )
