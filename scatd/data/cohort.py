@@ -108,8 +108,8 @@ def csr_rows(
         first, last = int(indptr[start]), int(indptr[stop])
         return sparse.csr_matrix(
             (
-                np.array(data[first:last]),
-                np.array(indices[first:last]),
+                np.require(data[first:last], requirements="W"),  # copies what a file maps
+                np.require(indices[first:last], requirements="W"),
                 indptr[start : stop + 1] - first,
             ),
             (stop - start, n_columns),

@@ -195,7 +195,7 @@ def judge_cells(report: Report, quality: CellQuality) -> None:
     quality.judge(report.faults, negative_allowed=report.scale == "zscore")
     report.cells = quality.table()
     few = int((report.cells[N_GENES] < report.min_genes).sum())
-    if few:
+    if few and report.scale != "zscore":
         what = f"{few} of {report.n_obs} cells express fewer than {report.min_genes} genes"
         report.warnings.append(f"{what}: they are kept and marked; --drop removes them.")
     high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
@@ -288,9 +288,8 @@ def _judge_genes(
         report.faults.add(what, expected="human genes", remedy=remedy)
         return
     if report.n_duplicates:
-        what = f"{report.n_duplicates} columns repeat a gene"
         adds = "added up" if report.scale == "counts" else "averaged"
-        report.notes.append(f"{what}: they are {adds}.")
+        report.notes.append(f"Columns that repeat a gene: {report.n_duplicates}; they are {adds}.")
     if not report.matches:
         return
     best = max(report.matches.values(), key=lambda found: found.overlap)
@@ -306,7 +305,7 @@ def _judge_genes(
 
 
 def _overlap(found: GeneMatch) -> str:
-    share = f"{found.n_found} of {len(found.panel)} genes ({found.overlap:.0%})"
+    share = f"{found.n_found:,} of the {len(found.panel):,} genes ({found.overlap:.0%})"
     return f"{share} of {found.panel.origin} are there"
 
 
@@ -320,7 +319,7 @@ def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
 
 def _summary(cells: pd.DataFrame, min_genes: int) -> dict[str, Any]:
     return {
-        "median_counts": float(cells[N_COUNTS].median()),
+        "median_total": float(cells[N_COUNTS].median()),
         "median_genes": float(cells[N_GENES].median()),
         "median_mito_share": float(cells[MITO_SHARE].median()),
         f"under_{min_genes}_genes": int((cells[N_GENES] < min_genes).sum()),

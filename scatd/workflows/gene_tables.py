@@ -95,7 +95,7 @@ def read_panel_file(path: Path) -> Panel:
 def _published_panel() -> Panel | None:
     (file,) = catalogue.CATALOGUE[catalogue.PANEL].files
     path = _cached(catalogue.PANEL) / file.name
-    return Panel(Panel.read(path).names, "the 19,264 genes") if path.is_file() else None
+    return Panel(Panel.read(path).names, "scFoundation's list") if path.is_file() else None
 
 
 def _cached(name: str) -> Path:

@@ -112,7 +112,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
             report.notes.append(note)
         found = report.matches["panel"]
         with writing_cohort(request.output, len(panel)) as writer:
-            quality = _write(writer, cohort, report, request)
+            quality = write_aligned(writer, cohort, report, request)
             judge_cells(report, quality)
             report.faults.raise_if_any()
             assert report.cells is not None
@@ -148,9 +148,10 @@ def aligned_blocks(
         yield block, aligned(block, found, combine)
 
 
-def _write(
+def write_aligned(
     writer: CohortWriter, cohort: Cohort, report: Report, request: PrepareRequest
 ) -> CellQuality:
+    """Write every row in the panel's order, and measure its quality on the way."""
     quality = CellQuality(mitochondrial(cohort.matrices[report.layer]))
     with console.progress(cohort.n_obs, "Preparing", "cell") as bar:
         for block, wanted in aligned_blocks(cohort, report, report.matches["panel"]):

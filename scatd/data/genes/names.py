@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -49,8 +49,7 @@ _OTHER_COLUMNS = (
 """Columns of `var` in which cohorts keep a second name of each gene, in any case."""
 
 
-@dataclass(frozen=True)
-class GeneName:
+class GeneName(NamedTuple):
     """One name, taken apart.
 
     Parameters
@@ -75,6 +74,7 @@ class GeneName:
     par_y: bool = False
 
 
+@lru_cache(1 << 17)
 def parse(name: str) -> GeneName:
     """Take one name apart.
 
@@ -88,12 +88,14 @@ def parse(name: str) -> GeneName:
     'symbol'
     """
     text, species = name.strip(), ""
-    genome = _GENOME.match(text)
+    genome = _GENOME.match(text) if "_" in text else None
     if genome is not None:
         species = _SPECIES_OF_GENOME[genome[1][0].lower()]
         text = text[genome.end() :]
     if text.isdecimal():
         return GeneName("entrez", text, species=species)
+    if "ENS" not in text:
+        return GeneName("symbol", text, species=species)
     found = _ENSEMBL.fullmatch(text)
     if found is not None:
         prefix, pseudoautosomal, number, version, rest = found.groups()

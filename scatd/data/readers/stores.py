@@ -38,7 +38,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     """
     from anndata.io import read_elem
 
-    if not isinstance(root["obs"], Mapping):
+    if hasattr(root["obs"], "shape"):
         return _read_old(path)
     with reading(path, f"an AnnData {path.suffix} file"):
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
@@ -47,8 +47,9 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     matrices: dict[str, Matrix] = {}
     if X in root and _is_matrix(root[X]):
         matrices[X] = _matrix(path, root[X], var, scratch)
-    for name, element in root.get("layers", {}).items():
-        matrices[name] = _matrix(path, element, var, scratch)
+    layers = root.get("layers", {})
+    for name in layers:
+        matrices[name] = _matrix(path, layers[name], var, scratch)
     if raw_var is not None and X in root[RAW]:
         matrices[RAW] = _matrix(path, root[RAW][X], raw_var, scratch)
     if not matrices:

@@ -73,7 +73,7 @@ def read_10x_folder(path: Path, scratch: Path) -> Cohort:
         var["gene_symbols"] = var.index
     wanted = _genes(var)
     var = var[wanted]
-    obs = pd.DataFrame(index=pd.Index(barcodes[0]))
+    obs = pd.DataFrame(index=pd.Index(barcodes[0].to_numpy()))
     matrix = _spooled(path, matrix_file, wanted, obs, var, scratch)
     return Cohort(path, obs, {X: matrix}, notes=_left_out(wanted))
 
