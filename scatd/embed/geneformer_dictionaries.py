@@ -15,6 +15,8 @@ TOKENS_FILE, MEDIANS_FILE = "token_dictionary", "gene_median_dictionary"
 NAMES_FILE = "gene_name_id_dict"
 SUFFIXES = (".pkl", ".json")
 
+_COPY_ON_Y = "ENSGR"
+
 
 @dataclass(frozen=True)
 class GeneVocabulary:
@@ -30,6 +32,11 @@ class GeneVocabulary:
 
     tokens: dict[str, int]
     medians: dict[str, float]
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The genes, in order; the copies on Y of genes on X too (ENSGR...) count as those on X."""
+        return tuple(gene for gene in self.tokens if not gene.startswith(_COPY_ON_Y))
 
     def sha256(self) -> str:
         """Hex SHA-256 of what the dictionaries say, however they were stored."""

@@ -133,7 +133,7 @@ class Embedder:
             When scFoundation's gene order is not there, or is another.
         """
         if self.vocabulary is not None:
-            return Panel(tuple(self.vocabulary.tokens), "Geneformer")
+            return Panel(self.vocabulary.genes, "Geneformer")
         if self._panel_file is not None:
             panel = read_panel_file(self._panel_file)
         else:

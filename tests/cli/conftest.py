@@ -74,6 +74,9 @@ def result_of(name):
         return make_transfer_result()
     if name == "promote":
         return module.PromoteResult(REF, PASSED, changed=True)
+    if name == "embed":
+        reasons = {"no expressed gene": 2}
+        return module.EmbedResult(Path("e.h5ad"), "X_scfoundation", 10, 3072, 5, reasons)
     predict = importlib.import_module("scatd.workflows.predict")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":

@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from scatd.cli import main
+from scatd.embed.settings import ScFoundationSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
     TransferSettings,
@@ -28,6 +29,8 @@ PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
 WITHOUT_DRUG = ("demo", "pretrain", "tune", "distill")
+NEEDED = {"embed": {"input": "cells.h5ad", "backend": "geneformer"}}
+"""What a command cannot do without, where that is no drug."""
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -35,11 +38,13 @@ SAMPLES = {
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
     "augmentation": ("smote", "smote"),
+    "backend": ("scfoundation", "scfoundation"),
     "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
     "batch_size": ("32", 32),
     "checkpoint_every": ("3", 3),
     "cosine_beta": ("2.5", 2.5),
     "device": ("cpu", "cpu"),
+    "dictionaries": ("a folder", Path("a folder")),
     "drop_last": ("true", True),
     "drug": ("a'; touch b; '", "a'; touch b; '"),
     "encoder_norm": ("adapt", "adapt"),
@@ -53,10 +58,13 @@ SAMPLES = {
     "family": ("gf", "gf"),
     "folder": ("a folder", Path("a folder")),
     "folds": ("3", 3),
+    "gene_map": ("genes.txt", Path("genes.txt")),
     "input": ("-cells 1.h5ad", Path("-cells 1.h5ad")),
+    "input_type": ("bulk", "bulk"),
     "label_map": ("S=sensitive,R=resistant", "S=sensitive,R=resistant"),
     "labels": ("table.csv:my column", "table.csv:my column"),
     "latent": ("sampled", "sampled"),
+    "layer": ("raw", "raw"),
     "learning_rate": ("1e-5", 1e-5),
     "majority_multiplier": ("2", 2.0),
     "mc_samples": ("9", 9),
@@ -65,8 +73,10 @@ SAMPLES = {
     "no_promote": ("true", True),
     "output": ("scores.csv", Path("scores.csv")),
     "patience": ("6", 6),
+    "pool": ("max", "max"),
     "post_training": ("4", 4),
     "precision": ("float32", "float32"),
+    "pre_normalized": ("T", "T"),
     "published": ("true", True),
     "rec_beta": ("12.5", 12.5),
     "reference": ("cells.npy", Path("cells.npy")),
@@ -82,6 +92,7 @@ SAMPLES = {
     "subsample": ("0.5", 0.5),
     "teacher": ("scatd-sf-backbone@production", "scatd-sf-backbone@production"),
     "teacher_z": ("z 1.npy", Path("z 1.npy")),
+    "tgthighres": ("t4.5", "t4.5"),
     "threshold": ("0.25", 0.25),
     "timeout": ("90", 90.0),
     "tomek": ("false", False),
@@ -89,7 +100,14 @@ SAMPLES = {
     "val_fraction": ("0.2", 0.2),
     "version": ("2", 2),
     "weight_decay": ("0.5", 0.5),
+    "weights": ("geneformer-6L", "geneformer-6L"),
 }
+OWN_SAMPLES = {
+    ("embed", "panel"): ("genes.txt", Path("genes.txt")),
+    ("embed", "precision"): ("mixed", "mixed"),
+    ("embed", "version"): ("ce", "ce"),
+}
+"""Where a name means something else than elsewhere."""
 
 
 def command_of(point):
@@ -106,6 +124,13 @@ def option_of(command, name):
         if flag in param.opts or (isinstance(param, click.Argument) and param.name == name)
     ]
     return found
+
+
+def needed_by(module):
+    """Parameters that have no default."""
+    if module in NEEDED:
+        return NEEDED[module]
+    return {} if module in WITHOUT_DRUG else {"drug": "D"}
 
 
 def run_point(point, workflow, **given):
@@ -157,6 +182,16 @@ def expected_without_parameters(module):
             "seed": 42,
             "device": "auto",
             "output": Path("best_params.yaml"),
+        }
+    if module == "embed":
+        nothing = ("weights", "dictionaries", "panel", "gene_map", "layer", "scale")
+        return {
+            "input": Path("cells.h5ad"),
+            "output": Path("embedded.h5ad"),
+            "backend": "geneformer",
+            **dict.fromkeys(nothing),
+            "settings": ScFoundationSettings("singlecell", "F", "f1", "all", "rde", "float32"),
+            "device": "auto",
         }
     if module == "transfer":
         files = ("source", "labels", "label_map", "reference", "target", "target_labels")
@@ -210,7 +245,8 @@ def expected_with(module, name, value):
 
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
-        "main", "demo", "pretrain", "tune", "distill", "transfer", "predict", "promote",
+        "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
+        "predict", "promote",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 
@@ -232,16 +268,20 @@ def test_every_option_is_a_parameter(point):
 
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
 def test_a_parameter_has_the_default_of_its_option(point, name):
-    command, _ = command_of(point)
+    command, module = command_of(point)
     option = option_of(command, name)
     declared = POINTS[point]["parameters"][name]
     assert declared["type"] == "string"
-    is_required = isinstance(option, click.Option) and option.required
+    is_required = option.required
     assert ("default" not in declared) == is_required
     if is_required:
         return
-    needed = [word for param in command.params if param.required for word in (param.opts[0], "D")]
-    value = command.make_context(point, needed).params[option.name]
+    words = [
+        word
+        for needed, given in needed_by(module).items()
+        for word in ([f"--{needed}", given] if needed != "input" else [given])
+    ]
+    value = command.make_context(point, words).params[option.name]
     if isinstance(value, bool):
         assert declared["default"] == str(value).lower()
     else:
@@ -251,8 +291,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
 @pytest.mark.parametrize("point", POINTS)
 def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
     _, module = command_of(point)
-    drug = {} if module in WITHOUT_DRUG else {"drug": "D"}
-    assert run_point(point, workflow, **drug) == expected_without_parameters(module)
+    assert run_point(point, workflow, **needed_by(module)) == expected_without_parameters(module)
 
 
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
@@ -262,9 +301,8 @@ def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path)
         text, value = str(tmp_path / "my settings.yaml"), None
         Path(text).write_text("epochs: 9\n")
     else:
-        text, value = SAMPLES[name]
-    drug = {} if name == "drug" or module in WITHOUT_DRUG else {"drug": "D"}
-    asked = run_point(point, workflow, **drug, **{name: text})
+        text, value = OWN_SAMPLES.get((module, name)) or SAMPLES[name]
+    asked = run_point(point, workflow, **{**needed_by(module), name: text})
     assert asked == expected_with(module, name, value)
     assert asked != expected_without_parameters(module)
 

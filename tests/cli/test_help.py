@@ -37,6 +37,7 @@ def test_the_commands_are_those_promised():
     assert set(main.commands) == {
         "demo", "demo-data", "download", "pretrain", "tune", "distill", "transfer", "predict",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
+        "check", "prepare", "embed",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
         "list", "show", "history", "rollback", "archive",

@@ -96,6 +96,16 @@ def test_predict(scatd, workflow):
     ]
 
 
+def test_embed(scatd, workflow):
+    workflow("embed")
+    said = scatd("embed", "cells.h5ad", "--backend", "scfoundation").output
+    assert said.splitlines() == [
+        "e.h5ad: 10 cells x 3072 in obsm['X_scfoundation']",
+        "5 computed, 3 known already",
+        "2 without embedding: no expressed gene",
+    ]
+
+
 def test_promote(scatd, workflow):
     workflow("promote")
     said = scatd("promote", "--drug", "D").stdout
