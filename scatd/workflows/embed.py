@@ -98,18 +98,18 @@ def embed(request: EmbedRequest) -> EmbedResult:
         raise InputError(what, where=str(request.output), expected=".h5ad")
     check_writable(request.output)
     device = pick_device(request.device)
-    with open_cohort(request.input) as cohort:
-        embedder = Embedder(
-            EmbedderRequest(
-                request.backend,
-                request.weights,
-                request.settings,
-                request.dictionaries,
-                request.panel,
-                request.gene_map,
-                device,
-            )
+    embedder = Embedder(
+        EmbedderRequest(
+            request.backend,
+            request.weights,
+            request.settings,
+            request.dictionaries,
+            request.panel,
+            request.gene_map,
+            device,
         )
+    )
+    with open_cohort(request.input) as cohort:
         report = embedder.look(cohort, layer=request.layer, scale=request.scale)
         for warning in report.warnings:
             logger.warning("%s", warning)
