@@ -10,6 +10,7 @@ import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
+from scatd.cli.panel import is_panel, run_panel
 from scatd.keys import FAMILIES, InputScale
 from scatd.training.settings import default_transfer, published_transfer
 
@@ -21,9 +22,23 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
     epilog=examples(
         "scatd transfer --drug DOCETAXEL",
         "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
+        "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
     ),
 )
-@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.option(
+    "--drug",
+    required=True,
+    help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL. A panel of drugs: A,B,C, or all those of "
+    "the label table.",
+)
+@click.option(
+    "--min-sensitive",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="With --drug all: leave out drugs with fewer sensitive samples.",
+)
+@click.option("--figures", is_flag=True, help="Draw each drug of a panel; one drug always is.")
 @options.family_option("sf", "Which features and backbone.")
 @click.option(
     "--source",
@@ -125,6 +140,8 @@ def transfer(
     no_promote: bool,  # noqa: FBT001
     device: str,
     allow_simulated: bool,  # noqa: FBT001
+    min_sensitive: int,
+    figures: bool,  # noqa: FBT001
     **given: Any,
 ) -> None:
     """Learn a drug's response from bulk samples.
@@ -157,6 +174,9 @@ def transfer(
         allow_simulated=allow_simulated,
         promote=not no_promote,
     )
+    if is_panel(drug):
+        run_panel(request, min_sensitive=min_sensitive, figures=figures)
+        return
     result = work(request)
     show_transfer(result)
     stage = "" if result.promoted else " --stage staging"

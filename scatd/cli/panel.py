@@ -1,0 +1,63 @@
+"""A panel of drugs: how `scatd transfer --drug all` is asked for, and what it came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from scatd.cli.tables import table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scatd.workflows.panel import PanelResult
+    from scatd.workflows.transfer import TransferRequest
+
+ALL = "all"
+
+
+def is_panel(drug: str) -> bool:
+    """Whether `--drug` names more than one drug."""
+    return drug.strip().casefold() == ALL or "," in drug
+
+
+def run_panel(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
+    """Learn every drug of a panel and print the table."""
+    from scatd.workflows.panel import panel
+
+    names = None
+    if request.drug.strip().casefold() != ALL:
+        names = tuple(name.strip() for name in request.drug.split(",") if name.strip())
+    show_panel(panel(request, names, min_sensitive=min_sensitive, figures=figures))
+
+
+def show_panel(result: PanelResult) -> None:
+    """Print drugs by AUROC beside their best baseline, what failed, and what comes next."""
+    shown = _shown(result.table)
+    click.echo(f"\n{len(shown)} drugs, mean fold AUROC beside the best baseline on the same folds")
+    click.echo(table(shown))
+    failed = result.table[result.table["status"] == "failed"]
+    for drug, reason in zip(failed["drug"], failed["reason"], strict=True):
+        click.echo(f"{drug} failed: {reason}")
+    click.echo(f"\n{result.sentence}")
+    click.echo("\nNext")
+    click.echo("  scatd compare           drugs and families beside each other")
+    click.echo(f"  mlflow ui               the drugs are nested in run {result.run_id}")
+
+
+def _shown(found: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "drug": found["drug"],
+            "auroc": found["auroc_mean"].astype(float),
+            "best baseline": found["best_baseline"].fillna("").str.replace("_", " "),
+            "its auroc": found["best_baseline_auroc"].astype(float),
+            "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
+            "sensitive": found["n_sensitive"].astype(int),
+            "resistant": found["n_resistant"].astype(int),
+            "stage": found["stage"].where(found["status"] != "failed", "failed"),
+        }
+    )
