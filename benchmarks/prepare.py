@@ -45,6 +45,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         panel = _write_panel(folder / "panel.txt")
+        arguments = ("prepare", "cells.h5ad", "--panel", "panel.txt", "-o", "prepared.h5ad")
+        # First: the system counts the peak of the process that starts a command as the command's.
+        if options.large:
+            _write_cohort(folder / "cells.h5ad", options.large)
+            large = common.run_scatd(folder, *arguments)
+            common.report(
+                f"prepare: {options.large} x {N_COLUMNS}, {DENSITY:.0%} full",
+                [
+                    ("scatd prepare, whole command", f"{large.seconds:.0f} s", ""),
+                    ("  peak memory", f"{large.peak_gb:.2f} GB", "at most 2 GB"),
+                ],
+            )
         _write_cohort(folder / "cells.h5ad", options.cells)
         before = _memory()
         work, plain = [], []
@@ -54,7 +66,6 @@ def main() -> None:
             work.append(time.perf_counter() - started)
             gc.collect()
         after = _memory()
-        arguments = ("prepare", "cells.h5ad", "--panel", "panel.txt", "-o", "prepared.h5ad")
         whole = common.run_scatd(folder, *arguments)
         size = (folder / "prepared.h5ad").stat().st_size / 1e6
         for _ in range(options.repeats):
@@ -75,22 +86,12 @@ def main() -> None:
                 ("  file", f"{plain_size:.0f} MB", "770 MB published"),
             ],
         )
-        if options.large:
-            _write_cohort(folder / "cells.h5ad", options.large)
-            large = common.run_scatd(folder, *arguments)
-            common.report(
-                f"prepare: {options.large} x {N_COLUMNS}, {DENSITY:.0%} full",
-                [
-                    ("scatd prepare, whole command", f"{large.seconds:.0f} s", ""),
-                    ("  peak memory", f"{large.peak_gb:.2f} GB", "at most 2 GB"),
-                ],
-            )
 
 
 def _work(folder: Path, panel: Panel) -> None:
     """What `scatd prepare` does between its start and its figures."""
     request = PrepareRequest(folder / "cells.h5ad", folder / "prepared.h5ad")
-    with open_cohort(request.input) as cohort:
+    with open_cohort(folder / "cells.h5ad") as cohort:
         report = look(cohort, {"panel": panel})
         with writing_cohort(request.output, len(panel)) as writer:
             judge_cells(report, write_aligned(writer, cohort, report, request))

@@ -25,7 +25,7 @@ _FAULTY = 2
         "scatd check filtered_feature_bc_matrix.h5 --json",
     ),
 )
-@click.argument("input", type=options.FilePath)
+@click.argument("input", type=options.FilePath, required=False)
 @options.panel_option("Genes that a model reads, in order.  [default: those of each family]")
 @options.gene_map_option
 @options.scale_option
@@ -33,7 +33,7 @@ _FAULTY = 2
 @options.min_genes_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def check(
-    input: Path,  # noqa: A002 (the argument's name)
+    input: Path | None,  # noqa: A002 (the argument's name)
     panel: Path | None,
     gene_map: Path | None,
     scale: InputScale | None,
@@ -44,8 +44,8 @@ def check(
     """Say what a file holds, and whether models can read it.
 
     INPUT is .h5ad, .zarr, 10x .h5 or folder, .loom, or a table (.csv, .tsv, gzipped or not) of
-    cells x genes or genes x samples. Nothing is written. The exit code is 0, or 2 where a fault
-    stops every model.
+    cells x genes or genes x samples; the demo's raw counts when it is not given. Nothing is
+    written. The exit code is 0, or 2 where a fault stops every model.
     """
     from scatd.workflows.check import CheckRequest
     from scatd.workflows.check import check as work

@@ -19,7 +19,7 @@ from scatd.keys import InputScale
         "scatd prepare star_tpm.tsv.gz --scale log1p --survival survival.tsv -o tcga.h5ad",
     ),
 )
-@click.argument("input", type=options.FilePath)
+@click.argument("input", type=options.FilePath, required=False)
 @click.option(
     "--output",
     "-o",
@@ -40,7 +40,7 @@ from scatd.keys import InputScale
     help="Table to join to the samples, by TCGA barcode or any id.  [default: none]",
 )
 def prepare(
-    input: Path,  # noqa: A002 (the argument's name)
+    input: Path | None,  # noqa: A002 (the argument's name)
     output: Path,
     panel: Path | None,
     gene_map: Path | None,
@@ -52,7 +52,8 @@ def prepare(
 ) -> None:
     """Bring expression into the order of a model's genes.
 
-    INPUT is anything that `scatd check` reads, and is checked as it does. Values are not
+    INPUT is anything that `scatd check` reads (the demo's raw counts when it is not given), and is
+    checked as it does. Values are not
     normalised; columns of one gene are added up (averaged where they are no counts), genes that
     are missing are zero.
     """

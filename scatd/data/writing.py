@@ -17,6 +17,9 @@ from scatd.data.io import STORE_SUFFIXES
 from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 
+_CHUNK = 1 << 18
+"""Values that the file stores together."""
+
 
 class CohortWriter:
     """An unfinished cohort; `add` rows, then `finish` with what is known of them."""
@@ -26,7 +29,13 @@ class CohortWriter:
 
         self._root, self._write = root, write_elem
         root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        write_elem(root, "X", sparse.csr_matrix((0, n_columns), dtype=np.float32))
+        write_elem(
+            root,
+            "X",
+            sparse.csr_matrix((0, n_columns), dtype=np.float32),
+            # What anndata would choose suits the empty matrix that it sees, not what follows.
+            dataset_kwargs={"chunks": (_CHUNK,), "indptr_dtype": np.dtype(np.int64)},
+        )
         self._X: Any = sparse_dataset(root["X"])
 
     def add(self, block: sparse.csr_matrix) -> None:

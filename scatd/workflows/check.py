@@ -10,7 +10,13 @@ from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
 from scatd.keys import InputScale
-from scatd.workflows.gene_tables import family_panels, find_gene_map, find_panel, read_panel_file
+from scatd.workflows.gene_tables import (
+    family_panels,
+    find_gene_map,
+    find_panel,
+    input_or_demo,
+    read_panel_file,
+)
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class CheckRequest:
     Parameters
     ----------
     input
-        A cohort of any kind.
+        A cohort of any kind; None is the demo's raw counts.
     panel
         The genes that a model reads; None takes those of every family that are in the cache.
     gene_map
@@ -31,7 +37,7 @@ class CheckRequest:
         Expressed genes that a cell needs.
     """
 
-    input: Path
+    input: Path | None = None
     panel: Path | None = None
     gene_map: Path | None = None
     scale: InputScale | None = None
@@ -48,7 +54,7 @@ def check(request: CheckRequest) -> Report:
         When the file, panel or map cannot be read at all.
     """
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(request.input) as cohort:
+    with open_cohort(input_or_demo(request.input)) as cohort:
         if request.panel is not None:
             panels = {request.panel.name: read_panel_file(request.panel)}
         elif cohort.simulated:

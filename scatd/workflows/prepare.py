@@ -24,7 +24,7 @@ from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, judge_cells, look, mitochondrial
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
-from scatd.workflows.gene_tables import find_gene_map, find_panel
+from scatd.workflows.gene_tables import find_gene_map, find_panel, input_or_demo
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class PrepareRequest:
     Parameters
     ----------
     input, output
-        A cohort of any kind; `.h5ad` or `.zarr`.
+        A cohort of any kind (None is the demo's raw counts); `.h5ad` or `.zarr`.
     panel
         The genes wanted, in order; None takes the 19,264 genes (for a demo cohort, the demo's).
     gene_map
@@ -58,7 +58,7 @@ class PrepareRequest:
         A table of patients or samples to join to `obs` (TCGA).
     """
 
-    input: Path
+    input: Path | None
     output: Path
     panel: Path | None = None
     gene_map: Path | None = None
@@ -95,7 +95,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     require_store_name(request.output)
     check_writable(request.output)
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(request.input) as cohort:
+    with open_cohort(input_or_demo(request.input)) as cohort:
         panel = find_panel(request.panel, cohort)
         report = look(
             cohort,
@@ -132,7 +132,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     for text in report.warnings:
         logger.warning("%s", text)
     folder = _write_report(request, report, found)
-    _track(request, report, about, folder, simulated=cohort.simulated)
+    _track(report, about, folder, simulated=cohort.simulated)
     return PrepareResult(request.output, len(obs), n_failed, report, found, folder)
 
 
@@ -171,7 +171,7 @@ def _var(found: GeneMatch) -> pd.DataFrame:
 def _about(request: PrepareRequest, report: Report, gene_map: GeneMap | None) -> dict[str, Any]:
     found = report.matches["panel"]
     return {
-        "source": str(request.input),
+        "source": str(report.path),
         "layer": report.layer,
         "input_scale": report.scale,
         "holds": report.diagnoses[report.layer].words,
@@ -197,7 +197,7 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     with atomic_path(folder / "genes.csv") as temporary:
         found.report.to_csv(temporary, index=False)
     assert report.cells is not None
-    subject = request.input.name
+    subject = report.path.name
     save_figure(
         quality_violins(report.cells, request.min_genes, subject), folder, "quality_violins"
     )
@@ -207,9 +207,7 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     return folder
 
 
-def _track(
-    request: PrepareRequest, report: Report, about: dict[str, Any], folder: Path, *, simulated: bool
-) -> None:
+def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bool) -> None:
     """Log tables and figures where a run is under way or a store was named: others need none."""
     if not (os.environ.get("MLFLOW_RUN_ID") or os.environ.get("MLFLOW_TRACKING_URI")):
         return
@@ -217,7 +215,7 @@ def _track(
 
     with tracking.parent_run(
         "prepare",
-        name=f"prepare {request.input.name}",
+        name=f"prepare {report.path.name}",
         tags={keys.TAG_SIMULATED: str(simulated).lower()},
         settings=about,
     ) as run:

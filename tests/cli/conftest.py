@@ -59,8 +59,30 @@ def make_tune_result():
     return TuneResult("sf-abc", "a.journal", trials, best, default_pretrain("sf"), "run-1")
 
 
+def make_report():
+    from scatd.data.preflight import Report
+    from scatd.data.scale import Diagnosis
+
+    found = {"X": Diagnosis("counts", "counts", "whole numbers from 1 to 9")}
+    report = Report(Path("cells.h5ad"), 10, 20, "X", found, "symbol", "human", 0, 0, 200)
+    report.cells = pd.DataFrame({"n_counts": [5.0], "n_genes": [3], "mito_share": [0.5]})
+    return report
+
+
+def make_prepare_result():
+    from scatd.data.genes import Panel, match
+    from scatd.workflows.prepare import PrepareResult
+
+    found = match(["A", "B"], Panel(("A", "C"), "a panel"))
+    return PrepareResult(Path("out.h5ad"), 10, 1, make_report(), found, Path("out_report"))
+
+
 def result_of(name):
     """What the workflow of this command would return."""
+    if name == "check":
+        return make_report()
+    if name == "prepare":
+        return make_prepare_result()
     module = importlib.import_module(f"scatd.workflows.{name}")
     scored = Path("scored.h5ad")
     if name in ("pretrain", "distill"):

@@ -28,10 +28,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "pretrain", "tune", "distill")
+WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill")
 NEEDED = {"embed": {"input": "cells.h5ad", "backend": "geneformer"}}
 """What a command cannot do without, where that is no drug."""
-NOT_LISTED = {"quiet", "verbose", "help", "multiplier"}
+NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
 SAMPLES = {
@@ -45,6 +45,7 @@ SAMPLES = {
     "cosine_beta": ("2.5", 2.5),
     "device": ("cpu", "cpu"),
     "dictionaries": ("a folder", Path("a folder")),
+    "drop": ("true", True),
     "drop_last": ("true", True),
     "drug": ("a'; touch b; '", "a'; touch b; '"),
     "encoder_norm": ("adapt", "adapt"),
@@ -68,6 +69,7 @@ SAMPLES = {
     "learning_rate": ("1e-5", 1e-5),
     "majority_multiplier": ("2", 2.0),
     "mc_samples": ("9", 9),
+    "min_genes": ("500", 500),
     "min_steps": ("0", 0),
     "minority_multiplier": ("3", 3.0),
     "no_promote": ("true", True),
@@ -90,6 +92,7 @@ SAMPLES = {
     "storage": ("postgresql://me:$x@host/db", "postgresql://me:$x@host/db"),
     "study": ("mine", "mine"),
     "subsample": ("0.5", 0.5),
+    "survival": ("os.tsv", Path("os.tsv")),
     "teacher": ("scatd-sf-backbone@production", "scatd-sf-backbone@production"),
     "teacher_z": ("z 1.npy", Path("z 1.npy")),
     "tgthighres": ("t4.5", "t4.5"),
@@ -103,7 +106,7 @@ SAMPLES = {
     "weights": ("geneformer-6L", "geneformer-6L"),
 }
 OWN_SAMPLES = {
-    ("embed", "panel"): ("genes.txt", Path("genes.txt")),
+    **{(name, "panel"): ("genes.txt", Path("genes.txt")) for name in ("check", "prepare", "embed")},
     ("embed", "precision"): ("mixed", "mixed"),
     ("embed", "version"): ("ce", "ce"),
 }
@@ -157,6 +160,12 @@ def expected_without_parameters(module):
     """What a workflow must be asked for when nothing but a drug is given, said independently."""
     if module == "demo":
         return {"drug": "DOCETAXEL", "seed": 0, "folder": Path("scatd-demo")}
+    if module in ("check", "prepare"):
+        nothing = dict.fromkeys(("input", "panel", "gene_map", "scale", "layer"))
+        if module == "check":
+            return nothing | {"min_genes": 200}
+        output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
+        return nothing | {"min_genes": 200} | output
     if module == "promote":
         return {"drug": "D", "family": None, "version": None}
     if module == "pretrain":
