@@ -77,6 +77,24 @@ def make_prepare_result():
     return PrepareResult(Path("out.h5ad"), 10, 1, make_report(), found, Path("out_report"))
 
 
+def make_panel_result():
+    from scatd.workflows.panel import PanelResult
+
+    rows = {
+        "drug": ["B", "A", "RARE"],
+        "status": ["finished", "finished", "failed"],
+        "auroc_mean": [0.9, 0.8, float("nan")],
+        "best_baseline": ["logistic_regression", "gradient_boosting", None],
+        "best_baseline_auroc": [0.85, 0.86, float("nan")],
+        "lead": [0.05, -0.06, float("nan")],
+        "n_sensitive": [40, 50, 2],
+        "n_resistant": [60, 50, 98],
+        "stage": ["production", "staging", None],
+        "reason": [None, None, "too few samples of a class"],
+    }
+    return PanelResult("run-1", pd.DataFrame(rows), "The finding in words.")
+
+
 def result_of(name):
     """What the workflow of this command would return."""
     if name == "check":
@@ -92,6 +110,8 @@ def result_of(name):
         return module.PretrainResult(REF, summary, run_id="run-1", n_latent=421)
     if name == "tune":
         return make_tune_result()
+    if name == "panel":
+        return make_panel_result()
     if name == "transfer":
         return make_transfer_result()
     if name == "promote":

@@ -57,6 +57,7 @@ SAMPLES = {
     "train_encoder": ("true", True),
     "epochs": ("7", 7),
     "family": ("gf", "gf"),
+    "figures": ("true", True),
     "folder": ("a folder", Path("a folder")),
     "folds": ("3", 3),
     "gene_map": ("genes.txt", Path("genes.txt")),
@@ -70,6 +71,7 @@ SAMPLES = {
     "majority_multiplier": ("2", 2.0),
     "mc_samples": ("9", 9),
     "min_genes": ("500", 500),
+    "min_sensitive": ("30", 30),
     "min_steps": ("0", 0),
     "minority_multiplier": ("3", 3.0),
     "no_promote": ("true", True),
@@ -111,6 +113,8 @@ OWN_SAMPLES = {
     ("embed", "version"): ("ce", "ce"),
 }
 """Where a name means something else than elsewhere."""
+OF_A_PANEL = ("min_sensitive", "figures")
+"""Parameters of transfer that only a panel of drugs has."""
 
 
 def command_of(point):
@@ -136,10 +140,10 @@ def needed_by(module):
     return {} if module in WITHOUT_DRUG else {"drug": "D"}
 
 
-def run_point(point, workflow, **given):
+def run_point(point, workflow, work=None, **given):
     """Render the command as MLflow does and run it; say what the workflow was asked for."""
     command, name = command_of(point)
-    calls = workflow(name)
+    calls = workflow(work or name)
     declared = POINTS[point]["parameters"]
     defaults = {key: value["default"] for key, value in declared.items() if "default" in value}
     values = {"drug": "D", **defaults, **given} if "drug" in declared else {**defaults, **given}
@@ -152,8 +156,7 @@ def run_point(point, workflow, **given):
     if request is None:
         return call
     flat = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    settings = flat.pop("settings", None)
-    return flat if settings is None else flat | {"settings": settings}
+    return flat | call
 
 
 def expected_without_parameters(module):
@@ -306,6 +309,11 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     _, module = command_of(point)
+    if name in OF_A_PANEL:
+        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+        nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
+        assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
+        return
     if name == "settings":
         text, value = str(tmp_path / "my settings.yaml"), None
         Path(text).write_text("epochs: 9\n")
