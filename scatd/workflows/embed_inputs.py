@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import sparse
 
 from scatd import keys
 from scatd.data import downloads
 from scatd.data.catalogue import CATALOGUE, PANEL
-from scatd.data.cells import CellQuality
-from scatd.data.cohort import Cohort, Matrix
-from scatd.data.genes import GeneMap, GeneMatch, Panel, aligned
+from scatd.data.cohort import Cohort
+from scatd.data.genes import GeneMap, Panel
 from scatd.data.preflight import Report, look
-from scatd.embed import runner, scfoundation_input
-from scatd.embed.cells import Cells
 from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import (
     NAMES_FILE,
@@ -31,22 +24,19 @@ from scatd.embed.geneformer_dictionaries import (
     find_dictionary,
     read_vocabulary,
 )
-from scatd.embed.geneformer_tokens import RankTokenizer
 from scatd.embed.loading import load_dictionary
 from scatd.embed.scfoundation import ScFoundation
 from scatd.embed.settings import Backend, ScFoundationSettings
 from scatd.embed.store import EmbeddingStore
-from scatd.errors import Faults, InputError
+from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.workflows.embed_rows import RowEmbedder
 from scatd.workflows.gene_tables import find_gene_map, find_panel, read_panel_file
 
 SLOTS: dict[Backend, str] = {
     "scfoundation": keys.OBSM_FEATURES["sf"],
     "geneformer": keys.OBSM_FEATURES["gf"],
 }
-TOTAL_COLUMNS = ("total_counts", "n_counts", "nCount_RNA", "total")
-"""Where the raw total of a cell is looked for under `pre_normalized` A."""
-
 _PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
 """Of the 19,264 names in order, one a line: the positions that scFoundation's weights mean."""
 _WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
@@ -194,99 +184,6 @@ class Embedder:
         if self.gene_map is not None:
             about["gene_map_sha256"] = self.gene_map.sha256
         return about
-
-
-class RowEmbedder:
-    """Embeds rows of one cohort, which are handed in as they were read."""
-
-    def __init__(self, embedder: Embedder, cohort: Cohort, report: Report) -> None:
-        self._embedder = embedder
-        self._where = str(cohort.path)
-        self._matrix = cohort.matrices[report.layer]
-        self._found: GeneMatch = report.matches[embedder.slot]
-        self._combine: Any = "sum" if report.scale == "counts" else "mean"
-        self._tokenizer: RankTokenizer | None = None
-        self._totals: NDArray[np.float64] | None = None
-        self._median_total: float | None = None
-        settings, vocabulary = embedder.settings, embedder.vocabulary
-        if vocabulary is not None:
-            assert isinstance(embedder.encoder, Geneformer)
-            self._tokenizer = RankTokenizer(
-                self._found.panel.names, vocabulary, max_tokens=embedder.encoder.max_tokens
-            )
-        elif settings.pre_normalized == "A":
-            self._totals = _totals(cohort, self._matrix)
-        elif (settings.input_type, settings.pre_normalized) == ("bulk", "F"):
-            self._median_total = self._median_of_totals()
-
-    def embed(
-        self, start: int, X: sparse.csr_matrix, progress: Callable[[int], object] = lambda _: None
-    ) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
-        """Embeddings of a block of rows, and why some have none.
-
-        Parameters
-        ----------
-        start
-            Number of the first row of the block.
-        X
-            The block as the matrix of the report gives it, (n_rows, n_columns).
-        progress
-            Called with the number of cells that are done.
-
-        Returns
-        -------
-        (n_rows, width), NaN where the second, (n_rows,) of text, is not empty.
-
-        Raises
-        ------
-        InputError
-            When values are not finite, or below zero.
-        """
-        self._require_usable(X)
-        cells = self._tokens(start, X)
-        embedded = runner.embed(
-            cells, self._embedder.encoder, self._embedder.store, progress=progress
-        )
-        return embedded, cells.reasons
-
-    def _require_usable(self, X: sparse.csr_matrix) -> None:
-        quality = CellQuality(np.zeros(X.shape[1], bool))
-        quality.add(X)
-        faults = Faults(self._where)
-        quality.judge(faults, negative_allowed=False)
-        faults.raise_if_any()
-
-    def _tokens(self, start: int, X: sparse.csr_matrix) -> Cells:
-        genes = aligned(X, self._found, self._combine)
-        if self._tokenizer is not None:
-            # Of all genes that were measured, as published: the model's own are a part of them.
-            return self._tokenizer.tokenize(genes, np.asarray(X.sum(axis=1), np.float64).ravel())
-        totals = None if self._totals is None else self._totals[start : start + X.shape[0]]
-        return scfoundation_input.tokenize(
-            genes, self._embedder.settings, totals=totals, median_total=self._median_total
-        )
-
-    def _median_of_totals(self) -> float:
-        sums = [
-            np.asarray(aligned(block, self._found, self._combine).sum(axis=1, dtype=np.float64))
-            for _, block in self._matrix.blocks()
-        ]
-        totals = np.concatenate(sums)
-        return float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
-
-
-def _totals(cohort: Cohort, matrix: Matrix) -> NDArray[np.float64]:
-    """Raw total of each cell, from a column of `obs` or of the matrix."""
-    for name in TOTAL_COLUMNS:
-        if name in cohort.obs:
-            return cohort.obs[name].to_numpy(np.float64)
-        if name in matrix.var.index:
-            column = matrix.var.index.get_loc(name)
-            parts = [block[:, [column]].toarray().ravel() for _, block in matrix.blocks()]
-            return np.concatenate(parts).astype(np.float64)
-    what = "--pre-normalized A needs the raw total of each cell, and there is none"
-    expected = f"a column of obs (or of a table) named {' or '.join(TOTAL_COLUMNS)}"
-    raise InputError(what, where=str(cohort.path), expected=expected)
 
 
 def _folder(name: str) -> Path:
