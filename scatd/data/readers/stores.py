@@ -63,7 +63,7 @@ def _read_old(path: Path) -> Cohort:
     import anndata
 
     with reading(path, "an AnnData file"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore")  # about its age
         adata = anndata.read_h5ad(path)
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
     held |= {name: (layer, adata.var) for name, layer in adata.layers.items()}

@@ -192,7 +192,7 @@ def _genes(var: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _left_out(wanted: NDArray[np.bool_]) -> tuple[str, ...]:
     n_others = int((~wanted).sum())
-    return (f"{n_others} features that are no genes are left out",) if n_others else ()
+    return (f"left out, because they are no genes: {n_others} features",) if n_others else ()
 
 
 def _words(dataset: Any) -> list[str]:
