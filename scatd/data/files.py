@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gzip
 import hashlib
 import mmap
@@ -140,6 +141,15 @@ def release(X: Any) -> None:
     # Windows has no such advice; its working set is trimmed by the system.
     if X is not None and hasattr(X, "madvise"):
         X.madvise(mmap.MADV_DONTNEED)
+
+
+def return_freed_memory() -> None:
+    """Give back to the system what was freed but lies between blocks that are in use.
+
+    The allocator of glibc keeps such holes; where there is another allocator, nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def sha256_file(path: Path) -> str:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scatd.data.files import release, row_blocks
+from scatd.data.files import release, return_freed_memory, row_blocks
 from scatd.training.draws import Draws, SeededDraws
 
 CHUNK_BYTES = 1 << 20
@@ -107,6 +107,7 @@ class StoredRows:
         wanted = max(chunk_bytes // row_bytes, 1)
         self._chunk = -(-wanted // stored) * stored
         self._n_chunks = -(-len(X) // self._chunk)
+        self._kept: NDArray[np.float32] | None = None
         self._at_once = max(buffer_bytes // (self._chunk * row_bytes), 2)
 
     def __len__(self) -> int:
@@ -129,7 +130,7 @@ class StoredRows:
     def sample(self) -> Tensor:
         """Features of one buffer of random chunks; the same for the same seed."""
         order = self._order(SeededDraws(self._seed))
-        return self._buffer(order[: self._at_once], None)[0]
+        return self._buffer(order[: self._at_once], None)[0].clone()  # the buffer is filled anew
 
     def _order(self, draws: Draws) -> list[int]:
         (order,) = draws.batches(self._n_chunks, self._n_chunks, drop_last=False)
@@ -137,29 +138,43 @@ class StoredRows:
 
     def _buffer(self, chunks: list[int], waiting: Batch | None) -> Batch:
         """Training rows of these chunks behind those that wait, on the device."""
-        read = [self._read(chunk) for chunk in chunks]
-        x = torch.from_numpy(np.concatenate([x for x, _ in read])).to(self._device)
-        if waiting is not None:
-            x = torch.cat([waiting[0], x])
+        n_waiting = 0 if waiting is None else len(waiting[0])
+        found = [self._wanted(chunk) for chunk in chunks]
+        n_rows = n_waiting + sum(len(wanted) for _, wanted in found)
+        # One block of memory for all buffers, and what the steps freed is given back: the holes
+        # came to ten gigabytes after 500,000 rows.
+        return_freed_memory()
+        if self._kept is None or len(self._kept) < n_rows:
+            self._kept = np.empty((n_rows, self._X.shape[1]), np.float32)
+        x = self._fill(self._X, found, self._kept[:n_rows], None if waiting is None else waiting[0])
         if self._teacher_z is None:
             return x, None
-        z = torch.from_numpy(np.concatenate([z for _, z in read])).to(self._device)
-        if waiting is not None and waiting[1] is not None:
-            z = torch.cat([waiting[1], z])
-        return x, z
+        z = np.empty((n_rows, self._teacher_z.shape[1]), np.float32)
+        return x, self._fill(self._teacher_z, found, z, None if waiting is None else waiting[1])
 
-    def _read(self, chunk: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _fill(
+        self,
+        matrix: Any,
+        found: list[tuple[slice, NDArray[np.intp]]],
+        buffer: NDArray[np.float32],
+        waiting: Tensor | None,
+    ) -> Tensor:
+        at = 0
+        if waiting is not None:
+            at = len(waiting)
+            buffer[:at] = waiting.cpu().numpy()
+        for part, wanted in found:
+            buffer[at : at + len(wanted)] = np.asarray(matrix[part])[wanted]
+            release(matrix)
+            at += len(wanted)
+        return torch.from_numpy(buffer).to(self._device)
+
+    def _wanted(self, chunk: int) -> tuple[slice, NDArray[np.intp]]:
+        """Rows of a chunk in the file, and which of them are training rows."""
         start = chunk * self._chunk
         stop = min(start + self._chunk, len(self._X))
         first, end = np.searchsorted(self._rows, [start, stop])
-        wanted = self._rows[first:end] - start
-        x = np.asarray(self._X[start:stop], dtype=np.float32)[wanted]
-        release(self._X)
-        if self._teacher_z is None:
-            return x, np.empty((0, 0), np.float32)
-        z = np.asarray(self._teacher_z[start:stop], dtype=np.float32)[wanted]
-        release(self._teacher_z)
-        return x, z
+        return slice(start, stop), self._rows[first:end] - start
 
 
 def gather(X: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
