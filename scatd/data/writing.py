@@ -25,10 +25,13 @@ class CohortWriter:
     """An unfinished cohort; `add` rows, then `finish` with what is known of them."""
 
     def __init__(self, root: Any, n_columns: int) -> None:
+        import anndata
         from anndata.io import sparse_dataset, write_elem
 
         self._root, self._write = root, write_elem
-        root.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        write_elem(root, "/", anndata.AnnData(shape=(0, n_columns)))
+        if "raw" in root:
+            del root["raw"]  # written as a null, which older readers do not know
         write_elem(
             root,
             "X",
@@ -47,8 +50,6 @@ class CohortWriter:
         """Write what describes rows and columns, and the whole."""
         for name, element in {"obs": _storable(obs), "var": var, "uns": dict(uns)}.items():
             self._write(self._root, name, element)
-        for name in ("layers", "obsm", "varm", "obsp", "varp"):
-            self._write(self._root, name, {})
 
 
 def _storable(frame: pd.DataFrame) -> pd.DataFrame:

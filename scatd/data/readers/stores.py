@@ -43,7 +43,8 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     with reading(path, f"an AnnData {path.suffix} file"):
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
         uns = {name: read_elem(root["uns"][name]) for name in _KEPT if name in root.get("uns", {})}
-        raw_var = read_elem(root["raw"]["var"]) if RAW in root and "var" in root[RAW] else None
+        has_raw = RAW in root and not hasattr(root[RAW], "shape")  # else a null
+        raw_var = read_elem(root[RAW]["var"]) if has_raw else None
     matrices: dict[str, Matrix] = {}
     if X in root and _is_matrix(root[X]):
         matrices[X] = _matrix(path, root[X], var, scratch)
