@@ -14,11 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training.draws import Draws
 from scatd.training.settings import MultiplierMode
 
 SMOTE_NEIGHBOURS = 5
+NEIGHBOUR_BLOCK = 4096
+NEIGHBOUR_CANDIDATES = 8
+NEIGHBOUR_DOUBT = 1e-5
+"""Share of the squared lengths under which single precision cannot tell two distances apart."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,12 @@ def n_generated(codes: NDArray[np.int_], wanted: Multipliers) -> tuple[int, int]
 
 
 def generate(
-    vae: ResidualVAE, X: Tensor, codes: NDArray[np.int_], wanted: Multipliers, draws: Draws
+    vae: ResidualVAE,
+    X: Tensor,
+    codes: NDArray[np.int_],
+    wanted: Multipliers,
+    draws: Draws,
+    posterior: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, NDArray[np.int_]]:
     """New rows decoded from posterior draws of real rows of the same class.
 
@@ -75,18 +85,23 @@ def generate(
         Aligned training rows (n_obs, n_features).
     codes
         Their classes (n_obs,).
+    posterior
+        Mean and log-variance of the rows, where they are known already.
 
     Returns
     -------
     Generated rows, sensitive first, and their classes.
     """
     new_rows, new_codes = [X[:0]], [codes[:0]]
-    with torch.no_grad():
+    with torch.no_grad(), fast_products():
         for code, n_new in enumerate(n_generated(codes, wanted)):
             if n_new == 0:
                 continue
             of_class = torch.from_numpy(np.flatnonzero(codes == code)).to(X.device)
-            mu, logvar = vae.encode(X[of_class])
+            if posterior is None:
+                mu, logvar = vae.encode(X[of_class])
+            else:
+                mu, logvar = (part[of_class] for part in posterior)
             picks = draws.rows(len(of_class), n_new)
             z = sample_latent(mu[picks], logvar[picks], draws.normal(n_new, mu.shape[1]))
             new_rows.append(vae.decode(z))
@@ -108,13 +123,59 @@ def smote(
     return SMOTE(k_neighbors=neighbours, random_state=seed).fit_resample(X, codes)
 
 
-def without_tomek_links(X: NDArray[np.float32], codes: NDArray[np.int_]) -> NDArray[np.intp]:
-    """Rows that stay when majority members of Tomek links are removed (imbalanced-learn)."""
-    from imblearn.under_sampling import TomekLinks
+def without_tomek_links(X: Tensor, codes: NDArray[np.int_]) -> NDArray[np.intp]:
+    """Rows that stay when majority members of Tomek links are removed.
 
-    links = TomekLinks()
-    links.fit_resample(X, codes)
-    return np.sort(links.sample_indices_)
+    Two rows of different classes are a Tomek link where each is the other's nearest row. Of classes
+    of the same size the second counts as the majority, as in imbalanced-learn, which takes five
+    times as long for the same answer.
+
+    Source: Tomek, Two modifications of CNN, IEEE Trans. SMC 6, 769 (1976).
+    """
+    if len(X) < 2:
+        return np.arange(len(X))
+    nearest = nearest_rows(X)
+    here = np.arange(len(X))
+    counts = np.bincount(codes, minlength=2)
+    majority = int(counts[1] >= counts[0])
+    is_link = (nearest[nearest] == here) & (codes[nearest] != codes)
+    return np.flatnonzero(~(is_link & (codes == majority)))
+
+
+def nearest_rows(X: Tensor) -> NDArray[np.intp]:
+    """For each row of X (n_obs, n_features), n_obs > 1, the nearest other (Euclidean).
+
+    Distances come from products in single precision; where those cannot tell the nearest from the
+    next, the candidates are compared in double precision. Of equals the first is taken.
+    """
+    centred = X - X.mean(dim=0)
+    squares = centred.square().sum(dim=1)
+    found = []
+    for start in range(0, len(X), NEIGHBOUR_BLOCK):
+        rows = torch.arange(start, min(start + NEIGHBOUR_BLOCK, len(X)), device=X.device)
+        with fast_products():
+            distances = squares - 2 * (centred[rows] @ centred.T)
+        distances[rows - start, rows] = torch.inf
+        nearest, candidate = distances.topk(min(NEIGHBOUR_CANDIDATES, len(X) - 1), largest=False)
+        best = candidate[:, 0].clone()
+        doubt = NEIGHBOUR_DOUBT * (squares[rows] + squares[candidate[:, 0]])
+        is_close = nearest <= (nearest[:, 0] + doubt)[:, None]
+        for row in torch.nonzero(is_close.sum(dim=1) > 1).flatten().tolist():
+            # All of them are close where there are many copies: then every row is compared.
+            some = candidate[row][is_close[row]] if not is_close[row, -1] else None
+            best[row] = _nearest_of(centred, start + row, some)
+        found.append(best)
+    return torch.cat(found).cpu().numpy()
+
+
+def _nearest_of(X: Tensor, row: int, candidates: Tensor | None) -> int:
+    """The nearest of some rows, or of all others, in double precision."""
+    if candidates is None:
+        every = torch.arange(len(X), device=X.device)
+        candidates = every[every != row]
+    candidates = candidates.sort().values
+    distances = (X[candidates].double() - X[row].double()).square().sum(dim=1)
+    return int(candidates[distances.argmin()])
 
 
 def class_weights(codes: NDArray[np.int_]) -> NDArray[np.float64]:

@@ -67,4 +67,4 @@ def _principal_coordinates(
     order = np.argsort(squares[keep])[::-1]
     scale = np.sqrt(squares[keep][order])
     left = left[:, keep][:, order]
-    return left * scale, val @ (train.T @ left) / scale
+    return left * scale, (val @ train.T) @ left / scale

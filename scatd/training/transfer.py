@@ -42,7 +42,8 @@ ENCODE_BLOCK = 2048
 class FoldData:
     """One fold's rows: features (n_obs, n_features) and classes (n_obs,).
 
-    `X_domain` holds unlabelled single cells (n_cells, n_features), for `coral` and `mmd`.
+    `X_domain` holds unlabelled single cells (n_cells, n_features), for `coral` and `mmd`; `few` a
+    few labelled target cells and their classes, which `align` adds to the training rows.
     """
 
     X_train: Tensor
@@ -50,6 +51,7 @@ class FoldData:
     X_val: Tensor
     codes_val: NDArray[np.int_]
     X_domain: Tensor | None = None
+    few: tuple[Tensor, NDArray[np.int_]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ def align(
         Statistics of the unlabelled single-cell reference; needed unless alignment is "none".
     """
     if settings.alignment == "none":
-        return Alignment("none"), data
+        return Alignment("none"), _with_few(data, Alignment("none"))
     counted = data.X_train
     if settings.statistics == "all":
         counted = torch.cat([data.X_train, data.X_val])
@@ -86,7 +88,17 @@ def align(
         assert data.X_domain is not None
         assert reference is not None
         move = Recolouring(counted, data.X_domain, reference)
-    return alignment, replace(data, X_train=move(data.X_train), X_val=move(data.X_val))
+    moved = replace(data, X_train=move(data.X_train), X_val=move(data.X_val))
+    return alignment, _with_few(moved, alignment)
+
+
+def _with_few(data: FoldData, alignment: Alignment) -> FoldData:
+    """Training rows with the few target cells behind them, moved as a target is."""
+    if data.few is None:
+        return data
+    cells, codes = data.few
+    X = torch.cat([data.X_train, alignment.move_target(cells)])
+    return replace(data, X_train=X, codes_train=np.concatenate([data.codes_train, codes]), few=None)
 
 
 def fit_fold(
@@ -113,53 +125,88 @@ def fit_fold(
     TrainingError
         When the loss is no longer finite.
     """
-    counted = data.codes_train
-    if settings.statistics == "all":
-        counted = np.concatenate([data.codes_train, data.codes_val])
-    X_balanced, codes_balanced, counts = _balance(
-        backbone, data.X_train, data.codes_train, counted, settings, draws
-    )
-    torch.manual_seed(settings.seed)  # the head's initialisation
-    classifier = ResponseClassifier.from_backbone(backbone).to(data.X_train.device)
-    weights = torch.from_numpy(augment.class_weights(codes_balanced)).to(data.X_train)
+    balanced = balance(backbone, data, settings, draws)
+    classifier = new_classifier(backbone, settings).to(data.X_train.device)
+    weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(data.X_train)
     history, prob_val = train_classifier(
         classifier,
-        replace(data, X_train=X_balanced, codes_train=codes_balanced),
+        replace(data, X_train=balanced.X, codes_train=balanced.codes),
         weights,
         settings,
         draws,
         reporter,
     )
-    return FittedFold(classifier.eval(), alignment, prob_val, history, counts)
+    return FittedFold(classifier.eval(), alignment, prob_val, history, balanced.counts)
 
 
-def _balance(
+def new_classifier(backbone: ResidualVAE, settings: TransferSettings) -> ResponseClassifier:
+    """An untrained head, initialised from the seed, on a copy of the backbone's encoder."""
+    torch.manual_seed(settings.seed)
+    return ResponseClassifier.from_backbone(backbone)
+
+
+@dataclass(frozen=True, eq=False)
+class Balanced:
+    """A training fold as a head learns it.
+
+    Parameters
+    ----------
+    X, codes
+        Rows (n_obs, n_features) and classes (n_obs,): first those of the fold, then generated ones.
+    kept
+        Which rows of the fold the first ones are, (n_kept,), ascending.
+    counts
+        Sensitive and resistant rows after each step.
+    """
+
+    X: Tensor
+    codes: NDArray[np.int_]
+    kept: NDArray[np.intp]
+    counts: dict[str, tuple[int, int]]
+
+
+def balance(
     backbone: ResidualVAE,
-    X: Tensor,
-    codes: NDArray[np.int_],
-    counted_codes: NDArray[np.int_],
+    data: FoldData,
     settings: TransferSettings,
     draws: Draws,
-) -> tuple[Tensor, NDArray[np.int_], dict[str, tuple[int, int]]]:
-    """Augment, then remove Tomek links; also the class counts after each step."""
+    posterior: tuple[Tensor, Tensor] | None = None,
+) -> Balanced:
+    """Augment the training rows of a fold, then remove Tomek links.
+
+    Parameters
+    ----------
+    backbone
+        Pretrained VAE in eval mode.
+    data
+        Aligned rows.
+    posterior
+        What the encoder says of the training rows, where that is known already.
+    """
+    X, codes = data.X_train, data.codes_train
+    n_given = len(X)
     counts = {"before": _counts(codes)}
     if settings.augmentation == "vae":
+        counted = codes
+        if settings.statistics == "all":
+            counted = np.concatenate([codes, data.codes_val])
         wanted = augment.multipliers(
-            *sorted(_counts(counted_codes), reverse=True),
+            *sorted(_counts(counted), reverse=True),
             mode=settings.multiplier,
             preset=Multipliers(settings.majority_multiplier, settings.minority_multiplier),
         )
-        new_rows, new_codes = augment.generate(backbone, X, codes, wanted, draws)
+        new_rows, new_codes = augment.generate(backbone, X, codes, wanted, draws, posterior)
         X, codes = torch.cat([X, new_rows]), np.concatenate([codes, new_codes])
     elif settings.augmentation == "smote":
         rows, codes = augment.smote(X.cpu().numpy(), codes, settings.seed)
         X = torch.from_numpy(rows).to(X)
     counts["augmented"] = _counts(codes)
+    kept = np.arange(len(codes))
     if settings.augmentation != "none" and settings.tomek:
-        kept = augment.without_tomek_links(X.cpu().numpy(), codes)
+        kept = augment.without_tomek_links(X, codes)
         X, codes = X[torch.from_numpy(kept).to(X.device)], codes[kept]
     counts["trained"] = _counts(codes)
-    return X, codes, counts
+    return Balanced(X, codes, kept[kept < n_given], counts)
 
 
 def _counts(codes: NDArray[np.int_]) -> tuple[int, int]:
@@ -199,8 +246,8 @@ def train_classifier(
     model.eval()
     # A frozen encoder answers the same every epoch: run it once.
     is_constant = settings.encoder_norm == "frozen" and n_frozen > 0
-    cached = _posterior(model, data.X_train) if is_constant else None
-    cached_val = _posterior(model, data.X_val) if is_constant else None
+    cached = posterior_of(model, data.X_train) if is_constant else None
+    cached_val = posterior_of(model, data.X_val) if is_constant else None
     history: list[dict[str, float]] = []
     for epoch in range(1, last_epoch + 1):
         if epoch > n_frozen:
@@ -214,7 +261,7 @@ def train_classifier(
             )
             model.eval()
             with torch.no_grad():
-                mu, logvar = cached_val or _posterior(model, data.X_val)
+                mu, logvar = cached_val or posterior_of(model, data.X_val)
                 logits = model.head(_latent(mu, logvar, settings, draws))
                 val_loss = cross_entropy(logits, codes_val, class_weights).item()
         require_finite(trained["train_loss"], epoch=epoch, name="the training loss")
@@ -285,7 +332,8 @@ def _latent(mu: Tensor, logvar: Tensor, settings: TransferSettings, draws: Draws
     return sample_latent(mu, logvar, draws.normal(*mu.shape).to(mu))
 
 
-def _posterior(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
+def posterior_of(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
+    """Posterior mean and log-variance (n_obs, n_latent) of aligned rows, block by block."""
     with torch.no_grad(), fast_products():
         parts = [model.encode(block) for block in X.split(ENCODE_BLOCK)]
     return torch.cat([mu for mu, _ in parts]), torch.cat([logvar for _, logvar in parts])
@@ -294,7 +342,7 @@ def _posterior(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
 def probabilities(model: ResponseClassifier, X: Tensor) -> NDArray[np.float64]:
     """P(resistant) (n_obs,) of aligned rows, at the posterior mean."""
     with torch.no_grad():
-        return _resistant(model.head(_posterior(model, X)[0]))
+        return _resistant(model.head(posterior_of(model, X)[0]))
 
 
 def _resistant(logits: Tensor) -> NDArray[np.float64]:

@@ -224,7 +224,7 @@ def test_augmented_rows(golden_sizes, load_state, load_arrays):
 @pytest.mark.parametrize("case", ["imbalanced", "swapped", "tied"])
 def test_tomek_links_and_weights(case, load_arrays):
     io = load_arrays("common/tomek_class_weights.npz")
-    kept = augment.without_tomek_links(io[f"{case}/X"], io[f"{case}/y"])
+    kept = augment.without_tomek_links(torch.from_numpy(io[f"{case}/X"]), io[f"{case}/y"])
     np.testing.assert_array_equal(kept, np.sort(io[f"{case}/kept_index"]))
     weights = augment.class_weights(io[f"{case}/y"][kept])
     np.testing.assert_array_equal(weights, io[f"{case}/class_weights"])
@@ -233,6 +233,6 @@ def test_tomek_links_and_weights(case, load_arrays):
 def test_smote_then_tomek(load_arrays):
     io = load_arrays("common/tomek_class_weights.npz")
     X, codes = augment.smote(io["smote/X"], io["smote/y"], seed=42)
-    kept = augment.without_tomek_links(X, codes)
+    kept = augment.without_tomek_links(torch.from_numpy(X), codes)
     np.testing.assert_allclose(X[kept], io["smote/X_out"], atol=1e-5)
     np.testing.assert_array_equal(codes[kept], io["smote/y_out"])

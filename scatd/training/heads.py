@@ -1,0 +1,324 @@
+"""Many response models at once: heads of many drugs and folds on one frozen encoder.
+
+Each head trains as `scatd.training.transfer.train_classifier` trains it alone: same initialisation,
+same order of rows, same schedule, same optimiser. Only the arithmetic is shared: a step of all
+heads is a handful of batched products instead of as many small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from scatd.nn.blocks import POWER_ITERATIONS
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.products import fast_products
+from scatd.training.draws import Draws
+from scatd.training.loop import learning_rate, n_epochs, require_finite
+from scatd.training.settings import TransferSettings
+
+_NORM_EPSILON = 1e-12
+"""Of torch's spectral norm."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadTask:
+    """One head and what it is trained on.
+
+    Parameters
+    ----------
+    classifier
+        Its head is trained in place.
+    z_train, z_val
+        Posterior means (n_obs, n_latent) of aligned and balanced rows, and of validation rows.
+    codes_train, codes_val
+        Their classes (n_obs,).
+    class_weights
+        (2,), of the cross-entropy.
+    draws
+        Source of shuffles.
+    """
+
+    classifier: ResponseClassifier
+    z_train: Tensor
+    codes_train: NDArray[np.int_]
+    z_val: Tensor
+    codes_val: NDArray[np.int_]
+    class_weights: Tensor
+    draws: Draws
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHead:
+    """One record an epoch, and P(resistant) (n_val,) of the validation rows after the last."""
+
+    history: list[dict[str, float]]
+    prob_val: NDArray[np.float64]
+
+
+def can_share(settings: TransferSettings) -> bool:
+    """Whether heads with these settings can train together: only on an encoder that never moves."""
+    trains_encoder = settings.train_encoder or settings.post_training > 0
+    return (
+        not trains_encoder
+        and settings.latent == "mean"
+        and settings.encoder_norm == "frozen"
+        and settings.alignment != "mmd"
+    )
+
+
+def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[TrainedHead]:
+    """Train all heads, each as if it were alone.
+
+    Raises
+    ------
+    TrainingError
+        When the loss of any head is no longer finite.
+    """
+    heads = _Heads(tasks, settings)
+    with fast_products():
+        for epoch in range(1, max(heads.n_epochs) + 1):
+            heads.train_epoch(epoch)
+    heads.write_back()
+    return [
+        TrainedHead(history, _prob(task))
+        for task, history in zip(tasks, heads.histories, strict=True)
+    ]
+
+
+def _prob(task: HeadTask) -> NDArray[np.float64]:
+    task.classifier.eval()
+    with torch.no_grad():
+        logits = task.classifier.head(task.z_val)
+    return logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+
+
+class _Heads:
+    """Stacked weights of all heads, (n_heads, ...), and an optimiser that steps each on its own.
+
+    Heads are kept in an order in which those that take a given step stand side by side, so that
+    they are a view: by number of steps an epoch, falling; who has fewer steps has more epochs.
+    """
+
+    def __init__(self, tasks: Sequence[HeadTask], settings: TransferSettings) -> None:
+        self._settings = settings
+        steps = [_n_steps(task, settings) for task in tasks]
+        self.n_epochs = [
+            n_epochs(settings.epochs, settings.min_steps, settings.batch_size, len(t.codes_train))
+            for t in tasks
+        ]
+        order = sorted(range(len(tasks)), key=lambda i: (-steps[i], self.n_epochs[i]))
+        self._tasks = [tasks[i] for i in order]
+        self._epochs = [self.n_epochs[i] for i in order]
+        self.histories: list[list[dict[str, float]]] = [[] for _ in tasks]
+        self._by_place = [self.histories[i] for i in order]
+        models = [task.classifier for task in self._tasks]
+        device = tasks[0].z_train.device
+        self._z = torch.cat([task.z_train for task in self._tasks])
+        codes = np.concatenate([task.codes_train for task in self._tasks])
+        self._codes = torch.from_numpy(codes.astype(np.int64)).to(device)
+        sizes = [len(task.codes_train) for task in self._tasks]
+        self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._class_weights = torch.stack([t.class_weights for t in self._tasks]).to(self._z)
+        self._state = {
+            name: torch.stack([model.state_dict()[name] for model in models]).to(device)
+            for name in _names(models[0])
+        }
+        trained = [name for name, _ in models[0].named_parameters() if name in self._state]
+        self._trained = {name: self._state[name] for name in trained}
+        # One group a head: torch steps those alone that have a gradient, each at its own rate.
+        views = [[self._trained[name][i] for name in trained] for i in range(len(tasks))]
+        self._views = views
+        self._optimizer = torch.optim.AdamW(
+            [{"params": params} for params in views],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def train_epoch(self, epoch: int) -> None:
+        """Take one pass over the rows of every head that has this epoch, then validate it."""
+        settings = self._settings
+        live = [place for place, last in enumerate(self._epochs) if epoch <= last]
+        batches: dict[int, list[Tensor]] = {}
+        for place in live:
+            rate = learning_rate(
+                settings.schedule, epoch, self._epochs[place], settings.learning_rate
+            )
+            self._optimizer.param_groups[place]["lr"] = rate
+            batches[place] = self._batches(place)
+        totals = torch.zeros(len(self._tasks), device=self._z.device)
+        for step in range(len(batches[live[0]])):
+            taking = [place for place in live if step < len(batches[place])]
+            rows = [batches[place][step] for place in taking]
+            losses = self._step(slice(taking[0], taking[-1] + 1), rows)
+            lengths = torch.tensor([len(some) for some in rows], device=losses.device)
+            totals[taking[0] : taking[-1] + 1] += losses * lengths
+        for place in live:
+            n_seen = sum(map(len, batches[place]))
+            train_loss = float(totals[place]) / n_seen
+            require_finite(train_loss, epoch=epoch, name="the training loss")
+            rate = self._optimizer.param_groups[place]["lr"]
+            record = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss}
+            self._by_place[place].append(record)
+        self._validate(slice(live[0], live[-1] + 1), live)
+
+    def _batches(self, place: int) -> list[Tensor]:
+        task, first = self._tasks[place], int(self._first[place])
+        settings = self._settings
+        drawn = task.draws.batches(
+            len(task.codes_train), settings.batch_size, drop_last=settings.drop_last
+        )
+        return [rows + first for rows in drawn]
+
+    def _step(self, heads: slice, rows: list[Tensor]) -> Tensor:
+        """One step of neighbouring heads; returns each one's loss (n_heads,)."""
+        lengths = [len(some) for some in rows]
+        n_rows = max(lengths)
+        if min(lengths) == n_rows:
+            picked, mask = torch.stack(rows), None
+        else:
+            picked = torch.zeros(len(rows), n_rows, dtype=torch.int64, device=self._z.device)
+            mask = torch.zeros(len(rows), 1, n_rows, device=self._z.device)
+            for head, some in enumerate(rows):
+                picked[head, : len(some)] = some
+                mask[head, 0, : len(some)] = 1
+        z = self._z[picked.flatten()].view(*picked.shape, -1)
+        weights = {
+            name: value[heads].detach().requires_grad_() for name, value in self._trained.items()
+        }
+        logits = self._forward(z, heads, weights, mask)
+        losses = self._losses(logits, self._codes[picked], heads, mask)
+        gradients = torch.autograd.grad(losses.sum(), list(weights.values()))
+        # The fused optimiser reads memory, whatever the strides say.
+        by_head = zip(*(gradient.contiguous().unbind() for gradient in gradients), strict=True)
+        for views, own in zip(self._views[heads], by_head, strict=True):
+            for view, gradient in zip(views, own, strict=True):
+                view.grad = gradient
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return losses.detach()
+
+    def _forward(
+        self, z: Tensor, heads: slice, weights: dict[str, Tensor], mask: Tensor | None
+    ) -> Tensor:
+        """Logits (n_heads, 2, n_rows) in training: batch statistics, power iterations.
+
+        Units come before rows, so that the gradient of a weight lies in memory as the weight does.
+        """
+        h = self._linear("fc3", z.mT, heads, weights)
+        h = _swish(self._normed(h, heads, weights, mask), weights["swish.beta"])
+        return self._linear("fc4", h, heads, weights)
+
+    def _linear(self, layer: str, x: Tensor, heads: slice, weights: dict[str, Tensor]) -> Tensor:
+        """Spectrally normed linear layer; the weight's singular vectors are iterated first."""
+        weight = weights[f"{layer}.weight_orig"]
+        u, v = (self._state[f"{layer}.weight_{side}"][heads] for side in "uv")
+        with torch.no_grad():
+            fixed = weight.detach()
+            for _ in range(POWER_ITERATIONS):
+                torch.bmm(u[:, None], fixed, out=v[:, None])
+                v.copy_(normalize(v, dim=1, eps=_NORM_EPSILON))
+                u.copy_(torch.bmm(fixed, v[:, :, None])[:, :, 0])
+                u.copy_(normalize(u, dim=1, eps=_NORM_EPSILON))
+        sigma = _largest_singular(weight, u.clone(), v.clone())
+        return torch.bmm(weight, x) / sigma + weights[f"{layer}.bias"][:, :, None]
+
+    def _normed(
+        self, h: Tensor, heads: slice, weights: dict[str, Tensor], mask: Tensor | None
+    ) -> Tensor:
+        """BatchNorm of (n_heads, n_hidden, n_rows) over real rows; running statistics follow."""
+        norm = self._tasks[0].classifier.bn3
+        if mask is None:
+            n: Tensor | int = h.shape[2]
+            mean = h.mean(dim=2, keepdim=True)
+            centred = h - mean
+        else:
+            n = mask.sum(dim=2, keepdim=True)
+            mean = (h * mask).sum(dim=2, keepdim=True) / n
+            centred = (h - mean) * mask
+        variance = centred.square().sum(dim=2, keepdim=True) / n
+        momentum = norm.momentum
+        assert momentum is not None
+        with torch.no_grad():
+            unbiased = variance * n / (n - 1)
+            self._state["bn3.running_mean"][heads].lerp_(mean[:, :, 0], momentum)
+            self._state["bn3.running_var"][heads].lerp_(unbiased[:, :, 0], momentum)
+            self._state["bn3.num_batches_tracked"][heads] += 1
+        scale = weights["bn3.weight"][:, :, None] * (variance + norm.eps).rsqrt()
+        return centred * scale + weights["bn3.bias"][:, :, None]
+
+    def _losses(self, logits: Tensor, codes: Tensor, heads: slice, mask: Tensor | None) -> Tensor:
+        """Weighted mean cross-entropy of each head, (n_heads,)."""
+        weight = self._class_weights[heads].gather(1, codes)
+        if mask is not None:
+            weight = weight * mask[:, 0]
+        each = cross_entropy(logits, codes, reduction="none")
+        return (each * weight).sum(dim=1) / weight.sum(dim=1)
+
+    def _validate(self, heads: slice, live: list[int]) -> None:
+        """Append each head's validation loss to its newest record."""
+        losses = []
+        with torch.no_grad():
+            state = {name: value[heads] for name, value in self._state.items()}
+            for head, place in enumerate(live):
+                task = self._tasks[place]
+                logits = _frozen_head(
+                    task.z_val,
+                    {name: value[head] for name, value in state.items()},
+                    task.classifier.bn3.eps,
+                )
+                codes = torch.from_numpy(np.asarray(task.codes_val, dtype=np.int64)).to(
+                    logits.device
+                )
+                losses.append(cross_entropy(logits, codes, self._class_weights[place]))
+        for place, loss in zip(live, torch.stack(losses).tolist(), strict=True):
+            self._by_place[place][-1]["val_loss"] = loss
+
+    def write_back(self) -> None:
+        """Put each head's weights into its classifier."""
+        for place, task in enumerate(self._tasks):
+            own = {name: value[place] for name, value in self._state.items()}
+            task.classifier.load_state_dict(own, strict=False)
+
+
+def _names(model: ResponseClassifier) -> list[str]:
+    """State keys of the head."""
+    from scatd.nn.classifier import HEAD_PREFIXES
+
+    return [name for name in model.state_dict() if name.startswith(HEAD_PREFIXES)]
+
+
+def _n_steps(task: HeadTask, settings: TransferSettings) -> int:
+    full, rest = divmod(len(task.codes_train), settings.batch_size)
+    if settings.drop_last or rest < settings.batch_size / 2:
+        return max(full, 1)
+    return full + 1
+
+
+def _largest_singular(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Product u' W v of each head, (n_heads, 1, 1)."""
+    return torch.bmm(u[:, None], torch.bmm(weight, v[:, :, None]))
+
+
+def _swish(x: Tensor, beta: Tensor) -> Tensor:
+    return x * torch.sigmoid(beta[:, None, None] * x)
+
+
+def _frozen_head(z: Tensor, state: dict[str, Tensor], eps: float) -> Tensor:
+    """Logits (n_obs, 2) of one head as in eval mode."""
+
+    def linear(layer: str, x: Tensor) -> Tensor:
+        weight, u, v = (state[f"{layer}.weight_{part}"] for part in ("orig", "u", "v"))
+        return x @ weight.T / (u @ weight @ v) + state[f"{layer}.bias"]
+
+    h = linear("fc3", z)
+    h = (h - state["bn3.running_mean"]) * (state["bn3.running_var"] + eps).rsqrt()
+    h = h * state["bn3.weight"] + state["bn3.bias"]
+    return linear("fc4", h * torch.sigmoid(state["swish.beta"] * h))
