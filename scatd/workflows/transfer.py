@@ -94,7 +94,7 @@ def transfer(request: TransferRequest) -> TransferResult:
                 tracking.adopt(dead, run)
                 if dead.folds:
                     logger.info("Continuing: folds %s are done", sorted(dead.folds))
-            _log_data(run, work)
+            log_data(run, work)
             folds, checkpoints = run_folds(run, work, dict(dead.folds) if dead else {})
             report = transfer_report.write(
                 run, folds, work.source.ids, work.subject, request.settings
@@ -109,7 +109,7 @@ def transfer(request: TransferRequest) -> TransferResult:
             )
             version = registry.find_version(name, dead.run_ids) if dead else None
             if version is None:
-                version = _register(run, work, best, checkpoints[best.fold], report, target, key)
+                version = register_best(run, work, best, checkpoints[best.fold], report, target, key)
             ref = registry.resolve(work.key, stage=str(version), families=[request.family])
             verdict = judge(ref, config.gate)
             promoted = False
@@ -127,7 +127,8 @@ def transfer(request: TransferRequest) -> TransferResult:
     )
 
 
-def _log_data(run: tracking.Run, work: Work) -> None:
+def log_data(run: tracking.Run, work: Work) -> None:
+    """Record which cohorts went in, and as what."""
     run.log_dataset(
         work.source.path.stem,
         str(work.source.path),
@@ -157,7 +158,7 @@ def _log_data(run: tracking.Run, work: Work) -> None:
         )
 
 
-def _register(
+def register_best(
     run: tracking.Run,
     work: Work,
     best: FoldPredictions,
@@ -166,6 +167,7 @@ def _register(
     target: pd.DataFrame | None,
     key: str,
 ) -> int:
+    """Register the best fold with its evidence; returns the version."""
     head = artifact.read(checkpoint, base=work.backbone.encoder_state())
     metrics = model_metrics(best, work.request.settings)
     card = {name: value for name, value in head.card.items() if name != "complete"} | {

@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from scatd import artifact, console, keys, tracking
 from scatd.artifact import Artifact
 from scatd.data.labels import MISSING
-from scatd.data.splits import stratified_folds
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
-from scatd.nn.alignment import Alignment
 from scatd.nn.residual_vae import ResidualVAE
 from scatd.settings import to_mapping
 from scatd.training.baselines import baseline_probabilities
@@ -41,7 +39,7 @@ def run_folds(
     """Train or adopt every fold; also each fold's model folder (head only)."""
     settings = work.request.settings
     vae = work.backbone.backbone().to(work.device)
-    splits = stratified_folds(work.codes, settings.folds, settings.seed)
+    splits = work.splits(settings.seed)
     folds: list[FoldPredictions] = []
     checkpoints: dict[int, Path] = {}
     with console.progress(len(splits), work.key, "fold") as bar:
@@ -85,14 +83,15 @@ def _run_fold(
     if settings.alignment != "none":
         plain = replace(settings, alignment="none")
         draws = SeededDraws(settings.seed + number, work.device)
-        unmoved = fit_fold(vae, data, Alignment("none"), plain, draws, Silent())
+        unmoved_alignment, rows = align(data, None, plain)
+        unmoved = fit_fold(vae, rows, unmoved_alignment, plain, draws, Silent())
         prob[evidence.NO_ADAPTATION] = unmoved.prob_val
         if work.target_codes is not None:
             target[evidence.NO_ADAPTATION] = _on_target(work, unmoved)
     predictions = FoldPredictions(number, work.rows[val], data.codes_val, prob)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
-        stored = _artifact(work, fitted, number)
+        stored = fold_artifact(work, fitted, number)
         artifact.write(folder, stored, base=work.backbone.encoder_state())
         run.log_files(folder, "checkpoint")
     run.log_table(evidence.out_of_fold([predictions], work.source.ids), "predictions.csv")
@@ -121,7 +120,12 @@ def fold_data(work: Work, train: NDArray[np.intp], val: NDArray[np.intp]) -> Fol
     X = torch.from_numpy(np.array(work.source.X[work.rows])).to(work.device)
     domain = work.reference_sample
     cells = None if domain is None else torch.from_numpy(domain).to(work.device)
-    return FoldData(X[train], work.codes[train], X[val], work.codes[val], cells)
+    few = None
+    if len(work.few_rows) and work.request.few_shot_use == "train":
+        assert work.cohorts.target is not None
+        rows = torch.from_numpy(np.array(work.cohorts.target.X[work.few_rows])).to(work.device)
+        few = (rows, work.few_codes)
+    return FoldData(X[train], work.codes[train], X[val], work.codes[val], cells, few)
 
 
 def predictions_of(
@@ -133,7 +137,7 @@ def predictions_of(
     """
     X = [aligned.X_val]
     if work.target_codes is not None:
-        X.append(fitted.alignment.move_target(_target_rows(work)))
+        X.append(fitted.alignment.move_target(target_rows(work)))
     baselines = baseline_probabilities(
         aligned.X_train.cpu().numpy(),
         aligned.codes_train,
@@ -149,7 +153,7 @@ def predictions_of(
     return prob, target | {name: values[n_val:] for name, values in baselines.items()}
 
 
-def _target_rows(work: Work) -> torch.Tensor:
+def target_rows(work: Work) -> torch.Tensor:
     """Labelled cells of the target (n_cells, n_features)."""
     assert work.cohorts.target is not None
     assert work.target_codes is not None
@@ -158,7 +162,7 @@ def _target_rows(work: Work) -> torch.Tensor:
 
 
 def _on_target(work: Work, fitted: FittedFold) -> NDArray[np.float64]:
-    return probabilities(fitted.classifier, fitted.alignment.move_target(_target_rows(work)))
+    return probabilities(fitted.classifier, fitted.alignment.move_target(target_rows(work)))
 
 
 def _target_predictions(
@@ -196,7 +200,8 @@ def _stored_predictions(
     return FoldPredictions(number, table["row"].to_numpy(), table["truth"].to_numpy(), prob)
 
 
-def _artifact(work: Work, fitted: FittedFold, number: int) -> Artifact:
+def fold_artifact(work: Work, fitted: FittedFold, number: int) -> Artifact:
+    """The response model of a fold, with all that its card can know before the other folds."""
     settings = work.request.settings
     data = {
         "source": {

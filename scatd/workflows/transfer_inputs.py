@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,14 @@ from scatd.artifact import Artifact
 from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
-from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
+from scatd.data.labels import (
+    MISSING,
+    Labels,
+    read_label_table,
+    read_labels,
+    require_two_classes,
+)
+from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.nn.alignment import FeatureStats
@@ -30,6 +37,9 @@ from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
 
 logger = logging.getLogger(__name__)
+
+FewShotUse = Literal["train", "threshold", "select"]
+Select = Literal["best-fold", "mean-of-folds", "refit"]
 
 FEW_SAMPLES = 200
 
@@ -57,6 +67,17 @@ class TransferRequest:
         Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder.
     settings, device
         How to train.
+    groups
+        Column (of obs, or of the label table) whose values are never split between folds, such as
+        the patient.
+    permutations, repeats, nested, learning_curve
+        Controls that are run after the folds: see `scatd.workflows.transfer_controls`.
+    few_shot, few_shot_use
+        Labelled target cells a class that training, threshold or choice of fold may use; they are
+        left out of the target's score.
+    select
+        What is registered: the "best-fold", the "mean-of-folds" (their heads score together), or a
+        "refit" on all samples.
     allow_simulated
         Let simulated and real things mix.
     promote
@@ -75,6 +96,14 @@ class TransferRequest:
     scale: InputScale | None = None
     backbone: str | None = None
     settings: TransferSettings = field(default_factory=TransferSettings)
+    groups: str | None = None
+    permutations: int = 0
+    repeats: int = 1
+    nested: bool = False
+    learning_curve: bool = False
+    few_shot: int = 0
+    few_shot_use: FewShotUse = "train"
+    select: Select = "best-fold"
     device: str = "auto"
     allow_simulated: bool = False
     promote: bool = True
@@ -89,7 +118,10 @@ class Work:
     cohorts: Cohorts
     labels: Labels
     rows: NDArray[np.intp]  # labelled rows of the source
-    target_codes: NDArray[np.int_] | None  # of every target cell, -1 unknown
+    groups: NDArray[np.str_] | None  # of the labelled rows: never split between folds
+    target_codes: NDArray[np.int_] | None  # of every target cell, -1 unknown or not to be scored
+    few_rows: NDArray[np.intp]  # target cells that training may know, and their classes
+    few_codes: NDArray[np.int_]
     reference_stats: FeatureStats | None
     reference_sample: NDArray[np.float32] | None  # for coral, mmd and pictures
     backbone: Artifact
@@ -105,6 +137,15 @@ class Work:
     def codes(self) -> NDArray[np.int_]:
         """Classes of the labelled rows."""
         return self.labels.codes[self.rows].astype(np.int64)
+
+    def splits(
+        self, seed: int, within: NDArray[np.intp] | None = None
+    ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Training and validation positions among the labelled rows, or among some of them."""
+        rows = np.arange(len(self.rows)) if within is None else within
+        groups = None if self.groups is None else self.groups[rows]
+        folds = stratified_folds(self.codes[rows], self.request.settings.folds, seed, groups)
+        return [(rows[train], rows[val]) for train, val in folds]
 
     @property
     def simulated(self) -> bool:
@@ -127,13 +168,22 @@ class Work:
         }
 
 
-def prepare(request: TransferRequest) -> Work:
-    """Read and check everything; nothing is computed, tracked or registered here but a backbone."""
+def prepare(request: TransferRequest, like: Work | None = None) -> Work:
+    """Read and check everything; nothing is computed, tracked or registered here but a backbone.
+
+    Parameters
+    ----------
+    like
+        Of another drug of a panel: its cohorts, their style and its backbone are taken over.
+    """
     _require_sense(request)
     device = pick_device(request.device)
     settings = request.settings
-    chosen = _given_backbone(request)
-    cohorts = _read(request, None if chosen is None else chosen[1])
+    if like is None:
+        chosen = _given_backbone(request)
+        cohorts = _read(request, None if chosen is None else chosen[1])
+    else:
+        chosen, cohorts = (like.backbone_name, like.backbone), like.cohorts
     source = cohorts.source
     labels = read_labels(source, request.drug, request.labels, request.label_map)
     rows = np.flatnonzero(labels.codes != MISSING)
@@ -144,12 +194,18 @@ def prepare(request: TransferRequest) -> Work:
             len(rows),
             len(rows) // settings.folds,
         )
+    groups = _groups(request, source, rows)
     target_codes = None
+    few_rows = few_codes = np.empty(0, dtype=np.intp)
     if cohorts.target is not None and request.target_labels is not None:
         truth = read_labels(cohorts.target, request.drug, request.target_labels, request.label_map)
         where = f"{truth.origin}: {truth.column}"
         require_two_classes(truth.codes[truth.codes != MISSING], 2, where)
-        target_codes = truth.codes
+        target_codes = truth.codes.copy()
+        if request.few_shot:
+            few_rows = _few_cells(truth.codes, request, where)
+            few_codes = truth.codes[few_rows].astype(np.int64)
+            target_codes[few_rows] = MISSING
     simulated = {str(cohort.path): cohort.simulated for cohort in cohorts.all}
     refuse_mixing(simulated, allowed=request.allow_simulated)
     name, backbone = chosen or _default_backbone(request, cohorts, device)
@@ -160,19 +216,63 @@ def prepare(request: TransferRequest) -> Work:
     simulated[f"backbone {name}"] = backbone.simulated
     refuse_mixing(simulated, allowed=request.allow_simulated)
     reference = cohorts.reference
+    if like is None:
+        style = _style(request, cohorts, name, backbone)
+        sample = None if reference is None else _sample(reference.X, settings.seed)
+    else:
+        style, sample = like.reference_stats, like.reference_sample
     return Work(
         request=request,
         key=drug_key(request.drug),
         cohorts=cohorts,
         labels=labels,
         rows=rows,
+        groups=groups,
         target_codes=target_codes,
-        reference_stats=_style(request, cohorts, name, backbone),
-        reference_sample=None if reference is None else _sample(reference.X, settings.seed),
+        few_rows=few_rows,
+        few_codes=few_codes,
+        reference_stats=style,
+        reference_sample=sample,
         backbone=backbone,
         backbone_name=name,
         device=device,
     )
+
+
+def _groups(
+    request: TransferRequest, source: Features, rows: NDArray[np.intp]
+) -> NDArray[np.str_] | None:
+    """Group of each labelled row, from obs or from the label table."""
+    if request.groups is None:
+        return None
+    columns = source.obs
+    if request.groups not in columns and request.labels is not None:
+        columns = read_label_table(request.labels, request.label_map, source).of(source).others
+    if request.groups not in columns:
+        held = ", ".join(map(str, columns.columns[:10])) or "none"
+        what = f"there is no column '{request.groups}'"
+        raise InputError(what, where="--groups", expected=f"one of: {held}")
+    values = columns[request.groups].iloc[rows]
+    if values.isna().any():
+        what = f"column '{request.groups}' is empty for {int(values.isna().sum())} samples"
+        raise InputError(what, where="--groups", expected="a group for every labelled sample")
+    return values.astype(str).to_numpy(dtype=str)
+
+
+def _few_cells(
+    codes: NDArray[np.int_], request: TransferRequest, where: str
+) -> NDArray[np.intp]:
+    """Target cells of each class that training may know, drawn by the seed."""
+    rng = np.random.default_rng(request.settings.seed)
+    picked = []
+    for code, word in enumerate(keys.RESPONSES):
+        cells = np.flatnonzero(codes == code)
+        if len(cells) < request.few_shot + 2:
+            what = f"{len(cells)} {word} cells, of which {request.few_shot} are to be set aside"
+            expected = f"at least {request.few_shot + 2}, so that two are left to score"
+            raise InputError(what, where=where, expected=expected)
+        picked.append(rng.choice(cells, request.few_shot, replace=False))
+    return np.sort(np.concatenate(picked))
 
 
 def _require_sense(request: TransferRequest) -> None:
@@ -181,6 +281,21 @@ def _require_sense(request: TransferRequest) -> None:
     if request.target_labels is not None and request.target is None:
         what = "target labels without a target"
         raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
+    if request.few_shot and request.target_labels is None:
+        what = "few-shot cells without target labels"
+        raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
+    for option, given, least in (
+        ("few-shot", request.few_shot, 0),
+        ("permutations", request.permutations, 0),
+        ("repeats", request.repeats, 1),
+    ):
+        if given < least:
+            raise InputError(f"is {given}", where=f"--{option}", expected=f"{least} or more")
+    trains_encoder = settings.train_encoder or settings.post_training > 0
+    if request.select == "mean-of-folds" and trains_encoder:
+        what = "the folds share no encoder when it is trained"
+        remedy = "Take --select refit or best-fold, or keep the encoder frozen."
+        raise InputError(what, where="--select mean-of-folds", remedy=remedy)
     if request.family != "dist":
         for name, value in (("panel", request.panel), ("scale", request.scale)):
             if value is not None:
@@ -280,6 +395,9 @@ def identity(work: Work) -> dict[str, Any]:
     target = work.cohorts.target
     return {
         "target": [] if target is None else [target.sha256(), work.request.target_labels],
+        "few_shot": [work.request.few_shot, work.request.few_shot_use],
+        "select": work.request.select,
+        "groups": work.request.groups,
         "settings": to_mapping(work.request.settings),
         "family": work.request.family,
         "drug": work.key,

@@ -38,6 +38,8 @@ def write(
     ids: NDArray,
     subject: str,
     settings: TransferSettings,
+    *,
+    figures: bool = True,
 ) -> Report:
     """Compute and log everything that the folds of a drug show.
 
@@ -49,6 +51,8 @@ def write(
         Of the whole source, (n_obs,).
     subject
         Drug and family, for titles and the finding.
+    figures
+        Draw them too; the loss needs the history of each fold run.
     """
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
@@ -71,7 +75,8 @@ def write(
     )
     run.log_table(evidence.out_of_fold(folds, ids), "tables/out_of_fold.csv")
     run.describe(sentence)
-    _draw(run, folds, by_fold, codes, prob, subject, settings)
+    if figures:
+        _draw(run, folds, by_fold, codes, prob, subject, settings)
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
 
