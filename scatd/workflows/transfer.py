@@ -109,7 +109,9 @@ def transfer(request: TransferRequest) -> TransferResult:
             )
             version = registry.find_version(name, dead.run_ids) if dead else None
             if version is None:
-                version = register_best(run, work, best, checkpoints[best.fold], report, target, key)
+                version = register_best(
+                    run, work, best, checkpoints[best.fold], report, target, key
+                )
             ref = registry.resolve(work.key, stage=str(version), families=[request.family])
             verdict = judge(ref, config.gate)
             promoted = False
