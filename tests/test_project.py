@@ -169,7 +169,11 @@ def option_sections() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["transfer", "predict", "embed", "pretrain", "distill", "tune", "import-checkpoint"]
+    "name",
+    [
+        *("transfer", "predict", "prepare", "embed", "pretrain", "distill", "tune"),
+        "import-checkpoint",
+    ],
 )
 def test_differences_name_options_that_exist_and_all_of_them(name):
     section = option_sections()[name]
