@@ -17,6 +17,8 @@ FAMILIES = ("sf", "gf", "dist")
 
 AlignmentMethod = Literal["adain", "bi-adain", "coral", "mmd", "none"]
 StatsSource = Literal["reference", "cohort"]
+DemoShift = Literal["depth", "dropout", "batch", "composition"]
+"""Kinds of difference between the demo's target and the cohorts that a model is trained on."""
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 

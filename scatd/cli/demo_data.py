@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from scatd.cli.base import ScatdCommand, examples
+from scatd.keys import DemoShift
 
 
 @click.command(
-    "demo-data", cls=ScatdCommand, epilog=examples("scatd demo-data --out demo --seed 1")
+    "demo-data",
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd demo-data --out demo --seed 1", "scatd demo-data --out hard --shift depth"
+    ),
 )
 @click.option(
     "--out",
@@ -30,17 +36,22 @@ from scatd.cli.base import ScatdCommand, examples
     type=click.Path(path_type=Path),
     help="Gene symbols to use, one a row (txt, csv, tsv), instead of 2,000 made-up ones.",
 )
-def demo_data(folder: Path, seed: int, panel: Path | None) -> None:
+@click.option(
+    "--shift",
+    type=click.Choice(get_args(DemoShift)),
+    help="Move the target further from the other cohorts, in one way.  [default: none of them]",
+)
+def demo_data(folder: Path, seed: int, panel: Path | None, shift: DemoShift | None) -> None:
     """Write simulated cohorts with a known mechanism.
 
     A labelled bulk source, an unlabelled single-cell reference, a single-cell target with its
     truth, the same target as raw counts with Ensembl ids, and foreign cells. Their features are
     simulated too: good for learning and testing, never for a real question.
     """
-    from scatd.data.demo import COHORTS, DemoSettings, write_demo
+    from scatd.data.demo import COHORTS, STRONG_SHIFTS, DemoSettings, Shift, write_demo
     from scatd.data.genes import read_panel
 
-    settings = DemoSettings(seed=seed)
+    settings = DemoSettings(seed=seed, shift=STRONG_SHIFTS[shift] if shift else Shift())
     genes = None if panel is None else read_panel(panel)
     written = write_demo(folder, settings, genes)
     width = max(len(str(path)) for path in written.values())

@@ -16,13 +16,17 @@ and shows each gene's change on a scale and with an offset of its own, drawn wit
 **Features** (`features`). A fixed saturating map of log-normalised expression stands in for the
 foundation models.
 
+**Shift** (`cohorts.Shift`). Depth, dropout, patient effects and composition of the target can each
+be turned up alone; the other cohorts, and what makes a cell resist, stay as they are.
+
 **Why no adaptation loses**. Cell types and some states vary far more among cells than among bulk
 samples. A classifier trained on raw bulk features leans on features that are quiet there and
 loud in cells. Giving each bulk feature the mean and s.d. that it has in the reference removes
 most of this; a mere offset would not have harmed a linear model at all.
 """
 
+from scatd.data.demo.cohorts import STRONG_SHIFTS, Shift
 from scatd.data.demo.files import write_demo
 from scatd.data.demo.simulate import COHORTS, DemoSettings, simulate
 
-__all__ = ["COHORTS", "DemoSettings", "simulate", "write_demo"]
+__all__ = ["COHORTS", "STRONG_SHIFTS", "DemoSettings", "Shift", "simulate", "write_demo"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,38 @@ _GROUP_EFFECT = 0.1
 
 _CELL_DEPTH, _BULK_DEPTH = 5e3, 1e6
 """Expected total counts over 2,000 genes."""
+_CELL_DROPOUT = 0.1
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far the target lies from the other cohorts, a factor a kind; 1 is the demo as it is.
+
+    Parameters
+    ----------
+    depth
+        Divides the counts of a cell.
+    dropout
+        Multiplies the chance to lose a gene.
+    batch
+        Multiplies what a patient adds to the log expression of a gene.
+    composition
+        Power of the cell types' shares, which are even at 0: the reference's are even.
+    """
+
+    depth: float = 1.0
+    dropout: float = 1.0
+    batch: float = 1.0
+    composition: float = 1.0
+
+
+STRONG_SHIFTS: dict[keys.DemoShift, Shift] = {
+    "depth": Shift(depth=10.0),
+    "dropout": Shift(dropout=10.0),
+    "batch": Shift(batch=10.0),
+    "composition": Shift(composition=4.0),
+}
+"""One kind at a time, as strong as `scatd demo-data --shift` makes it."""
 
 
 def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
@@ -91,10 +124,11 @@ def reference(world: World, n: int, rng: np.random.Generator) -> Drawn:
     return sample_counts(world, _cells(rng, types), platform, rng), obs
 
 
-def target(world: World, n: int, rng: np.random.Generator) -> Drawn:
+def target(world: World, n: int, rng: np.random.Generator, shift: Shift) -> Drawn:
     """Single cells of several patients, the truth in a column a drug."""
     patient = rng.integers(_N_PATIENTS, size=n)
-    shares = rng.dirichlet(_TARGET_MIX, size=_N_PATIENTS)
+    mix = np.power(_TARGET_MIX, shift.composition)
+    shares = rng.dirichlet(mix, size=_N_PATIENTS)
     types = np.array([rng.choice(len(HOME_TYPES), p=shares[one]) for one in patient], dtype=int)
     drugs = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, len(DRUGS)))[patient]
     states = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, N_STATES))[patient]
@@ -102,7 +136,11 @@ def target(world: World, n: int, rng: np.random.Generator) -> Drawn:
     obs = _cell_table("target", types, "patient", patient)
     for key, activity in zip(DRUG_KEYS, samples.drugs.T, strict=True):
         obs[keys.truth_column(key)] = _responses(activity, key, "target", rng)
-    platform = _single_cell(world, rng, patient, _GROUP_EFFECT)
+    platform = _single_cell(
+        *(world, rng, patient, shift.batch * _GROUP_EFFECT),
+        depth=_CELL_DEPTH / shift.depth,
+        dropout=shift.dropout * _CELL_DROPOUT,
+    )
     return sample_counts(world, samples, platform, rng), obs
 
 
@@ -149,16 +187,22 @@ def _cells(
 
 
 def _single_cell(
-    world: World, rng: np.random.Generator, group: NDArray[np.int64], group_effect: float
+    world: World,
+    rng: np.random.Generator,
+    group: NDArray[np.int64],
+    group_effect: float,
+    *,
+    depth: float = _CELL_DEPTH,
+    dropout: float = _CELL_DROPOUT,
 ) -> Platform:
     n_groups = int(group.max(initial=0)) + 1
     return Platform(
         group=group,
         shift=_normal(rng, group_effect, (n_groups, world.n_genes)),
         scale=np.ones(world.n_genes, dtype=np.float32),
-        depth=_depth(world, rng, len(group), _CELL_DEPTH),
+        depth=_depth(world, rng, len(group), depth),
         dispersion=0.25,
-        dropout=0.1,
+        dropout=dropout,
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.data.demo.cohorts import calibration, foreign, reference, source, target
+from scatd.data.demo.cohorts import Shift, calibration, foreign, reference, source, target
 from scatd.data.demo.features import make_feature_map
 from scatd.data.demo.world import World, made_up_symbols, make_world
 
@@ -25,7 +25,7 @@ COHORTS = {
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """Size and seed of the demo cohorts.
+    """Size, seed and difficulty of the demo cohorts.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class DemoSettings:
         Made-up genes; a panel replaces them.
     n_source, n_reference, n_target, n_foreign
         Bulk samples and single cells.
+    shift
+        How far the target lies from the other cohorts, which stay as they are.
     """
 
     seed: int = 0
@@ -43,6 +45,7 @@ class DemoSettings:
     n_reference: int = 3000
     n_target: int = 800
     n_foreign: int = 400
+    shift: Shift = field(default_factory=Shift)
 
 
 def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict[str, ad.AnnData]:
@@ -74,7 +77,7 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
     drawn = {
         "source": source(world, settings.n_source, streams[0]),
         "reference": reference(world, settings.n_reference, streams[1]),
-        "target": target(world, settings.n_target, streams[2]),
+        "target": target(world, settings.n_target, streams[2], settings.shift),
         "foreign": foreign(world, settings.n_foreign, streams[3]),
     }
     var = pd.DataFrame({"ensembl_id": world.ensembl_ids}, index=world.symbols)
@@ -95,8 +98,11 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
 
 
 def _uns(world: World, settings: DemoSettings) -> dict[str, object]:
+    simulation: dict[str, object] = {"seed": settings.seed, "x": "raw counts"}
+    if settings.shift != Shift():
+        simulation["target_shift"] = asdict(settings.shift)
     return {
         keys.UNS_SIMULATED: True,
         keys.UNS_CAUSAL_GENES: world.causal_symbols(),
-        "simulation": {"seed": settings.seed, "x": "raw counts"},
+        "simulation": simulation,
     }

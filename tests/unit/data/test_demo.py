@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import anndata as ad
@@ -19,13 +21,21 @@ from sklearn.preprocessing import StandardScaler
 
 from scatd import keys
 from scatd.cli.demo_data import demo_data
-from scatd.data.demo import DemoSettings, simulate, write_demo
+from scatd.data.demo import STRONG_SHIFTS, DemoSettings, Shift, simulate, write_demo
 from scatd.data.genes import read_panel
 from scatd.errors import InputError
 
 DRUGS = ("DOCETAXEL", "GEFITINIB", "CISPLATIN")
 SMALL = DemoSettings(n_genes=600, n_source=40, n_reference=50, n_target=30, n_foreign=20)
 SEEDS = (0, 1)
+DIGESTS = {
+    "source": "f9373c2f1682ea42",
+    "reference": "b4e049d86512e32c",
+    "target": "89de8330393e9d82",
+    "target_raw": "89de8330393e9d82",
+    "foreign": "52a0589914b68476",
+}
+"""Of counts and obs of `SMALL`, before the target could be shifted."""
 
 
 @pytest.fixture(scope="module", params=SEEDS)
@@ -214,6 +224,62 @@ def test_same_seed_same_cohorts_another_seed_others(small):
             np.testing.assert_array_equal(genes, other[name].uns["causal_genes"][drug])
 
 
+def digest(cohort: ad.AnnData) -> str:
+    counts = cohort.X.toarray().astype("<i4").tobytes()
+    return hashlib.sha256(counts + cohort.obs.to_csv().encode()).hexdigest()[:16]
+
+
+def test_cohorts_of_a_seed_stay_what_they_were(small):
+    assert {name: digest(cohort) for name, cohort in small.items()} == DIGESTS
+    assert "target_shift" not in small["target"].uns["simulation"]
+
+
+@pytest.fixture(scope="module")
+def shifted() -> dict[str, dict[str, ad.AnnData]]:
+    return {kind: simulate(replace(SMALL, shift=shift)) for kind, shift in STRONG_SHIFTS.items()}
+
+
+def test_a_shift_moves_the_target_and_nothing_else(shifted):
+    for kind, cohorts in shifted.items():
+        found = {name: digest(cohort) for name, cohort in cohorts.items()}
+        same = {name for name in found if found[name] == DIGESTS[name]}
+        assert same == {"source", "reference", "foreign"}
+        said = cohorts["target"].uns["simulation"]["target_shift"]
+        assert {name for name, factor in said.items() if factor != 1} == {kind}
+
+
+def test_each_shift_turns_up_its_own_kind(small, shifted):
+    def depth(cohort):
+        return float(np.median(np.asarray(cohort.X.sum(axis=1))))
+
+    def filled(cohort):
+        return cohort.X.nnz / np.prod(cohort.shape)
+
+    def patient_sd(cohort):
+        log = np.log1p(cohort.X.toarray())
+        means = [
+            log[rows].mean(axis=0)
+            for rows in cohort.obs.groupby("patient", observed=True).indices.values()
+        ]
+        return np.std(means, axis=0).mean()
+
+    before = small["target"]
+    depth_ratio = depth(shifted["depth"]["target"]) / depth(before)
+    assert depth_ratio == pytest.approx(1 / STRONG_SHIFTS["depth"].depth, rel=0.15)
+    assert filled(shifted["dropout"]["target"]) < 0.8 * filled(before)
+    assert patient_sd(shifted["batch"]["target"]) > 1.3 * patient_sd(before)
+    # Even shares at power 0, where the programmes stay those of the demo.
+    many = replace(SMALL, n_target=400)
+    share = {
+        power: (
+            simulate(replace(many, shift=Shift(composition=power)))["target"].obs["cell_type"]
+            == "tumour"
+        ).mean()
+        for power in (0.0, 1.0, 3.0)
+    }
+    assert share[0.0] < share[1.0] < share[3.0]
+
+
 def test_size_of_one_cohort_leaves_the_others_alone(small):
     larger = simulate(DemoSettings(**{**vars(SMALL), "n_source": 45}))
     assert larger["source"].n_obs == 45
@@ -298,6 +364,15 @@ def test_command_writes_the_cohorts_of_a_panel(tmp_path):
     source = ad.read_h5ad(out / "source.h5ad")
     assert source.var_names[0] == "GENE0"
     assert source.uns["simulation"]["seed"] == 3
+
+
+def test_command_shifts_the_target(tmp_path):
+    panel = tmp_path / "panel.txt"
+    panel.write_text("\n".join(f"GENE{number}" for number in range(600)))
+    arguments = ["--out", str(tmp_path / "demo"), "--shift", "depth", "--panel", str(panel)]
+    assert CliRunner().invoke(demo_data, arguments).exit_code == 0
+    target = ad.read_h5ad(tmp_path / "demo" / "target.h5ad", backed="r")
+    assert target.uns["simulation"]["target_shift"]["depth"] == STRONG_SHIFTS["depth"].depth
 
 
 def test_command_shows_an_example():
