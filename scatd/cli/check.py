@@ -68,17 +68,17 @@ def _show(report: Report) -> None:
     click.echo(f"{report.path}: {report.n_obs:,} cells x {report.n_columns:,} genes")
     for name, found in report.diagnoses.items():
         is_used = "  <- used" if name == report.layer and len(report.diagnoses) > 1 else ""
-        click.echo(f"  {name:<16}{found}{is_used}")
+        click.echo(f"  {name:<20}{found}{is_used}")
     species = f", {report.species}" if report.species else ""
-    click.echo(f"  {'genes':<16}{KIND_WORDS[report.kind]}{species}")
+    click.echo(f"  {'genes':<20}{KIND_WORDS[report.kind]}{species}")
     if report.n_versions:
-        click.echo(f"  {'versions':<16}{report.n_versions:,} names")
+        click.echo(f"  {'versions':<20}{report.n_versions:,} names")
     for name, panel in told["panels"].items():
         share = f"{panel['found']:,} of {panel['of']:,} genes ({panel['overlap']:.0%})"
-        click.echo(f"  {name:<16}{share}")
+        click.echo(f"  {name:<20}{share}")
     for name, value in (told["cells"] or {}).items():
         shown = f"{value:.1%}" if name.endswith("share") else f"{value:,.0f}"
-        click.echo(f"  {name.replace('_', ' '):<16}{shown}")
+        click.echo(f"  {name.replace('_', ' '):<20}{shown}")
     for title, lines in (
         ("Notes", told["notes"]),
         ("Warnings", told["warnings"]),
