@@ -6,6 +6,7 @@ means, the threshold and where it came from. Nothing in it can run code.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,7 @@ from torch import Tensor
 from scatd import __version__, keys
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 SCHEMA_VERSION = 1
@@ -31,6 +32,7 @@ POLARITY = {word: code for code, word in enumerate(keys.RESPONSES)}
 
 _WEIGHTS = "weights."
 _STATISTICS = "alignment."
+_HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Artifact:
         A cell is called resistant strictly above it; None for a backbone.
     simulated
         Whether simulated data took part anywhere.
+    more_heads
+        Weights of further heads on the same encoder; a score is the mean over all heads.
     card
         Everything else worth knowing: features, metrics, baselines, data, settings, versions.
     """
@@ -65,6 +69,7 @@ class Artifact:
     alignment: Alignment | None = None
     threshold: float | None = None
     simulated: bool = False
+    more_heads: tuple[Mapping[str, Tensor], ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def backbone(self) -> ResidualVAE:
@@ -80,6 +85,18 @@ class Artifact:
         model = ResponseClassifier(self.sizes, DESIGNS[self.design])
         model.load_state_dict(dict(self.state))
         return model.eval()
+
+    def classifiers(self) -> list[ResponseClassifier]:
+        """The response model once a head, in eval mode; all share one encoder."""
+        models = [self.classifier()]
+        for head in self.more_heads:
+            model = copy.copy(models[0])
+            model._modules = dict(model._modules)
+            for name in {prefix.rstrip(".") for prefix in HEAD_PREFIXES}:
+                setattr(model, name, copy.deepcopy(getattr(model, name)))
+            model.load_state_dict(dict(head), strict=False)
+            models.append(model)
+        return models
 
     def encoder_state(self) -> dict[str, Tensor]:
         """What a backbone shares with its response models: everything but the decoder."""
@@ -108,6 +125,9 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
         for name, tensor in artifact.state.items()
         if base is None or name not in base or not torch.equal(tensor.cpu(), base[name].cpu())
     }
+    for number, head in enumerate(artifact.more_heads):
+        for name, tensor in head.items():
+            tensors[f"{_HEAD}{number}.{name}"] = tensor.detach().cpu().contiguous().clone()
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "scatd_version": __version__,
@@ -121,6 +141,8 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
     }
     if base is not None:
         card["complete"] = False
+    if artifact.more_heads:
+        card["more_heads"] = len(artifact.more_heads)
     if artifact.kind == "response":
         card["polarity"] = POLARITY
         card["threshold"] = artifact.threshold
@@ -181,11 +203,6 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         what = "holds only what differs from its backbone"
         raise InputError(what, where=str(folder), expected="a complete model folder")
     sizes = card["sizes"]
-    own = {
-        name.removeprefix(_WEIGHTS): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_WEIGHTS)
-    }
     return Artifact(
         kind=card["kind"],
         family=card["family"],
@@ -196,12 +213,24 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
             tuple(sizes["encoder_hidden"]),
             tuple(sizes["decoder_hidden"]),
         ),
-        state={**(base or {}), **own},
+        state={**(base or {}), **_named(tensors, _WEIGHTS)},
         alignment=_read_alignment(card, tensors),
         threshold=card.get("threshold"),
         simulated=card["simulated"],
+        more_heads=tuple(
+            _named(tensors, f"{_HEAD}{number}.") for number in range(card.get("more_heads", 0))
+        ),
         card=card,
     )
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries under a prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _read_alignment(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Alignment | None:

@@ -22,6 +22,11 @@ DemoShift = Literal["depth", "dropout", "batch", "composition"]
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 
+FewShotUse = Literal["train", "threshold", "select"]
+"""What a few labelled target cells may decide."""
+Select = Literal["best-fold", "mean-of-folds", "refit"]
+"""What a transfer registers."""
+
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
 """Where a cohort keeps the features of an embedding family; `dist` reads expression instead."""

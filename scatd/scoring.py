@@ -7,7 +7,7 @@ bit (measured: at most 1e-7 with fixed blocks).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from scatd.nn.alignment import (
     feature_stats,
     shrink,
 )
+from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 
@@ -77,7 +78,7 @@ class Scorer:
         self.n_latent = stored.sizes.n_latent
         self.threshold = 0.5 if stored.threshold is None else stored.threshold
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
-        self._model = stored.classifier().to(self.device)
+        self._models = [model.to(self.device) for model in stored.classifiers()]
 
     def score(
         self,
@@ -138,15 +139,15 @@ class Scorer:
         with torch.inference_mode(), fast_products():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
-                mu, logvar = self._model.encode(aligned.move_target(block, cohort))
+                mu, logvar = self._models[0].encode(aligned.move_target(block, cohort))
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
                 if sd is None:
-                    prob[rows] = _resistant(self._model.head(mu))[:n_rows]
+                    prob[rows] = _of_heads(self._models, mu)[:n_rows]
                 else:
                     draws = np.stack(
                         [
-                            _resistant(self._model.head(sample_latent(mu, logvar, eps)))
+                            _of_heads(self._models, sample_latent(mu, logvar, eps))
                             for eps in self._noise(mu, mc_samples, generator)
                         ]
                     )[:, :n_rows]
@@ -195,6 +196,16 @@ class Scorer:
     def _noise(self, mu: Tensor, n_draws: int, generator: torch.Generator) -> Iterator[Tensor]:
         for _ in range(n_draws):
             yield torch.randn(mu.shape, generator=generator, device=self.device, dtype=mu.dtype)
+
+
+def mean_probability(models: Sequence[ResponseClassifier], X: Tensor) -> NDArray[np.float64]:
+    """P(resistant) (n_obs,) of aligned rows: the mean over models that share one encoder."""
+    with torch.inference_mode(), fast_products():
+        return _of_heads(models, models[0].encode(X)[0])
+
+
+def _of_heads(models: Sequence[ResponseClassifier], z: Tensor) -> NDArray[np.float64]:
+    return np.mean([_resistant(model.head(z)) for model in models], axis=0)
 
 
 def _resistant(logits: Tensor) -> NDArray[np.float64]:

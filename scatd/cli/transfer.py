@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +12,7 @@ import click
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.panel import is_panel, run_panel
-from scatd.keys import FAMILIES, InputScale
+from scatd.keys import FAMILIES, FewShotUse, InputScale, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 setting = partial(options.setting, {family: default_transfer(family) for family in FAMILIES})
@@ -89,6 +90,49 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
     "[default: one in production, else one pretrained on the reference]",
 )
 @click.option(
+    "--groups",
+    metavar="COLUMN",
+    help="Keep samples of one tissue, patient or line in one fold.  [default: each on its own]",
+)
+@click.option(
+    "--permutations",
+    default=0,
+    show_default=True,
+    help="Train as often on permuted labels: what chance alone would reach.",
+)
+@click.option(
+    "--repeats", default=1, show_default=True, help="Cross-validate as often, on other folds."
+)
+@click.option(
+    "--nested",
+    is_flag=True,
+    help="Also score the best of inner folds on outer ones, which did not choose it.",
+)
+@click.option(
+    "--learning-curve", is_flag=True, help="Also train on 20 to 100 % of the training samples."
+)
+@click.option(
+    "--few-shot",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Labelled target cells a class that the model may know; the score leaves them out.",
+)
+@click.option(
+    "--few-shot-use",
+    type=click.Choice(get_args(FewShotUse)),
+    default="train",
+    show_default=True,
+    help="What they are for.",
+)
+@click.option(
+    "--select",
+    type=click.Choice(get_args(Select)),
+    default="best-fold",
+    show_default=True,
+    help="What is registered: one fold, the heads of all folds, or a refit on all samples.",
+)
+@click.option(
     "--published",
     is_flag=True,
     help="The published recipe in place of our defaults; options given beside it win.",
@@ -126,20 +170,9 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 def transfer(
     drug: str,
     family: str,
-    source: Path | None,
-    labels: str | None,
-    label_map: str | None,
-    reference: Path | None,
-    target: Path | None,
-    target_labels: str | None,
-    panel: str | None,
-    scale: InputScale | None,
-    backbone: str | None,
     published: bool,  # noqa: FBT001
     settings_file: Path | None,
     no_promote: bool,  # noqa: FBT001
-    device: str,
-    allow_simulated: bool,  # noqa: FBT001
     min_sensitive: int,
     figures: bool,  # noqa: FBT001
     **given: Any,
@@ -157,22 +190,14 @@ def transfer(
     from scatd.workflows.transfer import TransferRequest
     from scatd.workflows.transfer import transfer as work
 
+    # Options that are no settings are fields of the request, by the same names.
+    asked = {field.name for field in dataclasses.fields(TransferRequest)} & set(given)
     request = TransferRequest(
         drug=drug,
         family=family,
-        source=source,
-        labels=labels,
-        label_map=label_map,
-        reference=reference,
-        target=target,
-        target_labels=target_labels,
-        panel=panel,
-        scale=scale,
-        backbone=backbone,
         settings=settings,
-        device=device,
-        allow_simulated=allow_simulated,
         promote=not no_promote,
+        **{name: given[name] for name in asked},
     )
     if is_panel(drug):
         run_panel(request, min_sensitive=min_sensitive, figures=figures)

@@ -38,7 +38,7 @@ from scatd.training.loop import (
 from scatd.training.rows import Batch, MemoryRows, Rows, StoredRows, gather
 from scatd.training.settings import PretrainSettings
 
-HELD_OUT_BYTES = 1 << 28
+HELD_OUT_BYTES = 1 << 27
 """Held-out rows stay in memory: of a large input, no more are looked at than fit here."""
 VALIDATION_BATCH = 1024
 

@@ -6,19 +6,20 @@ import logging
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from scatd import artifact, keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.evaluation import evidence
-from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.gate import Verdict, load_config
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows import transfer_report
 from scatd.workflows.promote import judge, promote_version
-from scatd.workflows.transfer_folds import model_metrics, run_folds, target_predictions
+from scatd.workflows.transfer_controls import check_integrity, run_controls
+from scatd.workflows.transfer_folds import run_folds, target_predictions
 from scatd.workflows.transfer_inputs import (
     FEW_SAMPLES,
     TransferRequest,
@@ -27,6 +28,7 @@ from scatd.workflows.transfer_inputs import (
     identity,
     prepare,
 )
+from scatd.workflows.transfer_model import Chosen, choose
 
 logger = logging.getLogger(__name__)
 
@@ -99,19 +101,19 @@ def transfer(request: TransferRequest) -> TransferResult:
             report = transfer_report.write(
                 run, folds, work.source.ids, work.subject, request.settings
             )
-            best = evidence.best_fold(folds)
+            chosen = choose(work, folds, checkpoints)
             target = None
             if work.target_codes is not None:
                 on_target = target_predictions(run, len(folds))
-                target = transfer_report.write_target(run, on_target, best.fold, work, report)
+                target = transfer_report.write_target(run, on_target, chosen, work, report)
+            check_integrity(run, work, report.models)
+            run_controls(run, work, report.summary["auroc_mean"], _target_auroc(target))
             transfer_report.divergence(
                 run, work.source.X[work.rows], work.reference_sample, work.subject
             )
             version = registry.find_version(name, dead.run_ids) if dead else None
             if version is None:
-                version = register_best(
-                    run, work, best, checkpoints[best.fold], report, target, key
-                )
+                version = register(run, work, chosen, report, target, key)
             ref = registry.resolve(work.key, stage=str(version), families=[request.family])
             verdict = judge(ref, config.gate)
             promoted = False
@@ -160,39 +162,45 @@ def log_data(run: tracking.Run, work: Work) -> None:
         )
 
 
-def register_best(
+def _target_auroc(target: pd.DataFrame | None) -> float | None:
+    if target is None:
+        return None
+    return float(target.loc[target["model"] == evidence.MODEL, "auroc"].item())
+
+
+def register(
     run: tracking.Run,
     work: Work,
-    best: FoldPredictions,
-    checkpoint: Path,
+    chosen: Chosen,
     report: transfer_report.Report,
     target: pd.DataFrame | None,
     key: str,
 ) -> int:
-    """Register the best fold with its evidence; returns the version."""
-    head = artifact.read(checkpoint, base=work.backbone.encoder_state())
-    metrics = model_metrics(best, work.request.settings)
-    card = {name: value for name, value in head.card.items() if name != "complete"} | {
-        "metrics": {"chosen_fold": metrics, "out_of_fold": report.summary},
+    """Register a model with its evidence; returns the version."""
+    metrics: dict[str, Any] = {"out_of_fold": report.summary}
+    if chosen.fold is not None:
+        metrics["chosen_fold"] = dict(chosen.metrics)
+    if target is not None:
+        metrics["target"] = target.to_dict(orient="records")
+    card = {
+        **chosen.model.card,
+        "metrics": metrics,
         "baselines": report.models.to_dict(orient="records"),
         "finding": report.sentence,
         "few_samples": len(work.rows) < FEW_SAMPLES,
         "run_id": run.run_id,
     }
-    if target is not None:
-        card["metrics"]["target"] = target.to_dict(orient="records")
-    description = (
-        f"{report.sentence}\n\nHolds fold {best.fold} of {work.request.settings.folds} (best "
-        f"validation AUROC). {artifact.CAVEAT}"
-    )
+    tags = {keys.TAG_DRUG: work.key, keys.TAG_WORK_KEY: key}
+    if chosen.fold is not None:
+        tags[keys.TAG_FOLD] = str(chosen.fold)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        artifact.write(folder, replace(head, card=card))
+        artifact.write(folder, replace(chosen.model, card=card))
         return registry.register(
             folder,
             keys.response_model_name(work.request.family, work.key),
             run.run_id,
-            metrics=metrics,
-            description=description,
-            tags={keys.TAG_DRUG: work.key, keys.TAG_FOLD: str(best.fold), keys.TAG_WORK_KEY: key},
+            metrics=chosen.metrics,
+            description=f"{report.sentence}\n\n{chosen.held} {artifact.CAVEAT}",
+            tags=tags,
         )

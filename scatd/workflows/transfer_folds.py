@@ -200,7 +200,7 @@ def _stored_predictions(
     return FoldPredictions(number, table["row"].to_numpy(), table["truth"].to_numpy(), prob)
 
 
-def fold_artifact(work: Work, fitted: FittedFold, number: int) -> Artifact:
+def fold_artifact(work: Work, fitted: FittedFold, number: int | None) -> Artifact:
     """The response model of a fold, with all that its card can know before the other folds."""
     settings = work.request.settings
     data = {

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from scatd.data.labels import (
 )
 from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
-from scatd.keys import InputScale
+from scatd.keys import FewShotUse, InputScale, Select
 from scatd.nn.alignment import FeatureStats
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
@@ -37,9 +37,6 @@ from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
 
 logger = logging.getLogger(__name__)
-
-FewShotUse = Literal["train", "threshold", "select"]
-Select = Literal["best-fold", "mean-of-folds", "refit"]
 
 FEW_SAMPLES = 200
 
@@ -259,9 +256,7 @@ def _groups(
     return values.astype(str).to_numpy(dtype=str)
 
 
-def _few_cells(
-    codes: NDArray[np.int_], request: TransferRequest, where: str
-) -> NDArray[np.intp]:
+def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) -> NDArray[np.intp]:
     """Target cells of each class that training may know, drawn by the seed."""
     rng = np.random.default_rng(request.settings.seed)
     picked = []

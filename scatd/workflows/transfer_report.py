@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,11 @@ from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import intervals_table
 from scatd.plots import alignment, performance, training
 from scatd.plots.style import save_figure
+from scatd.scoring import mean_probability
 from scatd.training.settings import TransferSettings
+from scatd.workflows.transfer_folds import target_rows
 from scatd.workflows.transfer_inputs import Work
+from scatd.workflows.transfer_model import Chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,7 @@ def write(
 def write_target(
     run: tracking.Run,
     folds: Sequence[FoldPredictions],
-    chosen: int,
+    chosen: Chosen,
     work: Work,
     report: Report,
 ) -> pd.DataFrame:
@@ -95,17 +98,18 @@ def write_target(
     folds
         Predictions for the same cells by the models of each fold.
     chosen
-        The fold that is registered.
+        The model that is registered. Where it is no single fold's, its baselines are the means over
+        the folds.
     report
         Gets the finding in words.
 
     Returns
     -------
-    One row a model of the chosen fold, as `evidence.model_table` has it, and `folds_mean`: the mean
+    One row a model, as `evidence.model_table` has it, and `folds_mean`: the mean
     AUROC over the models of all folds.
     """
     settings = work.request.settings
-    mine = folds[chosen - 1]
+    mine = _registered(folds, chosen, work)
     by_fold = evidence.fold_table(folds, settings.threshold)
     table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
@@ -125,7 +129,7 @@ def write_target(
     run.log_table(table, "tables/target.csv")
     ids = work.cohorts.target.ids if work.cohorts.target is not None else work.source.ids
     run.log_table(evidence.out_of_fold([mine], ids), "tables/target_predictions.csv")
-    pairs = {"registered fold": (mine.codes, mine.prob[MODEL])}
+    pairs = {"registered model": (mine.codes, mine.prob[MODEL])}
     figures = {
         "target_roc": performance.roc(
             {name: curves.roc_table(*pair) for name, pair in pairs.items()},
@@ -141,6 +145,17 @@ def write_target(
         run.log_files(Path(scratch), "figures")
     run.describe(f"{report.sentence}\n\n{evidence.target_in_words(table, len(mine.codes))}")
     return table
+
+
+def _registered(folds: Sequence[FoldPredictions], chosen: Chosen, work: Work) -> FoldPredictions:
+    """What the registered model and its baselines say of the labelled target cells."""
+    if chosen.fold is not None:
+        return folds[chosen.fold - 1]
+    assert chosen.model.alignment is not None
+    prob = {name: np.mean([fold.prob[name] for fold in folds], axis=0) for name in folds[0].prob}
+    cells = chosen.model.alignment.move_target(target_rows(work).cpu())
+    prob[MODEL] = mean_probability(chosen.model.classifiers(), cells)
+    return replace(folds[0], fold=0, prob=prob)
 
 
 def _draw(

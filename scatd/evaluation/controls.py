@@ -1,0 +1,51 @@
+"""What controls come to: a null distribution beside the real value, and a learning curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+
+def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float]:
+    """Mean and 97.5th percentile of a null distribution, and the p-value of the real value.
+
+    Parameters
+    ----------
+    null
+        (n_permutations,) the statistic under permuted labels.
+    real
+        The statistic; high means a better model.
+    name
+        Prefix of the metrics `{name}_mean`, `{name}_p975` and `{name}_p_value`. The last counts the
+        real labels as one of the permutations, so that it is never 0 (Phipson and Smyth 2010).
+    """
+    values = np.asarray(null, dtype=np.float64)
+    return {
+        f"{name}_mean": float(values.mean()),
+        f"{name}_p975": float(np.quantile(values, 0.975)),
+        f"{name}_p_value": float((1 + (values >= real).sum()) / (1 + len(values))),
+    }
+
+
+def learning_curve_table(records: Iterable[Mapping[str, float | str]]) -> pd.DataFrame:
+    """Mean and s.d. over folds by model and share of the rows.
+
+    Parameters
+    ----------
+    records
+        model, fold, n_train, auroc; each model's fits of a fold from few rows to many.
+
+    Returns
+    -------
+    Columns model, n_train (mean over folds), auroc_mean, auroc_sd.
+    """
+    table = pd.DataFrame([dict(record) for record in records])
+    table["step"] = table.groupby(["model", "fold"])["n_train"].rank(method="first")
+    grouped = table.groupby(["model", "step"], sort=False)
+    summary = grouped.agg(
+        n_train=("n_train", "mean"), auroc_mean=("auroc", "mean"), auroc_sd=("auroc", "std")
+    )
+    return summary.reset_index().drop(columns="step")

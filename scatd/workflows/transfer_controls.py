@@ -1,0 +1,239 @@
+"""Controls of a transfer: what the evidence would be by chance, by luck, and with fewer samples.
+
+Each trains the same recipe on other rows or other labels, and none touches the registered model.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import console, tracking
+from scatd.data.labels import MISSING, read_label_table
+from scatd.data.splits import stratified_folds
+from scatd.evaluation import integrity
+from scatd.evaluation.controls import learning_curve_table, null_summary
+from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.metrics import response_metrics
+from scatd.nn.residual_vae import ResidualVAE
+from scatd.plots.controls import learning_curve, null_distribution
+from scatd.plots.style import save_figure
+from scatd.training.baselines import baseline_probabilities
+from scatd.training.draws import SeededDraws
+from scatd.training.loop import Silent
+from scatd.training.transfer import FittedFold, FoldData, align, fit_fold, probabilities
+from scatd.workflows.transfer_folds import fold_data, target_rows
+from scatd.workflows.transfer_inputs import Work
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+Rows = NDArray[np.intp]
+
+
+def check_integrity(run: tracking.Run, work: Work, models: pd.DataFrame) -> None:
+    """Look for copied labels, copied profiles, confounding and inversion; warn, and log a table.
+
+    Parameters
+    ----------
+    models
+        `evidence.model_table`.
+    """
+    request = work.request
+    table = read_label_table(request.labels, request.label_map, work.source).of(work.source)
+    drug = work.labels.column
+    groups = None
+    if work.groups is not None:
+        names = np.full(work.source.n_obs, "", dtype=object)
+        names[work.rows] = work.groups
+        groups = pd.Series(names, name=request.groups)
+    ours = models[models["model"] == MODEL]
+    mean, low, high = ours[["auroc_mean", "auroc_ci_low", "auroc_ci_high"]].to_numpy()[0].tolist()
+    found = integrity.findings(
+        table.codes,
+        work.source.ids,
+        drug=drug,
+        X=np.asarray(work.source.X),
+        groups=groups,
+        auroc={drug: (mean, low, high)},
+        n_folds=request.settings.folds,
+        seed=request.settings.seed,
+    )
+    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
+    for finding in found:
+        if finding.severity != integrity.NOTE:
+            logger.warning("%s", finding)
+
+
+def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: float | None) -> None:
+    """Do what the request asks for, and log its tables, metrics and figures.
+
+    Parameters
+    ----------
+    auroc, target_auroc
+        Of the response model: mean over folds, and that of the registered fold on the target.
+    """
+    request = work.request
+    vae = work.backbone.backbone().to(work.device)
+    if request.permutations:
+        null = _permutations(work, vae, request.permutations)
+        run.log_table(null, "tables/permutations.csv")
+        run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
+        _draw(run, "permutations", null_distribution(null["auroc"], auroc, work.subject))
+        if target_auroc is not None:
+            column = null["target_auroc"]
+            run.log_metrics(null_summary(column, target_auroc, "null_target_auroc"))
+            subject = f"{work.subject}, target"
+            _draw(run, "permutations_target", null_distribution(column, target_auroc, subject))
+    if request.repeats > 1:
+        table = _repeats(work, vae, request.repeats)
+        run.log_table(table, "tables/repeats.csv")
+        means = table.groupby("repeat")["auroc"].mean()
+        run.log_metrics({"repeats_auroc_mean": means.mean(), "repeats_auroc_sd": means.std(ddof=1)})
+    if request.nested:
+        table = _nested(work, vae)
+        run.log_table(table, "tables/nested.csv")
+        run.log_metrics({"nested_auroc_mean": table["auroc"].mean()})
+    if request.learning_curve:
+        table = learning_curve_table(_shares(work, vae))
+        run.log_table(table, "tables/learning_curve.csv")
+        _draw(run, "learning_curve", learning_curve(table, work.subject))
+
+
+def _draw(run: tracking.Run, name: str, figure: Figure) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        save_figure(figure, Path(scratch), name)
+        run.log_files(Path(scratch), "figures")
+
+
+def _fit(
+    work: Work,
+    vae: ResidualVAE,
+    train: Rows,
+    val: Rows,
+    *,
+    seed: int,
+    codes: NDArray[np.int_] | None = None,
+) -> tuple[FittedFold, FoldData]:
+    """Train the recipe on some of the labelled rows, perhaps with other labels."""
+    settings = work.request.settings
+    data = fold_data(work, train, val)
+    if codes is not None:
+        data = replace(data, codes_train=codes[train], codes_val=codes[val])
+    alignment, aligned = align(data, work.reference_stats, settings)
+    draws = SeededDraws(seed, work.device)
+    return fit_fold(vae, aligned, alignment, settings, draws, Silent()), aligned
+
+
+def _auroc(codes: NDArray[np.int_], prob: NDArray[np.float64]) -> float:
+    return response_metrics(codes, prob)["auroc"]
+
+
+def _permutations(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
+    """One row a permutation of the source's labels: permutation, fold, auroc, target_auroc.
+
+    Each trains one fold, in turn: the null of a single fold is wider than that of a mean over
+    folds, so that comparing the mean with it errs on the safe side.
+    """
+    settings = work.request.settings
+    records = []
+    with console.progress(n, "Permuted labels", "run") as bar:
+        for number in range(n):
+            seed = settings.seed + 1000 + number
+            codes = np.random.default_rng(seed).permutation(work.codes)
+            splits = stratified_folds(codes, settings.folds, seed)
+            train, val = splits[number % len(splits)]
+            fitted, _ = _fit(work, vae, train, val, seed=seed, codes=codes)
+            record = {"permutation": number + 1, "auroc": _auroc(codes[val], fitted.prob_val)}
+            if work.target_codes is not None:
+                moved = fitted.alignment.move_target(target_rows(work))
+                truth = work.target_codes[work.target_codes != MISSING]
+                prob = probabilities(fitted.classifier, moved)
+                record["target_auroc"] = _auroc(truth.astype(np.int64), prob)
+            records.append(record)
+            bar.update(1)
+    return pd.DataFrame(records)
+
+
+def _repeats(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
+    """One row a repeat and fold, each repeat with folds of its own: repeat, fold, auroc."""
+    settings = work.request.settings
+    records = []
+    with console.progress(n * settings.folds, "Repeated folds", "fold") as bar:
+        for repeat in range(1, n + 1):
+            seed = settings.seed + repeat - 1
+            for fold, (train, val) in enumerate(work.splits(seed), start=1):
+                fitted, _ = _fit(work, vae, train, val, seed=seed + fold)
+                auroc = _auroc(work.codes[val], fitted.prob_val)
+                records.append({"repeat": repeat, "fold": fold, "auroc": auroc})
+                bar.update(1)
+    return pd.DataFrame(records)
+
+
+def _nested(work: Work, vae: ResidualVAE) -> pd.DataFrame:
+    """Best of the inner folds, scored on outer rows that had no part in choosing it (D13).
+
+    One row an outer fold: fold, chosen (inner fold), inner_auroc (of the chosen), auroc.
+    """
+    settings = work.request.settings
+    outer = work.splits(settings.seed)
+    records = []
+    with console.progress(len(outer) * settings.folds, "Nested selection", "fold") as bar:
+        for number, (rest, val) in enumerate(outer, start=1):
+            inner = work.splits(settings.seed + number, rest)
+            candidates = []
+            for fold, (train, check) in enumerate(inner, start=1):
+                both = np.concatenate([check, val])
+                fitted, _ = _fit(work, vae, train, both, seed=settings.seed + fold)
+                inner_auroc = _auroc(work.codes[check], fitted.prob_val[: len(check)])
+                auroc = _auroc(work.codes[val], fitted.prob_val[len(check) :])
+                candidates.append((inner_auroc, fold, auroc))
+                bar.update(1)
+            best = max(candidates, key=lambda candidate: candidate[0])
+            chosen = {"chosen": best[1], "inner_auroc": best[0], "auroc": best[2]}
+            records.append({"fold": number, **chosen})
+    return pd.DataFrame(records)
+
+
+def _shares(work: Work, vae: ResidualVAE) -> Iterator[dict[str, float | str]]:
+    """AUROC of response model and logistic regression on growing parts of the training rows."""
+    settings = work.request.settings
+    splits = work.splits(settings.seed)
+    with console.progress(len(splits) * len(SHARES), "Learning curve", "fit") as bar:
+        for fold, (train, val) in enumerate(splits, start=1):
+            rng = np.random.default_rng(settings.seed + fold)
+            order = rng.permutation(train)
+            for share in SHARES:
+                picked = np.sort(_share_of(order, work.codes, share))
+                fitted, aligned = _fit(work, vae, picked, val, seed=settings.seed + fold)
+                linear = baseline_probabilities(
+                    aligned.X_train.cpu().numpy(),
+                    aligned.codes_train,
+                    aligned.X_val.cpu().numpy(),
+                    seed=settings.seed,
+                )["logistic_regression"]
+                for model, prob in (
+                    ("response_model", fitted.prob_val),
+                    ("logistic_regression", linear),
+                ):
+                    auroc = _auroc(work.codes[val], prob)
+                    yield {"model": model, "fold": fold, "n_train": len(picked), "auroc": auroc}
+                bar.update(1)
+
+
+def _share_of(order: Rows, codes: NDArray[np.int_], share: float) -> Rows:
+    """The first `share` of each class, at least two rows."""
+    parts = [order[codes[order] == code] for code in (0, 1)]
+    return np.concatenate([part[: max(round(share * len(part)), 2)] for part in parts])

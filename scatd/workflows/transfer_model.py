@@ -1,0 +1,128 @@
+"""Which weights of a transfer are registered, and at which threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scatd import artifact
+from scatd.artifact import Artifact
+from scatd.evaluation import evidence
+from scatd.evaluation.evidence import FoldPredictions
+from scatd.evaluation.metrics import response_metrics
+from scatd.evaluation.thresholds import youden
+from scatd.nn.classifier import HEAD_PREFIXES
+from scatd.scoring import mean_probability
+from scatd.training.draws import SeededDraws
+from scatd.training.loop import Silent
+from scatd.training.transfer import align, fit_fold
+from scatd.workflows.transfer_folds import fold_artifact, fold_data, model_metrics
+from scatd.workflows.transfer_inputs import Work
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A model to register.
+
+    Parameters
+    ----------
+    model
+        Complete, with threshold and card.
+    fold
+        Number of its fold; None where it is no single fold's.
+    metrics
+        Of its own validation samples; empty where it has none.
+    held
+        What it is, in words.
+    """
+
+    model: Artifact
+    fold: int | None
+    metrics: Mapping[str, float]
+    held: str
+
+
+def choose(work: Work, folds: Sequence[FoldPredictions], checkpoints: Mapping[int, Path]) -> Chosen:
+    """The model that the request selects, its threshold set where few-shot cells may set it."""
+    base = work.backbone.encoder_state()
+    members = {number: artifact.read(folder, base=base) for number, folder in checkpoints.items()}
+    best = _best(work, folds, members)
+    model, number = members[best.fold], best.fold
+    metrics: Mapping[str, float] = model_metrics(best, work.request.settings)
+    rule = "validation AUROC" if not _selects(work) else "AUROC on the few-shot cells"
+    held = f"Holds fold {number} of {len(folds)} (best {rule})."
+    fold: int | None = number
+    if work.request.select == "mean-of-folds":
+        heads = tuple(_head(member) for other, member in members.items() if other != number)
+        model, fold, metrics = replace(model, more_heads=heads), None, {}
+        held = f"Holds the heads of all {len(folds)} folds; a score is the mean of theirs."
+    elif work.request.select == "refit":
+        model, fold, metrics = _refit(work), None, {}
+        held = f"Trained anew on all {len(work.rows)} samples; the folds are its evidence."
+    card = {name: value for name, value in model.card.items() if name != "complete"}
+    card["select"] = work.request.select
+    if len(work.few_rows):
+        card["few_shot"] = _ledger(work)
+    if len(work.few_rows) and work.request.few_shot_use == "threshold":
+        cut = youden(work.few_codes, _on_few(work, model))
+        card["threshold_origin"] = f"Youden's index on {len(work.few_rows)} few-shot target cells"
+        model = replace(model, threshold=cut)
+    return Chosen(replace(model, card=card), fold, metrics, held)
+
+
+def _selects(work: Work) -> bool:
+    return bool(len(work.few_rows)) and work.request.few_shot_use == "select"
+
+
+def _best(
+    work: Work, folds: Sequence[FoldPredictions], members: Mapping[int, Artifact]
+) -> FoldPredictions:
+    """Best on its own validation samples, or on the few-shot cells; ties go to the former."""
+    best = evidence.best_fold(folds)
+    if not _selects(work):
+        return best
+
+    def merit(fold: FoldPredictions) -> tuple[float, bool]:
+        prob = _on_few(work, members[fold.fold])
+        return response_metrics(work.few_codes, prob)["auroc"], fold.fold == best.fold
+
+    return max(folds, key=merit)
+
+
+def _on_few(work: Work, model: Artifact) -> NDArray[np.float64]:
+    assert work.cohorts.target is not None
+    assert model.alignment is not None
+    cells = torch.from_numpy(np.array(work.cohorts.target.X[work.few_rows]))
+    return mean_probability(model.classifiers(), model.alignment.move_target(cells))
+
+
+def _head(member: Artifact) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in member.state.items() if name.startswith(HEAD_PREFIXES)}
+
+
+def _refit(work: Work) -> Artifact:
+    """The recipe on all labelled samples; its validation curve is that of its own samples."""
+    settings = work.request.settings
+    everything = np.arange(len(work.rows))
+    data = fold_data(work, everything, everything[:1])
+    alignment, aligned = align(data, work.reference_stats, settings)
+    vae = work.backbone.backbone().to(work.device)
+    draws = SeededDraws(settings.seed, work.device)
+    return fold_artifact(work, fit_fold(vae, aligned, alignment, settings, draws, Silent()), None)
+
+
+def _ledger(work: Work) -> dict[str, Any]:
+    """Which labelled target cells had a part in the model, and which."""
+    assert work.cohorts.target is not None
+    return {
+        "use": work.request.few_shot_use,
+        "n_per_class": work.request.few_shot,
+        "ids": work.cohorts.target.ids[work.few_rows].tolist(),
+        "codes": work.few_codes.tolist(),
+    }

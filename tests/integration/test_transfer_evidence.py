@@ -1,0 +1,121 @@
+"""Controls, groups, few-shot cells and what is registered, on a small task."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd import artifact, registry, tracking
+from scatd.keys import LEVEL_DRUG, TAG_LEVEL
+from scatd.scoring import Scorer
+
+
+@pytest.fixture
+def run_of(scatd, task, store):
+    """Transfer with further arguments; gives the parent run and the registered model's folder."""
+
+    def transfer(*extra, code=0):
+        target = ("--target", str(task.target), "--target-labels", "truth")
+        meaning = ("--label-map", "0=sensitive,1=resistant")
+        done = scatd(*task.transfer_arguments(), *target, *meaning, *map(str, extra), code=code)
+        if code:
+            return done
+        client = tracking.connect()
+        (run,) = client.search_runs(
+            [tracking.experiment_id(client)], f"tags.`{TAG_LEVEL}` = '{LEVEL_DRUG}'"
+        )
+        ref = registry.resolve("docetaxel", stage="staging", families=["sf"])
+        return run, registry.fetch(ref)
+
+    return transfer
+
+
+def _table(run, name):
+    return pd.read_csv(tracking.Run(tracking.connect(), run.info.run_id).fetch(f"tables/{name}"))
+
+
+def test_controls(run_of):
+    run, _ = run_of(
+        *("--permutations", 12, "--repeats", 2, "--nested", "--learning-curve", "--folds", 3)
+    )
+    metrics = run.data.metrics
+    null = _table(run, "permutations.csv")
+    assert len(null) == 12
+    assert metrics["null_auroc_mean"] == pytest.approx(null["auroc"].mean())
+    assert metrics["auroc_mean"] > metrics["null_auroc_p975"]
+    assert metrics["null_auroc_p_value"] == pytest.approx(1 / 13)
+    assert metrics["target_auroc"] > null["target_auroc"].mean()
+    repeats = _table(run, "repeats.csv")
+    assert repeats.groupby("repeat").size().tolist() == [3, 3]
+    first = repeats.loc[repeats["repeat"] == 1, "auroc"].mean()
+    assert first == pytest.approx(metrics["auroc_mean"], abs=1e-6)
+    nested = _table(run, "nested.csv")
+    assert len(nested) == 3
+    assert metrics["nested_auroc_mean"] == pytest.approx(nested["auroc"].mean())
+    curve = _table(run, "learning_curve.csv")
+    assert set(curve["model"]) == {"response_model", "logistic_regression"}
+    assert curve.groupby("model").size().tolist() == [5, 5]
+
+
+def test_groups_are_never_split(run_of, task, scatd, tmp_path):
+    labels = pd.read_csv(task.labels, index_col=0)
+    labels["patient"] = [f"patient{row // 10}" for row in range(len(labels))]
+    labels.to_csv(tmp_path / "grouped.csv")
+    run, _ = run_of("--labels", tmp_path / "grouped.csv", "--groups", "patient")
+    table = _table(run, "out_of_fold.csv")
+    table["patient"] = labels["patient"].reindex(table["id"]).to_numpy()
+    assert (table.groupby("patient")["fold"].nunique() == 1).all()
+
+
+def test_an_unknown_group_is_refused(run_of):
+    assert "no column 'patient'" in run_of("--groups", "patient", code=2).output
+
+
+@pytest.mark.parametrize("use", ["train", "threshold", "select"])
+def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
+    run, folder = run_of("--few-shot", 4, "--few-shot-use", use)
+    ledger = artifact.read_card(folder)["few_shot"]
+    assert ledger["use"] == use
+    assert np.bincount(ledger["codes"]).tolist() == [4, 4]
+    scored = _table(run, "target_predictions.csv")
+    assert len(scored) == 120 - 8
+    assert not set(scored["id"]) & set(ledger["ids"])
+    card = artifact.read_card(folder)
+    assert ("Youden" in card["threshold_origin"]) == (use == "threshold")
+    assert (card["threshold"] != 0.5) == (use == "threshold")
+
+
+@pytest.mark.parametrize("select", ["mean-of-folds", "refit"])
+def test_select(run_of, task, select):
+    run, folder = run_of("--select", select)
+    card = artifact.read_card(folder)
+    assert card["select"] == select
+    assert "chosen_fold" not in card["metrics"]
+    assert card["metrics"]["out_of_fold"]["auroc_mean"] == pytest.approx(
+        run.data.metrics["auroc_mean"]
+    )
+    rows = np.load(task.reference)[:50]
+    scores = Scorer(folder).score(rows).prob_resistant
+    stored = artifact.read(folder)
+    if select == "mean-of-folds":
+        folds = []
+        base = artifact.read(task.backbone).encoder_state()
+        for fold in tracking.Run(tracking.connect(), run.info.run_id).fold_runs().values():
+            member = artifact.read(fold.fetch("checkpoint"), base=base)
+            logits = member.classifier()(_tensor(rows))
+            folds.append(logits.softmax(dim=1)[:, 1].detach().numpy())
+        np.testing.assert_allclose(scores, np.mean(folds, axis=0), atol=1e-5)
+    else:
+        assert not stored.more_heads
+
+
+def _tensor(rows):
+    import torch
+
+    return torch.from_numpy(rows)
+
+
+def test_heads_of_different_encoders_have_no_mean(run_of):
+    done = run_of("--select", "mean-of-folds", "--train-encoder", code=2)
+    assert "--select refit" in done.output
