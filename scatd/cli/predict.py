@@ -9,7 +9,7 @@ import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import PRODUCTION, AlignmentMethod, StatsSource
+from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
 
 
 @click.command(
@@ -60,6 +60,23 @@ from scatd.keys import PRODUCTION, AlignmentMethod, StatsSource
     help="Statistics to align with: stored with the model, or of the cells given, where a score "
     "depends on its neighbours.",
 )
+@click.option(
+    "--scale",
+    type=click.Choice(get_args(InputScale)),
+    help="What the expression in INPUT is.  [default: found out]",
+)
+@click.option(
+    "--weights",
+    metavar="PATH|NAME",
+    help="Foundation model that embeds raw counts (families sf and gf).  "
+    "[default: what was downloaded]",
+)
+@click.option(
+    "--gene-map",
+    type=options.FilePath,
+    help="Table of gene names, where the model's genes are called otherwise.  "
+    "[default: what was downloaded]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the draws of --mc-samples.")
 @options.device_option
 @options.allow_simulated_option
@@ -73,6 +90,9 @@ def predict(
     mc_samples: int,
     alignment: AlignmentMethod | None,
     stats: StatsSource,
+    scale: InputScale | None,
+    weights: str | None,
+    gene_map: Path | None,
     seed: int,
     device: str,
     allow_simulated: bool,  # noqa: FBT001
@@ -80,11 +100,13 @@ def predict(
     """Score cells by drug name.
 
     Writes the probability that each cell of INPUT resists the drug.
-    INPUT is an .h5ad file or a matrix (.npy, .npz, .csv, .parquet) with the features of the
-    model's family; the demo target when it is not given. Every cell is kept.
+    INPUT holds the features of the model's family (.h5ad, .zarr, .npy, .npz, .csv, .parquet), or
+    raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
+    them first. The demo target when it is not given. Every cell is kept.
     """
     from scatd.workflows.predict import PredictRequest
     from scatd.workflows.predict import predict as work
+    from scatd.workflows.predict_inputs import Preparation
 
     request = PredictRequest(
         drug=drug,
@@ -96,6 +118,7 @@ def predict(
         mc_samples=mc_samples,
         alignment=alignment,
         stats=stats,
+        preparation=Preparation(weights, gene_map, scale),
         seed=seed,
         device=device,
         allow_simulated=allow_simulated,
@@ -105,4 +128,6 @@ def predict(
     click.echo(
         f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"
     )
+    if result.n_failed:
+        click.echo(f"{result.n_failed} cells could not be scored; the column of reasons says why.")
     click.echo(f"Scored by {result.ref.name} version {result.ref.version} ({result.ref.stage}).")

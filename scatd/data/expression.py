@@ -31,13 +31,14 @@ def log_normalised(features: Features) -> tuple[Features, str]:
     if not (np.all(seen >= 0) and np.all(seen == np.floor(seen))):
         return features, AS_GIVEN
     if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
-        return replace(features, X=_log_normalise(X)), LOG1P
+        return replace(features, X=log_normalise(X)), LOG1P
     block_rows = getattr(X, "block_rows", 1)
-    lazy: Any = LazyMatrix(lambda start, stop: _log_normalise(X[start:stop]), X.shape, block_rows)
+    lazy: Any = LazyMatrix(lambda start, stop: log_normalise(X[start:stop]), X.shape, block_rows)
     return replace(features, X=lazy), LOG1P
 
 
-def _log_normalise(counts: np.ndarray) -> np.ndarray:
+def log_normalise(counts: np.ndarray) -> np.ndarray:
+    """Log(1 + counts scaled to 10,000 a row) of (n_obs, n_genes); a row without counts stays 0."""
     totals = counts.sum(axis=1, keepdims=True, dtype=np.float64)
     scale = (_TOTAL / np.maximum(totals, 1)).astype(np.float32)
     return np.log1p(counts * scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 
 from scatd import artifact, console, keys, registry
 from scatd.data.drugs import drug_key
-from scatd.data.features import Features, read_features
+from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
 from scatd.errors import InputError
@@ -24,6 +24,7 @@ from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
 from scatd.workflows.inputs import demo_file, pick_device, refuse_mixing
+from scatd.workflows.predict_inputs import Preparation, ScoringInput, scoring_input
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class PredictRequest:
         Posterior draws a cell; 0 scores the posterior mean.
     stats
         "reference": a cell's score does not depend on the others. "cohort": re-centre (published).
+    preparation
+        How counts become features, where the cohort holds no others.
     device, allow_simulated
         Where to compute; whether simulated and real may mix.
     """
@@ -64,19 +67,21 @@ class PredictRequest:
     seed: int = 0
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
+    preparation: Preparation = field(default_factory=Preparation)
     device: str = "auto"
     allow_simulated: bool = False
 
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Which model scored, where the scores are, how many cells it calls resistant, and notices."""
+    """Which model scored, where the scores are, how many cells are resistant or failed, notices."""
 
     ref: ModelRef
     output: Path
     n_obs: int
     n_resistant: int
     notes: list[str]
+    n_failed: int = 0
 
 
 def predict(request: PredictRequest) -> PredictResult:
@@ -96,15 +101,22 @@ def predict(request: PredictRequest) -> PredictResult:
     families = load_config(key).families if request.family is None else (request.family,)
     ref = registry.resolve(key, stage=request.stage, families=families)
     folder = registry.fetch(ref)
-    n_features = artifact.read_card(folder)["sizes"]["n_features"]
+    card = artifact.read_card(folder)
     path = request.input or demo_file("target")
-    features = read_features(path, ref.family, n_features=n_features, mmap=True)
+    with scoring_input(path, ref.family, card, request.preparation, device) as given:
+        return _scored(request, ref, folder, given, device)
+
+
+def _scored(
+    request: PredictRequest, ref: ModelRef, folder: Path, given: ScoringInput, device: torch.device
+) -> PredictResult:
+    features, key = given.features, drug_key(request.drug)
     refuse_mixing(
-        {f"model {ref.name}": ref.simulated, str(path): features.simulated},
+        {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
         allowed=request.allow_simulated,
     )
     scorer = Scorer(folder, str(device))
-    notes = _notes(scorer, features, request)
+    notes = [*given.notes, *_notes(scorer, features, request)]
     for note in notes:
         logger.info("%s", note)
     with console.progress(features.n_obs, f"Scoring {key}", "cell") as bar:
@@ -120,11 +132,14 @@ def predict(request: PredictRequest) -> PredictResult:
         )
     with atomic_path(request.output) as temporary:
         if request.output.suffix == ".csv":
-            _write_csv(temporary, features, scores)
+            _write_csv(temporary, given, scores)
         else:
-            _annotated(features, scores, key, ref, scorer, request).write_h5ad(temporary)
-    n_resistant = int((scores.responses == keys.RESISTANT).sum())
-    return PredictResult(ref, request.output, features.n_obs, n_resistant, notes)
+            _annotated(given, scores, key, ref, scorer, request).write_h5ad(temporary)
+    is_scored = given.reasons == ""
+    n_resistant = int((scores.responses[is_scored] == keys.RESISTANT).sum())
+    return PredictResult(
+        ref, request.output, features.n_obs, n_resistant, notes, int((~is_scored).sum())
+    )
 
 
 def _notes(scorer: Scorer, features: Features, request: PredictRequest) -> list[str]:
@@ -146,23 +161,24 @@ def _shift(cohort: FeatureStats, reference: FeatureStats) -> float:
     return float(((cohort.mean - reference.mean.cpu()).abs() / reference_std).median())
 
 
-def _write_csv(path: Path, features: Features, scores: Scores) -> None:
+def _write_csv(path: Path, given: ScoringInput, scores: Scores) -> None:
+    is_scored = given.reasons == ""
     table = pd.DataFrame(
         {
-            "barcode": features.ids,
-            "prob_resistant": scores.prob_resistant,
-            "response": scores.responses,
+            "barcode": given.features.ids,
+            "prob_resistant": np.where(is_scored, scores.prob_resistant, np.nan),
+            "response": np.where(is_scored, scores.responses, ""),
             "ood": "",  # no training-domain statistics yet: not assessed, rather than "inside"
-            "reason": "",
+            "reason": given.reasons,
         }
     )
     if scores.prob_sd is not None:
-        table["prob_sd"] = scores.prob_sd
+        table["prob_sd"] = np.where(is_scored, scores.prob_sd, np.nan)
     table.to_csv(path, index=False)
 
 
 def _annotated(
-    features: Features,
+    given: ScoringInput,
     scores: Scores,
     key: str,
     ref: ModelRef,
@@ -170,18 +186,20 @@ def _annotated(
     request: PredictRequest,
 ) -> ad.AnnData:
     """The cohort as it was read, with the scores added."""
+    features, is_scored = given.features, given.reasons == ""
     if is_cohort(features.path):
         cohort = read_adata(features.path)
     else:
         cohort = ad.AnnData(obs=pd.DataFrame(index=pd.Index(features.ids)))
-    cohort.obs[keys.prob_column(key)] = scores.prob_resistant
+    cohort.obs[keys.prob_column(key)] = np.where(is_scored, scores.prob_resistant, np.nan)
     cohort.obs[keys.response_column(key)] = pd.Categorical(
-        scores.responses, categories=list(keys.RESPONSES)
+        pd.Series(scores.responses).where(is_scored), categories=list(keys.RESPONSES)
     )
-    cohort.obs[keys.reason_column(key)] = ""
+    cohort.obs[keys.reason_column(key)] = given.reasons.astype(str)
     if scores.prob_sd is not None:
-        cohort.obs[keys.prob_sd_column(key)] = scores.prob_sd
+        cohort.obs[keys.prob_sd_column(key)] = np.where(is_scored, scores.prob_sd, np.nan)
     assert scores.latent is not None
+    scores.latent[~is_scored] = np.nan
     cohort.obsm[keys.latent_key(ref.family)] = scores.latent
     about: dict[str, Any] = dict(cohort.uns.get(keys.UNS_SCATD, {}))
     about[key] = {

@@ -23,6 +23,7 @@ from scatd.training.settings import (
     default_pretrain,
     published_transfer,
 )
+from scatd.workflows.predict_inputs import Preparation
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -220,8 +221,13 @@ def expected_without_parameters(module):
             "drug": "D",
             "family": "sf",
             **nothing,
-            **{"groups": None, "permutations": 0, "repeats": 1, "nested": False},
-            **{"learning_curve": False, "few_shot": 0, "few_shot_use": "train"},
+            "groups": None,
+            "permutations": 0,
+            "repeats": 1,
+            "nested": False,
+            "learning_curve": False,
+            "few_shot": 0,
+            "few_shot_use": "train",
             "select": "best-fold",
             "settings": TransferSettings(),
             "device": "auto",
@@ -239,6 +245,7 @@ def expected_without_parameters(module):
         "seed": 0,
         "alignment": None,
         "stats": "reference",
+        "preparation": Preparation(),
         "device": "auto",
         "allow_simulated": False,
     }
@@ -248,6 +255,8 @@ def expected_with(module, name, value):
     """The same with one parameter given."""
     asked = expected_without_parameters(module)
     settings = asked.get("settings")
+    if module == "predict" and name in ("scale", "weights", "gene_map"):
+        return asked | {"preparation": Preparation(**{name: value})}
     if name == "no_promote":
         return asked | {"promote": False}
     if name == "published":
