@@ -21,9 +21,10 @@ from scatd.training.settings import MultiplierMode
 
 SMOTE_NEIGHBOURS = 5
 NEIGHBOUR_BLOCK = 4096
-NEIGHBOUR_CANDIDATES = 8
 NEIGHBOUR_DOUBT = 1e-5
 """Share of the squared lengths under which single precision cannot tell two distances apart."""
+COPY = 1e-13
+"""Such a share is rounding in double precision: the rows are copies."""
 
 
 @dataclass(frozen=True)
@@ -145,37 +146,31 @@ def without_tomek_links(X: Tensor, codes: NDArray[np.int_]) -> NDArray[np.intp]:
 def nearest_rows(X: Tensor) -> NDArray[np.intp]:
     """For each row of X (n_obs, n_features), n_obs > 1, the nearest other (Euclidean).
 
-    Distances come from products in single precision; where those cannot tell the nearest from the
-    next, the candidates are compared in double precision. Of equals the first is taken.
+    Distances come from products in single precision; rows whose nearest that cannot tell from the
+    next are done again in double precision. Of copies the first is taken.
     """
     centred = X - X.mean(dim=0)
-    squares = centred.square().sum(dim=1)
     found = []
-    for start in range(0, len(X), NEIGHBOUR_BLOCK):
-        rows = torch.arange(start, min(start + NEIGHBOUR_BLOCK, len(X)), device=X.device)
+    for rows in torch.arange(len(X), device=X.device).split(NEIGHBOUR_BLOCK):
         with fast_products():
-            distances = squares - 2 * (centred[rows] @ centred.T)
-        distances[rows - start, rows] = torch.inf
-        nearest, candidate = distances.topk(min(NEIGHBOUR_CANDIDATES, len(X) - 1), largest=False)
-        best = candidate[:, 0].clone()
-        doubt = NEIGHBOUR_DOUBT * (squares[rows] + squares[candidate[:, 0]])
-        is_close = nearest <= (nearest[:, 0] + doubt)[:, None]
-        for row in torch.nonzero(is_close.sum(dim=1) > 1).flatten().tolist():
-            # All of them are close where there are many copies: then every row is compared.
-            some = candidate[row][is_close[row]] if not is_close[row, -1] else None
-            best[row] = _nearest_of(centred, start + row, some)
+            two = _distances(centred, rows).topk(min(2, len(X) - 1), largest=False)
+        best = two.indices[:, 0]
+        lengths = centred[rows].square().sum(dim=1) + centred[best].square().sum(dim=1)
+        is_close = two.values[:, -1] <= two.values[:, 0] + NEIGHBOUR_DOUBT * lengths
+        if len(X) > 2 and is_close.any():
+            exact = _distances(centred.double(), rows[is_close])
+            exact[exact <= COPY * lengths[is_close, None]] = 0
+            best[is_close] = exact.argmin(dim=1)
         found.append(best)
     return torch.cat(found).cpu().numpy()
 
 
-def _nearest_of(X: Tensor, row: int, candidates: Tensor | None) -> int:
-    """The nearest of some rows, or of all others, in double precision."""
-    if candidates is None:
-        every = torch.arange(len(X), device=X.device)
-        candidates = every[every != row]
-    candidates = candidates.sort().values
-    distances = (X[candidates].double() - X[row].double()).square().sum(dim=1)
-    return int(candidates[distances.argmin()])
+def _distances(X: Tensor, rows: Tensor) -> Tensor:
+    """Squared distances of some rows to all, infinite to themselves."""
+    squares = X.square().sum(dim=1)
+    distances = squares - 2 * (X[rows] @ X.T) + squares[rows, None]
+    distances[torch.arange(len(rows), device=X.device), rows] = torch.inf
+    return distances
 
 
 def class_weights(codes: NDArray[np.int_]) -> NDArray[np.float64]:
