@@ -26,7 +26,7 @@ from scatd.cli.base import ScatdCommand, examples
     "[default: the demo reference, made on first use]",
 )
 @click.option(
-    "--trials", type=int, default=20, help="Trials of the whole study, whoever does them."
+    "--trials", type=int, default=10, help="Trials of the whole study, whoever does them."
 )
 @click.option(
     "--timeout",
@@ -35,7 +35,7 @@ from scatd.cli.base import ScatdCommand, examples
     help="Begin no trial after so long.  [default: no limit]",
 )
 @click.option("--epochs", type=int, help="Fix the epochs of a trial.  [default: searched]")
-@click.option("--folds", type=int, default=5, help="Folds of a trial's cross-validation.")
+@click.option("--folds", type=int, default=3, help="Folds of a trial's cross-validation.")
 @click.option("--subsample", type=float, default=0.3, help="Share of the cells that is used.")
 @click.option(
     "--space",

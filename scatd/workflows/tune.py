@@ -58,10 +58,10 @@ class TuneRequest:
 
     family: str = "sf"
     input: Path | None = None
-    trials: int = 20
+    trials: int = 10
     timeout: float | None = None
     epochs: int | None = None
-    folds: int = 5
+    folds: int = 3
     subsample: float = 0.3
     space: Path | None = None
     study: str | None = None

@@ -197,8 +197,8 @@ def expected_without_parameters(module):
         return {
             **nothing,
             "family": "sf",
-            "trials": 20,
-            "folds": 5,
+            "trials": 10,
+            "folds": 3,
             "subsample": 0.3,
             "seed": 42,
             "device": "auto",
