@@ -68,7 +68,7 @@ SAMPLES = {
     "family": ("gf", "gf"),
     "figures": ("true", True),
     "folder": ("a folder", Path("a folder")),
-    "folds": ("3", 3),
+    "folds": ("4", 4),
     "gene_map": ("genes.txt", Path("genes.txt")),
     "input": ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     "input_type": ("bulk", "bulk"),
