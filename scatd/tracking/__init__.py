@@ -1,7 +1,15 @@
 """MLflow: where runs are kept, one handle on a run, and picking up what a killed run left."""
 
 from scatd.tracking.finished import FinishedRun, finished_runs
-from scatd.tracking.resume import DeadRun, adopt, unfinished, work_key, work_lock
+from scatd.tracking.resume import (
+    DeadRun,
+    adopt,
+    finished_drugs,
+    move_under,
+    unfinished,
+    work_key,
+    work_lock,
+)
 from scatd.tracking.runs import Curves, Run, parent_run
 from scatd.tracking.store import (
     EXPERIMENT,
@@ -23,8 +31,10 @@ __all__ = [
     "cache_folder",
     "connect",
     "experiment_id",
+    "finished_drugs",
     "finished_runs",
     "lock",
+    "move_under",
     "parent_run",
     "tracking_uri",
     "unfinished",

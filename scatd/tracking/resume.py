@@ -91,14 +91,39 @@ def unfinished(work_key: str) -> DeadRun | None:
     return DeadRun(tuple(dead), folds) if dead else None
 
 
+def finished_drugs(dead: DeadRun) -> dict[str, str]:
+    """Finished drug runs of a sweep that did not finish itself, newest, by drug key."""
+    client = connect()
+    found: dict[str, str] = {}
+    for run_id in dead.run_ids:
+        for child in _children(client, run_id):
+            tags = child.data.tags
+            is_drug = tags.get(keys.TAG_LEVEL) == keys.LEVEL_DRUG
+            if is_drug and child.info.status == FINISHED:
+                found.setdefault(tags[keys.TAG_DRUG], child.info.run_id)
+    return found
+
+
 def adopt(dead: DeadRun, parent: Run) -> None:
     """Move finished folds under `parent`, and mark what was left RUNNING as KILLED."""
     for fold_run_id in dead.folds.values():
-        parent.client.set_tag(fold_run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID, parent.run_id)
+        move_under(parent, fold_run_id)
     for run_id in dead.run_ids:
-        for run in (*_children(parent.client, run_id), parent.client.get_run(run_id)):
-            if run.info.status == "RUNNING":
-                parent.client.set_terminated(run.info.run_id, KILLED)
+        _mark_killed(parent.client, parent.client.get_run(run_id))
+
+
+def move_under(parent: Run, run_id: str) -> None:
+    """Make a run a nested run of `parent`."""
+    parent.client.set_tag(run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID, parent.run_id)
+
+
+def _mark_killed(client: MlflowClient, run: MlflowRun) -> None:
+    """Mark a run that was left RUNNING, and what is nested in it, at any depth."""
+    for child in _children(client, run.info.run_id):
+        if child.info.status == "RUNNING":
+            _mark_killed(client, child)
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, KILLED)
 
 
 def _children(client: MlflowClient, run_id: str) -> list[MlflowRun]:

@@ -72,14 +72,7 @@ class Run:
 
     def log_history(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Log curves: each row holds `epoch` (the step) and one value a metric."""
-        self._log(
-            [
-                _metric(name, value, int(row["epoch"]), None)
-                for row in rows
-                for name, value in row.items()
-                if name != "epoch"
-            ]
-        )
+        self._log(_curve(rows))
 
     def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv, without its index."""
@@ -139,6 +132,20 @@ class Run:
         run = _create(self.client, experiment, name, nested)
         with _ended_with_block(run):
             yield run
+
+    def finished_child(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        values: Mapping[str, float],
+        history: Iterable[Mapping[str, float]],
+    ) -> Run:
+        """A nested run of work that is done: its metrics and curves go in one write."""
+        with self.child(name, tags) as run:
+            run._log(
+                [_metric(key, value, 0, None) for key, value in values.items()] + _curve(history)
+            )
+        return run
 
     def _log(self, metrics: list[Metric]) -> None:
         for batch in _batches(metrics, _MAX_METRICS):
@@ -267,6 +274,15 @@ def _sigterm_raises() -> Iterator[None]:
 
 def _metric(name: str, value: float, step: int, model_id: str | None) -> Metric:
     return Metric(name, float(value), int(time.time() * 1000), step, model_id=model_id)
+
+
+def _curve(rows: Iterable[Mapping[str, float]]) -> list[Metric]:
+    return [
+        _metric(name, value, int(row["epoch"]), None)
+        for row in rows
+        for name, value in row.items()
+        if name != "epoch"
+    ]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,7 @@ from scatd.nn.blocks import POWER_ITERATIONS
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.products import fast_products
 from scatd.training.draws import Draws
-from scatd.training.loop import learning_rate, n_epochs, require_finite
+from scatd.training.loop import learning_rate, n_epochs, one_thread, require_finite
 from scatd.training.settings import TransferSettings
 
 _NORM_EPSILON = 1e-12
@@ -82,14 +82,14 @@ def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[T
         When the loss of any head is no longer finite.
     """
     heads = _Heads(tasks, settings)
-    with fast_products():
+    with one_thread(when=tasks[0].z_train.device.type == "cpu"), fast_products():
         for epoch in range(1, max(heads.n_epochs) + 1):
             heads.train_epoch(epoch)
-    heads.write_back()
-    return [
-        TrainedHead(history, _prob(task))
-        for task, history in zip(tasks, heads.histories, strict=True)
-    ]
+        heads.write_back()
+        return [
+            TrainedHead(history, _prob(task))
+            for task, history in zip(tasks, heads.histories, strict=True)
+        ]
 
 
 def _prob(task: HeadTask) -> NDArray[np.float64]:

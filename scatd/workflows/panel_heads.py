@@ -49,7 +49,7 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 DRUGS_AT_ONCE = {"cpu": 2, "cuda": 16}
 """More heads fall out of a processor's cache; a GPU waits for its instructions otherwise."""
-WORTH_PROCESSES = 8
+WORTH_PROCESSES = 4
 """Fewer drugs are done before processes of their own have started."""
 MOST_PROCESSES = 8
 
