@@ -15,6 +15,10 @@ from scatd.cli.panel import is_panel, run_panel
 from scatd.keys import FAMILIES, FewShotUse, InputScale, Select
 from scatd.training.settings import default_transfer, published_transfer
 
+_PUBLISHED = (
+    "Trained by the published recipe (--published), which takes few steps where samples are few and "
+    "ends at its highest learning rate. Leave --published out for scatd's own defaults."
+)
 setting = partial(options.setting, {family: default_transfer(family) for family in FAMILIES})
 
 
@@ -204,6 +208,8 @@ def transfer(
         return
     result = work(request)
     show_transfer(result)
+    if published:
+        click.echo(_PUBLISHED)
     stage = "" if result.promoted else " --stage staging"
     click.echo("\nNext")
     click.echo(f"  scatd predict --drug {result.ref.drug}{stage} CELLS.h5ad -o scored.h5ad")
