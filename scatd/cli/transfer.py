@@ -16,8 +16,8 @@ from scatd.keys import FAMILIES, FewShotUse, InputScale, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 _PUBLISHED = (
-    "Trained by the published recipe (--published), which takes few steps where samples are few and "
-    "ends at its highest learning rate. Leave --published out for scatd's own defaults."
+    "Trained by the published recipe (--published), which takes few steps where samples are few "
+    "and ends at its highest learning rate. Leave --published out for scatd's own defaults."
 )
 setting = partial(options.setting, {family: default_transfer(family) for family in FAMILIES})
 

@@ -21,6 +21,7 @@ from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
     TransferSettings,
     default_pretrain,
+    default_transfer,
     published_transfer,
 )
 from scatd.workflows.predict_inputs import Preparation
@@ -270,6 +271,8 @@ def expected_with(module, name, value):
         return asked | {"settings": dataclasses.replace(settings, epochs=9)}
     if (module, name) == ("pretrain", "family"):
         return asked | {"family": value, "settings": default_pretrain(value)}
+    if (module, name) == ("transfer", "family"):
+        return asked | {"family": value, "settings": default_transfer(value)}
     if name in asked:
         return asked | {name: value}
     return asked | {"settings": dataclasses.replace(settings, **{name: value})}

@@ -100,7 +100,8 @@ def test_every_option_is_explained_with_its_default(path):
 def test_defaults_are_those_of_the_settings():
     said = " ".join(CliRunner().invoke(main, ["transfer", "--help"]).output.split())
     settings = default_transfer("sf")
-    assert "[default: sf adain, gf adain, dist mmd]" in said
+    assert "bi-adain is published. [default: adain]" in said
+    assert "[default: sf 30, gf 10, dist 30]" in said
     for field in ("folds", "seed", "learning_rate", "schedule", "threshold"):
         value = getattr(settings, field)
         text = f"{value:g}" if isinstance(value, float) else str(value)
