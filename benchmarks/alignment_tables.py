@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,8 @@ def render(results: pd.DataFrame) -> Iterator[str]:
     yield "accuracy at its threshold.\n"
     yield from _beside_baselines(demo)
     if len(real):
-        yield "\n**Real cells**, AUROC, mean of five folds, one backbone each (no interval).\n"
+        yield "\n**Real cells**, AUROC, `--stats reference`, mean of five folds, one backbone each"
+        yield "(no interval): on the other line's cells, and on the source's own held-out cells.\n"
         yield from _real(real)
 
 
@@ -97,17 +99,25 @@ def _beside_baselines(demo: pd.DataFrame) -> Iterator[str]:
 
 
 def _real(real: pd.DataFrame) -> Iterator[str]:
-    yield from _header("task", "method", "scored on", "stats", "model", "logistic", "boosting")
     models = {MODEL: "model", LOGISTIC: "logistic", BOOSTING: "boosting"}
-    for suite, rows in real.groupby("suite", sort=False):
-        table = rows.pivot_table(
-            index=["method", "target", "stats"], columns="model", values="auroc"
-        )
+    columns = [f"{name} on {place}" for place in ("target", "source") for name in models.values()]
+    yield from _header("task", "method", *columns)
+    at = real[real.stats == "reference"]
+    place = at["target"].where(at["target"] == HELD_OUT, "target")
+    table = at.assign(place=place).pivot_table(
+        index=["suite", "family", "method"], columns=["place", "model"], values="auroc"
+    )
+    by_row: dict[Any, pd.Series] = dict(table.iterrows())
+    for suite, family in dict.fromkeys(row[:2] for row in by_row):
         for method in METHODS:
-            for place in [one for one in table.index if one[0] == method]:
-                values = [table.loc[place].get(one, np.nan) for one in models]
-                shown = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
-                yield _row(f"{suite} ({rows.family.iloc[0]})", *map(str, place), *shown)
+            if (suite, family, method) not in by_row:
+                continue
+            found = by_row[suite, family, method]
+            values = [
+                found.get((where, one), np.nan) for where in ("target", HELD_OUT) for one in models
+            ]
+            shown = ["" if np.isnan(value) else f"{value:.3f}" for value in values]
+            yield _row(f"{suite} ({family})", method, *shown)
 
 
 def _groups(demo: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
