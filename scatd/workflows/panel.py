@@ -39,6 +39,9 @@ from scatd.workflows.transfer_model import choose
 
 logger = logging.getLogger(__name__)
 
+Counts = tuple[int, int]
+"""Sensitive and resistant samples."""
+
 __all__ = ["PanelResult", "panel"]
 
 
@@ -87,8 +90,8 @@ def panel(
         When the inputs cannot be used, or no drug at all could be learned. One drug's failure is a
         row of the table.
     """
-    drugs = _drugs(request, names, min_sensitive)
-    works, failed = _prepare(request, drugs)
+    counts = _drugs(request, names, min_sensitive)
+    works, failed = _prepare(request, list(counts))
     key = _sweep_key(works, failed)
     family, settings = request.family, request.settings
     with tracking.work_lock(key):
@@ -96,7 +99,7 @@ def panel(
         some = next(iter(works.values()))
         with tracking.parent_run(
             "transfer",
-            name=f"{len(drugs)} drugs {family}",
+            name=f"{len(counts)} drugs {family}",
             tags={
                 keys.TAG_FAMILY: family,
                 keys.TAG_LEVEL: keys.LEVEL_SWEEP,
@@ -105,13 +108,13 @@ def panel(
             settings={
                 **to_mapping(settings),
                 "backbone": some.backbone_name,
-                "n_drugs": len(drugs),
+                "n_drugs": len(counts),
                 "min_sensitive": min_sensitive,
             },
             work_key=key,
         ) as run:
             rows = {
-                drug: panel_report.failure(drug, works.get(drug), str(error))
+                drug: panel_report.failure(drug, counts[drug], error)
                 for drug, error in failed.items()
             }
             if dead is not None:
@@ -126,9 +129,12 @@ def panel(
             waiting = {drug: work for drug, work in works.items() if drug not in rows}
             log_data(run, some)
             learn = _together if _can_share(request) else _one_by_one
-            with console.progress(len(drugs), "Panel", "drug") as bar:
+            with console.progress(len(counts), "Panel", "drug") as bar:
                 bar.update(len(rows))
                 for drug, row in learn(run, waiting, resumes=dead is not None, figures=figures):
+                    if isinstance(row, ScatdError):
+                        logger.warning("%s failed: %s", drug, row)
+                        row = panel_report.failure(drug, counts[drug], row)
                     rows[drug] = row
                     bar.update(1)
             table, sentence = panel_report.write(run, list(rows.values()), family)
@@ -139,7 +145,9 @@ def panel(
     return PanelResult(run.run_id, table, sentence)
 
 
-def _drugs(request: TransferRequest, names: Sequence[str] | None, min_sensitive: int) -> list[str]:
+def _drugs(
+    request: TransferRequest, names: Sequence[str] | None, min_sensitive: int
+) -> dict[str, Counts]:
     """Columns of the label table, the drug with most of its rarer class first."""
     source = read_features(request.source or demo_file("source"), request.family, mmap=True)
     labels = request.labels
@@ -167,8 +175,8 @@ def _drugs(request: TransferRequest, names: Sequence[str] | None, min_sensitive:
     if codes.shape[1] == 0:
         what = f"no drug has {min_sensitive} sensitive samples"
         raise InputError(what, where=table.origin, remedy="Lower --min-sensitive.")
-    rarer = pd.concat([sensitive, resistant], axis=1).min(axis=1)[codes.columns]
-    return [str(name) for name in rarer.sort_values(ascending=False, kind="stable").index]
+    counts = {str(name): (int(sensitive[name]), int(resistant[name])) for name in codes.columns}
+    return dict(sorted(counts.items(), key=lambda item: -min(item[1])))
 
 
 def _prepare(
@@ -226,15 +234,14 @@ def _can_share(request: TransferRequest) -> bool:
 
 def _one_by_one(
     run: tracking.Run, works: dict[str, Work], *, resumes: bool, figures: bool
-) -> Iterator[tuple[str, panel_report.Row]]:
+) -> Iterator[tuple[str, panel_report.Row | ScatdError]]:
     """Each drug as `transfer` learns it alone; it resumes its own folds, and always draws."""
     del resumes, figures
     for drug, work in works.items():
         try:
             result = transfer(work.request)
         except ScatdError as error:
-            logger.warning("%s failed: %s", drug, error)
-            yield drug, panel_report.failure(drug, work, str(error))
+            yield drug, error
             continue
         tracking.move_under(run, result.run_id)
         yield drug, panel_report.adopted(drug, result.run_id)
@@ -242,7 +249,7 @@ def _one_by_one(
 
 def _together(
     run: tracking.Run, works: dict[str, Work], *, resumes: bool, figures: bool
-) -> Iterator[tuple[str, panel_report.Row]]:
+) -> Iterator[tuple[str, panel_report.Row | ScatdError]]:
     """Heads of many drugs at once."""
     if not works:
         return
@@ -259,19 +266,19 @@ def _together(
         for key, folds in learned.items():
             drug = by_key[key]
             if isinstance(folds, ScatdError):
-                logger.warning("%s failed: %s", drug, folds)
-                yield drug, panel_report.failure(drug, works[drug], str(folds))
+                yield drug, folds
                 continue
             work = works[drug]
             drug_work = tracking.work_key("panel-drug", shared_key, _drug_identity(work))
             try:
-                row = _log_drug(
-                    run, work, folds, classifier, drug_work, resumes=resumes, figures=figures
+                yield (
+                    drug,
+                    _log_drug(
+                        run, work, folds, classifier, drug_work, resumes=resumes, figures=figures
+                    ),
                 )
             except ScatdError as error:
-                logger.warning("%s failed: %s", drug, error)
-                row = panel_report.failure(drug, work, str(error))
-            yield drug, row
+                yield drug, error
 
 
 def _log_drug(

@@ -14,6 +14,7 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.data.labels import read_label_table
+from scatd.errors import ScatdError
 from scatd.evaluation import integrity
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
@@ -111,14 +112,10 @@ def adopted(drug: str, run_id: str) -> Row:
     return row(drug, run_id, run.metrics(), models)
 
 
-def failure(drug: str, work: Work | None, reason: str) -> Row:
-    """A drug that could not be learned."""
-    counts = {}
-    if work is not None:
-        counts = {
-            f"n_{word}": int((work.codes == code).sum()) for code, word in enumerate(keys.RESPONSES)
-        }
-    return {"drug": drug, "status": FAILED, **counts, "reason": reason}
+def failure(drug: str, counts: tuple[int, int], error: ScatdError) -> Row:
+    """A drug that could not be learned, with its sensitive and resistant samples."""
+    numbers = {f"n_{word}": n for word, n in zip(keys.RESPONSES, counts, strict=True)}
+    return {"drug": drug, "status": FAILED, **numbers, "reason": str(error)}
 
 
 def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataFrame, str]:
