@@ -40,6 +40,7 @@ ui: $(VENV)/installed
 bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer --small
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.sweep --drugs 6
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.predict
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize

@@ -1,0 +1,137 @@
+"""Row "sweep": a panel of drugs on one source, 1,280 x 3,072, 5 folds, baselines included.
+
+83 columns of labels, from 37 to 1,170 sensitive samples as in the published table, are read from
+simulated features. The plain loop trains the same two drugs fold by fold, as `scatd transfer` does
+for each drug alone; both run on one thread of this process.
+
+    python -m benchmarks.sweep [--drugs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from benchmarks import common
+from scatd import artifact, keys
+from scatd.artifact import Artifact
+from scatd.data.splits import stratified_folds
+from scatd.nn.alignment import FeatureStats, feature_stats
+from scatd.training.baselines import baseline_probabilities
+from scatd.training.draws import SeededDraws
+from scatd.training.loop import Silent
+from scatd.training.settings import TransferSettings
+from scatd.training.transfer import FoldData, align, fit_fold
+from scatd.workflows.panel_heads import DrugTask, Ground, SharedEncoder
+
+N_SAMPLES = 1280
+N_DRUGS = 83
+FEWEST, MOST = 37, 1170
+SETTINGS = TransferSettings(folds=2)
+
+
+def main() -> None:
+    """Measure the whole command, and a fold in a panel beside a fold alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--drugs", type=int, default=N_DRUGS)
+    options = parser.parse_args()
+    X = common.features(N_SAMPLES, seed=2)
+    reference = common.features(2000, seed=3) * 1.3 + 0.2
+    backbone = Artifact("backbone", "sf", "sf", common.SIZES, common.backbone().state_dict())
+    labels = _labels(X, options.drugs)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        artifact.write(folder / "backbone", backbone)
+        np.save(folder / "source.npy", X)
+        np.save(folder / "reference.npy", reference)
+        words = labels.map(lambda code: keys.RESPONSES[code])
+        words.to_csv(folder / "labels.csv", index_label="sample")
+        whole = common.run_scatd(
+            folder,
+            *("transfer", "--drug", "all", "--source", "source.npy", "--labels", "labels.csv"),
+            *("--reference", "reference.npy", "--backbone", "backbone", "--allow-simulated"),
+        )
+    together, alone = _folds(X, reference, backbone, labels)
+    budget = "at most 15 min" if options.drugs == N_DRUGS else ""
+    common.report(
+        f"sweep: {options.drugs} drugs, {N_SAMPLES} x {X.shape[1]}, 5 folds",
+        [
+            ("scatd transfer --drug all", f"{whole.seconds / 60:.1f} min", budget),
+            ("  a drug", f"{whole.seconds / options.drugs:.1f} s", ""),
+            ("  peak memory of a process", f"{whole.peak_gb:.2f} GB", ""),
+            ("a fold in a panel", f"{together:.2f} s", ""),
+            ("a fold alone", f"{alone:.2f} s", ""),
+            ("  panel / alone", f"{together / alone:.3f}", ""),
+        ],
+    )
+
+
+def _labels(X: NDArray[np.float32], n_drugs: int) -> pd.DataFrame:
+    """Each drug's most sensitive samples lie on a noisy direction of its own."""
+    rng = np.random.default_rng(4)
+    counts = np.linspace(np.sqrt(FEWEST), np.sqrt(MOST), n_drugs) ** 2
+    columns = {}
+    for number, n_sensitive in enumerate(counts.astype(int), start=1):
+        score = X @ rng.standard_normal(X.shape[1], dtype=np.float32)
+        score += rng.normal(0, score.std(), len(X)).astype(np.float32)
+        columns[f"DRUG{number}"] = (np.argsort(np.argsort(score)) >= n_sensitive).astype(int)
+    return pd.DataFrame(columns, index=[f"line{row}" for row in range(len(X))])
+
+
+def _folds(
+    X: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    backbone: Artifact,
+    labels: pd.DataFrame,
+) -> tuple[float, float]:
+    """Processor seconds a fold, of two drugs in the middle: together, and one by one."""
+    device = torch.device("cpu")
+    stats = feature_stats([torch.from_numpy(reference)])
+    middle = [labels.columns[len(labels.columns) * share // 3] for share in (1, 2)]
+    drugs = []
+    for name in middle:
+        codes = labels[name].to_numpy()
+        splits = stratified_folds(codes, SETTINGS.folds, SETTINGS.seed)
+        drugs.append(DrugTask(name, np.arange(len(X)), codes, splits))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        shared = SharedEncoder(Ground(X, backbone, stats, None, SETTINGS, device))
+        _alone(X, backbone, stats, replace(drugs[0], splits=drugs[0].splits[:1]))  # imports
+        started = time.process_time()
+        shared.learn(drugs)
+        together = time.process_time() - started
+        started = time.process_time()
+        for drug in drugs:
+            _alone(X, backbone, stats, drug)
+        alone = time.process_time() - started
+    torch.set_num_threads(before)
+    n_folds = sum(len(drug.splits) for drug in drugs)
+    return together / n_folds, alone / n_folds
+
+
+def _alone(X: NDArray[np.float32], backbone: Artifact, stats: FeatureStats, drug: DrugTask) -> None:
+    vae = backbone.backbone()
+    rows = torch.from_numpy(X)
+    for number, (train, val) in enumerate(drug.splits, start=1):
+        data = FoldData(rows[train], drug.codes[train], rows[val], drug.codes[val])
+        for settings in (SETTINGS, replace(SETTINGS, alignment="none")):
+            alignment, aligned = align(data, stats, settings)
+            draws = SeededDraws(settings.seed + number)
+            fit_fold(vae, aligned, alignment, settings, draws, Silent())
+            if settings is SETTINGS:
+                parts = aligned.X_train.numpy(), aligned.codes_train, aligned.X_val.numpy()
+                baseline_probabilities(*parts, seed=settings.seed)
+
+
+if __name__ == "__main__":
+    main()
