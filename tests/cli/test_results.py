@@ -57,6 +57,30 @@ def test_transfer_that_was_not_promoted(scatd, workflow, transfer_result):
     assert "--stage staging" in said
 
 
+def test_panel(scatd, workflow):
+    calls = workflow("panel")
+    lines = scatd("transfer", "--drug", "B, A,RARE", "--figures").output.splitlines()
+    assert calls[0]["names"] == ("B", "A", "RARE")
+    assert calls[0]["figures"]
+    assert lines[1] == ("3 drugs, mean fold AUROC beside the best baseline on the same folds")
+    assert lines[2].split("  ")[0] == "drug"
+    assert "logistic regression" in lines[3]
+    assert "+0.050" in lines[3]
+    assert lines[3].endswith("production")
+    assert lines[5].endswith("failed")
+    assert "RARE failed: too few samples of a class" in lines
+    assert "The finding in words." in lines
+    assert "run-1" in lines[-1]
+
+
+@pytest.mark.parametrize("word", ["all", "ALL", " All "])
+def test_all_drugs(scatd, workflow, word):
+    calls = workflow("panel")
+    scatd("transfer", "--drug", word, "--min-sensitive", "30")
+    assert calls[0]["names"] is None
+    assert calls[0]["min_sensitive"] == 30
+
+
 def test_pretrain(scatd, workflow):
     workflow("pretrain")
     said = scatd("pretrain", "--settings", "auto").stdout
