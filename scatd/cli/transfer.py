@@ -206,6 +206,9 @@ def transfer(
     if is_panel(drug):
         run_panel(request, min_sensitive=min_sensitive, figures=figures)
         return
+    if min_sensitive:
+        message = "chooses among many drugs: use it with --drug all."
+        raise click.BadParameter(message, param_hint="--min-sensitive")
     result = work(request)
     show_transfer(result)
     if published:

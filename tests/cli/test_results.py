@@ -81,6 +81,14 @@ def test_all_drugs(scatd, workflow, word):
     assert calls[0]["min_sensitive"] == 30
 
 
+def test_least_of_one_drug_is_a_mistake(scatd, workflow):
+    calls = workflow("transfer")
+    done = scatd("transfer", "--drug", "A", "--min-sensitive", "30")
+    assert done.exit_code == 2
+    assert "--drug all" in done.output
+    assert not calls
+
+
 def test_pretrain(scatd, workflow):
     workflow("pretrain")
     said = scatd("pretrain", "--settings", "auto").stdout
