@@ -1,0 +1,125 @@
+"""One self-contained HTML page from plain text, tables and figures; it loads nothing from outside.
+
+The page can be mailed, archived and opened without a network: styles and pictures are in the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from scatd import __version__
+from scatd.data.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_ROWS = 200
+"""Rows of a table that the page shows; a longer one belongs into a CSV beside it."""
+
+_TEMPLATE = Path(__file__).with_name("report_template.html")
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """One part of a page: a heading, then text, tables and figures, in this order.
+
+    Parameters
+    ----------
+    title
+        Heading; unique in the page.
+    text
+        Plain paragraphs; markup in them is shown as it is written.
+    tables
+        By caption. Words stand left, numbers right, nothing stands for a gap.
+    figures
+        PNG files by caption, as `scatd.plots.style.save_figure` writes them.
+    tone
+        "summary" and "caution" stand in a box of their own colour.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, Path] = field(default_factory=dict)
+    tone: Literal["plain", "summary", "caution"] = "plain"
+
+
+def write_report(
+    path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = ""
+) -> None:
+    """Write the page, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The `.html` file.
+    title, subtitle
+        What it is about, in a few words.
+    sections
+        In the order of reading: what a person wants to know first comes first.
+    footer
+        What holds for everything on the page.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be written there.
+    """
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["picture"] = _data_uri
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title,
+        subtitle=subtitle,
+        sections=[_rendered(section) for section in sections],
+        footer=footer,
+        made=f"scatd {__version__}, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _rendered(section: Section) -> dict[str, Any]:
+    return {
+        "title": section.title,
+        "text": section.text,
+        "tone": section.tone,
+        "tables": [_table(caption, frame) for caption, frame in section.tables.items()],
+        "figures": list(section.figures.items()),
+    }
+
+
+def _table(caption: str, frame: pd.DataFrame) -> dict[str, Any]:
+    shown = frame.head(MAX_ROWS)
+    if len(shown) < len(frame):
+        caption += f" (the first {len(shown)} of {len(frame)} rows)"
+    return {
+        "caption": caption,
+        "columns": [str(name).replace("_", " ") for name in frame.columns],
+        "is_number": [frame.iloc[:, place].dtype.kind in "iuf" for place in range(frame.shape[1])],
+        "rows": [[_cell(value) for value in row] for row in shown.itertuples(index=False)],
+    }
+
+
+def _cell(value: Any) -> str:
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        is_plain = value == 0 or 1e-3 <= abs(value) < 1e4 or math.isinf(value)
+        return f"{value:.3f}" if is_plain else f"{value:.3g}"
+    return str(value)
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
