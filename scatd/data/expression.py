@@ -1,14 +1,22 @@
-"""Expression as family dist reads it: log(1 + counts scaled to 10,000 a cell)."""
+"""Expression as family dist reads it: a model's genes, log(1 + counts scaled to 10,000 a cell)."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from scatd.data.features import Features
+from scatd.data.genes import Combine, Panel, aligned, match
 from scatd.data.lazy import LazyMatrix
+from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
+from scatd.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 LOG1P = "log1p"
 AS_GIVEN = "as given"
@@ -16,25 +24,23 @@ _TOTAL = 1e4
 _LOOKED_AT = 1000
 
 
+def holds_counts(X: np.ndarray) -> bool:
+    """Whether about a thousand rows from all over a matrix hold whole numbers of 0 and more."""
+    seen = X[:: max(len(X) // _LOOKED_AT, 1)]
+    return bool(np.all(seen >= 0) and np.all(seen == np.floor(seen)))
+
+
 def log_normalised(features: Features) -> tuple[Features, str]:
     """Normalise counts; anything else is left as it is.
-
-    Whole numbers of 0 and more in about a thousand rows from all over the file are taken as counts.
 
     Returns
     -------
     The features, and the scale that they are on now: "log1p", or "as given" where they were no
     counts.
     """
-    X = features.X
-    seen = X[:: max(len(X) // _LOOKED_AT, 1)]
-    if not (np.all(seen >= 0) and np.all(seen == np.floor(seen))):
+    if not holds_counts(features.X):
         return features, AS_GIVEN
-    if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
-        return replace(features, X=log_normalise(X)), LOG1P
-    block_rows = getattr(X, "block_rows", 1)
-    lazy: Any = LazyMatrix(lambda start, stop: log_normalise(X[start:stop]), X.shape, block_rows)
-    return replace(features, X=lazy), LOG1P
+    return _row_wise(features, log_normalise, features.n_features), LOG1P
 
 
 def log_normalise(counts: np.ndarray) -> np.ndarray:
@@ -42,3 +48,53 @@ def log_normalise(counts: np.ndarray) -> np.ndarray:
     totals = counts.sum(axis=1, keepdims=True, dtype=np.float64)
     scale = (_TOTAL / np.maximum(totals, 1)).astype(np.float32)
     return np.log1p(counts * scale)
+
+
+def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
+    """The genes of a panel, in its order; genes that the cohort lacks are 0.
+
+    Counts have to come here before they are normalised: `predict` scales a cell to the genes that
+    the model reads, and training has to do the same.
+
+    Parameters
+    ----------
+    features
+        Expression with gene names.
+    combine
+        What becomes of several columns that are one gene: "sum" for counts, else "mean".
+
+    Raises
+    ------
+    InputError
+        When fewer than a fifth of the panel's genes are there; under four fifths warn.
+    """
+    if features.names == panel.names:
+        return features
+    found = match(features.names or (), panel)
+    if found.overlap < REFUSED_BELOW:
+        what = f"has {found.n_found} of the {len(panel)} genes of {panel.origin}"
+        expected = f"at least {REFUSED_BELOW:.0%}"
+        raise InputError(what, where=str(features.path), expected=expected)
+    if found.overlap < WARNED_BELOW:
+        logger.warning(
+            "%s has only %d of %d genes of %s; the others count as 0.",
+            *(features.path, found.n_found, len(panel), panel.origin),
+        )
+
+    def arranged(rows: np.ndarray) -> np.ndarray:
+        return aligned(sparse.csr_matrix(rows), found, combine).toarray()
+
+    return replace(_row_wise(features, arranged, len(panel)), names=panel.names)
+
+
+def _row_wise(
+    features: Features, change: Callable[[np.ndarray], np.ndarray], n_features: int
+) -> Features:
+    """Change rows now where they are in memory, else when they are read."""
+    X = features.X
+    if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
+        return replace(features, X=change(X))
+    shape = (features.n_obs, n_features)
+    block_rows = getattr(X, "block_rows", 1)
+    lazy: Any = LazyMatrix(lambda start, stop: change(np.asarray(X[start:stop])), shape, block_rows)
+    return replace(features, X=lazy)

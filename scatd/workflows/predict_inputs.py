@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from scatd import console, keys
 from scatd.data.cells import failures
 from scatd.data.cohort import Cohort
-from scatd.data.expression import LOG1P, log_normalise
+from scatd.data.expression import LOG1P, log_normalise, on_panel
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Combine, Panel, aligned
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
-from scatd.data.tables import TEXT_SUFFIXES, has_suffix
+from scatd.data.tables import TABLE_SUFFIXES, TEXT_SUFFIXES, has_suffix
 from scatd.embed.settings import Backend
 from scatd.errors import InputError
 from scatd.keys import InputScale
@@ -100,10 +100,13 @@ def scoring_input(
     if family in _BACKENDS:
         by_genes = is_cohort(path) and not _has_embedding(path, family)
     elif card.get("input_scale") == "zscore":
-        by_genes = False  # nothing can be made of z-scores: they are compared gene by gene below
+        by_genes = False  # z-scores are taken as they are, gene by gene
     if not by_genes:
-        features = read_features(path, family, n_features=n_features, mmap=True)
-        _require_same_genes(features, genes)
+        is_named = genes is not None and (is_cohort(path) or has_suffix(path, TABLE_SUFFIXES))
+        width = None if is_named else n_features
+        features = read_features(path, family, n_features=width, mmap=True)
+        if is_named:
+            features = on_panel(features, Panel(tuple(genes), "the model"), "mean")
         yield ScoringInput(features, np.full(features.n_obs, "", dtype=object))
         return
     with open_cohort(path) as cohort:
@@ -120,14 +123,6 @@ def _has_embedding(path: Path, family: str) -> bool:
         return False
     with open_store(path) as store:
         return keys.OBSM_FEATURES[family] in store.get("obsm", {})
-
-
-def _require_same_genes(features: Features, genes: list[str] | None) -> None:
-    if genes is None or features.names is None or list(features.names) == genes:
-        return
-    n_shared = len(set(features.names) & set(genes))
-    what = f"its {features.n_features} genes are not the model's in its order ({n_shared} shared)"
-    raise InputError(what, where=str(features.path), expected="the genes that the model names")
 
 
 def _expression(

@@ -6,14 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from scatd.data.expression import AS_GIVEN, LOG1P, log_normalised
+from scatd.data.expression import LOG1P, holds_counts, log_normalised, on_panel
 from scatd.data.features import Features, read_features
-from scatd.data.genes import Panel, match, read_panel
-from scatd.data.lazy import LazyMatrix
+from scatd.data.genes import Panel, read_panel
+from scatd.data.limits import REFUSED_BELOW
 from scatd.errors import InputError
 from scatd.keys import InputScale
 
@@ -21,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 SHARED = "shared"
 """`--panel shared`: the genes that all cohorts have."""
-REFUSED_OVERLAP = 0.2
-DOUBTED_OVERLAP = 0.8
 HIGHEST_LOG = 30.0
 """No log1p of counts is higher: exp(30) molecules are in no cell."""
 
@@ -114,13 +111,10 @@ def read_expression(
             what = "has no gene names"
             expected = "an .h5ad, or a table whose columns are genes"
             raise InputError(what, where=str(cohort.path), expected=expected)
-    scaled = {path: _on_scale(cohort, scale, reads) for path, cohort in found.items()}
-    chosen = _panel(panel, list(scaled.values()), backbone_genes)
-    on_panel = {path: _on_panel(cohort, chosen) for path, cohort in scaled.items()}
-    roles = _roles(on_panel, reference, target)
-    return Cohorts(
-        on_panel[source], *roles, input_scale=reads if scale in (None, "counts") else scale
-    )
+    chosen = _panel(panel, list(found.values()), backbone_genes)
+    ready = {path: _prepared(cohort, chosen, scale, reads) for path, cohort in found.items()}
+    roles = _roles(ready, reference, target)
+    return Cohorts(ready[source], *roles, input_scale=reads if scale in (None, "counts") else scale)
 
 
 def _roles(
@@ -130,13 +124,20 @@ def _roles(
     return (scored if reference is None else found[reference]), scored
 
 
-def _on_scale(cohort: Features, scale: InputScale | None, reads: str) -> Features:
-    """Log-normalise counts; believe a stated scale; refuse what is neither."""
+def _prepared(cohort: Features, panel: Panel, scale: InputScale | None, reads: str) -> Features:
+    """A cohort on the panel and on the scale that the backbone reads."""
+    if not _are_counts(cohort, scale, reads):
+        return on_panel(cohort, panel, "mean")
+    counts = on_panel(cohort, panel, "sum")
+    return counts if reads == "counts" else log_normalised(counts)[0]
+
+
+def _are_counts(cohort: Features, scale: InputScale | None, reads: str) -> bool:
+    """Believe a stated scale, look where none is stated, and refuse what no model can read."""
     if scale is not None and scale != "counts":
-        return cohort
-    normalised, found = log_normalised(cohort)
-    if found != AS_GIVEN:
-        return cohort if reads == "counts" else normalised
+        return False
+    if holds_counts(cohort.X):
+        return True
     if reads == "counts":
         what = "holds no counts, which the backbone reads"
         raise InputError(what, where=str(cohort.path), expected="whole numbers of 0 and more")
@@ -151,7 +152,7 @@ def _on_scale(cohort: Features, scale: InputScale | None, reads: str) -> Feature
             where=str(cohort.path),
             remedy="If all cohorts are z-scored in the same way, say so: --scale zscore",
         )
-    return cohort
+    return False
 
 
 def _panel(
@@ -162,7 +163,7 @@ def _panel(
         genes = tuple(name for name in cohorts[0].names or () if name in shared)
         sizes = ", ".join(f"{cohort.path.name} {cohort.n_features}" for cohort in cohorts)
         logger.info("Panel: the %d genes that all cohorts have (%s)", len(genes), sizes)
-        if len(genes) < REFUSED_OVERLAP * min(cohort.n_features for cohort in cohorts):
+        if len(genes) < REFUSED_BELOW * min(cohort.n_features for cohort in cohorts):
             what = f"the cohorts share {len(genes)} genes ({sizes})"
             remedy = "Name the genes of all cohorts in the same way."
             raise InputError(what, where="--panel shared", remedy=remedy)
@@ -185,45 +186,19 @@ def _panel(
     return chosen
 
 
-def _on_panel(cohort: Features, panel: Panel) -> Features:
-    if cohort.names == panel.names:
-        return cohort
-    found = match(cohort.names or (), panel)
-    if found.overlap < REFUSED_OVERLAP:
-        what = f"has {found.n_found} of the {len(panel)} genes of {panel.origin}"
-        expected = f"at least {REFUSED_OVERLAP:.0%}"
-        raise InputError(what, where=str(cohort.path), expected=expected)
-    if found.overlap < DOUBTED_OVERLAP:
-        logger.warning(
-            "%s has only %d of %d genes of %s; the others count as 0.",
-            *(cohort.path, found.n_found, len(panel), panel.origin),
-        )
-    columns = np.flatnonzero(found.positions >= 0)
-    places = found.positions[columns]
-
-    def arranged(rows: np.ndarray) -> np.ndarray:
-        moved = np.zeros((len(rows), len(panel)), np.float32)
-        np.add.at(moved.T, places, rows[:, columns].T)  # several columns may be one gene
-        return moved
-
-    X = cohort.X
-    if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
-        return replace(cohort, X=arranged(X), names=panel.names)
-    shape = (cohort.n_obs, len(panel))
-    lazy: Any = LazyMatrix(lambda start, stop: arranged(np.asarray(X[start:stop])), shape)
-    return replace(cohort, X=lazy, names=panel.names)
-
-
 def pooled(cohorts: Sequence[Features]) -> Features:
-    """All rows of some cohorts as one, for pretraining where there is no reference."""
-    first = cohorts[-1]
+    """All rows of some cohorts as one, for pretraining where there is no reference.
+
+    The last cohort's path and genes stand for all.
+    """
+    last = cohorts[-1]
     X = np.concatenate([np.asarray(cohort.X, dtype=np.float32) for cohort in cohorts])
     ids = np.arange(len(X)).astype(str)
     return replace(
-        first,
+        last,
         X=X,
         ids=ids,
         has_ids=False,
-        obs=first.obs.iloc[:0],
+        obs=last.obs.iloc[:0],
         simulated=any(cohort.simulated for cohort in cohorts),
     )
