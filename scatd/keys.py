@@ -12,6 +12,8 @@ RESISTANT = "resistant"
 ABSTAIN = "abstain"
 RESPONSES = (SENSITIVE, RESISTANT)
 """Class names in the order of their codes: `RESPONSES[1]` is what a high probability means."""
+CALLS = (*RESPONSES, ABSTAIN)
+"""What a scored cell may be called."""
 
 FAMILIES = ("sf", "gf", "dist")
 

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scatd import artifact, keys
+from scatd import artifact
+from scatd.decision import Decision
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -47,9 +48,11 @@ class Scores:
     latent
         (n_obs, n_latent), the posterior mean, or None when it was not to be kept.
     responses
-        (n_obs,), "sensitive" or "resistant".
+        (n_obs,), "sensitive", "resistant" or, where the version has a band for it, "abstain".
     threshold
         A cell is resistant strictly above it.
+    own
+        (n_obs,), P(resistant) before the version's calibration; the same where there is none.
     """
 
     prob_resistant: NDArray[np.float64]
@@ -57,6 +60,7 @@ class Scores:
     latent: NDArray[np.float32] | None
     responses: NDArray[np.str_]
     threshold: float
+    own: NDArray[np.float64]
 
 
 class Scorer:
@@ -76,7 +80,7 @@ class Scorer:
         self.card: dict[str, Any] = dict(stored.card)
         self.n_features = stored.sizes.n_features
         self.n_latent = stored.sizes.n_latent
-        self.threshold = 0.5 if stored.threshold is None else stored.threshold
+        self.decision = Decision.of(stored.threshold, stored.card)
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
         self._models = [model.to(self.device) for model in stored.classifiers()]
 
@@ -101,7 +105,7 @@ class Scorer:
             Features (n_obs, n_features), as the cohort holds them (not aligned); may be a memory
             map, which is read block by block.
         threshold
-            In place of the stored one.
+            In place of the stored one; no cell then abstains.
         mc_samples
             Posterior draws a cell; with any, `prob_resistant` is their mean. 0 scores the posterior
             mean and is deterministic.
@@ -130,9 +134,8 @@ class Scorer:
             raise InputError(what, expected=f"(n_obs, {self.n_features})")
         aligned = self._alignment(alignment)
         cohort = self._cohort_stats(X, aligned, shrunk=shrunk) if stats == "cohort" else None
-        cut = self.threshold if threshold is None else threshold
         n_obs = len(X)
-        prob = np.empty(n_obs)
+        own, prob = np.empty(n_obs), np.empty(n_obs)
         sd = np.empty(n_obs) if mc_samples else None
         latent = np.empty((n_obs, self.n_latent), np.float32) if keep_latent else None
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -143,7 +146,8 @@ class Scorer:
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
                 if sd is None:
-                    prob[rows] = _of_heads(self._models, mu)[:n_rows]
+                    own[rows] = _of_heads(self._models, mu)[:n_rows]
+                    prob[rows] = self.decision.probabilities(own[rows])
                 else:
                     draws = np.stack(
                         [
@@ -151,14 +155,17 @@ class Scorer:
                             for eps in self._noise(mu, mc_samples, generator)
                         ]
                     )[:, :n_rows]
+                    own[rows] = draws.mean(axis=0)
+                    draws = self.decision.probabilities(draws)
                     prob[rows], sd[rows] = draws.mean(axis=0), draws.std(axis=0)
                 progress(n_rows)
         if not np.isfinite(prob).all():
             n_bad = int((~np.isfinite(prob)).sum())
             remedy = "Check the scale of the features."
             raise InputError(f"{n_bad} of {n_obs} scores are not finite", remedy=remedy)
-        responses = np.where(prob > cut, keys.RESISTANT, keys.SENSITIVE)
-        return Scores(prob, sd, latent, responses, cut)
+        responses = self.decision.responses(prob, threshold)
+        cut = self.decision.threshold if threshold is None else threshold
+        return Scores(prob, sd, latent, responses, cut, own)
 
     def _alignment(self, method: AlignmentMethod | None) -> Alignment:
         if method is None or method == self.alignment.method:

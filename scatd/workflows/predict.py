@@ -193,7 +193,7 @@ def _annotated(
         cohort = ad.AnnData(obs=pd.DataFrame(index=pd.Index(features.ids)))
     cohort.obs[keys.prob_column(key)] = np.where(is_scored, scores.prob_resistant, np.nan)
     cohort.obs[keys.response_column(key)] = pd.Categorical(
-        pd.Series(scores.responses).where(is_scored), categories=list(keys.RESPONSES)
+        pd.Series(scores.responses).where(is_scored), categories=list(keys.CALLS)
     )
     cohort.obs[keys.reason_column(key)] = given.reasons.astype(str)
     if scores.prob_sd is not None:

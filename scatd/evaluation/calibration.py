@@ -1,0 +1,88 @@
+"""Probabilities that mean what they say, fitted on labelled cells."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from scatd.decision import Isotonic, Platt, Recalibration, logit
+from scatd.errors import InputError
+from scatd.evaluation.metrics import check_scores, response_metrics
+
+logger = logging.getLogger(__name__)
+
+CalibrationMethod = Literal["platt", "isotonic"]
+
+FEW_FOR_ISOTONIC = 1000
+"""With fewer cells isotonic regression follows their noise (Niculescu-Mizil & Caruana 2005)."""
+
+
+def fit_recalibration(
+    codes: npt.ArrayLike, prob: npt.ArrayLike, method: CalibrationMethod
+) -> Recalibration:
+    """Fit how the model's own probability becomes a calibrated one.
+
+    Both keep the order of the cells (isotonic makes ties), so that ranking metrics stay.
+
+    Parameters
+    ----------
+    codes
+        (n_obs,) 0 sensitive, 1 resistant; both must occur.
+    prob
+        (n_obs,) the model's own P(resistant).
+    method
+        "platt": two numbers, for few cells. "isotonic": any rising curve, for many.
+
+    Raises
+    ------
+    InputError
+        When the scores rank these cells no better than chance: calibration would then be a
+        constant, or turn the scores around.
+    """
+    truth, scores = check_scores(codes, prob)
+    auroc = response_metrics(truth, scores)["auroc"]
+    if not auroc > 0.5:
+        raise InputError(
+            f"the scores rank the labelled cells no better than chance (AUROC {auroc:.3f})",
+            where="--calibrate-probability",
+            remedy="Nothing is turned around; check which label means what (--label-map).",
+        )
+    if method == "isotonic":
+        if len(truth) < FEW_FOR_ISOTONIC:
+            logger.warning(
+                "%d cells are few for isotonic calibration, which then follows their noise; platt "
+                "needs fewer.",
+                len(truth),
+            )
+        return _isotonic(truth, scores)
+    return _platt(truth, scores)
+
+
+def _platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:
+    """Logistic regression on the log odds, towards Platt's smoothed targets.
+
+    A target is (n + 1) / (n + 2) for the n resistant cells and 1 / (n + 2) for the n sensitive
+    ones, so that cells which are told apart perfectly do not drive the slope to infinity.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    n_resistant, n_sensitive = truth.sum(), (1 - truth).sum()
+    high, low = (n_resistant + 1) / (n_resistant + 2), 1 / (n_sensitive + 2)
+    target = np.where(truth == 1, high, low)
+    odds = logit(scores)[:, None]
+    fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
+        np.concatenate([odds, odds]),
+        np.repeat([1, 0], len(truth)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    return Platt(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
+
+
+def _isotonic(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Isotonic:
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression(y_min=0, y_max=1, increasing=True).fit(scores, truth)
+    return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
