@@ -26,7 +26,7 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
     "-o",
     type=options.FilePath,
     default=Path("scored.h5ad"),
-    help=".h5ad (the input with the scores added) or .csv (scores only).",
+    help=".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
 )
 @click.option(
     "--stage",

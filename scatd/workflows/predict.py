@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from scatd.workflows.predict_inputs import Preparation, ScoringInput, scoring_in
 
 logger = logging.getLogger(__name__)
 
-OUTPUT_SUFFIXES = (".h5ad", ".csv")
+OUTPUT_SUFFIXES = (".h5ad", ".csv", ".parquet", ".json")
 FAR_FROM_REFERENCE = 0.5
 """Median shift of the feature means, in reference s.d., from which re-centring is worth a look."""
 SHIFT_ROWS = 2000
@@ -44,7 +46,7 @@ class PredictRequest:
         Which model: production of the first family that has one, unless said otherwise. `stage` may
         be a version number.
     input, output
-        Cohort or feature matrix; `.h5ad` or `.csv`.
+        Cohort or feature matrix; a file that ends in one of `OUTPUT_SUFFIXES`.
     threshold, alignment
         In place of those stored with the model.
     mc_samples, seed
@@ -72,9 +74,12 @@ class PredictRequest:
     allow_simulated: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictResult:
-    """Which model scored, where the scores are, how many cells are resistant or failed, notices."""
+    """Which model scored, where the scores are, how many cells are resistant or failed, notices.
+
+    `table` has one row a cell: barcode, prob_resistant, response, ood, reason.
+    """
 
     ref: ModelRef
     output: Path
@@ -82,6 +87,7 @@ class PredictResult:
     n_resistant: int
     notes: list[str]
     n_failed: int = 0
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def predict(request: PredictRequest) -> PredictResult:
@@ -100,26 +106,57 @@ def predict(request: PredictRequest) -> PredictResult:
     key = drug_key(request.drug)
     families = load_config(key).families if request.family is None else (request.family,)
     ref = registry.resolve(key, stage=request.stage, families=families)
-    folder = registry.fetch(ref)
-    card = artifact.read_card(folder)
+    return score_file(request, ref, Scorer(registry.fetch(ref), str(device)))
+
+
+def score_file(
+    request: PredictRequest,
+    ref: ModelRef,
+    scorer: Scorer,
+    progress: Callable[[int], object] = int,
+) -> PredictResult:
+    """Score every cell of a cohort with a model that is loaded; the command and the server do this.
+
+    Parameters
+    ----------
+    request
+        What to score, and how; its drug, family, stage and device were decided with the model.
+    ref, scorer
+        The model.
+    progress
+        Called with the number of cells scored since the last call.
+
+    Raises
+    ------
+    InputError
+        When the cohort cannot be used.
+    """
     path = request.input or demo_file("target")
-    with scoring_input(path, ref.family, card, request.preparation, device) as given:
-        return _scored(request, ref, folder, given, device)
+    with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
+        return _scored(request, ref, scorer, given, progress)
 
 
 def _scored(
-    request: PredictRequest, ref: ModelRef, folder: Path, given: ScoringInput, device: torch.device
+    request: PredictRequest,
+    ref: ModelRef,
+    scorer: Scorer,
+    given: ScoringInput,
+    progress: Callable[[int], object],
 ) -> PredictResult:
-    features, key = given.features, drug_key(request.drug)
+    features = given.features
     refuse_mixing(
         {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
         allowed=request.allow_simulated,
     )
-    scorer = Scorer(folder, str(device))
     notes = [*given.notes, *_notes(scorer, features, request)]
     for note in notes:
         logger.info("%s", note)
-    with console.progress(features.n_obs, f"Scoring {key}", "cell") as bar:
+    with console.progress(features.n_obs, f"Scoring {ref.drug}", "cell") as bar:
+
+        def done(n_rows: int) -> None:
+            bar.update(n_rows)
+            progress(n_rows)
+
         scores = scorer.score(
             features.X,
             threshold=request.threshold,
@@ -128,17 +165,18 @@ def _scored(
             alignment=request.alignment,
             stats=request.stats,
             keep_latent=request.output.suffix == ".h5ad",
-            progress=bar.update,
+            progress=done,
         )
+    table, about = _table(given, scores), _about(ref, scorer, scores, request)
     with atomic_path(request.output) as temporary:
-        if request.output.suffix == ".csv":
-            _write_csv(temporary, given, scores)
+        if request.output.suffix == ".h5ad":
+            _annotated(given, scores, ref, about).write_h5ad(temporary)
         else:
-            _annotated(given, scores, key, ref, scorer, request).write_h5ad(temporary)
+            write_table(temporary, table, about)
     is_scored = given.reasons == ""
     n_resistant = int((scores.responses[is_scored] == keys.RESISTANT).sum())
     return PredictResult(
-        ref, request.output, features.n_obs, n_resistant, notes, int((~is_scored).sum())
+        ref, request.output, features.n_obs, n_resistant, notes, int((~is_scored).sum()), table
     )
 
 
@@ -161,7 +199,7 @@ def _shift(cohort: FeatureStats, reference: FeatureStats) -> float:
     return float(((cohort.mean - reference.mean.cpu()).abs() / reference_std).median())
 
 
-def _write_csv(path: Path, given: ScoringInput, scores: Scores) -> None:
+def _table(given: ScoringInput, scores: Scores) -> pd.DataFrame:
     is_scored = given.reasons == ""
     table = pd.DataFrame(
         {
@@ -174,19 +212,46 @@ def _write_csv(path: Path, given: ScoringInput, scores: Scores) -> None:
     )
     if scores.prob_sd is not None:
         table["prob_sd"] = np.where(is_scored, scores.prob_sd, np.nan)
-    table.to_csv(path, index=False)
+    return table
+
+
+def _about(
+    ref: ModelRef, scorer: Scorer, scores: Scores, request: PredictRequest
+) -> dict[str, Any]:
+    """Which model gave the scores, and how."""
+    return {
+        **asdict(ref),
+        "threshold": scores.threshold,
+        "polarity": dict(artifact.POLARITY),
+        "alignment": request.alignment or scorer.alignment.method,
+        "stats": request.stats,
+        "mc_samples": request.mc_samples,
+        "versions": artifact.versions(),
+        "use": artifact.CAVEAT,
+    }
+
+
+def write_table(path: Path, table: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    """Write scores as `.csv`, `.parquet` (`about` in its metadata) or `.json` (about, cells)."""
+    if path.suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        whole = pa.Table.from_pandas(table, preserve_index=False)
+        metadata = {**(whole.schema.metadata or {}), b"scatd": json.dumps(about).encode()}
+        pq.write_table(whole.replace_schema_metadata(metadata), path)
+    else:
+        cells = table.to_json(orient="records", double_precision=15)
+        path.write_text(f'{{"model": {json.dumps(about)}, "cells": {cells}}}\n', encoding="utf-8")
 
 
 def _annotated(
-    given: ScoringInput,
-    scores: Scores,
-    key: str,
-    ref: ModelRef,
-    scorer: Scorer,
-    request: PredictRequest,
+    given: ScoringInput, scores: Scores, ref: ModelRef, about: Mapping[str, Any]
 ) -> ad.AnnData:
     """The cohort as it was read, with the scores added."""
-    features, is_scored = given.features, given.reasons == ""
+    features, is_scored, key = given.features, given.reasons == "", ref.drug
     if is_cohort(features.path):
         cohort = read_adata(features.path)
     else:
@@ -201,16 +266,5 @@ def _annotated(
     assert scores.latent is not None
     scores.latent[~is_scored] = np.nan
     cohort.obsm[keys.latent_key(ref.family)] = scores.latent
-    about: dict[str, Any] = dict(cohort.uns.get(keys.UNS_SCATD, {}))
-    about[key] = {
-        **asdict(ref),
-        "threshold": scores.threshold,
-        "polarity": dict(artifact.POLARITY),
-        "alignment": request.alignment or scorer.alignment.method,
-        "stats": request.stats,
-        "mc_samples": request.mc_samples,
-        "versions": artifact.versions(),
-        "use": artifact.CAVEAT,
-    }
-    cohort.uns[keys.UNS_SCATD] = about
+    cohort.uns[keys.UNS_SCATD] = {**dict(cohort.uns.get(keys.UNS_SCATD, {})), key: dict(about)}
     return cohort
