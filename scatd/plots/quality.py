@@ -8,10 +8,18 @@ import numpy as np
 import pandas as pd
 
 from scatd.data.cells import MITO_SHARE, N_COUNTS, N_GENES
-from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import (
+    BLUE,
+    GREY,
+    TEXT_SIZE,
+    VERMILION,
+    label_axes,
+    new_figure,
+    thinned,
+    violin,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SHOWN = 20_000
@@ -40,7 +48,7 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
         ),
         strict=True,
     ):
-        _violin(one, factor * _drawn(cells)[column].to_numpy(float))
+        violin(one, factor * thinned(cells, _SHOWN)[column].to_numpy(float))
         label_axes(one, subject if column == N_GENES else "", f"{len(cells):,} cells", label)
         one.set_xticks([])
         one.set_ylim(bottom=0)
@@ -55,7 +63,7 @@ def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     Parameters are those of `quality_violins`.
     """
     figure, (left, right) = new_figure(8.0, 3.6, 2)
-    drawn = _drawn(cells)
+    drawn = thinned(cells, _SHOWN)
     colours = np.where(drawn[N_GENES] < min_genes, VERMILION, BLUE)
     for axes, y in ((left, drawn[N_GENES]), (right, 100 * drawn[MITO_SHARE])):
         axes.scatter(drawn[N_COUNTS], y, c=colours, s=4, linewidths=0, alpha=0.6, rasterized=True)
@@ -63,23 +71,3 @@ def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     label_axes(left, subject, "total", "expressed genes")
     label_axes(right, "", "total", "mitochondrial, %")
     return figure
-
-
-def _drawn(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells.iloc[:: max(1, -(-len(cells) // _SHOWN))]
-
-
-def _violin(axes: Axes, values: np.ndarray) -> None:
-    spread = np.ptp(values) > 0
-    if spread:
-        parts = axes.violinplot([values], showmedians=True, widths=0.8)
-        for body in parts["bodies"]:  # type: ignore[attr-defined]
-            body.set_facecolor(BLUE)
-            body.set_alpha(0.35)
-        for name in ("cmedians", "cmins", "cmaxes", "cbars"):
-            parts[name].set_color(BLUE)
-            parts[name].set_linewidth(1.0)
-    jitter = np.random.default_rng(0).uniform(0.9, 1.1, min(len(values), 2000))
-    step = max(1, -(-len(values) // 2000))
-    shown = values[::step]
-    axes.scatter(jitter[: len(shown)], shown, s=3, color=BLUE, alpha=0.4, linewidths=0)

@@ -7,14 +7,19 @@ threads: settings are passed to each artist instead.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 from scatd.data.files import atomic_path
 from scatd.keys import RESISTANT, SENSITIVE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart with any kind of colour vision.
@@ -59,6 +64,25 @@ def new_figure(
     return figure, list(figure.subplots(1, n_axes, squeeze=False)[0])
 
 
+def new_mosaic(
+    layout: Sequence[Sequence[str]], width: float, height: float, **ratios: Any
+) -> tuple[Figure, dict[str, Axes]]:
+    """Make an empty figure whose axes have names and sizes of their own.
+
+    Parameters
+    ----------
+    layout
+        Names of the axes, row by row; "." stays empty.
+    width, height
+        Size of the whole figure, inches.
+    ratios
+        `width_ratios` and `height_ratios` of columns and rows.
+    """
+    figure, (whole,) = new_figure(width, height)
+    whole.remove()
+    return figure, figure.subplot_mosaic([list(row) for row in layout], **ratios)
+
+
 def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     """Set title and axis labels, and the look of frame, ticks and grid."""
     axes.set_title(title, fontsize=TITLE_SIZE, loc="left", wrap=True)
@@ -94,10 +118,46 @@ def line_look(index: int) -> tuple[str, str]:
     return PALETTE[index % len(PALETTE)], _LINE_STYLES[index // len(PALETTE) % len(_LINE_STYLES)]
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `name.png` (150 dpi) and `name.pdf`, then empty the figure.
+def diverging() -> Colormap:
+    """Blue (towards sensitive) over white (nothing) to vermilion (towards resistant)."""
+    from matplotlib.colors import LinearSegmentedColormap
 
-    The PDF holds no date, so equal figures are equal files.
+    return LinearSegmentedColormap.from_list("scatd", [BLUE, "#F7F7F7", VERMILION])
+
+
+def thinned(table: pd.DataFrame, at_most: int) -> pd.DataFrame:
+    """Every n-th row, so that no more than `at_most` are left: more points hide each other."""
+    return table.iloc[:: max(1, -(-len(table) // at_most))]
+
+
+def violin(axes: Axes, values: np.ndarray, position: float = 1.0, colour: str = BLUE) -> None:
+    """A violin with its median, and up to 2,000 of its values as points."""
+    values = np.asarray(values, dtype=float)
+    if len(values) > 1 and np.ptp(values) > 0:
+        parts = axes.violinplot([values], [position], showmedians=True, widths=0.8)
+        for body in parts["bodies"]:  # type: ignore[attr-defined]
+            body.set_facecolor(colour)
+            body.set_alpha(0.35)
+        for name in ("cmedians", "cmins", "cmaxes", "cbars"):
+            parts[name].set_color(colour)
+            parts[name].set_linewidth(1.0)
+    jitter = np.random.default_rng(0).uniform(-0.1, 0.1, min(len(values), 2000))
+    step = max(1, -(-len(values) // 2000))
+    shown = values[::step]
+    x = position + jitter[: len(shown)]
+    axes.scatter(x, shown, s=3, color=colour, alpha=0.4, linewidths=0)
+
+
+_METADATA: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+"""Without dates, equal figures are equal files."""
+
+
+def save_figure(
+    figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "pdf")
+) -> list[Path]:
+    """Write the figure in each format (png has 150 dpi), then empty it.
+
+    No file holds a date, so equal figures are equal files.
 
     Parameters
     ----------
@@ -105,16 +165,22 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
         Made when it is not there.
     name
         File name without ending.
+    formats
+        Endings: png, pdf, svg.
 
     Returns
     -------
-    The two paths, PNG first.
+    The paths, in the order of `formats`.
     """
+    import matplotlib as mpl
+
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / f"{name}.png", folder / f"{name}.pdf"]
-    with _RENDERING:
+    targets = [folder / f"{name}.{ending}" for ending in formats]
+    # Names of elements in an SVG are random without a salt; text stays text, to be edited.
+    svg: Any = {"svg.hashsalt": "scatd", "svg.fonttype": "none"}
+    with _RENDERING, mpl.rc_context(svg):
         for target in targets:
-            metadata = {"CreationDate": None} if target.suffix == ".pdf" else {}
+            metadata = _METADATA.get(target.suffix[1:], {})
             with atomic_path(target) as unfinished:
                 figure.savefig(unfinished, dpi=_DPI, metadata=metadata, bbox_inches="tight")
         figure.clear()

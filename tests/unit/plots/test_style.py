@@ -37,6 +37,13 @@ def test_equal_figures_are_equal_files(tmp_path: Path) -> None:
         assert a.read_bytes() == b.read_bytes()
 
 
+def test_an_svg_is_written_on_request_and_equal_too(tmp_path: Path) -> None:
+    first, second = (save_figure(drawn("T"), tmp_path, name, ("svg",)) for name in ("a", "b"))
+    assert [path.name for path in first] == ["a.svg"]
+    assert first[0].read_bytes() == second[0].read_bytes()
+    assert ">T</text>" in first[0].read_text(), "text stays text"
+
+
 def test_a_saved_figure_holds_no_memory(tmp_path: Path) -> None:
     figure = drawn()
     save_figure(figure, tmp_path, "loss")

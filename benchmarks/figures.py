@@ -1,0 +1,170 @@
+"""Every figure of explanations on made-up tables, and all of them on one sheet.
+
+    python -m benchmarks.figures              # writes docs/explain-figures.png
+    python -m benchmarks.figures --folder F   # and each figure, as PNG, PDF and SVG, into F
+
+The tables are what a model with a known rule would give: a few genes drive resistance, one of them
+only where another is expressed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.plots.explain.bars import importance_bars
+from scatd.plots.explain.beeswarm import beeswarm
+from scatd.plots.explain.curves import deletion_insertion
+from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.heatmaps import by_cell, by_group
+from scatd.plots.explain.local import force, local_bars, waterfall
+from scatd.plots.explain.ranks import importance_ranks
+from scatd.plots.style import save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHEET = Path(__file__).parents[1] / "docs" / "explain-figures.png"
+SUBJECT = "DOCETAXEL (dist)"
+FORMATS = ("png", "pdf", "svg")
+DRIVER, SWITCH = "ABCB1", "TUBB3"
+_COLUMNS, _WIDTH, _GAP = 3, 420, 20
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Expression (n_cells, n_genes), its attributions, groups, and importance."""
+
+    expression: pd.DataFrame
+    attributions: pd.DataFrame
+    groups: pd.Series
+    importance: pd.DataFrame
+
+
+def explained(n_cells: int = 400, n_genes: int = 200, seed: int = 0) -> Explained:
+    """Attributions of a rule that is linear but for one product."""
+    rng = np.random.default_rng(seed)
+    names = [DRIVER, SWITCH, *(f"GENE{number}" for number in range(3, n_genes + 1))]
+    cells = [f"cell{number}" for number in range(n_cells)]
+    groups = pd.Series(rng.choice(["P1", "P2", "P3", "P4"], n_cells), cells, name="patient")
+    shift = groups.map({"P1": 0.0, "P2": 0.3, "P3": 0.6, "P4": 1.0}).to_numpy()
+    rates = rng.gamma(2, 1, n_genes) * np.exp(rng.normal(0, 0.4, (n_cells, 1)))
+    rates[:, 0] *= np.exp(shift)
+    counts = rng.poisson(rates)
+    X = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
+    weights = rng.normal(0, 1, n_genes) / np.arange(1, n_genes + 1) ** 0.8
+    weights[0], weights[1] = 0.9, -0.4
+    A = weights * (X - X.mean(axis=0))
+    A[:, 0] *= 0.3 + 0.7 * (X[:, 1] > np.median(X[:, 1]))
+    values = pd.DataFrame(X.astype(np.float32), cells, names)
+    attributions = pd.DataFrame(A.astype(np.float32), cells, names)
+    importance = pd.DataFrame(
+        {
+            "feature": names,
+            "mean_abs_resistant": np.abs(A).mean(axis=0),
+            "mean_abs_sensitive": 0.8 * np.abs(A).mean(axis=0),
+            "mean_resistant": A.mean(axis=0),
+        }
+    )
+    return Explained(values, attributions, groups, importance)
+
+
+def curves() -> pd.DataFrame:
+    """Scores as features go and come, for a list that matters."""
+    n = np.array([0, 1, 2, 5, 10, 20, 50, 100, 200])
+    fall = {"attribution": 0.8 * np.exp(-n / 8) + 0.1, "random": 0.9 - 0.8 * (n / 200) ** 2}
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "curve": curve,
+                "order": order,
+                "n_features": n,
+                "prob_resistant": y if curve == "deletion" else 1 - y,
+                "sd": 0.04 if order == "random" else np.nan,
+            }
+        )
+        for curve in ("deletion", "insertion")
+        for order, y in fall.items()
+    )
+
+
+def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
+    """What draws each kind of figure."""
+    X, A = data.expression, data.attributions
+    leading = list(A.abs().mean().nlargest(15).index)
+    cell = A[DRIVER].idxmax()
+    pushes, levels, of_cell = A.loc[cell], X.loc[cell], f"{SUBJECT}, {cell}"
+    means = A[leading].groupby(data.groups).mean().T
+    one_class = data.importance.drop(columns="mean_abs_sensitive")
+    pair = (X, A, DRIVER, SUBJECT, "log1p")
+    return {
+        "beeswarm": lambda: beeswarm(X, A, SUBJECT, 15),
+        "bars": lambda: importance_bars(one_class, SUBJECT, 15),
+        "bars_of_both_classes": lambda: importance_bars(data.importance, SUBJECT, 15),
+        "ranks": lambda: importance_ranks(one_class, SUBJECT, marked=[DRIVER, SWITCH, "GENE40"]),
+        "dependence": lambda: dependence(*pair),
+        "dependence_histogram": lambda: dependence_histogram(*pair),
+        "interaction": lambda: interaction(*pair),
+        "waterfall": lambda: waterfall(pushes, levels, -0.4, of_cell),
+        "force": lambda: force(pushes, -0.4, of_cell),
+        "local_bars": lambda: local_bars(A.iloc[:3], SUBJECT),
+        "by_group": lambda: by_group(means, SUBJECT, "patient"),
+        "by_cell": lambda: by_cell(
+            A[leading], data.groups, SUBJECT, "attribution (logit)", is_attribution=True
+        ),
+        "values_by_cell": lambda: by_cell(
+            X[leading], data.groups, SUBJECT, "expression (log1p)", is_attribution=False
+        ),
+        "deletion_insertion": lambda: deletion_insertion(curves(), SUBJECT),
+    }
+
+
+def contact_sheet(pictures: list[Path], target: Path) -> None:
+    """Put pictures side by side, small, in columns of one width."""
+    from PIL import Image
+
+    small = []
+    for path in pictures:
+        with Image.open(path) as picture:
+            height = round(picture.height * _WIDTH / picture.width)
+            resized = picture.convert("RGB").resize((_WIDTH, height), Image.Resampling.LANCZOS)
+            small.append(resized)
+    columns: list[list[Image.Image]] = [[] for _ in range(_COLUMNS)]
+    heights = [_GAP] * _COLUMNS
+    for picture in small:
+        shortest = heights.index(min(heights))
+        columns[shortest].append(picture)
+        heights[shortest] += picture.height + _GAP
+    sheet = Image.new("RGB", (_COLUMNS * (_WIDTH + _GAP) + _GAP, max(heights)), "white")
+    for number, column in enumerate(columns):
+        top = _GAP
+        for picture in column:
+            sheet.paste(picture, (_GAP + number * (_WIDTH + _GAP), top))
+            top += picture.height + _GAP
+    sheet.save(target, optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="keep each figure here")
+    parser.add_argument("--sheet", type=Path, default=SHEET)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch)
+        pictures = [
+            save_figure(draw(), folder, name, FORMATS)[0]
+            for name, draw in kinds(explained()).items()
+        ]
+        contact_sheet(pictures, arguments.sheet)
+    print(f"{arguments.sheet}: {len(pictures)} figures")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""How long patients live by predicted response: tables in, tables out.
+
+Times are in the unit of the table that was given (days at TCGA). An event of 1 is a death, 0 a
+patient who was alive when last seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+TIME, EVENT, GROUP = "time", "event", "group"
+_N_TICKS = 6
+_N_BINS = 10  # as published
+
+
+def kaplan_meier(patients: pd.DataFrame) -> pd.DataFrame:
+    """Survival of each group (Kaplan and Meier 1958).
+
+    Parameters
+    ----------
+    patients
+        Columns `time`, `event` and `group`, nothing missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `group`, `time`, `survival` (fraction alive after that time), `ci_low`, `ci_high`
+        (95%, log-log), `n_at_risk` just before, `n_events`, `n_censored`.
+    """
+    from lifelines import KaplanMeierFitter
+
+    tables = []
+    for name, part in patients.groupby(GROUP, sort=True, observed=True):
+        fitted = KaplanMeierFitter().fit(part[TIME], part[EVENT])
+        low_high = fitted.confidence_interval_survival_function_.to_numpy()
+        counts = fitted.event_table.loc[fitted.survival_function_.index]
+        table = pd.DataFrame(
+            {
+                GROUP: name,
+                TIME: fitted.survival_function_.index,
+                "survival": fitted.survival_function_.iloc[:, 0].to_numpy(),
+                "ci_low": low_high[:, 0],
+                "ci_high": low_high[:, 1],
+                "n_at_risk": counts["at_risk"].to_numpy(),
+                "n_events": counts["observed"].to_numpy(),
+                "n_censored": counts["censored"].to_numpy(),
+            }
+        )
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def at_risk(patients: pd.DataFrame) -> pd.DataFrame:
+    """How many patients of each group were still followed at some round times.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Groups in the index, times in the columns; patients with that time or a longer one.
+    """
+    times = _round_times(float(patients[TIME].max()))
+    own = patients.groupby(GROUP, sort=True, observed=True)[TIME]
+    followed = {name: [int((part >= time).sum()) for time in times] for name, part in own}
+    return pd.DataFrame.from_dict(followed, orient="index", columns=times)
+
+
+def _round_times(longest: float) -> list[int]:
+    """About six times from 0, a round number apart."""
+    step = max(longest / (_N_TICKS - 1), 1.0)
+    power = 10.0 ** np.floor(np.log10(step))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step)
+    return [int(time) for time in np.arange(0, longest + 1e-9, max(1, round(step)))]
+
+
+def log_rank(patients: pd.DataFrame) -> pd.DataFrame:
+    """Whether the groups live equally long (log-rank test, two-sided).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: `statistic` (chi squared), `df`, `p`, `n`, `n_events`; without a second group,
+        or without an event, statistic and p are missing.
+    """
+    from lifelines.statistics import multivariate_logrank_test
+
+    n_groups, n_events = patients[GROUP].nunique(), int(patients[EVENT].sum())
+    row = {"statistic": np.nan, "df": max(n_groups - 1, 0), "p": np.nan}
+    if n_groups > 1 and n_events:
+        found = multivariate_logrank_test(patients[TIME], patients[GROUP], patients[EVENT])
+        row |= {"statistic": float(found.test_statistic), "p": float(found.p_value)}
+    return pd.DataFrame([row | {"n": len(patients), "n_events": n_events}])
+
+
+def cox(patients: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+    """Hazard ratio of each covariate, in a Cox model of its own (Cox 1972, ties by Efron).
+
+    Parameters
+    ----------
+    patients
+        Columns `time` and `event`.
+    covariates
+        (n_patients, n_covariates): the ratio is that of one unit more.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a covariate: `covariate`, `hazard_ratio` (above 1: dies sooner), `ci_low`,
+        `ci_high` (95%), `p` (Wald), `p_proportional` (small: the ratio changes with time), `n`,
+        `n_events`, and `note`, which says why there is no ratio where there is none.
+    """
+    return pd.DataFrame(
+        [_cox_row(patients[[TIME, EVENT]], covariates[name]) for name in covariates]
+    )
+
+
+def _cox_row(patients: pd.DataFrame, covariate: pd.Series) -> dict[str, object]:
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
+    from lifelines.statistics import proportional_hazard_test
+
+    row: dict[str, object] = {"covariate": covariate.name}
+    missing = dict.fromkeys(("hazard_ratio", "ci_low", "ci_high", "p", "p_proportional"), np.nan)
+    counts = {"n": len(patients), "n_events": int(patients[EVENT].sum())}
+    if covariate.nunique() < 2:
+        return row | missing | counts | {"note": "the same for every patient"}
+    if not counts["n_events"]:
+        return row | missing | counts | {"note": "no patient died"}
+    if covariate[patients[EVENT] == 1].nunique() < 2 and covariate.nunique() == 2:
+        return row | missing | counts | {"note": "nobody died in one of the two groups"}
+    table = patients.assign(x=covariate.to_numpy(dtype=float))
+    try:
+        fitted = CoxPHFitter().fit(table, TIME, EVENT)
+    except ConvergenceError:
+        return row | missing | counts | {"note": "the model did not converge"}
+    found = fitted.summary.loc["x"]
+    ratio = {
+        "hazard_ratio": float(found["exp(coef)"]),
+        "ci_low": float(found["exp(coef) lower 95%"]),
+        "ci_high": float(found["exp(coef) upper 95%"]),
+        "p": float(found["p"]),
+        "p_proportional": float(proportional_hazard_test(fitted, table).summary["p"].iloc[0]),
+    }
+    return row | ratio | counts | {"note": ""}
+
+
+def time_bins(time: pd.Series) -> pd.Series:
+    """The bin of each patient (n_patients,): 10 of equal width, as published, named by times."""
+    low, high = float(time.min()), float(time.max())
+    edges = np.linspace(low, high if high > low else low + _N_BINS, _N_BINS + 1)
+    names = [f"{low:.0f}-{high:.0f}" for low, high in itertools.pairwise(edges)]
+    place = np.clip(np.searchsorted(edges, time, side="left") - 1, 0, _N_BINS - 1)
+    own = [names[index] for index in place]
+    return pd.Series(pd.Categorical(own, names, ordered=True), time.index)
+
+
+def rank_tests(values: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+    """Whether each feature differs between two groups (Mann-Whitney, two-sided).
+
+    Parameters
+    ----------
+    values
+        (n_patients, n_features).
+    groups
+        (n_patients,) of two kinds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a feature, in their order: `feature`, `n_` and `median_` of each group, `U` of the
+        first, `p`, `fdr` (Benjamini and Hochberg).
+    """
+    from scipy.stats import false_discovery_control, mannwhitneyu
+
+    first, second = sorted(groups.dropna().unique())
+    a, b = (values[(groups == name).to_numpy()].to_numpy(dtype=float) for name in (first, second))
+    found = mannwhitneyu(a, b, axis=0, alternative="two-sided")
+    return pd.DataFrame(
+        {
+            "feature": list(values.columns),
+            f"n_{first}": len(a),
+            f"n_{second}": len(b),
+            f"median_{first}": np.median(a, axis=0),
+            f"median_{second}": np.median(b, axis=0),
+            "U": found.statistic,
+            "p": found.pvalue,
+            "fdr": false_discovery_control(found.pvalue),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Which features and genes drive resistance, and how far to believe it."""

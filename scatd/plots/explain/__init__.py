@@ -1,0 +1,1 @@
+"""Figures of attributions: tables to figures."""

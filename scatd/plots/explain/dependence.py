@@ -1,0 +1,123 @@
+"""Attribution of one feature against its value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from scatd.explain.dependence import interactions, smoothed
+from scatd.plots.explain.look import MAX_POINTS, UNIT, VALUES, value_bar
+from scatd.plots.style import (
+    BLUE,
+    GREY,
+    VERMILION,
+    label_axes,
+    new_figure,
+    new_mosaic,
+    thinned,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BINS = 50  # as published
+_Y = f"attribution ({UNIT})"
+
+
+def dependence(
+    values: pd.DataFrame, attributions: pd.DataFrame, feature: str, subject: str, unit: str
+) -> Figure:
+    """One point a cell, the LOWESS line through them, and both marginal histograms.
+
+    Parameters
+    ----------
+    values, attributions
+        (n_cells, n_features), same rows and columns.
+    feature
+        One of the columns.
+    subject
+        Drug and cohort, for the title.
+    unit
+        Of the values: log1p, counts, z-score.
+    """
+    figure, axes = new_mosaic(
+        [["above", "."], ["joint", "beside"]],
+        width=5.6,
+        height=5.0,
+        width_ratios=[5, 1],
+        height_ratios=[1, 5],
+    )
+    joint = axes["joint"]
+    pair = pd.DataFrame({"x": values[feature], "y": attributions[feature]}, dtype=float)
+    drawn = thinned(pair, MAX_POINTS)
+    joint.scatter(drawn["x"], drawn["y"], s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=True)
+    label_axes(joint, "", f"{feature} ({unit}); line: LOWESS", _Y)
+    _trend(joint, pair)
+    axes["above"].hist(pair["x"], bins=_BINS, color=GREY)
+    axes["above"].set_xlim(joint.get_xlim())
+    axes["beside"].hist(pair["y"], bins=_BINS, color=GREY, orientation="horizontal")
+    axes["beside"].set_ylim(joint.get_ylim())
+    label_axes(axes["above"], f"{subject}: {feature}, {len(pair):,} cells", "", "cells")
+    label_axes(axes["beside"], "", "cells", "")
+    axes["above"].tick_params(labelbottom=False)
+    axes["beside"].tick_params(labelleft=False)
+    return figure
+
+
+def dependence_histogram(
+    values: pd.DataFrame, attributions: pd.DataFrame, feature: str, subject: str, unit: str
+) -> Figure:
+    """Where the cells lie, counted in 50 x 50 bins: for more cells than points can show.
+
+    Parameters are those of `dependence`.
+    """
+    from matplotlib.colors import LogNorm
+
+    figure, (axes,) = new_figure(width=5.8, height=4.4)
+    pair = pd.DataFrame({"x": values[feature], "y": attributions[feature]}, dtype=float)
+    *_, mesh = axes.hist2d(pair["x"], pair["y"], bins=_BINS, cmin=1, cmap=VALUES, norm=LogNorm())
+    title = f"{subject}: {feature}, {len(pair):,} cells"
+    label_axes(axes, title, f"{feature} ({unit}); line: LOWESS", _Y)
+    _trend(axes, pair)
+    value_bar(figure, axes, mesh, "cells")
+    return figure
+
+
+def interaction(
+    values: pd.DataFrame,
+    attributions: pd.DataFrame,
+    feature: str,
+    subject: str,
+    unit: str,
+    partner: str | None = None,
+) -> Figure:
+    """`dependence`, coloured by the value of the feature that it interacts with.
+
+    Parameters are those of `dependence`, and
+
+    Parameters
+    ----------
+    partner
+        None takes the strongest of `scatd.explain.dependence.interactions`.
+    """
+    if partner is None:
+        partner = str(interactions(values, attributions[feature]).index[0])
+    figure, (axes,) = new_figure(width=6.0, height=4.4)
+    columns = {"x": values[feature], "y": attributions[feature], "c": values[partner]}
+    cells = pd.DataFrame(columns, dtype=float)
+    drawn = thinned(cells, MAX_POINTS)
+    points = axes.scatter(
+        drawn["x"], drawn["y"], c=drawn["c"], cmap=VALUES, s=10, linewidths=0, rasterized=True
+    )
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    label_axes(axes, f"{subject}: {feature} with {partner}", f"{feature} ({unit})", _Y)
+    value_bar(figure, axes, points, f"{partner} ({unit})")
+    return figure
+
+
+def _trend(axes: Axes, pair: pd.DataFrame) -> None:
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    line = smoothed(pair["x"], pair["y"])
+    axes.plot(line["value"], line["attribution"], color=VERMILION, linewidth=1.6)

@@ -1,0 +1,68 @@
+"""Importance against rank: how steeply it falls, and where some features stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.keys import RESPONSES
+from scatd.plots.explain.look import UNIT
+from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 50  # as published
+
+
+def importance_ranks(
+    table: pd.DataFrame, subject: str, what: str = "genes", marked: Sequence[str] = ()
+) -> Figure:
+    """Histogram of the importance, and its logarithm against its rank.
+
+    Features of importance 0 have no logarithm; the right title counts them.
+
+    Parameters
+    ----------
+    table
+        Columns `feature` and `mean_abs_resistant`, with `mean_abs_sensitive` where both classes
+        were attributed: the importance is their sum.
+    subject
+        Drug and cohort, for the title.
+    what
+        What the features are: genes, features.
+    marked
+        Features to name in the right plot; those that are not in the table are left out.
+    """
+    columns = [f"mean_abs_{name}" for name in RESPONSES if f"mean_abs_{name}" in table]
+    summed = table[columns].sum(axis=1).set_axis(table["feature"], axis=0)
+    importance = summed.sort_values(ascending=False, kind="stable")
+    label = f"importance ({UNIT})" if len(columns) == 1 else "importance (logits of both classes)"
+    figure, (left, right) = new_figure(width=9.0, height=3.8, n_axes=2)
+    left.hist(importance, bins=_BINS, color=BLUE)
+    left.set_yscale("log")
+    label_axes(left, f"{subject}: {len(importance):,} {what}", f"mean absolute {label}", what)
+
+    positive = importance[importance > 0]
+    rank = np.arange(1, len(positive) + 1)
+    height = np.log10(positive.to_numpy(dtype=float))
+    right.scatter(rank, height, s=6, color=GREY, linewidths=0, rasterized=True)
+    named = [name for name in marked if name in positive.index]
+    at = positive.index.get_indexer(pd.Index(named))
+    right.scatter(rank[at], height[at], s=18, color=VERMILION, linewidths=0)
+    for name, place in zip(named, at, strict=True):
+        right.annotate(
+            str(name),
+            (rank[place], height[place]),
+            xytext=(6, 3),
+            textcoords="offset points",
+            fontsize=TEXT_SIZE - 2,
+        )
+    right.set_xlim(-0.03 * len(positive), 1.15 * max(1, len(positive)))
+    n_zero = len(importance) - len(positive)
+    title = f"by rank ({n_zero:,} {what} have none)" if n_zero else "by rank"
+    label_axes(right, title, f"rank among {what}", f"log10 {label}")
+    return figure

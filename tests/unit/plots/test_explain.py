@@ -1,0 +1,245 @@
+"""What each figure of an attribution shows, and that it is written whole, in three formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.image import imread
+
+from benchmarks import figures
+from scatd.explain.dependence import smoothed
+from scatd.plots.explain.bars import importance_bars
+from scatd.plots.explain.beeswarm import beeswarm, swarm
+from scatd.plots.explain.curves import deletion_insertion
+from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.heatmaps import by_cell, by_group
+from scatd.plots.explain.local import force, local_bars, waterfall
+from scatd.plots.explain.look import value_colours
+from scatd.plots.explain.ranks import importance_ranks
+from scatd.plots.style import RESPONSE_COLOURS, save_figure
+
+SUBJECT = figures.SUBJECT
+DRIVER, SWITCH = figures.DRIVER, figures.SWITCH
+
+
+@pytest.fixture(scope="module")
+def data() -> figures.Explained:
+    return figures.explained(n_cells=120, n_genes=40)
+
+
+def title(axes: Axes) -> str:
+    return axes.get_title(loc="left")
+
+
+def tick_texts(axes: Axes) -> list[str]:
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def legend_texts(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def colour_of(patch) -> str:
+    from matplotlib.colors import to_hex
+
+    return to_hex(patch.get_facecolor()).upper()
+
+
+def test_beeswarm_holds_every_cell_of_the_leading_features(data) -> None:
+    figure = beeswarm(data.expression, data.attributions, SUBJECT, n_features=5)
+    axes, bar = figure.axes
+    leading = list(data.attributions.abs().mean().nlargest(5).index)
+    assert tick_texts(axes) == leading
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "the most important stands on top"
+    for row, (points, name) in enumerate(zip(axes.collections, leading, strict=True)):
+        x, y = points.get_offsets().T
+        np.testing.assert_allclose(x, data.attributions[name], rtol=1e-6)
+        assert np.abs(y - row).max() <= 0.4 + 1e-9
+    assert "resistant" in axes.get_xlabel()
+    assert "value" in bar.get_ylabel()
+
+
+def test_a_swarm_keeps_equal_values_apart_and_centred() -> None:
+    heights = swarm(np.zeros(9))
+    assert len(set(heights)) == 9
+    assert heights.max() == -heights.min() == 0.4
+    assert swarm(np.array([0.0, 1.0, 2.0])).tolist() == [0, 0, 0]
+
+
+def test_colours_end_at_percentiles_and_constants_have_the_middle_one() -> None:
+    values = pd.Series(np.r_[np.arange(100.0), 1e6])
+    colours = value_colours(values)
+    assert (colours[0], colours[-1]) == (0, 1)
+    assert colours[50] == pytest.approx(0.5)
+    assert set(value_colours(pd.Series([3.0, 3.0]))) == {0.5}
+    # Expressed in fewer cells than the percentiles reach: still seen.
+    assert value_colours(pd.Series([0.0] * 99 + [2.0]))[-1] == 1
+
+
+def test_bars_are_as_long_as_the_importance_and_coloured_by_direction() -> None:
+    table = pd.DataFrame(
+        {"feature": ["a", "b"], "mean_abs_resistant": [1.0, 3.0], "mean_resistant": [0.5, -2.0]}
+    )
+    (axes,) = importance_bars(table, SUBJECT).axes
+    assert tick_texts(axes) == ["b", "a"]
+    drawn = {(p.get_y() + p.get_height() / 2, p.get_width()): colour_of(p) for p in axes.patches}
+    assert drawn[(0, 3)] == RESPONSE_COLOURS["sensitive"]
+    assert drawn[(1, 1)] == RESPONSE_COLOURS["resistant"]
+    assert legend_texts(axes) == ["towards resistant", "towards sensitive"]
+
+
+def test_both_classes_have_a_bar_each_and_their_sum_decides_the_order() -> None:
+    columns = {"mean_abs_resistant": [1.0, 0.9], "mean_abs_sensitive": [0.1, 0.9]}
+    table = pd.DataFrame({"feature": ["a", "b"], "mean_resistant": [0.0, 0.0], **columns})
+    (axes,) = importance_bars(table, SUBJECT).axes
+    assert tick_texts(axes) == ["b", "a"]
+    assert sorted(patch.get_width() for patch in axes.patches) == [0.1, 0.9, 0.9, 1.0]
+    assert legend_texts(axes) == ["to resistant", "to sensitive"]
+
+
+def test_ranks_fall_and_name_what_is_asked_for() -> None:
+    table = pd.DataFrame({"feature": list("abcd"), "mean_abs_resistant": [0.1, 10.0, 0.0, 1.0]})
+    left, right = importance_ranks(table, SUBJECT, marked=["a", "c", "absent"]).axes
+    assert sum(patch.get_height() for patch in left.patches) == 4
+    np.testing.assert_allclose(right.collections[0].get_offsets(), [(1, 1), (2, 0), (3, -1)])
+    np.testing.assert_allclose(right.collections[1].get_offsets(), [(3, -1)])
+    assert [text.get_text() for text in right.texts] == ["a"]
+    assert title(right) == "by rank (1 genes have none)"
+
+
+def test_dependence_shows_the_cells_their_line_and_both_margins(data) -> None:
+    figure = dependence(data.expression, data.attributions, DRIVER, SUBJECT, "log1p")
+    joint, above, beside = (
+        next(axes for axes in figure.axes if axes.get_label() == name)
+        for name in ("joint", "above", "beside")
+    )
+    points = joint.collections[0].get_offsets()
+    expected = np.stack([data.expression[DRIVER], data.attributions[DRIVER]], axis=1)
+    np.testing.assert_allclose(points, expected, rtol=1e-6)
+    assert joint.get_xlabel() == f"{DRIVER} (log1p); line: LOWESS"
+    zero, line = joint.lines
+    assert set(zero.get_ydata()) == {0}
+    smooth = smoothed(data.expression[DRIVER], data.attributions[DRIVER])
+    np.testing.assert_allclose(line.get_ydata(), smooth["attribution"])
+    assert sum(patch.get_height() for patch in above.patches) == 120
+    assert sum(patch.get_width() for patch in beside.patches) == 120
+    assert above.get_xlim() == joint.get_xlim()
+    assert beside.get_ylim() == joint.get_ylim()
+
+
+def test_the_histogram_counts_every_cell_in_50_by_50_bins(data) -> None:
+    figure = dependence_histogram(data.expression, data.attributions, DRIVER, SUBJECT, "log1p")
+    counts = figure.axes[0].collections[0].get_array()
+    assert counts.shape == (50, 50)
+    assert counts.sum() == 120
+
+
+def test_an_interaction_is_coloured_by_the_partner_that_it_finds(data) -> None:
+    figure = interaction(data.expression, data.attributions, DRIVER, SUBJECT, "log1p")
+    axes, bar = figure.axes
+    assert title(axes) == f"{SUBJECT}: {DRIVER} with {SWITCH}"
+    np.testing.assert_allclose(axes.collections[0].get_array(), data.expression[SWITCH])
+    assert bar.get_ylabel() == f"{SWITCH} (log1p)"
+
+
+def test_a_waterfall_goes_from_the_baseline_to_the_score() -> None:
+    pushes = pd.Series({"a": 0.5, "b": -2.0, "c": 0.25, "d": 0.25})
+    values = pd.Series({"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0})
+    (axes,) = waterfall(pushes, values, 1.0, SUBJECT, n_features=2).axes
+    assert tick_texts(axes) == ["b = 2", "a = 1", "2 others"]
+    spans = {
+        patch.get_y() + 0.35: (patch.get_x(), patch.get_x() + patch.get_width())
+        for patch in axes.patches
+    }
+    assert {round(row): span for row, span in spans.items()} == {
+        2: (1.0, 1.5),  # from the baseline
+        1: (1.5, 2.0),
+        0: (2.0, 0.0),  # to the score
+    }
+    assert title(axes).endswith("from 1.00 at the baseline (dashed) to 0.00")
+
+
+def test_force_meets_at_the_score() -> None:
+    pushes = pd.Series({"a": 1.5, "b": -0.5, "c": 0.25, "d": -0.125})
+    (axes,) = force(pushes, 0.0, SUBJECT, n_features=2).axes
+    spans = [sorted((p.get_x(), p.get_x() + p.get_width())) for p in axes.patches]
+    total = 1.125
+    assert spans == [
+        [total - 1.5, total],
+        [total - 1.75, total - 1.5],  # beyond the leading features
+        [total, total + 0.5],
+        [total + 0.5, total + 0.625],
+    ]
+    assert "1.12" in title(axes)
+
+
+def test_local_bars_show_each_row_s_own_leaders(data) -> None:
+    rows = data.attributions.iloc[:2]
+    figure = local_bars(rows, SUBJECT, n_features=3)
+    for axes, (name, row) in zip(figure.axes, rows.iterrows(), strict=True):
+        top = row[row.abs().nlargest(3).index]
+        assert title(axes) == name
+        assert tick_texts(axes) == list(top.index)
+        np.testing.assert_allclose([patch.get_width() for patch in axes.patches], top)
+
+
+def test_groups_are_columns_around_zero() -> None:
+    table = pd.DataFrame({"P1": [1.0, -2.0], "P2": [0.0, 0.5]}, index=["a", "b"])
+    axes, bar = by_group(table, SUBJECT, "patient").axes
+    (image,) = axes.images
+    np.testing.assert_array_equal(image.get_array(), table)
+    low, high = image.get_clim()
+    assert low == -high
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["P1", "P2"]
+    assert "attribution" in bar.get_ylabel()
+
+
+def test_cells_are_sorted_by_group_and_those_without_are_left_out() -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}, index=list("wxyz"))
+    groups = pd.Series([1, 0, None, 0], list("wxyz"), name="OS")
+    figure = by_cell(table, groups, SUBJECT, "log1p", is_attribution=False)
+    cells, band = (
+        next(axes for axes in figure.axes if axes.get_label() == name) for name in ("cells", "band")
+    )
+    assert cells.images[0].get_array().tolist() == [[2.0, 4.0, 1.0]]
+    assert [text.get_text() for text in band.texts] == ["0.0", "1.0"]
+
+
+def test_curves_have_a_band_where_there_are_several_random_orders() -> None:
+    table = figures.curves()
+    deletion, insertion = deletion_insertion(table, SUBJECT).axes
+    assert title(deletion).endswith("deletion")
+    assert title(insertion).endswith("insertion")
+    assert legend_texts(insertion) == ["attribution order", "random order"]
+    part = table.query("curve == 'deletion' and order == 'random'")
+    np.testing.assert_allclose(deletion.lines[1].get_ydata(), part["prob_resistant"])
+    assert len(deletion.collections) == 1
+
+
+@pytest.mark.parametrize("name", figures.kinds(figures.explained(20, 16)))
+def test_every_figure_is_labelled_and_written_whole(name, data, legible, written_whole) -> None:
+    figure = figures.kinds(data)[name]()
+    legible(figure)
+    written_whole(figure, name, ("png",))
+
+
+def test_a_swarm_of_many_cells_is_small_in_every_format(data, written_whole) -> None:
+    figure = beeswarm(data.expression, data.attributions, SUBJECT)
+    files = written_whole(figure, "beeswarm", figures.FORMATS)
+    assert [file.suffix for file in files] == [".png", ".pdf", ".svg"]
+    assert all(5_000 < file.stat().st_size < 1_000_000 for file in files)
+
+
+def test_the_sheet_holds_them_all(data, tmp_path: Path) -> None:
+    draw = figures.kinds(data)
+    names = ["bars", "by_group"]
+    pictures = [save_figure(draw[name](), tmp_path, name, ("png",))[0] for name in names]
+    figures.contact_sheet(pictures, tmp_path / "sheet.png")
+    ink = imread(tmp_path / "sheet.png")[..., :3].min(axis=2) < 0.5
+    halves = ink[:, :440], ink[:, 440:880]
+    assert all(half.any() for half in halves)
+    assert not ink[:, 880:].any()
