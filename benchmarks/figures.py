@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.evaluation.survival import at_risk, cox, kaplan_meier, log_rank, rank_tests, time_bins
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm
 from scatd.plots.explain.curves import deletion_insertion
@@ -26,7 +27,9 @@ from scatd.plots.explain.dependence import dependence, dependence_histogram, int
 from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
 from scatd.plots.explain.ranks import importance_ranks
+from scatd.plots.patients import feature_violins, score_against_time, score_by_time
 from scatd.plots.style import save_figure
+from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,22 +80,24 @@ def explained(n_cells: int = 400, n_genes: int = 200, seed: int = 0) -> Explaine
 
 
 def curves() -> pd.DataFrame:
-    """Scores as features go and come, for a list that matters."""
-    n = np.array([0, 1, 2, 5, 10, 20, 50, 100, 200])
-    fall = {"attribution": 0.8 * np.exp(-n / 8) + 0.1, "random": 0.9 - 0.8 * (n / 200) ** 2}
+    """Shares of the logit as features go and come: a list that matters, and three that do not."""
+    n = np.array([1, 2, 5, 10, 20, 50, 100, 200])
+    orders = {"list": 1 - np.exp(-n / 8)}
+    orders |= {f"random {k}": (n / 200) ** (1 + 0.2 * k) for k in (1, 2, 3)}
     return pd.concat(
-        pd.DataFrame(
-            {
-                "curve": curve,
-                "order": order,
-                "n_features": n,
-                "prob_resistant": y if curve == "deletion" else 1 - y,
-                "sd": 0.04 if order == "random" else np.nan,
-            }
-        )
-        for curve in ("deletion", "insertion")
-        for order, y in fall.items()
+        pd.DataFrame({"order": name, "n_features": n, "deleted": share, "inserted": share**1.3})
+        for name, share in orders.items()
     )
+
+
+def patients(n: int = 160, seed: int = 1) -> pd.DataFrame:
+    """Patients whose hazard rises with their score."""
+    rng = np.random.default_rng(seed)
+    score = rng.beta(2, 2, n)
+    lives, seen = rng.exponential(1500 * np.exp(-1.5 * (score - 0.5))), rng.exponential(2500, n)
+    table = pd.DataFrame({"time": np.minimum(lives, seen).round() + 1, "prob_resistant": score})
+    table["event"] = (lives <= seen).astype(int)
+    return table.assign(group=np.where(score > 0.5, "resistant", "sensitive"))
 
 
 def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
@@ -123,6 +128,34 @@ def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
             X[leading], data.groups, SUBJECT, "expression (log1p)", is_attribution=False
         ),
         "deletion_insertion": lambda: deletion_insertion(curves(), SUBJECT),
+    }
+
+
+def kinds_of_patients(table: pd.DataFrame, X: pd.DataFrame) -> dict[str, Callable[[], Figure]]:
+    """What draws each kind of figure of patients, (n_patients,) and (n_patients, n_genes)."""
+    subject = "DOCETAXEL, TCGA-PRAD"
+    score, dead = "prob_resistant", table["event"] == 1
+    covariates = pd.DataFrame(
+        {
+            "P(resistant), per s.d.": table[score] / table[score].std(),
+            "called resistant": (table["group"] == "resistant").astype(float),
+            "a constant": 1.0,
+        }
+    )
+    p = float(log_rank(table)["p"].iloc[0])
+    few = X.iloc[:, :7]
+    return {
+        "kaplan_meier": lambda: kaplan_meier_curves(
+            kaplan_meier(table), at_risk(table), p, subject
+        ),
+        "hazard_ratios": lambda: hazard_ratios(cox(table, covariates), subject),
+        "score_against_time": lambda: score_against_time(table, score, subject, "P(resistant)"),
+        "score_by_time": lambda: score_by_time(
+            table.loc[dead, score], time_bins(table.loc[dead, "time"]), subject, "P(resistant)"
+        ),
+        "feature_violins": lambda: feature_violins(
+            few, table["event"], rank_tests(few, table["event"]), subject, "expression (log1p)"
+        ),
     }
 
 
@@ -158,10 +191,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
-        pictures = [
-            save_figure(draw(), folder, name, FORMATS)[0]
-            for name, draw in kinds(explained()).items()
-        ]
+        data, table = explained(), patients()
+        expression = data.expression.iloc[: len(table)].set_axis(table.index, axis=0)
+        draw = {**kinds(data), **kinds_of_patients(table, expression)}
+        pictures = [save_figure(draw[name](), folder, name, FORMATS)[0] for name in draw]
         contact_sheet(pictures, arguments.sheet)
     print(f"{arguments.sheet}: {len(pictures)} figures")
 

@@ -11,37 +11,40 @@ from scatd.plots.style import BLUE, GREY, label_axes, legend_beside, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LOOKS = {"attribution": (BLUE, "-"), "random": (GREY, "--")}
-DELETION, INSERTION = "deletion", "insertion"
+_LIST = "list"
+"""`order` of the list itself; all others are random."""
+_CURVES = {"deleted": "set to the baseline", "inserted": "taken from the cell"}
 
 
 def deletion_insertion(table: pd.DataFrame, subject: str) -> Figure:
-    """Mean P(resistant) as features go to the baseline, and as they come back from it.
+    """How much of the scores' distance from the baseline goes, and comes, with so many features.
 
-    A list that matters falls faster than random features when it is deleted, and rises faster
-    when it is inserted.
+    A list that matters rises above features in random order, in both.
 
     Parameters
     ----------
     table
-        Columns `curve` (deletion, insertion), `order` (attribution, random), `n_features`,
-        `prob_resistant`, and for random orders `sd` over them.
+        Columns `order` ("list", and any number of random ones), `n_features`, `deleted` and
+        `inserted`: shares of the distance from the baseline's logit.
     subject
         Drug and cohort, for the title.
     """
     figure, many = new_figure(width=9.4, height=3.7, n_axes=2)
-    said = {DELETION: "set to the baseline", INSERTION: "taken from the cell"}
-    for axes, (curve, what) in zip(many, said.items(), strict=True):
-        for order, part in table[table["curve"] == curve].groupby("order", sort=True):
-            colour, style = _LOOKS[str(order)]
-            x, y = part["n_features"], part["prob_resistant"]
-            axes.plot(x, y, color=colour, linestyle=style, linewidth=1.5, label=f"{order} order")
-            if "sd" in part and part["sd"].notna().any():
-                sd = part["sd"].fillna(0)
-                axes.fill_between(x, y - sd, y + sd, color=colour, alpha=0.2, linewidth=0)
-        axes.set_xscale("symlog", linthresh=10)
-        axes.set_xlim(left=0)
-        axes.set_ylim(-0.02, 1.02)
-        label_axes(axes, f"{subject}: {curve}", f"features {what}", "mean P(resistant)")
+    orders = sorted(table["order"].unique(), key=lambda name: name == _LIST)
+    first_random = next((name for name in orders if name != _LIST), None)
+    for axes, (column, what) in zip(many, _CURVES.items(), strict=True):
+        for name in orders:
+            part = table[table["order"] == name]
+            is_list = name == _LIST
+            axes.plot(
+                part["n_features"],
+                part[column],
+                color=BLUE if is_list else GREY,
+                linewidth=1.8 if is_list else 0.8,
+                linestyle="-" if is_list else "--",
+                label="importance" if is_list else "chance" if name == first_random else None,
+            )
+        axes.set_xscale("log")
+        label_axes(axes, f"{subject}: {column}", f"features {what}", f"share of the logit {column}")
     legend_beside(many[-1], "features by")
     return figure

@@ -209,15 +209,15 @@ def test_cells_are_sorted_by_group_and_those_without_are_left_out() -> None:
     assert [text.get_text() for text in band.texts] == ["0.0", "1.0"]
 
 
-def test_curves_have_a_band_where_there_are_several_random_orders() -> None:
+def test_the_list_s_curve_lies_over_those_of_chance() -> None:
     table = figures.curves()
     deletion, insertion = deletion_insertion(table, SUBJECT).axes
-    assert title(deletion).endswith("deletion")
-    assert title(insertion).endswith("insertion")
-    assert legend_texts(insertion) == ["attribution order", "random order"]
-    part = table.query("curve == 'deletion' and order == 'random'")
-    np.testing.assert_allclose(deletion.lines[1].get_ydata(), part["prob_resistant"])
-    assert len(deletion.collections) == 1
+    assert (title(deletion), title(insertion)) == (f"{SUBJECT}: deleted", f"{SUBJECT}: inserted")
+    assert legend_texts(insertion) == ["chance", "importance"]
+    own = table[table["order"] == "list"]
+    np.testing.assert_allclose(deletion.lines[-1].get_ydata(), own["deleted"])
+    np.testing.assert_allclose(insertion.lines[-1].get_ydata(), own["inserted"])
+    assert len(deletion.lines) == 4
 
 
 @pytest.mark.parametrize("name", figures.kinds(figures.explained(20, 16)))

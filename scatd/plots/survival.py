@@ -1,0 +1,147 @@
+"""Figures of survival: Kaplan-Meier curves with their numbers at risk, and hazard ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scatd.plots.style import (
+    BLACK,
+    GREY,
+    PALETTE,
+    RESPONSE_COLOURS,
+    TEXT_SIZE,
+    label_axes,
+    legend_beside,
+    new_figure,
+    new_mosaic,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def kaplan_meier_curves(
+    curves: pd.DataFrame, at_risk: pd.DataFrame, p: float, subject: str, unit: str = "days"
+) -> Figure:
+    """Survival of each group with 95% intervals, censored patients as ticks, and numbers at risk.
+
+    Parameters
+    ----------
+    curves, at_risk
+        `scatd.evaluation.survival.kaplan_meier` and `at_risk`.
+    p
+        Of the log-rank test; missing where there is one group.
+    subject
+        Drug and cohort, for the title.
+    unit
+        Of the times.
+    """
+    groups = list(at_risk.index)
+    figure, axes = new_mosaic(
+        [["curves"], ["numbers"]],
+        width=6.8,
+        height=4.2 + 0.22 * len(groups),
+        height_ratios=[4, 0.35 + 0.25 * len(groups)],
+    )
+    for index, name in enumerate(groups):
+        _curve(axes["curves"], curves[curves["group"] == name], str(name), _colour(name, index))
+    said = "log-rank: one group" if np.isnan(p) else f"log-rank p = {p:.2g}"
+    label_axes(axes["curves"], f"{subject}: {said}", "", "alive (fraction)")
+    axes["curves"].set_ylim(-0.02, 1.02)
+    # Room left of 0 for the numbers at risk there.
+    longest = float(curves["time"].max())
+    axes["curves"].set_xlim(-0.05 * longest, 1.05 * longest)
+    axes["curves"].set_xticks(at_risk.columns.to_numpy(dtype=float))
+    axes["curves"].tick_params(labelbottom=False)
+    legend_beside(axes["curves"], "called, 95% interval")
+    _numbers(axes["numbers"], at_risk, unit)
+    axes["numbers"].set_xlim(axes["curves"].get_xlim())
+    return figure
+
+
+def _colour(name: object, index: int) -> str:
+    return RESPONSE_COLOURS.get(str(name), PALETTE[index % len(PALETTE)])
+
+
+def _curve(axes: Axes, table: pd.DataFrame, name: str, colour: str) -> None:
+    n = int(table["n_at_risk"].iloc[0])
+    label = f"{name} (n = {n}, {int(table['n_events'].sum())} died)"
+    time, survival = table["time"], table["survival"]
+    axes.step(time, survival, where="post", color=colour, linewidth=1.5, label=label)
+    low, high = table["ci_low"], table["ci_high"]
+    axes.fill_between(time, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
+    last_seen = table[table["n_censored"] > 0]
+    axes.plot(
+        last_seen["time"],
+        last_seen["survival"],
+        linestyle="none",
+        marker="|",
+        markersize=5,
+        color=colour,
+    )
+
+
+def _numbers(axes: Axes, at_risk: pd.DataFrame, unit: str) -> None:
+    times = at_risk.columns.to_numpy(dtype=float)
+    for row, name in enumerate(at_risk.index):
+        for time, number in zip(times, at_risk.to_numpy()[row], strict=True):
+            axes.text(
+                time,
+                row,
+                str(number),
+                ha="center",
+                va="center",
+                fontsize=TEXT_SIZE - 1,
+                color=_colour(name, row),
+            )
+    axes.set_yticks(np.arange(len(at_risk)), list(at_risk.index.astype(str)))
+    axes.set_ylim(len(at_risk) - 0.4, -0.6)
+    axes.set_xticks(times)
+    label_axes(axes, "", f"time ({unit})", "at risk")
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def hazard_ratios(table: pd.DataFrame, subject: str) -> Figure:
+    """Hazard ratios with 95% intervals on a logarithmic axis; right of 1 dies sooner.
+
+    Parameters
+    ----------
+    table
+        `scatd.evaluation.survival.cox`; covariates without a ratio show their note.
+    subject
+        Drug and cohort, for the title.
+    """
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+
+    figure, (axes,) = new_figure(width=7.4, height=1.5 + 0.42 * len(table))
+    rows = np.arange(len(table))
+    ratio = table["hazard_ratio"].to_numpy(dtype=float)
+    reach = np.abs([ratio - table["ci_low"], table["ci_high"] - ratio])
+    axes.axvline(1, color=GREY, linewidth=0.9, linestyle="--")
+    axes.errorbar(
+        ratio, rows, xerr=reach, linestyle="none", marker="s", markersize=5, color=BLACK, capsize=3
+    )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    labels = [
+        f"{row['covariate']}\n{row['note'] or _in_words(row)}" for row in table.to_dict("records")
+    ]
+    axes.set_yticks(rows, labels)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    x = "hazard ratio and 95% interval (above 1: dies sooner)"
+    label_axes(axes, f"{subject}: Cox models", x, "")
+    return figure
+
+
+def _in_words(row: Mapping[Hashable, Any]) -> str:
+    interval = f"{row['ci_low']:.2f} to {row['ci_high']:.2f}"
+    return f"{row['hazard_ratio']:.2f} ({interval}), p = {row['p']:.2g}"
