@@ -6,7 +6,6 @@ means, the threshold and where it came from. Nothing in it can run code.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,7 +20,7 @@ from torch import Tensor
 from scatd import __version__, keys
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
-from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
+from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 SCHEMA_VERSION = 1
@@ -90,10 +89,7 @@ class Artifact:
         """The response model once a head, in eval mode; all share one encoder."""
         models = [self.classifier()]
         for head in self.more_heads:
-            model = copy.copy(models[0])
-            model._modules = dict(model._modules)
-            for name in {prefix.rstrip(".") for prefix in HEAD_PREFIXES}:
-                setattr(model, name, copy.deepcopy(getattr(model, name)))
+            model = models[0].with_new_head()
             model.load_state_dict(dict(head), strict=False)
             models.append(model)
         return models

@@ -82,7 +82,7 @@ class Scorer:
         self.n_latent = stored.sizes.n_latent
         self.decision = Decision.of(stored.threshold, stored.card)
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
-        self._models = [model.to(self.device) for model in stored.classifiers()]
+        self.models = [model.to(self.device) for model in stored.classifiers()]
 
     def score(
         self,
@@ -129,11 +129,7 @@ class Scorer:
         InputError
             When the number of features is wrong, or the cohort is too small for `stats="cohort"`.
         """
-        if X.ndim != 2 or X.shape[1] != self.n_features:
-            what = f"features of shape {X.shape}"
-            raise InputError(what, expected=f"(n_obs, {self.n_features})")
-        aligned = self._alignment(alignment)
-        cohort = self._cohort_stats(X, aligned, shrunk=shrunk) if stats == "cohort" else None
+        move = self.mover(X, alignment=alignment, stats=stats, shrunk=shrunk)
         n_obs = len(X)
         own, prob = np.empty(n_obs), np.empty(n_obs)
         sd = np.empty(n_obs) if mc_samples else None
@@ -142,16 +138,16 @@ class Scorer:
         with torch.inference_mode(), fast_products():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
-                mu, logvar = self._models[0].encode(aligned.move_target(block, cohort))
+                mu, logvar = self.models[0].encode(move(block))
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
                 if sd is None:
-                    own[rows] = _of_heads(self._models, mu)[:n_rows]
+                    own[rows] = _of_heads(self.models, mu)[:n_rows]
                     prob[rows] = self.decision.probabilities(own[rows])
                 else:
                     draws = np.stack(
                         [
-                            _of_heads(self._models, sample_latent(mu, logvar, eps))
+                            _of_heads(self.models, sample_latent(mu, logvar, eps))
                             for eps in self._noise(mu, mc_samples, generator)
                         ]
                     )[:, :n_rows]
@@ -166,6 +162,37 @@ class Scorer:
         responses = self.decision.responses(prob, threshold)
         cut = self.decision.threshold if threshold is None else threshold
         return Scores(prob, sd, latent, responses, cut, own)
+
+    def mover(
+        self,
+        X: NDArray[np.float32],
+        *,
+        alignment: AlignmentMethod | None = None,
+        stats: StatsSource = "reference",
+        shrunk: bool = True,
+    ) -> Callable[[Tensor], Tensor]:
+        """How rows of `X` are aligned before the networks read them.
+
+        Parameters
+        ----------
+        X, alignment, stats, shrunk
+            As in `score`.
+
+        Returns
+        -------
+        A function of any rows (n_rows, n_features): each feature is shifted and scaled, or stays.
+
+        Raises
+        ------
+        InputError
+            As `score` does.
+        """
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            what = f"features of shape {X.shape}"
+            raise InputError(what, expected=f"(n_obs, {self.n_features})")
+        aligned = self._alignment(alignment)
+        cohort = self._cohort_stats(X, aligned, shrunk=shrunk) if stats == "cohort" else None
+        return lambda rows: aligned.move_target(rows, cohort)
 
     def _alignment(self, method: AlignmentMethod | None) -> Alignment:
         if method is None or method == self.alignment.method:

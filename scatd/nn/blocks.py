@@ -79,6 +79,14 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (n_obs, n_in) to (n_obs, n_out)."""
-        h = self.bn(self.fc(x))
+        return self.join(*self.linear_parts(x))
+
+    def linear_parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """All that the block reads of x: fc(x) (n_obs, n_out) and skip(x), both linear in x."""
+        return self.fc(x), x if self.downsample is None else self.downsample(x)
+
+    def join(self, h: Tensor, skip: Tensor) -> Tensor:
+        """The block's output (n_obs, n_out) of its two linear parts."""
+        h = self.bn(h)
         h = nn.functional.leaky_relu(h, LEAKY_SLOPE) if self.swish is None else self.swish(h)
-        return h + (x if self.downsample is None else self.downsample(x))
+        return h + skip

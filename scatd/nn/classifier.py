@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from scatd.nn.blocks import Swish, linear
@@ -18,11 +20,15 @@ class ResponseClassifier(Encoder):
 
     def __init__(self, sizes: Sizes, design: Design, *, n_classes: int = 2) -> None:
         super().__init__(sizes, design)
-        n_hidden = sizes.n_latent // 2
-        self.fc3 = linear(sizes.n_latent, n_hidden, spectral=True, kaiming=True)
+        self.n_classes = n_classes
+        self._new_head()
+
+    def _new_head(self) -> None:
+        n_hidden = self.sizes.n_latent // 2
+        self.fc3 = linear(self.sizes.n_latent, n_hidden, spectral=True, kaiming=True)
         self.bn3 = nn.BatchNorm1d(n_hidden)
         self.swish = Swish()
-        self.fc4 = linear(n_hidden, n_classes, spectral=True, kaiming=False)
+        self.fc4 = linear(n_hidden, self.n_classes, spectral=True, kaiming=False)
 
     @classmethod
     def from_backbone(cls, backbone: ResidualVAE) -> ResponseClassifier:
@@ -32,6 +38,13 @@ class ResponseClassifier(Encoder):
         encoder_keys = [key for key in model.state_dict() if not key.startswith(HEAD_PREFIXES)]
         model.load_state_dict({key: weights[key] for key in encoder_keys}, strict=False)
         return model
+
+    def with_new_head(self) -> ResponseClassifier:
+        """Another response model on this very encoder (no copy), its head untrained."""
+        model = copy.copy(self)
+        model._modules = dict(self._modules)
+        model._new_head()
+        return model.to(self.bn3.weight.device).eval()
 
     def head(self, z: Tensor) -> Tensor:
         """Logits (n_obs, 2), columns sensitive and resistant, of z (n_obs, n_latent)."""

@@ -98,9 +98,13 @@ class Encoder(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, both (n_obs, n_latent), of x (n_obs, n_features)."""
-        for block in self.Encoder_resblocks:
-            x = block(x)
-        return self.fc21(x), self.fc22(x).clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
+        return self.encode_rest(self.Encoder_resblocks[0](x))
+
+    def encode_rest(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from what the first block gives, h (n_obs, encoder_hidden[0])."""
+        for block in self.Encoder_resblocks[1:]:
+            h = block(h)
+        return self.fc21(h), self.fc22(h).clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
 
     def encoder_parts(self) -> list[nn.Module]:
         """The modules that transfer freezes."""
