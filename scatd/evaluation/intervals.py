@@ -186,6 +186,31 @@ def wilson_interval(
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
+def mean_interval(
+    values: npt.ArrayLike,
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: npt.ArrayLike | None = None,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of values (n_obs,).
+
+    Parameters
+    ----------
+    groups
+        As in `bootstrap_interval`: whole groups are resampled.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    member, n_units = _units(len(x), groups)
+    rng = np.random.default_rng(seed)
+    means = []
+    for size in _blocks(n_boot, len(x)):
+        weights = _counts(rng, n_units, size)[:, member]
+        means.append(weights @ x / weights.sum(axis=1))
+    return _bounds(np.concatenate(means), level)
+
+
 def _bootstrap(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
@@ -198,12 +223,7 @@ def _bootstrap(
     """Metrics of resampled rows, or of resampled groups of rows, (n_boot,) each."""
     rng = np.random.default_rng(seed)
     n_obs = np.size(codes)
-    member = np.arange(n_obs)
-    if groups is not None:
-        member = np.unique(np.asarray(groups), return_inverse=True)[1]
-        if len(member) != n_obs:
-            raise InputError(f"{len(member)} groups for {n_obs} labels", expected="one each")
-    n_units = int(member.max(initial=-1)) + 1
+    member, n_units = _units(n_obs, groups)
     parts = [
         weighted_metrics(
             codes, prob, _counts(rng, n_units, size)[:, member], names, threshold=threshold
@@ -211,6 +231,16 @@ def _bootstrap(
         for size in _blocks(n_boot, n_obs)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.intp], int]:
+    """Which unit of resampling each row belongs to, (n_obs,), and how many there are."""
+    if groups is None:
+        return np.arange(n_obs), n_obs
+    member = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if len(member) != n_obs:
+        raise InputError(f"{len(member)} groups for {n_obs} labels", expected="one each")
+    return member, int(member.max(initial=-1)) + 1
 
 
 def _stratified(

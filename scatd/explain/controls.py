@@ -1,0 +1,210 @@
+"""Can a list of features be believed? One row a control, and a label for the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from scatd.evaluation.controls import null_summary
+from scatd.explain.curves import LIST, areas, best_random, deletion_insertion
+from scatd.explain.linear_path import LinearPath
+from scatd.explain.randomised import STAGES, randomised
+from scatd.explain.signature import Signature, agreement, rank_correlation, signature
+
+PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+
+MIN_OVERLAP = 0.5
+"""Share of the list that other cells and other random baselines must give again."""
+MAX_RANDOMISED = 0.3
+"""Correlation of slopes with a random model from which on the list is not about the model."""
+MAX_P_VALUE = 0.05
+N_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control of a list.
+
+    Parameters
+    ----------
+    name
+        Which.
+    status
+        "passed", "failed" or "not run".
+    value, bound
+        What was measured, and what it is held against.
+    sentence
+        Both in words.
+    """
+
+    name: str
+    status: str
+    value: float
+    bound: float
+    sentence: str
+
+
+def label(controls: Sequence[Control]) -> str:
+    """What the list is labelled with: "passed", or "failed: " and which controls."""
+    failed = [control.name for control in controls if control.status == FAILED]
+    if failed:
+        return f"{FAILED}: {', '.join(failed)}"
+    return PASSED if any(control.status == PASSED for control in controls) else NOT_RUN
+
+
+def controls_table(controls: Sequence[Control]) -> pd.DataFrame:
+    """One row a control: control, status, value, bound, sentence."""
+    table = pd.DataFrame(controls, columns=["name", "status", "value", "bound", "sentence"])
+    return table.rename(columns={"name": "control"})
+
+
+def evidence(auroc: float | None, ci_low: float | None) -> Control:
+    """Whether the model knows more than chance on samples that it was not trained on.
+
+    Parameters
+    ----------
+    auroc, ci_low
+        Mean out-of-fold AUROC and the lower end of its interval, from the model's card.
+    """
+    if auroc is None or ci_low is None:
+        said = "the model's card holds no out-of-fold AUROC"
+        return Control("evidence", NOT_RUN, np.nan, 0.5, said)
+    said = f"out-of-fold AUROC {auroc:.3f}, interval from {ci_low:.3f}; above 0.5 asked"
+    return Control("evidence", _status(is_passed=ci_low > 0.5), ci_low, 0.5, said)
+
+
+def stability(
+    own: Signature,
+    others: Mapping[str, Signature],
+    seeds: Sequence[Signature],
+    top: int,
+) -> tuple[list[Control], pd.DataFrame]:
+    """Whether other cells, other draws and other baselines give the same list.
+
+    Parameters
+    ----------
+    own
+        Of the list.
+    others
+        By the name of another baseline; reported, not judged: baselines ask different questions.
+    seeds
+        Of other cells and draws.
+
+    Returns
+    -------
+    The control, and one row a comparison: compared, spearman, slope_spearman, top_overlap.
+    """
+    rows = [
+        {"compared": f"seed {number}", **agreement(own, one, top)}
+        for number, one in enumerate(seeds, start=1)
+    ]
+    overlap = float(np.mean([row["top_overlap"] for row in rows]))
+    rows += [{"compared": f"baseline {n}", **agreement(own, one, top)} for n, one in others.items()]
+    said = (
+        f"{overlap:.0%} of the first {top} again with other cells and draws (mean of "
+        f"{len(seeds)}); {MIN_OVERLAP:.0%} asked"
+    )
+    is_passed = overlap >= MIN_OVERLAP
+    control = Control("stability", _status(is_passed=is_passed), overlap, MIN_OVERLAP, said)
+    return [control], pd.DataFrame(rows)
+
+
+def randomised_models(
+    path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, top: int, seed: int
+) -> tuple[list[Control], pd.DataFrame]:
+    """Whether the list changes when the model's weights become random.
+
+    Returns
+    -------
+    The control, judged where the whole model is random, and one row a stage and seed: stage, seed,
+    spearman, slope_spearman, top_overlap. Importance keeps a part that is about the cells alone
+    (a feature that varies much is attributed much by any model): slopes have none of it.
+    """
+    rows = []
+    for stage in STAGES:
+        for number in range(N_SEEDS):
+            other = signature(randomised(path, stage, seed + number), x, baseline)
+            rows.append({"stage": stage, "seed": seed + number, **agreement(own, other, top)})
+    table = pd.DataFrame(rows)
+    whole = table[table["stage"] == STAGES[-1]]
+    value = float(whole["slope_spearman"].abs().mean())
+    said = (
+        f"slopes correlate {value:.2f} with those of random weights (mean of {N_SEEDS}, without "
+        f"sign); at most {MAX_RANDOMISED} asked; {whole['top_overlap'].mean():.0%} of the first "
+        f"{top} shared"
+    )
+    is_passed = value <= MAX_RANDOMISED
+    control = Control("randomised_model", _status(is_passed=is_passed), value, MAX_RANDOMISED, said)
+    return [control], table
+
+
+def permuted_labels(
+    own: Signature, true: Sequence[Signature], permuted: Sequence[Signature], top: int
+) -> tuple[list[Control], pd.DataFrame]:
+    """Whether the list agrees with models of the true labels more than of permuted ones.
+
+    Parameters
+    ----------
+    true, permuted
+        Of heads trained anew on the source's labels, and on permutations of them.
+
+    Returns
+    -------
+    The control, and one row a head: labels (true, permuted), head, spearman, slope_spearman,
+    top_overlap. A list of a model that was itself trained on permuted labels agrees with neither.
+    """
+    rows = [
+        {"labels": labels, "head": number, **agreement(own, one, top)}
+        for labels, heads in (("true", true), ("permuted", permuted))
+        for number, one in enumerate(heads, start=1)
+    ]
+    table = pd.DataFrame(rows)
+    of = table.groupby("labels")["slope_spearman"]
+    real = float(of.median()["true"])
+    null = table.loc[table["labels"] == "permuted", "slope_spearman"]
+    summary = null_summary(null, real, "null")
+    said = (
+        f"slopes correlate {real:.2f} with heads trained anew on the labels, {null.mean():.2f} "
+        f"(up to {null.max():.2f}) on {len(null)} permutations of them; p "
+        f"{summary['null_p_value']:.3f}, at most {MAX_P_VALUE} asked"
+    )
+    p_value = summary["null_p_value"]
+    is_passed = p_value <= MAX_P_VALUE
+    control = Control("permuted_labels", _status(is_passed=is_passed), p_value, MAX_P_VALUE, said)
+    return [control], table
+
+
+def deletion(
+    path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, seed: int
+) -> tuple[list[Control], pd.DataFrame]:
+    """Whether taking the first features away, or giving them alone, moves the score most."""
+    order = own.top(len(own.importance))
+    curves = deletion_insertion(path, x, baseline, order, seed)
+    found = areas(curves)
+    controls = []
+    for number, name in enumerate(("deletion", "insertion")):
+        value, bound = found[LIST][number], best_random(found, number)
+        said = f"area of the {name} curve {value:.2f}, best of random orders {bound:.2f}"
+        controls.append(Control(name, _status(is_passed=value > bound), value, bound, said))
+    return controls, curves
+
+
+def perturbation(table: pd.DataFrame) -> Control:
+    """Whether features whose value is changed move the score as their slopes say.
+
+    Parameters
+    ----------
+    table
+        Of `scatd.explain.perturbation.perturb`.
+    """
+    value = rank_correlation(table["expected"].to_numpy(), table["effect"].to_numpy())
+    said = f"effects of changed features correlate {value:.2f} with their attribution; 0.5 asked"
+    return Control("perturbation", _status(is_passed=value >= 0.5), value, 0.5, said)
+
+
+def _status(*, is_passed: bool) -> str:
+    return PASSED if is_passed else FAILED

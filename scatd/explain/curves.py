@@ -1,0 +1,90 @@
+"""Deletion and insertion: how fast a score changes as a list's features go or come.
+
+Source: Petsiuk et al. 2018 (RISE); a feature is "deleted" by giving it the baseline's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scatd.explain.linear_path import LinearPath
+from scatd.explain.signature import RESISTANT
+from scatd.nn.products import fast_products
+
+LIST, RANDOM = "list", "random"
+N_RANDOM = 5
+_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+def counts_up_to(n: int) -> list[int]:
+    """Numbers of features at which the curves are read."""
+    return [count for count in _COUNTS if count < n] + [n]
+
+
+def deletion_insertion(
+    path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp], seed: int
+) -> pd.DataFrame:
+    """Curves of the list's order beside orders drawn at random.
+
+    Parameters
+    ----------
+    x, baseline
+        Aligned cells (n_obs, n_features) and (1, n_features).
+    order
+        Features, most important first; those that never differ from the baseline are left out of
+        the random orders, which would be too easy to beat.
+
+    Returns
+    -------
+    Columns `order` (list, random 1, ...), `n_features`, `deleted`: share of the cells' distance
+    from the baseline's logit that is lost with so many features at the baseline, and `inserted`:
+    share that so many features alone bring. Both run from 0 to 1; high early is better.
+    """
+    moving = torch.nonzero((x != baseline).any(dim=0)).squeeze(1).cpu().numpy()
+    rng = np.random.default_rng(seed)
+    orders = {LIST: order[np.isin(order, moving)]}
+    orders |= {f"{RANDOM} {i + 1}": rng.permutation(moving) for i in range(N_RANDOM)}
+    with fast_products(), torch.no_grad():
+        parts = [
+            _curve(path, x, baseline, picked).assign(order=name) for name, picked in orders.items()
+        ]
+    return pd.concat(parts, ignore_index=True)[["order", "n_features", "deleted", "inserted"]]
+
+
+def _curve(path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp]) -> pd.DataFrame:
+    u, u0 = path.project(x), path.project(baseline)
+    whole, empty = path(u)[:, RESISTANT], path(u0)[:, RESISTANT]
+    distance = (whole - empty).abs().mean().clamp_min(1e-12)
+    moved = torch.zeros_like(u)
+    rows, done = [], 0
+    for count in counts_up_to(len(order)):
+        some = torch.from_numpy(order[done:count].copy()).to(x.device)
+        moved += (x[:, some] - baseline[:, some]) @ path.columns(some)
+        done = count
+        left, alone = path(u - moved)[:, RESISTANT], path(u0 + moved)[:, RESISTANT]
+        lost = (left - whole).abs().mean() / distance
+        brought = 1 - (alone - whole).abs().mean() / distance
+        rows.append({"n_features": count, "deleted": float(lost), "inserted": float(brought)})
+    return pd.DataFrame(rows)
+
+
+def areas(curves: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Mean height of the deletion and the insertion curve over their points, by order.
+
+    The points grow geometrically: the first few features weigh as much as the last thousands.
+    """
+    means = curves.groupby("order", sort=False)[["deleted", "inserted"]].mean()
+    return {
+        str(name): (float(row["deleted"]), float(row["inserted"])) for name, row in means.iterrows()
+    }
+
+
+def best_random(found: Mapping[str, Sequence[float]], curve: int) -> float:
+    """The highest area among random orders; `curve` is 0 for deletion, 1 for insertion."""
+    return max(area[curve] for name, area in found.items() if name != LIST)

@@ -1,0 +1,91 @@
+"""A response model cut behind its first linear maps, where a straight path stays straight.
+
+All that a network reads of its input x is u = W x + b (the first block's `fc` and skip). On a
+straight path from x0 to x, u moves on a straight line too, and the gradient by x is the gradient by
+u times W. The mean gradient along the path can therefore be taken by u, and W multiplies it once a
+cell instead of once a step: exact, and for 19,264 genes the difference between minutes and hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from scatd.nn.blocks import ResidualBlock
+from scatd.nn.classifier import ResponseClassifier
+
+
+class LinearPath(nn.Module):
+    """The response model as u -> class logits.
+
+    Parameters
+    ----------
+    models
+        Response models that share one encoder, in eval mode; their logits are averaged, as the
+        scores of their heads are. Their weights are no longer trainable afterwards.
+    """
+
+    def __init__(self, models: Sequence[ResponseClassifier]) -> None:
+        super().__init__()
+        self.models: Any = nn.ModuleList(models).requires_grad_(requires_grad=False)
+        for model in models:
+            model.eval()
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Logits (n, 2), sensitive and resistant, of u (n, width), at the posterior mean."""
+        h = self._first.join(*u.split(self._widths, dim=1))
+        mu = self.encoder.encode_rest(h)[0]
+        return torch.stack([model.head(mu) for model in self.models]).mean(dim=0)
+
+    @torch.no_grad()
+    def project(self, x: Tensor) -> Tensor:
+        """All that the network reads of x (n, n_features): u (n, width)."""
+        return torch.cat(self._first.linear_parts(x), dim=1)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (n, 2) of aligned rows x (n, n_features)."""
+        with torch.no_grad():
+            return self(self.project(x))
+
+    @torch.no_grad()
+    def carry(self, gradient: Tensor) -> Tensor:
+        """Gradients by u (n, width) as gradients by x (n, n_features)."""
+        by_fc, by_skip = gradient.split(self._widths, dim=1)
+        skip = self._first.downsample
+        carried = by_fc @ _weight(self._first.fc)
+        return carried + (by_skip if skip is None else by_skip @ _weight(skip))
+
+    def columns(self, features: Tensor) -> Tensor:
+        """What one unit of each of these features adds to u, (n_picked, width)."""
+        fc, skip = _weight(self._first.fc), self._first.downsample
+        if skip is None:
+            own = torch.eye(fc.shape[1], device=fc.device)[features]
+        else:
+            own = _weight(skip)[:, features].T
+        return torch.cat([fc[:, features].T, own], dim=1)
+
+    @property
+    def encoder(self) -> ResponseClassifier:
+        """One of the models; their encoder is the same."""
+        return self.models[0]
+
+    @property
+    def width(self) -> int:
+        """Length of u."""
+        return sum(self._widths)
+
+    @property
+    def _first(self) -> ResidualBlock:
+        return cast(ResidualBlock, self.encoder.Encoder_resblocks[0])
+
+    @property
+    def _widths(self) -> list[int]:
+        return [self._first.bn.num_features] * 2
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    """Weight (n_out, n_in) as the last forward pass used it: divided by its spectral norm."""
+    return cast(Tensor, layer.weight)

@@ -1,0 +1,44 @@
+"""Models whose weights say nothing, to see whether a list is about the model or the cells.
+
+Source: Adebayo et al. 2018, "Sanity checks for saliency maps": weights are randomised from the
+output towards the input, and an explanation that hardly changes does not explain the model. Values
+of each tensor are shuffled, which keeps their size.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils import remove_spectral_norm
+
+from scatd.explain.linear_path import LinearPath
+
+STAGES = ("head", "latent", "whole model")
+"""From where on, seen from the input, weights are random."""
+
+
+def randomised(path: LinearPath, stage: str, seed: int) -> LinearPath:
+    """A copy of a response model with random weights from the output down to `stage`."""
+    model = copy.deepcopy(path.encoder)
+    for part in model.modules():
+        _bake(part)
+    chosen: list[nn.Module] = [model.fc3, model.bn3, model.fc4]
+    if stage != "head":
+        chosen.append(model.fc21)
+    if stage == "whole model":
+        chosen.append(model.Encoder_resblocks)
+    generator = torch.Generator().manual_seed(seed)
+    for part in chosen:
+        for parameter in part.parameters():
+            order = torch.randperm(parameter.numel(), generator=generator)
+            shuffled = parameter.detach().flatten()[order.to(parameter.device)]
+            parameter.data = shuffled.view_as(parameter)
+    return LinearPath([model])
+
+
+def _bake(part: nn.Module) -> None:
+    """Make a spectrally normed weight a plain one: its singular vectors are not the shuffled's."""
+    if isinstance(part, nn.Linear) and hasattr(part, "weight_orig"):
+        remove_spectral_norm(part)

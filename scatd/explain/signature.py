@@ -1,0 +1,75 @@
+"""What a model says of the features, from a few cells: quick enough to ask many models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from scatd.explain.attribution import integrated_gradients
+from scatd.explain.importance import Floats, Tally
+from scatd.explain.linear_path import LinearPath
+from scatd.keys import RESPONSES
+
+RESISTANT = 1
+STEPS = 24
+"""Of controls, which compare lists: enough for ranks, too few for the completeness of a cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """How important each feature is, and which way it pushes, both (n_features,).
+
+    Parameters
+    ----------
+    importance
+        Mean absolute attribution of the resistant logit.
+    slope
+        Logits a unit of the feature; see `Tally.slope`.
+    """
+
+    importance: Floats
+    slope: Floats
+
+    def top(self, n: int) -> NDArray[np.intp]:
+        """Positions of the n most important features, first the highest."""
+        return np.argsort(-self.importance, kind="stable")[:n]
+
+
+def signature(path: LinearPath, x: Tensor, baseline: Tensor, n_steps: int = STEPS) -> Signature:
+    """Importance and slopes over aligned cells x (n_obs, n_features)."""
+    found = integrated_gradients(path, x, baseline, RESISTANT, n_steps)
+    word = RESPONSES[RESISTANT]
+    tally = Tally([word], x.shape[1])
+    tally.add({word: found.values}, (x - baseline).cpu().numpy())
+    return Signature(tally.importance(word), tally.slope(word))
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's correlation; 0 where one of them is constant, which says nothing of the other."""
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
+
+
+def top_overlap(a: NDArray, b: NDArray) -> float:
+    """Share of list `a` that list `b` of the same length holds too."""
+    return len(np.intersect1d(a, b)) / max(len(a), 1)
+
+
+def agreement(a: Signature, b: Signature, top: int) -> dict[str, float]:
+    """How alike two models find the features.
+
+    Returns
+    -------
+    `spearman` of importance, `slope_spearman` (with the sign, and free of how much a feature
+    varies), and `top_overlap` of the lists.
+    """
+    return {
+        "spearman": rank_correlation(a.importance, b.importance),
+        "slope_spearman": rank_correlation(a.slope, b.slope),
+        "top_overlap": top_overlap(a.top(top), b.top(top)),
+    }
