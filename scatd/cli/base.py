@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +73,46 @@ class ScatdCommand(click.Command):
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
         with _errors_in_a_line(verbose=verbose), console.messages(level):
             return super().invoke(ctx)
+
+
+class CommandWithParts(ScatdCommand):
+    """A command that has further commands: `scatd NAME ...` is one, `scatd NAME PART ...` another.
+
+    A first word that names a part is that part; an argument of the same name is written `./PART`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands: dict[str, click.Command] = {}
+
+    def part(self, name: str, **attrs: Any) -> Callable[[Callable[..., Any]], click.Command]:
+        """Make a function a further command: a decorator, as `click.command` is."""
+
+        def add(function: Callable[..., Any]) -> click.Command:
+            self.commands[name] = click.command(name, **attrs)(function)
+            return self.commands[name]
+
+        return add
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        """Parse; what follows the name of a part is for the part."""
+        if args and args[0] in self.commands:
+            found = self.commands[args[0]]
+            return found.make_context(f"{info_name} {args[0]}", args[1:], *rest, **extra)
+        return super().make_context(info_name, args, *rest, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, or the part that was named."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the parts."""
+        super().format_options(ctx, formatter)
+        parts = [(name, part.get_short_help_str()) for name, part in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(parts)
 
 
 class ScatdGroup(click.Group):

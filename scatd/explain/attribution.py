@@ -35,7 +35,7 @@ class Attributed:
 
     Parameters
     ----------
-    values
+    attributions
         (n_obs, n_features) float32, in logits; positive pushes towards the class.
     change
         (n_obs,), the class logit at the cell minus that at the baseline (its mean over several).
@@ -45,7 +45,7 @@ class Attributed:
         (n_obs,), points of the path that were taken.
     """
 
-    values: NDArray[np.float32]
+    attributions: NDArray[np.float32]
     change: NDArray[np.float64]
     delta: NDArray[np.float64]
     n_steps: NDArray[np.int64]
@@ -128,7 +128,7 @@ def complete_integrated_gradients(
         n_steps = min(2 * n_steps, MAX_STEPS)
         again = np.flatnonzero(~done.is_complete)
         finer = integrated_gradients(path, x[again], baseline, target, n_steps)
-        for name in ("values", "change", "delta", "n_steps"):
+        for name in ("attributions", "change", "delta", "n_steps"):
             getattr(done, name)[again] = getattr(finer, name)
     return done
 

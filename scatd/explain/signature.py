@@ -44,7 +44,7 @@ def signature(path: LinearPath, x: Tensor, baseline: Tensor, n_steps: int = STEP
     found = integrated_gradients(path, x, baseline, RESISTANT, n_steps)
     word = RESPONSES[RESISTANT]
     tally = Tally([word], x.shape[1])
-    tally.add({word: found.values}, (x - baseline).cpu().numpy())
+    tally.add({word: found.attributions}, (x - baseline).cpu().numpy())
     return Signature(tally.importance(word), tally.slope(word))
 
 

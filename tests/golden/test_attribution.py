@@ -60,10 +60,10 @@ def test_integrated_gradients(published, name, code):
     x = torch.from_numpy(arrays["x"])
     found = integrated_gradients(path, x, baseline_of(name, x, arrays, code), code)
     key = f"ig/{name}/{keys.RESPONSES[code]}"
-    close(found.values, arrays[f"{key}/attributions"])
+    close(found.attributions, arrays[f"{key}/attributions"])
     close(found.delta, arrays[f"{key}/delta"])
     if name == "mean":
-        close(found.values.sum(axis=1), arrays[f"{key}/sum_and_minmax"][:, 0])
+        close(found.attributions.sum(axis=1), arrays[f"{key}/sum_and_minmax"][:, 0])
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_gradient_shap_with_the_recorded_draws(published, name, code):
     )
     pool = torch.from_numpy(arrays[f"{key}/baseline_pool"])
     found = gradient_shap(path, x, pool, draws, code)
-    close(found.values, arrays[f"{key}/attributions"])
+    close(found.attributions, arrays[f"{key}/attributions"])
     # Their delta is against the noisy cells, ours against the cell itself.
     ends = (x[:, None] + torch.from_numpy(noise)).flatten(0, 1)
     shift = path.logits(ends)[:, code].view(3, 100).mean(dim=1) - path.logits(x)[:, code]
@@ -98,4 +98,4 @@ def test_gradient_shap_is_within_its_sampling_error(published, name, code):
     draws = shap_draws(np.arange(3), n, 1, x.shape[1], noise=0.09, seed=7)
     found = gradient_shap(path, x, pool, draws, code)
     bound = 5 * arrays[f"{key}/sd_per_sample"] * np.sqrt(1 / n + 1 / 20_000)
-    assert (np.abs(found.values - arrays[f"{key}/mean"]) <= bound + 1e-6).all()
+    assert (np.abs(found.attributions - arrays[f"{key}/mean"]) <= bound + 1e-6).all()

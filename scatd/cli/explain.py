@@ -1,0 +1,226 @@
+"""`scatd explain`, and `scatd explain compare`."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import CommandWithParts, ScatdCommand, examples
+from scatd.cli.tables import table
+from scatd.explain.settings import ExplainSettings
+from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
+
+if TYPE_CHECKING:
+    from scatd.workflows.explain import ExplainResult
+
+_SHOWN = 20
+setting = partial(options.setting, {"all": ExplainSettings()})
+
+
+@click.command(
+    cls=CommandWithParts,
+    epilog=examples(
+        "scatd explain --drug docetaxel tumour.h5ad -o explained.h5ad",
+        "scatd explain --drug docetaxel --family dist tumour.h5ad --group-by patient",
+        "scatd explain compare one.csv other.csv",
+    ),
+)
+@click.argument("input", type=options.FilePath, required=False)
+@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    help=".csv (importance), .parquet (cell by feature, the strongest) or .h5ad (everything).  "
+    "[default: the tracked run only]",
+)
+@click.option(
+    "--published-csv",
+    type=options.FilePath,
+    metavar="FOLDER",
+    help="Also write the files of the published scripts there.  [default: none are written]",
+)
+@click.option(
+    "--stage",
+    default=PRODUCTION,
+    metavar="STAGE",
+    help="production, staging, previous, or a version number.",
+)
+@options.family_option(
+    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
+)
+@setting("method", "Integrated Gradients (ig) or GradientSHAP.")
+@setting("baseline", "What a cell is compared with; reference: cells called sensitive.")
+@setting("target", "Explain the logit of resistant, or of both classes.")
+@setting("steps", "Points of the path of ig; doubled for cells whose sum is off.")
+@setting("samples", "Draws a cell of gradshap.")
+@setting("noise", "S.d. that gradshap adds to every feature; published 0.09.")
+@setting("top", "Length of the list that the controls judge.")
+@setting("seed", "Of baselines, draws and controls.")
+@click.option(
+    "--group-by",
+    metavar="COLUMN",
+    help="Importance within each patient, cluster, ... too; intervals then go by it.  "
+    "[default: none]",
+)
+@click.option(
+    "--no-controls", is_flag=True, help="Leave the list untested; it is then labelled so."
+)
+@click.option(
+    "--source",
+    type=options.FilePath,
+    help="Labelled bulk cohort of the model, for the control with permuted labels.  "
+    "[default: the demo's, when the demo target is explained]",
+)
+@click.option(
+    "--labels",
+    metavar="COLUMN|FILE|FILE:COLUMN",
+    help="Where its responses are.  [default: the drug's column in the source]",
+)
+@click.option(
+    "--label-map",
+    metavar="WORDS",
+    help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
+)
+@click.option(
+    "--permutations",
+    type=click.IntRange(min=19),
+    default=20,
+    help="Heads trained on permuted labels; 19 are the least that can show p = 0.05.",
+)
+@click.option(
+    "--alignment",
+    type=click.Choice(get_args(AlignmentMethod)),
+    help="How the cells are aligned; none takes them as they are.  [default: the model's own]",
+)
+@click.option(
+    "--stats",
+    type=click.Choice(get_args(StatsSource)),
+    default="reference",
+    help="Statistics to align with: stored with the model, or of the cells given.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(get_args(InputScale)),
+    help="What the expression in INPUT is.  [default: found out]",
+)
+@click.option(
+    "--weights",
+    metavar="PATH|NAME",
+    help="Foundation model that embeds raw counts (families sf and gf).  "
+    "[default: what was downloaded]",
+)
+@options.gene_map_option
+@options.device_option
+@options.allow_simulated_option
+def explain(
+    scale: InputScale | None,
+    weights: str | None,
+    gene_map: Path | None,
+    no_controls: bool,  # noqa: FBT001
+    **given: Any,
+) -> None:
+    """Say which features drive the scores, and test the list.
+
+    Attributes the class logit of every cell of INPUT, as `scatd predict` scores it, to its
+    features: genes for family dist, embedding dimensions for sf and gf. A list that fails its controls is
+    labelled so. The demo target when INPUT is not given.
+
+    `scatd explain compare TABLE...` sets importance tables of several cohorts side by side.
+    """
+    settings = options.chosen(ExplainSettings(), given, None)
+    from scatd.workflows.explain import ExplainRequest
+    from scatd.workflows.explain import explain as work
+    from scatd.workflows.predict_inputs import Preparation
+
+    asked = {field.name for field in dataclasses.fields(ExplainRequest)} & set(given)
+    request = ExplainRequest(
+        settings=settings,
+        controls=not no_controls,
+        preparation=Preparation(weights, gene_map, scale),
+        **{name: given[name] for name in asked},
+    )
+    _show(work(request))
+
+
+def _show(result: ExplainResult) -> None:
+    ref = result.ref
+    shown = result.importance.drop(columns="controls").head(_SHOWN)
+    click.echo(f"\nFirst {len(shown)} features behind {ref.name} version {ref.version}")
+    click.echo(table(shown.drop(columns="rank_average")))
+    found = result.convergence.iloc[0]
+    click.echo(
+        f"\nSums of attributions differ from the change of the logit by at most {found['max']:.2g} "
+        f"(mean {found['mean']:.2g}); {found['complete']:.1%} of {found['n']:.0f} are within "
+        f"{found['tolerance']:.0e} of it."
+    )
+    click.echo(f"\nControls of this list: {result.label}")
+    for row in result.controls.to_dict(orient="records"):
+        click.echo(f"  {row['status']:<8}{row['control']}: {row['sentence']}")
+    for path in result.output:
+        click.echo(f"Written: {path}")
+    click.echo(f"Run {result.run_id} holds all tables.")
+
+
+@explain.part(
+    "compare",
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd explain compare one.csv other.csv -o agreement.csv",
+        "scatd explain compare one.csv two.csv three.csv --features TP53,EGFR --figure ranks.png",
+    ),
+)
+@click.argument("tables", type=options.FilePath, nargs=-1, required=True)
+@click.option(
+    "--features",
+    metavar="A,B,C",
+    help="Show the ranks of these genes or features.  [default: none]",
+)
+@click.option("--top", type=click.IntRange(min=1), default=50, help="Length of the lists compared.")
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    metavar="FILE.csv",
+    help="Write the agreement of each pair.  [default: none is written]",
+)
+@click.option(
+    "--figure",
+    type=options.FilePath,
+    metavar="FILE.png",
+    help="Draw heat maps; FILE.pdf comes with it.  [default: none is drawn]",
+)
+def compare(
+    tables: tuple[Path, ...],
+    features: str | None,
+    top: int,
+    output: Path | None,
+    figure: Path | None,
+) -> None:
+    """Importance of several cohorts side by side.
+
+    TABLES are importance tables or .h5ad files that `scatd explain -o` wrote, of one family. For
+    each pair and class: Spearman's correlation of the ranks, and how many of the first features
+    they share.
+    """
+    from scatd.workflows.explain_compare import compare as work
+
+    found = work(
+        tables,
+        features=[name.strip() for name in features.split(",")] if features else [],
+        top=top,
+        output=output,
+        figure=figure,
+    )
+    click.echo(table(found.pairs))
+    if found.asked is not None:
+        click.echo("\nRanks of what was asked for (1 is the most important)")
+        click.echo(table(found.asked))
+    for name, verdict in found.labels.items():
+        if verdict != "passed":
+            click.echo(f"\nControls of {name}: {verdict}")

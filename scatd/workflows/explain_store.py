@@ -1,0 +1,91 @@
+"""Attributions on disk, block by block: what a killed run has done is not done again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scatd.data.files import atomic_path
+from scatd.errors import InputError
+from scatd.explain.attribution import Attributed
+
+_FIELDS = ("attributions", "change", "delta", "n_steps")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Attributions of neighbouring cells.
+
+    Parameters
+    ----------
+    rows
+        Their positions in the cohort.
+    attributed
+        By class.
+    displacement
+        (n_rows, n_features), aligned cell minus baseline (for several baselines, minus their mean).
+    """
+
+    rows: NDArray[np.int64]
+    attributed: Mapping[str, Attributed]
+    displacement: NDArray[np.float32]
+
+
+class AttributionStore:
+    """A folder with a file a block.
+
+    Parameters
+    ----------
+    folder
+        Of one piece of work; made here.
+    classes
+        Words of the classes that are explained.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, classes: tuple[str, ...]) -> None:
+        self.folder, self._classes = folder, classes
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror})"
+            remedy = "Run from a folder that you may write to."
+            raise InputError(what, where=str(folder), remedy=remedy) from error
+
+    def has(self, number: int) -> bool:
+        """Whether this block was done."""
+        return self._path(number).exists()
+
+    def write(self, number: int, block: Block) -> None:
+        """Keep a block, whole or not at all."""
+        arrays = {"rows": block.rows, "displacement": block.displacement}
+        for word, found in block.attributed.items():
+            arrays |= {f"{word}.{name}": getattr(found, name) for name in _FIELDS}
+        with atomic_path(self._path(number)) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, in the order of the cells."""
+        for path in sorted(self.folder.glob("block-*.npz")):
+            with np.load(path) as held:
+                attributed = {
+                    word: Attributed(*(held[f"{word}.{name}"] for name in _FIELDS))
+                    for word in self._classes
+                }
+                yield Block(held["rows"], attributed, held["displacement"])
+
+    def clear(self) -> None:
+        """Remove the folder: its work is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"block-{number:06d}.npz"
