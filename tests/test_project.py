@@ -109,7 +109,9 @@ def commands_in(page: Path) -> Iterator[list[str]]:
 def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
     """The click command that words after `scatd` name, and the words that are left."""
     command: click.Command = main
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if words[0] not in command.commands and not isinstance(command, click.Group):
+            break  # an argument of a command that has further ones
         assert words[0] in command.commands, f"there is no `scatd {words[0]}`"
         command, words = command.commands[words[0]], words[1:]
     return command, words
@@ -165,13 +167,14 @@ def option_sections() -> dict[str, str]:
     """Text of the sections whose title names a command, by command."""
     parts = re.split(r"^### .*?`scatd ([a-z-]+)`$", DIFFERENCES.read_text(), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return {name: text.partition("\n### ")[0] for name, text in sections.items()}
+    return {name: re.split(r"\n##+ ", text)[0] for name, text in sections.items()}
 
 
 @pytest.mark.parametrize(
     "name",
     [
         *("transfer", "predict", "prepare", "embed", "pretrain", "distill", "tune"),
+        "explain",
         "import-checkpoint",
     ],
 )

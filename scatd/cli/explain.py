@@ -128,8 +128,8 @@ def explain(
     """Say which features drive the scores, and test the list.
 
     Attributes the class logit of every cell of INPUT, as `scatd predict` scores it, to its
-    features: genes for family dist, embedding dimensions for sf and gf. A list that fails its controls is
-    labelled so. The demo target when INPUT is not given.
+    features: genes for family dist, embedding dimensions for sf and gf. A list that fails its
+    controls is labelled so. The demo target when INPUT is not given.
 
     `scatd explain compare TABLE...` sets importance tables of several cohorts side by side.
     """

@@ -13,6 +13,7 @@ from scatd.evaluation.controls import null_summary
 from scatd.explain.curves import LIST, areas, best_random, deletion_insertion
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.randomised import STAGES, randomised
+from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, agreement, rank_correlation, signature
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
@@ -79,7 +80,7 @@ def evidence(auroc: float | None, ci_low: float | None) -> Control:
 
 def stability(
     own: Signature,
-    others: Mapping[str, Signature],
+    others: Mapping[BaselineName, Signature],
     seeds: Sequence[Signature],
     top: int,
 ) -> tuple[list[Control], pd.DataFrame]:

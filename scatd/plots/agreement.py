@@ -31,8 +31,7 @@ def rank_agreement(correlations: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
     height = max(2.2, 1.2 + _ROW * max(n_cohorts, len(ranks)))
     figure, (left, right) = new_figure(4.5 + 1.4 * n_cohorts, height, n_axes=2)
     _cells(left, correlations, "Spearman of importance", "RdBu_r", (-1, 1), "{:.2f}")
-    shown = np.log10(ranks.astype(float))
-    highest = float(np.nanmax(shown.to_numpy(), initial=1.0))
+    highest = float(np.nanmax(np.log10(ranks.to_numpy(dtype=float)), initial=1.0))
     _cells(right, ranks, "Rank (1 is the most important)", "viridis_r", (0, highest), "{:.0f}")
     return figure
 

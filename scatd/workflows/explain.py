@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scatd import console, keys, tracking
+from scatd import console, keys, registry, tracking
 from scatd.data.files import check_writable
 from scatd.errors import InputError
 from scatd.explain.attribution import (
@@ -24,6 +24,7 @@ from scatd.explain.attribution import (
 from scatd.explain.controls import Control, controls_table, label
 from scatd.explain.importance import Tally, group_table
 from scatd.registry import ModelRef
+from scatd.scoring import Scorer
 from scatd.settings import to_mapping
 from scatd.workflows.explain_controls import judge
 from scatd.workflows.explain_inputs import ExplainRequest, Subject, open_subject
@@ -34,8 +35,9 @@ from scatd.workflows.explain_output import (
     write_published,
 )
 from scatd.workflows.explain_store import AttributionStore, Block
-from scatd.workflows.inputs import pick_device
-from scatd.workflows.predict_inputs import open_for_scoring
+from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.predict import find_model
+from scatd.workflows.predict_inputs import scoring_input
 
 logger = logging.getLogger(__name__)
 
@@ -83,18 +85,13 @@ def explain(request: ExplainRequest) -> ExplainResult:
     """
     _check_output(request)
     device = pick_device(request.device)
-    with open_for_scoring(
-        request.drug,
-        request.input,
-        family=request.family,
-        stage=request.stage,
-        preparation=request.preparation,
-        device=device,
-        allow_simulated=request.allow_simulated,
-    ) as opened:
-        for note in opened.given.notes:
+    ref = find_model(request.drug, request.family, request.stage)
+    scorer = Scorer(registry.fetch(ref), str(device))
+    path = request.input or demo_file("target")
+    with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
+        for note in given.notes:
             logger.info("%s", note)
-        subject = open_subject(request, opened, device)
+        subject = open_subject(request, ref, scorer, given)
         key = tracking.work_key("explain", subject.identity())
         with tracking.work_lock(key):
             return _tracked(subject, key)

@@ -25,7 +25,8 @@ from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
 from scatd.settings import to_mapping
-from scatd.workflows.predict_inputs import Opened, Preparation
+from scatd.workflows.inputs import refuse_mixing
+from scatd.workflows.predict_inputs import Preparation, ScoringInput
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations look at, drawn by the seed."""
@@ -181,21 +182,26 @@ class Subject:
         }
 
 
-def open_subject(request: ExplainRequest, opened: Opened, device: torch.device) -> Subject:
+def open_subject(
+    request: ExplainRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
+) -> Subject:
     """Score the cells, align the baselines, and cut the network.
 
     Raises
     ------
     InputError
-        When no cell can be scored, or there is no such group column.
+        When no cell can be scored, there is no such group column, or simulated meets real.
     """
-    features, given = opened.given.features, opened.given
+    features = given.features
+    refuse_mixing(
+        {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
+        allowed=request.allow_simulated,
+    )
     usable = given.reasons == ""
     if not usable.any():
         what = f"none of {features.n_obs} cells can be scored ({given.reasons[0]})"
         raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
     groups = _groups(features, request.group_by)
-    scorer = Scorer(opened.folder, str(device))
     with console.progress(features.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
         scores = scorer.score(
             features.X,
@@ -209,17 +215,17 @@ def open_subject(request: ExplainRequest, opened: Opened, device: torch.device) 
     pool = baseline_pool(settings.baseline, features.X, usable, is_sensitive, settings.seed)
     return Subject(
         request=request,
-        ref=opened.ref,
-        card=opened.card,
+        ref=ref,
+        card=scorer.card,
         features=features,
         usable=usable,
         scores=scores,
         path=LinearPath(scorer.models),
         move=move,
         alignment=scorer.alignment,
-        pool=move(torch.from_numpy(pool).to(device)),
+        pool=move(torch.from_numpy(pool).to(scorer.device)),
         groups=groups,
-        device=device,
+        device=scorer.device,
     )
 
 

@@ -83,7 +83,7 @@ def _strongest(subject: Subject, block: Block) -> pd.DataFrame:
     rows, columns = rows[is_there], columns[is_there]
     X = np.asarray(subject.features.X[block.rows], np.float32)
     table = {
-        "cell": pd.Categorical.from_codes(rows, subject.features.ids[block.rows]).astype(str),
+        "cell": subject.features.ids[block.rows][rows],
         "feature": np.asarray(subject.names, dtype=object)[columns],
         "value": X[rows, columns],
     }

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class AttributionStore:
 
     def write(self, number: int, block: Block) -> None:
         """Keep a block, whole or not at all."""
-        arrays = {"rows": block.rows, "displacement": block.displacement}
+        arrays: dict[str, Any] = {"rows": block.rows, "displacement": block.displacement}
         for word, found in block.attributed.items():
             arrays |= {f"{word}.{name}": getattr(found, name) for name in _FIELDS}
         with atomic_path(self._path(number)) as unfinished, unfinished.open("wb") as file:

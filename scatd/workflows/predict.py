@@ -103,10 +103,21 @@ def predict(request: PredictRequest) -> PredictResult:
         raise InputError(what, where=str(request.output), expected=" or ".join(OUTPUT_SUFFIXES))
     check_writable(request.output)
     device = pick_device(request.device)
-    key = drug_key(request.drug)
-    families = load_config(key).families if request.family is None else (request.family,)
-    ref = registry.resolve(key, stage=request.stage, families=families)
+    ref = find_model(request.drug, request.family, request.stage)
     return score_file(request, ref, Scorer(registry.fetch(ref), str(device)))
+
+
+def find_model(drug: str, family: str | None, stage: str) -> ModelRef:
+    """The registered model of a drug: the first family of its configuration that has one.
+
+    Raises
+    ------
+    InputError
+        When there is none at this stage.
+    """
+    key = drug_key(drug)
+    families = load_config(key).families if family is None else (family,)
+    return registry.resolve(key, stage=stage, families=families)
 
 
 def score_file(

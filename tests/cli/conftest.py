@@ -59,6 +59,36 @@ def make_tune_result():
     return TuneResult("sf-abc", "a.journal", trials, best, default_pretrain("sf"), "run-1")
 
 
+def make_explain_result():
+    from scatd.workflows.explain import ExplainResult
+
+    importance = pd.DataFrame(
+        {
+            "feature": ["TP53", "EGFR"],
+            "mean_abs_resistant": [0.5, 0.25],
+            "mean_resistant": [-0.5, 0.25],
+            "slope_resistant": [-1.0, 0.5],
+            "rank_dense": [1, 2],
+            "rank_average": [1.0, 2.0],
+            "controls": "failed: stability",
+        }
+    )
+    controls = pd.DataFrame(
+        {
+            "control": ["evidence", "stability"],
+            "status": ["passed", "failed"],
+            "value": [0.8, 0.25],
+            "bound": [0.5, 0.5],
+            "sentence": ["better than chance", "another list every time"],
+        }
+    )
+    convergence = {"n": 7, "max": 0.002, "mean": 0.001, "complete": 1.0, "tolerance": 1e-3}
+    return ExplainResult(
+        *(REF, "run-1", importance, controls, pd.DataFrame([convergence])),
+        *("failed: stability", [Path("explained.h5ad")]),
+    )
+
+
 def make_report():
     from scatd.data.preflight import Report
     from scatd.data.scale import Diagnosis
@@ -119,6 +149,8 @@ def result_of(name):
     if name == "embed":
         reasons = {"no expressed gene": 2}
         return module.EmbedResult(Path("e.h5ad"), "X_scfoundation", 10, 3072, 5, reasons)
+    if name == "explain":
+        return make_explain_result()
     predict = importlib.import_module("scatd.workflows.predict")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":

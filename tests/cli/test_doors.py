@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from scatd.cli import main
 from scatd.embed.settings import ScFoundationSettings
+from scatd.explain.settings import ExplainSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
     TransferSettings,
@@ -39,6 +40,15 @@ NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 SAMPLES = {
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
+    "baseline": ("zero", "zero"),
+    "method": ("gradshap", "gradshap"),
+    "steps": ("32", 32),
+    "samples": ("8", 8),
+    "noise": ("0.09", 0.09),
+    "top": ("20", 20),
+    "group_by": ("patient", "patient"),
+    "no_controls": ("true", True),
+    "published_csv": ("a folder", Path("a folder")),
     "augmentation": ("smote", "smote"),
     "backend": ("scfoundation", "scfoundation"),
     "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
@@ -120,6 +130,7 @@ SAMPLES = {
 OWN_SAMPLES = {
     **{(name, "panel"): ("genes.txt", Path("genes.txt")) for name in ("check", "prepare", "embed")},
     ("embed", "precision"): ("mixed", "mixed"),
+    ("explain", "target"): ("both", "both"),
     ("embed", "version"): ("ce", "ce"),
 }
 """Where a name means something else than elsewhere."""
@@ -215,6 +226,20 @@ def expected_without_parameters(module):
             "settings": ScFoundationSettings("singlecell", "F", "f1", "all", "rde", "float32"),
             "device": "auto",
         }
+    if module == "explain":
+        files = ("input", "output", "published_csv", "source", "labels", "label_map")
+        return {
+            "drug": "D",
+            **dict.fromkeys((*files, "family", "group_by", "alignment")),
+            "stage": "production",
+            "settings": ExplainSettings(),
+            "controls": True,
+            "permutations": 20,
+            "stats": "reference",
+            "preparation": Preparation(),
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "transfer":
         files = ("source", "labels", "label_map", "reference", "target", "target_labels")
         nothing = dict.fromkeys((*files, "panel", "scale", "backbone"))
@@ -256,7 +281,9 @@ def expected_with(module, name, value):
     """The same with one parameter given."""
     asked = expected_without_parameters(module)
     settings = asked.get("settings")
-    if module == "predict" and name in ("scale", "weights", "gene_map"):
+    if name == "no_controls":
+        return asked | {"controls": False}
+    if module in ("predict", "explain") and name in ("scale", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if name == "no_promote":
         return asked | {"promote": False}
@@ -281,7 +308,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "promote",
+        "predict", "explain", "promote",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 

@@ -295,3 +295,29 @@ def test_what_the_registry_cannot_do(scatd, models, words, said):
     (line,) = done.stderr.splitlines()
     assert said in line
     assert production(models) == 2
+
+
+def test_explain(scatd, workflow):
+    workflow("explain")
+    lines = scatd("explain", "--drug", "DOCETAXEL", "cells.h5ad").output.splitlines()
+    assert "TP53" in lines[3]
+    assert "Controls of this list: failed: stability" in lines
+    assert "  failed  stability: another list every time" in lines
+    assert "Written: explained.h5ad" in lines
+
+
+def test_a_part_of_a_command_and_the_command_itself(scatd, workflow, tmp_path, monkeypatch):
+    """`explain compare` is a part; an input of that name is written ./compare."""
+    monkeypatch.chdir(tmp_path)
+    calls = workflow("explain")
+    scatd("explain", "--drug", "D", "./compare")
+    assert str(calls[0]["request"].input) == "compare"
+    said = scatd("explain", "compare", "one.csv", "two.csv")
+    assert said.exit_code == 2
+    assert "one.csv: there is no such file" in said.output
+    assert (
+        "Usage: scatd explain compare [OPTIONS] TABLES..."
+        in scatd("explain", "compare", "--help").output
+    )
+    own = scatd("explain", "--help").output
+    assert "compare" in own.partition("Commands:")[2]
