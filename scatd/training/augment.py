@@ -23,8 +23,7 @@ SMOTE_NEIGHBOURS = 5
 NEIGHBOUR_BLOCK = 4096
 NEIGHBOUR_DOUBT = 1e-5
 """Share of the squared lengths under which single precision cannot tell two distances apart."""
-COPY = 1e-13
-"""Such a share is rounding in double precision: the rows are copies."""
+DOUBTFUL_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -146,23 +145,33 @@ def without_tomek_links(X: Tensor, codes: NDArray[np.int_]) -> NDArray[np.intp]:
 def nearest_rows(X: Tensor) -> NDArray[np.intp]:
     """For each row of X (n_obs, n_features), n_obs > 1, the nearest other (Euclidean).
 
-    Distances come from products in single precision; rows whose nearest that cannot tell from the
-    next are done again in double precision. Of copies the first is taken.
+    Distances come from products in single precision; where those cannot tell the nearest from
+    others, these are measured again in double precision. Of copies the first is taken.
     """
     centred = X - X.mean(dim=0)
     found = []
     for rows in torch.arange(len(X), device=X.device).split(NEIGHBOUR_BLOCK):
         with fast_products():
-            two = _distances(centred, rows).topk(min(2, len(X) - 1), largest=False)
-        best = two.indices[:, 0]
+            distances = _distances(centred, rows)
+        nearest, best = distances.min(dim=1)
         lengths = centred[rows].square().sum(dim=1) + centred[best].square().sum(dim=1)
-        is_close = two.values[:, -1] <= two.values[:, 0] + NEIGHBOUR_DOUBT * lengths
-        if len(X) > 2 and is_close.any():
-            exact = _distances(centred.double(), rows[is_close])
-            exact[exact <= COPY * lengths[is_close, None]] = 0
-            best[is_close] = exact.argmin(dim=1)
+        is_candidate = distances <= (nearest + NEIGHBOUR_DOUBT * lengths)[:, None]
+        doubtful = torch.nonzero(is_candidate.sum(dim=1) > 1).flatten()
+        for some in doubtful.split(DOUBTFUL_BLOCK):
+            best[some] = _measured(centred, rows[some], is_candidate[some])
         found.append(best)
     return torch.cat(found).cpu().numpy()
+
+
+def _measured(X: Tensor, rows: Tensor, is_candidate: Tensor) -> Tensor:
+    """Which candidate, of (n_rows, n_obs), is nearest to each row, in double precision."""
+    row, other = torch.nonzero(is_candidate, as_tuple=True)
+    distances = torch.full(is_candidate.shape, torch.inf, dtype=torch.float64, device=X.device)
+    pairs = zip(row.split(DOUBTFUL_BLOCK), other.split(DOUBTFUL_BLOCK), strict=True)
+    for here, there in pairs:
+        apart = X[rows[here]].double() - X[there]
+        distances[here, there] = apart.square().sum(dim=1)
+    return distances.argmin(dim=1)
 
 
 def _distances(X: Tensor, rows: Tensor) -> Tensor:

@@ -225,7 +225,8 @@ class _Heads:
             for _ in range(POWER_ITERATIONS):
                 torch.bmm(u[:, None], fixed, out=v[:, None])
                 v.copy_(normalize(v, dim=1, eps=_NORM_EPSILON))
-                u.copy_(torch.bmm(fixed, v[:, :, None])[:, :, 0])
+                # As rows: products with a column take three to eight times as long.
+                torch.bmm(v[:, None], fixed.mT, out=u[:, None])
                 u.copy_(normalize(u, dim=1, eps=_NORM_EPSILON))
         sigma = _largest_singular(weight, u.clone(), v.clone())
         return torch.bmm(weight, x) / sigma + weights[f"{layer}.bias"][:, :, None]
@@ -304,7 +305,7 @@ def _n_steps(task: HeadTask, settings: TransferSettings) -> int:
 
 def _largest_singular(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
     """Product u' W v of each head, (n_heads, 1, 1)."""
-    return torch.bmm(u[:, None], torch.bmm(weight, v[:, :, None]))
+    return torch.bmm(torch.bmm(u[:, None], weight), v[:, :, None])
 
 
 def _swish(x: Tensor, beta: Tensor) -> Tensor:
