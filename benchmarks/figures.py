@@ -24,6 +24,7 @@ from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm
 from scatd.plots.explain.curves import deletion_insertion
 from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
 from scatd.plots.explain.ranks import importance_ranks
@@ -90,6 +91,19 @@ def curves() -> pd.DataFrame:
     )
 
 
+def enriched() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Over-representation and ranking of a few sets, one of which matters."""
+    names = ["DRUG_EFFLUX", "HYPOXIA", "EPITHELIAL_MESENCHYMAL_TRANSITION", "APOPTOSIS", "G2M"]
+    overlap, fdr = np.array([14, 8, 6, 3, 1]), np.array([1e-6, 0.02, 0.2, 0.6, 1])
+    listed = {"gene_set": names, "overlap": overlap, "n_set": [30, 50, 60, 40, 45], "fdr": fdr}
+    ranked = {
+        "gene_set": names,
+        "nes": [2.1, 1.4, 1.1, -1.7, 0.6],
+        "fdr": [0.001, 0.1, 0.4, 0.03, 0.9],
+    }
+    return pd.DataFrame(listed).assign(fold=overlap / 3), pd.DataFrame(ranked)
+
+
 def patients(n: int = 160, seed: int = 1) -> pd.DataFrame:
     """Patients whose hazard rises with their score."""
     rng = np.random.default_rng(seed)
@@ -128,6 +142,7 @@ def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
             X[leading], data.groups, SUBJECT, "expression (log1p)", is_attribution=False
         ),
         "deletion_insertion": lambda: deletion_insertion(curves(), SUBJECT),
+        "gene_sets": lambda: gene_sets(*enriched(), SUBJECT),
     }
 
 

@@ -16,6 +16,7 @@ from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm, swarm
 from scatd.plots.explain.curves import deletion_insertion
 from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
 from scatd.plots.explain.look import value_colours
@@ -207,6 +208,19 @@ def test_cells_are_sorted_by_group_and_those_without_are_left_out() -> None:
     )
     assert cells.images[0].get_array().tolist() == [[2.0, 4.0, 1.0]]
     assert [text.get_text() for text in band.texts] == ["0.0", "1.0"]
+
+
+def test_gene_sets_stand_in_the_order_of_their_tables() -> None:
+    listed, ranked = figures.enriched()
+    left, right, _ = gene_sets(listed, ranked, SUBJECT).axes
+    assert tick_texts(left) == [
+        *("DRUG_EFFLUX", "HYPOXIA", "EPITHELIAL_MESENCHYMAL_TRANSITION", "APOPTOSIS", "G2M")
+    ]
+    np.testing.assert_allclose(left.collections[0].get_offsets()[:, 0], listed["fold"])
+    np.testing.assert_allclose(left.collections[0].get_array(), -np.log10(listed["fdr"]))
+    np.testing.assert_allclose([patch.get_width() for patch in right.patches], ranked["nes"])
+    is_pale = [patch.get_alpha() < 1 for patch in right.patches]
+    assert is_pale == [False, True, True, False, True], "an FDR of 0.05 and more is pale"
 
 
 def test_the_list_s_curve_lies_over_those_of_chance() -> None:

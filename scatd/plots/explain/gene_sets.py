@@ -1,0 +1,80 @@
+"""Gene sets behind a ranking: dots for the list, bars for the whole ranking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.keys import RESISTANT, SENSITIVE
+from scatd.plots.explain.look import VALUES, value_bar
+from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIGNIFICANT = 0.05
+_LONGEST = 42
+_SMALLEST, _LARGEST = 20.0, 160.0
+
+
+def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: int = 15) -> Figure:
+    """The first sets of both analyses.
+
+    Left: how many times more of the list's genes than by chance (dots as large as the overlap,
+    coloured by FDR). Right: normalised enrichment score; bars of an FDR of 0.05 and more are pale.
+
+    Parameters
+    ----------
+    listed, ranked
+        `scatd.explain.enrichment.over_representation` and `preranked`.
+    subject
+        The importance table, for the title.
+    n_sets
+        How many sets of each, the first on top.
+    """
+    listed, ranked = listed.head(n_sets), ranked.head(n_sets)
+    n_rows = max(len(listed), len(ranked))
+    figure, (left, right) = new_figure(width=12.4, height=1.7 + 0.27 * n_rows, n_axes=2)
+    overlap = listed["overlap"].to_numpy(dtype=float)
+    area = _SMALLEST + (_LARGEST - _SMALLEST) * overlap / max(1.0, overlap.max())
+    rows = np.arange(len(listed))
+    strength = -np.log10(listed["fdr"].to_numpy(dtype=float).clip(1e-300))
+    left.axvline(1, color=GREY, linewidth=0.9, linestyle="--")
+    dots = left.scatter(
+        listed["fold"], rows, s=area, c=strength, cmap=VALUES, vmin=0, linewidths=0, zorder=3
+    )
+    for row, (fold, n) in enumerate(zip(listed["fold"], listed["overlap"], strict=True)):
+        left.annotate(
+            str(n),
+            (fold, row),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=TEXT_SIZE - 2,
+        )
+    left.margins(x=0.15)
+    _names(left, listed)
+    label_axes(
+        left, f"{subject}: in the list (overlap beside each dot)", "times chance (dashed: 1)", ""
+    )
+    value_bar(figure, left, dots, "-log10 FDR")
+
+    for row, (nes, fdr) in enumerate(zip(ranked["nes"], ranked["fdr"], strict=True)):
+        colour = RESPONSE_COLOURS[RESISTANT if nes > 0 else SENSITIVE]
+        right.barh(row, nes, 0.7, color=colour, alpha=1.0 if fdr < SIGNIFICANT else 0.3)
+    right.axvline(0, color=GREY, linewidth=0.8)
+    _names(right, ranked)
+    x = "normalised enrichment score (pale: FDR 0.05 and more)"
+    label_axes(right, "over the whole ranking", x, "")
+    return figure
+
+
+def _names(axes: Axes, table: pd.DataFrame) -> None:
+    names = [
+        name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in table["gene_set"]
+    ]
+    axes.set_yticks(np.arange(len(table)), names)
+    axes.set_ylim(len(table) - 0.5, -0.5)
