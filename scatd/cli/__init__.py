@@ -16,6 +16,7 @@ from scatd.cli import (
     download,
     embed,
     explain,
+    explain_enrich,
     predict,
     prepare,
     pretrain,
@@ -61,3 +62,4 @@ for command in (
     registry.registry,
 ):
     main.add_command(command)
+explain.explain.commands["enrich"] = explain_enrich.enrich

@@ -59,7 +59,7 @@ def compare(
         raise InputError(what, where="--figure", expected="FILE.png")
     for target in filter(None, (output, figure)):
         check_writable(target)
-    read = {name: _read(path) for name, path in _named(paths).items()}
+    read = {name: read_importance(path) for name, path in _named(paths).items()}
     tables = {name: ranked(table, name) for name, table in read.items()}
     found = pairs(tables, top)
     asked = asked_for(tables, features) if features else None
@@ -69,7 +69,7 @@ def compare(
     if figure is not None:
         drawn = rank_agreement(correlations(found), _first_ranks(tables, features))
         save_figure(drawn, figure.parent, figure.stem)
-    return Agreement(found, asked, {name: _label(table) for name, table in read.items()})
+    return Agreement(found, asked, {name: label_of(table) for name, table in read.items()})
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -85,7 +85,14 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names, paths, strict=True))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_importance(path: Path) -> pd.DataFrame:
+    """An importance table that `scatd explain -o` wrote, of any kind.
+
+    Raises
+    ------
+    InputError
+        When there is none in the file.
+    """
     if not has_suffix(path, STORE_SUFFIXES):
         return read_table(path, as_text=False)
     from anndata.io import read_elem
@@ -101,7 +108,8 @@ def _read(path: Path) -> pd.DataFrame:
     return table.rename_axis(index="feature").reset_index().assign(controls=verdict)
 
 
-def _label(table: pd.DataFrame) -> str:
+def label_of(table: pd.DataFrame) -> str:
+    """What the controls said of an importance table."""
     return str(table["controls"].iloc[0]) if "controls" in table else NOT_RUN
 
 
