@@ -28,7 +28,7 @@ from scatd.nn.alignment import (
     feature_stats,
     shrink,
 )
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 
@@ -239,8 +239,5 @@ def mean_probability(models: Sequence[ResponseClassifier], X: Tensor) -> NDArray
 
 
 def _of_heads(models: Sequence[ResponseClassifier], z: Tensor) -> NDArray[np.float64]:
-    return np.mean([_resistant(model.head(z)) for model in models], axis=0)
-
-
-def _resistant(logits: Tensor) -> NDArray[np.float64]:
-    return logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+    prob = [resistant_probability(model.head(z)).cpu().numpy() for model in models]
+    return np.mean(prob, axis=0)

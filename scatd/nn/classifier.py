@@ -59,5 +59,10 @@ class ResponseClassifier(Encoder):
         return self.head(self.encode(x)[0])
 
 
+def resistant_probability(logits: Tensor) -> Tensor:
+    """P(resistant) (n_obs,) in double precision, of logits (n_obs, 2) sensitive and resistant."""
+    return logits.double().softmax(dim=1)[:, 1]
+
+
 HEAD_PREFIXES = ("fc3.", "bn3.", "swish.", "fc4.")
 """State keys of the head; everything else belongs to the encoder."""

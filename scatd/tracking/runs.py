@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,10 +25,12 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
+from scatd.plots.style import save_figure
 from scatd.tracking.store import connect, experiment_id
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 CFG = "cfg."
 """Prefix of resolved settings: MLflow logs the raw parameters of a project run under bare names."""
@@ -81,6 +84,14 @@ class Run:
     def log_files(self, folder: Path, artifact_path: str) -> None:
         """Store everything in `folder` under `artifact_path`."""
         self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+
+    def log_figures(self, figures: Mapping[str, Figure]) -> None:
+        """Store figures by name as png and pdf under `figures`."""
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, figure in figures.items():
+                save_figure(figure, Path(scratch), name)
+            if figures:
+                self.log_files(Path(scratch), "figures")
 
     def fetch(self, artifact_path: str) -> Path:
         """Local path of a stored file or folder; a copy where the store is remote."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from scatd.nn.blocks import POWER_ITERATIONS
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
 from scatd.training.draws import Draws
 from scatd.training.loop import learning_rate, n_epochs, one_thread, require_finite
@@ -95,8 +95,7 @@ def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[T
 def _prob(task: HeadTask) -> NDArray[np.float64]:
     task.classifier.eval()
     with torch.no_grad():
-        logits = task.classifier.head(task.z_val)
-    return logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+        return resistant_probability(task.classifier.head(task.z_val)).cpu().numpy()
 
 
 class _Heads:
@@ -291,8 +290,6 @@ class _Heads:
 
 def _names(model: ResponseClassifier) -> list[str]:
     """State keys of the head."""
-    from scatd.nn.classifier import HEAD_PREFIXES
-
     return [name for name in model.state_dict() if name.startswith(HEAD_PREFIXES)]
 
 

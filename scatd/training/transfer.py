@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
-from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
 from scatd.nn.coral import Recolouring
 from scatd.nn.losses import maximum_mean_discrepancy
 from scatd.nn.products import fast_products
@@ -268,7 +268,8 @@ def train_classifier(
         history.append({"epoch": epoch, "learning_rate": rate, **trained, "val_loss": val_loss})
         reporter.epoch(epoch, history[-1])
     with torch.no_grad():
-        return history, _resistant(model.head(_latent(mu, logvar, settings, draws)))
+        logits = model.head(_latent(mu, logvar, settings, draws))
+        return history, resistant_probability(logits).cpu().numpy()
 
 
 def _train_epoch(
@@ -342,11 +343,8 @@ def posterior_of(model: ResponseClassifier, X: Tensor) -> tuple[Tensor, Tensor]:
 def probabilities(model: ResponseClassifier, X: Tensor) -> NDArray[np.float64]:
     """P(resistant) (n_obs,) of aligned rows, at the posterior mean."""
     with torch.no_grad():
-        return _resistant(model.head(posterior_of(model, X)[0]))
-
-
-def _resistant(logits: Tensor) -> NDArray[np.float64]:
-    return logits.double().softmax(dim=1)[:, 1].cpu().numpy()
+        logits = model.head(posterior_of(model, X)[0])
+        return resistant_probability(logits).cpu().numpy()
 
 
 def _head_parameters(model: ResponseClassifier) -> list[torch.nn.Parameter]:

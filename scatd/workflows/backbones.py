@@ -22,7 +22,6 @@ from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.plots.style import save_figure
 from scatd.plots.training import loss_curves
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
@@ -366,9 +365,7 @@ def _draw(run: tracking.Run, work: Work, folds: list[_Fold]) -> None:
     curves = pd.concat(
         fold.history.rename(columns=names).assign(fold=fold.number) for fold in folds
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        save_figure(loss_curves(curves, f"{work.command} {work.family}"), Path(scratch), "loss")
-        run.log_files(Path(scratch), "figures")
+    run.log_figures({"loss": loss_curves(curves, f"{work.command} {work.family}")})
 
 
 def _log_data(run: tracking.Run, work: Work) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,6 @@ from scatd.evaluation import integrity
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.plots.comparison import drugs_and_families
-from scatd.plots.style import save_figure
 from scatd.workflows.panel_heads import PanelFold
 from scatd.workflows.transfer_inputs import Work
 
@@ -145,10 +142,8 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
             ci_high=finished["auroc_ci_high"],
             baseline_mean=finished["best_baseline_auroc"],
         )
-        with tempfile.TemporaryDirectory() as scratch:
-            figure = drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
-            save_figure(figure, Path(scratch), "panel")
-            run.log_files(Path(scratch), "figures")
+        figure = drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
+        run.log_figures({"panel": figure})
     return table, sentence
 
 

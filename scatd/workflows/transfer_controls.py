@@ -6,10 +6,8 @@ Each trains the same recipe on other rows or other labels, and none touches the 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +23,9 @@ from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.nn.residual_vae import ResidualVAE
 from scatd.plots.controls import learning_curve, null_distribution
-from scatd.plots.style import save_figure
 from scatd.training.baselines import baseline_probabilities
-from scatd.training.draws import SeededDraws
-from scatd.training.loop import Silent
-from scatd.training.transfer import FittedFold, FoldData, align, fit_fold, probabilities
-from scatd.workflows.transfer_folds import fold_data, target_rows
+from scatd.training.transfer import FittedFold, FoldData, probabilities
+from scatd.workflows.transfer_folds import fold_data, learn, target_rows
 from scatd.workflows.transfer_inputs import Work
 
 if TYPE_CHECKING:
@@ -87,16 +82,17 @@ def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: floa
     """
     request = work.request
     vae = work.backbone.backbone().to(work.device)
+    figures: dict[str, Figure] = {}
     if request.permutations:
         null = _permutations(work, vae, request.permutations)
         run.log_table(null, "tables/permutations.csv")
         run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
-        _draw(run, "permutations", null_distribution(null["auroc"], auroc, work.subject))
+        figures["permutations"] = null_distribution(null["auroc"], auroc, work.subject)
         if target_auroc is not None:
             column = null["target_auroc"]
             run.log_metrics(null_summary(column, target_auroc, "null_target_auroc"))
             subject = f"{work.subject}, target"
-            _draw(run, "permutations_target", null_distribution(column, target_auroc, subject))
+            figures["permutations_target"] = null_distribution(column, target_auroc, subject)
     if request.repeats > 1:
         table = _repeats(work, vae, request.repeats)
         run.log_table(table, "tables/repeats.csv")
@@ -109,13 +105,8 @@ def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: floa
     if request.learning_curve:
         table = learning_curve_table(_shares(work, vae))
         run.log_table(table, "tables/learning_curve.csv")
-        _draw(run, "learning_curve", learning_curve(table, work.subject))
-
-
-def _draw(run: tracking.Run, name: str, figure: Figure) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        save_figure(figure, Path(scratch), name)
-        run.log_files(Path(scratch), "figures")
+        figures["learning_curve"] = learning_curve(table, work.subject)
+    run.log_figures(figures)
 
 
 def _fit(
@@ -128,13 +119,10 @@ def _fit(
     codes: NDArray[np.int_] | None = None,
 ) -> tuple[FittedFold, FoldData]:
     """Train the recipe on some of the labelled rows, perhaps with other labels."""
-    settings = work.request.settings
     data = fold_data(work, train, val)
     if codes is not None:
         data = replace(data, codes_train=codes[train], codes_val=codes[val])
-    alignment, aligned = align(data, work.reference_stats, settings)
-    draws = SeededDraws(seed, work.device)
-    return fit_fold(vae, aligned, alignment, settings, draws, Silent()), aligned
+    return learn(work, vae, data, seed)
 
 
 def _auroc(codes: NDArray[np.int_], prob: NDArray[np.float64]) -> float:

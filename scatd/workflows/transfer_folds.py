@@ -24,7 +24,7 @@ from scatd.nn.residual_vae import ResidualVAE
 from scatd.settings import to_mapping
 from scatd.training.baselines import baseline_probabilities
 from scatd.training.draws import SeededDraws
-from scatd.training.loop import Silent
+from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import FittedFold, FoldData, align, fit_fold, probabilities
 from scatd.workflows.progress import Watched
@@ -75,16 +75,12 @@ def _run_fold(
     data = fold_data(work, train, val)
     with tracking.Curves(run) as curves:
         watched = Watched(curves, lambda epoch: bar.set_postfix(epoch=epoch))
-        alignment, aligned = align(data, work.reference_stats, settings)
-        draws = SeededDraws(settings.seed + number, work.device)
-        fitted = fit_fold(vae, aligned, alignment, settings, draws, watched)
+        fitted, aligned = learn(work, vae, data, settings.seed + number, reporter=watched)
     seconds = time.monotonic() - started
     prob, target = predictions_of(work, fitted, aligned)
     if settings.alignment != "none":
         plain = replace(settings, alignment="none")
-        draws = SeededDraws(settings.seed + number, work.device)
-        unmoved_alignment, rows = align(data, None, plain)
-        unmoved = fit_fold(vae, rows, unmoved_alignment, plain, draws, Silent())
+        unmoved, _ = learn(work, vae, data, settings.seed + number, settings=plain)
         prob[evidence.NO_ADAPTATION] = unmoved.prob_val
         if work.target_codes is not None:
             target[evidence.NO_ADAPTATION] = _on_target(work, unmoved)
@@ -113,6 +109,31 @@ def _run_fold(
         run.log_table(table, TARGET_PREDICTIONS)
         run.log_metrics({"target_auroc": model_metrics(scored, settings)["auroc"]})
     return predictions
+
+
+def learn(
+    work: Work,
+    vae: ResidualVAE,
+    data: FoldData,
+    seed: int,
+    *,
+    settings: TransferSettings | None = None,
+    reporter: Reporter | None = None,
+) -> tuple[FittedFold, FoldData]:
+    """Align a fold and train a response model on it; also the aligned fold.
+
+    Parameters
+    ----------
+    seed
+        Of everything that is drawn.
+    settings
+        In place of those of the request.
+    """
+    settings = work.request.settings if settings is None else settings
+    alignment, aligned = align(data, work.reference_stats, settings)
+    draws = SeededDraws(seed, work.device)
+    reporter = Silent() if reporter is None else reporter
+    return fit_fold(vae, aligned, alignment, settings, draws, reporter), aligned
 
 
 def fold_data(work: Work, train: NDArray[np.intp], val: NDArray[np.intp]) -> FoldData:

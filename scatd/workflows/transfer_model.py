@@ -19,10 +19,7 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.scoring import mean_probability
-from scatd.training.draws import SeededDraws
-from scatd.training.loop import Silent
-from scatd.training.transfer import align, fit_fold
-from scatd.workflows.transfer_folds import fold_artifact, fold_data, model_metrics
+from scatd.workflows.transfer_folds import fold_artifact, fold_data, learn, model_metrics
 from scatd.workflows.transfer_inputs import Work
 
 
@@ -111,10 +108,8 @@ def _refit(work: Work) -> Artifact:
     settings = work.request.settings
     everything = np.arange(len(work.rows))
     data = fold_data(work, everything, everything[:1])
-    alignment, aligned = align(data, work.reference_stats, settings)
-    vae = work.backbone.backbone().to(work.device)
-    draws = SeededDraws(settings.seed, work.device)
-    return fold_artifact(work, fit_fold(vae, aligned, alignment, settings, draws, Silent()), None)
+    fitted, _ = learn(work, work.backbone.backbone().to(work.device), data, settings.seed)
+    return fold_artifact(work, fitted, None)
 
 
 def _ledger(work: Work) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,6 @@ from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import intervals_table
 from scatd.plots import alignment, performance, training
-from scatd.plots.style import save_figure
 from scatd.scoring import mean_probability
 from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer_folds import target_rows
@@ -139,10 +136,7 @@ def write_target(
             mine.codes, mine.prob[MODEL], settings.threshold, f"{work.subject}, target"
         ),
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, figure in figures.items():
-            save_figure(figure, Path(scratch), name)
-        run.log_files(Path(scratch), "figures")
+    run.log_figures(figures)
     run.describe(f"{report.sentence}\n\n{evidence.target_in_words(table, len(mine.codes))}")
     return table
 
@@ -184,10 +178,7 @@ def _draw(
         "baselines": performance.fold_comparison(comparison, subject),
         "loss": training.loss_curves(_history(run, len(folds)), subject),
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, figure in figures.items():
-            save_figure(figure, Path(scratch), name)
-        run.log_files(Path(scratch), "figures")
+    run.log_figures(figures)
 
 
 def _history(run: tracking.Run, n_folds: int) -> pd.DataFrame:
@@ -218,6 +209,4 @@ def divergence(
     run.log_metrics({"kl_before_mean": float(before.mean()), "kl_after_mean": float(after.mean())})
     table = pd.DataFrame({"feature": np.arange(len(before)), "before": before, "after": after})
     run.log_table(table, "tables/kl_divergence.csv")
-    with tempfile.TemporaryDirectory() as scratch:
-        save_figure(alignment.divergence(before, after, subject), Path(scratch), "divergence")
-        run.log_files(Path(scratch), "figures")
+    run.log_figures({"divergence": alignment.divergence(before, after, subject)})

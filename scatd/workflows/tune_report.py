@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,6 @@ import yaml
 from scatd import tracking
 from scatd.data.files import atomic_path
 from scatd.plots import tuning
-from scatd.plots.style import save_figure
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings
 from scatd.training.tune import Study
@@ -42,14 +40,12 @@ def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.Data
     run.log_table(trials, "trials.csv")
     subject = f"Pretraining {family}"
     shares = study.importance()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        save_figure(tuning.history(trials, subject), folder, "history")
-        if shares:
-            importance = pd.DataFrame({"parameter": shares.keys(), "importance": shares.values()})
-            run.log_table(importance, "importance.csv")
-            save_figure(tuning.importance(importance, subject), folder, "importance")
-        run.log_files(folder, "plots")
+    figures = {"history": tuning.history(trials, subject)}
+    if shares:
+        importance = pd.DataFrame({"parameter": shares.keys(), "importance": shares.values()})
+        run.log_table(importance, "importance.csv")
+        figures["importance"] = tuning.importance(importance, subject)
+    run.log_figures(figures)
     counts = trials["state"].value_counts()
     run.log_metrics(
         {"best_objective": best.value, "best_trial": best.number}

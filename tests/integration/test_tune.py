@@ -115,8 +115,8 @@ def test_a_search_from_space_to_backbone(scatd, words):
         assert curve[-1].value == pytest.approx(row.objective)
     best = table.loc[table["objective"].idxmin()]
     assert parent.data.metrics["best_objective"] == pytest.approx(best["objective"])
-    assert {path.path for path in tracking.connect().list_artifacts(parent_id, "plots")} == {
-        f"plots/{name}.{kind}" for name in ("history", "importance") for kind in ("png", "pdf")
+    assert {path.path for path in tracking.connect().list_artifacts(parent_id, "figures")} == {
+        f"figures/{name}.{kind}" for name in ("history", "importance") for kind in ("png", "pdf")
     }
 
     text = Path("found.yaml").read_text()
