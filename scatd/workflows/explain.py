@@ -34,6 +34,7 @@ from scatd.workflows.explain_output import (
     write_output,
     write_published,
 )
+from scatd.workflows.explain_report import log_figures
 from scatd.workflows.explain_store import AttributionStore, Block
 from scatd.workflows.inputs import demo_file, pick_device
 from scatd.workflows.predict import find_model
@@ -138,12 +139,14 @@ def _tracked(subject: Subject, key: str) -> ExplainResult:
         verdict = label(controls)
         importance["controls"] = verdict
         run.log_table(importance, "tables/importance.csv")
-        if groups:
-            run.log_table(group_table(groups, subject.names), "tables/importance_by_group.csv")
+        grouped = group_table(groups, subject.names) if groups else None
+        if grouped is not None:
+            run.log_table(grouped, "tables/importance_by_group.csv")
         run.log_table(controls_table(controls), "tables/controls.csv")
         run.set_tags({keys.TAG_CONTROLS: verdict})
         run.describe(_in_words(subject, importance, controls, verdict))
         log_cells(run, subject, store)
+        log_figures(run, subject, store, importance, grouped)
         written = write_output(subject, store, importance, controls, verdict)
         written += write_published(subject, store, tally)
         store.clear()

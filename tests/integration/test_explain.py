@@ -116,6 +116,20 @@ def test_the_run_is_linked_to_the_version_and_holds_every_table(here):
     np.testing.assert_allclose(of_p1["mean_abs_resistant"], own, rtol=1e-5)
 
 
+def test_the_run_keeps_the_figures(here):
+    run, _ = last_run()
+    importance = pd.read_csv(run.fetch("tables/importance.csv"))
+    first = [
+        f"{kind}_{name}"
+        for kind in ("dependence", "interaction")
+        for name in importance["feature"].head(2)
+    ]
+    names = ("summary", "importance", "importance_rank", "waterfall", "deletion_insertion")
+    expected = {*first, *names, "by_group"}
+    stored = {item.path for item in run.client.list_artifacts(run.run_id, "figures")}
+    assert stored == {f"figures/{name}.{end}" for name in expected for end in ("png", "pdf")}
+
+
 def test_the_sparse_table_holds_each_cells_strongest_features(here):
     run, _ = last_run()
     table = pd.read_parquet(run.fetch("attributions/cells.parquet"))
