@@ -53,13 +53,16 @@ def importance_ranks(
     named = [name for name in marked if name in positive.index]
     at = positive.index.get_indexer(pd.Index(named))
     right.scatter(rank[at], height[at], s=18, color=VERMILION, linewidths=0)
-    for name, place in zip(named, at, strict=True):
+    # The curve falls: over its right half there is room for names, and their lines do not cross.
+    for number, place in enumerate(np.sort(at)):
         right.annotate(
-            str(name),
+            str(positive.index[place]),
             (rank[place], height[place]),
-            xytext=(6, 3),
-            textcoords="offset points",
+            xytext=(0.5, 0.95 - 0.07 * number),
+            textcoords="axes fraction",
+            va="center",
             fontsize=TEXT_SIZE - 2,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
         )
     right.set_xlim(-0.03 * len(positive), 1.15 * max(1, len(positive)))
     n_zero = len(importance) - len(positive)
