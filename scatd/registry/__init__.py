@@ -1,6 +1,15 @@
 """The model registry: versions around model folders, found by drug name, moved between stages."""
 
-from scatd.registry.lookup import ModelRef, fetch, find, find_made, resolve, resolve_backbone
+from scatd.registry.lookup import (
+    ModelRef,
+    fetch,
+    find,
+    find_made,
+    logged_model,
+    resolve,
+    resolve_backbone,
+    training_run,
+)
 from scatd.registry.register import find_version, register
 from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
 from scatd.registry.tables import history, list_models, show, stages_by_run
@@ -14,6 +23,7 @@ __all__ = [
     "find_version",
     "history",
     "list_models",
+    "logged_model",
     "promote",
     "register",
     "resolve",
@@ -22,4 +32,5 @@ __all__ = [
     "set_gate_verdict",
     "show",
     "stages_by_run",
+    "training_run",
 ]

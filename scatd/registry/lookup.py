@@ -129,6 +129,19 @@ def resolve_backbone(spec: str) -> ModelRef:
     return _ref(client, name, aliases[alias], alias)
 
 
+def training_run(ref: ModelRef) -> str:
+    """The run that trained a version; of one that was calibrated, not the run that did so."""
+    tags = connect().get_model_version(ref.name, str(ref.version)).tags
+    return tags.get(keys.TAG_TRAINING_RUN, ref.run_id)
+
+
+def logged_model(ref: ModelRef) -> str:
+    """The id by which MLflow links metrics and runs to a version."""
+    # The store does not give back the id that it was told; the address holds it.
+    source = connect().get_model_version(ref.name, str(ref.version)).source
+    return str(source).removeprefix("models:/")
+
+
 def fetch(ref: ModelRef) -> Path:
     """The model folder of a version, here; what came from a server is kept in a cache."""
     client = connect()

@@ -19,7 +19,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    Metric,
+    Param,
+    RunTag,
+)
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
@@ -93,6 +101,12 @@ class Run:
             if figures:
                 self.log_files(Path(scratch), "figures")
 
+    def holds(self, artifact_path: str) -> bool:
+        """Whether a file is stored there."""
+        folder = artifact_path.rpartition("/")[0] or None
+        stored = self.client.list_artifacts(self.run_id, folder)
+        return artifact_path in [item.path for item in stored]
+
     def fetch(self, artifact_path: str) -> Path:
         """Local path of a stored file or folder; a copy where the store is remote."""
         return Path(self.client.download_artifacts(self.run_id, artifact_path))
@@ -110,6 +124,10 @@ class Run:
         )
         tag = InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, context)
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, [tag])])
+
+    def log_model_input(self, model_id: str) -> None:
+        """Record which logged model this run used."""
+        self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags in one go."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from scatd.data.files import row_blocks
 from scatd.nn.alignment import CONSTANT
 
 N_COMPONENTS = 50
@@ -47,6 +51,50 @@ def baseline_probabilities(
     }
 
 
+@dataclass(frozen=True, eq=False)
+class LinearBaseline:
+    """Logistic regression as `baseline_probabilities` fits it, in the terms of single features.
+
+    Parameters
+    ----------
+    weights
+        (n_features,), 0 for a feature that did not vary.
+    bias
+        Log odds at all features 0.
+    prevalence
+        Share of resistant training rows.
+    """
+
+    weights: NDArray[np.float64]
+    bias: float
+    prevalence: float
+
+    @classmethod
+    def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_]) -> LinearBaseline:
+        """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
+        from sklearn.linear_model import LogisticRegression
+
+        mean, std, varies = _spread(X)
+        rows = ((X[:, varies] - mean) / std).astype(np.float64)
+        left, scale = _principal_axes(rows)
+        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(left * scale, codes)
+        in_rows = rows.T @ (left @ (fitted.coef_[0] / scale))
+        weights = np.zeros(X.shape[1])
+        weights[varies] = in_rows / std
+        bias = float(fitted.intercept_[0] - (in_rows / std) @ mean)
+        return cls(weights, bias, float(codes.mean()))
+
+    def probabilities(self, X: Any) -> dict[str, NDArray[np.float64]]:
+        """P(resistant) of aligned rows (n_obs, n_features), a baseline; read block by block."""
+        odds = np.concatenate(
+            [np.asarray(X[rows], np.float64) @ self.weights for rows in row_blocks(X)]
+        )
+        return {
+            "prevalence": np.full(len(odds), self.prevalence),
+            "logistic_regression": 1 / (1 + np.exp(-(odds + self.bias))),
+        }
+
+
 def _principal_coordinates(
     X_train: NDArray[np.float32], X_val: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -56,15 +104,28 @@ def _principal_coordinates(
     weights outside the span of the rows would only be penalised; with fewer rows than features it
     is much faster.
     """
-    mean, std = X_train.mean(axis=0), X_train.std(axis=0)
-    # A feature that is constant but for rounding would put other rows a million s.d. away.
-    varies = std > CONSTANT * (1 + np.abs(mean))
-    mean, std = mean[varies], std[varies]
+    mean, std, varies = _spread(X_train)
     train = ((X_train[:, varies] - mean) / std).astype(np.float64)
     val = ((X_val[:, varies] - mean) / std).astype(np.float64)
-    squares, left = np.linalg.eigh(train @ train.T)
+    left, scale = _principal_axes(train)
+    return left * scale, (val @ train.T) @ left / scale
+
+
+def _spread(
+    X: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Mean and s.d. of the features that vary, and which these are, (n_features,)."""
+    mean, std = X.mean(axis=0), X.std(axis=0)
+    # A feature that is constant but for rounding would put other rows a million s.d. away.
+    varies = std > CONSTANT * (1 + np.abs(mean))
+    return mean[varies], std[varies], varies
+
+
+def _principal_axes(
+    rows: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Left singular vectors (n_obs, rank) and singular values (rank,), largest first."""
+    squares, left = np.linalg.eigh(rows @ rows.T)
     keep = squares > squares[-1] * 1e-10
     order = np.argsort(squares[keep])[::-1]
-    scale = np.sqrt(squares[keep][order])
-    left = left[:, keep][:, order]
-    return left * scale, (val @ train.T) @ left / scale
+    return left[:, keep][:, order], np.sqrt(squares[keep][order])

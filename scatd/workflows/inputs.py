@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from scatd.data.demo import DemoSettings, write_demo
+from scatd.data.features import Features
 from scatd.data.files import row_blocks
+from scatd.data.labels import read_label_table
 from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.tracking import lock
@@ -57,6 +59,41 @@ def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
         remedy="A number from made-up data means nothing for a patient; to do it all the same, "
         "add --allow-simulated.",
     )
+
+
+def read_groups(
+    features: Features,
+    rows: NDArray[np.intp],
+    column: str,
+    labels: str | None,
+    label_map: str | None,
+) -> NDArray[np.str_]:
+    """The group of some rows, (n_rows,), from obs or from the label table.
+
+    Parameters
+    ----------
+    column
+        Name of the column; one of obs wins.
+    labels, label_map
+        As in `scatd.data.labels.read_labels`.
+
+    Raises
+    ------
+    InputError
+        When there is no such column, or a row has no group.
+    """
+    columns = features.obs
+    if column not in columns and labels is not None:
+        columns = read_label_table(labels, label_map, features).of(features).others
+    if column not in columns:
+        held = ", ".join(map(str, columns.columns[:10])) or "none"
+        what = f"there is no column '{column}'"
+        raise InputError(what, where="--groups", expected=f"one of: {held}")
+    values = columns[column].iloc[rows]
+    if values.isna().any():
+        what = f"column '{column}' is empty for {int(values.isna().sum())} samples"
+        raise InputError(what, where="--groups", expected="a group for every labelled sample")
+    return values.astype(str).to_numpy(dtype=str)
 
 
 def matrix_stats(X: NDArray[np.float32]) -> FeatureStats:

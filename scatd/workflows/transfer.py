@@ -14,9 +14,11 @@ from scatd import artifact, keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.evaluation import evidence
 from scatd.evaluation.gate import Verdict, load_config
+from scatd.evaluation.ledger import CELLS, cell_ledger
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows import transfer_report
+from scatd.workflows.kept_baselines import log_baseline
 from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer_controls import check_integrity, run_controls
 from scatd.workflows.transfer_folds import run_folds, target_predictions
@@ -176,14 +178,18 @@ def register(
     target: pd.DataFrame | None,
     key: str,
 ) -> int:
-    """Register a model with its evidence; returns the version."""
+    """Register a model with its evidence, and keep its baseline; returns the version."""
+    log_baseline(run, work, chosen)
     metrics: dict[str, Any] = {"out_of_fold": report.summary}
     if chosen.fold is not None:
         metrics["chosen_fold"] = dict(chosen.metrics)
     if target is not None:
         metrics["target"] = target.to_dict(orient="records")
+    data = chosen.model.card["data"]
+    cells = cell_ledger(work.source, work.rows)
     card = {
         **chosen.model.card,
+        "data": {**data, "source": {**data["source"], CELLS: cells}},
         "metrics": metrics,
         "baselines": report.models.to_dict(orient="records"),
         "finding": report.sentence,

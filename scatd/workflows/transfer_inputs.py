@@ -21,7 +21,6 @@ from scatd.data.features import Features
 from scatd.data.labels import (
     MISSING,
     Labels,
-    read_label_table,
     read_labels,
     require_two_classes,
 )
@@ -32,7 +31,13 @@ from scatd.nn.alignment import FeatureStats
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.settings import TransferSettings, default_pretrain
-from scatd.workflows.inputs import demo_file, matrix_stats, pick_device, refuse_mixing
+from scatd.workflows.inputs import (
+    demo_file,
+    matrix_stats,
+    pick_device,
+    read_groups,
+    refuse_mixing,
+)
 from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
 
@@ -191,7 +196,9 @@ def prepare(request: TransferRequest, like: Work | None = None) -> Work:
             len(rows),
             len(rows) // settings.folds,
         )
-    groups = _groups(request, source, rows)
+    groups = None
+    if request.groups is not None:
+        groups = read_groups(source, rows, request.groups, request.labels, request.label_map)
     target_codes = None
     few_rows = few_codes = np.empty(0, dtype=np.intp)
     if cohorts.target is not None and request.target_labels is not None:
@@ -234,26 +241,6 @@ def prepare(request: TransferRequest, like: Work | None = None) -> Work:
         backbone_name=name,
         device=device,
     )
-
-
-def _groups(
-    request: TransferRequest, source: Features, rows: NDArray[np.intp]
-) -> NDArray[np.str_] | None:
-    """Group of each labelled row, from obs or from the label table."""
-    if request.groups is None:
-        return None
-    columns = source.obs
-    if request.groups not in columns and request.labels is not None:
-        columns = read_label_table(request.labels, request.label_map, source).of(source).others
-    if request.groups not in columns:
-        held = ", ".join(map(str, columns.columns[:10])) or "none"
-        what = f"there is no column '{request.groups}'"
-        raise InputError(what, where="--groups", expected=f"one of: {held}")
-    values = columns[request.groups].iloc[rows]
-    if values.isna().any():
-        what = f"column '{request.groups}' is empty for {int(values.isna().sum())} samples"
-        raise InputError(what, where="--groups", expected="a group for every labelled sample")
-    return values.astype(str).to_numpy(dtype=str)
 
 
 def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) -> NDArray[np.intp]:

@@ -15,6 +15,7 @@ from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
+from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
 from scatd.nn.classifier import HEAD_PREFIXES
@@ -118,6 +119,6 @@ def _ledger(work: Work) -> dict[str, Any]:
     return {
         "use": work.request.few_shot_use,
         "n_per_class": work.request.few_shot,
-        "ids": work.cohorts.target.ids[work.few_rows].tolist(),
+        **cell_ledger(work.cohorts.target, work.few_rows),
         "codes": work.few_codes.tolist(),
     }

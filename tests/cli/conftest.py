@@ -125,6 +125,15 @@ def make_panel_result():
     return PanelResult("run-1", pd.DataFrame(rows), "The finding in words.")
 
 
+def make_evaluate_result():
+    from scatd.evaluation.metrics import METRICS
+    from scatd.workflows.evaluate import EvaluateResult
+
+    metrics = pd.DataFrame({"metric": METRICS, "value": 0.75, "ci_low": 0.7, "ci_high": 0.8})
+    words, held = ["It ranks well.", "It calls some."], "Threshold 0.4: by hand."
+    return EvaluateResult(REF, "run-1", Path("out"), metrics, words, [], calibrated=(4, held))
+
+
 def result_of(name):
     """What the workflow of this command would return."""
     if name == "check":
@@ -151,6 +160,8 @@ def result_of(name):
         return module.EmbedResult(Path("e.h5ad"), "X_scfoundation", 10, 3072, 5, reasons)
     if name == "explain":
         return make_explain_result()
+    if name == "evaluate":
+        return make_evaluate_result()
     predict = importlib.import_module("scatd.workflows.predict")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":

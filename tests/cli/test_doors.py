@@ -17,6 +17,8 @@ from click.testing import CliRunner
 
 from scatd.cli import main
 from scatd.embed.settings import ScFoundationSettings
+from scatd.evaluation.selective import BandGoal
+from scatd.evaluation.thresholds import Goal
 from scatd.explain.settings import ExplainSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
@@ -32,12 +34,16 @@ PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
 WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill")
-NEEDED = {"embed": {"input": "cells.h5ad", "backend": "geneformer"}}
+NEEDED = {
+    "embed": {"input": "cells.h5ad", "backend": "geneformer"},
+    "evaluate": {"drug": "D", "target": "cells.h5ad"},
+}
 """What a command cannot do without, where that is no drug."""
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
 SAMPLES = {
+    "abstain": ("error=0.1", BandGoal("error", 0.1)),
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
     "baseline": ("zero", "zero"),
@@ -53,6 +59,8 @@ SAMPLES = {
     "backend": ("scfoundation", "scfoundation"),
     "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
     "batch_size": ("32", 32),
+    "calibrate": ("precision=0.9,recall=0.8", (Goal("precision", 0.9), Goal("recall", 0.8))),
+    "calibrate_probability": ("platt", "platt"),
     "checkpoint_every": ("3", 3),
     "cosine_beta": ("2.5", 2.5),
     "device": ("cpu", "cpu"),
@@ -132,6 +140,7 @@ OWN_SAMPLES = {
     ("embed", "precision"): ("mixed", "mixed"),
     ("explain", "target"): ("both", "both"),
     ("embed", "version"): ("ce", "ce"),
+    ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
 OF_A_PANEL = ("min_sensitive", "figures")
@@ -190,6 +199,21 @@ def expected_without_parameters(module):
             return nothing | {"min_genes": 200}
         output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
         return nothing | {"min_genes": 200} | output
+    if module == "evaluate":
+        words = ("labels", "label_map", "output", "family", "groups")
+        return {
+            "drug": "D",
+            "target": Path("cells.h5ad"),
+            **dict.fromkeys(words),
+            "stage": "production",
+            "calibrate": (Goal("fixed"),),
+            "calibrate_probability": None,
+            "abstain": None,
+            "seed": 0,
+            "preparation": Preparation(),
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "promote":
         return {"drug": "D", "family": None, "version": None}
     if module == "pretrain":
@@ -283,7 +307,7 @@ def expected_with(module, name, value):
     settings = asked.get("settings")
     if name == "no_controls":
         return asked | {"controls": False}
-    if module in ("predict", "explain") and name in ("scale", "weights", "gene_map"):
+    if module in ("predict", "explain", "evaluate") and name in ("scale", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if name == "no_promote":
         return asked | {"promote": False}
@@ -308,7 +332,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "promote",
+        "predict", "explain", "evaluate", "promote",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 
@@ -341,7 +365,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
     words = [
         word
         for needed, given in needed_by(module).items()
-        for word in ([f"--{needed}", given] if needed != "input" else [given])
+        for word in ([f"--{needed}", given] if needed not in ("input", "target") else [given])
     ]
     value = command.make_context(point, words).params[option.name]
     if isinstance(value, bool):

@@ -128,6 +128,19 @@ def test_predict(scatd, workflow):
     ]
 
 
+def test_evaluate(scatd, workflow):
+    workflow("evaluate")
+    lines = scatd("evaluate", "--drug", "D", "cells.h5ad").stdout.splitlines()
+    assert lines[:3] == [
+        "scatd-sf-docetaxel version 3 (staging), 95% intervals",
+        "metric             value  interval",
+        "auroc              0.750  0.700 to 0.800",
+    ]
+    assert "It ranks well." in lines
+    assert "Report: out/report.html  (run run-1)" in lines
+    assert "scatd-sf-docetaxel version 4 is at staging. Threshold 0.4: by hand." in lines
+
+
 def test_embed(scatd, workflow):
     workflow("embed")
     said = scatd("embed", "cells.h5ad", "--backend", "scfoundation").output

@@ -1,0 +1,203 @@
+"""What labelled cells show of a version: every table of an evaluation, from truth and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scatd import keys
+from scatd.decision import Decision
+from scatd.evaluation import curves
+from scatd.evaluation.evidence import MODEL, FoldPredictions, model_table
+from scatd.evaluation.intervals import bootstrap_interval, intervals_table, wilson_interval
+from scatd.evaluation.metrics import response_metrics
+from scatd.evaluation.selective import risk_coverage_table
+
+PUBLISHED = {
+    "AUC": "auroc",
+    "MCC": "mcc",
+    "F1 Score": "f1",
+    "Recall": "recall",
+    "Accuracy": "accuracy",
+    "Precision": "precision",
+}
+"""Columns of the published metrics table, and what they are called here."""
+
+FEW_GROUPS = 8
+"""Fewer groups than this say little of how much groups differ: their interval is too narrow."""
+
+_GROUP_METRICS = ("prevalence", "auroc", "mcc", "recall", "specificity", "precision", "brier")
+
+
+@dataclass(frozen=True, eq=False)
+class Truths:
+    """Labelled cells as a version scores them: codes and P(resistant) (n_cells,), and the words.
+
+    Parameters
+    ----------
+    codes, prob, responses
+        0 sensitive or 1 resistant; the reported P(resistant); sensitive, resistant or abstain.
+    decision
+        Threshold and band behind the words.
+    groups
+        (n_cells,) patient or sample, if they are known.
+    baselines
+        P(resistant) by baseline, for the same cells.
+    """
+
+    codes: npt.NDArray[np.int_]
+    prob: npt.NDArray[np.float64]
+    responses: npt.NDArray[np.str_]
+    decision: Decision
+    groups: npt.NDArray[np.str_] | None
+    baselines: Mapping[str, npt.NDArray[np.float64]]
+
+
+def evaluation_tables(cells: Truths, *, seed: int) -> dict[str, pd.DataFrame]:
+    """Every table, by the name of its file.
+
+    Returns
+    -------
+    `metrics` (each metric with its interval; with groups also `group_ci_low`, `group_ci_high`,
+    from resampled groups), `published_metrics`, `models` (baselines on the same cells),
+    `confusion`, `answers` (coverage and error of the band), `roc`, `precision_recall`,
+    `reliability`, `thresholds`, `risk_coverage`, and `groups` where they are known.
+    """
+    codes, prob, cut = cells.codes, cells.prob, cells.decision.threshold
+    metrics = intervals_table(codes, prob, cut, seed=seed)
+    if cells.groups is not None:
+        by_group = intervals_table(codes, prob, cut, seed=seed, groups=cells.groups)
+        metrics["group_ci_low"] = by_group["ci_low"]
+        metrics["group_ci_high"] = by_group["ci_high"]
+    value = metrics.set_index("metric")["value"]
+    tables = {
+        "metrics": metrics,
+        "published_metrics": pd.DataFrame(
+            {name: [value[metric]] for name, metric in PUBLISHED.items()}
+        ),
+        "models": models_table(cells, seed=seed),
+        "confusion": confusion_table(codes, cells.responses),
+        "answers": answers_table(codes, cells.responses),
+        "roc": curves.roc_table(codes, prob),
+        "precision_recall": curves.pr_table(codes, prob),
+        "reliability": curves.reliability_table(codes, prob),
+        "thresholds": curves.threshold_table(codes, prob),
+        "risk_coverage": risk_coverage_table(codes, prob, cut),
+    }
+    if cells.groups is not None:
+        tables["groups"] = groups_table(cells, seed=seed)
+    return tables
+
+
+def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
+    """The version beside its baselines: one row a model.
+
+    Columns: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high (as
+    `evidence.model_table` has them), auprc, auprc_sensitive, brier.
+    """
+    prob = {MODEL: cells.prob, **cells.baselines}
+    whole = FoldPredictions(0, np.arange(len(cells.codes)), cells.codes, prob)
+    table = model_table([whole], seed=seed).drop(columns="auroc_sd")
+    table = table.rename(columns={"auroc_mean": "auroc"})
+    if "lead" not in table:
+        table = table.assign(lead=np.nan, lead_ci_low=np.nan, lead_ci_high=np.nan)
+    others = [response_metrics(cells.codes, prob[model]) for model in table["model"]]
+    for name in ("auprc", "auprc_sensitive", "brier"):
+        table[name] = [values[name] for values in others]
+    return table
+
+
+def confusion_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) -> pd.DataFrame:
+    """Counts: one row a true response, one column a call; `abstain` where there is any."""
+    words = np.array(keys.RESPONSES)[codes]
+    calls = [word for word in keys.CALLS if word != keys.ABSTAIN or (responses == word).any()]
+    return pd.DataFrame(
+        {"truth": keys.RESPONSES}
+        | {
+            call: [int(((words == truth) & (responses == call)).sum()) for truth in keys.RESPONSES]
+            for call in calls
+        }
+    )
+
+
+def answers_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) -> pd.DataFrame:
+    """One row: how many cells get an answer, and how many answers are wrong.
+
+    Columns: n, n_answered, coverage, n_wrong, error, error_ci_low, error_ci_high (95% Wilson).
+    """
+    answered = responses != keys.ABSTAIN
+    wrong = int((responses != np.array(keys.RESPONSES)[codes])[answered].sum())
+    n = int(answered.sum())
+    low, high = wilson_interval([wrong], [n])
+    return pd.DataFrame(
+        {
+            "n": [len(codes)],
+            "n_answered": [n],
+            "coverage": [n / len(codes)],
+            "n_wrong": [wrong],
+            "error": [wrong / n if n else np.nan],
+            "error_ci_low": low,
+            "error_ci_high": high,
+        }
+    )
+
+
+def groups_table(cells: Truths, *, seed: int) -> pd.DataFrame:
+    """One row a group: its cells, how many are called resistant, and its metrics.
+
+    Columns: group, n, n_sensitive, n_resistant, called_resistant (fraction), abstained (fraction),
+    prevalence, auroc, auroc_ci_low, auroc_ci_high, mcc, recall, specificity, precision, brier.
+    """
+    assert cells.groups is not None
+    rows = []
+    for group in np.unique(cells.groups):
+        some = cells.groups == group
+        codes, prob, words = cells.codes[some], cells.prob[some], cells.responses[some]
+        values = response_metrics(codes, prob, cells.decision.threshold)
+        low, high = bootstrap_interval(codes, prob, seed=seed)
+        row = {
+            "group": group,
+            "n": len(codes),
+            "n_sensitive": int((codes == 0).sum()),
+            "n_resistant": int((codes == 1).sum()),
+            "called_resistant": float((words == keys.RESISTANT).mean()),
+            "abstained": float((words == keys.ABSTAIN).mean()),
+        }
+        for name in _GROUP_METRICS:
+            row[name] = values[name]
+            if name == "auroc":
+                row |= {"auroc_ci_low": low, "auroc_ci_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def evaluation_metrics(
+    tables: Mapping[str, pd.DataFrame], codes: npt.ArrayLike
+) -> dict[str, float]:
+    """What an evaluation comes to, as names and numbers for the tracking store and the gate.
+
+    Every metric, its interval (`auroc_ci_low`), the group interval (`auroc_group_ci_low`),
+    baselines (`baseline.NAME.auroc`), `coverage`, `error_answered`, `n_sensitive` and
+    `n_resistant`. What is undefined is left out.
+    """
+    values: dict[str, float] = {}
+    for row in tables["metrics"].to_dict(orient="records"):
+        name = str(row.pop("metric"))
+        values[name] = row.pop("value")
+        values |= {f"{name}_{bound}": value for bound, value in row.items()}
+    for row in tables["models"].to_dict(orient="records"):
+        if row["model"] != MODEL:
+            values[f"baseline.{row['model']}.auroc"] = row["auroc"]
+    answers = tables["answers"].iloc[0]
+    truth = np.asarray(codes)
+    values |= {
+        "coverage": answers["coverage"],
+        "error_answered": answers["error"],
+        "n_sensitive": float((truth == 0).sum()),
+        "n_resistant": float((truth == 1).sum()),
+    }
+    return {name: float(value) for name, value in values.items() if not np.isnan(value)}

@@ -1,0 +1,166 @@
+"""Figures of what a threshold does: calls against truth, trade-offs, and who gets an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scatd.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    TEXT_SIZE,
+    VERMILION,
+    label_axes,
+    legend_beside,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CURVES = {
+    "recall": (VERMILION, "recall (resistant found)"),
+    "specificity": (BLUE, "specificity (sensitive found)"),
+    "precision": (GREEN, "precision (resistant calls right)"),
+    "f1": (ORANGE, "F1"),
+    "called_resistant": (GREY, "called resistant"),
+}
+
+
+def confusion(table: pd.DataFrame, subject: str) -> Figure:
+    """Counts of each true response and call, shaded by the share of the true response.
+
+    Parameters
+    ----------
+    table
+        One row a true response (index), one column a call, counts.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure(width=2.4 + 1.1 * table.shape[1], height=3.2)
+    counts = table.to_numpy(dtype=float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(*counts.shape):
+        axes.text(
+            column,
+            row,
+            f"{counts[row, column]:.0f}\n{shares[row, column]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=TEXT_SIZE,
+            color="white" if shares[row, column] > 0.6 else BLACK,
+        )
+    label_axes(axes, f"{subject}: truth and calls", "called", "truth")
+    axes.grid(visible=False)
+    axes.set_xticks(range(table.shape[1]), list(table.columns))
+    axes.set_yticks(range(len(table)), list(table.index))
+    return figure
+
+
+def threshold_curves(table: pd.DataFrame, threshold: float, subject: str) -> Figure:
+    """What every threshold would give.
+
+    Parameters
+    ----------
+    table
+        `scatd.evaluation.curves.threshold_table`; a value that a threshold leaves undefined is NaN
+        and not drawn.
+    threshold
+        The one in use, drawn as a vertical line.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure(width=6.6, height=3.8)
+    for column, (colour, label) in _CURVES.items():
+        style = "--" if column == "called_resistant" else "-"
+        axes.plot(
+            table["threshold"],
+            table[column],
+            color=colour,
+            linestyle=style,
+            linewidth=1.5,
+            label=label,
+        )
+    axes.axvline(
+        threshold, color=BLACK, linewidth=1, linestyle=":", label=f"threshold {threshold:.3g}"
+    )
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    label_axes(axes, f"{subject}: thresholds", "threshold on P(resistant)", "fraction")
+    legend_beside(axes)
+    return figure
+
+
+def risk_coverage(table: pd.DataFrame, coverage: float, subject: str) -> Figure:
+    """The error among the answers against how many cells get one.
+
+    Parameters
+    ----------
+    table
+        `scatd.evaluation.selective.risk_coverage_table`.
+    coverage
+        Of the version as it is; 1 where every cell gets an answer. Drawn as a vertical line.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure()
+    axes.fill_between(
+        table["coverage"],
+        table["error"],
+        table["error_high"],
+        color=BLUE,
+        alpha=0.18,
+        linewidth=0,
+        label="up to its 95% bound",
+    )
+    axes.plot(table["coverage"], table["error"], color=BLUE, linewidth=1.5, label="error")
+    axes.axvline(
+        coverage, color=BLACK, linewidth=1, linestyle=":", label=f"answered now ({coverage:.0%})"
+    )
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(bottom=0)
+    label_axes(
+        axes,
+        f"{subject}: abstaining",
+        "coverage (fraction of cells answered, most certain first)",
+        "error (fraction of answers wrong)",
+    )
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    return figure
+
+
+def groups(table: pd.DataFrame, subject: str, metric: str = "auroc") -> Figure:
+    """A metric of each group with its interval, one row a group.
+
+    Parameters
+    ----------
+    table
+        Columns `group`, `n`, the metric, and its `_ci_low` and `_ci_high`; a group that leaves the
+        metric undefined has NaN and an empty row.
+    subject
+        Drug, for the title.
+    """
+    figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.3 * len(table))
+    heights = np.arange(len(table))
+    values = {
+        name: table[name].to_numpy(dtype=float)
+        for name in (metric, f"{metric}_ci_low", f"{metric}_ci_high")
+    }
+    if metric == "auroc":
+        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+    axes.hlines(heights, values[f"{metric}_ci_low"], values[f"{metric}_ci_high"], color=BLUE)
+    axes.plot(values[metric], heights, "o", color=BLUE, markersize=5, label="with 95% interval")
+    axes.set_yticks(
+        heights, [f"{name} (n = {n})" for name, n in zip(table["group"], table["n"], strict=True)]
+    )
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_xlim(-0.02, 1.02)
+    label_axes(axes, f"{subject}: by group", metric.upper(), "")
+    legend_beside(axes)
+    return figure

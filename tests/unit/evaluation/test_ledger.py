@@ -1,0 +1,68 @@
+"""A cell that a model learned from is known again, under another name or another embedding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd.data.features import Features
+from scatd.decision import CARD_KEY
+from scatd.evaluation.ledger import CELLS, cell_ledger, fingerprints, seen_cells
+
+
+def cohort(X: np.ndarray, ids: list[str] | None = None) -> Features:
+    names = np.array(ids or [str(number) for number in range(len(X))])
+    obs = pd.DataFrame(index=names)
+    return Features(X, names, ids is not None, obs, Path("x.npy"), "X", simulated=False, names=None)
+
+
+@pytest.fixture
+def X():
+    return np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+
+
+def names(n: int, prefix: str = "c") -> list[str]:
+    return [f"{prefix}{number}" for number in range(n)]
+
+
+def test_equal_rows_have_equal_fingerprints(X):
+    prints = fingerprints(cohort(np.concatenate([X, X[:2]])))
+    assert prints[:2].tolist() == prints[6:].tolist()
+    assert len(set(prints[:6])) == 6
+
+
+def test_cells_are_known_by_id_or_by_features(X):
+    rows = np.array([0, 1])
+    card = {
+        "data": {"source": {CELLS: cell_ledger(cohort(X, names(6)), rows)}},
+        "few_shot": {"ids": ["c2"]},
+        CARD_KEY: {CELLS: cell_ledger(cohort(X, names(6)), np.array([3]))},
+    }
+    everyone = np.arange(6)
+    same = seen_cells(card, cohort(X, names(6)), everyone)
+    assert {use: np.flatnonzero(seen).tolist() for use, seen in same.items()} == {
+        "source": [0, 1],
+        "few_shot": [2],
+        "calibration": [3],
+    }
+    renamed = seen_cells(card, cohort(X, names(6, "other")), everyone)
+    assert np.flatnonzero(renamed["source"]).tolist() == [0, 1]
+    assert not renamed["few_shot"].any()  # a ledger without fingerprints knows ids alone
+    embedded_anew = seen_cells(card, cohort(X + 1e-3, names(6)), everyone)
+    assert np.flatnonzero(embedded_anew["source"]).tolist() == [0, 1]
+    strangers = seen_cells(card, cohort(X + 1, names(6, "other")), everyone)
+    assert not any(seen.any() for seen in strangers.values())
+
+
+def test_row_numbers_are_no_ids(X):
+    card = {"data": {"source": {CELLS: cell_ledger(cohort(X), np.arange(6))}}}
+    assert card["data"]["source"][CELLS]["ids"] == []
+    (seen,) = seen_cells(card, cohort(X + 1), np.arange(6)).values()
+    assert not seen.any()
+
+
+def test_a_card_without_ledgers_knows_no_cell(X):
+    assert seen_cells({"data": {"source": {"sha256": ""}}}, cohort(X), np.arange(6)) == {}
