@@ -32,7 +32,7 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
     "--stage",
     default=PRODUCTION,
     metavar="STAGE",
-    help="production, staging, previous, or a version number.",
+    help="production, staging, previous, archived, or a version number.",
 )
 @options.family_option(
     None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"

@@ -18,14 +18,21 @@ from scatd.cli.base import ScatdCommand, examples
     type=click.IntRange(min=1),
     help="Which version.  [default: the one at staging]",
 )
-def promote(drug: str, family: str | None, version: int | None) -> None:
+@click.option(
+    "--evaluation",
+    metavar="RUN_ID",
+    help="Run of scatd evaluate that is the evidence.  [default: the newest of the version, if "
+    "any]",
+)
+def promote(drug: str, family: str | None, version: int | None, evaluation: str | None) -> None:
     """Put a model into production, if the gate lets it.
 
     The rules are in registry_configs/; a refusal names each rule that failed, with its numbers.
+    An evaluation is no evidence where it scored cells that the version had learned from.
     """
     from scatd.workflows.promote import promote as work
 
-    result = work(drug, family, version)
+    result = work(drug, family, version, evaluation)
     ref = result.ref
     if not result.changed:
         click.echo(f"{ref.name} version {ref.version} was in production already.")

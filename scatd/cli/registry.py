@@ -10,6 +10,7 @@ import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdGroup, examples
+from scatd.cli.promote import promote
 from scatd.cli.tables import table
 from scatd.errors import InputError
 from scatd.keys import FAMILIES, response_model_name
@@ -38,6 +39,9 @@ reason_option = click.option("--reason", default="asked for by hand", help="For 
 )
 def registry() -> None:
     """See the registered models; move them back."""
+
+
+registry.add_command(promote)
 
 
 @registry.command("list", epilog=examples("scatd registry list"))

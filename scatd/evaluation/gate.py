@@ -23,6 +23,42 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
+class TargetGate:
+    """What an evaluation on labelled target cells must show besides.
+
+    Parameters
+    ----------
+    metric
+        Of the evaluated cells, at the stored threshold; higher is better for each choice.
+    minimum
+        Smallest value that passes.
+    min_cells_per_class
+        Fewest labelled cells of the rarer response.
+    """
+
+    metric: Literal[
+        "auroc",
+        "auprc",
+        "auprc_sensitive",
+        "mcc",
+        "f1",
+        "recall",
+        "precision",
+        "specificity",
+        "accuracy",
+        "balanced_accuracy",
+    ] = "auroc"
+    minimum: float = 0.60
+    min_cells_per_class: int = 20
+
+    def __post_init__(self) -> None:
+        _require_minimum(self.metric, self.minimum)
+        if self.min_cells_per_class < 0:
+            what = f"min_cells_per_class is {self.min_cells_per_class}"
+            raise InputError(what, expected="0 or more")
+
+
+@dataclass(frozen=True)
 class Gate:
     """What a model must show before it may serve.
 
@@ -40,6 +76,8 @@ class Gate:
         Fewest labelled samples.
     min_samples_per_class
         Fewest labelled samples of the rarer response.
+    target
+        What an evaluation on target cells must show; None asks for none.
     """
 
     metric: Literal[
@@ -50,16 +88,21 @@ class Gate:
     margin: float = 0.02
     min_samples: int = 200
     min_samples_per_class: int = 20
+    target: TargetGate | None = None
 
     def __post_init__(self) -> None:
-        lowest = -1 if self.metric == "mcc" else 0
-        if not lowest <= self.minimum <= 1:
-            raise InputError(f"minimum is {self.minimum}", expected=f"{lowest} to 1")
+        _require_minimum(self.metric, self.minimum)
         if not 0 <= self.margin <= 1:
             raise InputError(f"margin is {self.margin}", expected="0 to 1")
         for name in ("min_samples", "min_samples_per_class"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}", expected="0 or more")
+
+
+def _require_minimum(metric: str, minimum: float) -> None:
+    lowest = -1 if metric == "mcc" else 0
+    if not lowest <= minimum <= 1:
+        raise InputError(f"minimum is {minimum}", expected=f"{lowest} to 1")
 
 
 @dataclass(frozen=True)
@@ -138,8 +181,30 @@ def _settings(values: Mapping[str, Any], path: Path) -> DrugConfig:
 
 def _overridden(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with those of `other` in their place; `gate` is overridden rule by rule."""
-    gate = {**values.get("gate", {}), **other.get("gate", {})}
+    ours, theirs = values.get("gate", {}), other.get("gate", {})
+    gate = {**ours, **theirs}
+    if theirs.get("target") and ours.get("target"):
+        gate["target"] = {**ours["target"], **theirs["target"]}
     return {**values, **other, "gate": gate}
+
+
+@dataclass(frozen=True)
+class TargetEvidence:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    run_id
+        The run that holds it.
+    metrics
+        Of the evaluated cells, named as in tracking (`auroc`, `n_sensitive`, `n_resistant`).
+    n_training_cells
+        How many of the evaluated cells the version had learned from: with any, it is no evidence.
+    """
+
+    run_id: str
+    metrics: Mapping[str, float]
+    n_training_cells: int
 
 
 @dataclass(frozen=True)
@@ -155,12 +220,15 @@ class Evidence:
         The same names for each baseline, scored on the same folds.
     n_sensitive, n_resistant
         Labelled samples that the folds were cut from.
+    target
+        An evaluation of this very version, where there is one.
     """
 
     metrics: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
     n_sensitive: int
     n_resistant: int
+    target: TargetEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -207,8 +275,44 @@ def decide(gate: Gate, evidence: Evidence) -> Verdict:
                 f"samples of the rarer response ({evidence.n_sensitive} sensitive, "
                 f"{evidence.n_resistant} resistant)",
             ),
+            *_on_target(gate.target, evidence.target),
         )
     )
+
+
+def _on_target(gate: TargetGate | None, shown: TargetEvidence | None) -> list[RuleResult]:
+    """Rules of an evaluation: its cells must be new to the version, whatever else is asked."""
+    if shown is None:
+        if gate is None:
+            return []
+        sentence = (
+            f"target: {gate.metric} on target cells must be at least {gate.minimum:g}, and no "
+            "cells that this version had not learned from were evaluated (scatd evaluate)"
+        )
+        return [RuleResult("target", passed=False, sentence=sentence)]
+    n_cells = int(shown.metrics.get("n_sensitive", 0) + shown.metrics.get("n_resistant", 0))
+    sentence = (
+        f"target_cells: {shown.n_training_cells} of the {n_cells} cells that run {shown.run_id} "
+        "scored are cells that the version learned from, none may be"
+    )
+    rules = [RuleResult("target_cells", shown.n_training_cells == 0, sentence)]
+    if gate is None:
+        return rules
+    value = shown.metrics.get(gate.metric, math.nan)
+    sentence = f"target: {gate.metric} is {value:.4g} on {n_cells} target cells, at least "
+    rarer = int(min(shown.metrics.get(name, 0) for name in ("n_sensitive", "n_resistant")))
+    return [
+        *rules,
+        RuleResult(
+            "target", value >= gate.minimum - _ROUNDING, f"{sentence}{gate.minimum:g} needed"
+        ),
+        _at_least(
+            "target_cells_per_class",
+            rarer,
+            gate.min_cells_per_class,
+            "target cells of the rarer response",
+        ),
+    ]
 
 
 def _minimum(gate: Gate, evidence: Evidence) -> RuleResult:

@@ -60,7 +60,10 @@ def seen_cells(
     each row (n_rows,) is among them.
     """
     mine = cell_ledger(features, rows)
-    return {use: _among(mine, known, len(rows)) for use, known in recorded(card).items()}
+    seen = {use: _among(mine, known, len(rows)) for use, known in recorded(card).items()}
+    if "source" not in seen and _hash_of_source(card) == features.sha256():
+        seen["source"] = np.ones(len(rows), dtype=bool)
+    return seen
 
 
 def recorded(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -71,6 +74,11 @@ def recorded(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         "calibration": card.get(CARD_KEY, {}).get(CELLS),
     }
     return {use: ledger for use, ledger in places.items() if ledger is not None}
+
+
+def _hash_of_source(card: Mapping[str, Any]) -> str | None:
+    """All that an older card knows of the samples that it was trained on."""
+    return card.get("data", {}).get("source", {}).get("sha256")
 
 
 def _among(mine: Ledger, known: Mapping[str, Any], n_rows: int) -> npt.NDArray[np.bool_]:

@@ -77,7 +77,7 @@ def resolve(
     drug_key
         Normalised drug name.
     stage
-        `production`, `staging`, `previous`, or a version number.
+        `production`, `staging`, `previous`, `archived` (the newest such), or a version number.
     families
         In the order of preference.
 
@@ -87,14 +87,23 @@ def resolve(
         When there is none; the message says what there is, at which stage, and which rule of the
         gate held it back.
     """
-    if not stage.isdecimal() and stage not in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS):
-        expected = "production, staging, previous or a version number"
+    stages = (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS, keys.ARCHIVED)
+    if not stage.isdecimal() and stage not in stages:
+        expected = f"{', '.join(stages)} or a version number"
         raise InputError(f"no stage '{stage}'", expected=expected)
     client = connect()
     names = [keys.response_model_name(family, drug_key) for family in families]
     models = [model for name in names if (model := state.read(client, name))]
     for model in models:
-        if not stage.isdecimal():
+        if stage == keys.ARCHIVED:
+            gone = [
+                int(item.version)
+                for item in state.versions(client, model.name)
+                if item.tags.get(keys.TAG_STAGE) == stage
+            ]
+            if gone:
+                return _ref(client, model.name, gone[-1], stage)
+        elif not stage.isdecimal():
             if stage in model.aliases:
                 return _ref(client, model.name, model.aliases[stage], stage)
         elif int(stage) in (int(item.version) for item in state.versions(client, model.name)):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
-from scatd.evaluation.gate import Evidence, Gate, Verdict, decide, load_config
+from scatd.evaluation.gate import (
+    Evidence,
+    Gate,
+    TargetEvidence,
+    Verdict,
+    decide,
+    load_config,
+)
 from scatd.registry import ModelRef
+from scatd.tracking import FinishedRun
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,43 +31,95 @@ class PromoteResult:
     changed: bool
 
 
-def promote(drug: str, family: str | None = None, version: int | None = None) -> PromoteResult:
+def promote(
+    drug: str,
+    family: str | None = None,
+    version: int | None = None,
+    evaluation: str | None = None,
+) -> PromoteResult:
     """Promote a drug's staged version, or the one named, if the gate lets it.
+
+    Parameters
+    ----------
+    evaluation
+        Run of `scatd evaluate` that is the evidence; None takes the newest of this version that
+        scored no cell which it had learned from, where there is one.
 
     Raises
     ------
     InputError
-        When there is no such model, or a rule of the gate fails; nothing is then moved.
+        When there is no such model or evaluation, or a rule of the gate fails; nothing is then
+        moved.
     """
     key = drug_key(drug)
     config = load_config(key)
     families = config.families if family is None else (family,)
     stage = keys.STAGING if version is None else str(version)
     ref = registry.resolve(key, stage=stage, families=families)
-    verdict = judge(ref, config.gate)
+    shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
+    verdict = judge(ref, config.gate, shown)
     if not verdict.passed:
         raise InputError(
             f"the gate holds {ref.name} version {ref.version} back\n{verdict.refusal()}",
             remedy="The rules are in registry_configs/.",
         )
-    return PromoteResult(ref, verdict, promote_version(ref, verdict))
+    return PromoteResult(ref, verdict, promote_version(ref, verdict, shown))
 
 
-def judge(ref: ModelRef, gate: Gate) -> Verdict:
-    """Hold the metrics of the run that made a version against the gate, and record the verdict."""
-    metrics = tracking.Run(tracking.connect(), ref.run_id).metrics()
+def _evaluation(ref: ModelRef, run_id: str) -> TargetEvidence:
+    """An evaluation that was named."""
+    found = {run.run_id: run for run in _evaluations(ref)}
+    if run_id not in found:
+        known = ", ".join(list(found)[:5]) or "none; run scatd evaluate"
+        what = f"run '{run_id}' is no finished evaluation of {ref.name} version {ref.version}"
+        raise InputError(what, where="--evaluation", expected=known)
+    return _as_evidence(found[run_id])
+
+
+def _newest_evaluation(ref: ModelRef) -> TargetEvidence | None:
+    """The newest one that counts; those that do not are named."""
+    for shown in map(_as_evidence, _evaluations(ref)):
+        if shown.n_training_cells == 0:
+            return shown
+        logger.warning(
+            "Evaluation %s is no evidence: the version had learned from %d of the cells it scored.",
+            shown.run_id,
+            shown.n_training_cells,
+        )
+    return None
+
+
+def _evaluations(ref: ModelRef) -> list[FinishedRun]:
+    name = f"{ref.name}/{ref.version}"
+    return tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL: name})
+
+
+def _as_evidence(run: FinishedRun) -> TargetEvidence:
+    return TargetEvidence(run.run_id, run.metrics, int(run.tags[keys.TAG_TRAINING_CELLS]))
+
+
+def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Verdict:
+    """Hold the metrics of the run that trained a version against the gate, record the verdict.
+
+    Parameters
+    ----------
+    shown
+        An evaluation of the version on target cells.
+    """
+    metrics = tracking.Run(tracking.connect(), registry.training_run(ref)).metrics()
     baselines: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         if name.startswith("baseline."):
             _, baseline, metric = name.split(".", 2)
             baselines.setdefault(baseline, {})[metric] = value
-    shown = Evidence(
+    evidence = Evidence(
         metrics=metrics,
         baselines=baselines,
         n_sensitive=int(metrics.get("n_sensitive", 0)),
         n_resistant=int(metrics.get("n_resistant", 0)),
+        target=shown,
     )
-    verdict = decide(gate, shown)
+    verdict = decide(gate, evidence)
     text = "\n".join(rule.sentence for rule in verdict.rules)
     registry.set_gate_verdict(
         ref.name, ref.version, text if verdict.passed else verdict.refusal(), passed=verdict.passed
@@ -64,7 +127,11 @@ def judge(ref: ModelRef, gate: Gate) -> Verdict:
     return verdict
 
 
-def promote_version(ref: ModelRef, verdict: Verdict) -> bool:
-    """Move a version that passed into production."""
+def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None = None) -> bool:
+    """Move a version that passed into production; its evidence is the evaluation, if there is one.
+
+    Without one it is the run that trained the version, with its folds.
+    """
     reason = "; ".join(rule.sentence for rule in verdict.rules)
-    return registry.promote(ref.name, ref.version, reason=reason, evidence_run_id=ref.run_id)
+    run_id = registry.training_run(ref) if shown is None else shown.run_id
+    return registry.promote(ref.name, ref.version, reason=reason, evidence_run_id=run_id)

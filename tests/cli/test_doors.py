@@ -84,6 +84,7 @@ SAMPLES = {
     "few_shot_use": ("select", "select"),
     "select": ("refit", "refit"),
     "epochs": ("7", 7),
+    "evaluation": ("run-1", "run-1"),
     "family": ("gf", "gf"),
     "figures": ("true", True),
     "folder": ("a folder", Path("a folder")),
@@ -215,7 +216,7 @@ def expected_without_parameters(module):
             "allow_simulated": False,
         }
     if module == "promote":
-        return {"drug": "D", "family": None, "version": None}
+        return {"drug": "D", "family": None, "version": None, "evaluation": None}
     if module == "pretrain":
         settings = default_pretrain("sf")
         nothing = {"input": None, "checkpoint_every": 0}

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 
 from scatd.errors import InputError
-from scatd.evaluation.gate import DrugConfig, Evidence, Gate, decide, load_config
+from scatd.evaluation.gate import (
+    DrugConfig,
+    Evidence,
+    Gate,
+    TargetEvidence,
+    TargetGate,
+    decide,
+    load_config,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -201,3 +210,53 @@ def test_faults_name_the_file(tmp_path: Path, name: str, content: str, message: 
 def test_folder_given_must_exist(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no folder"):
         load_config("docetaxel", tmp_path / "nowhere")
+
+
+def on_target(n_training_cells: int = 0, **metrics: float) -> TargetEvidence:
+    values = {"auroc": 0.8, "n_sensitive": 60.0, "n_resistant": 50.0} | metrics
+    return TargetEvidence("run-7", values, n_training_cells)
+
+
+ASKS = Gate(target=TargetGate("auroc", 0.7, 30))
+
+
+def test_an_evaluation_is_asked_for_where_the_gate_says_so() -> None:
+    assert failed(ASKS, evidence()) == ["target"]
+    assert "scatd evaluate" in decide(ASKS, evidence()).refusal()
+    assert failed(Gate(), evidence()) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "rules", "number"),
+    [
+        (on_target(), [], ""),
+        (on_target(auroc=0.69), ["target"], "auroc is 0.69 on 110 target cells, at least 0.7"),
+        (on_target(auroc=math.nan), ["target"], "auroc is nan"),
+        (
+            on_target(n_resistant=29),
+            ["target_cells_per_class"],
+            "29 target cells of the rarer response, at least 30",
+        ),
+        (on_target(3), ["target_cells"], "3 of the 110 cells that run run-7 scored"),
+    ],
+)
+def test_rules_of_an_evaluation(shown: TargetEvidence, rules: list[str], number: str) -> None:
+    found = dataclasses.replace(evidence(), target=shown)
+    assert failed(ASKS, found) == rules
+    assert number in decide(ASKS, found).refusal()
+
+
+def test_cells_that_were_learned_from_are_no_evidence_whatever_the_gate_asks() -> None:
+    assert failed(Gate(), dataclasses.replace(evidence(), target=on_target(1))) == ["target_cells"]
+
+
+def test_target_rules_are_overridden_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "default.yaml").write_text("gate: {target: {minimum: 0.7, metric: mcc}}")
+    (tmp_path / "afatinib.yaml").write_text("gate: {target: {minimum: 0.5}}")
+    (tmp_path / "docetaxel.yaml").write_text("gate: {target: null}")
+    assert load_config("afatinib", tmp_path).gate.target == TargetGate("mcc", 0.5)
+    assert load_config("docetaxel", tmp_path).gate.target is None
+    assert load_config("other", tmp_path).gate.target == TargetGate("mcc", 0.7)
+    (tmp_path / "default.yaml").write_text("gate: {target: {minimum: 1.5}}")
+    with pytest.raises(InputError, match=r"minimum is 1\.5"):
+        load_config("other", tmp_path)

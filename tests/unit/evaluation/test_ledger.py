@@ -66,3 +66,9 @@ def test_row_numbers_are_no_ids(X):
 
 def test_a_card_without_ledgers_knows_no_cell(X):
     assert seen_cells({"data": {"source": {"sha256": ""}}}, cohort(X), np.arange(6)) == {}
+
+
+def test_an_older_card_knows_the_whole_source_by_its_hash(X):
+    card = {"data": {"source": {"sha256": cohort(X).sha256()}}}
+    assert seen_cells(card, cohort(X), np.arange(3))["source"].all()
+    assert seen_cells(card, cohort(X[:5]), np.arange(3)) == {}
