@@ -122,9 +122,6 @@ def flags_of(command: click.Command) -> set[str]:
     return own | {"--help", "--version"}
 
 
-NOT_BUILT_YET = {"evaluate"}
-"""Commands that the pages name as future ones."""
-
 COMMANDS = [(page.name, words) for page in PAGES for words in commands_in(page)]
 
 
@@ -136,9 +133,6 @@ def test_the_readme_shows_commands():
 @pytest.mark.parametrize(("page", "words"), COMMANDS, ids=lambda value: str(value)[:60])
 def test_commands_that_are_shown_exist(page, words):
     if words[0] == "scatd":
-        if words[1] in NOT_BUILT_YET:
-            assert words[1] not in main.commands, f"{page}: take it from NOT_BUILT_YET"
-            return
         command, rest = find_command(words[1:])
         flags = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
         assert flags <= flags_of(command), page
