@@ -62,6 +62,57 @@ def store(migrated_store, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def tiny_registry(migrated_store, tmp_path_factory) -> Path:
+    """A working folder with two versions of a small model for docetaxel; 1 is in production.
+
+    It has random weights, reads 12 features of family sf, and version 2 answers otherwise than 1.
+    Tests work on a copy (`copied_registry`); the artifacts stay where they are.
+    """
+    import torch
+
+    from scatd import artifact, registry, tracking
+    from scatd.nn.alignment import Alignment, feature_stats
+    from scatd.nn.classifier import ResponseClassifier
+    from scatd.nn.residual_vae import DESIGNS, Sizes
+
+    folder = tmp_path_factory.mktemp("tiny")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    sizes = Sizes(12, 6, (10, 8), (8, 10))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            head = ResponseClassifier(sizes, DESIGNS["sf"])
+            head.train()(torch.randn(64, 12))
+            stats = feature_stats([torch.randn(64, 12)])
+            alignment = Alignment("none", reference=stats)
+            model = artifact.Artifact(
+                "response", "sf", "sf", sizes, head.state_dict(), alignment, threshold=0.5
+            )
+            artifact.write(folder / f"model{seed}", model)
+            with tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run:
+                version = registry.register(
+                    folder / f"model{seed}", "scatd-sf-docetaxel", run.run_id,
+                    metrics={"auroc": 0.8}, description="tiny", tags={"scatd.drug": "docetaxel"},
+                )  # fmt: skip
+            assert version == seed
+        registry.promote("scatd-sf-docetaxel", 1, reason="a test", evidence_run_id="none")
+    return folder
+
+
+@pytest.fixture
+def copied_registry(tiny_registry, tmp_path, monkeypatch) -> Path:
+    """A copy of that folder's store, as the working folder."""
+    shutil.copy(tiny_registry / "mlflow.db", tmp_path / "mlflow.db")
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "SCATD_TOKEN"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where the shared data is, a golden test that skips proves nothing: it fails."""

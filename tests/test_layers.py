@@ -32,7 +32,10 @@ LAYERS = [
     "mlproject",
     "workflows",
     "distributed",
-    "serving.app",
+    "serving.settings serving.refusals serving.formats serving.contents serving.examiner "
+    "serving.uploads serving.logs serving.metrics serving.scratch serving.models "
+    "serving.service serving.outcome serving.jobs serving.page serving.door serving.app "
+    "serving.server",
     "cli __main__",
 ]
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}

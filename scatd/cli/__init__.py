@@ -23,6 +23,7 @@ from scatd.cli import (
     pretrain,
     promote,
     registry,
+    serve,
     transfer,
     tune,
 )
@@ -62,6 +63,7 @@ for command in (
     checkpoints.import_checkpoint,
     checkpoints.export_checkpoint,
     registry.registry,
+    serve.serve,
 ):
     main.add_command(command)
 explain.explain.commands["enrich"] = explain_enrich.enrich

@@ -54,6 +54,16 @@ def find(name: str, stage: str) -> ModelRef | None:
     return _ref(client, name, model.aliases[stage], stage)
 
 
+def production_versions() -> dict[str, int]:
+    """Version in production by registered name, of every response model that has one."""
+    backbones = {keys.backbone_name(family) for family in keys.FAMILIES}
+    return {
+        model.name: model.aliases[keys.PRODUCTION]
+        for model in state.read_all(connect())
+        if keys.PRODUCTION in model.aliases and model.name not in backbones
+    }
+
+
 def find_made(name: str, work_key: str) -> ModelRef | None:
     """The newest version that this work made (tag `scatd.work_key`), if any."""
     client = connect()

@@ -78,7 +78,8 @@ class PredictRequest:
 class PredictResult:
     """Which model scored, where the scores are, how many cells are resistant or failed, notices.
 
-    `table` has one row a cell: barcode, prob_resistant, response, ood, reason.
+    `table` has one row a cell: barcode, prob_resistant, response, ood, reason; `about` says which
+    model gave the scores, and how.
     """
 
     ref: ModelRef
@@ -88,6 +89,7 @@ class PredictResult:
     notes: list[str]
     n_failed: int = 0
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def predict(request: PredictRequest) -> PredictResult:
@@ -187,7 +189,14 @@ def _scored(
     is_scored = given.reasons == ""
     n_resistant = int((scores.responses[is_scored] == keys.RESISTANT).sum())
     return PredictResult(
-        ref, request.output, features.n_obs, n_resistant, notes, int((~is_scored).sum()), table
+        ref,
+        request.output,
+        features.n_obs,
+        n_resistant,
+        notes,
+        int((~is_scored).sum()),
+        table,
+        about,
     )
 
 

@@ -20,6 +20,7 @@ from scatd.embed.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.explain.settings import ExplainSettings
+from scatd.serving.settings import ServeSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
     TransferSettings,
@@ -33,7 +34,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill")
+WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serve")
 NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
@@ -76,6 +77,13 @@ SAMPLES = {
     "mmd_weight": ("0.25", 0.25),
     "train_encoder": ("true", True),
     "groups": ("patient", "patient"),
+    "host": ("localhost", "localhost"),
+    "port": ("8001", 8001),
+    "refresh": ("2.5", 2.5),
+    "max_upload_mb": ("7", 7),
+    "time_limit": ("9.5", 9.5),
+    "workers": ("5", 5),
+    "waiting": ("0", 0),
     "permutations": ("50", 50),
     "repeats": ("3", 3),
     "nested": ("true", True),
@@ -215,6 +223,8 @@ def expected_without_parameters(module):
             "device": "auto",
             "allow_simulated": False,
         }
+    if module == "serve":
+        return {"settings": ServeSettings()}
     if module == "promote":
         return {"drug": "D", "family": None, "version": None, "evaluation": None}
     if module == "pretrain":
@@ -305,6 +315,8 @@ def expected_without_parameters(module):
 def expected_with(module, name, value):
     """The same with one parameter given."""
     asked = expected_without_parameters(module)
+    if module == "serve":
+        return {"settings": dataclasses.replace(asked["settings"], **{name: value})}
     settings = asked.get("settings")
     if name == "no_controls":
         return asked | {"controls": False}
@@ -333,7 +345,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "promote",
+        "predict", "explain", "evaluate", "promote", "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 

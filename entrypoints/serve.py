@@ -1,0 +1,4 @@
+from scatd.cli.serve import serve
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,246 @@
+"""The HTTP interface of the registry: what is in production, and scores by drug name."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from scatd import __version__, artifact, registry
+from scatd.artifact import CAVEAT
+from scatd.keys import FAMILIES
+from scatd.serving import metrics as prometheus
+from scatd.serving.door import Door, answer
+from scatd.serving.formats import MEDIA_TYPES, NPY, kind_of_answer
+from scatd.serving.page import add_page
+from scatd.serving.refusals import Refusal
+from scatd.serving.service import Service
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from scatd.registry import ModelRef
+
+MODEL_HEADER, VERSION_HEADER = "X-Scatd-Model", "X-Scatd-Version"
+
+Family = Annotated[
+    str | None, Query(description=f"One of {', '.join(FAMILIES)}; the drug's first otherwise.")
+]
+Format = Annotated[
+    str | None, Query(alias="format", description="json, csv, parquet or h5ad; wins over Accept.")
+]
+
+
+def create_app(service: Service) -> FastAPI:
+    """The app of one server; the service is opened and closed with it."""
+
+    @contextlib.asynccontextmanager
+    async def alive(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(service.refresh)
+        following = asyncio.create_task(service.follow())
+        yield
+        following.cancel()
+        await asyncio.to_thread(service.close)
+
+    app = FastAPI(
+        title="scatd",
+        version=__version__,
+        description=f"Which single cells of a tumour resist a drug. {CAVEAT}",
+        lifespan=alive,
+        docs_url=None,  # the usual pages fetch their scripts from other servers
+        redoc_url=None,
+    )
+    app.add_middleware(Door, settings=service.settings, metrics=service.metrics)
+    app.include_router(_routes(service))
+    add_page(app, service)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    return app
+
+
+def _routes(service: Service) -> APIRouter:
+    router = APIRouter(responses=_FAULTS, dependencies=[Depends(HTTPBearer(auto_error=False))])
+
+    @router.get("/drugs", tags=["models"])
+    async def drugs() -> JSONResponse:
+        """Every drug that has a model in production, by name and version."""
+        return JSONResponse({"drugs": [asdict(ref) for ref in service.models.refs()]})
+
+    @router.get("/models/{drug}", tags=["models"])
+    async def model(drug: str, family: Family = None) -> JSONResponse:
+        """What the drug's model reads, how it was judged, and beside which baselines."""
+        ref = service.find(drug, family)
+        card = await asyncio.to_thread(_card, ref)
+        return JSONResponse({"model": asdict(ref), "card": card}, headers=_named(ref))
+
+    @router.post(
+        "/predict/{drug}", tags=["scores"], openapi_extra=_BODY, responses=_ANSWERS,
+        response_class=FileResponse,
+    )  # fmt: skip
+    async def predict(
+        request: Request, drug: str, family: Family = None, kind: Format = None
+    ) -> Response:
+        """Score every cell of the body: an .h5ad, .parquet or .npy file, or JSON.
+
+        Every cell comes back in its order, with its barcode where there are any; one that cannot
+        be scored has a reason. The version that scored is in the headers and in the answer.
+        """
+        wanted = kind_of_answer(kind, request.headers.get("accept", ""))
+        ref = service.find(drug, family)
+        scored = await service.score(request, ref, wanted)
+        request.state.about = {
+            "drug": ref.drug, "model": ref.name, "version": ref.version,
+            "cells": scored.result.n_obs,
+        }  # fmt: skip
+        return _Passing(service, scored.folder, scored.result.output, ref)
+
+    @router.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Counters, for Prometheus."""
+        return Response(service.metrics.text(), media_type=prometheus.CONTENT_TYPE)
+
+    @router.get("/healthz", tags=["operation"])
+    async def healthz() -> JSONResponse:
+        """Whether the server is well, and how old its knowledge of the registry is."""
+        age = service.seconds_since_refresh
+        is_stale = age > 10 * service.settings.refresh + service.settings.time_limit
+        about = {"version": __version__, "models": len(service.models.refs())}
+        status = "the registry cannot be read" if is_stale else "ok"
+        return JSONResponse({"status": status, "registry_seconds": round(age, 1), **about})
+
+    return router
+
+
+class _Passing(FileResponse):
+    """A file that goes when it is sent, with its folder."""
+
+    def __init__(self, service: Service, folder: Path, file: Path, ref: ModelRef) -> None:
+        name = f"scatd-{ref.drug}-{ref.family}-v{ref.version}{file.suffix}"
+        media_type = MEDIA_TYPES[file.suffix]
+        super().__init__(file, media_type=media_type, filename=name, headers=_named(ref))
+        self._service, self._folder = service, folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.to_thread(self._service.scratch.clear, self._folder)
+
+
+def _named(ref: ModelRef) -> dict[str, str]:
+    return {MODEL_HEADER: ref.name, VERSION_HEADER: str(ref.version)}
+
+
+def _card(ref: ModelRef) -> Any:
+    """The card without the names of thousands of genes, as JSON can say it."""
+    card = artifact.read_card(registry.fetch(ref))
+    features = dict(card.get("features") or {})
+    if names := features.pop("names", None):
+        features["n_names"] = len(names)
+    return _sayable({**card, "features": features})
+
+
+def _sayable(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {str(key): _sayable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_sayable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+async def _refused(_: Request, refusal: Any) -> JSONResponse:
+    return answer(refusal)
+
+
+async def _not_found(_: Request, error: Any) -> JSONResponse:
+    what = f"{error.detail}. See /docs." if error.status_code in (404, 405) else error.detail
+    return answer(Refusal(error.status_code, str(what), dict(error.headers or {})))
+
+
+async def _not_valid(_: Request, error: Any) -> JSONResponse:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return answer(Refusal(422, f"{place}: {first['msg']}."))
+
+
+_MESSAGE = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+_FAULTS: dict[int | str, dict[str, Any]] = {
+    status: {"description": about, "content": {"application/json": {"schema": _MESSAGE}}}
+    for status, about in {
+        400: "The request is malformed.",
+        401: "The token is missing or wrong.",
+        404: "No such drug in production.",
+        422: "The file or a parameter cannot be used; the message says why.",
+    }.items()
+}
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_TABLE = {
+    "type": "object",
+    "required": ["features"],
+    "additionalProperties": False,
+    "properties": {
+        "features": {
+            "description": "One row of numbers a cell, in the order of the model's features.",
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "number"}},
+        },
+        "barcodes": {"type": "array", "items": {"type": "string"}},
+        "genes": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-hdf5": _FILE,
+            "application/vnd.apache.parquet": _FILE,
+            f"application/x-{NPY.removeprefix('.')}": _FILE,
+            "application/json": {"schema": _TABLE},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One row a cell: barcode, prob_resistant (P(resistant), 0 to 1), response, "
+        "ood, reason.",
+        "headers": {
+            MODEL_HEADER: {"schema": {"type": "string"}},
+            VERSION_HEADER: {"schema": {"type": "integer"}},
+        },
+        "content": {media: {} for media in MEDIA_TYPES.values()},
+    },
+    **{
+        status: {"description": about, "content": {"application/json": {"schema": _MESSAGE}}}
+        for status, about in {
+            406: "No such kind of answer.",
+            408: "The upload took too long.",
+            413: "The body is too large, or grows too large when it is unpacked.",
+            415: "The body is of no known kind.",
+            503: "Too many requests at once; Retry-After says when to come back.",
+            504: "Scoring took too long.",
+        }.items()
+    },
+}

@@ -1,0 +1,170 @@
+"""What a file would grow to when it is read, found out before any of it is kept in memory.
+
+A megabyte of compressed zeros may be a terabyte of cells; a small file may point at others on this
+computer. Both are refused. What is left is read once, block by block: a damaged block shows here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from pathlib import Path
+from typing import Any
+
+from scatd.data.files import reading, row_blocks
+from scatd.serving.formats import H5AD, PARQUET
+from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal
+
+_ROWS = 4096
+_LONGEST_NAME = 1000
+_MOST_OBJECTS = 10_000
+_READ_WHOLE = ("obs", "var", "obsm", "uns", "varm", "obsp", "varp")
+
+
+def require_harmless(path: Path, kind: str, max_content: int) -> None:
+    """Refuse a file that is larger inside than outside, or that reads from other files.
+
+    Parameters
+    ----------
+    path, kind
+        The upload, and one of `formats`' kinds.
+    max_content
+        Largest size of its content in memory, bytes.
+
+    Raises
+    ------
+    Refusal
+        413 for a file that is too large inside, 422 for one that refers to other files.
+    InputError
+        For a file that is damaged.
+    """
+    if kind == H5AD:
+        _look_into_hdf5(path, max_content)
+    elif kind == PARQUET:
+        _look_into_parquet(path, max_content)
+
+
+class _Budget:
+    """Bytes that may still be asked for."""
+
+    def __init__(self, left: int) -> None:
+        self._left, self._whole = left, left
+
+    def spend(self, n_bytes: int) -> None:
+        self._left -= n_bytes
+        if self._left < 0:
+            whole = f"{self._whole / 1e6:,.0f} MB"
+            raise Refusal(TOO_LARGE, f"The file holds more than {whole} when it is unpacked.")
+
+    def names(self, longest: int, n_names: int) -> None:
+        """Numpy gives every name of a table the width of the longest."""
+        if longest > _LONGEST_NAME:
+            self.spend(4 * longest * n_names)
+
+
+def _look_into_hdf5(path: Path, max_content: int) -> None:
+    import h5py
+
+    budget = _Budget(max_content)
+    with reading(path, "an .h5ad file"), h5py.File(path, "r") as file:
+        _walk(file, budget)
+        _rehearse(file)
+
+
+def _walk(root: Any, budget: _Budget) -> None:
+    import h5py
+
+    waiting, n_seen = [root], 0
+    while waiting:
+        group = waiting.pop()
+        _measure_attributes(group, budget)
+        if str(group.attrs.get("encoding-type", "")) in ("csr_matrix", "csc_matrix"):
+            _measure_sparse(group, budget)
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise Refusal(UNUSABLE, "The file holds links to other places or files.")
+            n_seen += 1
+            if n_seen > _MOST_OBJECTS:
+                raise Refusal(UNUSABLE, f"The file holds more than {_MOST_OBJECTS:,} objects.")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset):
+                _measure(item, budget)
+
+
+def _measure_attributes(item: Any, budget: _Budget) -> None:
+    for name in item.attrs:
+        budget.spend(item.attrs.get_id(name).get_storage_size())
+        item.attrs[name]
+
+
+def _rehearse(file: Any) -> None:
+    """Read what scoring will read, as it will; only whether that ends well is of interest here.
+
+    What a library says about it is left to scoring, which says it better.
+    """
+    from anndata.io import read_elem
+
+    for name in _READ_WHOLE:
+        with contextlib.suppress(Exception):
+            read_elem(file[name])
+
+
+def _measure_sparse(group: Any, budget: _Budget) -> None:
+    """Expression is read sparse, block by block; any other sparse matrix is filled with zeros."""
+    if group.name not in ("/X", "/raw/X") and not group.name.startswith("/layers/"):
+        n_rows, n_columns = (int(size) for size in group.attrs["shape"])
+        budget.spend(8 * max(n_rows, 0) * max(n_columns, 0))
+
+
+def _measure(data: Any, budget: _Budget) -> None:
+    """Spend what reading the dataset would take; words are of any length, so they are counted."""
+    import h5py
+
+    _measure_attributes(data, budget)
+    if data.is_virtual or data.external:
+        raise Refusal(UNUSABLE, "The file takes its values from other files.")
+    if data.shape is None:
+        return
+    in_chunk = math.prod(data.chunks or (0,))
+    budget.spend(max(data.size, in_chunk) * max(data.dtype.itemsize, 1))
+    if data.ndim == 0:
+        data[()]
+        return
+    if data.dtype.kind != "O":
+        for part in data.iter_chunks() if data.chunks else row_blocks(data):
+            data[part]
+        return
+    if h5py.check_string_dtype(data.dtype) is None or data.ndim > 1:
+        raise Refusal(UNUSABLE, "The file holds lists or references, which no cohort needs.")
+    longest = 0
+    for start in range(0, len(data), _ROWS):
+        for word in data[start : start + _ROWS]:
+            budget.spend(len(word))
+            longest = max(longest, len(word))
+    budget.names(longest, data.size)
+
+
+def _look_into_parquet(path: Path, max_content: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    budget = _Budget(max_content)
+    with reading(path, "a parquet table"), pq.ParquetFile(path) as file:
+        budget.spend(8 * file.metadata.num_rows * max(file.metadata.num_columns, 1))
+        of_words = [
+            field.name
+            for field in file.schema_arrow
+            if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+        ]
+        longest = n_rows = 0
+        for batch in file.iter_batches(batch_size=_ROWS):
+            batch.validate(full=True)
+            n_rows += batch.num_rows
+            for name in of_words:
+                column = batch.column(name)
+                budget.spend(column.nbytes)
+                for word in column.to_pylist():
+                    longest = max(longest, len(word) if isinstance(word, str | bytes) else 0)
+        budget.names(longest, n_rows)

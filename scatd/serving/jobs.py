@@ -1,0 +1,158 @@
+"""Work that a person follows on the page: it goes on while the browser asks how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from scatd.registry import ModelRef
+from scatd.serving import logs, outcome
+from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal
+from scatd.serving.service import Service
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_KEPT_SECONDS = 1800.0
+_MOST_KEPT = 40
+FILES = {
+    outcome.H5AD: "application/x-hdf5",
+    outcome.CSV: "text/csv",
+    outcome.REPORT: "text/html",
+    outcome.HISTOGRAM: "image/png",
+    outcome.MAP: "image/png",
+}
+
+
+class Job:
+    """One upload, its state in words, and its results so far."""
+
+    def __init__(self, ref: ModelRef, folder: Path) -> None:
+        self.id = secrets.token_urlsafe(16)  # who knows it may see the results
+        self.ref, self.folder, self.begun = ref, folder, monotonic()
+        self.state, self.error, self.n_done = "scoring", "", 0
+        self.result: dict[str, Any] | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ("done", "failed")
+
+    def step(self, n_cells: int) -> None:
+        """Count cells as they are scored."""
+        self.n_done += n_cells
+
+    def about(self) -> dict[str, Any]:
+        """Everything that the page asks for."""
+        files = [name for name in FILES if (self.folder / name).is_file()]
+        return {
+            "job": self.id,
+            "state": self.state,
+            "n_done": self.n_done,
+            "error": self.error,
+            "files": files,
+            "result": self.result,
+        }
+
+
+class Jobs:
+    """The jobs of the last half hour, forty at most."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._jobs = service, dict[str, Job]()
+
+    def find(self, job_id: str) -> Job:
+        """A job by its id.
+
+        Raises
+        ------
+        Refusal
+            404 when there is none, or no more.
+        """
+        if job_id not in self._jobs:
+            raise Refusal(NOT_FOUND, "There is no such job, or it was too long ago.")
+        return self._jobs[job_id]
+
+    def forget(self, job: Job) -> None:
+        """Remove a job and its files."""
+        if job.task is not None:
+            job.task.cancel()
+        self._jobs.pop(job.id, None)
+        self._service.scratch.clear(job.folder)
+
+    async def begin(self, request: Request, ref: ModelRef) -> Job:
+        """Receive a file, and go on with it when the request is answered.
+
+        Raises
+        ------
+        Refusal
+            When there is no place, or the upload cannot be taken.
+        """
+        self._make_room()
+        with ExitStack() as held:
+            held.enter_context(self._service.place())
+            folder = self._service.scratch.new()
+            on_fault = held.enter_context(ExitStack())
+            on_fault.callback(self._service.scratch.clear, folder)
+            upload = await self._service.upload(request, folder)
+            on_fault.pop_all()
+            job = Job(ref, folder)
+            self._jobs[job.id] = job
+            job.task = asyncio.create_task(self._work(job, upload, held.pop_all()))
+        return job
+
+    def _make_room(self) -> None:
+        for job in list(self._jobs.values()):
+            if job.is_over and monotonic() - job.begun > _KEPT_SECONDS:
+                self.forget(job)
+        if len(self._jobs) >= _MOST_KEPT:
+            over = [job for job in self._jobs.values() if job.is_over]
+            if not over:
+                raise Refusal(BUSY, "The server is busy. Try again later.", {"Retry-After": "60"})
+            self.forget(over[0])
+
+    async def _work(self, job: Job, upload: Path, held: ExitStack) -> None:
+        limit = self._service.settings.time_limit
+        work = self._service.start(job.ref, upload, job.folder / outcome.H5AD, job.step)
+        try:
+            async with asyncio.timeout(limit):
+                result = await work.done
+                await self._show(job, result)
+            job.state = "done"
+        except TimeoutError:
+            what = f"This took longer than {limit:g} seconds. Send fewer cells at a time."
+            self._fail(job, Refusal(TOO_SLOW, what))
+        except Refusal as refusal:
+            self._fail(job, refusal)
+        except Exception as error:  # noqa: BLE001 (the page has to say something)
+            logs.failure("fault", error)
+            self._fail(job, Refusal(500, "The server failed. Its log knows more."))
+        finally:
+            if work.give_up():
+                work.when_ended(held.close)
+            else:
+                held.close()
+                for left in job.folder.glob("upload*"):
+                    left.unlink(missing_ok=True)
+
+    async def _show(self, job: Job, result: Any) -> None:
+        """Numbers first; the map takes longest and comes last."""
+        threshold = result.about["threshold"]
+        await asyncio.to_thread(outcome.write_scores, result, job.folder, result.about)
+        job.result = outcome.summary(result, threshold)
+        job.state = "drawing"
+        job.result["has_map"] = await asyncio.to_thread(outcome.write_map, result, job.folder)
+        await asyncio.to_thread(outcome.write_page, result, job.folder, threshold)
+        ref = job.ref
+        logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=result.n_obs)
+
+    def _fail(self, job: Job, refusal: Refusal) -> None:
+        job.state, job.error = "failed", refusal.message
+        for left in job.folder.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -1,0 +1,55 @@
+"""Log lines: JSON, one an event, and nothing that says whose cells were scored.
+
+A line holds what we put into it by name. Texts of errors and warnings are left out, because they
+may quote a barcode, a path or a value; where an error arose is enough to find it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import sys
+import traceback
+from typing import Any
+
+LOGGER = logging.getLogger("scatd.serving")
+
+
+def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Log one event with its fields."""
+    LOGGER.log(level, name, extra={"fields": fields})
+
+
+def failure(name: str, error: BaseException, **fields: Any) -> None:
+    """Log an error: its type and the places that it came through, not its text."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
+    event(name, level=logging.ERROR, error=type(error).__name__, at=places, **fields)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time (UTC), level, event, and the fields of `event`."""
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        line = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": str(record.msg),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps(line, default=str)
+
+
+def only_events() -> None:
+    """Send our events to stderr, and every other message of this process nowhere."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    LOGGER.handlers = [handler]
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    for name in ("", "scatd", "uvicorn", "uvicorn.error", "mlflow"):
+        logging.getLogger(name).handlers = [logging.NullHandler()]
+    logging.captureWarnings(capture=True)

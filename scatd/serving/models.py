@@ -1,0 +1,124 @@
+"""The models that answer: production by drug, followed as the registry moves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from scatd import keys, registry
+from scatd.data.drugs import resolve_drug
+from scatd.errors import InputError
+from scatd.evaluation.gate import load_config
+from scatd.registry import ModelRef
+from scatd.scoring import Scorer
+
+logger = logging.getLogger(__name__)
+
+_MOST_LOADED = 16
+
+
+@dataclass(frozen=True, eq=False)
+class LiveModel:
+    """One version, loaded; what a request holds on to from its first cell to its last."""
+
+    ref: ModelRef
+    scorer: Scorer
+
+
+class LiveModels:
+    """Which version answers for each drug, and the versions that are loaded.
+
+    `refresh` follows the registry. A version is loaded when it is first asked for, or beforehand
+    where it replaces one that was: a promotion makes no request wait, and a version that cannot be
+    loaded replaces nothing.
+
+    Parameters
+    ----------
+    device
+        Where they compute.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._production: dict[str, dict[str, ModelRef]] = {}
+        self._loaded: OrderedDict[tuple[str, int], LiveModel] = OrderedDict()
+        self._loading = threading.Lock()
+
+    def refresh(self) -> list[ModelRef]:
+        """Look which versions are in production now; returns those that are new there."""
+        before = {ref.name: ref for refs in self._production.values() for ref in refs.values()}
+        found: dict[str, dict[str, ModelRef]] = {}
+        changed = []
+        for name, version in registry.production_versions().items():
+            ref = before.get(name)
+            if ref is None or ref.version != version:
+                was, ref = ref, registry.find(name, keys.PRODUCTION)
+                if ref is None:
+                    continue
+                ref = self._ready(ref, was)
+                changed += [] if ref is was else [ref]
+            found.setdefault(ref.drug, {})[ref.family] = ref
+        self._production = found  # one assignment: a request sees the old state or the new one
+        return changed
+
+    def refs(self) -> list[ModelRef]:
+        """What is in production, by drug and in each drug's order of families."""
+        production = self._production
+        return [
+            production[drug][family]
+            for drug in sorted(production)
+            for family in _order(drug, production[drug])
+        ]
+
+    def find(self, drug: str, family: str | None = None) -> ModelRef:
+        """The version that answers for a drug, in any spelling.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        production = self._production
+        key = resolve_drug(drug, production)
+        order = _order(key, production[key])
+        if family is not None and family not in order:
+            what = f"drug '{key}' has no production model of family '{family}'"
+            raise InputError(what, expected=" or ".join(order))
+        return production[key][family or order[0]]
+
+    def load(self, ref: ModelRef) -> LiveModel:
+        """The model of a version; the least used one beyond sixteen is let go.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read.
+        """
+        with self._loading:
+            model = self._loaded.get((ref.name, ref.version))
+            if model is None:
+                model = LiveModel(ref, Scorer(registry.fetch(ref), self._device))
+                self._loaded[ref.name, ref.version] = model
+            self._loaded.move_to_end((ref.name, ref.version))
+            while len(self._loaded) > _MOST_LOADED:
+                self._loaded.popitem(last=False)
+            return model
+
+    def _ready(self, ref: ModelRef, was: ModelRef | None) -> ModelRef:
+        """The new version, loaded if the old one was; the old one where that fails."""
+        if was is None or (was.name, was.version) not in self._loaded:
+            return ref
+        try:
+            self.load(ref)
+        except (InputError, OSError, RuntimeError):
+            logger.exception("version cannot be loaded", extra={"model": ref.name})
+            return was
+        self._loaded.pop((was.name, was.version), None)
+        return ref
+
+
+def _order(drug: str, families: dict[str, ModelRef]) -> list[str]:
+    preferred = [family for family in load_config(drug).families if family in families]
+    return preferred + sorted(set(families) - set(preferred))

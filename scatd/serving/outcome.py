@@ -1,0 +1,107 @@
+"""What a person gets to see of a scored file: numbers, a table, two pictures and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scatd import keys
+from scatd.artifact import CAVEAT
+from scatd.plots.cells import cell_map as draw_map
+from scatd.plots.cells import score_histogram
+from scatd.plots.style import save_figure
+from scatd.report import Section, write_report
+from scatd.workflows.cell_map import cell_map
+from scatd.workflows.predict import PredictResult, write_table
+
+H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
+HISTOGRAM, MAP = "histogram.png", "map.png"
+_ROWS = 100
+
+WHAT_IT_MEANS = (
+    "P(resistant) is how sure the model is that a cell resists the drug: 0 means sensitive, 1 "
+    "means resistant. A cell is called resistant above the model's threshold.",
+    "The model learned from cancer cell lines in a dish, not from patients. It does not know dose, "
+    "combination, metabolism or the tissue around a tumour, and it may be wrong about all cells of "
+    "a sample at once. Use it to choose what to look at next, never to treat.",
+    CAVEAT,
+)
+
+
+def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
+    """What the page shows as soon as there are scores: plain values for JSON."""
+    ref, table = result.ref, result.table
+    called = table["response"].value_counts()
+    shown = table.head(_ROWS)
+    return {
+        "model": {"name": ref.name, "version": ref.version, "simulated": ref.simulated},
+        "drug": ref.drug,
+        "threshold": threshold,
+        "n_cells": result.n_obs,
+        "calls": {name: int(called.get(name, 0)) for name in (*keys.RESPONSES, keys.ABSTAIN)},
+        "n_failed": result.n_failed,
+        "reasons": _reasons(table),
+        "notes": result.notes,
+        "columns": list(shown.columns),
+        "rows": shown.astype(object).where(shown.notna(), None).to_numpy().tolist(),
+    }
+
+
+def write_scores(result: PredictResult, folder: Path, about: dict[str, Any]) -> None:
+    """The table of cells, and the histogram."""
+    table = result.table
+    write_table(folder / CSV, table, about)
+    figure = score_histogram(table["prob_resistant"], about["threshold"], result.ref.drug)
+    save_figure(figure, folder, Path(HISTOGRAM).stem)
+
+
+def write_map(result: PredictResult, folder: Path) -> bool:
+    """The map of cells; returns whether there is one."""
+    import anndata
+
+    cohort = anndata.read_h5ad(result.output)
+    xy = cell_map(cohort, result.ref.family)
+    if xy is None:
+        return False
+    figure = draw_map(xy, result.table["prob_resistant"], result.ref.drug)
+    save_figure(figure, folder, Path(MAP).stem)
+    return True
+
+
+def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
+    """The report: one file that can be kept beside the scores."""
+    ref, said = result.ref, summary(result, threshold)
+    n_scored = result.n_obs - result.n_failed
+    calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)
+    pictures = {"How the scores are spread": HISTOGRAM, "The cells on a map": MAP}
+    figures = {
+        caption: folder / name for caption, name in pictures.items() if (folder / name).exists()
+    }
+    checks = [*said["notes"]] or ["Nothing to remark."]
+    checks += [f"{count} cells: {reason}" for reason, count in said["reasons"].items()]
+    made_up = ["The model was trained on simulated data: its scores say nothing about patients."]
+    sections = [
+        Section(
+            "In short",
+            [f"{n_scored} of {result.n_obs} cells were scored: {calls or 'none'}."],
+            tone="summary",
+        ),
+        Section(
+            "Before you use it",
+            [*(made_up if ref.simulated else []), *WHAT_IT_MEANS],
+            tone="caution",
+        ),
+        Section("What was found in the file", checks),
+        Section("Scores", figures=figures),
+        Section("Cells", tables={"By cell": result.table}),
+    ]
+    title = f"Which cells resist {ref.drug}?"
+    subtitle = f"Scored by {ref.name}, version {ref.version}"
+    write_report(folder / REPORT, title, sections, subtitle=subtitle, footer=CAVEAT)
+
+
+def _reasons(table: pd.DataFrame) -> dict[str, int]:
+    without = table.loc[table["reason"] != "", "reason"]
+    return {str(reason): int(count) for reason, count in without.value_counts().items()}

@@ -1,0 +1,260 @@
+"""What all requests of a server share: the models, places to compute, and one way to score."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from scatd.errors import InputError, ScatdError
+from scatd.registry import ModelRef
+from scatd.serving import logs, uploads
+from scatd.serving.examiner import Examiner
+from scatd.serving.metrics import Metrics
+from scatd.serving.models import LiveModels
+from scatd.serving.refusals import (
+    BUSY,
+    NOT_FOUND,
+    TIMEOUT,
+    TOO_LARGE,
+    TOO_SLOW,
+    UNUSABLE,
+    Refusal,
+    unusable,
+)
+from scatd.serving.scratch import Scratch
+from scatd.serving.settings import ServeSettings
+from scatd.workflows.inputs import pick_device
+from scatd.workflows.predict import PredictRequest, PredictResult, score_file
+from scatd.workflows.predict_inputs import Preparation
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """An answer, and the folder that it lies in; whoever sends it removes that."""
+
+    result: PredictResult
+    folder: Path
+
+
+class _GivenUpError(Exception):
+    """Nobody waits for this work any more."""
+
+
+class Service:
+    """The state of one server; `open` it before the first request and `close` it after the last."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.models = LiveModels(str(pick_device(settings.device)))
+        self.scratch = Scratch()
+        self._pool = ThreadPoolExecutor(settings.workers, "score")
+        self._places = settings.workers + settings.waiting
+        self._examiners: list[Examiner] = []
+        self._own = threading.local()
+        self._seen = monotonic()
+
+    @property
+    def seconds_since_refresh(self) -> float:
+        """How old the knowledge of the registry is."""
+        return monotonic() - self._seen
+
+    def refresh(self) -> None:
+        """Look at the registry; where that fails, what was known stays."""
+        try:
+            changed = self.models.refresh()
+        except Exception as error:  # noqa: BLE001 (a registry that is away must not end the server)
+            self.metrics.refreshes_failed.inc()
+            logs.failure("refresh failed", error)
+            return
+        self._seen = monotonic()
+        self.metrics.in_production(self.models.refs())
+        for ref in changed:
+            logs.event("in production", drug=ref.drug, model=ref.name, version=ref.version)
+
+    async def follow(self) -> None:
+        """Look at the registry now and then, for ever."""
+        while True:
+            await asyncio.sleep(self.settings.refresh)
+            await asyncio.to_thread(self.refresh)
+
+    def close(self) -> None:
+        """End the threads and remove what lies on the disk."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for examiner in self._examiners:
+            examiner.close()
+        self.scratch.clear()
+
+    def find(self, drug: str, family: str | None) -> ModelRef:
+        """The version that answers for a drug.
+
+        Raises
+        ------
+        Refusal
+            404 when there is none.
+        """
+        try:
+            return self.models.find(drug, family)
+        except InputError as error:
+            raise Refusal(NOT_FOUND, str(error)) from error
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the places for requests that upload, wait or compute.
+
+        Raises
+        ------
+        Refusal
+            503 when all are taken.
+        """
+        if self._places == 0:
+            raise Refusal(BUSY, "The server is busy. Try again in a second.", {"Retry-After": "1"})
+        self._places -= 1
+        self.metrics.in_work.inc()
+        try:
+            yield
+        finally:
+            self._places += 1
+            self.metrics.in_work.dec()
+
+    async def upload(self, request: Request, folder: Path) -> Path:
+        """Write the body to `folder`, within the time that a request has.
+
+        Raises
+        ------
+        Refusal
+            As `uploads.receive`; 408 when it takes too long.
+        """
+        try:
+            async with asyncio.timeout(self.settings.time_limit):
+                return await uploads.receive(request, folder, self.settings.max_upload)
+        except TimeoutError as error:
+            raise Refusal(TIMEOUT, "The upload took too long.") from error
+
+    async def score(self, request: Request, ref: ModelRef, kind: str) -> Scored:
+        """Receive a body, score it with one version, and write the answer.
+
+        Parameters
+        ----------
+        kind
+            Ending of the answer.
+
+        Raises
+        ------
+        Refusal
+            When there is no place, no time, or the body cannot be used.
+        """
+        with ExitStack() as held:
+            held.enter_context(self.place())
+            folder = self.scratch.new()
+            on_fault = held.enter_context(ExitStack())
+            on_fault.callback(self.scratch.clear, folder)
+            started = monotonic()
+            upload = await self.upload(request, folder)
+            left = self.settings.time_limit - (monotonic() - started)
+            work = self.start(ref, upload, folder / f"scored{kind}")
+            try:
+                async with asyncio.timeout(left):
+                    result = await work.done
+            except BaseException as error:
+                if work.give_up():  # it has not ended: its place and files are its own until then
+                    work.when_ended(held.pop_all().close)
+                if isinstance(error, TimeoutError):
+                    what = f"This took longer than {self.settings.time_limit:g} seconds."
+                    raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
+                raise
+            on_fault.pop_all()
+            return Scored(result, folder)
+
+    def examine(self, path: Path, kind: str) -> None:
+        """Have the examiner of this thread read a file.
+
+        Raises
+        ------
+        Refusal
+            When it would harm.
+        """
+        if not hasattr(self._own, "examiner"):
+            self._own.examiner = Examiner()
+            self._examiners.append(self._own.examiner)
+        settings = self.settings
+        self._own.examiner.examine(path, kind, settings.max_content, settings.time_limit)
+
+    def start(
+        self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
+    ) -> Work:
+        """Begin to score an upload, when a thread is free."""
+        return Work(self, ref, upload, output, progress)
+
+
+class Work:
+    """One upload on its way to its scores, in a thread of the pool.
+
+    `done` can be awaited; the thread's own future says when its files are no longer in use.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        ref: ModelRef,
+        upload: Path,
+        output: Path,
+        progress: Callable[[int], object],
+    ) -> None:
+        self._service, self._ref, self._upload, self._output = service, ref, upload, output
+        self._progress, self._given_up = progress, threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._future: Future[PredictResult] = service._pool.submit(self._run)
+        self.done = asyncio.shield(asyncio.wrap_future(self._future))
+
+    def give_up(self) -> bool:
+        """End it at its next step; returns whether it is still going on."""
+        self._given_up.set()
+        self._future.cancel()
+        return not self._future.done()
+
+    def when_ended(self, call: Callable[[], object]) -> None:
+        """Call something in the loop once the thread has ended."""
+        self._future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
+
+    def _run(self) -> PredictResult:
+        settings = self._service.settings
+        model = self._service.models.load(self._ref)
+        try:
+            upload = uploads.settle(self._upload, self._service.examine)
+            request = PredictRequest(
+                drug=self._ref.drug,
+                input=upload,
+                output=self._output,
+                preparation=Preparation(settings.weights, settings.gene_map),
+                allow_simulated=settings.allow_simulated,
+            )
+            result = score_file(request, model.ref, model.scorer, self._step)
+        except ScatdError as error:
+            raise unusable(error, self._upload.parent) from error
+        except MemoryError as error:
+            raise Refusal(TOO_LARGE, "This needs more memory than there is.") from error
+        except (Refusal, _GivenUpError):
+            raise
+        except Exception as error:
+            # Readers raise anything for a damaged file. Should it be a fault of ours: it is logged.
+            logs.failure("unreadable upload", error)
+            what = "The file cannot be read: it may be truncated or damaged."
+            raise Refusal(UNUSABLE, what) from error
+        self._service.metrics.scored(model.ref, result.n_obs)
+        return result
+
+    def _step(self, n_cells: int) -> None:
+        if self._given_up.is_set():
+            raise _GivenUpError
+        self._progress(n_cells)

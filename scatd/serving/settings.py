@@ -1,0 +1,71 @@
+"""What a server may be asked to do, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scatd.errors import InputError
+
+TOKEN_VARIABLE = "SCATD_TOKEN"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Where to listen, how models are followed, and the limits of a request.
+
+    Parameters
+    ----------
+    host, port
+        Where to listen; port 0 takes a free one.
+    token
+        What a client has to show (`Authorization: Bearer ...`); without one only this computer may
+        be listened to.
+    refresh
+        Seconds between two looks at the registry.
+    max_upload_mb
+        Largest body of a request; what a file claims to hold may be eight times as much.
+    time_limit
+        Seconds that a request may take, the upload included.
+    workers
+        Requests that are computed at the same time.
+    waiting
+        Requests beyond these that may upload or wait; more are told to come back.
+    device, weights, gene_map, allow_simulated
+        As `scatd predict` has them.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = field(default=None, repr=False)
+    refresh: float = 5.0
+    max_upload_mb: int = 1024
+    time_limit: float = 300.0
+    workers: int = 2
+    waiting: int = 30
+    device: str = "auto"
+    weights: str | None = None
+    gene_map: Path | None = None
+    allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not self.token.strip():
+            raise InputError("is empty", where=TOKEN_VARIABLE, expected="a secret, or no variable")
+        if self.token is None and self.host not in LOCAL_HOSTS:
+            raise InputError(
+                f"would listen on {self.host}, where others can reach it, without a token",
+                where="--host",
+                expected=f"one of {', '.join(LOCAL_HOSTS)}, or a token",
+                remedy=f"Set {TOKEN_VARIABLE} to a secret that clients send.",
+            )
+
+    @property
+    def max_upload(self) -> int:
+        """Largest body, bytes."""
+        return self.max_upload_mb * 1_000_000
+
+    @property
+    def max_content(self) -> int:
+        """Largest amount of memory that a file's content may ask for, bytes."""
+        return 8 * self.max_upload
