@@ -95,7 +95,8 @@ def _walk(root: Any, budget: _Budget) -> None:
 
 def _measure_attributes(item: Any, budget: _Budget) -> None:
     for name in item.attrs:
-        budget.spend(item.attrs.get_id(name).get_storage_size())
+        stored = item.attrs.get_id(name)
+        budget.spend(math.prod(stored.shape or ()) * stored.dtype.itemsize)
         item.attrs[name]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 
 import anndata as ad
 import numpy as np
@@ -32,29 +34,42 @@ def cells(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def serve(copied_registry):
-    """Start a server with these settings; returns a client that knows it."""
-    import contextlib
-
+@contextlib.contextmanager
+def serving(**settings):
+    """A client of a new server in the working folder; the client knows the service."""
     from starlette.testclient import TestClient
 
     from scatd.serving.app import create_app
     from scatd.serving.service import Service
     from scatd.serving.settings import ServeSettings
 
-    with contextlib.ExitStack() as stack:
-
-        def start(**settings):
-            service = Service(ServeSettings(**{"refresh": 0.05, "device": "cpu", **settings}))
-            client = TestClient(create_app(service), base_url="http://127.0.0.1:8000")
-            client.service = service
-            return stack.enter_context(client)
-
-        yield start
+    service = Service(ServeSettings(**{"refresh": 0.05, "device": "cpu", **settings}))
+    client = TestClient(create_app(service), base_url="http://127.0.0.1:8000")
+    client.service = service
+    with client:
+        yield client
 
 
 @pytest.fixture
-def client(serve):
-    """A server with the defaults, and no token."""
-    return serve()
+def serve(copied_registry):
+    """Start a server with these settings, on a registry that the test may change."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serving(**settings))
+
+
+@pytest.fixture(scope="module")
+def shared_server(tiny_registry):
+    """A server with the defaults and no token, for tests that change nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tiny_registry)
+        for name in [name for name in os.environ if name.startswith(("MLFLOW_", "SCATD_TOKEN"))]:
+            patch.delenv(name)
+        with serving() as client:
+            yield client
+
+
+@pytest.fixture
+def client(shared_server, tiny_registry, monkeypatch):
+    """That server, from its working folder."""
+    monkeypatch.chdir(tiny_registry)
+    return shared_server

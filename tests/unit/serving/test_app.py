@@ -85,7 +85,8 @@ def test_what_there_is(client):
     assert (health["status"], health["models"]) == ("ok", 1)
 
 
-def test_a_promotion_is_followed_and_a_rollback(client, cells):
+def test_a_promotion_is_followed_and_a_rollback(serve, cells):
+    client = serve()
     content = (cells / "cells.npy").read_bytes()
 
     def ask():
@@ -107,7 +108,8 @@ def test_a_promotion_is_followed_and_a_rollback(client, cells):
     assert ask_until(1) == first
 
 
-def test_a_version_that_cannot_be_loaded_replaces_nothing(client, cells, monkeypatch):
+def test_a_version_that_cannot_be_loaded_replaces_nothing(serve, cells, monkeypatch):
+    client = serve()
     content = (cells / "cells.npy").read_bytes()
     assert client.post("/predict/docetaxel", content=content).status_code == 200
 
@@ -319,7 +321,8 @@ def test_logs_are_json_and_know_no_patient(client, cells, caplog):
     assert "SMITH" not in said
 
 
-def test_metrics_are_counted(client, cells):
+def test_metrics_are_counted(serve, cells):
+    client = serve()
     content = (cells / "cells.npy").read_bytes()
     for _ in range(3):
         client.post("/predict/docetaxel", content=content)
