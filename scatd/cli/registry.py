@@ -38,7 +38,7 @@ reason_option = click.option("--reason", default="asked for by hand", help="For 
     cls=ScatdGroup, epilog=examples("scatd registry list", "scatd registry show docetaxel")
 )
 def registry() -> None:
-    """See the registered models; move them back."""
+    """See the registered models; compare, move back, retire and repair them."""
 
 
 registry.add_command(promote)
@@ -132,6 +132,64 @@ def archive(
     name = _model_name(drug_or_name, drug, family)
     store.archive(name, version, reason=reason)
     click.echo(f"{name} version {version} is archived.")
+
+
+@registry.command(
+    epilog=examples(
+        "scatd registry diff 1 2 docetaxel",
+        "scatd registry diff production staging --drug docetaxel",
+    )
+)
+@click.argument("first", metavar="V1")
+@click.argument("second", metavar="V2")
+@which_model
+def diff(
+    first: str, second: str, drug_or_name: str | None, drug: str | None, family: str | None
+) -> None:
+    """What changed between two versions of a model.
+
+    V1 and V2 are version numbers, or production, staging and previous. Compared are thresholds,
+    hashes of data and weights, settings, metrics, baselines, all else on the cards, and tags.
+    """
+    from scatd import registry as store
+
+    name = _model_name(drug_or_name, drug, family)
+    changes = store.diff(name, first, second)
+    if changes.empty:
+        click.echo(f"{name}: {first} and {second} are the same.")
+        return
+    click.echo(name)
+    for section, rows in changes.groupby("section", sort=False):
+        click.echo(f"\n{section}")
+        shown = rows.drop(columns="section").rename(columns={"first": first, "second": second})
+        click.echo(textwrap.indent(table(shown), "  "))
+
+
+@registry.command(epilog=examples("scatd registry doctor", "scatd registry doctor --repair"))
+@click.option("--repair", is_flag=True, help="Do what is said to help.")
+@click.pass_context
+def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
+    """Find what is wrong with the store; exit code 1 while something is.
+
+    Aliases and tags that contradict each other, versions whose files are gone, deleted runs of
+    registered models, and runs that are left over from killed commands.
+    """
+    from scatd import registry as store
+
+    faults = store.examine()
+    for fault in faults:
+        click.echo(f"{fault.where}: {fault.what}.")
+        click.echo(f"    --repair {fault.remedy}.")
+        if repair:
+            fault.repair()
+    if not faults:
+        click.echo("Nothing is wrong.")
+        return
+    left = store.examine() if repair else faults
+    if repair:
+        click.echo(f"\n{len(faults)} faults, {len(left)} left after the repair.")
+    if left:
+        ctx.exit(1)
 
 
 def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) -> str:

@@ -1,5 +1,7 @@
 """The model registry: versions around model folders, found by drug name, moved between stages."""
 
+from scatd.registry.difference import diff
+from scatd.registry.doctor import Fault, examine
 from scatd.registry.lookup import (
     ModelRef,
     fetch,
@@ -9,6 +11,7 @@ from scatd.registry.lookup import (
     production_versions,
     resolve,
     resolve_backbone,
+    resolve_named,
     training_run,
 )
 from scatd.registry.register import find_version, register
@@ -16,8 +19,11 @@ from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
 from scatd.registry.tables import history, list_models, show, stages_by_run
 
 __all__ = [
+    "Fault",
     "ModelRef",
     "archive",
+    "diff",
+    "examine",
     "fetch",
     "find",
     "find_made",
@@ -30,6 +36,7 @@ __all__ = [
     "register",
     "resolve",
     "resolve_backbone",
+    "resolve_named",
     "rollback",
     "set_gate_verdict",
     "show",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import keys
@@ -132,20 +133,32 @@ def resolve_backbone(spec: str) -> ModelRef:
         When there is no such model, alias or version.
     """
     wanted = spec.removeprefix("models:/")
-    client = connect()
     if "/" in wanted:
         name, _, version = wanted.partition("/")
         if not version.isdecimal():
             raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
-        state.require_version(client, name, int(version))
-        return _ref(client, name, int(version), None)
+        return resolve_named(name, version)
     name, _, alias = wanted.partition("@")
-    alias = alias or keys.STAGING
+    return resolve_named(name, alias or keys.STAGING)
+
+
+def resolve_named(name: str, stage: str) -> ModelRef:
+    """A version of a registered model by its number, or by the alias that names it.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, alias or version.
+    """
+    client = connect()
+    if stage.isdecimal():
+        state.require_version(client, name, int(stage))
+        return _ref(client, name, int(stage), None)
     aliases = state.require(client, name).aliases
-    if alias not in aliases:
+    if stage not in aliases:
         expected = "one of " + ", ".join(sorted(aliases))
-        raise InputError(f"no alias '{alias}'", where=name, expected=expected)
-    return _ref(client, name, aliases[alias], alias)
+        raise InputError(f"no alias '{stage}'", where=name, expected=expected)
+    return _ref(client, name, aliases[stage], stage)
 
 
 def training_run(ref: ModelRef) -> str:
@@ -162,12 +175,23 @@ def logged_model(ref: ModelRef) -> str:
 
 
 def fetch(ref: ModelRef) -> Path:
-    """The model folder of a version, here; what came from a server is kept in a cache."""
+    """The model folder of a version, here; what came from a server is kept in a cache.
+
+    Raises
+    ------
+    InputError
+        When the version's files are gone.
+    """
     client = connect()
     stored = client.get_model_version_download_uri(ref.name, str(ref.version))
     uri = f"{stored}/artifacts/{state.ARTIFACT}"
     if uri.startswith("file:"):
-        return Path(download_artifacts(artifact_uri=uri))
+        try:
+            return Path(download_artifacts(artifact_uri=uri))
+        except (MlflowException, OSError) as error:
+            what = "its model folder is gone"
+            remedy = "See: scatd registry doctor"
+            raise InputError(what, where=f"{ref.name}/{ref.version}", remedy=remedy) from error
     kept = cache_folder() / "models" / hashlib.sha256(uri.encode()).hexdigest()[:32]
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)

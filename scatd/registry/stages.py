@@ -147,6 +147,20 @@ def archive(name: str, version: int, *, reason: str) -> None:
         )
 
 
+def note_moves(name: str) -> None:
+    """Make tags and history follow what was moved without scatd.
+
+    Raises
+    ------
+    InputError
+        When there is no such model.
+    """
+    client = connect()
+    with lock("registry"):
+        _current(client, name)
+        state.settle(client, name)
+
+
 def _current(client: MlflowClient, name: str) -> Model:
     """The model, after its history has taken note of what was moved without scatd."""
     model = state.require(client, name)

@@ -11,6 +11,7 @@ import datetime
 import getpass
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ TAG_BY, TAG_AT = "scatd.registered_by", "scatd.registered_at"
 TAG_GATE, TAG_GATE_PASSED = "scatd.gate", "scatd.gate_passed"
 TAG_PROMOTED_BY, TAG_PROMOTED_AT = "scatd.promoted_by", "scatd.promoted_at"
 TAG_PROMOTED_FROM, TAG_EVIDENCE = "scatd.promoted_from", "scatd.evidence_run"
+TAG_LOST = "scatd.lost"
+"""On a version whose files are gone: no alias may name it."""
 
 _NAME_PREFIX = "scatd-"
 _TAG_HISTORY = "scatd.history."
@@ -133,26 +136,43 @@ def require_version(client: MlflowClient, name: str, version: int) -> ModelVersi
     return found[version]
 
 
-def settle(client: MlflowClient, name: str) -> None:
-    """Make the alias `staging` and the stage tags agree with what exists and what is in production.
+def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, dict[int, str]]:
+    """Which version `staging` is to name, and the stage that each version is to be tagged with.
 
-    `staging` names the newest version. What left production or was overtaken is archived.
+    `staging` names the newest version that has its files. What left production or was overtaken is
+    archived.
+
+    Parameters
+    ----------
+    known
+        Its versions, oldest first.
     """
-    model, known = require(client, name), versions(client, name)
-    if not known:
-        return
-    newest, production = int(known[-1].version), model.aliases.get(keys.PRODUCTION)
-    if model.aliases.get(keys.STAGING) != newest:
-        client.set_registered_model_alias(name, keys.STAGING, str(newest))
+    whole = [int(item.version) for item in known if TAG_LOST not in item.tags]
+    newest, production = max(whole, default=None), model.aliases.get(keys.PRODUCTION)
+    stages = {}
     for item in known:
         version, tagged = int(item.version), item.tags.get(keys.TAG_STAGE)
         if version == production:
-            stage = keys.PRODUCTION
+            stages[version] = keys.PRODUCTION
         elif version == newest and tagged in (None, keys.STAGING):
-            stage = keys.STAGING
+            stages[version] = keys.STAGING
         else:
-            stage = keys.ARCHIVED
-        if tagged != stage:
+            stages[version] = keys.ARCHIVED
+    return newest, stages
+
+
+def settle(client: MlflowClient, name: str) -> None:
+    """Make the alias `staging` and the stage tags what they are to be: see `intended`."""
+    model, known = require(client, name), versions(client, name)
+    newest, stages = intended(model, known)
+    staged = model.aliases.get(keys.STAGING)
+    if newest is None and staged is not None:
+        client.delete_registered_model_alias(name, keys.STAGING)
+    elif newest is not None and staged != newest:
+        client.set_registered_model_alias(name, keys.STAGING, str(newest))
+    for item in known:
+        stage = stages[int(item.version)]
+        if item.tags.get(keys.TAG_STAGE) != stage:
             client.set_model_version_tag(name, item.version, keys.TAG_STAGE, stage)
 
 

@@ -1,6 +1,7 @@
 """MLflow: where runs are kept, one handle on a run, and picking up what a killed run left."""
 
 from scatd.tracking.finished import FinishedRun, finished_runs
+from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
 from scatd.tracking.resume import (
     DeadRun,
     adopt,
@@ -26,15 +27,19 @@ __all__ = [
     "Curves",
     "DeadRun",
     "FinishedRun",
+    "Orphan",
     "Run",
     "adopt",
     "cache_folder",
+    "close",
     "connect",
+    "deleted_runs",
     "experiment_id",
     "finished_drugs",
     "finished_runs",
     "lock",
     "move_under",
+    "orphans",
     "parent_run",
     "tracking_uri",
     "unfinished",

@@ -109,7 +109,7 @@ def adopt(dead: DeadRun, parent: Run) -> None:
     for fold_run_id in dead.folds.values():
         move_under(parent, fold_run_id)
     for run_id in dead.run_ids:
-        _mark_killed(parent.client, parent.client.get_run(run_id))
+        mark_killed(parent.client, parent.client.get_run(run_id))
 
 
 def move_under(parent: Run, run_id: str) -> None:
@@ -117,11 +117,11 @@ def move_under(parent: Run, run_id: str) -> None:
     parent.client.set_tag(run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID, parent.run_id)
 
 
-def _mark_killed(client: MlflowClient, run: MlflowRun) -> None:
+def mark_killed(client: MlflowClient, run: MlflowRun) -> None:
     """Mark a run that was left RUNNING, and what is nested in it, at any depth."""
     for child in _children(client, run.info.run_id):
         if child.info.status == "RUNNING":
-            _mark_killed(client, child)
+            mark_killed(client, child)
     if run.info.status == "RUNNING":
         client.set_terminated(run.info.run_id, KILLED)
 

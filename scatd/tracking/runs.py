@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 CFG = "cfg."
 """Prefix of resolved settings: MLflow logs the raw parameters of a project run under bare names."""
 
-TAG_HOST = "scatd.host"
+TAG_HOST, TAG_PROCESS = "scatd.host", "scatd.process"
+"""Where a command's process is, and its number there."""
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 _MAX_METRICS, _MAX_PARAMS, _MAX_TAGS = 1000, 100, 100  # MLflow's limits for one log_batch
@@ -246,9 +247,15 @@ def parent_run(
     else:
         client.update_run(run.run_id, name=name)
     with _sigterm_raises(), _ended_with_block(run):
-        about = {keys.TAG_COMMAND: command, keys.TAG_VERSION: __version__, **tags}
+        about = {
+            keys.TAG_COMMAND: command,
+            keys.TAG_VERSION: __version__,
+            TAG_HOST: platform.node(),
+            TAG_PROCESS: str(os.getpid()),
+            **tags,
+        }
         if work_key is not None:
-            about |= {keys.TAG_WORK_KEY: work_key, TAG_HOST: platform.node()}
+            about[keys.TAG_WORK_KEY] = work_key
         run.set_tags(about)
         run.log_settings(settings)
         yield run

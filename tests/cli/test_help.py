@@ -41,7 +41,7 @@ def test_the_commands_are_those_promised():
         "check", "prepare", "embed", "evaluate",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
-        "list", "show", "history", "promote", "rollback", "archive",
+        "list", "show", "history", "promote", "rollback", "archive", "diff", "doctor",
     }  # fmt: skip
 
 

@@ -1,0 +1,145 @@
+"""Faults of the registry that its own moves cannot leave, found and repaired.
+
+They come from outside: aliases moved or tags edited in MLflow's UI, files and runs deleted,
+processes killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mlflow.artifacts import list_artifacts
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from scatd import keys, tracking
+from scatd.registry import state
+from scatd.registry.stages import archive, note_moves
+from scatd.registry.state import Model
+from scatd.tracking import connect
+
+_FILES = ("card.json", "model.safetensors")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Parameters
+    ----------
+    where
+        Registered name and version, or run.
+    what
+        The fault.
+    remedy
+        What `repair` does about it.
+    repair
+        Does it.
+    """
+
+    where: str
+    what: str
+    remedy: str
+    repair: Callable[[], object]
+
+
+def examine() -> list[Fault]:
+    """Every fault of the store, in the order in which they are to be repaired.
+
+    Lost files come first, because a version without files may hold no alias; then what aliases,
+    tags and history say of each other; then deleted runs that made a version, and left-over runs.
+    """
+    client = connect()
+    models = state.read_all(client)
+    known = {model.name: state.versions(client, model.name) for model in models}
+    faults = [fault for m in models for v in known[m.name] for fault in _files(client, m, v)]
+    faults += [fault for model in models for fault in _stages(client, model, known[model.name])]
+    deleted = tracking.deleted_runs()
+    made = {str(v.run_id): f"{v.name}/{v.version}" for items in known.values() for v in items}
+    for run_id in sorted(deleted & set(made)):
+        what = f"the run that made it, {run_id}, was deleted"
+        faults.append(
+            Fault(made[run_id], what, "restores the run", lambda r=run_id: client.restore_run(r))
+        )
+    for orphan in tracking.orphans():
+        remedy = "deletes or detaches it" if orphan.is_parentless else "marks it KILLED"
+        where = f"run {orphan.name} ({orphan.run_id})"
+        faults.append(Fault(where, orphan.what, remedy, lambda o=orphan: tracking.close(o)))
+    return faults
+
+
+def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterator[Fault]:
+    """A version whose model folder is gone or not whole, or was and is whole again."""
+    where, number = f"{model.name}/{version.version}", int(version.version)
+    lost, known = _lost(client, version), state.TAG_LOST in version.tags
+
+    def find_again() -> None:
+        client.delete_model_version_tag(model.name, version.version, state.TAG_LOST)
+        note_moves(model.name)
+
+    if not lost and known:
+        what = "it is marked as lost, and its files are there"
+        yield Fault(where, what, "takes the mark away", find_again)
+    is_served = number in model.aliases.values()
+    if not lost or (known and not is_served):
+        return
+
+    def retire() -> None:
+        client.set_model_version_tag(model.name, version.version, state.TAG_LOST, lost)
+        archive(model.name, number, reason=f"lost: {lost}")
+        note_moves(model.name)
+
+    yield Fault(where, lost, "archives it and marks it as lost", retire)
+
+
+def _lost(client: MlflowClient, version: ModelVersion) -> str:
+    """What is missing of a version's model folder, in words; empty where it is whole."""
+    try:
+        stored = client.get_model_version_download_uri(version.name, version.version)
+        found = list_artifacts(
+            artifact_uri=f"{stored}/artifacts/{state.ARTIFACT}", tracking_uri=client.tracking_uri
+        )
+    except (MlflowException, OSError):
+        return "its model folder is gone"
+    sizes = {file.path.rpartition("/")[2]: file.file_size for file in found}
+    missing = [name for name in _FILES if not sizes.get(name)]
+    if len(missing) == len(_FILES):
+        return "its model folder is gone"
+    return f"its model folder lacks {missing[0]}" if missing else ""
+
+
+def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> Iterator[Fault]:
+    """Where aliases, tags and history contradict each other."""
+    numbers = {int(item.version) for item in known}
+    for alias, number in model.aliases.items():
+        if number not in numbers:
+            yield Fault(
+                model.name,
+                f"alias {alias} names version {number}, which does not exist",
+                "deletes the alias",
+                lambda a=alias: client.delete_registered_model_alias(model.name, a),
+            )
+    wrong = []
+    newest, stages = state.intended(model, known)
+    if known and model.aliases.get(keys.STAGING) != newest:
+        wrong.append(f"alias staging names {_version(model, keys.STAGING)}, newest is {newest}")
+    for item in known:
+        tagged, stage = item.tags.get(keys.TAG_STAGE), stages[int(item.version)]
+        if tagged != stage:
+            wrong.append(f"version {item.version} is tagged {tagged}, and is {stage}")
+    believed = model.history[-1]["production"] if model.history else None
+    if model.aliases.get(keys.PRODUCTION) != believed:
+        was = "nothing" if believed is None else f"version {believed}"
+        wrong.append(
+            f"alias production names {_version(model, keys.PRODUCTION)}, its history ends at {was}"
+        )
+    for what in wrong:
+        yield Fault(
+            model.name, what, "follows the alias production", lambda: note_moves(model.name)
+        )
+
+
+def _version(model: Model, alias: str) -> str:
+    return f"version {model.aliases[alias]}" if alias in model.aliases else "nothing"

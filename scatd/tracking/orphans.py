@@ -1,0 +1,117 @@
+"""Runs that nobody will ever finish, and runs whose parent is gone."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+
+from mlflow.entities import Run as MlflowRun
+from mlflow.entities import ViewType
+from mlflow.tracking import MlflowClient
+from mlflow.utils import mlflow_tags
+
+from scatd import keys
+from scatd.tracking.resume import mark_killed
+from scatd.tracking.runs import TAG_HOST, TAG_PROCESS
+from scatd.tracking.store import connect, experiment_id
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A run that is left over.
+
+    Parameters
+    ----------
+    run_id, name
+        Which run.
+    is_parentless
+        Whether its parent was deleted; otherwise it is shown as running and its process is dead.
+    """
+
+    run_id: str
+    name: str
+    is_parentless: bool
+
+    @property
+    def what(self) -> str:
+        """The fault, in words."""
+        if self.is_parentless:
+            return "its parent run was deleted"
+        return "it is shown as running, and its process is dead"
+
+
+def orphans() -> list[Orphan]:
+    """Left-over runs of the experiment, newest first.
+
+    A run is dead when it is RUNNING, its process was on this host, and no process has its number;
+    a nested run, when its parent is over. What runs on another host, or was begun by a scatd that
+    did not note its process, cannot be told from a living one and is left alone.
+    """
+    client = connect()
+    runs = {run.info.run_id: run for run in _all_runs(client)}
+    found = []
+    for run_id, run in runs.items():
+        parent = runs.get(run.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID, ""))
+        is_nested = mlflow_tags.MLFLOW_PARENT_RUN_ID in run.data.tags
+        if is_nested and parent is None:
+            found.append(Orphan(run_id, run.info.run_name, is_parentless=True))
+        elif run.info.status == "RUNNING" and _is_dead(run, parent):
+            found.append(Orphan(run_id, run.info.run_name, is_parentless=False))
+    return found
+
+
+def close(orphan: Orphan) -> None:
+    """Mark a dead run KILLED; delete a parentless one, as its parent was.
+
+    What the dead run had finished is still adopted when its command is started again. A parentless
+    run that may have made a model (of a drug or a backbone) is kept as a run of its own. A deleted
+    run can be restored until `mlflow gc` erases it.
+    """
+    client = connect()
+    run = client.get_run(orphan.run_id)
+    if not orphan.is_parentless:
+        mark_killed(client, run)
+    elif run.data.tags.get(keys.TAG_LEVEL) in (keys.LEVEL_DRUG, keys.LEVEL_BACKBONE):
+        client.delete_tag(orphan.run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID)
+    else:
+        client.delete_run(orphan.run_id)
+
+
+def deleted_runs() -> set[str]:
+    """Runs of the experiment that were deleted and can be restored."""
+    return {run.info.run_id for run in _all_runs(connect(), ViewType.DELETED_ONLY)}
+
+
+def _is_dead(run: MlflowRun, parent: MlflowRun | None) -> bool:
+    if parent is not None:
+        return bool(parent.info.status != "RUNNING")
+    tags = run.data.tags
+    if TAG_PROCESS not in tags or tags.get(TAG_HOST) != platform.node():
+        return False
+    return not _lives(int(tags[TAG_PROCESS]))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def _all_runs(client: MlflowClient, view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
+    found: list[MlflowRun] = []
+    page: str | None = None
+    while page is None or page:
+        batch = client.search_runs(
+            [experiment_id(client)],
+            run_view_type=view,
+            order_by=["attributes.start_time DESC"],
+            page_token=page,
+        )
+        found += batch
+        page = batch.token or ""
+    return found
