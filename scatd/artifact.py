@@ -21,6 +21,7 @@ from scatd import __version__, keys
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.domain import Domain
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 SCHEMA_VERSION = 1
@@ -32,6 +33,8 @@ POLARITY = {word: code for code, word in enumerate(keys.RESPONSES)}
 _WEIGHTS = "weights."
 _STATISTICS = "alignment."
 _HEAD = "head"
+_FOLD_HEAD = "fold_head"
+_DOMAIN = "domain."
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Artifact:
         Whether simulated data took part anywhere.
     more_heads
         Weights of further heads on the same encoder; a score is the mean over all heads.
+    fold_heads
+        Weights of heads of other folds on the same encoder, which have no part in the score: how
+        far they disagree with it is an uncertainty.
+    domain
+        What training cells look like; None where that is not known.
     card
         Everything else worth knowing: features, metrics, baselines, data, settings, versions.
     """
@@ -69,6 +77,8 @@ class Artifact:
     threshold: float | None = None
     simulated: bool = False
     more_heads: tuple[Mapping[str, Tensor], ...] = ()
+    fold_heads: tuple[Mapping[str, Tensor], ...] = ()
+    domain: Domain | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def backbone(self) -> ResidualVAE:
@@ -86,13 +96,14 @@ class Artifact:
         return model.eval()
 
     def classifiers(self) -> list[ResponseClassifier]:
-        """The response model once a head, in eval mode; all share one encoder."""
-        models = [self.classifier()]
-        for head in self.more_heads:
-            model = models[0].with_new_head()
-            model.load_state_dict(dict(head), strict=False)
-            models.append(model)
-        return models
+        """The response model once a head that scores, in eval mode; all share one encoder."""
+        first = self.classifier()
+        return [first, *(_with_head(first, head) for head in self.more_heads)]
+
+    def fold_classifiers(self) -> list[ResponseClassifier]:
+        """The same, once a head of the other folds."""
+        first = self.classifier()
+        return [_with_head(first, head) for head in self.fold_heads]
 
     def encoder_state(self) -> dict[str, Tensor]:
         """What a backbone shares with its response models: everything but the decoder."""
@@ -103,6 +114,12 @@ class Artifact:
     def _require(self, kind: str) -> None:
         if self.kind != kind:
             raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
+
+
+def _with_head(model: ResponseClassifier, head: Mapping[str, Tensor]) -> ResponseClassifier:
+    own = model.with_new_head()
+    own.load_state_dict(dict(head), strict=False)
+    return own
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
@@ -121,9 +138,10 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
         for name, tensor in artifact.state.items()
         if base is None or name not in base or not torch.equal(tensor.cpu(), base[name].cpu())
     }
-    for number, head in enumerate(artifact.more_heads):
-        for name, tensor in head.items():
-            tensors[f"{_HEAD}{number}.{name}"] = tensor.detach().cpu().contiguous().clone()
+    for kind, heads in ((_HEAD, artifact.more_heads), (_FOLD_HEAD, artifact.fold_heads)):
+        for number, head in enumerate(heads):
+            for name, tensor in head.items():
+                tensors[f"{kind}{number}.{name}"] = tensor.detach().cpu().contiguous().clone()
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "scatd_version": __version__,
@@ -135,10 +153,19 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
         "use": CAVEAT,
         **artifact.card,
     }
+    for name in ("more_heads", "fold_heads", "domain"):  # said by what is stored, not by the card
+        card.pop(name, None)
     if base is not None:
         card["complete"] = False
     if artifact.more_heads:
         card["more_heads"] = len(artifact.more_heads)
+    if artifact.fold_heads:
+        card["fold_heads"] = len(artifact.fold_heads)
+    if artifact.domain is not None:
+        n_held_out = len(artifact.domain.held_out)
+        card["domain"] = {"role": artifact.domain.role, "n_held_out": n_held_out}
+        for name, tensor in artifact.domain.tensors().items():
+            tensors[_DOMAIN + name] = tensor.cpu().contiguous().clone()
     if artifact.kind == "response":
         card["polarity"] = POLARITY
         card["threshold"] = artifact.threshold
@@ -213,9 +240,9 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         alignment=_read_alignment(card, tensors),
         threshold=card.get("threshold"),
         simulated=card["simulated"],
-        more_heads=tuple(
-            _named(tensors, f"{_HEAD}{number}.") for number in range(card.get("more_heads", 0))
-        ),
+        more_heads=_read_heads(tensors, _HEAD, card.get("more_heads", 0)),
+        fold_heads=_read_heads(tensors, _FOLD_HEAD, card.get("fold_heads", 0)),
+        domain=_read_domain(card, tensors),
         card=card,
     )
 
@@ -227,6 +254,19 @@ def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _read_heads(
+    tensors: Mapping[str, Tensor], kind: str, n_heads: int
+) -> tuple[Mapping[str, Tensor], ...]:
+    return tuple(_named(tensors, f"{kind}{number}.") for number in range(n_heads))
+
+
+def _read_domain(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Domain | None:
+    stored = card.get("domain")
+    if stored is None:  # of an older scatd, or of training cells that were too few
+        return None
+    return Domain(role=stored["role"], **_named(tensors, _DOMAIN))
 
 
 def _read_alignment(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Alignment | None:

@@ -29,6 +29,9 @@ FewShotUse = Literal["train", "threshold", "select"]
 Select = Literal["best-fold", "mean-of-folds", "refit"]
 """What a transfer registers."""
 
+Uncertainty = Literal["folds", "posterior"]
+"""Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""
+
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
 """Where a cohort keeps the features of an embedding family; `dist` reads expression instead."""
@@ -51,14 +54,24 @@ def prob_sd_column(drug_key: str) -> str:
     return f"scatd_{drug_key}_prob_sd"
 
 
+def prob_sd_folds_column(drug_key: str) -> str:
+    """`obs` column with the s.d. of P(resistant) over the heads of all folds."""
+    return f"scatd_{drug_key}_prob_sd_folds"
+
+
 def response_column(drug_key: str) -> str:
     """`obs` column that holds sensitive / resistant / abstain."""
     return f"scatd_{drug_key}_response"
 
 
 def ood_column(drug_key: str) -> str:
-    """`obs` column that marks cells outside the model's training domain."""
+    """`obs` column that marks cells outside the model's training domain; missing: not assessed."""
     return f"scatd_{drug_key}_ood"
+
+
+def ood_p_column(drug_key: str) -> str:
+    """`obs` column with the p-value of a cell's distance from the training domain; low is far."""
+    return f"scatd_{drug_key}_ood_p"
 
 
 def reason_column(drug_key: str) -> str:

@@ -53,6 +53,11 @@ class Scores:
         A cell is resistant strictly above it.
     own
         (n_obs,), P(resistant) before the version's calibration; the same where there is none.
+    prob_sd_folds
+        (n_obs,), its s.d. over the heads of all folds, or None when it was not asked for.
+    ood_p
+        (n_obs,), how common it is among training cells to lie so far out; low means that the cell
+        is foreign to the model. None for a model that does not know its training domain.
     """
 
     prob_resistant: NDArray[np.float64]
@@ -61,6 +66,8 @@ class Scores:
     responses: NDArray[np.str_]
     threshold: float
     own: NDArray[np.float64]
+    prob_sd_folds: NDArray[np.float64] | None = None
+    ood_p: NDArray[np.float64] | None = None
 
 
 class Scorer:
@@ -82,7 +89,9 @@ class Scorer:
         self.n_latent = stored.sizes.n_latent
         self.decision = Decision.of(stored.threshold, stored.card)
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
+        self.domain = None if stored.domain is None else stored.domain.to(self.device)
         self.models = [model.to(self.device) for model in stored.classifiers()]
+        self._folds = [model.to(self.device) for model in stored.fold_classifiers()]
 
     def score(
         self,
@@ -94,6 +103,7 @@ class Scorer:
         alignment: AlignmentMethod | None = None,
         stats: StatsSource = "reference",
         shrunk: bool = True,
+        fold_sd: bool = False,
         keep_latent: bool = False,
         progress: Callable[[int], object] = int,
     ) -> Scores:
@@ -119,6 +129,8 @@ class Scorer:
         shrunk
             Pull cohort statistics towards the stored ones (not as published), and refuse cohorts
             that are too small to have any.
+        fold_sd
+            Also ask the heads of the other folds how far they disagree, at the posterior mean.
         keep_latent
             Also return the posterior means: 1.7 GB for a million cells of sf.
         progress
@@ -127,41 +139,76 @@ class Scorer:
         Raises
         ------
         InputError
-            When the number of features is wrong, or the cohort is too small for `stats="cohort"`.
+            When the number of features is wrong, the cohort is too small for `stats="cohort"`, or
+            the model holds no heads of other folds for `fold_sd`.
         """
         move = self.mover(X, alignment=alignment, stats=stats, shrunk=shrunk)
+        heads = self._all_heads() if fold_sd else []
         n_obs = len(X)
-        own, prob = np.empty(n_obs), np.empty(n_obs)
-        sd = np.empty(n_obs) if mc_samples else None
+        found = {"prob": np.empty(n_obs), "own": np.empty(n_obs)}
         latent = np.empty((n_obs, self.n_latent), np.float32) if keep_latent else None
         generator = torch.Generator(self.device).manual_seed(seed)
         with torch.inference_mode(), fast_products():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
-                mu, logvar = self.models[0].encode(move(block))
+                moved = move(block)
+                mu, logvar = self.models[0].encode(moved)
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
-                if sd is None:
-                    own[rows] = _of_heads(self.models, mu)[:n_rows]
-                    prob[rows] = self.decision.probabilities(own[rows])
-                else:
-                    draws = np.stack(
-                        [
-                            _of_heads(self.models, sample_latent(mu, logvar, eps))
-                            for eps in self._noise(mu, mc_samples, generator)
-                        ]
-                    )[:, :n_rows]
-                    own[rows] = draws.mean(axis=0)
-                    draws = self.decision.probabilities(draws)
-                    prob[rows], sd[rows] = draws.mean(axis=0), draws.std(axis=0)
+                draws = self._draws(mu, logvar, mc_samples, generator)
+                for name, values in self._judged(mu, draws, heads).items():
+                    found.setdefault(name, np.empty(n_obs))[rows] = values[:n_rows]
+                if self.domain is not None:
+                    p_value = self.domain.p_value(moved, mu)[:n_rows].cpu().numpy()
+                    found.setdefault("ood_p", np.empty(n_obs))[rows] = p_value
                 progress(n_rows)
+        prob = found["prob"]
         if not np.isfinite(prob).all():
             n_bad = int((~np.isfinite(prob)).sum())
             remedy = "Check the scale of the features."
             raise InputError(f"{n_bad} of {n_obs} scores are not finite", remedy=remedy)
         responses = self.decision.responses(prob, threshold)
         cut = self.decision.threshold if threshold is None else threshold
-        return Scores(prob, sd, latent, responses, cut, own)
+        return Scores(
+            prob_resistant=prob,
+            prob_sd=found.get("sd"),
+            latent=latent,
+            responses=responses,
+            threshold=cut,
+            own=found["own"],
+            prob_sd_folds=found.get("sd_folds"),
+            ood_p=found.get("ood_p"),
+        )
+
+    def _judged(
+        self, mu: Tensor, draws: Sequence[Tensor], heads: Sequence[ResponseClassifier]
+    ) -> dict[str, NDArray[np.float64]]:
+        """What there is to say of a block, each (BLOCK,).
+
+        Parameters
+        ----------
+        mu, draws
+            Posterior mean (BLOCK, n_latent) and draws around it, if any.
+        heads
+            Of all folds, where their disagreement is asked for.
+        """
+        own = np.stack([_of_heads(self.models, z) for z in draws or [mu]])
+        prob = self.decision.probabilities(own)
+        found = {"own": own.mean(axis=0), "prob": prob.mean(axis=0)}
+        if draws:
+            found["sd"] = prob.std(axis=0)
+        if heads:
+            each = np.stack([_of_heads([model], mu) for model in heads])
+            found["sd_folds"] = self.decision.probabilities(each).std(axis=0)
+        return found
+
+    def _all_heads(self) -> list[ResponseClassifier]:
+        heads = [*self.models, *self._folds]
+        if len(heads) < 2:
+            what = "the model holds no heads of other folds"
+            remedy = "Learn the drug again with a frozen encoder, or take --uncertainty posterior."
+            raise InputError(what, where="--uncertainty folds", remedy=remedy)
+        return heads
 
     def mover(
         self,
@@ -227,9 +274,17 @@ class Scorer:
             tensor = torch.from_numpy(padded if padded.flags.writeable else padded.copy())
             yield start, len(rows), tensor.to(self.device)
 
-    def _noise(self, mu: Tensor, n_draws: int, generator: torch.Generator) -> Iterator[Tensor]:
-        for _ in range(n_draws):
-            yield torch.randn(mu.shape, generator=generator, device=self.device, dtype=mu.dtype)
+    def _draws(
+        self, mu: Tensor, logvar: Tensor, n_draws: int, generator: torch.Generator
+    ) -> list[Tensor]:
+        """Draws from the posterior of a block, (BLOCK, n_latent) each."""
+        shape, dtype = mu.shape, mu.dtype
+        return [
+            sample_latent(
+                mu, logvar, torch.randn(shape, generator=generator, device=self.device, dtype=dtype)
+            )
+            for _ in range(n_draws)
+        ]
 
 
 def mean_probability(models: Sequence[ResponseClassifier], X: Tensor) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
+from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource, Uncertainty
 
 
 @click.command(
@@ -47,6 +47,13 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
     type=click.IntRange(min=0),
     default=0,
     help="Draws from the posterior, for an s.d. beside each score; 0 scores its mean only.",
+)
+@click.option(
+    "--uncertainty",
+    type=click.Choice(get_args(Uncertainty)),
+    multiple=True,
+    help="A column with the s.d. of each score: over the heads of all folds, or over draws from "
+    "the posterior (50, or --mc-samples). May be given twice.  [default: neither]",
 )
 @click.option(
     "--alignment",
@@ -88,6 +95,7 @@ def predict(
     family: str | None,
     threshold: float | None,
     mc_samples: int,
+    uncertainty: tuple[Uncertainty, ...],
     alignment: AlignmentMethod | None,
     stats: StatsSource,
     scale: InputScale | None,
@@ -116,6 +124,7 @@ def predict(
         stage=stage,
         threshold=threshold,
         mc_samples=mc_samples,
+        uncertainty=uncertainty,
         alignment=alignment,
         stats=stats,
         preparation=Preparation(weights, gene_map, scale),
@@ -130,4 +139,6 @@ def predict(
     )
     if result.n_failed:
         click.echo(f"{result.n_failed} cells could not be scored; the column of reasons says why.")
+    if result.shift is not None:
+        click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
     click.echo(f"Scored by {result.ref.name} version {result.ref.version} ({result.ref.stage}).")

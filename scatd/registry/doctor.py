@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from mlflow.artifacts import list_artifacts
 from mlflow.entities.model_registry import ModelVersion
@@ -61,12 +62,12 @@ def examine() -> list[Fault]:
     for run_id in sorted(deleted & set(made)):
         what = f"the run that made it, {run_id}, was deleted"
         faults.append(
-            Fault(made[run_id], what, "restores the run", lambda r=run_id: client.restore_run(r))
+            Fault(made[run_id], what, "restores the run", partial(client.restore_run, run_id))
         )
     for orphan in tracking.orphans():
         remedy = "deletes or detaches it" if orphan.is_parentless else "marks it KILLED"
         where = f"run {orphan.name} ({orphan.run_id})"
-        faults.append(Fault(where, orphan.what, remedy, lambda o=orphan: tracking.close(o)))
+        faults.append(Fault(where, orphan.what, remedy, partial(tracking.close, orphan)))
     return faults
 
 
@@ -119,7 +120,7 @@ def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> It
                 model.name,
                 f"alias {alias} names version {number}, which does not exist",
                 "deletes the alias",
-                lambda a=alias: client.delete_registered_model_alias(model.name, a),
+                partial(client.delete_registered_model_alias, model.name, alias),
             )
     wrong = []
     newest, stages = state.intended(model, known)
@@ -137,7 +138,7 @@ def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> It
         )
     for what in wrong:
         yield Fault(
-            model.name, what, "follows the alias production", lambda: note_moves(model.name)
+            model.name, what, "follows the alias production", partial(note_moves, model.name)
         )
 
 

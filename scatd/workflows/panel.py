@@ -18,7 +18,9 @@ from scatd.data.features import read_features
 from scatd.data.labels import read_label_table
 from scatd.errors import Faults, InputError, ScatdError
 from scatd.evaluation.gate import load_config
+from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.domain import Domain
 from scatd.settings import to_mapping
 from scatd.training.heads import can_share
 from scatd.workflows import panel_report, transfer_report
@@ -33,6 +35,7 @@ from scatd.workflows.panel_heads import (
 )
 from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer import log_data, register, transfer
+from scatd.workflows.transfer_domain import training_domain
 from scatd.workflows.transfer_folds import fold_artifact, model_metrics
 from scatd.workflows.transfer_inputs import TransferRequest, Work, digest_of, identity, prepare
 from scatd.workflows.transfer_model import choose
@@ -262,6 +265,11 @@ def _together(
         for work in works.values()
     ]
     shared_key = _without_drug(identity(some))
+    # With bi-adain a target is given the style of a drug's own samples.
+    domain = None
+    if settings.alignment != "bi-adain":
+        alignment = Alignment(settings.alignment, some.reference_stats, some.reference_stats)
+        domain = training_domain(some, classifier, alignment.to(some.device))
     for learned in learn_all(Ground.of(some), tasks):
         for key, folds in learned.items():
             drug = by_key[key]
@@ -274,7 +282,9 @@ def _together(
                 yield (
                     drug,
                     _log_drug(
-                        run, work, folds, classifier, drug_work, resumes=resumes, figures=figures
+                        *(run, work, folds, classifier, domain, drug_work),
+                        resumes=resumes,
+                        figures=figures,
                     ),
                 )
             except ScatdError as error:
@@ -286,6 +296,7 @@ def _log_drug(
     work: Work,
     folds: list[PanelFold],
     classifier: ResponseClassifier,
+    domain: Domain | None,
     work_key: str,
     *,
     resumes: bool,
@@ -317,7 +328,7 @@ def _log_drug(
         )
         version = registry.find_version(name, dead.run_ids) if dead else None
         if version is None:
-            chosen = choose(work, predictions, checkpoints)
+            chosen = choose(work, predictions, checkpoints, domain)
             version = register(run, work, chosen, report, None, work_key)
         ref = registry.resolve(work.key, stage=str(version), families=[request.family])
         verdict = judge(ref, config.gate)

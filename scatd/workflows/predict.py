@@ -13,6 +13,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry
 from scatd.data.drugs import drug_key
@@ -20,8 +21,9 @@ from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
 from scatd.errors import InputError
+from scatd.evaluation.domain import CohortShift, cohort_shift, is_outside
 from scatd.evaluation.gate import load_config
-from scatd.keys import AlignmentMethod, StatsSource
+from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
@@ -34,6 +36,7 @@ OUTPUT_SUFFIXES = (".h5ad", ".csv", ".parquet", ".json")
 FAR_FROM_REFERENCE = 0.5
 """Median shift of the feature means, in reference s.d., from which re-centring is worth a look."""
 SHIFT_ROWS = 2000
+POSTERIOR_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class PredictRequest:
         In place of those stored with the model.
     mc_samples, seed
         Posterior draws a cell; 0 scores the posterior mean.
+    uncertainty
+        S.d. to report beside each score: over heads of all "folds", over draws of the "posterior"
+        (`POSTERIOR_DRAWS` of them where `mc_samples` is 0).
     stats
         "reference": a cell's score does not depend on the others. "cohort": re-centre (published).
     preparation
@@ -67,11 +73,18 @@ class PredictRequest:
     threshold: float | None = None
     mc_samples: int = 0
     seed: int = 0
+    uncertainty: tuple[Uncertainty, ...] = ()
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
     preparation: Preparation = field(default_factory=Preparation)
     device: str = "auto"
     allow_simulated: bool = False
+
+    @property
+    def n_draws(self) -> int:
+        """Posterior draws that are needed."""
+        wanted = POSTERIOR_DRAWS if "posterior" in self.uncertainty else 0
+        return self.mc_samples or wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +92,8 @@ class PredictResult:
     """Which model scored, where the scores are, how many cells are resistant or failed, notices.
 
     `table` has one row a cell: barcode, prob_resistant, response, ood, reason; `about` says which
-    model gave the scores, and how.
+    model gave the scores, and how; `shift` how the cohort lies to the training domain, None where
+    the model does not know it.
     """
 
     ref: ModelRef
@@ -90,6 +104,7 @@ class PredictResult:
     n_failed: int = 0
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     about: Mapping[str, Any] = field(default_factory=dict)
+    shift: CohortShift | None = None
 
 
 def predict(request: PredictRequest) -> PredictResult:
@@ -173,30 +188,38 @@ def _scored(
         scores = scorer.score(
             features.X,
             threshold=request.threshold,
-            mc_samples=request.mc_samples,
+            mc_samples=request.n_draws,
             seed=request.seed,
+            fold_sd="folds" in request.uncertainty,
             alignment=request.alignment,
             stats=request.stats,
             keep_latent=request.output.suffix == ".h5ad",
             progress=done,
         )
+    is_scored = given.reasons == ""
     table, about = _table(given, scores), _about(ref, scorer, scores, request)
+    shift = None
+    if scores.ood_p is not None and scorer.domain is not None and is_scored.any():
+        shift = cohort_shift(scores.ood_p[is_scored], scorer.domain.role)
+        about["domain"] = asdict(shift)
+        notes.append(shift.sentence)
+        logger.log(logging.WARNING if shift.is_foreign else logging.INFO, "%s", shift.sentence)
     with atomic_path(request.output) as temporary:
         if request.output.suffix == ".h5ad":
             _annotated(given, scores, ref, about).write_h5ad(temporary)
         else:
             write_table(temporary, table, about)
-    is_scored = given.reasons == ""
     n_resistant = int((scores.responses[is_scored] == keys.RESISTANT).sum())
     return PredictResult(
-        ref,
-        request.output,
-        features.n_obs,
-        n_resistant,
-        notes,
-        int((~is_scored).sum()),
-        table,
-        about,
+        ref=ref,
+        output=request.output,
+        n_obs=features.n_obs,
+        n_resistant=n_resistant,
+        notes=notes,
+        n_failed=int((~is_scored).sum()),
+        table=table,
+        about=about,
+        shift=shift,
     )
 
 
@@ -226,12 +249,15 @@ def _table(given: ScoringInput, scores: Scores) -> pd.DataFrame:
             "barcode": given.features.ids,
             "prob_resistant": np.where(is_scored, scores.prob_resistant, np.nan),
             "response": np.where(is_scored, scores.responses, ""),
-            "ood": "",  # no training-domain statistics yet: not assessed, rather than "inside"
+            # Empty where a cell has no score, or the model does not know its training domain.
+            "ood": _outside(scores, is_scored),
             "reason": given.reasons,
         }
     )
-    if scores.prob_sd is not None:
-        table["prob_sd"] = np.where(is_scored, scores.prob_sd, np.nan)
+    for name in ("prob_sd", "prob_sd_folds", "ood_p"):
+        values = getattr(scores, name)
+        if values is not None:
+            table[name] = np.where(is_scored, values, np.nan)
     return table
 
 
@@ -245,7 +271,7 @@ def _about(
         "polarity": dict(artifact.POLARITY),
         "alignment": request.alignment or scorer.alignment.method,
         "stats": request.stats,
-        "mc_samples": request.mc_samples,
+        "mc_samples": request.n_draws,
         "versions": artifact.versions(),
         "use": artifact.CAVEAT,
     }
@@ -267,6 +293,14 @@ def write_table(path: Path, table: pd.DataFrame, about: Mapping[str, Any]) -> No
         path.write_text(f'{{"model": {json.dumps(about)}, "cells": {cells}}}\n', encoding="utf-8")
 
 
+def _outside(scores: Scores, is_scored: NDArray[np.bool_]) -> Any:
+    """Whether each cell lies outside the training domain: true, false or not known."""
+    outside = pd.array([pd.NA] * len(is_scored), dtype="boolean")
+    if scores.ood_p is not None:
+        outside[is_scored] = is_outside(scores.ood_p[is_scored])
+    return outside
+
+
 def _annotated(
     given: ScoringInput, scores: Scores, ref: ModelRef, about: Mapping[str, Any]
 ) -> ad.AnnData:
@@ -281,8 +315,15 @@ def _annotated(
         pd.Series(scores.responses).where(is_scored), categories=list(keys.CALLS)
     )
     cohort.obs[keys.reason_column(key)] = given.reasons.astype(str)
-    if scores.prob_sd is not None:
-        cohort.obs[keys.prob_sd_column(key)] = np.where(is_scored, scores.prob_sd, np.nan)
+    if scores.ood_p is not None:
+        cohort.obs[keys.ood_column(key)] = _outside(scores, is_scored)
+    for column, values in (
+        (keys.ood_p_column(key), scores.ood_p),
+        (keys.prob_sd_column(key), scores.prob_sd),
+        (keys.prob_sd_folds_column(key), scores.prob_sd_folds),
+    ):
+        if values is not None:
+            cohort.obs[column] = np.where(is_scored, values, np.nan)
     assert scores.latent is not None
     scores.latent[~is_scored] = np.nan
     cohort.obsm[keys.latent_key(ref.family)] = scores.latent

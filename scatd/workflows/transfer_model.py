@@ -19,7 +19,9 @@ from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
 from scatd.nn.classifier import HEAD_PREFIXES
+from scatd.nn.domain import Domain
 from scatd.scoring import mean_probability
+from scatd.workflows.transfer_domain import training_domain
 from scatd.workflows.transfer_folds import fold_artifact, fold_data, learn, model_metrics
 from scatd.workflows.transfer_inputs import Work
 
@@ -46,8 +48,19 @@ class Chosen:
     held: str
 
 
-def choose(work: Work, folds: Sequence[FoldPredictions], checkpoints: Mapping[int, Path]) -> Chosen:
-    """The model that the request selects, its threshold set where few-shot cells may set it."""
+def choose(
+    work: Work,
+    folds: Sequence[FoldPredictions],
+    checkpoints: Mapping[int, Path],
+    domain: Domain | None = None,
+) -> Chosen:
+    """The model that the request selects, its threshold set where few-shot cells may set it.
+
+    Parameters
+    ----------
+    domain
+        Its training domain, where another drug's model on the same encoder has the same.
+    """
     base = work.backbone.encoder_state()
     members = {number: artifact.read(folder, base=base) for number, folder in checkpoints.items()}
     best = _best(work, folds, members)
@@ -57,12 +70,14 @@ def choose(work: Work, folds: Sequence[FoldPredictions], checkpoints: Mapping[in
     held = f"Holds fold {number} of {len(folds)} (best {rule})."
     fold: int | None = number
     if work.request.select == "mean-of-folds":
-        heads = tuple(_head(member) for other, member in members.items() if other != number)
-        model, fold, metrics = replace(model, more_heads=heads), None, {}
+        model, fold, metrics = replace(model, more_heads=_heads(members, model)), None, {}
         held = f"Holds the heads of all {len(folds)} folds; a score is the mean of theirs."
     elif work.request.select == "refit":
         model, fold, metrics = _refit(work), None, {}
+        model = replace(model, fold_heads=_heads(members, model))
         held = f"Trained anew on all {len(work.rows)} samples; the folds are its evidence."
+    else:
+        model = replace(model, fold_heads=_heads(members, model))
     card = {name: value for name, value in model.card.items() if name != "complete"}
     card["select"] = work.request.select
     if len(work.few_rows):
@@ -71,7 +86,11 @@ def choose(work: Work, folds: Sequence[FoldPredictions], checkpoints: Mapping[in
         cut = youden(work.few_codes, _on_few(work, model))
         card["threshold_origin"] = f"Youden's index on {len(work.few_rows)} few-shot target cells"
         model = replace(model, threshold=cut)
-    return Chosen(replace(model, card=card), fold, metrics, held)
+    if domain is None:
+        assert model.alignment is not None
+        classifier = model.classifier().to(work.device)
+        domain = training_domain(work, classifier, model.alignment.to(work.device))
+    return Chosen(replace(model, card=card, domain=domain), fold, metrics, held)
 
 
 def _selects(work: Work) -> bool:
@@ -100,8 +119,23 @@ def _on_few(work: Work, model: Artifact) -> NDArray[np.float64]:
     return mean_probability(model.classifiers(), model.alignment.move_target(cells))
 
 
-def _head(member: Artifact) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in member.state.items() if name.startswith(HEAD_PREFIXES)}
+def _heads(
+    members: Mapping[int, Artifact], model: Artifact
+) -> tuple[Mapping[str, torch.Tensor], ...]:
+    """Heads of the other folds whose encoder is the model's: one that was trained is no other's."""
+
+    def shares_encoder(member: Artifact) -> bool:
+        return all(
+            torch.equal(value.cpu(), member.state[name].cpu())
+            for name, value in model.state.items()
+            if not name.startswith(HEAD_PREFIXES)
+        )
+
+    return tuple(
+        {name: value for name, value in member.state.items() if name.startswith(HEAD_PREFIXES)}
+        for member in members.values()
+        if member is not model and shares_encoder(member)
+    )
 
 
 def _refit(work: Work) -> Artifact:

@@ -70,7 +70,14 @@ def test_predict_by_name_keeps_every_barcode(learned, run_scatd, task):
     run_scatd("predict", "--drug", "Docetaxel", task.target, "-o", "scored.csv")
     cohort = ad.read_h5ad("scored.h5ad")
     table = pd.read_csv("scored.csv", keep_default_na=False)
-    assert list(table.columns) == ["barcode", "prob_resistant", "response", "ood", "reason"]
+    assert list(table.columns) == [
+        "barcode",
+        "prob_resistant",
+        "response",
+        "ood",
+        "reason",
+        "ood_p",
+    ]
     assert list(table["barcode"]) == list(cohort.obs_names) == [f"cell{i}" for i in range(120)]
     prob = cohort.obs["scatd_docetaxel_prob_resistant"]
     np.testing.assert_allclose(table["prob_resistant"], prob, atol=1e-12)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, adain, feature_stats
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.scoring import Scorer
+from scatd.training.domain import fit_domain
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
 
@@ -100,6 +103,47 @@ def test_posterior_draws_are_seeded_and_spread(tmp_path, cells):
     np.testing.assert_array_equal(first.prob_resistant, again.prob_resistant)
     assert (first.prob_resistant != other.prob_resistant).any()
     assert (first.prob_sd > 0).all()
+
+
+def test_without_a_domain_nothing_is_assessed(tmp_path, cells):
+    make(tmp_path, Alignment("none"))
+    assert Scorer(tmp_path).score(cells).ood_p is None
+
+
+def test_a_domain_travels_with_the_model(tmp_path, cells):
+    model = make(tmp_path, Alignment("none"))
+    with torch.no_grad():
+        z = model.encode(torch.from_numpy(cells))[0]
+    known, new = torch.from_numpy(cells[:600]), torch.from_numpy(cells[600:])
+    domain = fit_domain(known, z[:600], "reference", seed=0)
+    artifact.write(tmp_path, replace(artifact.read(tmp_path), domain=domain))
+    scorer = Scorer(tmp_path)
+    p = scorer.score(cells[600:]).ood_p
+    np.testing.assert_allclose(p, domain.p_value(new, z[600:]), atol=1e-9)
+    assert scorer.score(cells[[603]]).ood_p[0] == p[3]
+    assert (scorer.score(cells + 50).ood_p < 0.05).all()
+    # The card says what is stored, whatever it said before.
+    artifact.write(tmp_path, replace(artifact.read(tmp_path), domain=None))
+    assert Scorer(tmp_path).score(cells).ood_p is None
+
+
+def test_disagreement_of_folds_leaves_the_score_alone(tmp_path, cells):
+    model = make(tmp_path, Alignment("none"))
+    alone = Scorer(tmp_path).score(cells)
+    with pytest.raises(InputError, match="no heads of other folds"):
+        Scorer(tmp_path).score(cells, fold_sd=True)
+    probs, heads = [by_hand(model, torch.from_numpy(cells))], []
+    for factor in (0.5, -1.0):
+        head = {f"fc4.{name}": value * factor for name, value in model.fc4.state_dict().items()}
+        other = copy.deepcopy(model)
+        other.load_state_dict(head, strict=False)
+        probs.append(by_hand(other, torch.from_numpy(cells)))
+        heads.append({n: v for n, v in other.state_dict().items() if n.startswith(HEAD_PREFIXES)})
+    artifact.write(tmp_path, replace(artifact.read(tmp_path), fold_heads=tuple(heads)))
+    scores = Scorer(tmp_path).score(cells, fold_sd=True)
+    np.testing.assert_array_equal(scores.prob_resistant, alone.prob_resistant)
+    np.testing.assert_allclose(scores.prob_sd_folds, np.std(probs, axis=0), atol=1e-6)
+    assert Scorer(tmp_path).score(cells).prob_sd_folds is None
 
 
 def test_wrong_width_is_refused(tmp_path, cells):

@@ -1,0 +1,73 @@
+"""How a cohort as a whole lies to a model's training domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+OUTSIDE = 0.05
+"""A cell lies outside the training domain when its p-value is lower: of new cells of that domain,
+one in twenty does."""
+MOST = 0.5
+"""From this share of cells outside, a cohort is foreign to the model."""
+
+
+@dataclass(frozen=True)
+class CohortShift:
+    """A cohort beside the training domain.
+
+    Parameters
+    ----------
+    role
+        Whose cells the domain is made of: "reference" or "source".
+    n_cells, n_outside
+        Assessed cells, and those outside.
+    share_outside
+        Of the assessed cells; `OUTSIDE` of them would be if the cohort were of the domain.
+    median_p
+        Of the cells' p-values; 0.5 for a cohort of the domain, low where typical cells are far.
+    """
+
+    role: str
+    n_cells: int
+    n_outside: int
+    share_outside: float
+    median_p: float
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether most cells lie outside."""
+        return self.share_outside >= MOST
+
+    @property
+    def sentence(self) -> str:
+        """The summary in words."""
+        text = (
+            f"{self.n_outside} of {self.n_cells} cells ({self.share_outside:.0%}) lie outside the "
+            f"model's training domain ({self.role}); of its own cells, {OUTSIDE:.0%} would."
+        )
+        if self.is_foreign:
+            text += " The model knows no such cells: do not trust their scores."
+        return text
+
+
+def is_outside(p_values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether each cell lies outside the training domain, in the shape of its p-values."""
+    return np.asarray(p_values) < OUTSIDE
+
+
+def cohort_shift(p_values: npt.ArrayLike, role: str) -> CohortShift:
+    """Summarise the p-values of a cohort's cells.
+
+    Parameters
+    ----------
+    p_values
+        (n_cells,), at least one; low means far from the domain.
+    role
+        Whose cells the domain is made of.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    n_outside = int(is_outside(p).sum())
+    return CohortShift(role, len(p), n_outside, n_outside / len(p), float(np.median(p)))

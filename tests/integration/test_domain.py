@@ -1,0 +1,139 @@
+"""Foreign cells are marked, the target's are not, and a score's s.d. comes when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd import artifact, registry
+from scatd.artifact import read
+from scatd.nn.residual_vae import ResidualVAE
+
+
+@pytest.fixture
+def foreign(tmp_path, task):
+    """Cells with factors of their own, and the means and spreads of the target's features."""
+    cells = ad.read_h5ad(task.target).obsm["X_scfoundation"]
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(200, 6)) @ rng.normal(size=(6, cells.shape[1]))
+    X = X / X.std(axis=0) * cells.std(axis=0) + cells.mean(axis=0)
+    np.save(tmp_path / "foreign.npy", X.astype(np.float32))
+    return tmp_path / "foreign.npy"
+
+
+def test_foreign_cells_are_marked_and_the_targets_are_not(
+    learned, run_scatd, task, foreign, tmp_path
+):
+    done = run_scatd("predict", "--drug", "docetaxel", task.target, "-o", tmp_path / "own.csv")
+    own = pd.read_csv(tmp_path / "own.csv")
+    assert own["ood"].mean() <= 0.10
+    assert f"{own['ood'].sum()} lie outside the model's training domain." in done.stdout
+    assert "do not trust" not in done.stderr
+    done = run_scatd("predict", "--drug", "docetaxel", foreign, "-o", tmp_path / "foreign.csv")
+    other = pd.read_csv(tmp_path / "foreign.csv")
+    assert other["ood"].mean() >= 0.90
+    assert "Warning:" in done.stderr
+    assert "do not trust their scores" in done.stderr
+    assert ((other["ood_p"] < 0.05) == other["ood"]).all()
+
+
+def test_marks_in_the_annotated_cohort(learned, run_scatd, task, tmp_path):
+    scored = tmp_path / "scored.h5ad"
+    run_scatd("predict", "--drug", "docetaxel", task.target, "-o", scored)
+    cells = ad.read_h5ad(scored)
+    marks = cells.obs["scatd_docetaxel_ood"]
+    assert marks.dtype == "boolean"
+    assert ((cells.obs["scatd_docetaxel_ood_p"] < 0.05) == marks).all()
+    said = cells.uns["scatd"]["docetaxel"]["domain"]
+    assert said["role"] == "reference"
+    assert said["n_outside"] == marks.sum()
+
+
+def test_the_domain_is_the_references(learned, task):
+    model = read(registry.fetch(registry.resolve("docetaxel")))
+    assert model.domain.role == "reference"
+    assert len(model.domain.held_out) == 100  # a quarter of the reference
+    vae: ResidualVAE = read(task.backbone).backbone()
+    import torch
+
+    with torch.no_grad():
+        z = vae.encode(torch.from_numpy(np.load(task.reference)))[0]
+    # The mean of half of it lies within a tenth of an s.d. or two of the mean of all.
+    assert ((model.domain.latent_mean - z.mean(0)).abs() < 0.25 * z.std(0) + 1e-3).all()
+
+
+def test_an_old_model_stays_not_assessed(learned, run_scatd, task, tmp_path, monkeypatch):
+    stored = read(registry.fetch(registry.resolve("docetaxel")))
+    artifact.write(tmp_path / "old", replace(stored, domain=None, fold_heads=()))
+    monkeypatch.setattr("scatd.registry.fetch", lambda _: tmp_path / "old")
+    done = run_scatd("predict", "--drug", "docetaxel", task.target, "-o", tmp_path / "old.csv")
+    table = pd.read_csv(tmp_path / "old.csv")
+    assert table["ood"].isna().all()
+    assert "ood_p" not in table
+    assert "training domain" not in done.stdout
+    scored = tmp_path / "old.h5ad"
+    run_scatd("predict", "--drug", "docetaxel", task.target, "-o", scored)
+    assert "scatd_docetaxel_ood" not in ad.read_h5ad(scored).obs
+
+
+def test_uncertainty_of_folds_and_posterior(learned, run_scatd, task, tmp_path):
+    def scored(*words):
+        run_scatd("predict", "--drug", "docetaxel", task.target, *words, "-o", tmp_path / "s.csv")
+        return pd.read_csv(tmp_path / "s.csv")
+
+    plain = scored()
+    assert not {"prob_sd", "prob_sd_folds"} & set(plain)
+    folds = scored("--uncertainty", "folds")
+    assert (folds["prob_sd_folds"] > 0).all()
+    np.testing.assert_array_equal(folds["prob_resistant"], plain["prob_resistant"])
+    both = scored("--uncertainty", "folds", "--uncertainty", "posterior")
+    np.testing.assert_array_equal(both["prob_sd_folds"], folds["prob_sd_folds"])
+    assert (both["prob_sd"] > 0).all()
+    drawn = scored("--mc-samples", "50")
+    np.testing.assert_array_equal(both["prob_sd"], drawn["prob_sd"])
+
+
+def test_uncertainty_of_folds_needs_a_shared_encoder(
+    learned, run_scatd, task, tmp_path, monkeypatch
+):
+    stored = read(registry.fetch(registry.resolve("docetaxel")))
+    assert len(stored.fold_heads) == 4
+    artifact.write(tmp_path / "alone", replace(stored, fold_heads=()))
+    monkeypatch.setattr("scatd.registry.fetch", lambda _: tmp_path / "alone")
+    out = tmp_path / "s.csv"
+    words = ("predict", "--drug", "docetaxel", task.target, "-o", out, "--uncertainty", "folds")
+    done = run_scatd(*words, code=2)
+    assert "no heads of other folds" in done.stderr
+    assert not out.exists()
+
+
+QUICKLY = ("--folds", "2", "--epochs", "2", "--min-steps", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "n_heads"),
+    [
+        (("--select", "refit", "--alignment", "bi-adain"), 2),
+        (("--select", "mean-of-folds"), 0),
+        (("--train-encoder",), 0),
+    ],
+)
+def test_every_way_to_learn_knows_its_domain(scatd, task, words, n_heads):
+    scatd(*task.transfer_arguments(), *QUICKLY, *words)
+    stored = read(registry.fetch(registry.resolve("docetaxel", stage="staging")))
+    assert stored.domain.role == "reference"
+    assert len(stored.fold_heads) == n_heads
+
+
+def test_without_single_cells_it_is_the_source(scatd, task):
+    words = task.transfer_arguments()
+    place = words.index("--reference")
+    # The backbone knows the style.
+    scatd(*words[:place], *words[place + 2 :], *QUICKLY)
+    stored = read(registry.fetch(registry.resolve("docetaxel", stage="staging")))
+    assert stored.domain.role == "source"
+    assert len(stored.domain.held_out) == 55  # a quarter of all samples
