@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,30 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.signature import RESISTANT
 from scatd.nn.products import fast_products
 
-ZERO, OTHER = "zero", "other class"
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What is done to one feature at a time.
+
+    Parameters
+    ----------
+    to
+        In words.
+    cells
+        (n_obs,), the cells it is done to.
+    level
+        (1, n_features), aligned: the value that the feature takes.
+    """
+
+    to: str
+    cells: NDArray[np.bool_]
+    level: Tensor
 
 
 def perturb(
     path: LinearPath,
     x: Tensor,
-    levels: Mapping[str, Tensor],
+    changes: Sequence[Change],
     features: NDArray[np.intp],
     slope: NDArray[np.float64],
     seed: int,
@@ -33,9 +51,8 @@ def perturb(
     ----------
     x
         Aligned cells (n_obs, n_features).
-    levels
-        By name, the level that each cell's features would take, aligned: (1, n_features), or a row
-        a cell.
+    changes
+        Which level, in which cells.
     features
         Positions to change.
     slope
@@ -45,27 +62,31 @@ def perturb(
 
     Returns
     -------
-    One row a feature and level: `feature` (position), `to`, `effect` (mean change of the resistant
-    logit over cells; positive means more resistant), `ci_low`, `ci_high` (95 % bootstrap),
-    `prob_change` (mean change of P(resistant)), `expected` (what slope times change predicts) and
-    `as_expected` (whether the signs agree).
+    One row a change and feature: `feature` (position), `to`, `n_obs` (cells), `effect` (mean change
+    of the resistant logit over cells; positive means more resistant), `ci_low`, `ci_high` (95 %
+    bootstrap), `prob_change` (mean change of P(resistant)), `expected` (what slope times change
+    predicts) and `as_expected` (whether the signs agree).
     """
     rows = []
     with fast_products(), torch.no_grad():
         u = path.project(x)
         before = path(u)
-        for name, level in levels.items():
+        for change in changes:
+            own = torch.from_numpy(change.cells).to(x.device)
+            of = None if groups is None else groups[change.cells]
             for feature in features.tolist():
-                moved = (level[:, feature] - x[:, feature])[:, None]
-                after = path(u + moved * path.columns(torch.tensor([feature], device=x.device)))
-                effect = (after - before)[:, RESISTANT].double().cpu().numpy()
-                low, high = mean_interval(effect, seed=seed, groups=groups)
-                prob = after.softmax(dim=1) - before.softmax(dim=1)
+                moved = (change.level[:, feature] - x[own, feature])[:, None]
+                column = path.columns(torch.tensor([feature], device=x.device))
+                after = path(u[own] + moved * column)
+                effect = (after - before[own])[:, RESISTANT].double().cpu().numpy()
+                low, high = mean_interval(effect, seed=seed, groups=of)
+                prob = after.softmax(dim=1) - before[own].softmax(dim=1)
                 expected = float(slope[feature] * moved.double().mean())
                 rows.append(
                     {
                         "feature": feature,
-                        "to": name,
+                        "to": change.to,
+                        "n_obs": len(effect),
                         "effect": effect.mean(),
                         "ci_low": low,
                         "ci_high": high,
@@ -77,12 +98,20 @@ def perturb(
     return pd.DataFrame(rows)
 
 
-def other_class_levels(x: Tensor, is_resistant: NDArray[np.bool_]) -> Tensor | None:
-    """For each cell the mean of the cells of the other class, (n_obs, n_features).
+def changes_of(x: Tensor, zero: Tensor, is_resistant: NDArray[np.bool_]) -> list[Change]:
+    """To zero in all cells, and to the mean of the other class in the cells of each class.
 
-    None where the model calls all cells the same.
+    Parameters
+    ----------
+    x, zero
+        Aligned cells (n_obs, n_features), and a row of zeros, aligned.
+    is_resistant
+        (n_obs,), what the model calls them; where it calls all the same, zero is all there is.
     """
-    resistant = torch.from_numpy(is_resistant).to(x.device)
-    if resistant.all() or not resistant.any():
-        return None
-    return torch.where(resistant[:, None], x[~resistant].mean(dim=0), x[resistant].mean(dim=0))
+    found = [Change("zero", np.ones(len(x), bool), zero)]
+    if is_resistant.all() or not is_resistant.any():
+        return found
+    for name, cells in (("sensitive", is_resistant), ("resistant", ~is_resistant)):
+        others = x[torch.from_numpy(~cells).to(x.device)]
+        found.append(Change(f"level of {name} cells", cells, others.mean(dim=0, keepdim=True)))
+    return found

@@ -19,7 +19,7 @@ from scatd.explain import controls
 from scatd.explain.controls import Control
 from scatd.explain.importance import Tally
 from scatd.explain.permuted import retrained
-from scatd.explain.perturbation import OTHER, ZERO, other_class_levels, perturb
+from scatd.explain.perturbation import changes_of, perturb
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, signature
 from scatd.settings import from_mapping
@@ -173,10 +173,7 @@ def _perturbed(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) 
     rng = np.random.default_rng(seed)
     rest = np.setdiff1d(np.flatnonzero(own.importance > 0), first)
     some = rng.choice(rest, min(_N_PERTURBED, len(rest)), replace=False)
-    levels = {ZERO: subject.zero()}
-    other = other_class_levels(x, subject.is_resistant[places])
-    if other is not None:
-        levels[OTHER] = other
+    changes = changes_of(x, subject.zero(), subject.is_resistant[places])
     groups = None if subject.groups is None else subject.groups[places]
     slope = tally.slope(keys.RESISTANT)
-    return perturb(subject.path, x, levels, np.concatenate([first, some]), slope, seed, groups)
+    return perturb(subject.path, x, changes, np.concatenate([first, some]), slope, seed, groups)
