@@ -17,6 +17,7 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
 
 if TYPE_CHECKING:
     from scatd.workflows.explain import ExplainResult
+    from scatd.workflows.explain_genes import GeneResult
 
 _SHOWN = 20
 setting = partial(options.setting, {"all": ExplainSettings()})
@@ -94,6 +95,14 @@ setting = partial(options.setting, {"all": ExplainSettings()})
     help="Heads trained on permuted labels; 19 are the least that can show p = 0.05.",
 )
 @click.option(
+    "--gene-cells",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Families sf and gf: carry the attribution of N cells through the foundation model to "
+    "genes; needs raw counts in INPUT, and its weights.",
+)
+@click.option(
     "--alignment",
     type=click.Choice(get_args(AlignmentMethod)),
     help="How the cells are aligned; none takes them as they are.  [default: the model's own]",
@@ -162,9 +171,25 @@ def _show(result: ExplainResult) -> None:
     click.echo(f"\nControls of this list: {result.label}")
     for row in result.controls.to_dict(orient="records"):
         click.echo(f"  {row['status']:<8}{row['control']}: {row['sentence']}")
+    if result.genes is not None:
+        _show_genes(result.genes)
     for path in result.output:
         click.echo(f"Written: {path}")
     click.echo(f"Run {result.run_id} holds all tables.")
+
+
+def _show_genes(genes: GeneResult) -> None:
+    found = genes.convergence
+    click.echo(f"\nFirst genes, through the foundation model, of {found['n']:.0f} cells")
+    shown = genes.importance.drop(columns=["controls", "rank_average"]).head(_SHOWN)
+    click.echo(table(shown))
+    click.echo(
+        f"Sums differ from the change of the logit by at most {found['max']:.2g}; "
+        f"{found['complete']:.0%} of cells are within 1e-3 of it."
+    )
+    click.echo(f"Controls of these genes: {genes.label}")
+    for one in genes.controls:
+        click.echo(f"  {one.status:<8}{one.name}: {one.sentence}")
 
 
 @explain.part(

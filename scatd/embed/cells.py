@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIGEST_BYTES = 16
 DIGEST_TYPE = np.dtype(f"S{DIGEST_BYTES}")
@@ -62,6 +66,26 @@ class Cells:
                 content.update(self.values[start:stop].tobytes())
             found[cell] = content.digest()
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class CutCell:
+    """A foundation model cut behind the embeddings of one cell's tokens.
+
+    Parameters
+    ----------
+    present, absent
+        Token embeddings (n_tokens, hidden) of the cell, and of the cell without its genes.
+    is_gene
+        (n_tokens,), false for tokens that stand for no gene; they are the same in both.
+    embed
+        From token embeddings (n, n_tokens, hidden) to cell embeddings (n, width), with gradients.
+    """
+
+    present: Tensor
+    absent: Tensor
+    is_gene: Tensor
+    embed: Callable[[Tensor], Tensor]
 
 
 def offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:

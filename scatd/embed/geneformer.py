@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from scatd.data.files import sha256_file
-from scatd.embed.cells import Cells
+from scatd.embed.cells import Cells, CutCell
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
 from scatd.embed.loading import load_tensors
 from scatd.embed.settings import Precision
@@ -98,6 +99,20 @@ class Geneformer:
             "precision": self.precision,
         }
 
+    def cut(self, cell: Cells) -> CutCell:
+        """One cell behind its word embeddings; an absent gene is the padding token in its place."""
+        ids = torch.from_numpy(cell.ids).long().to(self.device)
+        words = self.model.embeddings.word_embeddings
+        with torch.no_grad():
+            present = words(ids).float()
+            absent = words(torch.full_like(ids, self.model.config.pad_token_id or 0)).float()
+
+        def embed(tokens: Tensor) -> Tensor:
+            states = self.model(inputs_embeds=tokens.to(words.weight.dtype)).last_hidden_state
+            return states.float().mean(dim=1)
+
+        return CutCell(present, absent, torch.ones_like(ids, dtype=torch.bool), embed)
+
     def encode(self, cells: Cells) -> NDArray[np.float32]:
         """Mean over a cell's tokens of the second-last layer's output, (n_cells, width)."""
         lengths = torch.from_numpy(cells.lengths)
@@ -171,7 +186,7 @@ def _load(folder: Path) -> Any:
                 what, where=str(weights), expected=f"{tuple(shape)}, as config.json says"
             )
     model.load_state_dict({name: state[name].float() for name in wanted}, strict=False)
-    return model.eval()
+    return model.eval().requires_grad_(requires_grad=False)
 
 
 def _own_state(path: Path, expected: str) -> dict[str, torch.Tensor]:

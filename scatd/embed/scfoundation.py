@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scatd.data.files import sha256_file
-from scatd.embed.cells import Cells
+from scatd.embed.cells import Cells, CutCell
 from scatd.embed.scfoundation_checkpoint import read_encoder
 from scatd.embed.settings import ScFoundationSettings
 from scatd.nn.products import fast_products
@@ -48,7 +49,7 @@ class ScFoundation:
         network = read_encoder(weights, settings.version)
         if settings.precision == "mixed":
             network.encoder.lower()
-        self.network = network.to(self.device)
+        self.network = network.to(self.device).requires_grad_(requires_grad=False)
         self.sha256 = sha256_file(weights)
 
     @property
@@ -78,6 +79,23 @@ class ScFoundation:
             "pool": settings.pool,
             "precision": settings.precision,
         }
+
+    def cut(self, cell: Cells) -> CutCell:
+        """One cell behind its token embeddings; an absent gene is one whose value is zero."""
+        assert cell.values is not None
+        ids, values = (torch.from_numpy(part).to(self.device) for part in (cell.ids, cell.values))
+        is_gene = torch.ones(len(ids), dtype=torch.bool, device=self.device)
+        is_gene[-2:] = False  # target and source depth
+        with torch.no_grad():
+            position = self.network.pos_emb(ids)
+            present = self.network.token_emb(values) + position
+            absent = self.network.token_emb(values.masked_fill(is_gene, 0.0)) + position
+
+        def embed(tokens: Tensor) -> Tensor:
+            lengths = torch.full((len(tokens),), tokens.shape[1], device=self.device)
+            return self.network.pooled(tokens.flatten(0, 1), lengths, self.settings.pool)
+
+        return CutCell(present, absent, is_gene, embed)
 
     def encode(self, cells: Cells) -> NDArray[np.float32]:
         """Embeddings (n_cells, width) of one batch; every cell has tokens."""

@@ -189,8 +189,12 @@ class CellEncoder(nn.Module):
             "all": source, target, maximum and mean over genes, (n_cells, 4 x hidden). "max":
             maximum over all tokens, (n_cells, hidden).
         """
+        return self.pooled(self.token_emb(values) + self.pos_emb(ids), lengths, pool)
+
+    def pooled(self, x: Tensor, lengths: Tensor, pool: Pool) -> Tensor:
+        """The same from the embeddings of tokens, x (n_tokens, hidden)."""
         layout = Layout.of(lengths)
-        y = self.encoder(self.token_emb(values) + self.pos_emb(ids), layout)
+        y = self.encoder(x, layout)
         if pool == "max":
             return layout.pad(y, -torch.inf).amax(dim=1)
         source, target = y[layout.ends], y[layout.ends - 1]

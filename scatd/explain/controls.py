@@ -14,7 +14,13 @@ from scatd.explain.curves import LIST, areas, best_random, deletion_insertion
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.settings import BaselineName
-from scatd.explain.signature import Signature, agreement, rank_correlation, signature
+from scatd.explain.signature import (
+    Signature,
+    agreement,
+    rank_correlation,
+    signature,
+    top_overlap,
+)
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
@@ -205,6 +211,38 @@ def perturbation(table: pd.DataFrame) -> Control:
     value = rank_correlation(table["expected"].to_numpy(), table["effect"].to_numpy())
     said = f"effects of changed features correlate {value:.2f} with their attribution; 0.5 asked"
     return Control("perturbation", _status(is_passed=value >= 0.5), value, 0.5, said)
+
+
+def gene_controls(
+    own: pd.DataFrame, halves: Sequence[pd.DataFrame], random: pd.DataFrame, top: int
+) -> list[Control]:
+    """Whether two halves of the cells give one list of genes, and random weights another.
+
+    Parameters
+    ----------
+    own, halves, random
+        Of `scatd.explain.tokens.gene_table`: of all cells, of each half, and of the response model
+        with random weights. The foundation model keeps its own.
+    """
+    controls = []
+    if len(halves) == 2:
+        first, second = (half["feature"].head(top).to_numpy() for half in halves)
+        overlap = top_overlap(first, second)
+        said = f"{overlap:.0%} of the first {top} genes in both halves of the cells; "
+        said += f"{MIN_OVERLAP:.0%} asked"
+        status = _status(is_passed=overlap >= MIN_OVERLAP)
+        controls.append(Control("genes_stability", status, overlap, MIN_OVERLAP, said))
+    pair = own.merge(random, on="feature", suffixes=("", "_random"))
+    value = abs(
+        rank_correlation(
+            pair["mean_resistant"].to_numpy(), pair["mean_resistant_random"].to_numpy()
+        )
+    )
+    said = f"mean attributions correlate {value:.2f} (without sign) with those of random weights; "
+    said += f"at most {MAX_RANDOMISED} asked"
+    status = _status(is_passed=value <= MAX_RANDOMISED)
+    controls.append(Control("genes_randomised_model", status, value, MAX_RANDOMISED, said))
+    return controls
 
 
 def _status(*, is_passed: bool) -> str:

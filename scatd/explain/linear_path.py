@@ -45,6 +45,10 @@ class LinearPath(nn.Module):
         """All that the network reads of x (n, n_features): u (n, width)."""
         return torch.cat(self._first.linear_parts(x), dim=1)
 
+    def whole(self, x: Tensor) -> Tensor:
+        """Logits (n, 2) of aligned rows, with gradients by x."""
+        return torch.stack([model(x) for model in self.models]).mean(dim=0)
+
     def logits(self, x: Tensor) -> Tensor:
         """Logits (n, 2) of aligned rows x (n, n_features)."""
         with torch.no_grad():

@@ -167,6 +167,12 @@ class Embedder:
         """
         return RowEmbedder(self, cohort, report)
 
+    def token_names(self, cohort: Cohort) -> dict[int, str]:
+        """Gene of each token id: the panel's name, or the Ensembl id that Geneformer knows."""
+        if self.vocabulary is not None:
+            return {token: gene for gene, token in self.vocabulary.tokens.items()}
+        return dict(enumerate(self.panel_for(cohort).names))
+
     def provenance(self, report: Report) -> dict[str, Any]:
         """How an embedding was made, as plain values."""
         found = report.matches[self.slot]

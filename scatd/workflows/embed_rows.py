@@ -101,8 +101,7 @@ class RowEmbedder:
         InputError
             When values are not finite, or below zero.
         """
-        self._require_usable(X)
-        cells = self._tokens(start, X)
+        cells = self.tokens(start, X)
         embedded = runner.embed(
             cells, self._embedder.encoder, self._embedder.store, progress=progress
         )
@@ -115,7 +114,9 @@ class RowEmbedder:
         quality.judge(faults, negative_allowed=False)
         faults.raise_if_any()
 
-    def _tokens(self, start: int, X: sparse.csr_matrix) -> Cells:
+    def tokens(self, start: int, X: sparse.csr_matrix) -> Cells:
+        """Tokens of a block of rows; parameters and faults are those of `embed`."""
+        self._require_usable(X)
         if self._ranks is not None:
             return self._ranks.tokenize(X)
         genes = aligned(X, self._found, self._combine)

@@ -27,6 +27,7 @@ from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import to_mapping
 from scatd.workflows.explain_controls import judge
+from scatd.workflows.explain_genes import GeneResult, explain_genes
 from scatd.workflows.explain_inputs import ExplainRequest, Subject, open_subject
 from scatd.workflows.explain_output import (
     OUTPUT_SUFFIXES,
@@ -65,6 +66,8 @@ class ExplainResult:
         "passed", "failed: ..." or "not run".
     output
         What was written, if anything was asked for.
+    genes
+        Of a model that reads embeddings, where they were asked for.
     """
 
     ref: ModelRef
@@ -74,6 +77,7 @@ class ExplainResult:
     convergence: pd.DataFrame
     label: str
     output: list[Path]
+    genes: GeneResult | None = None
 
 
 def explain(request: ExplainRequest) -> ExplainResult:
@@ -145,13 +149,14 @@ def _tracked(subject: Subject, key: str) -> ExplainResult:
         run.log_table(controls_table(controls), "tables/controls.csv")
         run.set_tags({keys.TAG_CONTROLS: verdict})
         run.describe(_in_words(subject, importance, controls, verdict))
+        genes = explain_genes(run, subject) if request.gene_cells else None
         log_cells(run, subject, store)
         log_figures(run, subject, store, importance, grouped)
         written = write_output(subject, store, importance, controls, verdict)
         written += write_published(subject, store, tally)
         store.clear()
     return ExplainResult(
-        ref, run.run_id, importance, controls_table(controls), convergence, verdict, written
+        ref, run.run_id, importance, controls_table(controls), convergence, verdict, written, genes
     )
 
 

@@ -58,6 +58,9 @@ class ExplainRequest:
         The bulk cohort that the model was trained on, for the control with permuted labels.
     permutations
         Heads trained on permuted labels.
+    gene_cells
+        Families sf and gf: cells of raw counts whose attribution is carried on to genes; 0 for
+        none.
     alignment, stats, preparation, device, allow_simulated
         As in `PredictRequest`.
     """
@@ -75,6 +78,7 @@ class ExplainRequest:
     labels: str | None = None
     label_map: str | None = None
     permutations: int = 20
+    gene_cells: int = 0
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
     preparation: Preparation = field(default_factory=Preparation)

@@ -31,7 +31,7 @@ from scatd.keys import InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.gene_tables import find_gene_map, find_panel
 
-_BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
+BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def scoring_input(
     n_features = card["sizes"]["n_features"]
     genes = card.get("features", {}).get("names")
     by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
-    if family in _BACKENDS:
+    if family in BACKENDS:
         by_genes = is_cohort(path) and not _has_embedding(path, family)
     elif card.get("input_scale") == "zscore":
         by_genes = False  # z-scores are taken as they are, gene by gene
@@ -110,7 +110,7 @@ def scoring_input(
         yield ScoringInput(features, np.full(features.n_obs, "", dtype=object))
         return
     with open_cohort(path) as cohort:
-        if family in _BACKENDS:
+        if family in BACKENDS:
             with _embedded(cohort, family, preparation, device) as made:
                 yield made
         else:
@@ -166,7 +166,7 @@ def _embedded(
     cohort: Cohort, family: str, preparation: Preparation, device: torch.device
 ) -> Iterator[ScoringInput]:
     """Rows of family sf or gf, embedded from counts block by block."""
-    backend = _BACKENDS[family]
+    backend = BACKENDS[family]
     try:
         embedder = Embedder(
             EmbedderRequest(

@@ -162,3 +162,75 @@ def test_every_control_is_said_and_the_list_is_labelled(here):
 
 def test_nothing_is_left_of_finished_work(here):
     assert not list((here / ".scatd").glob("explain-*"))
+
+
+def test_cohorts_side_by_side(here, run_scatd, tmp_path):
+    run, _ = last_run()
+    table = pd.read_csv(run.fetch("tables/importance.csv"))
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "shuffled.csv", index=False)
+    said = run_scatd(
+        *("explain", "compare", "explained.h5ad", tmp_path / "shuffled.csv"),
+        *("--features", "scFoundation_3,scFoundation_5", "--top", "5"),
+        *("-o", tmp_path / "pairs.csv", "--figure", tmp_path / "ranks.png"),
+    ).output
+    assert "Ranks of what was asked for" in said
+    pairs = pd.read_csv(tmp_path / "pairs.csv")
+    assert pairs["class"].tolist() == ["resistant", "sensitive", "sum"]
+    np.testing.assert_allclose(pairs[["spearman", "top_overlap"]], 1)
+    assert (tmp_path / "ranks.png").stat().st_size > 10_000
+    assert (tmp_path / "ranks.pdf").exists()
+    done = run_scatd("explain", "compare", "explained.h5ad", code=2)
+    assert "1 table to compare" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--group-by", "cluster"), "there is no column 'cluster'"),
+        (("-o", "list.txt"), "unknown kind of output '.txt'"),
+        (("--gene-cells", "3"), "needs scFoundation"),
+        (("--steps", "1"), "steps is 1"),
+    ],
+)
+def test_what_cannot_be_explained(here, run_scatd, words, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCATD_CACHE", str(tmp_path))
+    before = sorted(here.iterdir())
+    done = run_scatd(
+        *("explain", "--drug", "DOCETAXEL", "cells.h5ad", "--stage", "staging", "--no-controls"),
+        *words,
+        code=2,
+    )
+    assert said in done.output
+    assert "Traceback" not in done.output
+    assert sorted(here.iterdir()) == before
+
+
+def test_a_killed_explanation_continues(explained, run_scatd, tmp_path, monkeypatch):
+    """Blocks that are done are not done again, and the numbers are those of one go."""
+    from scatd.workflows import explain as workflow
+
+    shutil.copytree(explained, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(workflow, "BLOCK", 50)
+    words = ("explain", "--drug", "DOCETAXEL", "cells.h5ad", "--stage", "staging", "--no-controls")
+    whole = workflow._of_class
+    done = []
+
+    def count(subject, x, rows, word):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(rows)
+        return whole(subject, x, rows, word)
+
+    monkeypatch.setattr(workflow, "_of_class", count)
+    run_scatd(*words, code=130)
+    again = []
+    monkeypatch.setattr(
+        workflow, "_of_class", lambda *given: (again.append(given[2]), whole(*given))[1]
+    )
+    run_scatd(*words, "-o", "importance.csv")
+    assert [len(rows) for rows in done] == [50, 50]
+    assert [rows.tolist() for rows in again] == [list(range(100, 120))]
+    table = pd.read_csv("importance.csv").set_index("feature")["mean_abs_resistant"]
+    expected = ad.read_h5ad("explained.h5ad").varm["importance"]["mean_abs_resistant"]
+    np.testing.assert_allclose(table.loc[expected.index], expected, rtol=1e-5)

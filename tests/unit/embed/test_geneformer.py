@@ -211,3 +211,17 @@ def test_a_name_that_the_hub_does_not_give(monkeypatch, tmp_path, name):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match="scatd download geneformer-12L"):
         Geneformer(name, VOCABULARY)
+
+
+def test_a_cell_cut_open_embeds_as_it_did(whole_model):
+    encoder = Geneformer(str(whole_model[1]), VOCABULARY)
+    X = counts()
+    cells = RankTokenizer(GENES, VOCABULARY, max_tokens=40).tokenize(
+        X, np.asarray(X.sum(axis=1), float).ravel()
+    )
+    one = cells.take(np.array([3]))
+    cut = encoder.cut(one)
+    np.testing.assert_allclose(cut.embed(cut.present[None]), encoder.encode(one), atol=1e-5)
+    assert cut.is_gene.all()
+    assert len(cut.absent.unique(dim=0)) == 1
+    assert not torch.equal(cut.absent[0], cut.present[0])
