@@ -137,6 +137,10 @@ def predict(
     click.echo(
         f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"
     )
+    if result.n_abstained:
+        click.echo(
+            f"{result.n_abstained} cells lie too near the threshold for an answer (abstain)."
+        )
     if result.n_failed:
         click.echo(f"{result.n_failed} cells could not be scored; the column of reasons says why.")
     if result.shift is not None:

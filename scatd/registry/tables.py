@@ -101,9 +101,12 @@ def history(name: str) -> pd.DataFrame:
 
 
 def stages_by_run() -> dict[str, str]:
-    """Stage of the newest version that each run registered, by run id."""
+    """Stage of the newest version that each run trained, by run id.
+
+    A version that another run calibrated is that of the run that trained it.
+    """
     return {
-        str(item.run_id): item.tags[keys.TAG_STAGE]
+        item.tags.get(keys.TAG_TRAINING_RUN, str(item.run_id)): item.tags[keys.TAG_STAGE]
         for item in state.all_versions(connect())
         if keys.TAG_STAGE in item.tags
     }

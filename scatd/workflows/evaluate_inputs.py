@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry, tracking
-from scatd.data.drugs import drug_key
 from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
 from scatd.decision import Decision
 from scatd.errors import InputError
 from scatd.evaluation.calibration import CalibrationMethod
-from scatd.evaluation.gate import load_config
 from scatd.evaluation.ledger import Ledger, cell_ledger, seen_cells
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
@@ -24,6 +22,7 @@ from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.inputs import pick_device, read_groups, refuse_mixing
 from scatd.workflows.kept_baselines import baseline_scores, kept_baseline
+from scatd.workflows.predict import find_model
 from scatd.workflows.predict_inputs import Preparation, ScoringInput, scoring_input
 
 
@@ -141,9 +140,7 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
         one class only.
     """
     device = pick_device(request.device)
-    key = drug_key(request.drug)
-    families = load_config(key).families if request.family is None else (request.family,)
-    ref = registry.resolve(key, stage=request.stage, families=families)
+    ref = find_model(request.drug, request.family, request.stage)
     folder = registry.fetch(ref)
     card = artifact.read_card(folder)
     with scoring_input(request.target, ref.family, card, request.preparation, device) as given:
@@ -158,7 +155,7 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
         if request.groups is not None:
             groups = read_groups(features, rows, request.groups, request.labels, request.label_map)
         scorer = Scorer(folder, str(device))
-        with console.progress(features.n_obs, f"Scoring {key}", "cell") as bar:
+        with console.progress(features.n_obs, f"Scoring {ref.drug}", "cell") as bar:
             scores = scorer.score(features.X, progress=bar.update)
         baseline = kept_baseline(tracking.Run(tracking.connect(), registry.training_run(ref)))
         baselines = {}

@@ -106,6 +106,11 @@ class PredictResult:
     about: Mapping[str, Any] = field(default_factory=dict)
     shift: CohortShift | None = None
 
+    @property
+    def n_abstained(self) -> int:
+        """How many cells got no answer because they lie too near the threshold."""
+        return int((self.table["response"] == keys.ABSTAIN).sum()) if len(self.table) else 0
+
 
 def predict(request: PredictRequest) -> PredictResult:
     """Score every cell of a cohort; nothing is written unless all were scored.
@@ -271,10 +276,22 @@ def _about(
         "polarity": dict(artifact.POLARITY),
         "alignment": request.alignment or scorer.alignment.method,
         "stats": request.stats,
+        **_calibration(scorer, request),
         "mc_samples": request.n_draws,
         "versions": artifact.versions(),
         "use": artifact.CAVEAT,
     }
+
+
+def _calibration(scorer: Scorer, request: PredictRequest) -> dict[str, Any]:
+    """How the version's own probability became the one reported, and where it gives no answer."""
+    recalibration, band = scorer.decision.recalibration, scorer.decision.abstain
+    about: dict[str, Any] = {
+        "calibration": "none" if recalibration is None else recalibration.to_card()["method"]
+    }
+    if band is not None and request.threshold is None:
+        about["abstain"] = list(band)
+    return about
 
 
 def write_table(path: Path, table: pd.DataFrame, about: Mapping[str, Any]) -> None:

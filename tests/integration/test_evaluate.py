@@ -246,6 +246,22 @@ def test_a_calibrated_version_keeps_its_promises_on_other_cells(there, run_scatd
     assert set(scored["response"]) == {"sensitive", "resistant", "abstain"}
 
 
+def test_predict_says_how_a_calibrated_version_decides(there, run_scatd, cohort):
+    scored = ("predict", "--drug", "docetaxel", cohort["second"], "--stage", "2", "-o", "2.h5ad")
+    said = run_scatd(*scored).output
+    cells = ad.read_h5ad("2.h5ad")
+    n_abstained = int((cells.obs["scatd_docetaxel_response"] == "abstain").sum())
+    assert f"{n_abstained} cells lie too near the threshold for an answer (abstain)." in said
+    about = cells.uns["scatd"]["docetaxel"]
+    band = card(2)["calibration"]["abstain"]
+    assert about["calibration"] == "platt"
+    assert list(about["abstain"]) == [band["low"], band["high"]]
+    run_scatd(*scored, "--threshold", "0.5")
+    cells = ad.read_h5ad("2.h5ad")
+    assert set(cells.obs["scatd_docetaxel_response"]) == {"sensitive", "resistant"}
+    assert "abstain" not in cells.uns["scatd"]["docetaxel"]
+
+
 def test_cells_that_calibrated_a_version_are_called_by_their_name(
     calibrated, run_scatd, cohort, tmp_path
 ):
@@ -294,3 +310,63 @@ def test_what_cannot_be_evaluated_is_refused_in_a_line(here, run_scatd, cohort):
         assert message in run_scatd(*arguments(cells, *more), code=2).output
     bare = ["evaluate", "--drug", "docetaxel", cells, "--labels", "truth"]
     assert "does not know the meaning" in run_scatd(*bare, code=2).output
+
+
+@pytest.fixture
+def promotable(calibrated, tmp_path):
+    """A folder of its own in which version 2 was evaluated on cells that are new to it."""
+    shutil.copy(calibrated / "mlflow.db", tmp_path)
+    with inside(tmp_path):
+        yield tmp_path
+
+
+def newest_of(version: int) -> str:
+    found = tracking.finished_runs({"scatd.model": f"scatd-sf-docetaxel/{version}"})
+    return found[0].run_id
+
+
+def test_promotion_names_the_evaluation_that_justified_it(promotable, run_scatd):
+    Path("registry_configs").mkdir()
+    config = Path("registry_configs/docetaxel.yaml")
+    config.write_text("gate: {target: {metric: auroc, minimum: 0.99}}")
+    said = run_scatd("promote", "--drug", "docetaxel", "--version", "2", code=2).output
+    assert "target: auroc is 0." in said
+    assert "on 800 target cells, at least 0.99 needed" in said
+    config.write_text("gate: {target: {metric: auroc, minimum: 0.6}}")
+    said = run_scatd("registry", "promote", "--drug", "docetaxel", "--version", "2").output
+    assert "scatd-sf-docetaxel version 2 is in production now" in said
+    tags = MlflowClient().get_model_version("scatd-sf-docetaxel", "2").tags
+    assert tags["scatd.evidence_run"] == newest_of(2)
+    assert registry.history("scatd-sf-docetaxel")["evidence"].iloc[-1] == newest_of(2)
+    archived = registry.resolve("docetaxel", stage="archived")
+    assert (archived.version, archived.stage) == (1, "archived")
+
+
+def test_an_evaluation_of_another_version_is_no_evidence(promotable, run_scatd):
+    words = ("promote", "--drug", "docetaxel", "--version", "2", "--evaluation")
+    for run_id in (newest_of(1), "nosuch"):
+        said = run_scatd(*words, run_id, code=2).output
+        assert f"run '{run_id}' is no finished evaluation of scatd-sf-docetaxel version 2" in said
+        assert newest_of(2) in said
+
+
+def test_production_is_not_reached_on_training_cells(promotable, run_scatd, task):
+    """The evaluation scores the samples that the version was trained on, under other names."""
+    source = ad.read_h5ad(task.source)
+    codes = pd.read_csv(task.labels, index_col=0)["DOCETAXEL"].to_numpy()
+    source.obs = pd.DataFrame({"truth": codes}, index=[f"x{n}" for n in range(source.n_obs)])
+    source.write_h5ad("renamed.h5ad")
+    scored = ("evaluate", "--drug", "docetaxel", "renamed.h5ad", "--labels", "truth")
+    said = run_scatd(*scored, "--stage", "2", "-o", "out").output
+    assert "220 of these 220 cells are cells that the version was trained on" in said
+    run_id = newest_of(2)
+    words = ("promote", "--drug", "docetaxel", "--version", "2")
+    said = run_scatd(*words, "--evaluation", run_id, code=2).output
+    assert f"target_cells: 220 of the 220 cells that run {run_id} scored are cells" in said
+    production = registry.resolve("docetaxel")
+    assert production.version == 1
+    # Unnamed, it is passed over for the evaluation before it.
+    said = run_scatd(*words).output
+    assert f"Evaluation {run_id} is no evidence" in said
+    tags = MlflowClient().get_model_version("scatd-sf-docetaxel", "2").tags
+    assert tags["scatd.evidence_run"] != run_id
