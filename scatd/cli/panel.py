@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scatd.workflows.panel import PanelResult
-    from scatd.workflows.transfer import TransferRequest
+    from scatd.workflows.transfer_request import TransferRequest
 
 ALL = "all"
 

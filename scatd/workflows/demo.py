@@ -14,7 +14,8 @@ from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.workflows.inputs import demo_file
 from scatd.workflows.predict import PredictRequest, PredictResult, predict
-from scatd.workflows.transfer import TransferRequest, TransferResult, transfer
+from scatd.workflows.transfer import TransferResult, transfer
+from scatd.workflows.transfer_request import TransferRequest
 
 logger = logging.getLogger(__name__)
 

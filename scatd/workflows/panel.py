@@ -37,8 +37,9 @@ from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer import log_data, register, transfer
 from scatd.workflows.transfer_domain import training_domain
 from scatd.workflows.transfer_folds import fold_artifact, model_metrics
-from scatd.workflows.transfer_inputs import TransferRequest, Work, digest_of, identity, prepare
+from scatd.workflows.transfer_inputs import Work, digest_of, identity, prepare
 from scatd.workflows.transfer_model import choose
+from scatd.workflows.transfer_request import TransferRequest
 
 logger = logging.getLogger(__name__)
 

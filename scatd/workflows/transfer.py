@@ -22,19 +22,11 @@ from scatd.workflows.kept_baselines import log_baseline
 from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer_controls import check_integrity, run_controls
 from scatd.workflows.transfer_folds import run_folds, target_predictions
-from scatd.workflows.transfer_inputs import (
-    FEW_SAMPLES,
-    TransferRequest,
-    Work,
-    digest_of,
-    identity,
-    prepare,
-)
+from scatd.workflows.transfer_inputs import FEW_SAMPLES, Work, digest_of, identity, prepare
 from scatd.workflows.transfer_model import Chosen, choose
+from scatd.workflows.transfer_request import TransferRequest
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["TransferRequest", "TransferResult", "transfer"]
 
 
 @dataclass(frozen=True, eq=False)

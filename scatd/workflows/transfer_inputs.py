@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,10 @@ from scatd.data.labels import (
 )
 from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
-from scatd.keys import FewShotUse, InputScale, Select
 from scatd.nn.alignment import FeatureStats
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
-from scatd.training.settings import TransferSettings, default_pretrain
+from scatd.training.settings import default_pretrain
 from scatd.workflows.inputs import (
     demo_file,
     matrix_stats,
@@ -40,75 +39,11 @@ from scatd.workflows.inputs import (
 )
 from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
+from scatd.workflows.transfer_request import TransferRequest, require_sense
 
 logger = logging.getLogger(__name__)
 
 FEW_SAMPLES = 200
-
-
-@dataclass(frozen=True)
-class TransferRequest:
-    """One drug to learn. A file that is not given is the demo cohort's.
-
-    Parameters
-    ----------
-    drug
-        Name, compared by drug key.
-    family
-        Which features and backbone.
-    source, labels, label_map
-        Labelled bulk cohort; `labels` follows the grammar of `scatd.data.labels`.
-    reference
-        Unlabelled single cells whose style the source takes.
-    target, target_labels
-        Single cells to score, and their responses (`COLUMN | FILE | FILE:COLUMN`), which are used
-        for scoring only. Without a reference, the unlabelled target takes its place.
-    panel, scale
-        Family dist: which genes, and what the values are; see `read_expression`.
-    backbone
-        Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder.
-    settings, device
-        How to train.
-    groups
-        Column (of obs, or of the label table) whose values are never split between folds, such as
-        the patient.
-    permutations, repeats, nested, learning_curve
-        Controls that are run after the folds: see `scatd.workflows.transfer_controls`.
-    few_shot, few_shot_use
-        Labelled target cells a class that training, threshold or choice of fold may use; they are
-        left out of the target's score.
-    select
-        What is registered: the "best-fold", the "mean-of-folds" (their heads score together), or a
-        "refit" on all samples.
-    allow_simulated
-        Let simulated and real things mix.
-    promote
-        Ask the gate, where the drug's configuration says so.
-    """
-
-    drug: str
-    family: str = "sf"
-    source: Path | None = None
-    labels: str | None = None
-    label_map: str | None = None
-    reference: Path | None = None
-    target: Path | None = None
-    target_labels: str | None = None
-    panel: str | None = None
-    scale: InputScale | None = None
-    backbone: str | None = None
-    settings: TransferSettings = field(default_factory=TransferSettings)
-    groups: str | None = None
-    permutations: int = 0
-    repeats: int = 1
-    nested: bool = False
-    learning_curve: bool = False
-    few_shot: int = 0
-    few_shot_use: FewShotUse = "train"
-    select: Select = "best-fold"
-    device: str = "auto"
-    allow_simulated: bool = False
-    promote: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +113,7 @@ def prepare(request: TransferRequest, like: Work | None = None) -> Work:
     like
         Of another drug of a panel: its cohorts, their style and its backbone are taken over.
     """
-    _require_sense(request)
+    require_sense(request)
     device = pick_device(request.device)
     settings = request.settings
     if like is None:
@@ -255,38 +190,6 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
             raise InputError(what, where=where, expected=expected)
         picked.append(rng.choice(cells, request.few_shot, replace=False))
     return np.sort(np.concatenate(picked))
-
-
-def _require_sense(request: TransferRequest) -> None:
-    """Refuse options that contradict each other before anything is read."""
-    settings = request.settings
-    if request.target_labels is not None and request.target is None:
-        what = "target labels without a target"
-        raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
-    if request.few_shot and request.target_labels is None:
-        what = "few-shot cells without target labels"
-        raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
-    for option, given, least in (
-        ("few-shot", request.few_shot, 0),
-        ("permutations", request.permutations, 0),
-        ("repeats", request.repeats, 1),
-    ):
-        if given < least:
-            raise InputError(f"is {given}", where=f"--{option}", expected=f"{least} or more")
-    trains_encoder = settings.train_encoder or settings.post_training > 0
-    if request.select == "mean-of-folds" and trains_encoder:
-        what = "the folds share no encoder when it is trained"
-        remedy = "Take --select refit or best-fold, or keep the encoder frozen."
-        raise InputError(what, where="--select mean-of-folds", remedy=remedy)
-    if request.family != "dist":
-        for name, value in (("panel", request.panel), ("scale", request.scale)):
-            if value is not None:
-                what = f"family {request.family} reads embeddings, not genes"
-                raise InputError(what, where=f"--{name}", remedy=f"Leave --{name} out.")
-    if settings.alignment == "mmd" and not (settings.train_encoder or settings.post_training):
-        what = "alignment mmd has nothing to act on while the encoder is frozen"
-        remedy = "Add --train-encoder, or --post-training with a number of epochs."
-        raise InputError(what, where="--alignment", remedy=remedy)
 
 
 def _read(request: TransferRequest, backbone: Artifact | None) -> Cohorts:
