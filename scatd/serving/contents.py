@@ -130,7 +130,7 @@ def _measure(data: Any, budget: _Budget) -> None:
         return
     in_chunk = math.prod(data.chunks or (0,))
     budget.spend(max(data.size, in_chunk) * max(data.dtype.itemsize, 1))
-    if data.ndim == 0:
+    if data.ndim == 0 or not data.size:
         data[()]
         return
     if data.dtype.kind != "O":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 
 from scatd import console
+from scatd.errors import InputError
 from scatd.serving import logs
 from scatd.serving.settings import ServeSettings
 
@@ -16,25 +18,40 @@ def serve(settings: ServeSettings) -> None:
     Raises
     ------
     InputError
-        When the store cannot be opened, or there is no such device.
+        When the place to listen at is taken, the store cannot be opened, or there is no such
+        device.
     """
     import uvicorn
 
     from scatd.serving.app import create_app
     from scatd.serving.service import Service
 
+    listener = _listener(settings)
     service = Service(settings)
     logs.only_events()
     console.set_quiet()
     warnings.simplefilter("ignore")  # they may quote names of cells
-    logs.event("starting", host=settings.host, port=settings.port, process=os.getpid())
-    uvicorn.run(
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{listener.getsockname()[1]}/"
+    logs.event("starting", url=url, process=os.getpid(), token=settings.token is not None)
+    config = uvicorn.Config(
         create_app(service),
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
     )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(settings: ServeSettings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        what = f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+        raise InputError(what, remedy="Choose another --port or --host.") from error
+    return listener

@@ -1,0 +1,176 @@
+"""A server as its users meet it: a process, loaded, promoted under, killed, and misused."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from scatd import registry
+from scatd.scoring import Scorer
+
+N_CELLS = 50
+
+
+class Served:
+    """`scatd serve` in a process of its own, on a free port of this computer."""
+
+    def __init__(self, folder, *options):
+        command = [sys.executable, "-m", "entrypoints.serve", "--port", "0", "--refresh", "0.2"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.log = folder / "serve.log"
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, *options], cwd=folder, stdout=log, stderr=log, env=environment
+            )
+        self.url = self._url()
+
+    def _url(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                raise AssertionError(self.log.read_text())
+            for line in self.log.read_text().splitlines():
+                about = json.loads(line) if line.startswith("{") else {}
+                if about.get("process") == self.process.pid:
+                    with contextlib.suppress(OSError):
+                        self.port = int(about["url"].rstrip("/").rpartition(":")[2])
+                        self.ask("GET", "/healthz")
+                        return about["url"]
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def served(copied_registry, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    started = []
+
+    def start(*options):
+        started.append(Served(copied_registry, *options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def test_load_promotion_kill_and_misuse(served, tiny_registry, tmp_path):
+    cells = np.random.default_rng(1).normal(size=(N_CELLS, 12)).astype(np.float32)
+    np.save(tmp_path / "cells.npy", cells)
+    body = (tmp_path / "cells.npy").read_bytes()
+    expected = {n: Scorer(tiny_registry / f"model{n}").score(cells).prob_resistant for n in (1, 2)}
+    server = served("--max-upload-mb", "20")
+    answers, stop = [], threading.Event()
+
+    def client(_):
+        while not stop.is_set():
+            answers.append(server.ask("POST", "/predict/docetaxel", body))
+
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(client, number) for number in range(4)]
+        try:
+            wait_for(lambda: len(answers) > 20)
+            registry.promote("scatd-sf-docetaxel", 2, reason="", evidence_run_id="")
+            wait_for(lambda: answers[-1][1].get("x-scatd-version") == "2")
+            refuse_two_gigabytes(server)
+            n_before = len(answers)
+            wait_for(lambda: len(answers) > n_before + 20)
+        finally:
+            stop.set()
+        for item in clients:
+            item.result()
+    versions = []
+    for status, headers, content in answers:
+        assert status == 200, content
+        said = json.loads(content)
+        versions.append(said["model"]["version"])
+        assert headers["x-scatd-version"] == str(versions[-1])
+        scores = [cell["prob_resistant"] for cell in said["cells"]]
+        np.testing.assert_allclose(scores, expected[versions[-1]], rtol=0, atol=1e-6)
+    assert set(versions) == {1, 2}
+
+    left = list((tmp_path / ".scatd" / "serving").iterdir())
+    server.kill()
+    again = served()
+    status, headers, _ = again.ask("POST", "/predict/docetaxel", body)
+    assert (status, headers["x-scatd-version"]) == (200, "2")
+    assert not set(left) & set((tmp_path / ".scatd" / "serving").iterdir())
+    for line in again.log.read_text().splitlines():
+        json.loads(line)
+
+
+def refuse_two_gigabytes(server):
+    """As announced, and as counted when nothing is announced."""
+    announced = {"Content-Length": "2000000000"}
+    assert server.ask("POST", "/predict/docetaxel", b"", announced)[0] == 413
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/predict/docetaxel")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        block = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+        sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while sent < 2_000_000_000:
+                connection.send(block)
+                sent += 1 << 20
+        assert sent < 200_000_000
+        assert connection.getresponse().status == 413
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--host", "0.0.0.0"], "without a token"),
+        (["--host", "192.0.2.1", "--port", "1"], "without a token"),
+        (["--device", "cuda:99"], "no device"),
+        (["--host", "::1", "--port", "70000"], "70000"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(run_scatd, store, options, says):
+    done = run_scatd("serve", *options, code=2)
+    assert says in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_token_that_is_empty_and_a_port_that_is_taken(run_scatd, store, monkeypatch):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert "cannot listen" in run_scatd("serve", "--port", port, code=2).output
+    monkeypatch.setenv("SCATD_TOKEN", " ")
+    assert "SCATD_TOKEN: is empty" in run_scatd("serve", code=2).output
