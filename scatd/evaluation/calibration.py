@@ -58,14 +58,15 @@ def fit_recalibration(
                 len(truth),
             )
         return _isotonic(truth, scores)
-    return _platt(truth, scores)
+    return fit_platt(truth, scores)
 
 
-def _platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:
+def fit_platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:
     """Logistic regression on the log odds, towards Platt's smoothed targets.
 
-    A target is (n + 1) / (n + 2) for the n resistant cells and 1 / (n + 2) for the n sensitive
-    ones, so that cells which are told apart perfectly do not drive the slope to infinity.
+    Scores that are upside down get a negative slope. A target is (n + 1) / (n + 2) for the n
+    resistant cells and 1 / (n + 2) for the n sensitive ones, so that cells which are told apart
+    perfectly do not drive the slope to infinity.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,7 +1,9 @@
 """Answering fewer cells with fewer errors: which cells a version should abstain on.
 
-A cell is the less certain the nearer its log odds lie to those of the threshold (El-Yaniv & Wiener
-2010 call the trade the risk-coverage curve; here error is the fraction of answers that are wrong).
+An answer is the less certain the more likely it is wrong: by Platt's curve through the labelled
+cells, so that it makes no difference what the probabilities mean, or where the threshold lies. The
+trade is the risk-coverage curve of El-Yaniv & Wiener (2010), with the fraction of wrong answers as
+its risk.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scatd.decision import expit, logit
+from scatd.decision import Platt, expit, logit
 from scatd.errors import InputError
-from scatd.evaluation.metrics import check_scores
+from scatd.evaluation.calibration import fit_platt
+from scatd.evaluation.metrics import Array, check_scores
 from scatd.evaluation.thresholds import CONFIDENCE, lower_bound
 
 _FEWEST = 0.05
@@ -69,27 +72,35 @@ def risk_coverage_table(
     95% bound), and the band `low`, `high` of probabilities that get no answer.
     """
     truth, scores = check_scores(codes, prob)
-    centre = logit(threshold)
-    distance = np.abs(logit(scores) - centre)
-    order = np.argsort(-distance, kind="stable")
-    wrong = np.cumsum(((scores > threshold) != (truth == 1))[order])
-    ranked = distance[order]
+    curve = fit_platt(truth, scores)
+    if curve.slope <= 0:  # upside down: the nearer to the threshold, the less certain
+        curve = Platt(1.0, -float(logit(threshold)))
+    called, resistant = scores > threshold, curve(scores)
+    certainty = np.where(called, resistant, 1 - resistant)
+    order = np.argsort(-certainty, kind="stable")
+    wrong = np.cumsum((called != (truth == 1))[order])
+    ranked = certainty[order]
     last_of_tie = np.flatnonzero(np.append(np.diff(ranked) != 0, [True]))
     n_answered, n_wrong = last_of_tie + 1.0, wrong[last_of_tie].astype(np.float64)
-    # Between the least certain cell that is answered and the next one.
-    levels = np.append(ranked[last_of_tie], [0.0])
-    half = np.append((levels[:-2] + levels[1:-1]) / 2, [0.0])
+    # Between the least certain cell that is answered and the next one; none is left at the end.
+    levels = ranked[last_of_tie]
+    least = np.append((levels[:-1] + levels[1:]) / 2, [0.0])
     table = pd.DataFrame(
         {
             "coverage": n_answered / len(truth),
             "n_answered": n_answered.astype(int),
             "error": n_wrong / n_answered,
             "error_high": 1 - lower_bound(n_answered - n_wrong, n_answered),
-            "low": expit(centre - half),
-            "high": expit(centre + half),
+            "low": np.minimum(threshold, _scores_at(curve, 1 - least)),
+            "high": np.maximum(threshold, _scores_at(curve, least)),
         }
     )
     return table[table["coverage"] >= _FEWEST].reset_index(drop=True)
+
+
+def _scores_at(curve: Platt, prob: Array) -> Array:
+    """The scores that a curve maps to some probabilities."""
+    return expit((logit(prob) - curve.intercept) / curve.slope)
 
 
 def choose_band(

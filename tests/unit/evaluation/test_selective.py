@@ -42,6 +42,24 @@ def test_ties_are_answered_together():
     assert table["error"].tolist() == [0.0, 0.0, 0.25]
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.8])
+def test_the_answers_that_are_left_are_those_most_often_right(threshold):
+    """Where probabilities are true, an answer is right as often as they say, on either side."""
+    codes, prob = calibrated(20_000, 5)
+    certainty = np.where(prob > threshold, prob, 1 - prob)
+    table = risk_coverage_table(codes, prob, threshold)
+    row = table[table["coverage"] >= 0.7].iloc[0]
+    answered = (prob <= row["low"]) | (prob > row["high"])
+    best = np.sort(certainty)[-int(0.7 * len(prob)) :]
+    assert certainty[answered].mean() == pytest.approx(best.mean(), abs=0.005)
+
+
+def test_scores_that_are_upside_down_abstain_around_the_threshold():
+    codes, prob = calibrated(400, 6)
+    row = risk_coverage_table(1 - codes, prob, 0.5).iloc[50]
+    assert row["low"] == pytest.approx(1 - row["high"])
+
+
 def test_coverage_is_kept_and_not_more_than_needed():
     codes, prob = calibrated(1000, 1)
     band = choose_band(codes, prob, 0.5, BandGoal("coverage", 0.8))
