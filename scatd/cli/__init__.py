@@ -24,6 +24,7 @@ from scatd.cli import (
     promote,
     registry,
     serve,
+    tcga,
     transfer,
     tune,
 )
@@ -59,6 +60,7 @@ for command in (
     predict.predict,
     evaluate.evaluate,
     explain.explain,
+    tcga.tcga,
     promote.promote,
     checkpoints.import_checkpoint,
     checkpoints.export_checkpoint,

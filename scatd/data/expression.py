@@ -14,6 +14,7 @@ from scatd.data.features import Features
 from scatd.data.genes import Combine, Panel, aligned, match
 from scatd.data.lazy import LazyMatrix
 from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
+from scatd.data.scale import Diagnosis
 from scatd.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,25 @@ def log_normalise(counts: np.ndarray) -> np.ndarray:
     totals = counts.sum(axis=1, keepdims=True, dtype=np.float64)
     scale = (_TOTAL / np.maximum(totals, 1)).astype(np.float32)
     return np.log1p(counts * scale)
+
+
+def as_log1p(X: np.ndarray, held: Diagnosis) -> np.ndarray | None:
+    """Expression on any known scale as `log_normalise` would give it from counts.
+
+    Parameters
+    ----------
+    X
+        (n_obs, n_genes) on the scale that `held` tells.
+
+    Returns
+    -------
+    The same shape, or None where nothing can be undone: logarithms of unknown totals, z-scores.
+    """
+    if held.logarithm == LOG1P:
+        return log_normalise(np.expm1(X))
+    if held.logarithm:
+        return log_normalise(np.exp2(X) - 1)
+    return log_normalise(X) if held.scale in ("counts", "cpm") else None
 
 
 def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:

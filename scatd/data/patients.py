@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,9 @@ import pandas as pd
 from scatd.data.tables import read_table
 from scatd.errors import InputError
 
+_BARCODE = re.compile(r"(TCGA-\w\w-\w{4})-(\d\d)")
+_FIRST_NORMAL = 10
+"""Sample types from here on are normal tissue and controls; below are tumours, 01 the primary."""
 _BARCODE_LENGTHS = (16, 15, 12)
 """A TCGA barcode names the vial, the sample, the patient by its first characters."""
 
@@ -55,6 +59,32 @@ def join_patients(obs: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
     joined = joined.drop(columns=[name for name in joined if name in obs])
     note = f"{n_found} of {len(obs)} samples have a row in {path.name}"
     return pd.concat([obs, joined], axis=1), note
+
+
+def one_tumour_each(ids: pd.Index) -> pd.Series:
+    """Which samples stand for a patient: one tumour each, the primary before others.
+
+    Normal tissue has its patient's survival, but not the tumour's expression, and a patient with
+    two samples would count twice. Ids that are no TCGA barcodes are patients of their own.
+
+    Returns
+    -------
+    (n_obs,) whether each is kept, in the order of `ids`.
+    """
+    found = [_BARCODE.match(name) for name in ids.astype(str)]
+    table = pd.DataFrame(
+        {
+            "id": ids.astype(str),
+            "patient": [
+                name if is_code is None else is_code[1]
+                for name, is_code in zip(ids.astype(str), found, strict=True)
+            ],
+            "kind": [1 if is_code is None else int(is_code[2]) for is_code in found],
+        }
+    )
+    tumours = table[table["kind"] < _FIRST_NORMAL]
+    kept = tumours.sort_values(["kind", "id"], kind="stable").drop_duplicates("patient")
+    return pd.Series(table.index.isin(kept.index), index=ids)
 
 
 def _known(ids: pd.Index, rows: pd.Index) -> pd.Series:

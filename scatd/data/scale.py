@@ -43,12 +43,15 @@ class Diagnosis:
         What was seen.
     doubt
         What does not fit; empty where all does.
+    logarithm
+        Which one was taken, "log1p" or "log2(1 + x)", where undoing it gave a total or counts.
     """
 
     scale: InputScale
     words: str
     why: str
     doubt: str = ""
+    logarithm: str = ""
 
     def agrees_with(self, said: InputScale) -> bool:
         """Whether the user's word for the scale fits what was found."""
@@ -83,7 +86,8 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
         for undo, name in ((np.expm1, "log1p"), (_exp2m1, "log2(1 + x)")):
             found = _scaled([undo(row) for row in rows])
             if found:
-                return Diagnosis("log1p", f"{name} of {found[0]}", f"{span}; {found[1]}")
+                words, why = f"{name} of {found[0]}", f"{span}; {found[1]}"
+                return Diagnosis("log1p", words, why, logarithm=name)
         share = len(values) / max(1, X.shape[0] * X.shape[1])
         if share > _DENSE:
             why = f"{span}, {share:.0%} of values above zero, no common total when undone"

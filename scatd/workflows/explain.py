@@ -35,7 +35,7 @@ from scatd.workflows.explain_output import (
     write_output,
     write_published,
 )
-from scatd.workflows.explain_report import log_figures
+from scatd.workflows.explain_report import draw_explanation
 from scatd.workflows.explain_store import AttributionStore, Block
 from scatd.workflows.inputs import demo_file, pick_device
 from scatd.workflows.predict import find_model
@@ -151,7 +151,7 @@ def _tracked(subject: Subject, key: str) -> ExplainResult:
         run.describe(_in_words(subject, importance, controls, verdict))
         genes = explain_genes(run, subject) if request.gene_cells else None
         log_cells(run, subject, store)
-        log_figures(run, subject, store, importance, grouped)
+        draw_explanation(run, subject, store, importance, grouped)
         written = write_output(subject, store, importance, controls, verdict)
         written += write_published(subject, store, tally)
         store.clear()

@@ -120,6 +120,9 @@ def _annotated(
     is_scored = subject.usable
     cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
     cells.obs[keys.prob_column(key)] = cells.obs["prob_resistant"]
+    cells.obs[keys.response_column(key)] = pd.Categorical(
+        pd.Series(subject.scores.responses).where(is_scored)
+    )
     ranked = importance.drop(columns="controls").set_index("feature")
     cells.varm["importance"] = ranked.loc[list(subject.names)].set_axis(cells.var_names)
     cells.uns[keys.UNS_SCATD] = {

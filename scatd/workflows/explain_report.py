@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +19,6 @@ from scatd.plots.explain.dependence import dependence, interaction
 from scatd.plots.explain.heatmaps import by_group
 from scatd.plots.explain.local import waterfall
 from scatd.plots.explain.ranks import importance_ranks
-from scatd.plots.style import save_figure
 from scatd.workflows.explain_inputs import Subject
 from scatd.workflows.explain_store import AttributionStore
 
@@ -49,7 +46,7 @@ class Leading:
     baseline: float
 
 
-def log_figures(
+def draw_explanation(
     run: tracking.Run,
     subject: Subject,
     store: AttributionStore,
@@ -68,10 +65,7 @@ def log_figures(
         table = _by_group(groups, list(importance["feature"].head(_SHOWN)))
         group = subject.request.group_by or ""
         drawings["by_group"] = partial(by_group, table, _title(subject), group)
-    with tempfile.TemporaryDirectory() as scratch:
-        for name, draw in drawings.items():
-            save_figure(draw(), Path(scratch), name)
-        run.log_files(Path(scratch), "figures")
+    run.log_figures({name: draw() for name, draw in drawings.items()})
 
 
 def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame) -> Leading:

@@ -89,6 +89,17 @@ def make_explain_result():
     )
 
 
+def make_tcga_result():
+    from scatd.workflows.tcga import TcgaResult
+
+    tables = {
+        "log_rank": pd.DataFrame({"p": [0.0123], "n": [60], "n_events": [25]}),
+        "at_risk": pd.DataFrame({"group": ["resistant", "sensitive"], 0: [40, 20], 500: [9, 8]}),
+        "cox": pd.DataFrame({"covariate": ["called resistant"], "hazard_ratio": [1.5]}),
+    }
+    return TcgaResult(REF, tables, "passed", Path("tcga"), "run-1")
+
+
 def make_report():
     from scatd.data.preflight import Report
     from scatd.data.scale import Diagnosis
@@ -164,6 +175,8 @@ def result_of(name):
         return make_explain_result()
     if name == "evaluate":
         return make_evaluate_result()
+    if name == "tcga":
+        return make_tcga_result()
     predict = importlib.import_module("scatd.workflows.predict")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":

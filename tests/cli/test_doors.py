@@ -29,6 +29,7 @@ from scatd.training.settings import (
     published_transfer,
 )
 from scatd.workflows.predict_inputs import Preparation
+from scatd.workflows.tcga_patients import Survival
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -38,8 +39,10 @@ WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serv
 NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
+    "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
 }
 """What a command cannot do without, where that is no drug."""
+ARGUMENTS = ("input", "target", "expression")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -150,6 +153,10 @@ OWN_SAMPLES = {
     **{(name, "panel"): ("genes.txt", Path("genes.txt")) for name in ("check", "prepare", "embed")},
     ("embed", "precision"): ("mixed", "mixed"),
     ("explain", "target"): ("both", "both"),
+    ("tcga", "survival"): ("other os.tsv", Path("other os.tsv")),
+    ("tcga", "expression"): ("-a tpm.tsv", Path("-a tpm.tsv")),
+    ("tcga", "time"): ("PFI.time", "PFI.time"),
+    ("tcga", "event"): ("PFI", "PFI"),
     ("embed", "version"): ("ce", "ce"),
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
@@ -278,6 +285,20 @@ def expected_without_parameters(module):
             "device": "auto",
             "allow_simulated": False,
         }
+    if module == "tcga":
+        return {
+            "drug": "D",
+            "expression": Path("tpm.tsv"),
+            "output": Path("tcga"),
+            "survival": Survival(Path("os.tsv"), "OS.time", "OS"),
+            "stage": "production",
+            "scale": "log1p",
+            "gene_map": None,
+            "settings": ExplainSettings(),
+            "controls": True,
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "transfer":
         files = ("source", "labels", "label_map", "reference", "target", "target_labels")
         nothing = dict.fromkeys((*files, "panel", "scale", "backbone"))
@@ -326,6 +347,10 @@ def expected_with(module, name, value):
         return asked | {"controls": False}
     if module in ("predict", "explain", "evaluate") and name in ("scale", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
+    if (module, name) == ("tcga", "survival"):
+        return asked | {"survival": Survival(value)}
+    if module == "tcga" and name in ("time", "event"):
+        return asked | {"survival": dataclasses.replace(asked["survival"], **{name: value})}
     if name == "no_promote":
         return asked | {"promote": False}
     if name == "published":
@@ -349,7 +374,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "promote", "serve",
+        "predict", "explain", "evaluate", "tcga", "promote", "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 
@@ -382,7 +407,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
     words = [
         word
         for needed, given in needed_by(module).items()
-        for word in ([f"--{needed}", given] if needed not in ("input", "target") else [given])
+        for word in ([given] if needed in ARGUMENTS else [f"--{needed}", given])
     ]
     value = command.make_context(point, words).params[option.name]
     if isinstance(value, bool):

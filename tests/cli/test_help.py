@@ -36,7 +36,7 @@ IDS = [" ".join(path) or "scatd" for path in COMMANDS]
 def test_the_commands_are_those_promised():
     assert set(main.commands) == {
         "demo", "demo-data", "download", "pretrain", "tune", "distill", "transfer", "predict",
-        "explain",
+        "explain", "tcga",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
         "check", "prepare", "embed", "evaluate",
     }  # fmt: skip

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
+import string
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +109,38 @@ def task(tmp_path_factory) -> Task:
         folder / "target.h5ad",
         folder / "backbone",
     )
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```sh ?(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="session")
+def page_blocks():
+    """Each block of commands of a page, with the word behind its `sh`."""
+    return _blocks
+
+
+@pytest.fixture(scope="session")
+def page_commands():
+    """What a reader of a page types, word by word; NAME=VALUE is for the lines after it."""
+
+    def commands(page: Path, leave_out: Collection[str] = ()) -> list[list[str]]:
+        values: dict[str, str] = {}
+        found = []
+        for kind, text in _blocks(page):
+            if kind in leave_out:
+                continue
+            for line in text.replace("\\\n", " ").splitlines():
+                name, is_value, value = line.partition("=")
+                if is_value and name.isidentifier():
+                    values[name] = "".join(shlex.split(value))
+                else:
+                    found.append(shlex.split(string.Template(line).substitute(values)))
+        return found
+
+    return commands
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from scatd.data.patients import join_patients
+from scatd.data.patients import join_patients, one_tumour_each
 from scatd.errors import InputError
 
 SAMPLES = pd.DataFrame(
@@ -34,6 +34,13 @@ def test_a_sample_s_own_row_comes_before_its_patient_s(tmp_path):
     path.write_text("id,OS\nTCGA-AA-0002,7\nTCGA-AA-0002-11A,9\n")
     joined, _ = join_patients(SAMPLES, path)
     assert joined["OS"].tolist()[1:3] == [7, 9]
+
+
+def test_one_primary_tumour_stands_for_a_patient():
+    ids = ["TCGA-AA-0001-11A", "TCGA-AA-0001-06A", "TCGA-AA-0001-01B", "TCGA-AA-0001-01A"]
+    ids += ["TCGA-AA-0002-06A", "P7", "TCGA-AA-0003-11A", "P8"]
+    kept = one_tumour_each(pd.Index(ids))
+    assert list(kept.index[kept]) == ["TCGA-AA-0001-01A", "TCGA-AA-0002-06A", "P7", "P8"]
 
 
 def test_nobody_in_common_is_refused(tmp_path):
