@@ -96,7 +96,7 @@ def commands_in(page: Path) -> Iterator[list[str]]:
     """Commands of shell blocks, and of inline code that begins with one, as words."""
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`((?:scatd|make|mlflow run) [a-z.-][^`\n]*)`", text)
     for line in lines:
         words = shlex.split(line, comments=True)

@@ -8,13 +8,26 @@ import numpy as np
 import pandas as pd
 
 from scatd.plots.explain.look import UNIT, VALUES, value_bar
-from scatd.plots.style import PALETTE, TEXT_SIZE, diverging, label_axes, new_figure, new_mosaic
+from scatd.plots.style import (
+    BLACK,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    TEXT_SIZE,
+    diverging,
+    label_axes,
+    new_figure,
+    new_mosaic,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+_BAND = (PURPLE, ORANGE, GREEN, SKY, BLACK)
+"""Colours of groups: blue and vermilion are for responses."""
 _EXTREME = 99
 """Percentile at which colours end: a few outliers would leave the rest pale."""
 _CHARACTER = 0.075
@@ -76,7 +89,7 @@ def by_cell(
     image = _image(axes["cells"], table.loc[order].T, is_attribution=is_attribution)
     axes["cells"].set_yticks(np.arange(table.shape[1]), list(table.columns))
     axes["cells"].set_xticks([])
-    label_axes(axes["cells"], "", f"{len(order):,} by {known.name}", "")
+    label_axes(axes["cells"], "", f"{len(order):,}, by {known.name}", "")
     axes["cells"].grid(visible=False)
     _band(axes["band"], [names.index(name) for name in known[order]], names)
     label_axes(axes["band"], subject, "", "")
@@ -100,7 +113,7 @@ def _band(axes: Axes, codes: list[int], names: list[object]) -> None:
     """A coloured strip with the groups' names over their cells."""
     from matplotlib.colors import ListedColormap
 
-    colours = ListedColormap([PALETTE[index % len(PALETTE)] for index in range(len(names))])
+    colours = ListedColormap([_BAND[index % len(_BAND)] for index in range(len(names))])
     axes.imshow([codes], aspect="auto", cmap=colours, vmin=-0.5, vmax=len(names) - 0.5)
     for code, name in enumerate(names):
         middle = float(np.mean(np.flatnonzero(np.array(codes) == code)))
