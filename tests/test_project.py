@@ -168,7 +168,7 @@ def option_sections() -> dict[str, str]:
     "name",
     [
         *("transfer", "predict", "prepare", "embed", "pretrain", "distill", "tune"),
-        "explain",
+        *("explain", "tcga"),
         "import-checkpoint",
     ],
 )
