@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.data.files import atomic_path, check_writable
+from scatd.data.files import check_writable, copy_files
 from scatd.evaluation.labelled import Truths, evaluation_metrics, evaluation_tables
 from scatd.registry import ModelRef
 from scatd.workflows.calibrate import calibrate, in_words, register_calibrated
@@ -90,7 +89,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
             pictures = draw(cells, tables, made, subject, folder / "figures")
             write_page(folder / REPORT, cells, tables, pictures, made, words)
             run.log_files(folder, "")
-            _copy(folder, output)
+            copy_files(folder, output)
         calibrated = None
         if made is not None:
             calibrated = (register_calibrated(run, cells, made), in_words(made))
@@ -165,15 +164,3 @@ def _write_tables(folder: Path, cells: LabelledCells, tables: dict[str, pd.DataF
     by_cell |= {f"seen_{use}": seen for use, seen in cells.seen.items()}
     for name, table in {"cells": pd.DataFrame(by_cell), **tables}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Put every file where the user wants it, each of them whole."""
-    for path in sorted(source.rglob("*")):
-        place = target / path.relative_to(source)
-        if path.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(place) as temporary:
-            shutil.copyfile(path, temporary)

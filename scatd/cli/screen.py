@@ -1,0 +1,129 @@
+"""`scatd screen`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from scatd.cli import options
+from scatd.cli.base import ScatdCommand, examples
+from scatd.cli.panel import ALL
+from scatd.cli.tables import span, table
+from scatd.keys import PRODUCTION, InputScale
+
+if TYPE_CHECKING:
+    from scatd.workflows.screen import ScreenResult
+
+
+@click.command(
+    cls=ScatdCommand,
+    epilog=examples(
+        "scatd screen tumours.h5ad --drugs all --group-by patient",
+        "scatd screen tumours.h5ad --drugs docetaxel,cisplatin -o two-drugs",
+    ),
+)
+@click.argument("cohort", type=options.FilePath)
+@click.option(
+    "--drugs",
+    default=ALL,
+    metavar="all|A,B,C",
+    help="Which drugs: all that have a model at --stage, or some, in any spelling.",
+)
+@click.option(
+    "--group-by",
+    metavar="COLUMN",
+    help="Column of obs, such as the patient: a row of the matrix each.  [default: all cells]",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=options.FilePath,
+    metavar="FOLDER",
+    help="For report.html, tables and figures.  [default: screen-COHORT]",
+)
+@click.option(
+    "--stage", default=PRODUCTION, metavar="STAGE", help="production, staging or previous."
+)
+@options.family_option(
+    None,
+    "Which family's models.  [default: of each drug the first, in the order of registry_configs/]",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(get_args(InputScale)),
+    help="What the expression in COHORT is.  [default: found out]",
+)
+@click.option(
+    "--weights",
+    metavar="PATH|NAME",
+    help="Foundation model that embeds raw counts (families sf and gf).  "
+    "[default: what was downloaded]",
+)
+@click.option(
+    "--gene-map",
+    type=options.FilePath,
+    help="Table of gene names, where the models' genes are called otherwise.  "
+    "[default: what was downloaded]",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Of resamples, and of cells in pictures."
+)
+@options.device_option
+@options.allow_simulated_option
+def screen(
+    cohort: Path,
+    drugs: str,
+    group_by: str | None,
+    output: Path | None,
+    stage: str,
+    family: str | None,
+    scale: InputScale | None,
+    weights: str | None,
+    gene_map: Path | None,
+    seed: int,
+    device: str,
+    allow_simulated: bool,  # noqa: FBT001
+) -> None:
+    """Score a cohort for every drug, group by group.
+
+    Each drug's model scores the cells of COHORT, whose features are made once for models that read
+    the same. Writes a page to read (report.html) with a matrix of groups and drugs, and beside it
+    the tables, the figures and the scores of every cell (cells.parquet). A drug whose model cannot
+    read the cohort is left out, with the reason.
+    """
+    from scatd.workflows.predict_inputs import Preparation
+    from scatd.workflows.screen import screen as work
+    from scatd.workflows.screen_scores import ScreenRequest
+
+    named = tuple(name.strip() for name in drugs.split(",") if name.strip())
+    request = ScreenRequest(
+        cohort=cohort,
+        output=output,
+        drugs=None if drugs.strip().casefold() == ALL else named,
+        group_by=group_by,
+        family=family,
+        stage=stage,
+        preparation=Preparation(weights, gene_map, scale),
+        seed=seed,
+        device=device,
+        allow_simulated=allow_simulated,
+    )
+    _show(work(request))
+
+
+def _show(result: ScreenResult) -> None:
+    found = result.drugs
+    shown = found[["drug", "family", "version"]].assign(
+        resistant=found["fraction_resistant"].map("{:.0%}".format),
+        interval=span(found["ci_low"], found["ci_high"], ".0%"),
+        groups=span(found["lowest"], found["highest"], ".0%"),
+        outside=found["n_outside"],
+    )
+    click.echo(table(shown))
+    for drug, reason in result.left_out.items():
+        click.echo(f"{drug} is left out: {reason}")
+    for sentence in result.cautions:
+        click.echo(f"\n{sentence}")
+    click.echo(f"\nReport: {result.output / 'report.html'}  (run {result.run_id})")

@@ -1,0 +1,100 @@
+"""How many cells of each group answer how, drug by drug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd.evaluation.intervals import wilson_interval
+from scatd.keys import ABSTAIN, RESISTANT, SENSITIVE
+
+ALL = "all cells"
+"""Name of the group that holds every cell."""
+COLUMNS = (
+    "drug", "group", "n_cells", "n_scored", "n_answered", "n_resistant", "n_sensitive",
+    "n_abstained", "n_outside", "fraction_resistant", "ci_low", "ci_high",
+)  # fmt: skip
+_BOOTSTRAP = 1000
+
+
+def fraction_table(
+    drug: str,
+    responses: NDArray[Any],
+    groups: NDArray[np.str_] | None = None,
+    is_outside: NDArray[np.bool_] | None = None,
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Resistant fraction of each group, and of all cells.
+
+    Parameters
+    ----------
+    drug
+        Name, for the table.
+    responses
+        (n_obs,) sensitive, resistant or abstain; "" for a cell without a score.
+    groups
+        (n_obs,) group of each cell, such as its patient, if there are any.
+    is_outside
+        (n_obs,) whether a cell lies outside the training domain; None where nobody knows.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    One row a group, by name, then one of all cells; columns `COLUMNS`. The fraction is of cells
+    with an answer. A group's 95 % interval is Wilson's: it takes its cells as independent. That of
+    all cells resamples whole groups where there are several, because cells of one patient are not
+    independent.
+    """
+    is_scored = responses != ""
+    cells = pd.DataFrame(
+        {
+            "n_cells": 1,
+            "n_scored": is_scored,
+            "n_answered": is_scored & (responses != ABSTAIN),
+            "n_resistant": responses == RESISTANT,
+            "n_sensitive": responses == SENSITIVE,
+            "n_abstained": responses == ABSTAIN,
+            "n_outside": is_scored & (False if is_outside is None else is_outside),
+        }
+    ).astype(int)
+    table = cells.sum().to_frame(ALL).T
+    if groups is not None:
+        table = pd.concat([cells.groupby(groups).sum(), table])
+    resistant, answered = table["n_resistant"].to_numpy(), table["n_answered"].to_numpy()
+    low, high = wilson_interval(resistant, answered)
+    if len(table) > 2:
+        low[-1], high[-1] = _over_groups(resistant[:-1], answered[:-1], seed)
+    table["fraction_resistant"] = resistant / np.where(answered > 0, answered, np.nan)
+    table["ci_low"], table["ci_high"] = low, high
+    table["n_outside"] = table["n_outside"].astype("Int64")
+    if is_outside is None:
+        table["n_outside"] = pd.array([pd.NA] * len(table), dtype="Int64")
+    return table.rename_axis("group").reset_index().assign(drug=drug)[list(COLUMNS)]
+
+
+def _over_groups(
+    resistant: NDArray[np.int_], answered: NDArray[np.int_], seed: int
+) -> tuple[float, float]:
+    """Percentile interval of the pooled fraction, over resamples of whole groups."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(answered), size=(_BOOTSTRAP, len(answered)))
+    totals = answered[drawn].sum(axis=1)
+    fractions = resistant[drawn].sum(axis=1)[totals > 0] / totals[totals > 0]
+    if not len(fractions):
+        return float("nan"), float("nan")
+    low, high = np.quantile(fractions, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def fraction_matrix(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Resistant fractions, groups by drugs: index `group`, one column a drug."""
+    columns = {
+        drug: table.set_index("group")["fraction_resistant"] for drug, table in tables.items()
+    }
+    return pd.DataFrame(columns).rename_axis("group")
