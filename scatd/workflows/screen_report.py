@@ -184,12 +184,11 @@ def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
         "" if pd.isna(value) else f"{value:.0f} ({low:.0f} to {high:.0f})"
         for value, low, high in percent.itertuples(index=False)
     ]
-    return (
-        fractions.assign(words=words)
-        .pivot(index="group", columns="drug", values="words")
-        .loc[list(dict.fromkeys(fractions["group"]))]
-        .reset_index()
-    )
+    named = fractions[["group", "drug"]].assign(words=words)
+    columns = {drug: rows.set_index("group")["words"] for drug, rows in named.groupby("drug")}
+    return pd.DataFrame(
+        columns, index=pd.Index(named["group"].unique(), name="group")
+    ).reset_index()
 
 
 def write_page(

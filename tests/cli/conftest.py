@@ -145,6 +145,26 @@ def make_evaluate_result():
     return EvaluateResult(REF, "run-1", Path("out"), metrics, words, [], calibrated=(4, held))
 
 
+def make_screen_result():
+    from scatd.workflows.screen import ScreenResult
+
+    drugs = pd.DataFrame(
+        {
+            "drug": ["docetaxel"],
+            "family": ["sf"],
+            "version": [3],
+            "fraction_resistant": [0.4],
+            "ci_low": [0.35],
+            "ci_high": [0.45],
+            "lowest": [0.2],
+            "highest": [0.6],
+            "n_outside": [7],
+        }
+    )
+    left_out = {"cisplatin": "has no such genes"}
+    return ScreenResult("run-1", Path("out"), drugs, left_out, ["It says."], ["Mind this."])
+
+
 def result_of(name):
     """What the workflow of this command would return."""
     if name == "check":
@@ -177,6 +197,8 @@ def result_of(name):
         return make_evaluate_result()
     if name == "tcga":
         return make_tcga_result()
+    if name == "screen":
+        return make_screen_result()
     predict = importlib.import_module("scatd.workflows.predict")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":

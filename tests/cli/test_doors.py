@@ -40,9 +40,10 @@ NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
+    "screen": {"cohort": "cells.h5ad"},
 }
 """What a command cannot do without, where that is no drug."""
-ARGUMENTS = ("input", "target", "expression")
+ARGUMENTS = ("input", "target", "expression", "cohort")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -68,6 +69,7 @@ SAMPLES = {
     "calibrate_probability": ("platt", "platt"),
     "checkpoint_every": ("3", 3),
     "cosine_beta": ("2.5", 2.5),
+    "drugs": ("A, B", ("A", "B")),
     "device": ("cpu", "cpu"),
     "dictionaries": ("a folder", Path("a folder")),
     "drop": ("true", True),
@@ -158,6 +160,7 @@ OWN_SAMPLES = {
     ("tcga", "time"): ("PFI.time", "PFI.time"),
     ("tcga", "event"): ("PFI", "PFI"),
     ("embed", "version"): ("ce", "ce"),
+    ("screen", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
@@ -217,6 +220,16 @@ def expected_without_parameters(module):
             return nothing | {"min_genes": 200}
         output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
         return nothing | {"min_genes": 200} | output
+    if module == "screen":
+        nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
+        return nothing | {
+            "cohort": Path("cells.h5ad"),
+            "stage": "production",
+            "preparation": Preparation(),
+            "seed": 0,
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "evaluate":
         words = ("labels", "label_map", "output", "family", "groups")
         return {
@@ -345,7 +358,8 @@ def expected_with(module, name, value):
     settings = asked.get("settings")
     if name == "no_controls":
         return asked | {"controls": False}
-    if module in ("predict", "explain", "evaluate") and name in ("scale", "weights", "gene_map"):
+    reads_counts = module in ("predict", "explain", "evaluate", "screen")
+    if reads_counts and name in ("scale", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if (module, name) == ("tcga", "survival"):
         return asked | {"survival": Survival(value)}
@@ -374,7 +388,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "tcga", "promote", "serve",
+        "predict", "explain", "evaluate", "tcga", "screen", "promote", "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 

@@ -57,6 +57,27 @@ def test_transfer_that_was_not_promoted(scatd, workflow, transfer_result):
     assert "--stage staging" in said
 
 
+def test_screen(scatd, workflow):
+    workflow("screen")
+    lines = scatd("screen", "cells.h5ad").stdout.splitlines()
+    assert lines[1].split() == [
+        "docetaxel",
+        "sf",
+        "3",
+        "40%",
+        "35%",
+        "to",
+        "45%",
+        "20%",
+        "to",
+        "60%",
+        "7",
+    ]
+    assert "cisplatin is left out: has no such genes" in lines
+    assert "Mind this." in lines
+    assert "Report: out/report.html  (run run-1)" in lines
+
+
 def test_panel(scatd, workflow):
     calls = workflow("panel")
     lines = scatd("transfer", "--drug", "B, A,RARE", "--figures").output.splitlines()

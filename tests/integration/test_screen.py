@@ -1,0 +1,184 @@
+"""A cohort, many drugs: the numbers of `scatd predict`, in one pass and on one page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd import artifact, registry, tracking
+from scatd.workflows import screen_scores
+
+
+@pytest.fixture(scope="module")
+def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
+    """A store with three drugs in production, of which one reads genes, and one that is staged."""
+    cards = (learned_folder / "mlartifacts").rglob("card.json")
+    (path,) = [path for path in cards if "domain" in json.loads(path.read_text())]
+    model = artifact.read(path.parent)
+    other = {name: -value for name, value in model.state.items() if name.startswith("fc4.")}
+    inverse = replace(model, state={**model.state, **other}, threshold=0.3, domain=None)
+    genes = {"family": "dist", "features": {"names": [f"G{number}" for number in range(24)]}}
+    made = {
+        "docetaxel": model,
+        "cisplatin": inverse,
+        "gefitinib": replace(model, family="dist", card={**model.card, **genes}),
+        "staged": model,
+    }
+    folder = tmp_path_factory.mktemp("drugs")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        for drug, stored in made.items():
+            artifact.write(folder / drug, stored)
+            name, tags = f"scatd-{stored.family}-{drug}", {"scatd.drug": drug}
+            with tracking.parent_run("transfer", name=drug, tags={}, settings={}) as run:
+                version = registry.register(
+                    folder / drug, name, run.run_id, metrics={}, description="", tags=tags
+                )
+            if drug != "staged":
+                registry.promote(name, version, reason="", evidence_run_id=run.run_id)
+    return folder
+
+
+@pytest.fixture
+def drugs(drugs_folder, monkeypatch):
+    """That folder, as the working folder; tests add runs to it, and write elsewhere."""
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(drugs_folder)
+    return drugs_folder
+
+
+@pytest.fixture
+def screen(drugs, cohort, run_scatd, tmp_path):
+    """Screen that cohort into `out`."""
+
+    def screen(*words, code=0):
+        return run_scatd("screen", cohort, "-o", tmp_path / "out", *words, code=code)
+
+    return screen
+
+
+@pytest.fixture
+def cohort(task, tmp_path):
+    """The target with three patients and a map of its own."""
+    cells = ad.read_h5ad(task.target)
+    cells.obs["patient"] = np.array(["p1", "p2", "p3"])[np.arange(120) % 3]
+    cells.obsm["X_umap"] = np.random.default_rng(0).normal(size=(120, 2))
+    cells.write_h5ad(tmp_path / "tumours.h5ad")
+    return tmp_path / "tumours.h5ad"
+
+
+def test_screen_says_what_predict_says(screen, cohort, run_scatd, tmp_path):
+    done = screen("--drugs", "all", "--group-by", "patient")
+    folder = tmp_path / "out"
+    cells = pd.read_parquet(folder / "cells.parquet")
+    matrix = pd.read_csv(folder / "matrix.csv", index_col="group")
+    assert list(matrix.columns) == ["cisplatin", "docetaxel"]
+    assert list(matrix.index) == ["p1", "p2", "p3", "all cells"]
+    for drug in ("docetaxel", "cisplatin"):
+        run_scatd("predict", "--drug", drug, cohort, "-o", tmp_path / f"{drug}.csv")
+        alone = pd.read_csv(tmp_path / f"{drug}.csv")
+        assert list(cells["barcode"]) == list(alone["barcode"])
+        np.testing.assert_allclose(
+            cells[f"scatd_{drug}_prob_resistant"], alone["prob_resistant"], atol=1e-6
+        )
+        is_resistant = alone["response"] == "resistant"
+        by_patient = is_resistant.groupby(cells["patient"].to_numpy()).mean()
+        np.testing.assert_allclose(matrix.loc[by_patient.index, drug], by_patient)
+        assert matrix.loc["all cells", drug] == pytest.approx(is_resistant.mean())
+    assert list(cells["scatd_docetaxel_ood"]) == list(
+        pd.read_csv(tmp_path / "docetaxel.csv")["ood"]
+    )
+    assert "scatd_cisplatin_ood" not in cells, "its model does not know its domain"
+    assert "gefitinib is left out:" in done.stdout
+    assert "The models of cisplatin do not know their training domain." in done.stdout
+
+
+def test_features_are_made_once_for_models_that_read_the_same(screen, monkeypatch):
+    opened, real = [], screen_scores.scoring_input
+
+    def counted(path, family, *others):
+        opened.append(family)
+        return real(path, family, *others)
+
+    monkeypatch.setattr(screen_scores, "scoring_input", counted)
+    screen()
+    assert sorted(opened) == ["dist", "sf"]
+
+
+def test_the_page_stands_alone_and_says_what_to_mind(screen, tmp_path):
+    screen("--group-by", "patient")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    for words in ("in vitro", "research only", "before treatment", "Left out", "docetaxel"):
+        assert words in page
+    assert page.count("data:image/png") == 4  # heat map, bars, two maps
+    names = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
+    assert {"heat_map.pdf", "stacked_bars.png", "map_cisplatin.png"} <= names
+    assert (tmp_path / "out" / "fractions.csv").exists()
+
+
+def test_the_screen_is_a_run(screen, tmp_path):
+    screen("--drugs", "Docetaxel")
+    client = tracking.connect()
+    wanted, newest = "tags.`scatd.level` = 'screen'", ["attributes.start_time DESC"]
+    run = client.search_runs([tracking.experiment_id(client)], wanted, order_by=newest)[0]
+    assert run.info.status == "FINISHED"
+    fractions = pd.read_csv(tmp_path / "out" / "fractions.csv").set_index("group")
+    fraction = fractions.loc["all cells", "fraction_resistant"]
+    assert run.data.metrics == {"resistant_fraction.docetaxel": pytest.approx(fraction)}
+    assert run.data.params["cfg.models"] == "scatd-sf-docetaxel/1"
+    held = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"report.html", "matrix.csv", "drugs.csv", "cells.parquet", "figures"} <= held
+
+
+def test_foreign_cells_are_a_caution(screen, cohort):
+    cells = ad.read_h5ad(cohort)
+    cells.obsm["X_scfoundation"] += 20
+    cells.write_h5ad(cohort)
+    done = screen("--drugs", "docetaxel")
+    assert "Most cells lie outside the training domain of the models of docetaxel" in done.stdout
+
+
+def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path):
+    cells = ad.read_h5ad(cohort)
+    del cells.obsm["X_umap"]
+    cells.write_h5ad(cohort)
+    given = []
+
+    def umap(latent):
+        given.append(latent.shape)
+        return latent[:, :2]
+
+    monkeypatch.setattr("scatd.workflows.cell_map._umap", umap)
+    monkeypatch.setattr(screen_scores, "MOST_CELLS", 50)
+    screen("--drugs", "docetaxel")
+    assert given == [(50, 16)]
+    assert (tmp_path / "out" / "figures" / "map_docetaxel.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--group-by", "tumour"), "there is no column 'tumour' in obs"),
+        (("--drugs", "docetaxol"), "Did you mean docetaxel?"),
+        (("--drugs", "gefitinib"), "no model can read the cohort"),
+        (("--drugs", "staged"), "has no production model"),
+        (("--family", "gf"), "no drug has a production model"),
+    ],
+)
+def test_what_cannot_be_screened_leaves_nothing(screen, tmp_path, words, said):
+    done = screen(*words, code=2)
+    assert said in done.stderr
+    assert not (tmp_path / "out").exists()
