@@ -39,16 +39,19 @@ def baseline_probabilities(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    train, val = _principal_coordinates(X_train, X_val)
-    logistic = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(train, codes)
-    boosting = HistGradientBoostingClassifier(random_state=seed)
-    boosting.fit(train[:, :N_COMPONENTS], codes)
-    return {
-        "prevalence": np.full(len(val), codes.mean()),
-        "logistic_regression": logistic.predict_proba(val)[:, 1],
-        "gradient_boosting": boosting.predict_proba(val[:, :N_COMPONENTS])[:, 1],
-    }
+    # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
+    with threadpool_limits(1):
+        train, val = _principal_coordinates(X_train, X_val)
+        logistic = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(train, codes)
+        boosting = HistGradientBoostingClassifier(random_state=seed)
+        boosting.fit(train[:, :N_COMPONENTS], codes)
+        return {
+            "prevalence": np.full(len(val), codes.mean()),
+            "logistic_regression": logistic.predict_proba(val)[:, 1],
+            "gradient_boosting": boosting.predict_proba(val[:, :N_COMPONENTS])[:, 1],
+        }
 
 
 @dataclass(frozen=True, eq=False)
