@@ -13,6 +13,7 @@ from scatd.nn.alignment import CONSTANT
 
 N_COMPONENTS = 50
 LOGISTIC_C = 0.01
+_JITTER = 1e-12
 
 
 def baseline_probabilities(
@@ -75,16 +76,21 @@ class LinearBaseline:
     @classmethod
     def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_]) -> LinearBaseline:
         """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
+        from scipy.linalg import solve_triangular
         from sklearn.linear_model import LogisticRegression
 
         mean, std, varies = _spread(X)
         rows = ((X[:, varies] - mean) / std).astype(np.float64)
-        left, scale = _principal_axes(rows)
-        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(left * scale, codes)
-        in_rows = rows.T @ (left @ (fitted.coef_[0] / scale))
+        # As good as principal axes: any square root of the rows' products has their lengths and
+        # angles, and this one takes a tenth of the time. What it adds makes it a root at all.
+        products = rows @ rows.T
+        products[np.diag_indices_from(products)] += _JITTER * products.trace()
+        root = np.linalg.cholesky(products)
+        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(root, codes)
+        per_sd = rows.T @ solve_triangular(root, fitted.coef_[0], lower=True, trans="T")
         weights = np.zeros(X.shape[1])
-        weights[varies] = in_rows / std
-        bias = float(fitted.intercept_[0] - (in_rows / std) @ mean)
+        weights[varies] = per_sd / std
+        bias = float(fitted.intercept_[0] - weights[varies] @ mean)
         return cls(weights, bias, float(codes.mean()))
 
     def probabilities(self, X: Any) -> dict[str, NDArray[np.float64]]:
@@ -110,7 +116,11 @@ def _principal_coordinates(
     mean, std, varies = _spread(X_train)
     train = ((X_train[:, varies] - mean) / std).astype(np.float64)
     val = ((X_val[:, varies] - mean) / std).astype(np.float64)
-    left, scale = _principal_axes(train)
+    squares, left = np.linalg.eigh(train @ train.T)
+    keep = squares > squares[-1] * 1e-10
+    order = np.argsort(squares[keep])[::-1]
+    scale = np.sqrt(squares[keep][order])
+    left = left[:, keep][:, order]
     return left * scale, (val @ train.T) @ left / scale
 
 
@@ -122,13 +132,3 @@ def _spread(
     # A feature that is constant but for rounding would put other rows a million s.d. away.
     varies = std > CONSTANT * (1 + np.abs(mean))
     return mean[varies], std[varies], varies
-
-
-def _principal_axes(
-    rows: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Left singular vectors (n_obs, rank) and singular values (rank,), largest first."""
-    squares, left = np.linalg.eigh(rows @ rows.T)
-    keep = squares > squares[-1] * 1e-10
-    order = np.argsort(squares[keep])[::-1]
-    return left[:, keep][:, order], np.sqrt(squares[keep][order])
