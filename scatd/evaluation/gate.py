@@ -293,7 +293,7 @@ def _on_target(gate: TargetGate | None, shown: TargetEvidence | None) -> list[Ru
     n_cells = int(shown.metrics.get("n_sensitive", 0) + shown.metrics.get("n_resistant", 0))
     sentence = (
         f"target_cells: {shown.n_training_cells} of the {n_cells} cells that run {shown.run_id} "
-        "scored are cells that the version learned from, none may be"
+        "scored are cells that the version learned from (by id or by features), none may be"
     )
     rules = [RuleResult("target_cells", shown.n_training_cells == 0, sentence)]
     if gate is None:
