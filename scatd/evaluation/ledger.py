@@ -43,7 +43,7 @@ def fingerprints(features: Features) -> npt.NDArray[np.str_]:
 
 
 def seen_cells(
-    card: Mapping[str, Any], features: Features, rows: npt.NDArray[np.intp]
+    card: Mapping[str, Any], mine: Ledger, sha256: str
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which of some cells a model has learned from, by what it used them for.
 
@@ -51,22 +51,23 @@ def seen_cells(
     ----------
     card
         Of the model.
-    features, rows
-        The cells in question.
+    mine
+        The cells in question, from `cell_ledger`.
+    sha256
+        Of all features of their file.
 
     Returns
     -------
     For each of "source" (trained on), "few_shot" and "calibration" that the card records, whether
-    each row (n_rows,) is among them.
+    each cell (n_cells,) is among them.
     """
-    mine = cell_ledger(features, rows)
-    seen = {use: _among(mine, known, len(rows)) for use, known in recorded(card).items()}
-    if "source" not in seen and _hash_of_source(card) == features.sha256():
-        seen["source"] = np.ones(len(rows), dtype=bool)
+    seen = {use: _among(mine, known) for use, known in _recorded(card).items()}
+    if "source" not in seen and _hash_of_source(card) == sha256:
+        seen["source"] = np.ones(len(mine[FINGERPRINTS]), dtype=bool)
     return seen
 
 
-def recorded(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _recorded(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The ledgers of a card, by use."""
     places = {
         "source": card.get("data", {}).get("source", {}).get(CELLS),
@@ -81,8 +82,8 @@ def _hash_of_source(card: Mapping[str, Any]) -> str | None:
     return card.get("data", {}).get("source", {}).get("sha256")
 
 
-def _among(mine: Ledger, known: Mapping[str, Any], n_rows: int) -> npt.NDArray[np.bool_]:
-    found = np.zeros(n_rows, dtype=bool)
+def _among(mine: Ledger, known: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(mine[FINGERPRINTS]), dtype=bool)
     for kind in ("ids", FINGERPRINTS):
         if mine[kind]:
             found |= np.isin(mine[kind], known.get(kind, []))

@@ -164,6 +164,7 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
             assert alignment is not None
             found = baseline_scores(baseline, features.X, alignment)
             baselines = {name: prob[rows] for name, prob in found.items()}
+        ledger = cell_ledger(features, rows)
         return LabelledCells(
             ref=ref,
             folder=folder,
@@ -182,8 +183,8 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
             prob=scores.prob_resistant[rows],
             responses=scores.responses[rows],
             baselines=baselines,
-            seen=seen_cells(card, features, rows),
-            ledger=cell_ledger(features, rows),
+            seen=seen_cells(card, ledger, features.sha256()),
+            ledger=ledger,
             notes=list(given.notes),
         )
 

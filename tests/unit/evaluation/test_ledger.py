@@ -19,6 +19,10 @@ def cohort(X: np.ndarray, ids: list[str] | None = None) -> Features:
     return Features(X, names, ids is not None, obs, Path("x.npy"), "X", simulated=False, names=None)
 
 
+def asked(card: dict, features: Features, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return seen_cells(card, cell_ledger(features, rows), features.sha256())
+
+
 @pytest.fixture
 def X():
     return np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
@@ -42,33 +46,33 @@ def test_cells_are_known_by_id_or_by_features(X):
         CARD_KEY: {CELLS: cell_ledger(cohort(X, names(6)), np.array([3]))},
     }
     everyone = np.arange(6)
-    same = seen_cells(card, cohort(X, names(6)), everyone)
+    same = asked(card, cohort(X, names(6)), everyone)
     assert {use: np.flatnonzero(seen).tolist() for use, seen in same.items()} == {
         "source": [0, 1],
         "few_shot": [2],
         "calibration": [3],
     }
-    renamed = seen_cells(card, cohort(X, names(6, "other")), everyone)
+    renamed = asked(card, cohort(X, names(6, "other")), everyone)
     assert np.flatnonzero(renamed["source"]).tolist() == [0, 1]
     assert not renamed["few_shot"].any()  # a ledger without fingerprints knows ids alone
-    embedded_anew = seen_cells(card, cohort(X + 1e-3, names(6)), everyone)
+    embedded_anew = asked(card, cohort(X + 1e-3, names(6)), everyone)
     assert np.flatnonzero(embedded_anew["source"]).tolist() == [0, 1]
-    strangers = seen_cells(card, cohort(X + 1, names(6, "other")), everyone)
+    strangers = asked(card, cohort(X + 1, names(6, "other")), everyone)
     assert not any(seen.any() for seen in strangers.values())
 
 
 def test_row_numbers_are_no_ids(X):
     card = {"data": {"source": {CELLS: cell_ledger(cohort(X), np.arange(6))}}}
     assert card["data"]["source"][CELLS]["ids"] == []
-    (seen,) = seen_cells(card, cohort(X + 1), np.arange(6)).values()
+    (seen,) = asked(card, cohort(X + 1), np.arange(6)).values()
     assert not seen.any()
 
 
 def test_a_card_without_ledgers_knows_no_cell(X):
-    assert seen_cells({"data": {"source": {"sha256": ""}}}, cohort(X), np.arange(6)) == {}
+    assert asked({"data": {"source": {"sha256": ""}}}, cohort(X), np.arange(6)) == {}
 
 
 def test_an_older_card_knows_the_whole_source_by_its_hash(X):
     card = {"data": {"source": {"sha256": cohort(X).sha256()}}}
-    assert seen_cells(card, cohort(X), np.arange(3))["source"].all()
-    assert seen_cells(card, cohort(X[:5]), np.arange(3)) == {}
+    assert asked(card, cohort(X), np.arange(3))["source"].all()
+    assert asked(card, cohort(X[:5]), np.arange(3)) == {}
