@@ -6,6 +6,7 @@ of the same cell, the second another name.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -67,7 +68,16 @@ def seen_cells(
     return seen
 
 
-def _recorded(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def without_cells(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The card as strangers may see it: how many cells a version learned from, but not which."""
+    shown = copy.deepcopy(dict(card))
+    for ledger in _recorded(shown).values():
+        n_cells = max(len(ledger.pop(kind, [])) for kind in ("ids", "codes", FINGERPRINTS))
+        ledger["n_cells"] = n_cells
+    return shown
+
+
+def _recorded(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The ledgers of a card, by use."""
     places = {
         "source": card.get("data", {}).get("source", {}).get(CELLS),

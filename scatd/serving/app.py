@@ -143,8 +143,8 @@ def _named(ref: ModelRef) -> dict[str, str]:
 
 
 def _card(ref: ModelRef) -> Any:
-    """The card without the names of thousands of genes, as JSON can say it."""
-    card = artifact.read_card(registry.fetch(ref))
+    """The card without the names of thousands of genes and of cells, as JSON can say it."""
+    card = without_cells(artifact.read_card(registry.fetch(ref)))
     features = dict(card.get("features") or {})
     if names := features.pop("names", None):
         features["n_names"] = len(names)
