@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
-from scatd.keys import PRODUCTION, InputScale
+from scatd.keys import InputScale
 
 if TYPE_CHECKING:
     from scatd.evaluation.calibration import CalibrationMethod
@@ -52,15 +52,8 @@ _SHOWN = (
     metavar="FOLDER",
     help="For report.html, tables/ and figures/.  [default: evaluation-DRUG-FAMILY-vVERSION]",
 )
-@click.option(
-    "--stage",
-    default=PRODUCTION,
-    metavar="STAGE",
-    help="production, staging, previous, archived, or a version number.",
-)
-@options.family_option(
-    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
-)
+@options.stage_option
+@options.model_family_option
 @click.option(
     "--groups",
     metavar="COLUMN",
@@ -88,23 +81,9 @@ _SHOWN = (
     "at least coverage=X of the cells are answered. Makes a new version.  [default: as it is "
     "stored]",
 )
-@click.option(
-    "--scale",
-    type=click.Choice(get_args(InputScale)),
-    help="What the expression in TARGET is.  [default: found out]",
-)
-@click.option(
-    "--weights",
-    metavar="PATH|NAME",
-    help="Foundation model that embeds raw counts (families sf and gf).  "
-    "[default: what was downloaded]",
-)
-@click.option(
-    "--gene-map",
-    type=options.FilePath,
-    help="Table of gene names, where the model's genes are called otherwise.  "
-    "[default: what was downloaded]",
-)
+@options.cells_scale_option("TARGET")
+@options.weights_option
+@options.gene_map_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the resamples.")
 @options.device_option
 @options.allow_simulated_option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,7 @@ from scatd.cli import options
 from scatd.cli.base import CommandWithParts, ScatdCommand, examples
 from scatd.cli.tables import table
 from scatd.explain.settings import ExplainSettings
-from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource
+from scatd.keys import PRODUCTION, InputScale
 
 if TYPE_CHECKING:
     from scatd.workflows.explain import ExplainResult
@@ -52,9 +52,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
     metavar="STAGE",
     help="production, staging, previous, or a version number.",
 )
-@options.family_option(
-    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
-)
+@options.model_family_option
 @setting("method", "Integrated Gradients (ig) or GradientSHAP.")
 @setting("baseline", "What a cell is compared with; reference: cells called sensitive.")
 @setting("target", "Explain the logit of resistant, or of both classes.")
@@ -102,28 +100,10 @@ setting = partial(options.setting, {"all": ExplainSettings()})
     help="Families sf and gf: carry the attribution of N cells through the foundation model to "
     "genes; needs raw counts in INPUT, and its weights.",
 )
-@click.option(
-    "--alignment",
-    type=click.Choice(get_args(AlignmentMethod)),
-    help="How the cells are aligned; none takes them as they are.  [default: the model's own]",
-)
-@click.option(
-    "--stats",
-    type=click.Choice(get_args(StatsSource)),
-    default="reference",
-    help="Statistics to align with: stored with the model, or of the cells given.",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(get_args(InputScale)),
-    help="What the expression in INPUT is.  [default: found out]",
-)
-@click.option(
-    "--weights",
-    metavar="PATH|NAME",
-    help="Foundation model that embeds raw counts (families sf and gf).  "
-    "[default: what was downloaded]",
-)
+@options.alignment_option
+@options.stats_option
+@options.cells_scale_option("INPUT")
+@options.weights_option
 @options.gene_map_option
 @options.device_option
 @options.allow_simulated_option

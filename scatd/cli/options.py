@@ -12,7 +12,7 @@ import click
 
 from scatd.data.limits import MIN_GENES
 from scatd.errors import InputError
-from scatd.keys import FAMILIES, InputScale
+from scatd.keys import FAMILIES, PRODUCTION, AlignmentMethod, InputScale, StatsSource
 from scatd.settings import from_mapping, load_yaml, to_mapping
 
 T = TypeVar("T")
@@ -38,8 +38,6 @@ allow_simulated_option = click.option(
     is_flag=True,
     help="Let simulated and real data, backbones and models mix.",
 )
-
-
 gene_map_option = click.option(
     "--gene-map",
     type=FilePath,
@@ -73,6 +71,45 @@ def panel_option(help_text: str) -> Callable[[F], F]:
 def family_option(default: str | None, help_text: str) -> Callable[[F], F]:
     """`--family`, among the families that there are."""
     return click.option("--family", type=click.Choice(FAMILIES), default=default, help=help_text)
+
+
+# Which registered model, and how a cohort becomes what it reads.
+stage_option = click.option(
+    "--stage",
+    default=PRODUCTION,
+    metavar="STAGE",
+    help="production, staging, previous, archived, or a version number.",
+)
+model_family_option = family_option(
+    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
+)
+alignment_option = click.option(
+    "--alignment",
+    type=click.Choice(get_args(AlignmentMethod)),
+    help="How the cells are aligned; none takes them as they are.  [default: the model's own]",
+)
+stats_option = click.option(
+    "--stats",
+    type=click.Choice(get_args(StatsSource)),
+    default="reference",
+    help="Statistics to align with: stored with the model, or of the cells given, where a score "
+    "depends on its neighbours.",
+)
+weights_option = click.option(
+    "--weights",
+    metavar="PATH|NAME",
+    help="Foundation model that embeds raw counts (families sf and gf).  "
+    "[default: what was downloaded]",
+)
+
+
+def cells_scale_option(argument: str) -> Callable[[F], F]:
+    """`--scale` of the cohort named by `argument`, which is looked at where it is not given."""
+    return click.option(
+        "--scale",
+        type=click.Choice(get_args(InputScale)),
+        help=f"What the expression in {argument} is.  [default: found out]",
+    )
 
 
 def setting(defaults: Mapping[str, Any], field: str, help_text: str) -> Callable[[F], F]:

@@ -9,7 +9,7 @@ import click
 
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource, Uncertainty
+from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 
 
 @click.command(
@@ -28,15 +28,8 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource, Unc
     default=Path("scored.h5ad"),
     help=".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
 )
-@click.option(
-    "--stage",
-    default=PRODUCTION,
-    metavar="STAGE",
-    help="production, staging, previous, archived, or a version number.",
-)
-@options.family_option(
-    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
-)
+@options.stage_option
+@options.model_family_option
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -55,35 +48,11 @@ from scatd.keys import PRODUCTION, AlignmentMethod, InputScale, StatsSource, Unc
     help="A column with the s.d. of each score: over the heads of all folds, or over draws from "
     "the posterior (50, or --mc-samples). May be given twice.  [default: neither]",
 )
-@click.option(
-    "--alignment",
-    type=click.Choice(get_args(AlignmentMethod)),
-    help="How the cells are aligned; none scores them as they are.  [default: the model's own]",
-)
-@click.option(
-    "--stats",
-    type=click.Choice(get_args(StatsSource)),
-    default="reference",
-    help="Statistics to align with: stored with the model, or of the cells given, where a score "
-    "depends on its neighbours.",
-)
-@click.option(
-    "--scale",
-    type=click.Choice(get_args(InputScale)),
-    help="What the expression in INPUT is.  [default: found out]",
-)
-@click.option(
-    "--weights",
-    metavar="PATH|NAME",
-    help="Foundation model that embeds raw counts (families sf and gf).  "
-    "[default: what was downloaded]",
-)
-@click.option(
-    "--gene-map",
-    type=options.FilePath,
-    help="Table of gene names, where the model's genes are called otherwise.  "
-    "[default: what was downloaded]",
-)
+@options.alignment_option
+@options.stats_option
+@options.cells_scale_option("INPUT")
+@options.weights_option
+@options.gene_map_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the draws of --mc-samples.")
 @options.device_option
 @options.allow_simulated_option

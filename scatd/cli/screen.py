@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
@@ -50,23 +50,9 @@ if TYPE_CHECKING:
     None,
     "Which family's models.  [default: of each drug the first, in the order of registry_configs/]",
 )
-@click.option(
-    "--scale",
-    type=click.Choice(get_args(InputScale)),
-    help="What the expression in COHORT is.  [default: found out]",
-)
-@click.option(
-    "--weights",
-    metavar="PATH|NAME",
-    help="Foundation model that embeds raw counts (families sf and gf).  "
-    "[default: what was downloaded]",
-)
-@click.option(
-    "--gene-map",
-    type=options.FilePath,
-    help="Table of gene names, where the models' genes are called otherwise.  "
-    "[default: what was downloaded]",
-)
+@options.cells_scale_option("COHORT")
+@options.weights_option
+@options.gene_map_option
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, help="Of resamples, and of cells in pictures."
 )

@@ -54,12 +54,7 @@ _DEFAULT = ServeSettings()
     default=_DEFAULT.waiting,
     help="Requests that may wait beside them.",
 )
-@click.option(
-    "--weights",
-    metavar="PATH|NAME",
-    help="Foundation model that embeds raw counts (families sf and gf).  "
-    "[default: what was downloaded]",
-)
+@options.weights_option
 @options.gene_map_option
 @options.device_option
 @options.allow_simulated_option

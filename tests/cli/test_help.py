@@ -39,6 +39,7 @@ def test_the_commands_are_those_promised():
         "explain", "tcga",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
         "check", "prepare", "embed", "evaluate", "screen",
+        "serve",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
         "list", "show", "history", "promote", "rollback", "archive", "diff", "doctor",
