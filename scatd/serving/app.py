@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from scatd import __version__, artifact, registry
 from scatd.artifact import CAVEAT
+from scatd.evaluation.ledger import without_cells
 from scatd.keys import FAMILIES
 from scatd.serving import metrics as prometheus
 from scatd.serving.door import Door, answer
