@@ -199,7 +199,7 @@ class TransferSettings:
     majority_multiplier: float = 1.0
     minority_multiplier: float = 1.5
     tomek: bool = True
-    epochs: int = 30
+    epochs: int = 12
     min_steps: int = 300
     batch_size: int = 64
     learning_rate: float = 2e-4
