@@ -10,7 +10,13 @@ import pytest
 
 from scatd.data.features import Features
 from scatd.decision import CARD_KEY
-from scatd.evaluation.ledger import CELLS, cell_ledger, fingerprints, seen_cells
+from scatd.evaluation.ledger import (
+    CELLS,
+    cell_ledger,
+    fingerprints,
+    seen_cells,
+    without_cells,
+)
 
 
 def cohort(X: np.ndarray, ids: list[str] | None = None) -> Features:
@@ -66,6 +72,21 @@ def test_row_numbers_are_no_ids(X):
     assert card["data"]["source"][CELLS]["ids"] == []
     (seen,) = asked(card, cohort(X + 1), np.arange(6)).values()
     assert not seen.any()
+
+
+def test_strangers_see_how_many_cells_and_not_which(X):
+    ledger = cell_ledger(cohort(X, names(6)), np.arange(6))
+    card = {
+        "data": {"source": {"sha256": "abc", CELLS: ledger}},
+        "few_shot": {"use": "train", "ids": ["c2"], "codes": [1]},
+        CARD_KEY: {CELLS: cell_ledger(cohort(X), np.arange(2)), "from_version": 1},
+    }
+    assert without_cells(card) == {
+        "data": {"source": {"sha256": "abc", CELLS: {"n_cells": 6}}},
+        "few_shot": {"use": "train", "n_cells": 1},
+        CARD_KEY: {CELLS: {"n_cells": 2}, "from_version": 1},
+    }
+    assert card["few_shot"]["ids"] == ["c2"]
 
 
 def test_a_card_without_ledgers_knows_no_cell(X):
