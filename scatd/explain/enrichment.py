@@ -6,7 +6,10 @@ its list, and counting it would make every set look enriched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -111,17 +114,18 @@ def preranked(scores: pd.Series, sets: Sets, n_permutations: int, seed: int) -> 
     from gseapy import prerank
 
     sizes = [len(own) for own in sets.values()]
-    found = prerank(
-        scores.sort_values(ascending=False, kind="stable"),
-        {name: sorted(own) for name, own in sets.items()},
-        outdir=None,
-        min_size=min(sizes),
-        max_size=max(sizes),
-        permutation_num=n_permutations,
-        threads=1,
-        seed=seed,
-        no_plot=True,
-    ).res2d
+    with _no_warnings():
+        found = prerank(
+            scores.sort_values(ascending=False, kind="stable"),
+            {name: sorted(own) for name, own in sets.items()},
+            outdir=None,
+            min_size=min(sizes),
+            max_size=max(sizes),
+            permutation_num=n_permutations,
+            threads=os.cpu_count() or 1,  # the result does not depend on it
+            seed=seed,
+            no_plot=True,
+        ).res2d
     least = 1 / n_permutations
     table = pd.DataFrame(
         {
@@ -136,6 +140,17 @@ def preranked(scores: pd.Series, sets: Sets, n_permutations: int, seed: int) -> 
     )
     order = np.lexsort([-table["nes"].abs(), table["fdr"]])
     return table.iloc[order].reset_index(drop=True)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Gseapy warns of equal scores, which genes that are never expressed have: all of them 0."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def signed_scores(importance: pd.DataFrame) -> pd.Series:

@@ -20,6 +20,7 @@ from scatd.data.io import read_adata
 from scatd.data.limits import MIN_GENES
 from scatd.data.patients import one_tumour_each
 from scatd.data.scale import Diagnosis
+from scatd.data.tables import read_table
 from scatd.errors import InputError
 from scatd.evaluation.survival import EVENT, TIME
 from scatd.keys import InputScale
@@ -81,6 +82,8 @@ def prepare_patients(
             min_genes=min(MIN_GENES, max(card["sizes"]["n_features"] // 10, 1)),
             survival=survival.table,
         )
+        # Before anything is written; whose rows they are is known afterwards.
+        _columns(read_table(survival.table, as_text=False), survival)
         report = prepare(request).report
     held = report.diagnoses[report.layer]
     patients = read_adata(output)
@@ -111,27 +114,31 @@ def require_survival(obs: pd.DataFrame, survival: Survival) -> pd.DataFrame:
     InputError
         When a column is missing or holds something else, or there are fewer than `FEWEST`.
     """
-    where = str(survival.table)
-    for option, name in (("--time", survival.time), ("--event", survival.event)):
-        if name not in obs:
-            held = ", ".join(map(str, obs.columns[:12]))
-            raise InputError(f"has no column '{name}'", where=where, remedy=f"{option}: {held}")
-    table = pd.DataFrame(
-        {
-            TIME: pd.to_numeric(obs[survival.time], errors="coerce"),
-            EVENT: pd.to_numeric(obs[survival.event], errors="coerce"),
-        }
-    )
-    table = table[one_tumour_each(obs.index).to_numpy()].dropna()
-    odd = table.loc[~table[EVENT].isin([0, 1]), EVENT]
-    if len(odd):
-        what = f"column '{survival.event}' holds {odd.iloc[0]:g}"
-        raise InputError(what, where=where, expected="1 (died) and 0 (alive when last seen)")
+    table = _columns(obs, survival)[one_tumour_each(obs.index).to_numpy()]
     table = table[table[TIME] >= 0].astype({EVENT: int})
     if len(table) < FEWEST:
         what = f"{len(table)} patients have a tumour and known survival"
-        raise InputError(what, where=where, expected=f"at least {FEWEST}")
+        raise InputError(what, where=str(survival.table), expected=f"at least {FEWEST}")
     return table
+
+
+def _columns(rows: pd.DataFrame, survival: Survival) -> pd.DataFrame:
+    """`time` and `event` of each row; both are missing where one of them is."""
+    where = str(survival.table)
+    for option, name in (("--time", survival.time), ("--event", survival.event)):
+        if name not in rows:
+            held = ", ".join(map(str, rows.columns[:12]))
+            raise InputError(f"has no column '{name}'", where=where, remedy=f"{option}: {held}")
+    numbers = {
+        name: pd.to_numeric(rows[column], errors="coerce")
+        for name, column in ((TIME, survival.time), (EVENT, survival.event))
+    }
+    table = pd.DataFrame(numbers)
+    odd = table.loc[table[EVENT].notna() & ~table[EVENT].isin([0, 1]), EVENT]
+    if len(odd):
+        what = f"column '{survival.event}' holds {odd.iloc[0]:g}"
+        raise InputError(what, where=where, expected="1 (died) and 0 (alive when last seen)")
+    return table.where(table.notna().all(axis=1))
 
 
 def scored_patients(obs: pd.DataFrame, survival: Survival, key: str) -> pd.DataFrame:

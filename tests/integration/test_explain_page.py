@@ -252,4 +252,5 @@ def test_what_cannot_be_used_is_refused(here, run_scatd, change, message):
     before = len(client.search_runs([tracking.experiment_id(client)]))
     said = run_scatd(*TCGA, *SURVIVAL, "-o", "refused", *change, code=2).output
     assert message in said
+    assert not list(here.glob("refused/*"))
     assert len(client.search_runs([tracking.experiment_id(client)])) == before

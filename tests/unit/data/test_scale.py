@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from scatd.data.expression import as_log1p
 from scatd.data.scale import diagnose
 
 RNG = np.random.default_rng(0)
@@ -71,6 +72,22 @@ def test_what_a_user_says_must_fit():
     assert bulk.agrees_with("rma")
     assert bulk.agrees_with("log1p")
     assert not bulk.agrees_with("zscore")
+
+
+@pytest.mark.parametrize(
+    "X",
+    [COUNTS, COUNTS / TOTALS * 1e6, np.log2(1 + COUNTS / TOTALS * 1e6), np.log1p(PER_10K)],
+    ids=["counts", "TPM", "log2 TPM", "log1p"],
+)
+def test_what_is_known_is_brought_to_one_scale(X):
+    held = diagnose(sparse.csr_matrix(X))
+    np.testing.assert_allclose(as_log1p(X, held), np.log1p(PER_10K), rtol=1e-5, atol=1e-7)
+
+
+def test_what_is_not_known_is_left_alone():
+    assert as_log1p(BULK, diagnose(sparse.csr_matrix(BULK))) is None
+    centred = PER_10K - PER_10K.mean(axis=0)
+    assert as_log1p(centred, diagnose(sparse.csr_matrix(centred))) is None
 
 
 @pytest.mark.golden
