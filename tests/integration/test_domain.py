@@ -8,10 +8,18 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from scatd import artifact, registry
+from scatd import artifact, keys, registry
 from scatd.artifact import read
-from scatd.nn.residual_vae import ResidualVAE
+from scatd.data.demo import DemoSettings, simulate
+from scatd.data.expression import log_normalise
+from scatd.evaluation.domain import is_outside
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.domain import fit_domain
+from scatd.training.loop import Silent
+from scatd.training.pretrain import fit_backbone
+from scatd.training.settings import PretrainSettings
 
 
 @pytest.fixture
@@ -41,6 +49,47 @@ def test_foreign_cells_are_marked_and_the_targets_are_not(
     assert ((other["ood_p"] < 0.05) == other["ood"]).all()
 
 
+@pytest.fixture(scope="module")
+def demo():
+    return simulate(DemoSettings(n_source=20, n_target=400, n_foreign=200))
+
+
+@pytest.mark.parametrize("family", ["sf", "gf", "dist"])
+def test_foreign_cells_of_the_demo_are_marked_in_every_family(demo, family):
+    """The same simulator: target cells run the reference's programmes, foreign cells others."""
+
+    def features(name):
+        if family == "dist":
+            return torch.from_numpy(log_normalise(demo[name].X.toarray()))
+        return torch.from_numpy(demo[name].obsm[keys.OBSM_FEATURES[family]])
+
+    settings = PretrainSettings(
+        epochs=5,
+        learning_rate=2e-3,
+        weight_decay=0.01,
+        rec_beta=1000,
+        n_latent=32,
+        encoder_hidden=(64,),
+        decoder_hidden=(64,),
+    )
+    reference = features("reference")
+    fitted = fit_backbone(
+        reference.numpy(), settings, lambda sizes: ResidualVAE(sizes, DESIGNS[family]), Silent()
+    )
+    with torch.no_grad():
+        z = {
+            name: fitted.vae.encode(features(name))[0]
+            for name in ("reference", "target", "foreign")
+        }
+    domain = fit_domain(reference, z["reference"], "reference", seed=0)
+    marked = {
+        name: is_outside(domain.p_value(features(name), z[name])).mean()
+        for name in ("target", "foreign")
+    }
+    assert marked["target"] <= 0.10
+    assert marked["foreign"] >= 0.90
+
+
 def test_marks_in_the_annotated_cohort(learned, run_scatd, task, tmp_path):
     scored = tmp_path / "scored.h5ad"
     run_scatd("predict", "--drug", "docetaxel", task.target, "-o", scored)
@@ -58,8 +107,6 @@ def test_the_domain_is_the_references(learned, task):
     assert model.domain.role == "reference"
     assert len(model.domain.held_out) == 100  # a quarter of the reference
     vae: ResidualVAE = read(task.backbone).backbone()
-    import torch
-
     with torch.no_grad():
         z = vae.encode(torch.from_numpy(np.load(task.reference)))[0]
     # The mean of half of it lies within a tenth of an s.d. or two of the mean of all.
