@@ -16,7 +16,7 @@ help:
 	@echo "make test    style, types and the whole test suite (what CI runs)"
 	@echo "make lint    style and types only"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
-	@echo "make bench   time transfer, prediction, preparing and embedding against plain loops"
+	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
 
 demo: $(VENV)/installed
@@ -42,6 +42,7 @@ bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer --small
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.sweep --drugs 6
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.predict
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.explain
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed

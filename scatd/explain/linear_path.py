@@ -26,10 +26,14 @@ class LinearPath(nn.Module):
     models
         Response models that share one encoder, in eval mode; their logits are averaged, as the
         scores of their heads are. Their weights are no longer trainable afterwards.
+    centred
+        Take from each logit the mean of both. What both classes share moves no probability; what
+        is left of the resistant one is half the log odds.
     """
 
-    def __init__(self, models: Sequence[ResponseClassifier]) -> None:
+    def __init__(self, models: Sequence[ResponseClassifier], *, centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         self.models: Any = nn.ModuleList(models).requires_grad_(requires_grad=False)
         for model in models:
             model.eval()
@@ -38,7 +42,7 @@ class LinearPath(nn.Module):
         """Logits (n, 2), sensitive and resistant, of u (n, width), at the posterior mean."""
         h = self._first.join(*u.split(self._widths, dim=1))
         mu = self.encoder.encode_rest(h)[0]
-        return torch.stack([model.head(mu) for model in self.models]).mean(dim=0)
+        return self._mean([model.head(mu) for model in self.models])
 
     @torch.no_grad()
     def project(self, x: Tensor) -> Tensor:
@@ -47,7 +51,7 @@ class LinearPath(nn.Module):
 
     def whole(self, x: Tensor) -> Tensor:
         """Logits (n, 2) of aligned rows, with gradients by x."""
-        return torch.stack([model(x) for model in self.models]).mean(dim=0)
+        return self._mean([model(x) for model in self.models])
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (n, 2) of aligned rows x (n, n_features)."""
@@ -70,6 +74,10 @@ class LinearPath(nn.Module):
         else:
             own = _weight(skip)[:, features].T
         return torch.cat([fc[:, features].T, own], dim=1)
+
+    def _mean(self, logits: list[Tensor]) -> Tensor:
+        found = torch.stack(logits).mean(dim=0)
+        return found - found.mean(dim=1, keepdim=True) if self.centred else found
 
     @property
     def encoder(self) -> ResponseClassifier:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd.explain.linear_path import LinearPath
-from scatd.nn.classifier import ResponseClassifier
 from scatd.training.augment import class_weights
 from scatd.training.draws import SeededDraws
 from scatd.training.heads import HeadTask, train_heads
@@ -26,7 +25,7 @@ TRAIN_SHARE = 0.8
 
 
 def retrained(
-    encoder: ResponseClassifier,
+    path: LinearPath,
     z: Tensor,
     codes: Sequence[NDArray[np.int_]],
     settings: TransferSettings,
@@ -36,7 +35,7 @@ def retrained(
 
     Parameters
     ----------
-    encoder
+    path
         Its encoder is shared, its head is not used.
     z
         Posterior means (n_samples, n_latent) of the source, aligned as in training.
@@ -50,7 +49,7 @@ def retrained(
     tasks = []
     for number, labels in enumerate(codes):
         torch.manual_seed(seed + number)
-        head = encoder.with_new_head()
+        head = path.encoder.with_new_head()
         rng = np.random.default_rng(seed + number)
         train = np.sort(_stratified(labels, rng))
         tasks.append(
@@ -65,7 +64,7 @@ def retrained(
             )
         )
     train_heads(tasks, settings)
-    return [LinearPath([task.classifier]) for task in tasks]
+    return [LinearPath([task.classifier], centred=path.centred) for task in tasks]
 
 
 def _stratified(labels: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -35,7 +35,7 @@ def randomised(path: LinearPath, stage: str, seed: int) -> LinearPath:
             order = torch.randperm(parameter.numel(), generator=generator)
             shuffled = parameter.detach().flatten()[order.to(parameter.device)]
             parameter.data = shuffled.view_as(parameter)
-    return LinearPath([model])
+    return LinearPath([model], centred=path.centred)
 
 
 def _bake(part: nn.Module) -> None:

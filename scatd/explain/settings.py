@@ -10,6 +10,7 @@ from scatd.errors import InputError
 Method = Literal["ig", "gradshap"]
 BaselineName = Literal["zero", "mean", "random", "mix", "reference"]
 Target = Literal["resistant", "both"]
+Logits = Literal["raw", "centred"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class ExplainSettings:
         What a cell is compared with: see `scatd.explain.baselines`.
     target
         Explain the logit of "resistant", or of "both" classes.
+    logits
+        "raw" as published, or "centred": without what both classes share, which moves no
+        probability; the resistant one is then half the log odds of the score.
     steps
         Points of the path of Integrated Gradients; doubled for cells that are not complete.
     samples
@@ -40,6 +44,7 @@ class ExplainSettings:
     method: Method = "ig"
     baseline: BaselineName = "mean"
     target: Target = "resistant"
+    logits: Logits = "raw"
     steps: int = 100
     samples: int = 100
     noise: float = 0.0

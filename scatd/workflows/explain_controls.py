@@ -128,7 +128,7 @@ def _permuted(
         rng.permutation(codes) for _ in range(request.permutations)
     ]
     heads = retrained(
-        subject.path.encoder,
+        subject.path,
         z,
         [codes] * _N_TRUE + shuffled,
         _settings_of(subject.card),

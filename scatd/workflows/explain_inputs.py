@@ -224,7 +224,7 @@ def open_subject(
         features=features,
         usable=usable,
         scores=scores,
-        path=LinearPath(scorer.models),
+        path=LinearPath(scorer.models, centred=settings.logits == "centred"),
         move=move,
         alignment=scorer.alignment,
         pool=move(torch.from_numpy(pool).to(scorer.device)),

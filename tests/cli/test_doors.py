@@ -53,6 +53,7 @@ SAMPLES = {
     "allow_simulated": ("true", True),
     "baseline": ("zero", "zero"),
     "method": ("gradshap", "gradshap"),
+    "logits": ("centred", "centred"),
     "gene_cells": ("5", 5),
     "steps": ("32", 32),
     "samples": ("8", 8),

@@ -105,7 +105,7 @@ def test_a_model_of_permuted_labels_is_flagged_and_the_true_one_is_not(demo, lea
     z, _ = posterior_of(path.encoder, alignment.move_source(rows["source"]))
     rng = np.random.default_rng(0)
     shuffled = [rng.permutation(codes) for _ in range(21)]
-    heads = retrained(path.encoder, z, [codes] * 5 + shuffled, settings, seed=7)
+    heads = retrained(path, z, [codes] * 5 + shuffled, settings, seed=7)
     signatures = [signature(head, x, centre) for head in heads]
     true, null, permuted = signatures[:5], signatures[5:25], signatures[25]
     (good,), _ = controls.permuted_labels(own, true, null, N_CAUSAL)

@@ -108,5 +108,23 @@ def test_the_draws_of_a_cell_are_its_own():
     alone = shap_draws(np.array([8]), 5, 4, 2, noise=0.1, seed=1)
     np.testing.assert_array_equal(together.baseline[1], alone.baseline[0])
     np.testing.assert_array_equal(together.noise[1], alone.noise[0])
+    many = shap_draws(np.array([8]), 40, 2, 2, noise=0, seed=1)
+    for pool in (0, 1):  # one position in each of as many intervals as a baseline has samples
+        own = np.sort(many.position[many.baseline == pool])
+        assert (np.floor(own * len(own)) == np.arange(len(own))).all()
     other = shap_draws(np.array([8]), 5, 4, 2, noise=0.1, seed=2)
     assert (other.position != alone.position).any()
+
+
+def test_centred_logits_leave_out_what_both_classes_share(model, rows):
+    """The resistant one is half the log odds, and probabilities stay as they are."""
+    whole, (x, x0) = model("dist"), rows
+    raw = [integrated_gradients(LinearPath([whole]), x, x0, code, 30) for code in (0, 1)]
+    path = LinearPath([whole], centred=True)
+    found = integrated_gradients(path, x, x0, 1, 30)
+    expected = (raw[1].attributions - raw[0].attributions) / 2
+    np.testing.assert_allclose(found.attributions, expected, atol=1e-6)
+    with torch.no_grad():
+        prob = whole(x).softmax(dim=1)
+    torch.testing.assert_close(path.logits(x).softmax(dim=1), prob)
+    torch.testing.assert_close(path.whole(x).softmax(dim=1), prob)

@@ -93,11 +93,13 @@ def test_a_model_trained_on_permuted_labels_is_flagged(model):
     rng = np.random.default_rng(0)
     settings = TransferSettings(epochs=10, min_steps=100, learning_rate=3e-3)
     shuffled = [rng.permutation(codes) for _ in range(20)]
-    heads = retrained(encoder, z, [codes] * 5 + shuffled, settings, seed=1)
+    heads = retrained(LinearPath([encoder]), z, [codes] * 5 + shuffled, settings, seed=1)
     centre = bulk.mean(dim=0, keepdim=True)
     signatures = [signature(path, bulk[:N], centre) for path in heads]
     true, null = signatures[:5], signatures[5:]
-    good, bad = retrained(encoder, z, [codes, rng.permutation(codes)], settings, seed=99)
+    good, bad = retrained(
+        LinearPath([encoder]), z, [codes, rng.permutation(codes)], settings, seed=99
+    )
     (passed,), table = controls.permuted_labels(signature(good, bulk[:N], centre), true, null, 10)
     (failed,), _ = controls.permuted_labels(signature(bad, bulk[:N], centre), true, null, 10)
     assert passed.status == PASSED
