@@ -10,6 +10,8 @@ import pandas as pd
 from scatd import keys, tracking
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.gene_sets import read_gene_sets
+from scatd.data.io import STORE_SUFFIXES, open_store
+from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
 from scatd.plots.explain.gene_sets import gene_sets
@@ -100,6 +102,25 @@ def _importance(path: Path) -> pd.DataFrame:
     return table.drop_duplicates("feature", ignore_index=True)
 
 
+def _model_tags(path: Path) -> dict[str, str]:
+    """The model version behind a table, where the file says it: an `.h5ad` does, text does not."""
+    if not has_suffix(path, STORE_SUFFIXES):
+        return {}
+    from anndata.io import read_elem
+
+    with open_store(path) as store:
+        about = read_elem(store["uns"][keys.UNS_SCATD])
+    return {
+        name: text
+        for key, one in about.items()
+        if "controls" in one
+        for name, text in (
+            (keys.TAG_DRUG, str(key)),
+            (keys.TAG_MODEL, f"{one['model']}/{one['version']}"),
+        )
+    }
+
+
 def _write(request: EnrichRequest, found: Enriched) -> None:
     whole = combined(found)
     if request.output is not None:
@@ -111,7 +132,7 @@ def _write(request: EnrichRequest, found: Enriched) -> None:
     with tracking.parent_run(
         "explain enrich",
         name=f"gene sets of {request.table.stem}",
-        tags={keys.TAG_CONTROLS: found.label},
+        tags={keys.TAG_CONTROLS: found.label, **_model_tags(request.table)},
         settings=asdict(request),
     ) as run:
         run.log_table(whole, "tables/gene_sets.csv")

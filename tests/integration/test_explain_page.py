@@ -135,6 +135,12 @@ def test_explained_cells_and_their_gene_sets(here):
     assert sets.loc["CAUSAL", "overlap"] == overlap
     expected = stats.hypergeom.sf(overlap - 1, N_GENES, N_CAUSAL, 20)
     assert sets.loc["CAUSAL", "p"] == pytest.approx(expected, rel=1e-6)
+    client = tracking.connect()
+    (run,) = client.search_runs(
+        [tracking.experiment_id(client)], f"tags.`{keys.TAG_COMMAND}` = 'explain enrich'"
+    )
+    ref = registry.resolve("docetaxel", stage="staging")
+    assert run.data.tags[keys.TAG_MODEL] == f"{ref.name}/{ref.version}"
     assert {path.name for path in here.glob("*.png")} == {"agreement.png", "gene_sets.png"}
 
 
