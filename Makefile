@@ -43,6 +43,7 @@ bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.sweep --drugs 6
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.predict
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.explain
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.serve
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed

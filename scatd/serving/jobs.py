@@ -7,7 +7,6 @@ import secrets
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from scatd.registry import ModelRef
@@ -34,7 +33,7 @@ class Job:
 
     def __init__(self, ref: ModelRef, folder: Path) -> None:
         self.id = secrets.token_urlsafe(16)  # who knows it may see the results
-        self.ref, self.folder, self.begun = ref, folder, monotonic()
+        self.ref, self.folder = ref, folder
         self.state, self.error, self.n_done = "scoring", "", 0
         self.result: dict[str, Any] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -108,9 +107,6 @@ class Jobs:
         return job
 
     def _make_room(self) -> None:
-        for job in list(self._jobs.values()):
-            if job.is_over and monotonic() - job.begun > _KEPT_SECONDS:
-                self.forget(job)
         if len(self._jobs) >= _MOST_KEPT:
             over = [job for job in self._jobs.values() if job.is_over]
             if not over:
@@ -140,6 +136,7 @@ class Jobs:
                 held.close()
                 for left in job.folder.glob("upload*"):
                     left.unlink(missing_ok=True)
+            asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget, job)
 
     async def _show(self, job: Job, result: Any) -> None:
         """Numbers first; the map takes longest and comes last."""

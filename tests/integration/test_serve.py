@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,8 +64,6 @@ class Served:
 
 @pytest.fixture
 def served(copied_registry, monkeypatch):
-    from pathlib import Path
-
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     started = []
 
@@ -142,7 +141,7 @@ def refuse_two_gigabytes(server):
 
 
 def wait_for(condition):
-    for _ in range(600):
+    for _ in range(2400):
         if condition():
             return
         time.sleep(0.05)
@@ -174,3 +173,54 @@ def test_a_token_that_is_empty_and_a_port_that_is_taken(run_scatd, store, monkey
         assert "cannot listen" in run_scatd("serve", "--port", port, code=2).output
     monkeypatch.setenv("SCATD_TOKEN", " ")
     assert "SCATD_TOKEN: is empty" in run_scatd("serve", code=2).output
+
+
+def test_mlflow_serves_tensors_and_parquet(copied_registry, tiny_registry, tmp_path):
+    """MLflow's own server, on the registered model as it is: JSON tensors, and Parquet."""
+    import socket
+
+    import pandas as pd
+
+    cells = np.random.default_rng(1).normal(size=(20, 12)).astype(np.float32)
+    expected = Scorer(tiny_registry / "model1").score(cells).prob_resistant
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["-m", "models:/scatd-sf-docetaxel@production", "-p", str(port), "-w", "1"]
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    root = str(Path(__file__).resolve().parents[2])
+    # MLflow starts its server through the shell, by the name `uvicorn`.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | store | {"PYTHONPATH": root, "PATH": path}
+    log = tmp_path / "mlflow.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
+
+    def ask(body, media):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("POST", "/invocations", body, {"Content-Type": media})
+            answer = connection.getresponse()
+            said = answer.read()
+            assert answer.status == 200, said
+            table = pd.DataFrame(json.loads(said)["predictions"])
+        np.testing.assert_allclose(table["prob_resistant"], expected, rtol=0, atol=1e-6)
+        assert set(table["response"]) <= {"sensitive", "resistant"}
+
+    def is_up():
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    try:
+        wait_for(is_up)
+        ask(json.dumps({"inputs": cells.tolist()}), "application/json")
+        frame = pd.DataFrame(cells, columns=[f"f{number}" for number in range(12)])
+        ask(frame.to_parquet(), "application/vnd.apache.parquet")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -121,7 +121,7 @@ async function follow() {
     const about = await (await ask(`/jobs/${job}`)).json();
     if (about.state === "failed") throw new Error(about.error);
     progress(about.state === "scoring" ? `Scoring: ${about.n_done} cells done`
-      : about.state === "drawing" ? "Scored. Drawing the map of the cells" : "Done",
+      : about.state === "drawing" ? "Scored. Drawing the map of the cells" : "Finished",
     about.state === "done" ? 1 : undefined);
     if (about.result) {
       showResult(about.result);
