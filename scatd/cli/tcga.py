@@ -12,7 +12,7 @@ from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import table as aligned_table
 from scatd.explain.settings import ExplainSettings
-from scatd.keys import PRODUCTION, InputScale
+from scatd.keys import InputScale
 
 if TYPE_CHECKING:
     from scatd.workflows.tcga import TcgaResult
@@ -46,12 +46,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
     metavar="FOLDER",
     help="Where tables and figures go.",
 )
-@click.option(
-    "--stage",
-    default=PRODUCTION,
-    metavar="STAGE",
-    help="production, staging, previous, or a version number.",
-)
+@options.stage_option
 @click.option(
     "--scale",
     type=click.Choice(get_args(InputScale)),
