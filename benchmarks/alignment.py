@@ -33,12 +33,14 @@ from scatd.data.features import Features, read_features
 from scatd.data.splits import stratified_folds
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats, shrink
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
-from scatd.training.baselines import baseline_probabilities
+from scatd.training.baselines import Baselines
 from scatd.training.draws import SeededDraws
+from scatd.training.folds import FoldData, align
 from scatd.training.loop import Silent
 from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import TransferSettings, default_pretrain, default_transfer
-from scatd.training.transfer import FoldData, align, fit_fold, probabilities
+from scatd.training.trainer import AlignedFold, Trainer
+from scatd.training.transfer import probabilities
 from scatd.workflows.transfer_cohorts import pooled, read_embeddings, read_expression
 
 DRUG = "DOCETAXEL"
@@ -208,9 +210,9 @@ def _score(
     fold: int,
 ) -> Iterator[dict[str, Any]]:
     alignment, aligned = align(data, style, settings)
-    draws = SeededDraws(settings.seed + fold)
+    trainer = Trainer(task.backbone, settings)
     started = time.monotonic()
-    fitted = fit_fold(task.backbone, aligned, alignment, settings, draws, Silent())
+    (fitted,) = trainer.fit([AlignedFold(alignment, aligned, SeededDraws(settings.seed + fold))])
     seconds = time.monotonic() - started
     views = list(_views(task, alignment, name))
     moved = [rows for *_, rows in views]
@@ -219,9 +221,9 @@ def _score(
     if name not in TRAINED:  # what no encoder sees is the same with one that trains
         stacked = torch.cat([aligned.X_val, *moved]).numpy()
         ends = np.cumsum([len(rows) for rows in (aligned.X_val, *moved)])[:-1]
-        by_name = baseline_probabilities(
-            aligned.X_train.numpy(), aligned.codes_train, stacked, seed=settings.seed
-        )
+        X_train = aligned.X_train.numpy()
+        baselines = Baselines.fit(X_train, aligned.codes_train, seed=settings.seed)
+        by_name = baselines.probabilities(stacked)
         for model in ("logistic_regression", "gradient_boosting"):
             answers[model.replace("_", " ")] = np.split(by_name[model], ends)
     truths = [data.codes_val, *(task.targets[target][1] for _, target, _, _ in views)]

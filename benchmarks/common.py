@@ -15,7 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training.settings import PUBLISHED_PRETRAIN
+from scatd.training.loop import Silent
+from scatd.training.pretrain import fit_backbone
+from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
 N_FEATURES = 3072
 _PUBLISHED = PUBLISHED_PRETRAIN["sf"]
@@ -43,6 +45,18 @@ def backbone() -> ResidualVAE:
     """A residual VAE of the published sf sizes, with random weights: they cost the same."""
     torch.manual_seed(0)
     return ResidualVAE(SIZES, DESIGNS["sf"]).eval()
+
+
+def pretrained(reference: NDArray[np.float32]) -> ResidualVAE:
+    """The same, pretrained on the reference with the defaults.
+
+    Where decoded rows are compared with each other, as for Tomek links, those of random weights are
+    near-copies, which take longer than any that a trained network decodes.
+    """
+    design = DESIGNS["sf"]
+    settings = default_pretrain("sf")
+    vae = fit_backbone(reference, settings, lambda sizes: ResidualVAE(sizes, design), Silent()).vae
+    return vae.eval()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +24,12 @@ from benchmarks import common
 from scatd import artifact, keys
 from scatd.artifact import Artifact
 from scatd.data.splits import stratified_folds
-from scatd.nn.alignment import FeatureStats, feature_stats
-from scatd.training.baselines import baseline_probabilities
+from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
+from scatd.training.baselines import Baselines
 from scatd.training.draws import SeededDraws
-from scatd.training.loop import Silent
+from scatd.training.folds import FoldData, align
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import FoldData, align, fit_fold
+from scatd.training.trainer import AlignedFold, Trainer
 from scatd.workflows.panel_heads import DrugTask, Ground, SharedEncoder
 
 N_SAMPLES = 1280
@@ -46,7 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     X = common.features(N_SAMPLES, seed=2)
     reference = common.features(2000, seed=3) * 1.3 + 0.2
-    backbone = Artifact("backbone", "sf", "sf", common.SIZES, common.backbone().state_dict())
+    weights = common.pretrained(reference).state_dict()
+    backbone = Artifact("backbone", "sf", "sf", common.SIZES, weights)
     labels = _labels(X, options.drugs)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -106,7 +106,7 @@ def _folds(
     torch.set_num_threads(1)
     with threadpool_limits(1):
         shared = SharedEncoder(Ground(X, backbone, stats, None, SETTINGS, device))
-        _alone(X, backbone, stats, replace(drugs[0], splits=drugs[0].splits[:1]))  # imports
+        shared.learn(drugs[:1])  # imports
         started = time.process_time()
         shared.learn(drugs)
         together = time.process_time() - started
@@ -120,17 +120,16 @@ def _folds(
 
 
 def _alone(X: NDArray[np.float32], backbone: Artifact, stats: FeatureStats, drug: DrugTask) -> None:
-    vae = backbone.backbone()
+    trainer = Trainer(backbone.backbone(), SETTINGS)
     rows = torch.from_numpy(X)
     for number, (train, val) in enumerate(drug.splits, start=1):
         data = FoldData(rows[train], drug.codes[train], rows[val], drug.codes[val])
-        for settings in (SETTINGS, replace(SETTINGS, alignment="none")):
-            alignment, aligned = align(data, stats, settings)
-            draws = SeededDraws(settings.seed + number)
-            fit_fold(vae, aligned, alignment, settings, draws, Silent())
-            if settings is SETTINGS:
-                parts = aligned.X_train.numpy(), aligned.codes_train, aligned.X_val.numpy()
-                baseline_probabilities(*parts, seed=settings.seed)
+        alignment, aligned = align(data, stats, SETTINGS)
+        seed = SETTINGS.seed + number
+        moved = AlignedFold(alignment, aligned, SeededDraws(seed))
+        trainer.fit([moved, AlignedFold(Alignment("none"), data, SeededDraws(seed))])
+        baselines = Baselines.fit(aligned.X_train.numpy(), aligned.codes_train, seed=SETTINGS.seed)
+        baselines.probabilities(aligned.X_val.numpy())
 
 
 if __name__ == "__main__":

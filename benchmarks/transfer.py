@@ -27,9 +27,9 @@ from scatd.nn.alignment import feature_stats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.training import augment
 from scatd.training.draws import SeededDraws
-from scatd.training.loop import Silent
+from scatd.training.folds import FoldData, align
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import FoldData, align, fit_fold
+from scatd.training.trainer import AlignedFold, Trainer
 
 FOLDS = 5
 BATCH = 64
@@ -103,7 +103,7 @@ def _fold(X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int) -> floa
     vae = common.backbone()
     started = time.perf_counter()
     alignment, aligned = align(data, reference, settings)
-    fit_fold(vae, aligned, alignment, settings, SeededDraws(0), Silent())
+    Trainer(vae, settings).fit([AlignedFold(alignment, aligned, SeededDraws(0))])
     return time.perf_counter() - started
 
 

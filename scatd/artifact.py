@@ -98,12 +98,12 @@ class Artifact:
     def classifiers(self) -> list[ResponseClassifier]:
         """The response model once a head that scores, in eval mode; all share one encoder."""
         first = self.classifier()
-        return [first, *(_with_head(first, head) for head in self.more_heads)]
+        return [first, *(first.with_head(head) for head in self.more_heads)]
 
     def fold_classifiers(self) -> list[ResponseClassifier]:
         """The same, once a head of the other folds."""
         first = self.classifier()
-        return [_with_head(first, head) for head in self.fold_heads]
+        return [first.with_head(head) for head in self.fold_heads]
 
     def encoder_state(self) -> dict[str, Tensor]:
         """What a backbone shares with its response models: everything but the decoder."""
@@ -114,12 +114,6 @@ class Artifact:
     def _require(self, kind: str) -> None:
         if self.kind != kind:
             raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
-
-
-def _with_head(model: ResponseClassifier, head: Mapping[str, Tensor]) -> ResponseClassifier:
-    own = model.with_new_head()
-    own.load_state_dict(dict(head), strict=False)
-    return own
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:

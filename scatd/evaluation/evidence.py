@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scatd.evaluation.intervals import fold_mean_interval, paired_difference
+from scatd.evaluation.intervals import compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
 
 MODEL = "response_model"
@@ -64,22 +64,18 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     lead_ci_high. `lead` is the response model's mean fold AUROC minus this model's, paired by
     sample; empty for the response model itself.
     """
-    table = fold_table(folds, 0.5)
-    ours = [(fold.codes, fold.prob[MODEL]) for fold in folds]
+    models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
+    by_model = fold_table(folds, 0.5).groupby("model")["auroc"]
     rows = []
-    for model in folds[0].prob:
-        theirs = [(fold.codes, fold.prob[model]) for fold in folds]
-        auroc = table.loc[table["model"] == model, "auroc"]
-        low, high = fold_mean_interval(theirs, seed=seed)
+    for model, (own, lead) in compare_models(models, MODEL, seed=seed).items():
         row = {
             "model": model,
-            "auroc_mean": auroc.mean(),
-            "auroc_sd": auroc.std(ddof=1),
-            "auroc_ci_low": low,
-            "auroc_ci_high": high,
+            "auroc_mean": by_model.get_group(model).mean(),
+            "auroc_sd": by_model.get_group(model).std(ddof=1),
+            "auroc_ci_low": own.ci_low,
+            "auroc_ci_high": own.ci_high,
         }
         if model != MODEL:
-            lead = paired_difference(ours, theirs, seed=seed)
             row |= {"lead": lead.mean, "lead_ci_low": lead.ci_low, "lead_ci_high": lead.ci_high}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ Read it beside the number of samples.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -27,12 +27,19 @@ _BLOCK = 2_000_000
 """Largest number of weights (resamples x samples) held at once: 16 MB."""
 
 
-class Difference(NamedTuple):
-    """A mean difference and the bounds of its interval."""
+class Estimate(NamedTuple):
+    """A mean over folds and the bounds of its interval."""
 
     mean: float
     ci_low: float
     ci_high: float
+
+
+class Comparison(NamedTuple):
+    """A model's own metric, and by how much the model of interest exceeds it."""
+
+    own: Estimate
+    lead: Estimate
 
 
 def bootstrap_interval(
@@ -114,53 +121,57 @@ def fold_mean_interval(
     -------
     Lower and upper bound; NaN when a fold leaves the metric undefined.
     """
-    rng = np.random.default_rng(seed)
-    draws = [_stratified(fold, [fold], metric, threshold, n_boot, rng)[0] for fold in folds]
-    return _bounds(np.mean(draws, axis=0), level)
+    (draws,) = _fold_means([folds], metric, threshold, n_boot, seed)
+    return _bounds(draws, level)
 
 
-def paired_difference(
-    folds_a: Sequence[Fold],
-    folds_b: Sequence[Fold],
+def compare_models(
+    models: Mapping[str, Sequence[Fold]],
+    ours: str,
     metric: str = "auroc",
     *,
     threshold: float = 0.5,
     n_boot: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> Difference:
-    """Mean over folds of metric A minus metric B, with a paired bootstrap interval.
+) -> dict[str, Comparison]:
+    """Mean over folds of a metric, a model, and one model's lead over each, with their intervals.
 
-    Both are scored on the same resampled rows, so what makes a fold hard for both cancels.
+    All are scored on the same resampled rows, so that what makes a fold hard for two models cancels
+    in the lead. Each interval is that of `fold_mean_interval`.
 
     Parameters
     ----------
-    folds_a, folds_b
-        Response model and baseline on the same folds, same rows in the same order.
-
-    Returns
-    -------
-    Positive when A is better (for `brier`, `ece` and `loss`: worse).
+    models
+        Folds by model: the same folds, the same rows in the same order.
+    ours
+        The model whose lead is of interest: positive where it is better (for `brier`, `ece` and
+        `loss`: worse).
 
     Raises
     ------
     InputError
-        When the folds of A and B do not hold the same labels.
+        When the folds of two models do not hold the same labels.
     """
-    if len(folds_a) != len(folds_b):
-        raise InputError(f"{len(folds_a)} folds compared with {len(folds_b)}")
-    rng = np.random.default_rng(seed)
-    points, draws = [], []
-    for number, (fold_a, fold_b) in enumerate(zip(folds_a, folds_b, strict=True), start=1):
-        if not np.array_equal(np.asarray(fold_a[0]), np.asarray(fold_b[0])):
-            expected = "the same samples in the same order"
-            raise InputError("labels differ", where=f"fold {number}", expected=expected)
-        a, b = (response_metrics(*fold, threshold)[metric] for fold in (fold_a, fold_b))
-        points.append(a - b)
-        drawn_a, drawn_b = _stratified(fold_a, [fold_a, fold_b], metric, threshold, n_boot, rng)
-        draws.append(drawn_a - drawn_b)
-    low, high = _bounds(np.mean(draws, axis=0), level)
-    return Difference(float(np.mean(points)), low, high)
+    for folds in models.values():
+        _require_paired(models[ours], folds)
+    points = {
+        name: np.array([response_metrics(*fold, threshold)[metric] for fold in folds])
+        for name, folds in models.items()
+    }
+    drawn = _fold_means(list(models.values()), metric, threshold, n_boot, seed)
+    draws = dict(zip(models, drawn, strict=True))
+
+    def estimate(values: Array, resampled: Array) -> Estimate:
+        return Estimate(float(values.mean()), *_bounds(resampled, level))
+
+    return {
+        name: Comparison(
+            own=estimate(points[name], draws[name]),
+            lead=estimate(points[ours] - points[name], draws[ours] - draws[name]),
+        )
+        for name in models
+    }
 
 
 def wilson_interval(
@@ -243,8 +254,28 @@ def _units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.int
     return member, int(member.max(initial=-1)) + 1
 
 
+def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
+    if len(folds_a) != len(folds_b):
+        raise InputError(f"{len(folds_a)} folds compared with {len(folds_b)}")
+    for number, (fold_a, fold_b) in enumerate(zip(folds_a, folds_b, strict=True), start=1):
+        if not np.array_equal(np.asarray(fold_a[0]), np.asarray(fold_b[0])):
+            expected = "the same samples in the same order"
+            raise InputError("labels differ", where=f"fold {number}", expected=expected)
+
+
+def _fold_means(
+    models: Sequence[Sequence[Fold]], metric: str, threshold: float, n_boot: int, seed: int
+) -> list[Array]:
+    """Mean over folds of each model's metric in the same resamples, (n_boot,) each."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        _stratified(of_models, metric, threshold, n_boot, rng)
+        for of_models in zip(*models, strict=True)
+    ]
+    return [np.mean(of_model, axis=0) for of_model in zip(*draws, strict=True)]
+
+
 def _stratified(
-    labelled: Fold,
     scored: Sequence[Fold],
     metric: str,
     threshold: float,
@@ -252,7 +283,7 @@ def _stratified(
     rng: np.random.Generator,
 ) -> list[Array]:
     """A metric of every fold in `scored` on the same class-wise resamples, (n_boot,) each."""
-    codes = np.asarray(labelled[0])
+    codes = np.asarray(scored[0][0])
     draws: list[list[Array]] = [[] for _ in scored]
     for size in _blocks(n_boot, len(codes)):
         weights = np.empty((size, len(codes)))

@@ -107,8 +107,8 @@ def weighted_metrics(
         what = f"unknown metric '{sorted(unknown)[0]}'"
         raise InputError(what, expected="one of " + ", ".join(METRICS))
     values: dict[str, Array] = {}
-    if wanted.intersection(RANKING_METRICS):
-        values |= _ranking(checked_codes, checked_prob, weights)
+    if ranking := wanted.intersection(RANKING_METRICS):
+        values |= _ranking(checked_codes, checked_prob, weights, ranking)
     if wanted.intersection(CONFUSION_METRICS):
         values |= _confusion(checked_codes, checked_prob > threshold, weights)
     if wanted.intersection(CALIBRATION_METRICS):
@@ -186,25 +186,30 @@ def calibration_bin(prob: Array, n_bins: int = CALIBRATION_BINS) -> npt.NDArray[
     return np.searchsorted(inner_edges, prob, side="right")
 
 
-def _ranking(codes: Array, prob: Array, weights: Array) -> dict[str, Array]:
+def _ranking(
+    codes: Array, prob: Array, weights: Array, wanted: Collection[str]
+) -> dict[str, Array]:
     """Areas under the ROC curve (ties count half) and under both step-wise PR curves."""
     _, resistant, sensitive = counts_by_rank(codes, prob, weights)
     n_resistant, n_sensitive = resistant[:, -1:], sensitive[:, -1:]
     in_tie_r = np.diff(resistant, axis=1, prepend=0)
     in_tie_s = np.diff(sensitive, axis=1, prepend=0)
-    wins = np.sum(in_tie_s * (resistant - in_tie_r / 2), axis=1)
-    # Sensitive as the positive class ranks from the lowest probability up.
-    sensitive_up = n_sensitive - sensitive + in_tie_s
-    resistant_up = n_resistant - resistant + in_tie_r
     pairs = (n_resistant * n_sensitive)[:, 0]
     both = pairs > 0
-    return {
-        "auroc": _ratio(wins, pairs),
-        "auprc": np.where(both, _average_precision(in_tie_r, resistant, sensitive), np.nan),
-        "auprc_sensitive": np.where(
-            both, _average_precision(in_tie_s, sensitive_up, resistant_up), np.nan
-        ),
-    }
+    values: dict[str, Array] = {}
+    if "auroc" in wanted:
+        wins = np.sum(in_tie_s * (resistant - in_tie_r / 2), axis=1)
+        values["auroc"] = _ratio(wins, pairs)
+    if "auprc" in wanted:
+        precision = _average_precision(in_tie_r, resistant, sensitive)
+        values["auprc"] = np.where(both, precision, np.nan)
+    if "auprc_sensitive" in wanted:
+        # Sensitive as the positive class ranks from the lowest probability up.
+        sensitive_up = n_sensitive - sensitive + in_tie_s
+        resistant_up = n_resistant - resistant + in_tie_r
+        precision = _average_precision(in_tie_s, sensitive_up, resistant_up)
+        values["auprc_sensitive"] = np.where(both, precision, np.nan)
+    return values
 
 
 def _average_precision(gained: Array, positive: Array, negative: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -46,13 +47,28 @@ class ResponseClassifier(Encoder):
         model._new_head()
         return model.to(self.bn3.weight.device).eval()
 
+    def with_head(self, weights: Mapping[str, Tensor] | None = None) -> ResponseClassifier:
+        """Another response model on this very encoder (no copy).
+
+        Parameters
+        ----------
+        weights
+            Of its head, by state key; a copy of this model's where they are not given.
+        """
+        model = copy.copy(self)
+        parts = {part: copy.deepcopy(self._modules[part]) for part in _HEAD_PARTS}
+        model._modules = {**self._modules, **parts}
+        if weights is not None:
+            model.load_state_dict(dict(weights), strict=False)
+        return model
+
     def head(self, z: Tensor) -> Tensor:
         """Logits (n_obs, 2), columns sensitive and resistant, of z (n_obs, n_latent)."""
         return self.fc4(self.swish(self.bn3(self.fc3(z))))
 
     def head_parts(self) -> list[nn.Module]:
         """The modules that transfer always trains."""
-        return [self.fc3, self.bn3, self.swish, self.fc4]
+        return [self.get_submodule(part) for part in _HEAD_PARTS]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits at the posterior mean: deterministic, unlike the published forward pass (D3)."""
@@ -64,5 +80,7 @@ def resistant_probability(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1)[:, 1]
 
 
-HEAD_PREFIXES = ("fc3.", "bn3.", "swish.", "fc4.")
+_HEAD_PARTS = ("fc3", "bn3", "swish", "fc4")
+
+HEAD_PREFIXES = tuple(f"{part}." for part in _HEAD_PARTS)
 """State keys of the head; everything else belongs to the encoder."""

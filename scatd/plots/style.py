@@ -179,6 +179,8 @@ def save_figure(
     # Names of elements in an SVG are random without a salt; text stays text, to be edited.
     svg: Any = {"svg.hashsalt": "scatd", "svg.fonttype": "none"}
     with _RENDERING, mpl.rc_context(svg):
+        figure.draw_without_rendering()  # laid out once, not once a format
+        figure.set_layout_engine("none")
         for target in targets:
             metadata = _METADATA.get(target.suffix[1:], {})
             with atomic_path(target) as unfinished:

@@ -17,13 +17,11 @@ from torch import Tensor
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training.draws import Draws
-from scatd.training.settings import MultiplierMode
+from scatd.training.folds import FoldData
+from scatd.training.settings import MultiplierMode, TransferSettings
+from scatd.training.tomek import without_tomek_links
 
 SMOTE_NEIGHBOURS = 5
-NEIGHBOUR_BLOCK = 4096
-NEIGHBOUR_DOUBT = 1e-5
-"""Share of the squared lengths under which single precision cannot tell two distances apart."""
-DOUBTFUL_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -123,66 +121,76 @@ def smote(
     return SMOTE(k_neighbors=neighbours, random_state=seed).fit_resample(X, codes)
 
 
-def without_tomek_links(X: Tensor, codes: NDArray[np.int_]) -> NDArray[np.intp]:
-    """Rows that stay when majority members of Tomek links are removed.
-
-    Two rows of different classes are a Tomek link where each is the other's nearest row. Of classes
-    of the same size the second counts as the majority, as in imbalanced-learn, which takes five
-    times as long for the same answer.
-
-    Source: Tomek, Two modifications of CNN, IEEE Trans. SMC 6, 769 (1976).
-    """
-    if len(X) < 2:
-        return np.arange(len(X))
-    nearest = nearest_rows(X)
-    here = np.arange(len(X))
-    counts = np.bincount(codes, minlength=2)
-    majority = int(counts[1] >= counts[0])
-    is_link = (nearest[nearest] == here) & (codes[nearest] != codes)
-    return np.flatnonzero(~(is_link & (codes == majority)))
-
-
-def nearest_rows(X: Tensor) -> NDArray[np.intp]:
-    """For each row of X (n_obs, n_features), n_obs > 1, the nearest other (Euclidean).
-
-    Distances come from products in single precision; where those cannot tell the nearest from
-    others, these are measured again in double precision. Of copies the first is taken.
-    """
-    centred = X - X.mean(dim=0)
-    found = []
-    for rows in torch.arange(len(X), device=X.device).split(NEIGHBOUR_BLOCK):
-        with fast_products():
-            distances = _distances(centred, rows)
-        nearest, best = distances.min(dim=1)
-        lengths = centred[rows].square().sum(dim=1) + centred[best].square().sum(dim=1)
-        is_candidate = distances <= (nearest + NEIGHBOUR_DOUBT * lengths)[:, None]
-        doubtful = torch.nonzero(is_candidate.sum(dim=1) > 1).flatten()
-        for some in doubtful.split(DOUBTFUL_BLOCK):
-            best[some] = _measured(centred, rows[some], is_candidate[some])
-        found.append(best)
-    return torch.cat(found).cpu().numpy()
-
-
-def _measured(X: Tensor, rows: Tensor, is_candidate: Tensor) -> Tensor:
-    """Which candidate, of (n_rows, n_obs), is nearest to each row, in double precision."""
-    row, other = torch.nonzero(is_candidate, as_tuple=True)
-    distances = torch.full(is_candidate.shape, torch.inf, dtype=torch.float64, device=X.device)
-    pairs = zip(row.split(DOUBTFUL_BLOCK), other.split(DOUBTFUL_BLOCK), strict=True)
-    for here, there in pairs:
-        apart = X[rows[here]].double() - X[there]
-        distances[here, there] = apart.square().sum(dim=1)
-    return distances.argmin(dim=1)
-
-
-def _distances(X: Tensor, rows: Tensor) -> Tensor:
-    """Squared distances of some rows to all, infinite to themselves."""
-    squares = X.square().sum(dim=1)
-    distances = squares - 2 * (X[rows] @ X.T) + squares[rows, None]
-    distances[torch.arange(len(rows), device=X.device), rows] = torch.inf
-    return distances
-
-
 def class_weights(codes: NDArray[np.int_]) -> NDArray[np.float64]:
     """Balanced weights n / (2 n_c), as scikit-learn names them."""
     counts = np.bincount(codes, minlength=2)
     return len(codes) / (2 * counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Balanced:
+    """A training fold as a head learns it.
+
+    Parameters
+    ----------
+    X, codes
+        Rows (n_obs, n_features) and classes (n_obs,): first those of the fold, then generated ones.
+    kept
+        Which rows of the fold the first ones are, (n_kept,), ascending.
+    counts
+        Sensitive and resistant rows after each step.
+    """
+
+    X: Tensor
+    codes: NDArray[np.int_]
+    kept: NDArray[np.intp]
+    counts: dict[str, tuple[int, int]]
+
+
+def balance(
+    backbone: ResidualVAE,
+    data: FoldData,
+    settings: TransferSettings,
+    draws: Draws,
+    posterior: tuple[Tensor, Tensor] | None = None,
+) -> Balanced:
+    """Augment the training rows of a fold, then remove Tomek links.
+
+    Parameters
+    ----------
+    backbone
+        Pretrained VAE in eval mode.
+    data
+        Aligned rows.
+    posterior
+        What the encoder says of the training rows, where that is known already.
+    """
+    X, codes = data.X_train, data.codes_train
+    n_given = len(X)
+    counts = {"before": _counts(codes)}
+    if settings.augmentation == "vae":
+        counted = codes
+        if settings.statistics == "all":
+            counted = np.concatenate([codes, data.codes_val])
+        wanted = multipliers(
+            *sorted(_counts(counted), reverse=True),
+            mode=settings.multiplier,
+            preset=Multipliers(settings.majority_multiplier, settings.minority_multiplier),
+        )
+        new_rows, new_codes = generate(backbone, X, codes, wanted, draws, posterior)
+        X, codes = torch.cat([X, new_rows]), np.concatenate([codes, new_codes])
+    elif settings.augmentation == "smote":
+        rows, codes = smote(X.cpu().numpy(), codes, settings.seed)
+        X = torch.from_numpy(rows).to(X)
+    counts["augmented"] = _counts(codes)
+    kept = np.arange(len(codes))
+    if settings.augmentation != "none" and settings.tomek:
+        kept = without_tomek_links(X, codes)
+        X, codes = X[torch.from_numpy(kept).to(X.device)], codes[kept]
+    counts["trained"] = _counts(codes)
+    return Balanced(X, codes, kept[kept < n_given], counts)
+
+
+def _counts(codes: NDArray[np.int_]) -> tuple[int, int]:
+    n_sensitive, n_resistant = np.bincount(codes, minlength=2)
+    return int(n_sensitive), int(n_resistant)

@@ -3,61 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from scatd.data.files import row_blocks
 from scatd.nn.alignment import CONSTANT
 
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+LINEAR_FILE = "logistic_regression.safetensors"
 N_COMPONENTS = 50
 LOGISTIC_C = 0.01
-_JITTER = 1e-12
-
-
-def baseline_probabilities(
-    X_train: NDArray[np.float32],
-    codes: NDArray[np.int_],
-    X_val: NDArray[np.float32],
-    *,
-    seed: int,
-) -> dict[str, NDArray[np.float64]]:
-    """P(resistant) of the validation rows, a baseline.
-
-    Parameters
-    ----------
-    X_train, X_val
-        Aligned features (n_obs, n_features).
-    codes
-        Classes of the training rows.
-
-    Returns
-    -------
-    `prevalence` (the share of resistant training rows), `logistic_regression` (L2, all standardised
-    features) and `gradient_boosting` (on the first 50 principal components of the training rows;
-    on all 3,072 columns it takes forty times as long).
-    """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
-    with threadpool_limits(1):
-        train, val = _principal_coordinates(X_train, X_val)
-        logistic = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(train, codes)
-        boosting = HistGradientBoostingClassifier(random_state=seed)
-        boosting.fit(train[:, :N_COMPONENTS], codes)
-        return {
-            "prevalence": np.full(len(val), codes.mean()),
-            "logistic_regression": logistic.predict_proba(val)[:, 1],
-            "gradient_boosting": boosting.predict_proba(val[:, :N_COMPONENTS])[:, 1],
-        }
+_TOLERANCE, _JITTER = 1e-6, 1e-12
+_RANK = 1e-10
+"""Share of the largest variance under which a principal component is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class LinearBaseline:
-    """Logistic regression as `baseline_probabilities` fits it, in the terms of single features.
+    """Logistic regression (L2, all standardised features) in the terms of single features.
 
     Parameters
     ----------
@@ -76,22 +45,22 @@ class LinearBaseline:
     @classmethod
     def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_]) -> LinearBaseline:
         """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
-        from scipy.linalg import solve_triangular
-        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
-        mean, std, varies = _spread(X)
-        rows = ((X[:, varies] - mean) / std).astype(np.float64)
-        # As good as principal axes: any square root of the rows' products has their lengths and
-        # angles, and this one takes a tenth of the time. What it adds makes it a root at all.
-        products = rows @ rows.T
-        products[np.diag_indices_from(products)] += _JITTER * products.trace()
-        root = np.linalg.cholesky(products)
-        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000).fit(root, codes)
-        per_sd = rows.T @ solve_triangular(root, fitted.coef_[0], lower=True, trans="T")
-        weights = np.zeros(X.shape[1])
-        weights[varies] = per_sd / std
-        bias = float(fitted.intercept_[0] - weights[varies] @ mean)
-        return cls(weights, bias, float(codes.mean()))
+        # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
+        with threadpool_limits(1):
+            return _Standardised(X).logistic_regression(codes)
+
+    @classmethod
+    def read(cls, folder: Path) -> LinearBaseline:
+        """Read what `write` wrote."""
+        tensors = load_file(folder / LINEAR_FILE)
+        return cls(tensors["weights"], float(tensors["bias"]), float(tensors["prevalence"]))
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder that is there."""
+        numbers = {"bias": np.array(self.bias), "prevalence": np.array(self.prevalence)}
+        save_file({"weights": self.weights, **numbers}, folder / LINEAR_FILE)
 
     def probabilities(self, X: Any) -> dict[str, NDArray[np.float64]]:
         """P(resistant) of aligned rows (n_obs, n_features), a baseline; read block by block."""
@@ -104,31 +73,99 @@ class LinearBaseline:
         }
 
 
-def _principal_coordinates(
-    X_train: NDArray[np.float32], X_val: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coordinates of both sets in the span of the standardised training rows, largest first.
+@dataclass(frozen=True, eq=False)
+class Baselines:
+    """All baselines that need nothing but features, trained on one fold.
 
-    An L2-penalised model in these coordinates is exactly the one in the original features, since
-    weights outside the span of the rows would only be penalised; with fewer rows than features it
-    is much faster.
+    Parameters
+    ----------
+    linear
+        Logistic regression, and the prevalence.
+    axes, offset
+        (n_features, n_components) and (n_components,): X @ axes - offset are the first principal
+        components of the standardised training rows.
+    boosting
+        Reads those; on all 3,072 columns it would take forty times as long.
     """
-    mean, std, varies = _spread(X_train)
-    train = ((X_train[:, varies] - mean) / std).astype(np.float64)
-    val = ((X_val[:, varies] - mean) / std).astype(np.float64)
-    squares, left = np.linalg.eigh(train @ train.T)
-    keep = squares > squares[-1] * 1e-10
-    order = np.argsort(squares[keep])[::-1]
-    scale = np.sqrt(squares[keep][order])
-    left = left[:, keep][:, order]
-    return left * scale, (val @ train.T) @ left / scale
+
+    linear: LinearBaseline
+    axes: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    boosting: HistGradientBoostingClassifier
+
+    @classmethod
+    def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_], *, seed: int) -> Baselines:
+        """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):  # as for `LinearBaseline`
+            rows = _Standardised(X)
+            linear = rows.logistic_regression(codes)
+            components, axes, offset = rows.principal_components()
+            boosting = HistGradientBoostingClassifier(random_state=seed).fit(components, codes)
+        return cls(linear, axes, offset, boosting)
+
+    def probabilities(self, X: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        """P(resistant) of aligned rows (n_obs, n_features), a baseline.
+
+        They are `prevalence`, `logistic_regression` and `gradient_boosting`.
+        """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1):
+            boosted = self.boosting.predict_proba(X @ self.axes - self.offset)[:, 1]
+        return self.linear.probabilities(X) | {"gradient_boosting": boosted}
 
 
-def _spread(
-    X: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Mean and s.d. of the features that vary, and which these are, (n_features,)."""
-    mean, std = X.mean(axis=0), X.std(axis=0)
-    # A feature that is constant but for rounding would put other rows a million s.d. away.
-    varies = std > CONSTANT * (1 + np.abs(mean))
-    return mean[varies], std[varies], varies
+class _Standardised:
+    """Training rows whose features have mean 0 and s.d. 1, and the products of each two rows.
+
+    With fewer rows than features, both models are found from the products alone, which is exact: an
+    L2-penalised model has no weights outside the span of its rows, where they would only be
+    penalised.
+    """
+
+    def __init__(self, X: NDArray[np.float32]) -> None:
+        mean, std = X.mean(axis=0), X.std(axis=0)
+        # A feature that is constant but for rounding would put other rows a million s.d. away.
+        self._varies = std > CONSTANT * (1 + np.abs(mean))
+        self._mean, self._std = mean[self._varies], std[self._varies]
+        self._rows = ((X[:, self._varies] - self._mean) / self._std).astype(np.float64)
+        self._products = self._rows @ self._rows.T
+
+    def logistic_regression(self, codes: NDArray[np.int_]) -> LinearBaseline:
+        """Fit to classes (n_obs,)."""
+        from scipy.linalg import solve_triangular
+        from sklearn.linear_model import LogisticRegression
+
+        # As good as principal axes: any square root of the rows' products has their lengths and
+        # angles, and this one takes a tenth of the time. What it adds makes it a root at all.
+        products = self._products.copy()
+        products[np.diag_indices_from(products)] += _JITTER * products.trace()
+        root = np.linalg.cholesky(products)
+        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000, tol=_TOLERANCE).fit(root, codes)
+        per_row = solve_triangular(root, fitted.coef_[0], lower=True, trans="T")
+        weights = self._of_all_features(self._rows.T @ per_row)
+        bias = float(fitted.intercept_[0] - weights[self._varies] @ self._mean)
+        return LinearBaseline(weights, bias, float(codes.mean()))
+
+    def principal_components(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The first ones of the rows, (n_obs, n_components); axes and offset, see `Baselines`."""
+        from scipy.linalg import eigh
+
+        n = len(self._rows)
+        squares, left = eigh(self._products, subset_by_index=(max(n - N_COMPONENTS, 0), n - 1))
+        squares, left = squares[::-1], left[:, ::-1]
+        keep = squares > max(squares[0], 0) * _RANK
+        lengths = np.sqrt(squares[keep])
+        axes = self._of_all_features(self._rows.T @ (left[:, keep] / lengths))
+        return left[:, keep] * lengths, axes, self._mean @ axes[self._varies]
+
+    def _of_all_features(self, per_sd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights per s.d. of features that vary, as weights of all features as they are."""
+        weights = np.zeros((len(self._varies), *per_sd.shape[1:]))
+        weights[self._varies] = (per_sd.T / self._std).T
+        return weights

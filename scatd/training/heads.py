@@ -7,20 +7,29 @@ heads is a handful of batched products instead of as many small ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
+from torch.optim.adamw import adamw
 
 from scatd.nn.blocks import POWER_ITERATIONS
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
 from scatd.training.draws import Draws
-from scatd.training.loop import learning_rate, n_epochs, one_thread, require_finite
+from scatd.training.loop import (
+    Reporter,
+    Silent,
+    learning_rate,
+    n_epochs,
+    one_thread,
+    require_finite,
+)
 from scatd.training.settings import TransferSettings
 
 _NORM_EPSILON = 1e-12
@@ -43,6 +52,8 @@ class HeadTask:
         (2,), of the cross-entropy.
     draws
         Source of shuffles.
+    reporter
+        Is told its epochs.
     """
 
     classifier: ResponseClassifier
@@ -52,6 +63,7 @@ class HeadTask:
     codes_val: NDArray[np.int_]
     class_weights: Tensor
     draws: Draws
+    reporter: Reporter = field(default_factory=Silent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +111,11 @@ def _prob(task: HeadTask) -> NDArray[np.float64]:
 
 
 class _Heads:
-    """Stacked weights of all heads, (n_heads, ...), and an optimiser that steps each on its own.
+    """Stacked weights of all heads, (n_heads, ...).
 
     Heads are kept in an order in which those that take a given step stand side by side, so that
     they are a view: by number of steps an epoch, falling; who has fewer steps has more epochs.
+    Those that have as many of both keep in step: they are a block, which is stepped as one.
     """
 
     def __init__(self, tasks: Sequence[HeadTask], settings: TransferSettings) -> None:
@@ -131,40 +144,40 @@ class _Heads:
         }
         trained = [name for name, _ in models[0].named_parameters() if name in self._state]
         self._trained = {name: self._state[name] for name in trained}
-        # One group a head: torch steps those alone that have a gradient, each at its own rate.
-        views = [[self._trained[name][i] for name in trained] for i in range(len(tasks))]
-        self._views = views
-        self._optimizer = torch.optim.AdamW(
-            [{"params": params} for params in views],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        in_step = groupby(range(len(order)), key=lambda i: (steps[order[i]], self._epochs[i]))
+        blocks = [list(places) for _, places in in_step]
+        self._optimizers = [
+            _AdamW(self._trained, slice(block[0], block[-1] + 1), settings.weight_decay)
+            for block in blocks
+        ]
 
     def train_epoch(self, epoch: int) -> None:
         """Take one pass over the rows of every head that has this epoch, then validate it."""
         settings = self._settings
         live = [place for place, last in enumerate(self._epochs) if epoch <= last]
         batches: dict[int, list[Tensor]] = {}
+        rates: dict[int, float] = {}
         for place in live:
-            rate = learning_rate(
+            rates[place] = learning_rate(
                 settings.schedule, epoch, self._epochs[place], settings.learning_rate
             )
-            self._optimizer.param_groups[place]["lr"] = rate
             batches[place] = self._batches(place)
         totals = torch.zeros(len(self._tasks), device=self._z.device)
         for step in range(len(batches[live[0]])):
             taking = [place for place in live if step < len(batches[place])]
             rows = [batches[place][step] for place in taking]
-            losses = self._step(slice(taking[0], taking[-1] + 1), rows)
+            losses = self._step(slice(taking[0], taking[-1] + 1), rows, rates)
             lengths = torch.tensor([len(some) for some in rows], device=losses.device)
             totals[taking[0] : taking[-1] + 1] += losses * lengths
         for place in live:
             n_seen = sum(map(len, batches[place]))
             train_loss = float(totals[place]) / n_seen
             require_finite(train_loss, epoch=epoch, name="the training loss")
-            rate = self._optimizer.param_groups[place]["lr"]
-            record = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss}
+            record = {
+                "epoch": epoch,
+                "learning_rate": rates[place],
+                "train_loss": train_loss,
+            }
             self._by_place[place].append(record)
         self._validate(slice(live[0], live[-1] + 1), live)
 
@@ -176,7 +189,7 @@ class _Heads:
         )
         return [rows + first for rows in drawn]
 
-    def _step(self, heads: slice, rows: list[Tensor]) -> Tensor:
+    def _step(self, heads: slice, rows: list[Tensor], rates: Mapping[int, float]) -> Tensor:
         """One step of neighbouring heads; returns each one's loss (n_heads,)."""
         lengths = [len(some) for some in rows]
         n_rows = max(lengths)
@@ -196,12 +209,12 @@ class _Heads:
         losses = self._losses(logits, self._codes[picked], heads, mask)
         gradients = torch.autograd.grad(losses.sum(), list(weights.values()))
         # The fused optimiser reads memory, whatever the strides say.
-        by_head = zip(*(gradient.contiguous().unbind() for gradient in gradients), strict=True)
-        for views, own in zip(self._views[heads], by_head, strict=True):
-            for view, gradient in zip(views, own, strict=True):
-                view.grad = gradient
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        by_name = [gradient.contiguous() for gradient in gradients]
+        for optimizer in self._optimizers:
+            first = optimizer.heads.start
+            if heads.start <= first < heads.stop:
+                own = slice(first - heads.start, optimizer.heads.stop - heads.start)
+                optimizer.step([gradient[own] for gradient in by_name], rates[first])
         return losses.detach()
 
     def _forward(
@@ -279,13 +292,46 @@ class _Heads:
                 )
                 losses.append(cross_entropy(logits, codes, self._class_weights[place]))
         for place, loss in zip(live, torch.stack(losses).tolist(), strict=True):
-            self._by_place[place][-1]["val_loss"] = loss
+            record = self._by_place[place][-1]
+            record["val_loss"] = loss
+            self._tasks[place].reporter.epoch(int(record["epoch"]), record)
 
     def write_back(self) -> None:
         """Put each head's weights into its classifier."""
         for place, task in enumerate(self._tasks):
             own = {name: value[place] for name, value in self._state.items()}
             task.classifier.load_state_dict(own, strict=False)
+
+
+class _AdamW:
+    """Steps the weights of heads that keep in step.
+
+    It is torch's fused AdamW without its class, which loads torch's compiler: that takes longer
+    than a fold of a few hundred rows.
+    """
+
+    def __init__(self, stacked: Mapping[str, Tensor], heads: slice, weight_decay: float) -> None:
+        self.heads = heads
+        self._weight_decay = weight_decay
+        self._weights = [weights[heads] for weights in stacked.values()]
+        self._means = [torch.zeros_like(weights) for weights in self._weights]
+        self._squares = [torch.zeros_like(weights) for weights in self._weights]
+        self._steps = [torch.zeros((), device=weights.device) for weights in self._weights]
+
+    def step(self, gradients: list[Tensor], rate: float) -> None:
+        """Take one step; gradients are in the order of the weights."""
+        with torch.no_grad():
+            adamw(
+                *(self._weights, gradients, self._means, self._squares, [], self._steps),
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=rate,
+                weight_decay=self._weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
 
 
 def _names(model: ResponseClassifier) -> list[str]:

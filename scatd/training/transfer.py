@@ -2,7 +2,8 @@
 
 Source: scATD (bbaf268), `golden/scatd` section 4.3. `published_transfer()` selects the published
 settings; the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so
-that it is run once and cached) and score at the posterior mean.
+that it is run once and cached) and score at the posterior mean. Where the encoder never moves,
+`scatd.training.trainer` trains several heads at once instead.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
+from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
-from scatd.nn.coral import Recolouring
 from scatd.nn.losses import maximum_mean_discrepancy
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
-from scatd.training.augment import Multipliers
 from scatd.training.draws import Draws
+from scatd.training.folds import FoldData
 from scatd.training.loop import (
     Reporter,
     adamw,
@@ -39,22 +39,6 @@ ENCODE_BLOCK = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class FoldData:
-    """One fold's rows: features (n_obs, n_features) and classes (n_obs,).
-
-    `X_domain` holds unlabelled single cells (n_cells, n_features), for `coral` and `mmd`; `few` a
-    few labelled target cells and their classes, which `align` adds to the training rows.
-    """
-
-    X_train: Tensor
-    codes_train: NDArray[np.int_]
-    X_val: Tensor
-    codes_val: NDArray[np.int_]
-    X_domain: Tensor | None = None
-    few: tuple[Tensor, NDArray[np.int_]] | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class FittedFold:
     """A trained classifier, how its source was aligned, and what it says of its validation rows."""
 
@@ -63,42 +47,6 @@ class FittedFold:
     prob_val: NDArray[np.float64]
     history: list[dict[str, float]]
     counts: dict[str, tuple[int, int]]
-
-
-def align(
-    data: FoldData, reference: FeatureStats | None, settings: TransferSettings
-) -> tuple[Alignment, FoldData]:
-    """Move a fold's rows as its alignment wants them; validation rows touch no statistic.
-
-    Parameters
-    ----------
-    data
-        Rows as the cohort holds them.
-    reference
-        Statistics of the unlabelled single-cell reference; needed unless alignment is "none".
-    """
-    if settings.alignment == "none":
-        return Alignment("none"), _with_few(data, Alignment("none"))
-    counted = data.X_train
-    if settings.statistics == "all":
-        counted = torch.cat([data.X_train, data.X_val])
-    alignment = Alignment(settings.alignment, feature_stats([counted]), reference)
-    move = alignment.move_source
-    if settings.alignment == "coral":
-        assert data.X_domain is not None
-        assert reference is not None
-        move = Recolouring(counted, data.X_domain, reference)
-    moved = replace(data, X_train=move(data.X_train), X_val=move(data.X_val))
-    return alignment, _with_few(moved, alignment)
-
-
-def _with_few(data: FoldData, alignment: Alignment) -> FoldData:
-    """Training rows with the few target cells behind them, moved as a target is."""
-    if data.few is None:
-        return data
-    cells, codes = data.few
-    X = torch.cat([data.X_train, alignment.move_target(cells)])
-    return replace(data, X_train=X, codes_train=np.concatenate([data.codes_train, codes]), few=None)
 
 
 def fit_fold(
@@ -116,7 +64,7 @@ def fit_fold(
     backbone
         Pretrained VAE in eval mode; it is not changed.
     data, alignment
-        Aligned rows, and how they were: see `align`.
+        Aligned rows, and how they were: see `scatd.training.folds.align`.
     draws
         Source of shuffles and noise.
 
@@ -125,7 +73,7 @@ def fit_fold(
     TrainingError
         When the loss is no longer finite.
     """
-    balanced = balance(backbone, data, settings, draws)
+    balanced = augment.balance(backbone, data, settings, draws)
     classifier = new_classifier(backbone, settings).to(data.X_train.device)
     weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(data.X_train)
     history, prob_val = train_classifier(
@@ -143,75 +91,6 @@ def new_classifier(backbone: ResidualVAE, settings: TransferSettings) -> Respons
     """An untrained head, initialised from the seed, on a copy of the backbone's encoder."""
     torch.manual_seed(settings.seed)
     return ResponseClassifier.from_backbone(backbone)
-
-
-@dataclass(frozen=True, eq=False)
-class Balanced:
-    """A training fold as a head learns it.
-
-    Parameters
-    ----------
-    X, codes
-        Rows (n_obs, n_features) and classes (n_obs,): first those of the fold, then generated ones.
-    kept
-        Which rows of the fold the first ones are, (n_kept,), ascending.
-    counts
-        Sensitive and resistant rows after each step.
-    """
-
-    X: Tensor
-    codes: NDArray[np.int_]
-    kept: NDArray[np.intp]
-    counts: dict[str, tuple[int, int]]
-
-
-def balance(
-    backbone: ResidualVAE,
-    data: FoldData,
-    settings: TransferSettings,
-    draws: Draws,
-    posterior: tuple[Tensor, Tensor] | None = None,
-) -> Balanced:
-    """Augment the training rows of a fold, then remove Tomek links.
-
-    Parameters
-    ----------
-    backbone
-        Pretrained VAE in eval mode.
-    data
-        Aligned rows.
-    posterior
-        What the encoder says of the training rows, where that is known already.
-    """
-    X, codes = data.X_train, data.codes_train
-    n_given = len(X)
-    counts = {"before": _counts(codes)}
-    if settings.augmentation == "vae":
-        counted = codes
-        if settings.statistics == "all":
-            counted = np.concatenate([codes, data.codes_val])
-        wanted = augment.multipliers(
-            *sorted(_counts(counted), reverse=True),
-            mode=settings.multiplier,
-            preset=Multipliers(settings.majority_multiplier, settings.minority_multiplier),
-        )
-        new_rows, new_codes = augment.generate(backbone, X, codes, wanted, draws, posterior)
-        X, codes = torch.cat([X, new_rows]), np.concatenate([codes, new_codes])
-    elif settings.augmentation == "smote":
-        rows, codes = augment.smote(X.cpu().numpy(), codes, settings.seed)
-        X = torch.from_numpy(rows).to(X)
-    counts["augmented"] = _counts(codes)
-    kept = np.arange(len(codes))
-    if settings.augmentation != "none" and settings.tomek:
-        kept = augment.without_tomek_links(X, codes)
-        X, codes = X[torch.from_numpy(kept).to(X.device)], codes[kept]
-    counts["trained"] = _counts(codes)
-    return Balanced(X, codes, kept[kept < n_given], counts)
-
-
-def _counts(codes: NDArray[np.int_]) -> tuple[int, int]:
-    n_sensitive, n_resistant = np.bincount(codes, minlength=2)
-    return int(n_sensitive), int(n_resistant)
 
 
 def train_classifier(

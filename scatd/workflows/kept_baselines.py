@@ -9,44 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from scatd import tracking
 from scatd.data.lazy import LazyMatrix
 from scatd.nn.alignment import Alignment
-from scatd.training.baselines import LinearBaseline
-from scatd.workflows.transfer_inputs import Work
-from scatd.workflows.transfer_model import Chosen
+from scatd.training.baselines import LINEAR_FILE, LinearBaseline
 
-FOLDER, FILE = "baselines", "logistic_regression.safetensors"
+FOLDER = "baselines"
 
 
-def log_baseline(run: tracking.Run, work: Work, chosen: Chosen) -> None:
-    """Fit the baseline on the samples that the chosen weights were trained on, and keep it."""
-    rows = np.arange(len(work.rows))
-    if chosen.fold is not None:
-        rows, _ = work.splits(work.request.settings.seed)[chosen.fold - 1]
-    alignment = chosen.model.alignment or Alignment("none")
-    X = torch.from_numpy(np.array(work.source.X[work.rows[rows]], dtype=np.float32))
-    moved = alignment.to(torch.device("cpu")).move_source(X)
-    fitted = LinearBaseline.fit(moved.numpy(), work.codes[rows])
+def log_baseline(run: tracking.Run, baseline: LinearBaseline) -> None:
+    """Keep the baseline in the run that made its model."""
     with tempfile.TemporaryDirectory() as scratch:
-        tensors = {
-            "weights": fitted.weights,
-            "bias": np.array([fitted.bias]),
-            "prevalence": np.array([fitted.prevalence]),
-        }
-        save_file(tensors, Path(scratch) / FILE)
+        baseline.write(Path(scratch))
         run.log_files(Path(scratch), FOLDER)
 
 
 def kept_baseline(run: tracking.Run) -> LinearBaseline | None:
     """What `log_baseline` kept; None in a run of a scatd that kept nothing."""
-    if not run.holds(f"{FOLDER}/{FILE}"):
+    if not run.holds(f"{FOLDER}/{LINEAR_FILE}"):
         return None
-    tensors = load_file(run.fetch(f"{FOLDER}/{FILE}"))
-    bias, prevalence = (float(tensors[name][0]) for name in ("bias", "prevalence"))
-    return LinearBaseline(tensors["weights"], bias, prevalence)
+    return LinearBaseline.read(run.fetch(FOLDER))
 
 
 def baseline_scores(

@@ -19,7 +19,6 @@ from scatd.data.labels import read_label_table
 from scatd.errors import Faults, InputError, ScatdError
 from scatd.evaluation.gate import load_config
 from scatd.nn.alignment import Alignment
-from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
 from scatd.settings import to_mapping
 from scatd.training.heads import can_share
@@ -29,9 +28,7 @@ from scatd.workflows.panel_heads import (
     DrugTask,
     Ground,
     PanelFold,
-    fitted_fold,
     learn_all,
-    shared_classifier,
 )
 from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer import log_data, register, transfer
@@ -259,7 +256,6 @@ def _together(
         return
     some = next(iter(works.values()))
     settings = some.request.settings
-    classifier = shared_classifier(some.backbone, settings, some.device)
     by_key = {work.key: drug for drug, work in works.items()}
     tasks = [
         DrugTask(work.key, work.rows, work.codes, work.splits(settings.seed))
@@ -270,7 +266,7 @@ def _together(
     domain = None
     if settings.alignment != "bi-adain":
         alignment = Alignment(settings.alignment, some.reference_stats, some.reference_stats)
-        domain = training_domain(some, classifier, alignment.to(some.device))
+        domain = training_domain(some, some.trainer.untrained, alignment.to(some.device))
     for learned in learn_all(Ground.of(some), tasks):
         for key, folds in learned.items():
             drug = by_key[key]
@@ -283,7 +279,7 @@ def _together(
                 yield (
                     drug,
                     _log_drug(
-                        *(run, work, folds, classifier, domain, drug_work),
+                        *(run, work, folds, domain, drug_work),
                         resumes=resumes,
                         figures=figures,
                     ),
@@ -296,7 +292,6 @@ def _log_drug(
     sweep: tracking.Run,
     work: Work,
     folds: list[PanelFold],
-    classifier: ResponseClassifier,
     domain: Domain | None,
     work_key: str,
     *,
@@ -319,8 +314,9 @@ def _log_drug(
         run.log_settings({**to_mapping(settings), "backbone": work.backbone_name})
         log_data(run, work)
         for number, fold in enumerate(folds, start=1):
-            stored = fold_artifact(work, fitted_fold(fold, classifier), number)
+            stored = fold_artifact(work, {**base, **fold.head}, fold.alignment, number)
             artifact.write(checkpoints[number], stored, base=base)
+            fold.linear.write(checkpoints[number])
             metrics = model_metrics(fold.predictions, settings)
             panel_report.log_fold(run, work, number, fold, metrics, figures=figures)
         run.log_files(Path(scratch), "checkpoints")

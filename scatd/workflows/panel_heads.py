@@ -7,14 +7,13 @@ that it comes to alone.
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -28,20 +27,14 @@ from scatd.errors import ScatdError, TrainingError
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.nn.alignment import Alignment, FeatureStats
-from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
-from scatd.training import augment
-from scatd.training.baselines import baseline_probabilities
+from scatd.nn.classifier import HEAD_PREFIXES
+from scatd.training.baselines import Baselines, LinearBaseline
 from scatd.training.draws import SeededDraws
+from scatd.training.folds import FoldData, align
 from scatd.training.heads import HeadTask, TrainedHead, train_heads
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import (
-    FittedFold,
-    FoldData,
-    align,
-    balance,
-    new_classifier,
-    posterior_of,
-)
+from scatd.training.trainer import AlignedFold, Counts, Trainer
+from scatd.training.transfer import posterior_of
 from scatd.workflows.transfer_inputs import Work
 
 Posterior = tuple[Tensor, Tensor]
@@ -70,9 +63,10 @@ class PanelFold:
 
     head: dict[str, Tensor]
     alignment: Alignment
+    linear: LinearBaseline
     predictions: FoldPredictions
     history: list[dict[str, float]]
-    counts: dict[str, tuple[int, int]]
+    counts: Counts
     train_rows: list[int]
     seconds: float
 
@@ -102,23 +96,6 @@ class Ground:
         return cls(X, work.backbone, stats, cells, settings, work.device)
 
 
-def shared_classifier(
-    backbone: Artifact, settings: TransferSettings, device: torch.device
-) -> ResponseClassifier:
-    """The untrained classifier whose encoder all drugs share."""
-    return new_classifier(backbone.backbone(), settings).to(device).eval()
-
-
-def with_own_head(
-    classifier: ResponseClassifier, head: dict[str, Tensor] | None = None
-) -> ResponseClassifier:
-    """A classifier with a head of its own, perhaps with these weights, on the same encoder."""
-    own = copy.deepcopy(classifier, {id(part): part for part in classifier.encoder_parts()})
-    if head is not None:
-        own.load_state_dict(head, strict=False)
-    return own
-
-
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """A fold before its heads are trained: the aligned one first, then without alignment."""
@@ -129,9 +106,10 @@ class _Prepared:
     val_rows: NDArray[np.intp]
     codes_val: NDArray[np.int_]
     alignment: Alignment
+    linear: LinearBaseline
     baselines: dict[str, NDArray[np.float64]]
     tasks: list[HeadTask]
-    counts: dict[str, tuple[int, int]]
+    counts: Counts
     seconds: float
 
 
@@ -146,14 +124,13 @@ class SharedEncoder:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._vae = ground.backbone.backbone().to(ground.device)
-        self._untrained = shared_classifier(ground.backbone, ground.settings, ground.device)
+        self._trainer = Trainer(ground.backbone.backbone().to(ground.device), ground.settings)
         self._X = torch.from_numpy(ground.X).to(ground.device)
         cells = ground.reference_sample
         self._cells = None if cells is None else torch.from_numpy(cells).to(ground.device)
         self._unmoved: Posterior | None = None
         if ground.settings.alignment != "none":
-            self._unmoved = posterior_of(self._untrained, self._X)
+            self._unmoved = posterior_of(self._trainer.untrained, self._X)
 
     def learn(self, drugs: Sequence[DrugTask]) -> Learned:
         """Train all folds of some drugs; a drug that cannot be learned gives its error."""
@@ -194,20 +171,19 @@ class SharedEncoder:
             data = FoldData(
                 self._X[rows], drug.codes[train], self._X[held_out], drug.codes[val], self._cells
             )
+            seed = settings.seed + number
             alignment, aligned = align(data, self._ground.reference_stats, settings)
-            task, counts = self._task(aligned, settings, number)
+            draws = SeededDraws(seed, self._ground.device)
+            task, counts = self._trainer.task(AlignedFold(alignment, aligned, draws))
             tasks = [task]
             if self._unmoved is not None:
                 mu, logvar = self._unmoved
-                plain = replace(settings, alignment="none")
                 known = (mu[rows], logvar[rows])
-                tasks.append(self._task(data, plain, number, known, mu[held_out])[0])
-            baselines = baseline_probabilities(
-                aligned.X_train.cpu().numpy(),
-                aligned.codes_train,
-                aligned.X_val.cpu().numpy(),
-                seed=settings.seed,
-            )
+                draws = SeededDraws(seed, self._ground.device)
+                plain = AlignedFold(Alignment("none"), data, draws)
+                tasks.append(self._trainer.task(plain, known, mu[held_out])[0])
+            X_train, X_val = aligned.X_train.cpu().numpy(), aligned.X_val.cpu().numpy()
+            baselines = Baselines.fit(X_train, aligned.codes_train, seed=settings.seed)
             yield _Prepared(
                 number=number,
                 drug=drug,
@@ -215,36 +191,12 @@ class SharedEncoder:
                 val_rows=held_out,
                 codes_val=data.codes_val,
                 alignment=alignment,
-                baselines=baselines,
+                linear=baselines.linear,
+                baselines=baselines.probabilities(X_val),
                 tasks=tasks,
                 counts=counts,
                 seconds=time.monotonic() - started,
             )
-
-    def _task(
-        self,
-        data: FoldData,
-        settings: TransferSettings,
-        number: int,
-        posterior: Posterior | None = None,
-        z_val: Tensor | None = None,
-    ) -> tuple[HeadTask, dict[str, tuple[int, int]]]:
-        """One head's rows, in latent space; also the class counts after each step."""
-        if posterior is None:
-            posterior = posterior_of(self._untrained, data.X_train)
-        if z_val is None:
-            z_val = posterior_of(self._untrained, data.X_val)[0]
-        draws = SeededDraws(settings.seed + number, self._ground.device)
-        balanced = balance(self._vae, data, settings, draws, posterior)
-        n_kept = len(balanced.kept)
-        z = posterior[0][torch.from_numpy(balanced.kept).to(self._ground.device)]
-        if len(balanced.X) > n_kept:
-            z = torch.cat([z, posterior_of(self._untrained, balanced.X[n_kept:])[0]])
-        weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(z)
-        task = HeadTask(
-            with_own_head(self._untrained), z, balanced.codes, z_val, data.codes_val, weights, draws
-        )
-        return task, balanced.counts
 
 
 def _finished(fold: _Prepared, heads: list[TrainedHead], seconds: float) -> PanelFold:
@@ -255,22 +207,12 @@ def _finished(fold: _Prepared, heads: list[TrainedHead], seconds: float) -> Pane
     return PanelFold(
         head={name: state[name].cpu() for name in state if name.startswith(HEAD_PREFIXES)},
         alignment=fold.alignment.to(torch.device("cpu")),
+        linear=fold.linear,
         predictions=FoldPredictions(fold.number, fold.val_rows, fold.codes_val, prob),
         history=heads[0].history,
         counts=fold.counts,
         train_rows=fold.train_rows,
         seconds=fold.seconds + seconds,
-    )
-
-
-def fitted_fold(fold: PanelFold, classifier: ResponseClassifier) -> FittedFold:
-    """The fold as a transfer of one drug has it; `classifier` brings the shared encoder."""
-    return FittedFold(
-        with_own_head(classifier, fold.head),
-        fold.alignment,
-        fold.predictions.prob[evidence.MODEL],
-        fold.history,
-        fold.counts,
     )
 
 

@@ -171,7 +171,7 @@ def register(
     key: str,
 ) -> int:
     """Register a model with its evidence, and keep its baseline; returns the version."""
-    log_baseline(run, work, chosen)
+    log_baseline(run, chosen.baseline)
     metrics: dict[str, Any] = {"out_of_fold": report.summary}
     if chosen.fold is not None:
         metrics["chosen_fold"] = dict(chosen.metrics)

@@ -21,11 +21,11 @@ from scatd.evaluation import integrity
 from scatd.evaluation.controls import learning_curve_table, null_summary
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
-from scatd.nn.residual_vae import ResidualVAE
 from scatd.plots.controls import learning_curve, null_distribution
-from scatd.training.baselines import baseline_probabilities
-from scatd.training.transfer import FittedFold, FoldData, probabilities
-from scatd.workflows.transfer_folds import fold_data, learn, target_rows
+from scatd.training.baselines import LinearBaseline
+from scatd.training.folds import FoldData
+from scatd.training.transfer import FittedFold, probabilities
+from scatd.workflows.transfer_folds import aligned_fold, fold_data, target_rows
 from scatd.workflows.transfer_inputs import Work
 
 if TYPE_CHECKING:
@@ -81,10 +81,9 @@ def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: floa
         Of the response model: mean over folds, and that of the registered fold on the target.
     """
     request = work.request
-    vae = work.backbone.backbone().to(work.device)
     figures: dict[str, Figure] = {}
     if request.permutations:
-        null = _permutations(work, vae, request.permutations)
+        null = _permutations(work, request.permutations)
         run.log_table(null, "tables/permutations.csv")
         run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
         figures["permutations"] = null_distribution(null["auroc"], auroc, work.subject)
@@ -94,16 +93,16 @@ def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: floa
             subject = f"{work.subject}, target"
             figures["permutations_target"] = null_distribution(column, target_auroc, subject)
     if request.repeats > 1:
-        table = _repeats(work, vae, request.repeats)
+        table = _repeats(work, request.repeats)
         run.log_table(table, "tables/repeats.csv")
         means = table.groupby("repeat")["auroc"].mean()
         run.log_metrics({"repeats_auroc_mean": means.mean(), "repeats_auroc_sd": means.std(ddof=1)})
     if request.nested:
-        table = _nested(work, vae)
+        table = _nested(work)
         run.log_table(table, "tables/nested.csv")
         run.log_metrics({"nested_auroc_mean": table["auroc"].mean()})
     if request.learning_curve:
-        table = learning_curve_table(_shares(work, vae))
+        table = learning_curve_table(_shares(work))
         run.log_table(table, "tables/learning_curve.csv")
         figures["learning_curve"] = learning_curve(table, work.subject)
     run.log_figures(figures)
@@ -111,7 +110,6 @@ def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: floa
 
 def _fit(
     work: Work,
-    vae: ResidualVAE,
     train: Rows,
     val: Rows,
     *,
@@ -122,14 +120,16 @@ def _fit(
     data = fold_data(work, train, val)
     if codes is not None:
         data = replace(data, codes_train=codes[train], codes_val=codes[val])
-    return learn(work, vae, data, seed)
+    fold = aligned_fold(work, data, seed)
+    (fitted,) = work.trainer.fit([fold])
+    return fitted, fold.data
 
 
 def _auroc(codes: NDArray[np.int_], prob: NDArray[np.float64]) -> float:
     return response_metrics(codes, prob)["auroc"]
 
 
-def _permutations(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
+def _permutations(work: Work, n: int) -> pd.DataFrame:
     """One row a permutation of the source's labels: permutation, fold, auroc, target_auroc.
 
     Each trains one fold, in turn: the null of a single fold is wider than that of a mean over
@@ -143,7 +143,7 @@ def _permutations(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
             codes = np.random.default_rng(seed).permutation(work.codes)
             splits = stratified_folds(codes, settings.folds, seed)
             train, val = splits[number % len(splits)]
-            fitted, _ = _fit(work, vae, train, val, seed=seed, codes=codes)
+            fitted, _ = _fit(work, train, val, seed=seed, codes=codes)
             record = {"permutation": number + 1, "auroc": _auroc(codes[val], fitted.prob_val)}
             if work.target_codes is not None:
                 moved = fitted.alignment.move_target(target_rows(work))
@@ -155,7 +155,7 @@ def _permutations(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _repeats(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
+def _repeats(work: Work, n: int) -> pd.DataFrame:
     """One row a repeat and fold, each repeat with folds of its own: repeat, fold, auroc."""
     settings = work.request.settings
     records = []
@@ -163,14 +163,14 @@ def _repeats(work: Work, vae: ResidualVAE, n: int) -> pd.DataFrame:
         for repeat in range(1, n + 1):
             seed = settings.seed + repeat - 1
             for fold, (train, val) in enumerate(work.splits(seed), start=1):
-                fitted, _ = _fit(work, vae, train, val, seed=seed + fold)
+                fitted, _ = _fit(work, train, val, seed=seed + fold)
                 auroc = _auroc(work.codes[val], fitted.prob_val)
                 records.append({"repeat": repeat, "fold": fold, "auroc": auroc})
                 bar.update(1)
     return pd.DataFrame(records)
 
 
-def _nested(work: Work, vae: ResidualVAE) -> pd.DataFrame:
+def _nested(work: Work) -> pd.DataFrame:
     """Best of the inner folds, scored on outer rows that had no part in choosing it (D13).
 
     One row an outer fold: fold, chosen (inner fold), inner_auroc (of the chosen), auroc.
@@ -184,7 +184,7 @@ def _nested(work: Work, vae: ResidualVAE) -> pd.DataFrame:
             candidates = []
             for fold, (train, check) in enumerate(inner, start=1):
                 both = np.concatenate([check, val])
-                fitted, _ = _fit(work, vae, train, both, seed=settings.seed + fold)
+                fitted, _ = _fit(work, train, both, seed=settings.seed + fold)
                 inner_auroc = _auroc(work.codes[check], fitted.prob_val[: len(check)])
                 auroc = _auroc(work.codes[val], fitted.prob_val[len(check) :])
                 candidates.append((inner_auroc, fold, auroc))
@@ -195,7 +195,7 @@ def _nested(work: Work, vae: ResidualVAE) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _shares(work: Work, vae: ResidualVAE) -> Iterator[dict[str, float | str]]:
+def _shares(work: Work) -> Iterator[dict[str, float | str]]:
     """AUROC of response model and logistic regression on growing parts of the training rows."""
     settings = work.request.settings
     splits = work.splits(settings.seed)
@@ -205,16 +205,12 @@ def _shares(work: Work, vae: ResidualVAE) -> Iterator[dict[str, float | str]]:
             order = rng.permutation(train)
             for share in SHARES:
                 picked = np.sort(_share_of(order, work.codes, share))
-                fitted, aligned = _fit(work, vae, picked, val, seed=settings.seed + fold)
-                linear = baseline_probabilities(
-                    aligned.X_train.cpu().numpy(),
-                    aligned.codes_train,
-                    aligned.X_val.cpu().numpy(),
-                    seed=settings.seed,
-                )["logistic_regression"]
+                fitted, aligned = _fit(work, picked, val, seed=settings.seed + fold)
+                linear = LinearBaseline.fit(aligned.X_train.cpu().numpy(), aligned.codes_train)
+                beside = linear.probabilities(aligned.X_val.cpu().numpy())
                 for model, prob in (
                     ("response_model", fitted.prob_val),
-                    ("logistic_regression", linear),
+                    ("logistic_regression", beside["logistic_regression"]),
                 ):
                     auroc = _auroc(work.codes[val], prob)
                     yield {"model": model, "fold": fold, "n_train": len(picked), "auroc": auroc}

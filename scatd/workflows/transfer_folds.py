@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,50 @@ from scatd.data.labels import MISSING
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
-from scatd.nn.residual_vae import ResidualVAE
+from scatd.keys import AlignmentMethod
+from scatd.nn.alignment import Alignment
 from scatd.settings import to_mapping
-from scatd.training.baselines import baseline_probabilities
+from scatd.training.baselines import Baselines, LinearBaseline
 from scatd.training.draws import SeededDraws
+from scatd.training.folds import FoldData, align
+from scatd.training.heads import can_share
 from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
-from scatd.training.transfer import FittedFold, FoldData, align, fit_fold, probabilities
+from scatd.training.trainer import AlignedFold
+from scatd.training.transfer import FittedFold, probabilities
 from scatd.workflows.progress import Watched
 from scatd.workflows.transfer_inputs import Work
 
 TARGET_PREDICTIONS = "target_predictions.csv"
+QUICK = 5000
+"""Steps of heads, some seconds on a processor, that are rather done again than kept one by one."""
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Training and validation positions among the labelled rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Baseline:
+    """What is known of a fold before its networks are trained.
+
+    `target` holds the answers for labelled target cells; it is empty where there are none.
+    """
+
+    linear: LinearBaseline
+    prob: dict[str, NDArray[np.float64]]
+    target: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class _LearnedFold:
+    """A fold that is done but for being recorded."""
+
+    fitted: FittedFold
+    predictions: FoldPredictions
+    target: FoldPredictions | None
+    linear: LinearBaseline
+    train_rows: list[int]
+    seconds: float
 
 
 def run_folds(
@@ -38,102 +73,147 @@ def run_folds(
 ) -> tuple[list[FoldPredictions], dict[int, Path]]:
     """Train or adopt every fold; also each fold's model folder (head only)."""
     settings = work.request.settings
-    vae = work.backbone.backbone().to(work.device)
     splits = work.splits(settings.seed)
-    folds: list[FoldPredictions] = []
-    checkpoints: dict[int, Path] = {}
+    found: dict[int, tuple[tracking.Run, FoldPredictions]] = {}
+    for number, run_id in done.items():
+        fold_run = tracking.Run(run.client, run_id)
+        found[number] = fold_run, _stored_predictions(fold_run, number)
+    missing = [number for number in range(1, len(splits) + 1) if number not in done]
     with console.progress(len(splits), work.key, "fold") as bar:
-        for number, (train, val) in enumerate(splits, start=1):
-            if number in done:
-                fold_run = tracking.Run(run.client, done[number])
-                folds.append(_stored_predictions(fold_run, number))
-            else:
-                with run.child(
-                    f"{work.key} fold {number}",
-                    {**work.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)},
-                ) as fold_run:
-                    folds.append(_run_fold(fold_run, work, vae, number, train, val, bar))
-            checkpoints[number] = fold_run.fetch("checkpoint")
-            run.log_metrics(
-                {"fold_auroc": model_metrics(folds[-1], settings)["auroc"]}, step=number
-            )
-            bar.update(1)
-    return folds, checkpoints
+        bar.update(len(done))
+        for numbers in _at_once(work, missing):
+            with contextlib.ExitStack() as opened:
+                runs = [opened.enter_context(_fold_run(run, work, number)) for number in numbers]
+                curves = [opened.enter_context(tracking.Curves(fold_run)) for fold_run in runs]
+                shown = Watched(curves[0], lambda epoch: bar.set_postfix(epoch=epoch))
+                learned = _learn(work, splits, numbers, [shown, *curves[1:]])
+                for number, fold_run, fold in zip(numbers, runs, learned, strict=True):
+                    _record(fold_run, work, number, fold)
+                    found[number] = fold_run, fold.predictions
+                    bar.update(1)
+    checkpoints = {}
+    for number in range(1, len(splits) + 1):
+        fold_run, predictions = found[number]
+        checkpoints[number] = fold_run.fetch("checkpoint")
+        run.log_metrics({"fold_auroc": model_metrics(predictions, settings)["auroc"]}, step=number)
+    return [found[number][1] for number in sorted(found)], checkpoints
 
 
-def _run_fold(
-    run: tracking.Run,
+def _fold_run(
+    run: tracking.Run, work: Work, number: int
+) -> contextlib.AbstractContextManager[tracking.Run]:
+    tags = {**work.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)}
+    return run.child(f"{work.key} fold {number}", tags)
+
+
+def _at_once(work: Work, numbers: list[int]) -> list[list[int]]:
+    """Folds that train together: all, where a kill would cost seconds; else each by itself."""
+    settings = work.request.settings
+    n_steps = settings.epochs * len(work.rows) / settings.batch_size
+    n_networks = len(numbers) * (1 if settings.alignment == "none" else 2)
+    is_quick = max(n_steps, settings.min_steps) * n_networks <= QUICK
+    if numbers and is_quick and can_share(settings):
+        return [numbers]
+    return [[number] for number in numbers]
+
+
+def _learn(
     work: Work,
-    vae: ResidualVAE,
-    number: int,
-    train: NDArray[np.intp],
-    val: NDArray[np.intp],
-    bar: Any,
-) -> FoldPredictions:
+    splits: Sequence[Split],
+    numbers: Sequence[int],
+    reporters: Sequence[Reporter],
+) -> list[_LearnedFold]:
+    """Train the response models of some folds, those without adaptation, and the baselines."""
     settings = work.request.settings
     started = time.monotonic()
-    data = fold_data(work, train, val)
-    with tracking.Curves(run) as curves:
-        watched = Watched(curves, lambda epoch: bar.set_postfix(epoch=epoch))
-        fitted, aligned = learn(work, vae, data, settings.seed + number, reporter=watched)
-    seconds = time.monotonic() - started
-    prob, target = predictions_of(work, fitted, aligned)
-    if settings.alignment != "none":
-        plain = replace(settings, alignment="none")
-        unmoved, _ = learn(work, vae, data, settings.seed + number, settings=plain)
-        prob[evidence.NO_ADAPTATION] = unmoved.prob_val
+    baselines: list[_Baseline] = []
+
+    def aligned() -> Iterator[AlignedFold]:
+        for number, reporter in zip(numbers, reporters, strict=True):
+            data = fold_data(work, *splits[number - 1])
+            seed = settings.seed + number
+            fold = aligned_fold(work, data, seed, reporter=reporter)
+            baselines.append(_baseline(work, fold))
+            yield fold
+            if settings.alignment != "none":
+                yield aligned_fold(work, data, seed, method="none")
+
+    networks = work.trainer.fit(aligned())
+    seconds = (time.monotonic() - started) / len(numbers)
+    n_each = len(networks) // len(numbers)
+    learned = []
+    for place, number in enumerate(numbers):
+        train, val = splits[number - 1]
+        own = networks[place * n_each : (place + 1) * n_each]
+        baseline = baselines[place]
+        prob = {evidence.MODEL: own[0].prob_val, **baseline.prob}
+        if len(own) > 1:
+            prob[evidence.NO_ADAPTATION] = own[1].prob_val
+        on_target = None
         if work.target_codes is not None:
-            target[evidence.NO_ADAPTATION] = _on_target(work, unmoved)
-    predictions = FoldPredictions(number, work.rows[val], data.codes_val, prob)
+            target = {evidence.MODEL: _on_target(work, own[0]), **baseline.target}
+            if len(own) > 1:
+                target[evidence.NO_ADAPTATION] = _on_target(work, own[1])
+            on_target = _target_predictions(work, number, target)
+        predictions = FoldPredictions(number, work.rows[val], work.codes[val], prob)
+        train_rows = work.rows[train].tolist()
+        learned.append(
+            _LearnedFold(own[0], predictions, on_target, baseline.linear, train_rows, seconds)
+        )
+    return learned
+
+
+def _baseline(work: Work, fold: AlignedFold) -> _Baseline:
+    X_train, X_val = fold.data.X_train.cpu().numpy(), fold.data.X_val.cpu().numpy()
+    fitted = Baselines.fit(X_train, fold.data.codes_train, seed=work.request.settings.seed)
+    target = {}
+    if work.target_codes is not None:
+        target = fitted.probabilities(fold.alignment.move_target(target_rows(work)).cpu().numpy())
+    return _Baseline(fitted.linear, fitted.probabilities(X_val), target)
+
+
+def _record(run: tracking.Run, work: Work, number: int, fold: _LearnedFold) -> None:
+    """Write a fold to its run."""
+    settings = work.request.settings
+    fitted, predictions = fold.fitted, fold.predictions
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
-        stored = fold_artifact(work, fitted, number)
+        stored = fold_artifact(work, fitted.classifier.state_dict(), fitted.alignment, number)
         artifact.write(folder, stored, base=work.backbone.encoder_state())
+        fold.linear.write(folder)
         run.log_files(folder, "checkpoint")
     run.log_table(evidence.out_of_fold([predictions], work.source.ids), "predictions.csv")
     run.log_table(pd.DataFrame(fitted.history), "history.csv")
-    counts = {"rows": fitted.counts, "train_rows": work.rows[train].tolist()}
+    counts = {"rows": fitted.counts, "train_rows": fold.train_rows}
     run.client.log_text(run.run_id, json.dumps(counts), "rows.json")
-    run.log_metrics(model_metrics(predictions, settings) | {"train_seconds": seconds})
-    run.log_metrics(
-        {
-            f"baseline.{model}.auroc": response_metrics(predictions.codes, values)["auroc"]
-            for model, values in prob.items()
-            if model != evidence.MODEL
-        }
-    )
-    if work.target_codes is not None:
-        scored = _target_predictions(work, number, target)
+    metrics = model_metrics(predictions, settings) | {"train_seconds": fold.seconds}
+    for model, prob in predictions.prob.items():
+        if model != evidence.MODEL:
+            auroc = response_metrics(predictions.codes, prob)["auroc"]
+            metrics[f"baseline.{model}.auroc"] = auroc
+    if fold.target is not None:
         assert work.cohorts.target is not None
-        table = evidence.out_of_fold([scored], work.cohorts.target.ids)
+        table = evidence.out_of_fold([fold.target], work.cohorts.target.ids)
         run.log_table(table, TARGET_PREDICTIONS)
-        run.log_metrics({"target_auroc": model_metrics(scored, settings)["auroc"]})
-    return predictions
+        metrics["target_auroc"] = model_metrics(fold.target, settings)["auroc"]
+    run.log_metrics(metrics)
 
 
-def learn(
+def aligned_fold(
     work: Work,
-    vae: ResidualVAE,
     data: FoldData,
     seed: int,
     *,
-    settings: TransferSettings | None = None,
+    method: AlignmentMethod | None = None,
     reporter: Reporter | None = None,
-) -> tuple[FittedFold, FoldData]:
-    """Align a fold and train a response model on it; also the aligned fold.
-
-    Parameters
-    ----------
-    seed
-        Of everything that is drawn.
-    settings
-        In place of those of the request.
-    """
-    settings = work.request.settings if settings is None else settings
+) -> AlignedFold:
+    """Align a fold as the request says, or by another method; `seed` is that of all its draws."""
+    settings = work.request.settings
+    if method is not None:
+        settings = replace(settings, alignment=method)
     alignment, aligned = align(data, work.reference_stats, settings)
     draws = SeededDraws(seed, work.device)
-    reporter = Silent() if reporter is None else reporter
-    return fit_fold(vae, aligned, alignment, settings, draws, reporter), aligned
+    return AlignedFold(alignment, aligned, draws, reporter or Silent())
 
 
 def fold_data(work: Work, train: NDArray[np.intp], val: NDArray[np.intp]) -> FoldData:
@@ -147,31 +227,6 @@ def fold_data(work: Work, train: NDArray[np.intp], val: NDArray[np.intp]) -> Fol
         rows = torch.from_numpy(np.array(work.cohorts.target.X[work.few_rows])).to(work.device)
         few = (rows, work.few_codes)
     return FoldData(X[train], work.codes[train], X[val], work.codes[val], cells, few)
-
-
-def predictions_of(
-    work: Work, fitted: FittedFold, aligned: FoldData
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """P(resistant) of validation samples and of labelled target cells, a model.
-
-    The second is empty without target labels.
-    """
-    X = [aligned.X_val]
-    if work.target_codes is not None:
-        X.append(fitted.alignment.move_target(target_rows(work)))
-    baselines = baseline_probabilities(
-        aligned.X_train.cpu().numpy(),
-        aligned.codes_train,
-        torch.cat(X).cpu().numpy(),
-        seed=work.request.settings.seed,
-    )
-    n_val = len(aligned.X_val)
-    prob = {evidence.MODEL: fitted.prob_val}
-    prob |= {name: values[:n_val] for name, values in baselines.items()}
-    if work.target_codes is None:
-        return prob, {}
-    target = {evidence.MODEL: _on_target(work, fitted)}
-    return prob, target | {name: values[n_val:] for name, values in baselines.items()}
 
 
 def target_rows(work: Work) -> torch.Tensor:
@@ -221,7 +276,9 @@ def _stored_predictions(
     return FoldPredictions(number, table["row"].to_numpy(), table["truth"].to_numpy(), prob)
 
 
-def fold_artifact(work: Work, fitted: FittedFold, number: int | None) -> Artifact:
+def fold_artifact(
+    work: Work, state: Mapping[str, torch.Tensor], alignment: Alignment, number: int | None
+) -> Artifact:
     """The response model of a fold, with all that its card can know before the other folds."""
     settings = work.request.settings
     data = {
@@ -242,8 +299,8 @@ def fold_artifact(work: Work, fitted: FittedFold, number: int | None) -> Artifac
         family=work.request.family,
         design=work.backbone.design,
         sizes=work.backbone.sizes,
-        state=fitted.classifier.state_dict(),
-        alignment=fitted.alignment,
+        state=state,
+        alignment=alignment,
         threshold=settings.threshold,
         simulated=work.simulated,
         card={

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from scatd.nn.alignment import FeatureStats
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.settings import default_pretrain
+from scatd.training.trainer import Trainer
 from scatd.workflows.inputs import (
     demo_file,
     matrix_stats,
@@ -83,6 +85,11 @@ class Work:
         groups = None if self.groups is None else self.groups[rows]
         folds = stratified_folds(self.codes[rows], self.request.settings.folds, seed, groups)
         return [(rows[train], rows[val]) for train, val in folds]
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """Trains on the backbone, with the settings of the request."""
+        return Trainer(self.backbone.backbone().to(self.device), self.request.settings)
 
     @property
     def simulated(self) -> bool:

@@ -18,11 +18,13 @@ from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
+from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
 from scatd.scoring import mean_probability
+from scatd.training.baselines import LinearBaseline
 from scatd.workflows.transfer_domain import training_domain
-from scatd.workflows.transfer_folds import fold_artifact, fold_data, learn, model_metrics
+from scatd.workflows.transfer_folds import aligned_fold, fold_artifact, fold_data, model_metrics
 from scatd.workflows.transfer_inputs import Work
 
 
@@ -40,12 +42,15 @@ class Chosen:
         Of its own validation samples; empty where it has none.
     held
         What it is, in words.
+    baseline
+        Logistic regression on the samples that the weights were trained on.
     """
 
     model: Artifact
     fold: int | None
     metrics: Mapping[str, float]
     held: str
+    baseline: LinearBaseline
 
 
 def choose(
@@ -78,6 +83,7 @@ def choose(
         held = f"Trained anew on all {len(work.rows)} samples; the folds are its evidence."
     else:
         model = replace(model, fold_heads=_heads(members, model))
+    baseline = _on_all(work, model) if fold is None else LinearBaseline.read(checkpoints[fold])
     card = {name: value for name, value in model.card.items() if name != "complete"}
     card["select"] = work.request.select
     if len(work.few_rows):
@@ -90,7 +96,7 @@ def choose(
         assert model.alignment is not None
         classifier = model.classifier().to(work.device)
         domain = training_domain(work, classifier, model.alignment.to(work.device))
-    return Chosen(replace(model, card=card, domain=domain), fold, metrics, held)
+    return Chosen(replace(model, card=card, domain=domain), fold, metrics, held, baseline)
 
 
 def _selects(work: Work) -> bool:
@@ -143,8 +149,16 @@ def _refit(work: Work) -> Artifact:
     settings = work.request.settings
     everything = np.arange(len(work.rows))
     data = fold_data(work, everything, everything[:1])
-    fitted, _ = learn(work, work.backbone.backbone().to(work.device), data, settings.seed)
-    return fold_artifact(work, fitted, None)
+    (fitted,) = work.trainer.fit([aligned_fold(work, data, settings.seed)])
+    return fold_artifact(work, fitted.classifier.state_dict(), fitted.alignment, None)
+
+
+def _on_all(work: Work, model: Artifact) -> LinearBaseline:
+    """The baseline of a model that is no single fold's."""
+    alignment = model.alignment or Alignment("none")
+    X = torch.from_numpy(np.array(work.source.X[work.rows], dtype=np.float32))
+    moved = alignment.to(torch.device("cpu")).move_source(X)
+    return LinearBaseline.fit(moved.numpy(), work.codes)
 
 
 def _ledger(work: Work) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training import augment
 from scatd.training.augment import Multipliers
+from scatd.training.folds import FoldData
 from scatd.training.loop import Silent, learning_rate
 from scatd.training.pretrain import train_vae
 from scatd.training.settings import PUBLISHED_PRETRAIN, TransferSettings, published_transfer
-from scatd.training.transfer import FoldData, train_classifier
+from scatd.training.tomek import without_tomek_links
+from scatd.training.transfer import train_classifier
 
 pytestmark = pytest.mark.golden
 
@@ -224,7 +226,7 @@ def test_augmented_rows(golden_sizes, load_state, load_arrays):
 @pytest.mark.parametrize("case", ["imbalanced", "swapped", "tied"])
 def test_tomek_links_and_weights(case, load_arrays):
     io = load_arrays("common/tomek_class_weights.npz")
-    kept = augment.without_tomek_links(torch.from_numpy(io[f"{case}/X"]), io[f"{case}/y"])
+    kept = without_tomek_links(torch.from_numpy(io[f"{case}/X"]), io[f"{case}/y"])
     np.testing.assert_array_equal(kept, np.sort(io[f"{case}/kept_index"]))
     weights = augment.class_weights(io[f"{case}/y"][kept])
     np.testing.assert_array_equal(weights, io[f"{case}/class_weights"])
@@ -233,6 +235,6 @@ def test_tomek_links_and_weights(case, load_arrays):
 def test_smote_then_tomek(load_arrays):
     io = load_arrays("common/tomek_class_weights.npz")
     X, codes = augment.smote(io["smote/X"], io["smote/y"], seed=42)
-    kept = augment.without_tomek_links(torch.from_numpy(X), codes)
+    kept = without_tomek_links(torch.from_numpy(X), codes)
     np.testing.assert_allclose(X[kept], io["smote/X_out"], atol=1e-5)
     np.testing.assert_array_equal(codes[kept], io["smote/y_out"])

@@ -18,10 +18,11 @@ from scatd.explain.signature import signature
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training.draws import SeededDraws
+from scatd.training.folds import FoldData, align
 from scatd.training.loop import Silent
 from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import PretrainSettings, TransferSettings
-from scatd.training.transfer import FoldData, align, fit_fold, posterior_of
+from scatd.training.transfer import fit_fold, posterior_of
 
 N_GENES, N_CAUSAL = 800, 60
 

@@ -13,9 +13,9 @@ from scatd.errors import InputError
 from scatd.evaluation import intervals
 from scatd.evaluation.intervals import (
     bootstrap_interval,
+    compare_models,
     fold_mean_interval,
     intervals_table,
-    paired_difference,
     wilson_interval,
 )
 from scatd.evaluation.metrics import METRICS, response_metrics, weighted_metrics
@@ -167,9 +167,13 @@ def paired_folds(gain: float) -> tuple[list, list]:
     return folds_a, folds_b
 
 
-def test_paired_difference_is_the_mean_difference_of_fold_values() -> None:
+def lead(folds_a: list, folds_b: list) -> intervals.Estimate:
+    return compare_models({"a": folds_a, "b": folds_b}, "a")["b"].lead
+
+
+def test_lead_is_the_mean_difference_of_fold_values() -> None:
     folds_a, folds_b = paired_folds(gain=0.3)
-    found = paired_difference(folds_a, folds_b)
+    found = lead(folds_a, folds_b)
     expected = np.mean([roc_auc_score(*fold) for fold in folds_a]) - np.mean(
         [roc_auc_score(*fold) for fold in folds_b]
     )
@@ -177,28 +181,37 @@ def test_paired_difference_is_the_mean_difference_of_fold_values() -> None:
     assert 0 < found.ci_low < found.mean < found.ci_high
 
 
+def test_a_model_has_the_interval_that_it_has_alone() -> None:
+    folds_a, folds_b = paired_folds(gain=0.3)
+    found = compare_models({"a": folds_a, "b": folds_b}, "b", seed=3)
+    for name, folds in (("a", folds_a), ("b", folds_b)):
+        own = found[name].own
+        assert (own.ci_low, own.ci_high) == fold_mean_interval(folds, seed=3)
+        assert own.mean == pytest.approx(np.mean([roc_auc_score(*fold) for fold in folds]))
+
+
 def test_pairing_is_sharper_than_two_separate_intervals() -> None:
     folds_a, folds_b = paired_folds(gain=0.3)
-    found = paired_difference(folds_a, folds_b)
+    found = lead(folds_a, folds_b)
     low, high = fold_mean_interval(folds_a)
     assert found.ci_high - found.ci_low < 0.6 * (high - low)
 
 
 def test_a_model_never_differs_from_itself_and_signs_swap() -> None:
     folds_a, folds_b = paired_folds(gain=0.3)
-    assert paired_difference(folds_a, folds_a) == (0, 0, 0)
-    forth, back = paired_difference(folds_a, folds_b), paired_difference(folds_b, folds_a)
+    assert lead(folds_a, folds_a) == (0, 0, 0)
+    forth, back = lead(folds_a, folds_b), lead(folds_b, folds_a)
     np.testing.assert_allclose(back, [-forth.mean, -forth.ci_high, -forth.ci_low], atol=1e-12)
 
 
 def test_unpaired_folds_are_refused() -> None:
     folds_a, folds_b = paired_folds(gain=0.3)
     with pytest.raises(InputError, match="5 folds compared with 4"):
-        paired_difference(folds_a, folds_b[:4])
+        lead(folds_a, folds_b[:4])
     codes, prob = folds_b[2]
     folds_b[2] = (codes[::-1], prob)
     with pytest.raises(InputError, match="fold 3: labels differ"):
-        paired_difference(folds_a, folds_b)
+        lead(folds_a, folds_b)
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 12), (3, 10), (40, 40), (7, 200)])

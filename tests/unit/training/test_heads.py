@@ -11,19 +11,13 @@ import torch
 from scatd.errors import TrainingError
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training import augment
 from scatd.training.draws import SeededDraws
-from scatd.training.heads import HeadTask, can_share, train_heads
+from scatd.training.folds import FoldData, align
+from scatd.training.heads import can_share, train_heads
 from scatd.training.loop import Silent
 from scatd.training.settings import TransferSettings, published_transfer
-from scatd.training.transfer import (
-    FoldData,
-    align,
-    balance,
-    fit_fold,
-    new_classifier,
-    posterior_of,
-)
+from scatd.training.trainer import AlignedFold, Trainer
+from scatd.training.transfer import fit_fold
 
 SETTINGS = TransferSettings(epochs=4, min_steps=12, batch_size=16, learning_rate=3e-3)
 
@@ -43,27 +37,17 @@ def fold(n_train, seed, n_val=20):
 
 
 def alone_and_together(vae, settings, sizes):
-    """Fits of `fit_fold`, and the same folds trained together."""
+    """Fits of `fit_fold`, and the same folds trained together; also what those were trained on."""
     reference = feature_stats([2 * torch.randn(50, 12, generator=torch.Generator().manual_seed(1))])
+    trainer = Trainer(vae, settings)
     alone, tasks = [], []
     for seed, n_train in enumerate(sizes):
         data = fold(n_train, seed)
         alignment, aligned = align(data, reference, settings)
         alone.append(fit_fold(vae, aligned, alignment, settings, SeededDraws(seed), Silent()))
-        draws = SeededDraws(seed)
-        balanced = balance(vae, aligned, settings, draws)
-        classifier = new_classifier(vae, settings).eval()
-        tasks.append(
-            HeadTask(
-                classifier,
-                posterior_of(classifier, balanced.X)[0],
-                balanced.codes,
-                posterior_of(classifier, aligned.X_val)[0],
-                aligned.codes_val,
-                torch.from_numpy(augment.class_weights(balanced.codes)).float(),
-                draws,
-            )
-        )
+        task, counts = trainer.task(AlignedFold(alignment, aligned, SeededDraws(seed)))
+        assert counts == alone[-1].counts
+        tasks.append(task)
     return alone, train_heads(tasks, settings), tasks
 
 
@@ -114,25 +98,19 @@ def test_what_can_share():
     assert not can_share(TransferSettings(post_training=3))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_tomek_links_are_those_of_imbalanced_learn(seed):
-    from imblearn.under_sampling import TomekLinks
-
-    rng = np.random.default_rng(seed)
-    n_features = (2, 3, 40, 300)[seed]
-    X = rng.normal(size=(400, n_features)).astype(np.float32) + 100 * (seed % 2)
-    codes = (rng.random(400) < (0.5, 0.2, 0.8, 0.4)[seed]).astype(np.int64)
-    links = TomekLinks()
-    links.fit_resample(X.astype(np.float64), codes)
-    kept = augment.without_tomek_links(torch.from_numpy(X), codes)
-    assert len(kept) < len(X)
-    np.testing.assert_array_equal(kept, np.sort(links.sample_indices_))
-
-
-def test_nearest_rows_among_copies_and_far_from_zero():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 5)).astype(np.float32) * 1e-3 + 50
-    X[10:30] = X[5]
-    exact = np.square(X.astype(np.float64)[:, None] - X.astype(np.float64)[None]).sum(axis=2)
-    np.fill_diagonal(exact, np.inf)
-    np.testing.assert_array_equal(augment.nearest_rows(torch.from_numpy(X)), exact.argmin(axis=1))
+def test_a_trainer_trains_folds_as_they_are_trained_alone(vae):
+    reference = feature_stats([2 * torch.randn(50, 12, generator=torch.Generator().manual_seed(1))])
+    for settings in (SETTINGS, replace(SETTINGS, post_training=2)):
+        folds, alone = [], []
+        for seed, n_train in enumerate((60, 41)):
+            for method in ("adain", "none"):
+                own = replace(settings, alignment=method)
+                alignment, aligned = align(fold(n_train, seed), reference, own)
+                folds.append(AlignedFold(alignment, aligned, SeededDraws(seed), Silent()))
+                draws = SeededDraws(seed)
+                alone.append(fit_fold(vae, aligned, alignment, own, draws, Silent()))
+        fitted = Trainer(vae, settings).fit(iter(folds))
+        for ours, theirs, asked in zip(fitted, alone, folds, strict=True):
+            np.testing.assert_allclose(ours.prob_val, theirs.prob_val, atol=1e-4)
+            assert ours.alignment.method == theirs.alignment.method
+            assert asked.reporter.history == ours.history

@@ -1,0 +1,125 @@
+"""Training response models on one backbone, as many at once as their settings allow.
+
+A frozen encoder answers the same in every epoch: it is run once over every row, and heads of many
+folds (and drugs) then train together. An encoder that moves is trained with each head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from scatd.nn.alignment import Alignment
+from scatd.nn.residual_vae import ResidualVAE
+from scatd.training import augment
+from scatd.training.draws import Draws
+from scatd.training.folds import FoldData
+from scatd.training.heads import HeadTask, can_share, train_heads
+from scatd.training.loop import Reporter, Silent
+from scatd.training.settings import TransferSettings
+from scatd.training.transfer import FittedFold, fit_fold, new_classifier, posterior_of
+
+Counts = dict[str, tuple[int, int]]
+"""Sensitive and resistant rows after each step of balancing."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedFold:
+    """A fold as `scatd.training.folds.align` leaves it.
+
+    Parameters
+    ----------
+    alignment, data
+        How its rows were moved, and the moved rows.
+    draws
+        Source of shuffles and noise.
+    reporter
+        Is told the epochs of its training.
+    """
+
+    alignment: Alignment
+    data: FoldData
+    draws: Draws
+    reporter: Reporter = field(default_factory=Silent)
+
+
+class Trainer:
+    """Trains response models on one backbone.
+
+    Parameters
+    ----------
+    backbone
+        Pretrained VAE in eval mode, where it is computed on; it is not changed.
+    settings
+        Of every model; how a fold was aligned is said by the fold.
+    """
+
+    def __init__(self, backbone: ResidualVAE, settings: TransferSettings) -> None:
+        self.backbone = backbone
+        self.settings = settings
+        device = next(backbone.parameters()).device
+        self.untrained = new_classifier(backbone, settings).to(device).eval()
+
+    def fit(self, folds: Iterable[AlignedFold]) -> list[FittedFold]:
+        """Augment and train; each fold comes to what it comes to alone.
+
+        Folds are taken one by one, and no rows are kept of those whose encoder is frozen.
+
+        Raises
+        ------
+        TrainingError
+            When a loss is no longer finite.
+        """
+        if not can_share(self.settings):
+            return [self._fit_alone(fold) for fold in folds]
+        prepared = [(fold.alignment, *self.task(fold)) for fold in folds]
+        trained = train_heads([task for _, task, _ in prepared], self.settings)
+        return [
+            FittedFold(task.classifier, alignment, head.prob_val, head.history, counts)
+            for (alignment, task, counts), head in zip(prepared, trained, strict=True)
+        ]
+
+    def task(
+        self,
+        fold: AlignedFold,
+        posterior: tuple[Tensor, Tensor] | None = None,
+        z_val: Tensor | None = None,
+    ) -> tuple[HeadTask, Counts]:
+        """Balanced rows of a fold in latent space, for a head on the frozen encoder.
+
+        Parameters
+        ----------
+        posterior, z_val
+            What the encoder says of the training and of the validation rows, where that is known
+            already.
+        """
+        data = fold.data
+        if posterior is None:
+            posterior = posterior_of(self.untrained, data.X_train)
+        if z_val is None:
+            z_val = posterior_of(self.untrained, data.X_val)[0]
+        balanced = augment.balance(self.backbone, data, self.settings, fold.draws, posterior)
+        n_kept = len(balanced.kept)
+        z = posterior[0][torch.from_numpy(balanced.kept).to(z_val.device)]
+        if len(balanced.X) > n_kept:
+            z = torch.cat([z, posterior_of(self.untrained, balanced.X[n_kept:])[0]])
+        weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(z)
+        task = HeadTask(
+            classifier=self.untrained.with_head(),
+            z_train=z,
+            codes_train=balanced.codes,
+            z_val=z_val,
+            codes_val=data.codes_val,
+            class_weights=weights,
+            draws=fold.draws,
+            reporter=fold.reporter,
+        )
+        return task, balanced.counts
+
+    def _fit_alone(self, fold: AlignedFold) -> FittedFold:
+        settings = replace(self.settings, alignment=fold.alignment.method)
+        rest = (fold.draws, fold.reporter)
+        return fit_fold(self.backbone, fold.data, fold.alignment, settings, *rest)
