@@ -56,10 +56,20 @@ def messages(level: int) -> Iterator[None]:
 
 
 class _Messages(logging.Handler):
-    """Prints messages above the progress bars, if any are shown."""
+    """Prints messages above the progress bars, if any are shown; a warning is said once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message; from WARNING on, its level stands before it."""
+        if record.levelno == logging.WARNING:
+            # Every drug of a panel reads the same source, and would say the same of it.
+            text = record.getMessage()
+            if text in self._said:
+                return
+            self._said.add(text)
         prefix = f"{record.levelname.capitalize()}: " if record.levelno >= logging.WARNING else ""
         line = f"{prefix}{self.format(record)}\n"
         try:

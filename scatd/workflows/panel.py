@@ -139,7 +139,7 @@ def panel(
                     rows[drug] = row
                     bar.update(1)
             table, sentence = panel_report.write(run, list(rows.values()), family)
-            panel_report.integrity_table(run, some, table)
+            panel_report.integrity(run, some, table)
             if (table["status"] == panel_report.FAILED).all():
                 what = f"none of {len(table)} drugs could be learned"
                 raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")

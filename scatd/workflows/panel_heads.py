@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from scatd.artifact import Artifact
+from scatd.data.files import return_freed_memory
 from scatd.errors import ScatdError, TrainingError
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
@@ -134,6 +135,7 @@ class SharedEncoder:
 
     def learn(self, drugs: Sequence[DrugTask]) -> Learned:
         """Train all folds of some drugs; a drug that cannot be learned gives its error."""
+        return_freed_memory()  # holes of the drugs before would add up to gigabytes
         prepared: list[_Prepared] = []
         found: Learned = {}
         for drug in drugs:

@@ -7,18 +7,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.data.labels import read_label_table
 from scatd.errors import ScatdError
-from scatd.evaluation import integrity
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.panel_heads import PanelFold
 from scatd.workflows.transfer_inputs import Work
+from scatd.workflows.transfer_integrity import log_doubts
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +145,7 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     return table, sentence
 
 
-def integrity_table(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
+def integrity(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
     """Log what `scatd audit` says of the source and all of its labels, once for the panel.
 
     Parameters
@@ -157,22 +155,13 @@ def integrity_table(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
     table
         Of `write`: an AUROC may say that labels are inverted.
     """
-    request = work.request
-    labels = read_label_table(request.labels, request.label_map, work.source).of(work.source)
     names = ["auroc_mean", "auroc_ci_low", "auroc_ci_high"]
     finished = table[table["status"] == FINISHED].set_index("drug")[names].astype(float)
-    found = integrity.findings(
-        labels.codes,
-        work.source.ids,
-        X=np.asarray(work.source.X),
-        auroc={str(drug): tuple(values) for drug, values in finished.T.items()},
-        n_folds=request.settings.folds,
-        seed=request.settings.seed,
-    )
-    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
-    doubts = sum(finding.severity != integrity.NOTE for finding in found)
+    doubts = log_doubts(run, work, {str(drug): tuple(row) for drug, row in finished.T.items()})
     if doubts:
-        logger.warning("%d doubts about labels or samples: tables/integrity.csv says which", doubts)
+        logger.warning(
+            "%d doubts about labels or samples: tables/integrity.csv says which", len(doubts)
+        )
 
 
 def _in_words(table: pd.DataFrame, finished: pd.DataFrame) -> str:

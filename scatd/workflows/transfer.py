@@ -20,9 +20,10 @@ from scatd.settings import to_mapping
 from scatd.workflows import transfer_report
 from scatd.workflows.kept_baselines import log_baseline
 from scatd.workflows.promote import judge, promote_version
-from scatd.workflows.transfer_controls import check_integrity, run_controls
+from scatd.workflows.transfer_controls import run_controls
 from scatd.workflows.transfer_folds import run_folds, target_predictions
 from scatd.workflows.transfer_inputs import FEW_SAMPLES, Work, digest_of, identity, prepare
+from scatd.workflows.transfer_integrity import log_doubts
 from scatd.workflows.transfer_model import Chosen, choose
 from scatd.workflows.transfer_request import TransferRequest
 
@@ -100,7 +101,7 @@ def transfer(request: TransferRequest) -> TransferResult:
             if work.target_codes is not None:
                 on_target = target_predictions(run, len(folds))
                 target = transfer_report.write_target(run, on_target, chosen, work, report)
-            check_integrity(run, work, report.models)
+            _check_integrity(run, work, report)
             run_controls(run, work, report.summary["auroc_mean"], _target_auroc(target))
             transfer_report.divergence(
                 run, work.source.X[work.rows], work.reference_sample, work.subject
@@ -154,6 +155,13 @@ def log_data(run: tracking.Run, work: Work) -> None:
             n_features=target.n_features,
             context="target",
         )
+
+
+def _check_integrity(run: tracking.Run, work: Work, report: transfer_report.Report) -> None:
+    drug = work.labels.column
+    mean, low, high = (report.summary[f"auroc_{part}"] for part in ("mean", "ci_low", "ci_high"))
+    for doubt in log_doubts(run, work, {drug: (mean, low, high)}, drug):
+        logger.warning("%s", doubt)
 
 
 def _target_auroc(target: pd.DataFrame | None) -> float | None:

@@ -5,7 +5,6 @@ Each trains the same recipe on other rows or other labels, and none touches the 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,11 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import console, tracking
-from scatd.data.labels import MISSING, read_label_table
+from scatd.data.labels import MISSING
 from scatd.data.splits import stratified_folds
-from scatd.evaluation import integrity
 from scatd.evaluation.controls import learning_curve_table, null_summary
-from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.plots.controls import learning_curve, null_distribution
 from scatd.training.baselines import LinearBaseline
@@ -31,45 +28,9 @@ from scatd.workflows.transfer_inputs import Work
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-logger = logging.getLogger(__name__)
-
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 Rows = NDArray[np.intp]
-
-
-def check_integrity(run: tracking.Run, work: Work, models: pd.DataFrame) -> None:
-    """Look for copied labels, copied profiles, confounding and inversion; warn, and log a table.
-
-    Parameters
-    ----------
-    models
-        `evidence.model_table`.
-    """
-    request = work.request
-    table = read_label_table(request.labels, request.label_map, work.source).of(work.source)
-    drug = work.labels.column
-    groups = None
-    if work.groups is not None:
-        names = np.full(work.source.n_obs, "", dtype=object)
-        names[work.rows] = work.groups
-        groups = pd.Series(names, name=request.groups)
-    ours = models[models["model"] == MODEL]
-    mean, low, high = ours[["auroc_mean", "auroc_ci_low", "auroc_ci_high"]].to_numpy()[0].tolist()
-    found = integrity.findings(
-        table.codes,
-        work.source.ids,
-        drug=drug,
-        X=np.asarray(work.source.X),
-        groups=groups,
-        auroc={drug: (mean, low, high)},
-        n_folds=request.settings.folds,
-        seed=request.settings.seed,
-    )
-    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
-    for finding in found:
-        if finding.severity != integrity.NOTE:
-            logger.warning("%s", finding)
 
 
 def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: float | None) -> None:

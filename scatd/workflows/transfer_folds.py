@@ -74,13 +74,20 @@ def run_folds(
     """Train or adopt every fold; also each fold's model folder (head only)."""
     settings = work.request.settings
     splits = work.splits(settings.seed)
-    found: dict[int, tuple[tracking.Run, FoldPredictions]] = {}
-    for number, run_id in done.items():
-        fold_run = tracking.Run(run.client, run_id)
-        found[number] = fold_run, _stored_predictions(fold_run, number)
-    missing = [number for number in range(1, len(splits) + 1) if number not in done]
+    found: dict[int, FoldPredictions] = {}
+    checkpoints: dict[int, Path] = {}
+
+    def take(fold_run: tracking.Run, predictions: FoldPredictions) -> None:
+        number = predictions.fold
+        found[number], checkpoints[number] = predictions, fold_run.fetch("checkpoint")
+        run.log_metrics({"fold_auroc": model_metrics(predictions, settings)["auroc"]}, step=number)
+
     with console.progress(len(splits), work.key, "fold") as bar:
-        bar.update(len(done))
+        for number, run_id in done.items():
+            fold_run = tracking.Run(run.client, run_id)
+            take(fold_run, _stored_predictions(fold_run, number))
+            bar.update(1)
+        missing = [number for number in range(1, len(splits) + 1) if number not in done]
         for numbers in _at_once(work, missing):
             with contextlib.ExitStack() as opened:
                 runs = [opened.enter_context(_fold_run(run, work, number)) for number in numbers]
@@ -89,14 +96,9 @@ def run_folds(
                 learned = _learn(work, splits, numbers, [shown, *curves[1:]])
                 for number, fold_run, fold in zip(numbers, runs, learned, strict=True):
                     _record(fold_run, work, number, fold)
-                    found[number] = fold_run, fold.predictions
+                    take(fold_run, fold.predictions)
                     bar.update(1)
-    checkpoints = {}
-    for number in range(1, len(splits) + 1):
-        fold_run, predictions = found[number]
-        checkpoints[number] = fold_run.fetch("checkpoint")
-        run.log_metrics({"fold_auroc": model_metrics(predictions, settings)["auroc"]}, step=number)
-    return [found[number][1] for number in sorted(found)], checkpoints
+    return [found[number] for number in sorted(found)], checkpoints
 
 
 def _fold_run(

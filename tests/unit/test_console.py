@@ -74,3 +74,13 @@ def test_messages_stand_on_lines_of_their_own():
     lines = [line.split("\r")[-1] for line in screen.getvalue().split("\n")]
     assert lines[:3] == ["a note", "Warning: a warning", "Error: an error"]
     assert "a detail" not in screen.getvalue()
+
+
+def test_a_warning_is_said_once():
+    with terminal() as screen, console.messages(logging.INFO):
+        for number in (1, 1, 2):
+            logging.getLogger("scatd.x").warning("%d samples are few", number)
+            logging.getLogger("scatd.x").info("next")
+    shown = screen.getvalue()
+    assert shown.count("1 samples are few") == shown.count("2 samples are few") == 1
+    assert shown.count("next") == 3
