@@ -54,6 +54,8 @@ def show_transfer(result: TransferResult) -> None:
         named = result.target.rename(columns={"auroc": "auroc_mean"})
         click.echo(table(_models(named).drop(columns="sd")))
     click.echo(f"\n{result.sentence}")
+    for finding in result.controls:
+        click.echo(finding)
     if result.promoted:
         click.echo(f"{ref.name} version {ref.version} is in production.")
     elif result.verdict.passed:

@@ -30,6 +30,35 @@ def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float
     }
 
 
+def null_in_words(null: npt.ArrayLike, real: float, what: str) -> str:
+    """What permuted labels say of the real ones, in plain words with numbers.
+
+    Parameters
+    ----------
+    null, real
+        As in `null_summary`.
+    what
+        Whose AUROC it is: "mean fold", "target".
+    """
+    mean, bound, p = null_summary(null, real, "null").values()
+    beyond = "above" if real > bound else "NOT above"
+    return (
+        f"Permuted labels, {np.size(null)} times: {what} AUROC {mean:.3f} on average; "
+        f"with the true labels {real:.3f}, {beyond} the 97.5th percentile {bound:.3f} "
+        f"(p = {p:.3f})."
+    )
+
+
+def learning_curve_in_words(table: pd.DataFrame, model: str) -> str:
+    """How a model's AUROC grows with the training samples; `table` is `learning_curve_table`'s."""
+    own = table[table["model"] == model]
+    points = [
+        f"{auroc:.3f} with {n:.0f}"
+        for n, auroc in zip(own["n_train"], own["auroc_mean"], strict=True)
+    ]
+    return f"AUROC by number of training samples: {', '.join(points)}."
+
+
 def learning_curve_table(records: Iterable[Mapping[str, float | str]]) -> pd.DataFrame:
     """Mean and s.d. over folds by model and share of the rows.
 

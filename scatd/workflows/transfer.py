@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class TransferResult:
         Whether it is in production now.
     sentence
         The finding in plain words.
+    controls
+        What each control that was asked for found, in plain words.
     target
         As `models`, for the labelled target cells, scored by the registered fold.
     """
@@ -61,6 +63,7 @@ class TransferResult:
     verdict: Verdict
     promoted: bool
     sentence: str
+    controls: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
 
 
@@ -97,12 +100,14 @@ def transfer(request: TransferRequest) -> TransferResult:
                 run, folds, work.source.ids, work.subject, request.settings
             )
             chosen = choose(work, folds, checkpoints)
-            target = None
+            target, said = None, [report.sentence]
             if work.target_codes is not None:
                 on_target = target_predictions(run, len(folds))
-                target = transfer_report.write_target(run, on_target, chosen, work, report)
+                target, finding = transfer_report.write_target(run, on_target, chosen, work)
+                said.append(finding)
             _check_integrity(run, work, report)
-            run_controls(run, work, report.summary["auroc_mean"], _target_auroc(target))
+            controls = run_controls(run, work, report.summary["auroc_mean"], _target_auroc(target))
+            run.describe("\n\n".join([*said, *controls]))
             transfer_report.divergence(
                 run, work.source.X[work.rows], work.reference_sample, work.subject
             )
@@ -123,6 +128,7 @@ def transfer(request: TransferRequest) -> TransferResult:
         verdict=verdict,
         promoted=promoted,
         sentence=report.sentence,
+        controls=controls,
     )
 
 

@@ -16,11 +16,19 @@ from numpy.typing import NDArray
 from scatd import console, tracking
 from scatd.data.labels import MISSING
 from scatd.data.splits import stratified_folds
-from scatd.evaluation.controls import learning_curve_table, null_summary
+from scatd.evaluation.controls import (
+    learning_curve_in_words,
+    learning_curve_table,
+    null_in_words,
+    null_summary,
+)
+from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.plots.controls import learning_curve, null_distribution
 from scatd.training.baselines import LinearBaseline
 from scatd.training.folds import FoldData
+from scatd.training.heads import can_share
+from scatd.training.trainer import AlignedFold
 from scatd.training.transfer import FittedFold, probabilities
 from scatd.workflows.transfer_folds import aligned_fold, fold_data, target_rows
 from scatd.workflows.transfer_inputs import Work
@@ -29,59 +37,79 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+PERMUTED_AT_ONCE = 10
+"""More heads would fall out of a processor's cache."""
 
 Rows = NDArray[np.intp]
 
 
-def run_controls(run: tracking.Run, work: Work, auroc: float, target_auroc: float | None) -> None:
+def run_controls(
+    run: tracking.Run, work: Work, auroc: float, target_auroc: float | None
+) -> list[str]:
     """Do what the request asks for, and log its tables, metrics and figures.
 
     Parameters
     ----------
     auroc, target_auroc
         Of the response model: mean over folds, and that of the registered fold on the target.
+
+    Returns
+    -------
+    What each control found, in plain words.
     """
     request = work.request
     figures: dict[str, Figure] = {}
+    said: list[str] = []
     if request.permutations:
         null = _permutations(work, request.permutations)
         run.log_table(null, "tables/permutations.csv")
         run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
+        said.append(null_in_words(null["auroc"], auroc, "mean fold"))
         figures["permutations"] = null_distribution(null["auroc"], auroc, work.subject)
         if target_auroc is not None:
             column = null["target_auroc"]
             run.log_metrics(null_summary(column, target_auroc, "null_target_auroc"))
+            said.append(null_in_words(column, target_auroc, "target"))
             subject = f"{work.subject}, target"
             figures["permutations_target"] = null_distribution(column, target_auroc, subject)
     if request.repeats > 1:
         table = _repeats(work, request.repeats)
         run.log_table(table, "tables/repeats.csv")
         means = table.groupby("repeat")["auroc"].mean()
-        run.log_metrics({"repeats_auroc_mean": means.mean(), "repeats_auroc_sd": means.std(ddof=1)})
+        mean, sd = means.mean(), means.std(ddof=1)
+        run.log_metrics({"repeats_auroc_mean": mean, "repeats_auroc_sd": sd})
+        said.append(f"Cross-validated {request.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
     if request.nested:
         table = _nested(work)
         run.log_table(table, "tables/nested.csv")
-        run.log_metrics({"nested_auroc_mean": table["auroc"].mean()})
+        means = table[["inner_auroc", "auroc"]].mean()
+        run.log_metrics({"nested_auroc_mean": means["auroc"]})
+        said.append(
+            f"Best of inner folds: AUROC {means['inner_auroc']:.3f} on the samples that chose it, "
+            f"{means['auroc']:.3f} on samples that did not."
+        )
     if request.learning_curve:
         table = learning_curve_table(_shares(work))
         run.log_table(table, "tables/learning_curve.csv")
         figures["learning_curve"] = learning_curve(table, work.subject)
+        said.append(learning_curve_in_words(table, MODEL))
     run.log_figures(figures)
+    return said
 
 
-def _fit(
-    work: Work,
-    train: Rows,
-    val: Rows,
-    *,
-    seed: int,
-    codes: NDArray[np.int_] | None = None,
-) -> tuple[FittedFold, FoldData]:
-    """Train the recipe on some of the labelled rows, perhaps with other labels."""
+def _aligned(
+    work: Work, train: Rows, val: Rows, *, seed: int, codes: NDArray[np.int_] | None = None
+) -> AlignedFold:
+    """Some of the labelled rows, perhaps with other labels, ready for the recipe."""
     data = fold_data(work, train, val)
     if codes is not None:
         data = replace(data, codes_train=codes[train], codes_val=codes[val])
-    fold = aligned_fold(work, data, seed)
+    return aligned_fold(work, data, seed)
+
+
+def _fit(work: Work, train: Rows, val: Rows, *, seed: int) -> tuple[FittedFold, FoldData]:
+    """Train the recipe on some of the labelled rows."""
+    fold = _aligned(work, train, val, seed=seed)
     (fitted,) = work.trainer.fit([fold])
     return fitted, fold.data
 
@@ -97,23 +125,35 @@ def _permutations(work: Work, n: int) -> pd.DataFrame:
     folds, so that comparing the mean with it errs on the safe side.
     """
     settings = work.request.settings
+    at_once = PERMUTED_AT_ONCE if can_share(settings) else 1
     records = []
     with console.progress(n, "Permuted labels", "run") as bar:
-        for number in range(n):
-            seed = settings.seed + 1000 + number
-            codes = np.random.default_rng(seed).permutation(work.codes)
-            splits = stratified_folds(codes, settings.folds, seed)
-            train, val = splits[number % len(splits)]
-            fitted, _ = _fit(work, train, val, seed=seed, codes=codes)
-            record = {"permutation": number + 1, "auroc": _auroc(codes[val], fitted.prob_val)}
-            if work.target_codes is not None:
-                moved = fitted.alignment.move_target(target_rows(work))
-                truth = work.target_codes[work.target_codes != MISSING]
-                prob = probabilities(fitted.classifier, moved)
-                record["target_auroc"] = _auroc(truth.astype(np.int64), prob)
-            records.append(record)
-            bar.update(1)
+        for start in range(0, n, at_once):
+            numbers = range(start, min(start + at_once, n))
+            plans = [_permuted(work, number) for number in numbers]
+            trained = work.trainer.fit(
+                _aligned(work, train, val, seed=seed, codes=codes)
+                for seed, codes, train, val in plans
+            )
+            for number, (_, codes, _, val), fitted in zip(numbers, plans, trained, strict=True):
+                record = {"permutation": number + 1, "auroc": _auroc(codes[val], fitted.prob_val)}
+                if work.target_codes is not None:
+                    moved = fitted.alignment.move_target(target_rows(work))
+                    known = work.target_codes[work.target_codes != MISSING]
+                    prob = probabilities(fitted.classifier, moved)
+                    record["target_auroc"] = _auroc(known.astype(np.int64), prob)
+                records.append(record)
+            bar.update(len(numbers))
     return pd.DataFrame(records)
+
+
+def _permuted(work: Work, number: int) -> tuple[int, NDArray[np.int_], Rows, Rows]:
+    """Seed, labels, and training and validation rows of a permutation."""
+    settings = work.request.settings
+    seed = settings.seed + 1000 + number
+    codes = np.random.default_rng(seed).permutation(work.codes)
+    train, val = stratified_folds(codes, settings.folds, seed)[number % settings.folds]
+    return seed, codes, train, val
 
 
 def _repeats(work: Work, n: int) -> pd.DataFrame:

@@ -86,8 +86,7 @@ def write_target(
     folds: Sequence[FoldPredictions],
     chosen: Chosen,
     work: Work,
-    report: Report,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, str]:
     """Compute and log what the models say of the labelled target cells.
 
     Parameters
@@ -97,13 +96,11 @@ def write_target(
     chosen
         The model that is registered. Where it is no single fold's, its baselines are the means over
         the folds.
-    report
-        Gets the finding in words.
 
     Returns
     -------
     One row a model, as `evidence.model_table` has it, and `folds_mean`: the mean
-    AUROC over the models of all folds.
+    AUROC over the models of all folds. Also the finding in words.
     """
     settings = work.request.settings
     mine = _registered(folds, chosen, work)
@@ -137,8 +134,7 @@ def write_target(
         ),
     }
     run.log_figures(figures)
-    run.describe(f"{report.sentence}\n\n{evidence.target_in_words(table, len(mine.codes))}")
-    return table
+    return table, evidence.target_in_words(table, len(mine.codes))
 
 
 def _registered(folds: Sequence[FoldPredictions], chosen: Chosen, work: Work) -> FoldPredictions:

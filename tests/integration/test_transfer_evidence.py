@@ -45,6 +45,10 @@ def test_controls(run_of):
     assert metrics["null_auroc_mean"] == pytest.approx(null["auroc"].mean())
     assert metrics["auroc_mean"] > metrics["null_auroc_p975"]
     assert metrics["null_auroc_p_value"] == pytest.approx(1 / 13)
+    said = run.data.tags["mlflow.note.content"]
+    bound = f"above the 97.5th percentile {metrics['null_auroc_p975']:.3f} (p = 0.077)"
+    assert bound in said
+    assert "Target: AUROC" in said
     assert metrics["target_auroc"] > null["target_auroc"].mean()
     repeats = _table(run, "repeats.csv")
     assert repeats.groupby("repeat").size().tolist() == [3, 3]

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_curve
 
-from scatd.evaluation.controls import learning_curve_table, null_summary
+from scatd.evaluation.controls import (
+    learning_curve_in_words,
+    learning_curve_table,
+    null_in_words,
+    null_summary,
+)
 from scatd.evaluation.thresholds import youden
 
 
@@ -18,6 +23,15 @@ def test_null_summary():
     assert summary["null_p975"] == pytest.approx(np.quantile(null, 0.975))
     assert summary["null_p_value"] == pytest.approx((1 + 5) / 42)  # 0.66 to 0.70
     assert null_summary(null, 2.0, "null")["null_p_value"] == pytest.approx(1 / 42)
+
+
+def test_a_null_in_words():
+    null = np.linspace(0.3, 0.7, 41)
+    assert null_in_words(null, 0.75, "target") == (
+        "Permuted labels, 41 times: target AUROC 0.500 on average; with the true labels 0.750, "
+        "above the 97.5th percentile 0.690 (p = 0.024)."
+    )
+    assert "0.600, NOT above the 97.5th percentile" in null_in_words(null, 0.6, "mean fold")
 
 
 def test_learning_curve_table():
@@ -34,6 +48,8 @@ def test_learning_curve_table():
     expected = np.std([0.61, 0.71], ddof=1)
     assert table["auroc_sd"].iloc[0] == pytest.approx(expected)
     assert isinstance(table, pd.DataFrame)
+    words = learning_curve_in_words(table, "a")
+    assert words == "AUROC by number of training samples: 0.660 with 10, 0.671 with 22."
 
 
 @pytest.mark.parametrize("seed", range(5))
