@@ -32,6 +32,11 @@ Select = Literal["best-fold", "mean-of-folds", "refit"]
 Uncertainty = Literal["folds", "posterior"]
 """Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""
 
+Backend = Literal["scfoundation", "geneformer"]
+"""A foundation model."""
+BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
+"""Which of them makes the features of an embedding family."""
+
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
 """Where a cohort keeps the features of an embedding family; `dist` reads expression instead."""

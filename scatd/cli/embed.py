@@ -10,7 +10,6 @@ import click
 from scatd.cli import options
 from scatd.cli.base import ScatdCommand, examples
 from scatd.embed.settings import (
-    Backend,
     InputType,
     Pool,
     Precision,
@@ -18,7 +17,7 @@ from scatd.embed.settings import (
     ScFoundationSettings,
     WeightsVersion,
 )
-from scatd.keys import InputScale
+from scatd.keys import Backend, InputScale
 
 DEFAULTS = ScFoundationSettings()
 

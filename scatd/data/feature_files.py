@@ -19,7 +19,6 @@ from scatd.errors import Faults, InputError
 
 MATRIX_KINDS = ".npy, .npz, .csv, .tsv or .parquet"
 _ID_NAMES = {"", "id", "ids", "index", "barcode", "cell", "cell_id", "sample", "sample_id"}
-_EMBED_BACKENDS = {"sf": "scfoundation", "gf": "geneformer"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +212,9 @@ def _dense(element: Any) -> np.ndarray:
 
 
 def _no_embedding(path: Path, family: str, what: str) -> InputError:
-    backend = _EMBED_BACKENDS[family]
     return InputError(
         what,
         where=str(path),
         expected=f'features of family {family} in obsm["{keys.OBSM_FEATURES[family]}"]',
-        remedy=f"Make them: scatd embed {path} --backend {backend} -o embedded.h5ad",
+        remedy=f"Make them: scatd embed {path} --backend {keys.BACKENDS[family]} -o embedded.h5ad",
     )

@@ -8,7 +8,6 @@ from typing import Literal
 
 from scatd.errors import InputError
 
-Backend = Literal["scfoundation", "geneformer"]
 InputType = Literal["singlecell", "bulk"]
 PreNormalized = Literal["F", "T", "A"]
 Pool = Literal["all", "max"]

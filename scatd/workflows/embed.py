@@ -21,9 +21,9 @@ from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import open_cohort, read_adata
 from scatd.data.tables import has_suffix
 from scatd.data.writing import writing_cohort
-from scatd.embed.settings import Backend, ScFoundationSettings
+from scatd.embed.settings import ScFoundationSettings
 from scatd.errors import InputError
-from scatd.keys import InputScale
+from scatd.keys import Backend, InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.inputs import pick_device
 

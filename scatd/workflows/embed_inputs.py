@@ -26,17 +26,14 @@ from scatd.embed.geneformer_dictionaries import (
 )
 from scatd.embed.loading import load_dictionary
 from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.settings import Backend, ScFoundationSettings
+from scatd.embed.settings import ScFoundationSettings
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
-from scatd.keys import InputScale
+from scatd.keys import Backend, InputScale
 from scatd.workflows.embed_rows import RowEmbedder
 from scatd.workflows.gene_tables import find_gene_map, find_panel, read_panel_file
 
-SLOTS: dict[Backend, str] = {
-    "scfoundation": keys.OBSM_FEATURES["sf"],
-    "geneformer": keys.OBSM_FEATURES["gf"],
-}
+_SLOTS = {backend: keys.OBSM_FEATURES[family] for family, backend in keys.BACKENDS.items()}
 _PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
 """Of the 19,264 names in order, one a line: the positions that scFoundation's weights mean."""
 _WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
@@ -83,7 +80,7 @@ class Embedder:
 
     def __init__(self, request: EmbedderRequest) -> None:
         self.settings = request.settings
-        self.slot = SLOTS[request.backend]
+        self.slot = _SLOTS[request.backend]
         self.vocabulary: GeneVocabulary | None = None
         self.encoder: ScFoundation | Geneformer
         if request.backend == "scfoundation":

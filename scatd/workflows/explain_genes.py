@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import console, tracking
+from scatd import console, keys, tracking
 from scatd.data.io import is_cohort, open_cohort
 from scatd.errors import InputError
 from scatd.explain.controls import Control, gene_controls, label
@@ -18,7 +18,6 @@ from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.explain_inputs import Subject
-from scatd.workflows.predict_inputs import BACKENDS
 
 STEPS = 50
 
@@ -55,7 +54,7 @@ def explain_genes(run: tracking.Run, subject: Subject) -> GeneResult:
     """
     request, family = subject.request, subject.ref.family
     path = subject.features.path
-    if family not in BACKENDS:
+    if family not in keys.BACKENDS:
         what = f"family {family} reads genes: its features are the genes already"
         raise InputError(what, where="--gene-cells", remedy="Leave --gene-cells out.")
     if not is_cohort(path):
@@ -63,7 +62,7 @@ def explain_genes(run: tracking.Run, subject: Subject) -> GeneResult:
         raise InputError(what, where=str(path), expected="raw counts (.h5ad, .zarr, 10x, .loom)")
     embedder = Embedder(
         EmbedderRequest(
-            BACKENDS[family],
+            keys.BACKENDS[family],
             weights=request.preparation.weights,
             gene_map=request.preparation.gene_map,
             device=subject.device,

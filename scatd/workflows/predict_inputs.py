@@ -25,13 +25,10 @@ from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
 from scatd.data.tables import TABLE_SUFFIXES, TEXT_SUFFIXES, has_suffix
-from scatd.embed.settings import Backend
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.gene_tables import find_gene_map, find_panel
-
-BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ def scoring_input(
     n_features = card["sizes"]["n_features"]
     genes = card.get("features", {}).get("names")
     by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
-    if family in BACKENDS:
+    if family in keys.BACKENDS:
         by_genes = is_cohort(path) and not _has_embedding(path, family)
     elif card.get("input_scale") == "zscore":
         by_genes = False  # z-scores are taken as they are, gene by gene
@@ -110,7 +107,7 @@ def scoring_input(
         yield ScoringInput(features, np.full(features.n_obs, "", dtype=object))
         return
     with open_cohort(path) as cohort:
-        if family in BACKENDS:
+        if family in keys.BACKENDS:
             with _embedded(cohort, family, preparation, device) as made:
                 yield made
         else:
@@ -166,7 +163,7 @@ def _embedded(
     cohort: Cohort, family: str, preparation: Preparation, device: torch.device
 ) -> Iterator[ScoringInput]:
     """Rows of family sf or gf, embedded from counts block by block."""
-    backend = BACKENDS[family]
+    backend = keys.BACKENDS[family]
     try:
         embedder = Embedder(
             EmbedderRequest(
