@@ -8,14 +8,17 @@ heads is a handful of batched products instead of as many small ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, normalize, pad
+from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adamw import adamw
 
 from scatd.nn.blocks import POWER_ITERATIONS
@@ -88,20 +91,35 @@ def can_share(settings: TransferSettings) -> bool:
 def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[TrainedHead]:
     """Train all heads, each as if it were alone.
 
+    On a processor they are dealt out to as many threads as torch may use: the matrices are so small
+    that threads which shared one would wait for each other.
+
     Raises
     ------
     TrainingError
         When the loss of any head is no longer finite.
     """
+    on_processor = tasks[0].z_train.device.type == "cpu"
+    n_threads = min(torch.get_num_threads(), len(tasks)) if on_processor else 1
+    hands = [list(tasks[start::n_threads]) for start in range(n_threads)]
+    with (
+        one_thread(when=on_processor),
+        fast_products(),
+        ThreadPoolExecutor(n_threads) as pool,
+    ):
+        dealt = list(pool.map(partial(_train, settings=settings), hands))
+    return [dealt[place % n_threads][place // n_threads] for place in range(len(tasks))]
+
+
+def _train(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[TrainedHead]:
     heads = _Heads(tasks, settings)
-    with one_thread(when=tasks[0].z_train.device.type == "cpu"), fast_products():
-        for epoch in range(1, max(heads.n_epochs) + 1):
-            heads.train_epoch(epoch)
-        heads.write_back()
-        return [
-            TrainedHead(history, _prob(task))
-            for task, history in zip(tasks, heads.histories, strict=True)
-        ]
+    for epoch in range(1, max(heads.n_epochs) + 1):
+        heads.train_epoch(epoch)
+    heads.write_back()
+    return [
+        TrainedHead(history, _prob(task))
+        for task, history in zip(tasks, heads.histories, strict=True)
+    ]
 
 
 def _prob(task: HeadTask) -> NDArray[np.float64]:
@@ -138,6 +156,13 @@ class _Heads:
         sizes = [len(task.codes_train) for task in self._tasks]
         self._first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self._class_weights = torch.stack([t.class_weights for t in self._tasks]).to(self._z)
+        self._z_val = pad_sequence([task.z_val for task in self._tasks], batch_first=True)
+        codes_val = [torch.from_numpy(t.codes_val.astype(np.int64)) for t in self._tasks]
+        self._codes_val = pad_sequence(codes_val, batch_first=True).to(device)
+        is_row = [torch.ones(1, len(codes)) for codes in codes_val]
+        self._mask_val = torch.stack(
+            [pad(ones, (0, self._z_val.shape[1] - ones.shape[1])) for ones in is_row]
+        ).to(self._z)
         self._state = {
             name: torch.stack([model.state_dict()[name] for model in models]).to(device)
             for name in _names(models[0])
@@ -276,25 +301,29 @@ class _Heads:
         return (each * weight).sum(dim=1) / weight.sum(dim=1)
 
     def _validate(self, heads: slice, live: list[int]) -> None:
-        """Append each head's validation loss to its newest record."""
-        losses = []
+        """Append each head's validation loss to its newest record, and tell its reporter."""
         with torch.no_grad():
-            state = {name: value[heads] for name, value in self._state.items()}
-            for head, place in enumerate(live):
-                task = self._tasks[place]
-                logits = _frozen_head(
-                    task.z_val,
-                    {name: value[head] for name, value in state.items()},
-                    task.classifier.bn3.eps,
-                )
-                codes = torch.from_numpy(np.asarray(task.codes_val, dtype=np.int64)).to(
-                    logits.device
-                )
-                losses.append(cross_entropy(logits, codes, self._class_weights[place]))
-        for place, loss in zip(live, torch.stack(losses).tolist(), strict=True):
+            logits = self._frozen_forward(self._z_val[heads], heads)
+            losses = self._losses(logits, self._codes_val[heads], heads, self._mask_val[heads])
+        for place, loss in zip(live, losses.tolist(), strict=True):
             record = self._by_place[place][-1]
             record["val_loss"] = loss
             self._tasks[place].reporter.epoch(int(record["epoch"]), record)
+
+    def _frozen_forward(self, z: Tensor, heads: slice) -> Tensor:
+        """Logits (n_heads, 2, n_rows) as in eval mode: running statistics, nothing iterated."""
+        state = {name: value[heads] for name, value in self._state.items()}
+
+        def linear(layer: str, x: Tensor) -> Tensor:
+            weight, u, v = (state[f"{layer}.weight_{part}"] for part in ("orig", "u", "v"))
+            product = torch.bmm(weight, x) / _largest_singular(weight, u, v)
+            return product + state[f"{layer}.bias"][:, :, None]
+
+        eps = self._tasks[0].classifier.bn3.eps
+        scale = state["bn3.weight"] * (state["bn3.running_var"] + eps).rsqrt()
+        h = (linear("fc3", z.mT) - state["bn3.running_mean"][:, :, None]) * scale[:, :, None]
+        h = _swish(h + state["bn3.bias"][:, :, None], state["swish.beta"])
+        return linear("fc4", h)
 
     def write_back(self) -> None:
         """Put each head's weights into its classifier."""
@@ -353,16 +382,3 @@ def _largest_singular(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def _swish(x: Tensor, beta: Tensor) -> Tensor:
     return x * torch.sigmoid(beta[:, None, None] * x)
-
-
-def _frozen_head(z: Tensor, state: dict[str, Tensor], eps: float) -> Tensor:
-    """Logits (n_obs, 2) of one head as in eval mode."""
-
-    def linear(layer: str, x: Tensor) -> Tensor:
-        weight, u, v = (state[f"{layer}.weight_{part}"] for part in ("orig", "u", "v"))
-        return x @ weight.T / (u @ weight @ v) + state[f"{layer}.bias"]
-
-    h = linear("fc3", z)
-    h = (h - state["bn3.running_mean"]) * (state["bn3.running_var"] + eps).rsqrt()
-    h = h * state["bn3.weight"] + state["bn3.bias"]
-    return linear("fc4", h * torch.sigmoid(state["swish.beta"] * h))

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.features import Features
 from scatd.data.files import row_blocks
 from scatd.data.labels import read_label_table
@@ -26,6 +25,8 @@ DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
 
 def demo_file(part: str, *, seed: int = 0, folder: Path = DEMO_FOLDER) -> Path:
     """One file of the demo cohort; the cohort is made on first use."""
+    from scatd.data.demo import DemoSettings, write_demo
+
     files = {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
     with lock("demo"):
         if not all(path.exists() for path in files.values()):

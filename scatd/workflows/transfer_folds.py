@@ -37,8 +37,8 @@ from scatd.workflows.progress import Watched
 from scatd.workflows.transfer_inputs import Work
 
 TARGET_PREDICTIONS = "target_predictions.csv"
-QUICK = 5000
-"""Steps of heads, some seconds on a processor, that are rather done again than kept one by one."""
+QUICK = 40_000
+"""Steps of heads, half a minute on two cores, that are rather done again than kept one by one."""
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Training and validation positions among the labelled rows."""
@@ -109,7 +109,7 @@ def _fold_run(
 
 
 def _at_once(work: Work, numbers: list[int]) -> list[list[int]]:
-    """Folds that train together: all, where a kill would cost seconds; else each by itself."""
+    """Folds that train together: all, where a kill costs little; else each by itself."""
     settings = work.request.settings
     n_steps = settings.epochs * len(work.rows) / settings.batch_size
     n_networks = len(numbers) * (1 if settings.alignment == "none" else 2)

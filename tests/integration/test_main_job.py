@@ -132,8 +132,8 @@ def test_plain_mlflow_gives_the_same_numbers(learned, run_scatd, task):
 
 
 def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
-    # Slow folds down, so that the kill falls into the third.
-    arguments = [*task.transfer_arguments(), "--min-steps", "3000"]
+    # Slow folds, one after the other, so that the kill falls into the third.
+    arguments = [*task.transfer_arguments(), "--min-steps", "1500", "--latent", "sampled"]
     command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
