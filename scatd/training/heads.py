@@ -7,6 +7,7 @@ heads is a handful of batched products instead of as many small ones.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -107,13 +108,22 @@ def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[T
         fast_products(),
         ThreadPoolExecutor(n_threads) as pool,
     ):
-        dealt = list(pool.map(partial(_train, settings=settings), hands))
+        stop = threading.Event()
+        try:
+            dealt = list(pool.map(partial(_train, settings=settings, stop=stop), hands))
+        except BaseException:
+            stop.set()  # or the pool would wait for what nobody wants any more
+            raise
     return [dealt[place % n_threads][place // n_threads] for place in range(len(tasks))]
 
 
-def _train(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[TrainedHead]:
+def _train(
+    tasks: Sequence[HeadTask], settings: TransferSettings, stop: threading.Event
+) -> list[TrainedHead]:
     heads = _Heads(tasks, settings)
     for epoch in range(1, max(heads.n_epochs) + 1):
+        if stop.is_set():
+            return []
         heads.train_epoch(epoch)
     heads.write_back()
     return [

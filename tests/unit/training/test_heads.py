@@ -90,6 +90,16 @@ def test_divergence_is_an_error(vae):
         train_heads([tasks[0], bad], SETTINGS)
 
 
+def test_one_that_fails_stops_the_others(vae, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    _, _, tasks = alone_and_together(vae, replace(SETTINGS, epochs=1, min_steps=0), (30, 30))
+    bad = replace(tasks[0], z_train=tasks[0].z_train * float("nan"))
+    long = replace(tasks[1], reporter=Silent())
+    with pytest.raises(TrainingError, match="epoch 1"):
+        train_heads([bad, long], replace(SETTINGS, epochs=100_000))
+    assert len(long.reporter.history) < 1000
+
+
 def test_what_can_share():
     assert can_share(TransferSettings())
     assert can_share(TransferSettings(alignment="coral"))
