@@ -72,7 +72,8 @@ def audit(
     """Look for faults in labels and samples.
 
     Copied, inverted and rare labels, copies of samples, one sample under two names, a batch that
-    predicts the response. Nothing is repaired. Findings are no failure: the exit code is 0.
+    predicts the response. SOURCE is a cohort, or a table of labels by itself. Nothing is repaired.
+    Findings are no failure: the exit code is 0.
     """
     if source is None and labels is None:
         message = "Give a SOURCE, --labels, or both."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def audit(
     Parameters
     ----------
     source
-        Cohort or matrix; without it only labels and ids are checked.
+        Cohort or matrix; without it, or where it is a label table itself, only labels and ids are
+        checked.
     labels, label_map
         As in `scatd.data.labels.read_label_table`: all drugs, unless one column is named.
     family
@@ -63,8 +65,7 @@ def audit(
     InputError
         When a file, a column or a combination cannot be used.
     """
-    features = None if source is None else read_features(source, family, unique_ids=False)
-    table = read_label_table(labels, label_map, features)
+    features, table = _read(source, labels, label_map, family)
     if features is None and groups is not None:
         what = "groups are compared with profiles, and there are none"
         raise InputError(what, where="--groups", remedy="Name the SOURCE as well.")
@@ -87,11 +88,27 @@ def audit(
             if (finding.check, finding.samples) not in known
         ]
     return AuditResult(
-        origin=table.origin if source is None else f"{source} with {table.origin}",
+        origin=table.origin if features is None else f"{source} with {table.origin}",
         n_samples=len(paired.codes),
         drugs=tuple(map(str, paired.codes.columns)),
         findings=integrity.by_severity(found),
     )
+
+
+def _read(
+    source: Path | None, labels: str | None, label_map: str | None, family: str
+) -> tuple[Features | None, LabelTable]:
+    """The cohort, if there is one, and its labels."""
+    if source is None:
+        return None, read_label_table(labels, label_map)
+    try:
+        features = read_features(source, family, unique_ids=False)
+    except InputError:
+        if labels is None:
+            with contextlib.suppress(InputError):
+                return None, read_label_table(str(source), label_map)
+        raise
+    return features, read_label_table(labels, label_map, features)
 
 
 def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:

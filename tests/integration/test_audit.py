@@ -42,6 +42,7 @@ def test_labels_alone(scatd, files):
     assert "- Ids LINE-7, line7 are one name in 2 spellings." in lines
     assert lines.index("Serious") < lines.index("Warning")
     assert not (files / "mlartifacts").exists()
+    assert scatd("audit", "labels.csv").stdout == done.stdout
 
 
 def test_source_labels_and_groups_as_json_and_table(scatd, files):
