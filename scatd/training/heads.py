@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize, pad
+from torch.nn.functional import cross_entropy, normalize
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.adamw import adamw
 
@@ -169,10 +169,9 @@ class _Heads:
         self._z_val = pad_sequence([task.z_val for task in self._tasks], batch_first=True)
         codes_val = [torch.from_numpy(t.codes_val.astype(np.int64)) for t in self._tasks]
         self._codes_val = pad_sequence(codes_val, batch_first=True).to(device)
-        is_row = [torch.ones(1, len(codes)) for codes in codes_val]
-        self._mask_val = torch.stack(
-            [pad(ones, (0, self._z_val.shape[1] - ones.shape[1])) for ones in is_row]
-        ).to(self._z)
+        n_val = torch.tensor([len(codes) for codes in codes_val])
+        is_row = torch.arange(self._z_val.shape[1]) < n_val[:, None]
+        self._mask_val = is_row[:, None].to(self._z)
         self._state = {
             name: torch.stack([model.state_dict()[name] for model in models]).to(device)
             for name in _names(models[0])

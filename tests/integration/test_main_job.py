@@ -162,6 +162,24 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
     assert len(client.search_model_versions("name='scatd-sf-docetaxel'")) == 1
 
 
+def test_folds_that_were_killed_together_are_done_again(scatd, task, store):
+    arguments = [*task.transfer_arguments(), "--folds", "2", "--min-steps", "5000"]
+    command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    deadline = time.monotonic() + 120
+    while len(runs("fold")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert first.poll() is None, "it finished before it could be killed"
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert [run.info.status for run in runs("fold")] == ["RUNNING", "RUNNING"]
+    scatd(*arguments)
+    statuses = sorted(run.info.status for level in ("drug", "fold") for run in runs(level))
+    assert statuses == ["FINISHED"] * 3 + ["KILLED"] * 3
+    assert len(client.search_model_versions("name='scatd-sf-docetaxel'")) == 1
+
+
 def test_a_finished_transfer_trains_anew(scatd, task):
     for _ in range(2):
         scatd(*task.transfer_arguments(), "--folds", "2", "--augmentation", "none")
