@@ -13,6 +13,7 @@ import pandas as pd
 from scatd import keys
 from scatd.data.files import reading
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
+from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.lazy import lazy_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
@@ -51,8 +52,7 @@ def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Fou
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
         return _from_table(path, family, faults)
-    what = f"'{path.suffix}' is no known kind of features"
-    raise InputError(what, where=str(path), expected=f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
+    raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
 def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
@@ -65,7 +65,7 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
         if name not in slots:
             held = ", ".join(sorted(slots)) or "nothing"
             raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
-        with reading(path, f"an AnnData {path.suffix} file"):
+        with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
                 element = _dense(read_elem(slots[name]))
@@ -79,7 +79,7 @@ def _from_expression(path: Path, *, mmap: bool) -> Found:
     if mmap and has_suffix(path, STORE_SUFFIXES):
         from anndata.io import read_elem
 
-        with open_store(path) as store, reading(path, f"an AnnData {path.suffix} file"):
+        with open_store(path) as store, reading(path, store_kind(path)):
             element = _on_disk(path, "X", store["X"]) if "X" in store else None
             if element is not None:
                 obs = read_elem(store["obs"])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scatd.data.cohort import Cohort, Matrix, X
+from scatd.data.cohort import Cohort, Matrix, X, numbers
 from scatd.data.files import reading
 from scatd.errors import InputError
 
@@ -44,7 +43,7 @@ def _matrix(path: Path, element: Any, var: pd.DataFrame) -> Matrix:
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         with reading(path, _KIND):
-            return sparse.csr_matrix(np.asarray(element[:, start:stop]).T)
+            return sparse.csr_matrix(numbers(element[:, start:stop]).T)
 
     return Matrix((n_cells, n_genes), rows, var, n_cells * n_genes)
 
