@@ -17,7 +17,8 @@ from scatd.data.readers.consistency import require_consistent
 from scatd.data.readers.loom import read_loom
 from scatd.data.readers.stores import read_anndata, read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
-from scatd.data.readers.tenx import read_10x_folder, read_10x_h5
+from scatd.data.readers.tenx import read_10x_h5
+from scatd.data.readers.tenx_folder import read_10x_folder
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 
 if TYPE_CHECKING:
