@@ -18,7 +18,7 @@ ALWAYS_ALLOWED = 1 << 28
 """Bytes that a part of a file may grow to, whatever the file stores of it."""
 MOST_GROWTH = 1100
 """Bytes that one stored byte may become: more than the most that gzip can do (1032)."""
-_READ_BY_ROWS = ("X", "layers", "raw/X")
+_EXPRESSION = ("X", "raw/X", "matrix")
 
 
 def hdf5_objects(path: Path, root: Any) -> Iterator[Any]:
@@ -60,17 +60,16 @@ def require_own_hdf5(path: Path, root: Any) -> None:
     import h5py
 
     for item in hdf5_objects(path, root):
-        if isinstance(item, h5py.Dataset) and item.shape is not None:
-            in_chunk = math.prod(item.chunks or (0,))
-            claimed = max(item.size, in_chunk) * max(item.dtype.itemsize, 1)
-            if claimed > ALWAYS_ALLOWED:
-                require_plausible(path, item.name, claimed, item.id.get_storage_size())
+        if not isinstance(item, h5py.Dataset) or item.shape is None:
+            continue
+        claimed = max(item.size, math.prod(item.chunks or (0,))) * max(item.dtype.itemsize, 1)
+        name = item.name.strip("/")
+        if claimed > ALWAYS_ALLOWED and not _is_bounded(root, name, item.ndim):
+            require_plausible(path, name, claimed, item.id.get_storage_size())
 
 
 def require_own_zarr(path: Path, root: Any) -> None:
     """Refuse an open zarr folder with links out of it, or that claims what it cannot hold.
-
-    Expression is exempt from the second: it is read by rows, and zarr stores no chunk of zeros.
 
     Raises
     ------
@@ -84,14 +83,28 @@ def require_own_zarr(path: Path, root: Any) -> None:
         if not entry.resolve().is_relative_to(inside):
             raise _foreign(path, str(entry.relative_to(path)), "is a link to another place")
     for name, item in root.members(max_depth=None):
-        if not isinstance(item, zarr.Array) or name.startswith(_READ_BY_ROWS):
+        if not isinstance(item, zarr.Array):
             continue
         claimed = max(item.size, math.prod(item.chunks)) * item.dtype.itemsize
-        if claimed > ALWAYS_ALLOWED:
+        if claimed > ALWAYS_ALLOWED and not _is_bounded(root, name, item.ndim):
             require_plausible(path, name, claimed, _stored(path / name))
 
 
-def require_plausible(path: Path, place: str, claimed: int, stored: int) -> None:
+def _is_bounded(root: Any, name: str, n_dimensions: int) -> bool:
+    """Whether the names of cells and genes bound a part, however well it is packed.
+
+    Zeros may be packed to nothing: dense expression, and columns of the tables, may be all zeros.
+    """
+    table, _, column = name.partition("/")
+    if table in ("obs", "var") and column:
+        index = root[table].attrs.get("_index", "")
+        return column != index and not column.endswith("categories")
+    return n_dimensions == 2 and (name in _EXPRESSION or table == "layers")
+
+
+def require_plausible(
+    path: Path, place: str, claimed: int, stored: int, most_growth: int = MOST_GROWTH
+) -> None:
     """Refuse a part of a file that would grow to more than it can possibly hold.
 
     Parameters
@@ -102,13 +115,15 @@ def require_plausible(path: Path, place: str, claimed: int, stored: int) -> None
         Bytes in memory.
     stored
         Bytes in the file.
+    most_growth
+        Bytes that one of them may become.
 
     Raises
     ------
     InputError
         With both numbers.
     """
-    if claimed > max(ALWAYS_ALLOWED, MOST_GROWTH * stored):
+    if claimed > max(ALWAYS_ALLOWED, most_growth * stored):
         what = f"{place} claims {claimed:,} bytes of values, and the file stores {stored:,} of them"
         remedy = "The file is damaged or was not written to its end: write it again."
         raise InputError(what, where=str(path), remedy=remedy)

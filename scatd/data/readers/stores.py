@@ -112,9 +112,13 @@ def _read_old(path: Path, root: Any) -> Cohort:
 
 
 def by_rows(values: Any) -> sparse.csr_matrix:
-    """Any matrix in memory as sparse rows."""
+    """Any matrix in memory as sparse rows.
+
+    Raises `ValueError` for a column number that the matrix has not.
+    """
     if not sparse.issparse(values):
         return sparse.csr_matrix(numbers(values))
+    _require_columns(values)
     values.data = numbers(values.data)
     return values.tocsr()
 
