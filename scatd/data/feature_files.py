@@ -17,7 +17,7 @@ from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
-from scatd.data.readers.stores import by_rows
+from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
 
@@ -71,7 +71,7 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
         with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
-                element = _dense(read_elem(slots[name]))
+                element = _dense(read_element(slots[name]))
             obs = read_elem(store["obs"])
             simulated = _is_simulated(store)
     return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)

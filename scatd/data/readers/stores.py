@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,13 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
         When it is damaged.
     """
     import anndata
+    from anndata.experimental import read_dispatched
 
     with reading(path, store_kind(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its age, and repeated names, which checks explain
-        if has_suffix(path, (".zarr",)):
+        if not backed and _has_half_floats(root):
+            adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
+        elif has_suffix(path, (".zarr",)):
             adata = anndata.read_zarr(root)
         else:
             adata = anndata.read_h5ad(path, backed="r" if backed else None)
@@ -87,6 +90,32 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
         for matrix in matrices:
             _require_columns(matrix)
     return adata
+
+
+def read_element(element: Any) -> Any:
+    """A part of an open store, in memory."""
+    from anndata.io import read_elem
+
+    return _read(read_elem, element)
+
+
+def _read(read: Callable[[Any], Any], element: Any) -> Any:
+    """What `read` gives; sparse half floats, which scipy has no type for, become float32."""
+    if not _is_half(element):
+        return read(element)
+    indptr, indices = (element[part][:] for part in ("indptr", "indices"))
+    made = sparse.csr_matrix if sparse_format(element) == "csr" else sparse.csc_matrix
+    return made((numbers(element["data"][:]), indices, indptr), shape=stored_shape(element))
+
+
+def _is_half(element: Any) -> bool:
+    return bool(sparse_format(element)) and element["data"].dtype == np.float16
+
+
+def _has_half_floats(root: Any) -> bool:
+    places = [root[name] for name in (X, "raw/X") if name in root]
+    places += [root[slot][name] for slot in ("layers", "obsm") for name in root.get(slot, ())]
+    return any(map(_is_half, places))
 
 
 def _require_columns(matrix: Any) -> None:
