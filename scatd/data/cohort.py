@@ -102,20 +102,53 @@ class Cohort:
 def csr_rows(
     data: Any, indices: Any, indptr: NDArray[np.int64], n_columns: int
 ) -> Callable[[int, int], sparse.csr_matrix]:
-    """Rows of a matrix that is stored by rows: arrays, memory maps, or elements of a store."""
+    """Rows of a matrix that is stored by rows: arrays, memory maps, or elements of a store.
+
+    The rows raise `ValueError` for a column number that the matrix has not.
+    """
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         first, last = int(indptr[start]), int(indptr[stop])
+        columns = np.require(indices[first:last], requirements="W")  # copies what a file maps
+        if wrong := outside(columns, n_columns):
+            raise ValueError(wrong)
         return sparse.csr_matrix(
             (
-                np.require(data[first:last], requirements="W"),  # copies what a file maps
-                np.require(indices[first:last], requirements="W"),
+                np.require(numbers(data[first:last]), requirements="W"),
+                columns,
                 indptr[start : stop + 1] - first,
             ),
             (stop - start, n_columns),
         )
 
     return rows
+
+
+def outside(columns: NDArray[Any], n_columns: int) -> str:
+    """Names a column number that a matrix of `n_columns` has not; empty where there is none."""
+    if not len(columns):
+        return ""
+    lowest, highest = int(columns.min()), int(columns.max())
+    if lowest >= 0 and highest < n_columns:
+        return ""
+    wrong = lowest if lowest < 0 else highest
+    return f"column number {wrong}, where columns are 0 to {n_columns - 1}"
+
+
+def numbers(values: Any) -> NDArray[Any]:
+    """Numbers of a type that sparse matrices have: half floats and booleans become float32.
+
+    Raises
+    ------
+    TypeError
+        When they are no real numbers.
+    """
+    found = np.asanyarray(values)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"values of type {found.dtype}, where real numbers are expected")
+    if found.dtype.kind == "b" or (found.dtype.kind == "f" and found.dtype.itemsize < 4):
+        return found.astype(np.float32)
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
 class Spool:

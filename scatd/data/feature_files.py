@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from scatd import keys
 from scatd.data.files import reading
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
+from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.lazy import lazy_element
+from scatd.data.readers.arrays import read_npy, read_npz
+from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
 
@@ -51,8 +55,7 @@ def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Fou
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
         return _from_table(path, family, faults)
-    what = f"'{path.suffix}' is no known kind of features"
-    raise InputError(what, where=str(path), expected=f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
+    raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
 def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
@@ -65,10 +68,10 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
         if name not in slots:
             held = ", ".join(sorted(slots)) or "nothing"
             raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
-        with reading(path, f"an AnnData {path.suffix} file"):
+        with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
-                element = _dense(read_elem(slots[name]))
+                element = _dense(read_element(slots[name]))
             obs = read_elem(store["obs"])
             simulated = _is_simulated(store)
     return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
@@ -79,7 +82,7 @@ def _from_expression(path: Path, *, mmap: bool) -> Found:
     if mmap and has_suffix(path, STORE_SUFFIXES):
         from anndata.io import read_elem
 
-        with open_store(path) as store, reading(path, f"an AnnData {path.suffix} file"):
+        with open_store(path) as store, reading(path, store_kind(path)):
             element = _on_disk(path, "X", store["X"]) if "X" in store else None
             if element is not None:
                 obs = read_elem(store["obs"])
@@ -94,20 +97,13 @@ def _from_expression(path: Path, *, mmap: bool) -> Found:
 
 
 def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:
-    kind = "a numpy file of numbers"
+    key = "the array"
     if has_suffix(path, (".npy",)):
-        with reading(path, kind):
-            raw = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-        return Found(raw, "the array", _sidecar_ids(path, len(raw) if raw.ndim else 0, faults))
-    with reading(path, kind), np.load(path, allow_pickle=False) as archive:
-        held = archive.files
-        name = "X" if "X" in held else held[0] if len(held) == 1 else None
-        raw = None if name is None else archive[name]
-    if raw is None:
-        what = f"holds {len(held)} arrays ({', '.join(held) or 'none'})"
-        raise InputError(what, where=str(path), expected="one array, or one named X")
-    ids = _sidecar_ids(path, len(raw) if raw.ndim else 0, faults)
-    return Found(raw, f'array "{name}"', ids)
+        raw = read_npy(path, mmap=mmap)
+    else:
+        raw, name = read_npz(path)
+        key = f'array "{name}"'
+    return Found(raw, key, _sidecar_ids(path, len(raw) if raw.ndim else 0, faults))
 
 
 def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
@@ -208,7 +204,9 @@ def _on_disk(path: Path, name: str, element: Any) -> Any:
 def _dense(element: Any) -> np.ndarray:
     if isinstance(element, pd.DataFrame):
         return element.to_numpy()
-    return element.toarray() if hasattr(element, "toarray") else np.asanyarray(element)
+    if sparse.issparse(element):
+        return by_rows(element).toarray()
+    return np.asanyarray(element)
 
 
 def _no_embedding(path: Path, family: str, what: str) -> InputError:

@@ -144,7 +144,7 @@ def _checked_ids(
     """Ids as text; row numbers where there are none."""
     if found is None:
         return np.arange(n_obs).astype(str), False
-    ids = found.astype(str)
+    ids = found.astype(object).where(found.notna(), "").astype(str)
     n_empty = int((ids == "").sum())
     if n_empty:
         faults.add(f"{n_empty} ids are empty", remedy="Give every row its own id.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import ctypes
 import gzip
 import hashlib
+import lzma
 import mmap
 import os
 import shutil
+import struct
 import uuid
 import zipfile
 import zlib
@@ -32,6 +35,11 @@ _DAMAGE = (
     TypeError,
     AttributeError,
     RuntimeError,
+    OverflowError,
+    AssertionError,
+    csv.Error,
+    lzma.LZMAError,
+    struct.error,
     zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
@@ -65,10 +73,14 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     Raises
     ------
     InputError
-        When the library raises any of the errors by which readers report a damaged file.
+        When the library raises any of the errors by which readers report a damaged file, or when
+        there is too little memory for what it holds.
     """
     try:
         yield
+    except MemoryError as error:
+        what = f"cannot be read as {kind}: it needs more memory than there is"
+        raise InputError(what, where=str(path)) from error
     except _DAMAGE as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scatd.data.cohort import Cohort, X
+from scatd.data.contents import require_own_hdf5, require_own_zarr
 from scatd.data.files import reading, require_existing
+from scatd.data.kinds import is_anndata, other_store, store_kind, unknown_kind
+from scatd.data.readers.consistency import require_consistent
 from scatd.data.readers.loom import read_loom
-from scatd.data.readers.stores import read_store
+from scatd.data.readers.stores import read_anndata, read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
-from scatd.data.readers.tenx import read_10x_folder, read_10x_h5
+from scatd.data.readers.tenx import read_10x_h5
+from scatd.data.readers.tenx_folder import read_10x_folder
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
-from scatd.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,18 +54,14 @@ def read_adata(path: Path, *, backed: bool = False) -> AnnData:
     import anndata
 
     require_existing(path)
+    if has_suffix(path, STORE_SUFFIXES):
+        with open_store(path) as store:
+            return read_anndata(path, store, backed=backed)
+    if not is_cohort(path):
+        raise unknown_kind(path, "cohort", COHORT_KINDS)
     with warnings.catch_warnings():
         # Repeated names are judged (and explained) by the checks that follow.
         warnings.filterwarnings("ignore", message=".* names are not unique")
-        if has_suffix(path, (".h5ad",)):
-            with reading(path, "an .h5ad file"):
-                return anndata.read_h5ad(path, backed="r" if backed else None)
-        if has_suffix(path, (".zarr",)):
-            with reading(path, "a .zarr store"):
-                return anndata.read_zarr(path)
-        if not is_cohort(path):
-            what = f"'{path.suffix}' is no known kind of cohort"
-            raise InputError(what, where=str(path), expected=COHORT_KINDS)
         with open_cohort(path) as cohort:
             main = cohort.matrices[X]
             layers = {
@@ -106,9 +105,9 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
         elif path.is_dir():
             yield read_10x_folder(path, scratch)
         else:
-            what = f"'{path.suffix}' is no known kind of cohort"
-            expected = f"{COHORT_KINDS}, or a table ({', '.join(TABLE_SUFFIXES)})"
-            raise InputError(what, where=str(path), expected=expected)
+            raise unknown_kind(
+                path, "cohort", f"{COHORT_KINDS}, or a table ({', '.join(TABLE_SUFFIXES)})"
+            )
 
 
 @contextlib.contextmanager
@@ -118,6 +117,7 @@ def _open_hdf5(path: Path, kind: str) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         with reading(path, kind):
             file = stack.enter_context(h5py.File(path, "r"))
+            require_own_hdf5(path, file)
         yield file
 
 
@@ -126,24 +126,28 @@ def open_store(path: Path) -> Iterator[Mapping[str, Any]]:
     """Open an `.h5ad` or `.zarr` cohort so that single elements can be read.
 
     Yields the root group; read its elements with `anndata.io.read_elem`, inside `files.reading`.
+    Every reader of such a file comes through here: what it holds fits together.
 
     Raises
     ------
     InputError
-        When the file is missing, truncated, damaged or holds no AnnData.
+        When the file is missing, truncated, damaged or holds no AnnData, when its parts are not of
+        one size, or when it reads from other files.
     """
     require_existing(path)
     with contextlib.ExitStack() as stack:
-        with reading(path, f"an AnnData {path.suffix} file"):
+        with reading(path, store_kind(path)):
             if has_suffix(path, (".zarr",)):
                 import zarr
 
                 root: Any = zarr.open_group(path, mode="r")
+                require_own_zarr(path, root)
             else:
                 import h5py
 
                 root = stack.enter_context(h5py.File(path, "r"))
-            holds_cohort = "obs" in root and "var" in root
-        if not holds_cohort:
-            raise InputError("holds no AnnData (no obs and var)", where=str(path))
+                require_own_hdf5(path, root)
+            if not is_anndata(root):
+                raise other_store(path, root, "AnnData")
+            require_consistent(str(path), root)
         yield root

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from scatd.data.files import row_blocks
+from scatd.data.cohort import csr_rows
+from scatd.data.files import reading, row_blocks
+from scatd.data.kinds import store_kind
+from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.tables import has_suffix
 
 IN_MEMORY_BYTES = 2 << 30
@@ -86,15 +89,19 @@ def lazy_element(path: Path, name: str) -> LazyMatrix | None:
         import h5py
 
         element = h5py.File(path, "r")[name]  # open for as long as the matrix is read
-    shape = tuple(map(int, getattr(element, "shape", element.attrs.get("shape", ()))))
+    shape = stored_shape(element)
     if len(shape) != 2 or shape[0] * shape[1] * LazyMatrix.dtype.itemsize <= IN_MEMORY_BYTES:
         return None
     if hasattr(element, "shape"):
         chunks = element.chunks or (1,)
         return LazyMatrix(lambda start, stop: element[start:stop], (shape[0], shape[1]), chunks[0])
-    if element.attrs.get("encoding-type") != "csr_matrix":
+    if sparse_format(element) != "csr":
         return None
-    from anndata.io import sparse_dataset
+    indptr = np.asarray(element["indptr"][:]).astype(np.int64)
+    rows = csr_rows(element["data"], element["indices"], indptr, shape[1])
 
-    rows = sparse_dataset(element)
-    return LazyMatrix(lambda start, stop: rows[start:stop].toarray(), (shape[0], shape[1]))
+    def dense_rows(start: int, stop: int) -> Any:
+        with reading(path, store_kind(path)):
+            return rows(start, stop).toarray()
+
+    return LazyMatrix(dense_rows, (shape[0], shape[1]))

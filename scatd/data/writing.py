@@ -14,6 +14,7 @@ from scipy import sparse
 
 from scatd.data.files import atomic_path
 from scatd.data.io import STORE_SUFFIXES
+from scatd.data.storable import storable, storable_value
 from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 
@@ -48,17 +49,9 @@ class CohortWriter:
 
     def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
         """Write what describes rows and columns, and the whole."""
-        for name, element in {"obs": _storable(obs), "var": var, "uns": dict(uns)}.items():
+        described = {"obs": storable(obs), "var": storable(var), "uns": storable_value(uns)}
+        for name, element in described.items():
             self._write(self._root, name, element)
-
-
-def _storable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same table with words as categories: the format has no words that may be missing."""
-    words = frame.select_dtypes("object").columns
-    as_words = {
-        name: frame[name].where(frame[name].isna(), frame[name].astype(str)) for name in words
-    }
-    return frame.assign(**{name: pd.Categorical(values) for name, values in as_words.items()})
 
 
 def require_store_name(path: Path) -> None:

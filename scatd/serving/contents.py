@@ -11,9 +11,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+from scatd.data.contents import hdf5_objects
 from scatd.data.files import reading, row_blocks
+from scatd.data.readers.consistency import sparse_format, stored_shape
+from scatd.errors import InputError
 from scatd.serving.formats import H5AD, PARQUET
-from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal
+from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal, unusable
 
 _ROWS = 4096
 _LONGEST_NAME = 1000
@@ -34,14 +37,16 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     Raises
     ------
     Refusal
-        413 for a file that is too large inside, 422 for one that refers to other files.
-    InputError
-        For a file that is damaged.
+        413 for a file that is too large inside, 422 for one that is damaged, refers to other files
+        or holds what no cohort needs.
     """
-    if kind == H5AD:
-        _look_into_hdf5(path, max_content)
-    elif kind == PARQUET:
-        _look_into_parquet(path, max_content)
+    try:
+        if kind == H5AD:
+            _look_into_hdf5(path, max_content)
+        elif kind == PARQUET:
+            _look_into_parquet(path, max_content)
+    except InputError as error:
+        raise unusable(error, path.parent) from error
 
 
 class _Budget:
@@ -67,30 +72,15 @@ def _look_into_hdf5(path: Path, max_content: int) -> None:
 
     budget = _Budget(max_content)
     with reading(path, "an .h5ad file"), h5py.File(path, "r") as file:
-        _walk(file, budget)
-        _rehearse(file)
-
-
-def _walk(root: Any, budget: _Budget) -> None:
-    import h5py
-
-    waiting, n_seen = [root], 0
-    while waiting:
-        group = waiting.pop()
-        _measure_attributes(group, budget)
-        if str(group.attrs.get("encoding-type", "")) in ("csr_matrix", "csc_matrix"):
-            _measure_sparse(group, budget)
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise Refusal(UNUSABLE, "The file holds links to other places or files.")
-            n_seen += 1
+        for n_seen, item in enumerate(hdf5_objects(path, file)):
             if n_seen > _MOST_OBJECTS:
                 raise Refusal(UNUSABLE, f"The file holds more than {_MOST_OBJECTS:,} objects.")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                waiting.append(item)
-            elif isinstance(item, h5py.Dataset):
+            _measure_attributes(item, budget)
+            if isinstance(item, h5py.Dataset):
                 _measure(item, budget)
+            elif sparse_format(item):
+                _measure_sparse(item, budget)
+        _rehearse(file)
 
 
 def _measure_attributes(item: Any, budget: _Budget) -> None:
@@ -115,7 +105,7 @@ def _rehearse(file: Any) -> None:
 def _measure_sparse(group: Any, budget: _Budget) -> None:
     """Expression is read sparse, block by block; any other sparse matrix is filled with zeros."""
     if group.name not in ("/X", "/raw/X") and not group.name.startswith("/layers/"):
-        n_rows, n_columns = (int(size) for size in group.attrs["shape"])
+        n_rows, n_columns = stored_shape(group)
         budget.spend(8 * max(n_rows, 0) * max(n_columns, 0))
 
 
@@ -123,9 +113,6 @@ def _measure(data: Any, budget: _Budget) -> None:
     """Spend what reading the dataset would take; words are of any length, so they are counted."""
     import h5py
 
-    _measure_attributes(data, budget)
-    if data.is_virtual or data.external:
-        raise Refusal(UNUSABLE, "The file takes its values from other files.")
     if data.shape is None:
         return
     in_chunk = math.prod(data.chunks or (0,))

@@ -14,9 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
-from scatd.errors import ScatdError
 from scatd.serving.contents import require_harmless
-from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Refusal, unusable
+from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Refusal
 
 _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 
@@ -88,9 +87,6 @@ def _judged(path: Path, kind: str, max_content: int) -> tuple[int, str] | None:
         require_harmless(path, kind, max_content)
     except Refusal as refusal:
         return refusal.status, refusal.message
-    except ScatdError as error:
-        damaged = unusable(error, path.parent)
-        return damaged.status, damaged.message
     except MemoryError:
         return TOO_LARGE, "The file needs more memory than there is."
     except Exception:  # noqa: BLE001 (readers raise anything for a damaged file)

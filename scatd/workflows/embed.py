@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scatd import __version__, console, keys
 from scatd.data.cohort import Cohort, Matrix, X
 from scatd.data.files import atomic_path, check_writable
-from scatd.data.io import open_cohort, read_adata
+from scatd.data.io import STORE_SUFFIXES, open_cohort, open_store, read_adata
+from scatd.data.storable import storable, storable_value, write_h5ad
 from scatd.data.tables import has_suffix
 from scatd.data.writing import writing_cohort
 from scatd.embed.settings import ScFoundationSettings
@@ -143,16 +144,22 @@ def embed(request: EmbedRequest) -> EmbedResult:
 
 def _copy(cohort: Cohort, target: Path) -> None:
     """The cohort as it is, as `.h5ad`."""
-    if has_suffix(cohort.path, (".h5ad",)):
+    if has_suffix(cohort.path, (".h5ad",)) and not _is_old(cohort.path):
         shutil.copyfile(cohort.path, target)
-    elif has_suffix(cohort.path, (".zarr",)):
-        read_adata(cohort.path).write_h5ad(target)
+    elif has_suffix(cohort.path, STORE_SUFFIXES):
+        write_h5ad(read_adata(cohort.path), target)
     else:
         matrix: Matrix = cohort.matrices[X]
         with writing_cohort(target, matrix.shape[1]) as writer:
             for _, block in matrix.blocks():
                 writer.add(block)
             writer.finish(cohort.obs, matrix.var, cohort.uns)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether an `.h5ad` is from before anndata 0.7, which has no place to add an embedding."""
+    with open_store(path) as store:
+        return hasattr(store["obs"], "shape")
 
 
 def _add(
@@ -171,8 +178,8 @@ def _add(
             obs = read_elem(file["obs"]).drop(columns=column, errors="ignore")
             if has_reasons:
                 obs[column] = pd.Categorical(reasons.astype(str))
-            write_elem(file, "obs", obs)
+            write_elem(file, "obs", storable(obs))
         place = f"uns/{keys.UNS_SCATD}"
         said = read_elem(file[place]) if place in file else {}
         said[_UNS_KEY] = {**said.get(_UNS_KEY, {}), slot: about}
-        write_elem(file, place, said)
+        write_elem(file, place, storable_value(said))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from scatd import artifact, keys, tracking
 from scatd.data.files import atomic_path
+from scatd.data.storable import write_h5ad
 from scatd.explain.controls import Control, controls_table
 from scatd.explain.importance import Tally
 from scatd.settings import to_mapping
@@ -48,7 +49,8 @@ def write_output(
         elif target.suffix == ".parquet":
             _write_parquet(unfinished, subject, store)
         else:
-            _annotated(subject, store, importance, controls, verdict).write_h5ad(unfinished)
+            cells = _annotated(subject, store, importance, controls, verdict)
+            write_h5ad(cells, unfinished)
     return [target]
 
 

@@ -20,6 +20,7 @@ from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
+from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift, cohort_shift, is_outside
 from scatd.evaluation.gate import load_config
@@ -211,7 +212,7 @@ def _scored(
         logger.log(logging.WARNING if shift.is_foreign else logging.INFO, "%s", shift.sentence)
     with atomic_path(request.output) as temporary:
         if request.output.suffix == ".h5ad":
-            _annotated(given, scores, ref, about).write_h5ad(temporary)
+            write_h5ad(_annotated(given, scores, ref, about), temporary)
         else:
             write_table(temporary, table, about)
     n_resistant = int((scores.responses[is_scored] == keys.RESISTANT).sum())

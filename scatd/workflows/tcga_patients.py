@@ -20,6 +20,7 @@ from scatd.data.io import read_adata
 from scatd.data.limits import MIN_GENES
 from scatd.data.patients import one_tumour_each
 from scatd.data.scale import Diagnosis
+from scatd.data.storable import write_h5ad
 from scatd.data.tables import read_table
 from scatd.errors import InputError
 from scatd.evaluation.survival import EVENT, TIME
@@ -91,7 +92,7 @@ def prepare_patients(
     if card.get("input_scale") == LOG1P:
         _rescale(patients, held)
         with atomic_path(output) as unfinished:
-            patients.write_h5ad(unfinished)
+            write_h5ad(patients, unfinished)
     return output
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scatd.data.cohort import Cohort, Matrix, X
+from scatd.data.cohort import Cohort, Matrix, X, numbers
 from scatd.data.files import reading
+from scatd.data.kinds import other_store
 from scatd.errors import InputError
 
 _KIND = "a .loom file"
@@ -30,9 +30,12 @@ def read_loom(path: Path, root: Any) -> Cohort:
         When the file is no loom file, or names neither genes nor cells.
     """
     with reading(path, _KIND):
+        if "matrix" not in root or "row_attrs" not in root or "col_attrs" not in root:
+            raise other_store(path, root, "loom matrix")
         main = root["matrix"]
         obs, var = _attributes(root["col_attrs"]), _attributes(root["row_attrs"])
         layers = dict(root.get("layers", {}))
+        _require_fit(path, {"matrix": main, **layers}, len(obs), len(var))
     var = _named(path, var, _GENE_NAMES, "row_attrs")
     obs = _named(path, obs, _CELL_NAMES, "col_attrs")
     matrices = {name: _matrix(path, element, var) for name, element in {X: main, **layers}.items()}
@@ -44,13 +47,29 @@ def _matrix(path: Path, element: Any, var: pd.DataFrame) -> Matrix:
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         with reading(path, _KIND):
-            return sparse.csr_matrix(np.asarray(element[:, start:stop]).T)
+            return sparse.csr_matrix(numbers(element[:, start:stop]).T)
 
     return Matrix((n_cells, n_genes), rows, var, n_cells * n_genes)
 
 
+def _require_fit(path: Path, matrices: dict[str, Any], n_cells: int, n_genes: int) -> None:
+    for name, element in matrices.items():
+        if tuple(element.shape) != (n_genes, n_cells):
+            sizes = " x ".join(map(str, element.shape))
+            raise InputError(
+                f"{name} is {sizes}",
+                where=str(path),
+                expected=f"{n_genes} x {n_cells}, as many as there are genes and cells",
+                remedy="The file is damaged or was not written to its end: write it again.",
+            )
+
+
 def _attributes(group: Any) -> pd.DataFrame:
     columns = {name: dataset[:] for name, dataset in group.items() if dataset.ndim == 1}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name}: {length}" for name, length in lengths.items())
+        raise ValueError(f"attributes of {group.name} have unequal lengths ({told})")
     return pd.DataFrame(
         {
             name: pd.Series(values).str.decode("utf-8") if values.dtype.kind in "SO" else values

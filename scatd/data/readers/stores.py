@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from scatd import keys
-from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, turned
+from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, numbers, outside, turned
 from scatd.data.files import reading
+from scatd.data.kinds import store_kind
+from scatd.data.readers.consistency import sparse_format, stored_shape
+from scatd.data.tables import has_suffix
 from scatd.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _KEPT = (keys.UNS_SIMULATED, keys.UNS_CAUSAL_GENES)
 
@@ -39,14 +45,15 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     from anndata.io import read_elem
 
     if hasattr(root["obs"], "shape"):
-        return _read_old(path)
-    with reading(path, f"an AnnData {path.suffix} file"):
+        return _read_old(path, root)
+    with reading(path, store_kind(path)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its age
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
         uns = {name: read_elem(root["uns"][name]) for name in _KEPT if name in root.get("uns", {})}
         has_raw = RAW in root and not hasattr(root[RAW], "shape")  # else a null
         raw_var = read_elem(root[RAW]["var"]) if has_raw else None
     matrices: dict[str, Matrix] = {}
-    if X in root and _is_matrix(root[X]):
+    if X in root and len(stored_shape(root[X])) == 2:
         matrices[X] = _matrix(path, root[X], var, scratch)
     layers = root.get("layers", {})
     for name in layers:
@@ -59,59 +66,116 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     return Cohort(path, obs, matrices, uns)
 
 
-def _read_old(path: Path) -> Cohort:
-    """A file from before anndata 0.7, which keeps `obs` in one table; read into memory."""
-    import anndata
+def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
+    """The whole of an open store, in memory; of `.h5ad`, `X` may be left on disk.
 
-    with reading(path, "an AnnData file"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its age
-        adata = anndata.read_h5ad(path)
+    Raises
+    ------
+    InputError
+        When it is damaged.
+    """
+    import anndata
+    from anndata.experimental import read_dispatched
+
+    with reading(path, store_kind(path)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its age, and repeated names, which checks explain
+        if not backed and _has_half_floats(root):
+            adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
+        elif has_suffix(path, (".zarr",)):
+            adata = anndata.read_zarr(root)
+        else:
+            adata = anndata.read_h5ad(path, backed="r" if backed else None)
+        matrices = [adata.X, *adata.layers.values(), *adata.obsm.values()]
+        matrices += [] if adata.raw is None else [adata.raw.X]
+        for matrix in matrices:
+            _require_columns(matrix)
+    return adata
+
+
+def read_element(element: Any) -> Any:
+    """A part of an open store, in memory."""
+    from anndata.io import read_elem
+
+    return _read(read_elem, element)
+
+
+def _read(read: Callable[[Any], Any], element: Any) -> Any:
+    """What `read` gives; sparse half floats, which scipy has no type for, become float32."""
+    if not _is_half(element):
+        return read(element)
+    indptr, indices = (element[part][:] for part in ("indptr", "indices"))
+    made = sparse.csr_matrix if sparse_format(element) == "csr" else sparse.csc_matrix
+    return made((numbers(element["data"][:]), indices, indptr), shape=stored_shape(element))
+
+
+def _is_half(element: Any) -> bool:
+    return bool(sparse_format(element)) and element["data"].dtype == np.float16
+
+
+def _has_half_floats(root: Any) -> bool:
+    places = [root[name] for name in (X, "raw/X") if name in root]
+    places += [root[slot][name] for slot in ("layers", "obsm") for name in root.get(slot, ())]
+    return any(map(_is_half, places))
+
+
+def _require_columns(matrix: Any) -> None:
+    """Raise where a sparse matrix has column numbers beyond its shape: scipy does not look."""
+    if not sparse.issparse(matrix):
+        return
+    n_columns = matrix.shape[0 if matrix.format == "csc" else 1]
+    if wrong := outside(matrix.indices, n_columns):
+        raise ValueError(wrong)
+
+
+def _read_old(path: Path, root: Any) -> Cohort:
+    """A store from before anndata 0.7, which keeps `obs` in one table; read into memory."""
+    adata = read_anndata(path, root)
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
     held |= {name: (layer, adata.var) for name, layer in adata.layers.items()}
     if adata.raw is not None:
         held[RAW] = (adata.raw.X, adata.raw.var)
-    matrices = {
-        name: _in_memory(sparse.csr_matrix(values), var) for name, (values, var) in held.items()
-    }
+    matrices = {name: _in_memory(by_rows(values), var) for name, (values, var) in held.items()}
     return Cohort(
         path, adata.obs, matrices, {name: adata.uns[name] for name in _KEPT if name in adata.uns}
     )
+
+
+def by_rows(values: Any) -> sparse.csr_matrix:
+    """Any matrix in memory as sparse rows.
+
+    Raises `ValueError` for a column number that the matrix has not.
+    """
+    if not sparse.issparse(values):
+        return sparse.csr_matrix(numbers(values))
+    _require_columns(values)
+    values.data = numbers(values.data)
+    return values.tocsr()
 
 
 def _in_memory(values: sparse.csr_matrix, var: pd.DataFrame) -> Matrix:
     return Matrix(values.shape, lambda start, stop: values[start:stop], var, values.nnz)
 
 
-def _is_matrix(element: Any) -> bool:
-    return len(_shape(element)) == 2
-
-
-def _shape(element: Any) -> tuple[int, ...]:
-    stored = getattr(element, "shape", None) or element.attrs.get("shape", ())
-    return tuple(map(int, stored))
-
-
 def _matrix(path: Path, element: Any, var: pd.DataFrame, scratch: Path) -> Matrix:
     """A matrix that is read where it lies, or turned where it is stored by columns."""
-    kind = f"an AnnData {path.suffix} file"
-    n_obs, n_columns = _shape(element)
+    kind = store_kind(path)
+    n_obs, n_columns = stored_shape(element)
     if hasattr(element, "shape"):  # dense
 
         def dense_rows(start: int, stop: int) -> sparse.csr_matrix:
             with reading(path, kind):
-                return sparse.csr_matrix(np.asarray(element[start:stop]))
+                return sparse.csr_matrix(numbers(element[start:stop]))
 
         return Matrix((n_obs, n_columns), dense_rows, var, n_obs * n_columns)
     with reading(path, kind):
         indptr = np.asarray(element["indptr"][:]).astype(np.int64)
-        format_name = str(element.attrs.get("encoding-type"))
-    by_columns = format_name.startswith("csc")
-    stored_shape = (n_columns, n_obs) if by_columns else (n_obs, n_columns)
-    read = csr_rows(element["data"], element["indices"], indptr, stored_shape[1])
+    by_columns = sparse_format(element) == "csc"
+    as_stored = (n_columns, n_obs) if by_columns else (n_obs, n_columns)
+    read = csr_rows(element["data"], element["indices"], indptr, as_stored[1])
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         with reading(path, kind):
             return read(start, stop)
 
-    stored = Matrix(stored_shape, rows, var, int(indptr[-1]))
+    stored = Matrix(as_stored, rows, var, int(indptr[-1]))
     return turned(stored, var, scratch) if by_columns else stored

@@ -1,0 +1,86 @@
+"""Arrays of numpy: what their header promises is compared with the file before anything is read."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from scatd.data.contents import require_plausible
+from scatd.data.files import reading
+from scatd.errors import InputError
+
+_KIND = "a numpy file of numbers"
+_MOST_GROWTH = 200
+"""Expression that is nearly all zeros becomes 50 times larger; an embedding hardly at all."""
+_SPARSE = {"data", "indices", "indptr", "shape"}
+
+
+def read_npy(path: Path, *, mmap: bool) -> np.ndarray:
+    """The array in a `.npy`, in memory or mapped.
+
+    Raises
+    ------
+    InputError
+        When it is damaged, or its header promises what the file does not hold.
+    """
+    with reading(path, _KIND):
+        with path.open("rb") as file:
+            _require_whole(file, path.stat().st_size)
+        array: np.ndarray = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    return array
+
+
+def read_npz(path: Path) -> tuple[np.ndarray, str]:
+    """The array in a `.npz` that is named X, or is the only one; and its name.
+
+    Raises
+    ------
+    InputError
+        When there is no such array, when it is damaged, or would grow to more than it can hold.
+    """
+    with reading(path, _KIND), zipfile.ZipFile(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        name = "X" if "X" in members else next(iter(members)) if len(members) == 1 else None
+        if name is None:
+            raise _several(path, list(members))
+        member = members[name]
+        place, packed = f"array '{name}'", member.compress_size
+        require_plausible(path, place, member.file_size, packed, _MOST_GROWTH)
+        with archive.open(member) as file:
+            _require_whole(file, member.file_size)
+        with archive.open(member) as file:
+            return np.lib.format.read_array(file, allow_pickle=False), name
+
+
+def _require_whole(file: IO[bytes], n_bytes: int) -> None:
+    """Raise `ValueError` for a header that does not fit the bytes after it."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0
+    if version[0] > 1:
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    sizes = " x ".join(map(str, shape)) or "one number"
+    if dtype.hasobject:
+        raise ValueError(f"{sizes} Python objects; X.astype('float32') makes numbers of them")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its header claims the shape {sizes}")
+    promised, held = math.prod(shape) * dtype.itemsize, n_bytes - file.tell()
+    if promised != held:
+        what = f"its header promises {promised:,} bytes, {sizes} of {dtype}, and {held:,} follow"
+        raise ValueError(what)
+
+
+def _several(path: Path, names: list[str]) -> InputError:
+    remedy = ""
+    if set(names) >= _SPARSE:
+        remedy = "It is a sparse matrix of scipy: write it as .h5ad, or as an array in .npy."
+    return InputError(
+        f"holds {len(names)} arrays ({', '.join(names) or 'none'})",
+        where=str(path),
+        expected="one array, or one named X",
+        remedy=remedy,
+    )

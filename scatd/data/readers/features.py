@@ -1,0 +1,53 @@
+"""Features that 10x files list beside genes: antibodies, guides, peaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd.errors import InputError
+
+GENE_EXPRESSION = "Gene Expression"
+_OTHERS = frozenset(
+    (
+        *("Peaks", "Antibody Capture", "CRISPR Guide Capture", "Multiplexing Capture", "Custom"),
+        *("Antigen Capture", "VDJ", "VDJ-T", "VDJ-B"),
+    )
+)
+
+
+def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which features are genes, by `var["feature_types"]`; all, where no types are told.
+
+    A third column may hold anything else, such as the kind of gene.
+
+    Raises
+    ------
+    InputError
+        When none is a gene.
+    """
+    if "feature_types" not in var:
+        return np.ones(len(var), bool)
+    types = var["feature_types"]
+    wanted = (types.str.casefold() == GENE_EXPRESSION.casefold()).to_numpy()
+    if wanted.any() or not types.isin(_OTHERS).any():
+        return wanted if wanted.any() else np.ones(len(var), bool)
+    what = f"holds no genes, only {_counted(types)}"
+    raise InputError(what, where=str(path), expected=f"features of the type {GENE_EXPRESSION}")
+
+
+def left_out(var: pd.DataFrame, wanted: NDArray[np.bool_]) -> list[str]:
+    """What to tell of features that are no genes."""
+    if wanted.all():
+        return []
+    types = var["feature_types"][~wanted]
+    return [f"left out, because they are no genes: {len(types)} features ({_counted(types)})"]
+
+
+def _counted(types: pd.Series) -> str:
+    return ", ".join(
+        f"{count} {kind or 'without a type'}" for kind, count in types.value_counts().items()
+    )

@@ -1,0 +1,124 @@
+"""What an `.h5ad` or `.zarr` can hold of a cohort's tables: numbers, words, and kinds of words.
+
+Columns of other types (words that may be missing, times, intervals, mixtures) become words. Every
+cohort that is written goes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_RESERVED = "_index"
+
+
+def write_h5ad(cohort: AnnData, path: Path) -> None:
+    """Write a cohort; columns that the format has no type for become words in it, too."""
+    from anndata import AnnData
+
+    cohort.obs, cohort.var = storable(cohort.obs), storable(cohort.var)
+    for slot in (cohort.obsm, cohort.varm):
+        for name, element in slot.items():
+            if isinstance(element, pd.DataFrame):
+                slot[name] = storable(element)
+    if cohort.raw is not None:
+        raw = cohort.raw
+        cohort.raw = AnnData(raw.X, cohort.obs[[]], storable(raw.var), varm=dict(raw.varm))
+    cohort.uns = storable_value(dict(cohort.uns))
+    cohort.write_h5ad(path)
+
+
+def storable(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table with columns, names and index of types that the format has."""
+    names: list[str] = []
+    for name in table.columns:
+        names.append(_free_name(str(name), names))
+    index = table.index
+    title = index.name if isinstance(index.name, str) and index.name not in names else None
+    # A name that is missing would be written as the word nan.
+    words = pd.Index(_words(pd.Series(index)), dtype=object, name=title)
+    found = {name: _column(table.iloc[:, position]) for position, name in enumerate(names)}
+    # The type is said because pandas 3 makes its own words of any that it is given.
+    columns = {name: pd.Series(values, words, values.dtype) for name, values in found.items()}
+    return pd.DataFrame(columns, index=words)
+
+
+def storable_value(value: Any) -> Any:
+    """The same value of `uns`: its words and tables as the format has them."""
+    if isinstance(value, Mapping):
+        return {str(name): storable_value(below) for name, below in value.items()}
+    if isinstance(value, pd.DataFrame):
+        return storable(value)
+    if isinstance(value, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        return _column(pd.Series(value))
+    return value
+
+
+def _free_name(name: str, taken: Sequence[str]) -> str:
+    """A name that no other column has, and that the format does not keep for itself."""
+    wanted = "index" if name == _RESERVED else name
+    number, free = 1, wanted
+    while free in taken:
+        number, free = number + 1, f"{wanted}_{number + 1}"
+    return free
+
+
+def _column(values: pd.Series) -> Any:
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _categories(values)
+    if isinstance(kind, np.dtype) and kind.kind in "biufc":
+        return values.to_numpy()
+    if pd.api.types.is_bool_dtype(kind):
+        return values.astype("boolean").array
+    if pd.api.types.is_integer_dtype(kind):
+        return values.array if _is_of_pandas(kind) else values.astype("Int64").array
+    if pd.api.types.is_float_dtype(kind):
+        return values.to_numpy(np.float64, na_value=np.nan)
+    words = _words(values)
+    # Words that are missing, or are repeated, are kinds.
+    kinds = sorted(set(words[values.notna()]))
+    if len(kinds) < len(words):
+        categories = pd.Index(kinds, dtype=object)
+        codes = np.where(values.isna(), -1, categories.get_indexer(pd.Index(words, dtype=object)))
+        return pd.Categorical.from_codes(codes, categories)
+    return words
+
+
+def _categories(values: pd.Series) -> pd.Categorical:
+    found: Any = values.array
+    kinds = found.categories
+    if pd.api.types.is_numeric_dtype(kinds.dtype):
+        kinds = pd.Index(kinds.to_numpy())
+    else:
+        kinds = pd.Index(_words(pd.Series(kinds)), dtype=object)
+    if not kinds.is_unique:  # 1 and "1" are the same word
+        return _column(values.astype(object))
+    return pd.Categorical.from_codes(found.codes, kinds, ordered=found.ordered)
+
+
+def _words(values: pd.Series) -> NDArray[np.object_]:
+    """Each value as a word; empty where it is missing."""
+    held = values.astype(object)
+    if pd.api.types.infer_dtype(held, skipna=False) == "string":
+        return held.to_numpy()
+    return np.array(
+        ["" if gone else _word(value) for value, gone in zip(held, held.isna(), strict=True)],
+        dtype=object,
+    )
+
+
+def _word(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _is_of_pandas(kind: Any) -> bool:
+    return not isinstance(kind, pd.ArrowDtype | pd.SparseDtype)
