@@ -18,6 +18,7 @@ from scatd.data.files import row_blocks, sha256_array
 from scatd.data.io import is_cohort
 from scatd.errors import InputError
 from scatd.nn.products import fast_products
+from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.workflows import backbones
@@ -58,8 +59,12 @@ class DistillRequest:
     teacher: str | None = None
     teacher_z: Path | None = None
     device: str = "auto"
-    checkpoint_every: int = 0
+    checkpoint_every: CountOrNone = 0
     allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def distill(request: DistillRequest) -> PretrainResult:

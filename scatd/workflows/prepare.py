@@ -24,6 +24,7 @@ from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, judge_cells, look, mitochondrial
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
+from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.gene_tables import find_gene_map, find_panel, input_or_demo
 
 logger = logging.getLogger(__name__)
@@ -64,9 +65,13 @@ class PrepareRequest:
     gene_map: Path | None = None
     scale: InputScale | None = None
     layer: str | None = None
-    min_genes: int = MIN_GENES
+    min_genes: CountOrNone = MIN_GENES
     drop: bool = False
     survival: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

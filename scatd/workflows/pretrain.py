@@ -11,6 +11,7 @@ import torch
 from scatd import keys
 from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
+from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings
 from scatd.workflows import backbones
@@ -31,7 +32,11 @@ class PretrainRequest:
     family: str
     settings: PretrainSettings
     device: str = "auto"
-    checkpoint_every: int = 0
+    checkpoint_every: CountOrNone = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def pretrain(request: PretrainRequest) -> PretrainResult:

@@ -22,6 +22,7 @@ from scatd.data.features import Features, read_features
 from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.ranges import Count, Folds, Seconds, Seed, ShareOfSome, check_fields
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
@@ -58,33 +59,21 @@ class TuneRequest:
 
     family: str = "sf"
     input: Path | None = None
-    trials: int = 10
-    timeout: float | None = None
-    epochs: int | None = None
-    folds: int = 3
-    subsample: float = 0.3
+    trials: Count = 10
+    timeout: Seconds | None = None
+    epochs: Count | None = None
+    folds: Folds = 3
+    subsample: ShareOfSome = 0.3
     space: Path | None = None
     study: str | None = None
     storage: str | None = None
-    seed: int = 42
+    seed: Seed = 42
     device: str = "auto"
     output: Path = Path("best_params.yaml")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""
-        for name, value, least in (
-            ("trials", self.trials, 1),
-            ("folds", self.folds, 2),
-            ("epochs", self.epochs, 1),
-            ("seed", self.seed, 0),
-        ):
-            if value is not None and value < least:
-                raise InputError(f"--{name} is {value}", expected=f"at least {least}")
-        if self.timeout is not None and self.timeout <= 0:
-            raise InputError(f"--timeout is {self.timeout:g}", expected="more than 0 seconds")
-        if not 0 < self.subsample <= 1:
-            what = f"--subsample is {self.subsample:g}"
-            raise InputError(what, expected="a share above 0, at most 1")
+        check_fields(self)
         if self.study is not None and not re.fullmatch(r"[\w.-]+", self.study):
             what = f"--study is '{self.study}'"
             raise InputError(what, expected="letters, digits, points, - and _")
