@@ -11,7 +11,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -145,11 +145,16 @@ def check_fields(settings: Any) -> None:
     faults.raise_if_any()
 
 
-@cache
-def hints_of(cls: type) -> dict[str, Any]:
+def hints_of(cls: Any) -> dict[str, Any]:
     """Annotations of a dataclass's fields, by name, with what `Annotated` adds."""
+    return _hints(cls)
+
+
+@cache
+def _hints(cls: Hashable) -> dict[str, Any]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
+    fields = dataclasses.fields(typing.cast(Any, cls))
+    return {field.name: hints[field.name] for field in fields if field.init}
 
 
 def _refusals(hint: Any, value: Any) -> Iterator[tuple[Any, str]]:

@@ -60,8 +60,8 @@ def _require_plain(text: str) -> None:
         place = f"line {event.start_mark.line + 1}" if event.start_mark else ""
         if isinstance(event, yaml.AliasEvent):
             raise NotStrictError(f"{place}: aliases (*{shortened(event.anchor)}) are not read")
-        if getattr(event, "tag", None) not in (None, "!"):
-            raise NotStrictError(f"{place}: tags ({shortened(event.tag)}) are not read")
+        if (tag := getattr(event, "tag", None)) not in (None, "!"):
+            raise NotStrictError(f"{place}: tags ({shortened(tag)}) are not read")
         n_documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
@@ -91,7 +91,7 @@ def _value(node: yaml.Node) -> Any:
     return found
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: Any) -> Any:
     text = node.value
     if node.style is not None:  # quoted, or a block of text
         return text

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from scatd import console
+from scatd.cli.values import require_files
 from scatd.errors import ScatdError
 
 AUTO = "auto"
@@ -72,6 +73,7 @@ class ScatdCommand(click.Command):
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
         with _errors_in_a_line(verbose=verbose), console.messages(level):
+            require_files(ctx)
             return super().invoke(ctx)
 
 

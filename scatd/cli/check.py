@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import InputScale
 
@@ -25,7 +25,7 @@ _FAULTY = 2
         "scatd check filtered_feature_bc_matrix.h5 --json",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
+@click.argument("input", type=values.COHORT, required=False)
 @options.panel_option("Genes that a model reads, in order.  [default: those of each family]")
 @options.gene_map_option
 @options.scale_option

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import values
 from scatd.cli.base import ScatdCommand, examples
 
 
 @click.command(cls=ScatdCommand, epilog=examples("scatd demo"))
-@click.option("--drug", default="DOCETAXEL", help="DOCETAXEL, GEFITINIB or CISPLATIN.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the simulated cohort.")
+@click.option(
+    "--drug", type=values.DRUG, default="DOCETAXEL", help="DOCETAXEL, GEFITINIB or CISPLATIN."
+)
+@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the simulated cohort.")
 @click.option(
     "--folder",
-    type=options.FilePath,
+    type=values.NEW_FOLDER,
     default=Path("scatd-demo"),
     help="Where the cohort and the scores are written.",
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import InputScale
 
@@ -19,11 +19,11 @@ from scatd.keys import InputScale
         "scatd prepare star_tpm.tsv.gz --scale log1p --survival survival.tsv -o tcga.h5ad",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
+@click.argument("input", type=values.COHORT, required=False)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=values.NEW_FILE,
     default=Path("prepared.h5ad"),
     help=".h5ad or .zarr; the table of genes and the figures go into a folder beside it.",
 )
@@ -35,7 +35,7 @@ from scatd.keys import InputScale
 @click.option("--drop", is_flag=True, help="Remove cells that fail QC instead of marking them.")
 @click.option(
     "--survival",
-    type=options.FilePath,
+    type=values.FILE,
     metavar="FILE",
     help="Table to join to the samples, by TCGA barcode or any id.  [default: none]",
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 setting = partial(options.setting, {family: default_pretrain(family) for family in FAMILIES})
 checkpoint_every_option = click.option(
     "--checkpoint-every",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=0,
     metavar="EPOCHS",
     help="Save what a killed run continues from so often; 0 saves every 10 seconds at most.",
@@ -36,7 +37,7 @@ checkpoint_every_option = click.option(
 @options.family_option("sf", "Which features and network.")
 @click.option(
     "--input",
-    type=options.FilePath,
+    type=values.COHORT,
     help="Unlabelled cells: .h5ad, .zarr or a matrix (.npy, .npz, .csv, .parquet); above 2 GB, "
     ".h5ad, .zarr and .npy are read from disk in every epoch.  "
     "[default: the demo reference, made on first use]",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import table as aligned_table
 from scatd.explain.settings import ExplainSettings
@@ -27,21 +27,38 @@ setting = partial(options.setting, {"all": ExplainSettings()})
         "--survival TCGA-PRAD.survival.tsv -o prad",
     ),
 )
-@click.argument("expression", type=options.FilePath)
-@click.option("--drug", required=True, help="Any spelling; its model of family dist is taken.")
+@click.argument("expression", type=values.COHORT)
+@click.option(
+    "--drug",
+    type=values.DRUG,
+    required=True,
+    help="Any spelling; its model of family dist is taken.",
+)
 @click.option(
     "--survival",
-    type=options.FilePath,
+    type=values.FILE,
     required=True,
     metavar="FILE",
     help="Table of survival, by TCGA barcode or any id.",
 )
-@click.option("--time", default="OS.time", metavar="COLUMN", help="Its survival time, in days.")
-@click.option("--event", default="OS", metavar="COLUMN", help="1 died, 0 alive when last seen.")
+@click.option(
+    "--time",
+    type=values.COLUMN,
+    default="OS.time",
+    metavar="COLUMN",
+    help="Its survival time, in days.",
+)
+@click.option(
+    "--event",
+    type=values.COLUMN,
+    default="OS",
+    metavar="COLUMN",
+    help="1 died, 0 alive when last seen.",
+)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=values.NEW_FOLDER,
     default=Path("tcga"),
     metavar="FOLDER",
     help="Where tables and figures go.",

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 
 
@@ -21,45 +22,69 @@ from scatd.cli.base import ScatdCommand, examples
 @options.family_option("sf", "Which features and network.")
 @click.option(
     "--input",
-    type=options.FilePath,
+    type=values.COHORT,
     help="Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  "
     "[default: the demo reference, made on first use]",
 )
 @click.option(
-    "--trials", type=int, default=10, help="Trials of the whole study, whoever does them."
+    "--trials",
+    type=values.Number(ranges.Count),
+    default=10,
+    help="Trials of the whole study, whoever does them.",
 )
 @click.option(
     "--timeout",
-    type=float,
+    type=values.Number(ranges.Seconds),
     metavar="SECONDS",
     help="Begin no trial after so long.  [default: no limit]",
 )
-@click.option("--epochs", type=int, help="Fix the epochs of a trial.  [default: searched]")
-@click.option("--folds", type=int, default=3, help="Folds of a trial's cross-validation.")
-@click.option("--subsample", type=float, default=0.3, help="Share of the cells that is used.")
+@click.option(
+    "--epochs",
+    type=values.Number(ranges.Count),
+    help="Fix the epochs of a trial.  [default: searched]",
+)
+@click.option(
+    "--folds",
+    type=values.Number(ranges.Folds),
+    default=3,
+    help="Folds of a trial's cross-validation.",
+)
+@click.option(
+    "--subsample",
+    type=values.Number(ranges.ShareOfSome),
+    default=0.3,
+    help="Share of the cells that is used.",
+)
 @click.option(
     "--space",
-    type=options.FilePath,
+    type=values.FILE,
     metavar="FILE.yaml",
     help="What may be chosen.  [default: the published space of the family]",
 )
 @click.option(
     "--study",
+    type=values.Text(r"[\w.-]+", "letters, digits, points, - and _"),
     metavar="NAME",
     help="Name of the study.  [default: made from data, space and options]",
 )
 @click.option(
     "--storage",
+    type=values.AddressOrFile(),
     metavar="URL|FILE",
     help="Where the study is kept: a database, which several machines can share, or a journal "
     "file.  [default: a journal file in .scatd, beside the MLflow store]",
 )
-@click.option("--seed", type=int, default=42, help="Of subsample, folds, choices and training.")
+@click.option(
+    "--seed",
+    type=values.Number(ranges.Seed),
+    default=42,
+    help="Of subsample, folds, choices and training.",
+)
 @options.device_option
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=values.NEW_FILE,
     default="best_params.yaml",
     help="Where the best settings go, for pretrain --settings.",
 )

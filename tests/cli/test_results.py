@@ -343,6 +343,7 @@ def test_explain(scatd, workflow):
 def test_a_part_of_a_command_and_the_command_itself(scatd, workflow, tmp_path, monkeypatch):
     """`explain compare` is a part; an input of that name is written ./compare."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "compare").write_text("a cohort")
     calls = workflow("explain")
     scatd("explain", "--drug", "D", "./compare")
     assert str(calls[0]["request"].input) == "compare"
