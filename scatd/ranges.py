@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Hashable, Iterator
@@ -18,6 +19,8 @@ from typing import Annotated, Any
 
 from scatd.errors import Faults
 
+DECIMAL = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+"""A number as a settings file writes it; 010 is none, which is eight to some and ten to others."""
 SHOWN = 60
 """Characters of a value that a message repeats."""
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scatd.errors import Faults, InputError, nearest
-from scatd.ranges import hints_of, narrowed, plain_type, shortened
+from scatd.ranges import DECIMAL, hints_of, narrowed, plain_type, shortened
 
-_DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 T = TypeVar("T")
 
 
@@ -148,7 +146,7 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
 def _number(value: Any) -> float:
     """A float of a number, or of the text of one; what is not finite, `check_fields` refuses."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number and not (isinstance(value, str) and _DECIMAL.fullmatch(value)):
+    if not is_number and not (isinstance(value, str) and DECIMAL.fullmatch(value)):
         raise InputError(f"'{shortened(value)}' is no number", expected="a number")
     try:
         return float(value)

@@ -12,14 +12,13 @@ from typing import Any
 
 import yaml
 
-from scatd.ranges import shortened
+from scatd.ranges import DECIMAL, shortened
 
 LARGEST = 1_000_000
 """Bytes of a file: settings take a few hundred."""
 MOST_PARTS, DEEPEST = 20_000, 12
-_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})\Z")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NOTHING = ("", "~", "null", "Null", "NULL")
 _SWITCHES = {
     word: on
@@ -99,10 +98,8 @@ def _scalar(node: Any) -> Any:
         return None
     if text in _SWITCHES:
         return _SWITCHES[text]
-    if _WHOLE.match(text):
+    if _WHOLE.fullmatch(text):
         return int(text)
-    if _NOT_FINITE.match(text):
+    if _NOT_FINITE.fullmatch(text):
         return float(text.replace(".", ""))
-    # 010 is eight to YAML 1.1 and ten to YAML 1.2: it stays a word, which no number is made of.
-    is_octal = re.match(r"[-+]?0[0-9]", text)
-    return float(text) if _NUMBER.match(text) and not is_octal else text
+    return float(text) if DECIMAL.fullmatch(text) else text
