@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ _SHOWN = 8
         "scatd audit bulk.h5ad --labels response.csv --groups tissue -o findings.csv",
     ),
 )
-@click.argument("source", type=values.COHORT, required=False)
+@click.argument("source", type=paths.COHORT, required=False)
 @click.option(
     "--labels",
-    type=values.LABELS,
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Responses; every drug of them unless a column is named.  [default: the source's obs]",
 )
@@ -48,7 +48,7 @@ _SHOWN = 8
 )
 @click.option(
     "--predictions",
-    type=values.FILE,
+    type=paths.FILE,
     metavar="FILE",
     help="Scores of one drug, from predict or a run's out_of_fold.csv: is their AUROC under 0.5?  "
     "[default: not asked]",
@@ -60,7 +60,7 @@ _SHOWN = 8
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the findings as a table.  [default: none is written]",
 )

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
 
@@ -20,7 +20,7 @@ from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
         "scatd import-checkpoint fold1.pth --family dist --drug sorafenib --threshold 0.05",
     ),
 )
-@click.argument("file", type=values.FILE)
+@click.argument("file", type=paths.FILE)
 @click.option("--family", type=click.Choice(FAMILIES), required=True, help="What it was made as.")
 @click.option(
     "--kind",
@@ -80,8 +80,8 @@ def import_checkpoint(file: Path, **given: Any) -> None:
         "scatd export-checkpoint --drug docetaxel --stage staging -o docetaxel.pth",
     ),
 )
-@click.argument("model", type=values.NameOrPath("folder"), required=False)
-@click.option("--output", "-o", type=values.NEW_FILE, required=True, help="File to write (.pth).")
+@click.argument("model", type=paths.NameOrPath("folder"), required=False)
+@click.option("--output", "-o", type=paths.NEW_FILE, required=True, help="File to write (.pth).")
 @click.option("--drug", type=values.DRUG, help="The drug's response model, in place of MODEL.")
 @options.family_option(
     None, "Which family's, with a drug.  [default: the first with one, as registry_configs/ says]"

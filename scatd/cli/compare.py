@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
 from scatd.evaluation.gate import Gate
@@ -40,13 +40,13 @@ METRICS = typing.get_args(typing.get_type_hints(Gate)["metric"])
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the whole table.  [default: none is written]",
 )
 @click.option(
     "--figure",
-    type=values.NEW_PNG,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw it; FILE.pdf comes with it.  [default: none is drawn]",
 )

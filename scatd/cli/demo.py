@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from scatd import ranges
-from scatd.cli import values
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
+from scatd.keys import DEMO_FOLDER
 
 
 @click.command(cls=ScatdCommand, epilog=examples("scatd demo"))
@@ -18,8 +19,8 @@ from scatd.cli.base import ScatdCommand, examples
 @click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the simulated cohort.")
 @click.option(
     "--folder",
-    type=values.NEW_FOLDER,
-    default=Path("scatd-demo"),
+    type=paths.NEW_FOLDER,
+    default=Path(DEMO_FOLDER),
     help="Where the cohort and the scores are written.",
 )
 def demo(drug: str, seed: int, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from scatd import ranges
-from scatd.cli import values
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import DemoShift
 
@@ -24,7 +24,7 @@ from scatd.keys import DemoShift
     "--out",
     "folder",
     required=True,
-    type=values.NEW_FOLDER,
+    type=paths.NEW_FOLDER,
     help="Folder for the cohorts; made when it does not exist.",
 )
 @click.option(
@@ -35,7 +35,7 @@ from scatd.keys import DemoShift
 )
 @click.option(
     "--panel",
-    type=values.FILE,
+    type=paths.FILE,
     help="Gene symbols to use, one a row (txt, csv, tsv), instead of 2,000 made-up ones.",
 )
 @click.option(

@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.embed.settings import (
     InputType,
@@ -29,7 +29,7 @@ DEFAULTS = ScFoundationSettings()
         "scatd embed tumour.h5ad --backend geneformer --weights geneformer-12L -o embedded.h5ad",
     ),
 )
-@click.argument("input", type=values.COHORT)
+@click.argument("input", type=paths.COHORT)
 @click.option(
     "--backend",
     required=True,
@@ -38,7 +38,7 @@ DEFAULTS = ScFoundationSettings()
 )
 @click.option(
     "--weights",
-    type=values.WEIGHTS,
+    type=paths.WEIGHTS,
     metavar="PATH|NAME",
     help="models.ckpt of scFoundation; a model folder, a name of scatd download or a name on the "
     "Hugging Face hub for Geneformer.  [default: what lies among the downloads]",
@@ -46,7 +46,7 @@ DEFAULTS = ScFoundationSettings()
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     default=Path("embedded.h5ad"),
     help="Written as .h5ad.",
 )
@@ -84,7 +84,7 @@ DEFAULTS = ScFoundationSettings()
 )
 @click.option(
     "--dictionaries",
-    type=values.FOLDER,
+    type=paths.FOLDER,
     metavar="FOLDER",
     help="Geneformer: tokens, medians and names, pickled or JSON.  [default: beside the weights, "
     "else among the downloads]",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
 from scatd.keys import InputScale
@@ -34,13 +34,13 @@ _SHOWN = (
         "--calibrate recall=0.7 --calibrate-probability platt --abstain error=0.1",
     ),
 )
-@click.argument("target", type=values.COHORT)
+@click.argument("target", type=paths.COHORT)
 @click.option(
     "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
 )
 @click.option(
     "--labels",
-    type=values.LABELS,
+    type=paths.LABELS,
     metavar="COLUMN|FILE[:COLUMN]",
     help="Responses of the cells.  [default: the column of obs that names the drug]",
 )
@@ -53,7 +53,7 @@ _SHOWN = (
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FOLDER,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="For report.html, tables/ and figures/.  [default: evaluation-DRUG-FAMILY-vVERSION]",
 )

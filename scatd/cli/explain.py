@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import CommandWithParts, ScatdCommand, examples
 from scatd.cli.tables import table
 from scatd.explain.settings import ExplainSettings
@@ -26,26 +26,27 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 
 @click.command(
     cls=CommandWithParts,
+    demo_for=("input", "target"),
     epilog=examples(
         "scatd explain --drug docetaxel tumour.h5ad -o explained.h5ad",
         "scatd explain --drug docetaxel --family dist tumour.h5ad --group-by patient",
         "scatd explain compare one.csv other.csv",
     ),
 )
-@click.argument("input", type=values.COHORT, required=False)
+@click.argument("input", type=paths.COHORT, required=False)
 @click.option(
     "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
 )
 @click.option(
     "--output",
     "-o",
-    type=values.NewFile(".csv", ".parquet", ".h5ad"),
+    type=paths.NewFile(".csv", ".parquet", ".h5ad"),
     help=".csv (importance), .parquet (cell by feature, the strongest) or .h5ad (everything).  "
     "[default: the tracked run only]",
 )
 @click.option(
     "--published-csv",
-    type=values.NEW_FOLDER,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="Also write the files of the published scripts there.  [default: none are written]",
 )
@@ -78,13 +79,13 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 )
 @click.option(
     "--source",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Labelled bulk cohort of the model, for the control with permuted labels.  "
     "[default: the demo's, when the demo target is explained]",
 )
 @click.option(
     "--labels",
-    type=values.LABELS,
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Where its responses are.  [default: the drug's column in the source]",
 )
@@ -188,7 +189,7 @@ def _show_genes(genes: GeneResult) -> None:
         "scatd explain compare one.csv two.csv three.csv --features TP53,EGFR --figure ranks.png",
     ),
 )
-@click.argument("tables", type=values.FILE, nargs=-1, required=True)
+@click.argument("tables", type=paths.FILE, nargs=-1, required=True)
 @click.option(
     "--features",
     type=values.Names("features"),
@@ -201,13 +202,13 @@ def _show_genes(genes: GeneResult) -> None:
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the agreement of each pair.  [default: none is written]",
 )
 @click.option(
     "--figure",
-    type=values.NEW_PNG,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw heat maps; FILE.pdf comes with it.  [default: none is drawn]",
 )

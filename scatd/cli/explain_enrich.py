@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import values
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import table as aligned_table
 
@@ -22,10 +22,10 @@ _SHOWN = 10
         "scatd explain enrich explained.h5ad --gene-sets sets.gmt -o sets.csv --figure sets.png",
     ),
 )
-@click.argument("table", type=values.FILE)
+@click.argument("table", type=paths.FILE)
 @click.option(
     "--gene-sets",
-    type=values.FILE,
+    type=paths.FILE,
     required=True,
     metavar="FILE.gmt",
     help="Sets to test, in GMT; nothing is downloaded.",
@@ -58,13 +58,13 @@ _SHOWN = 10
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write every set.  [default: the tracked run only]",
 )
 @click.option(
     "--figure",
-    type=values.NEW_PNG,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw both; FILE.pdf comes with it.  [default: none is drawn]",
 )

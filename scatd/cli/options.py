@@ -11,9 +11,9 @@ from typing import Any, TypeVar, get_args
 import click
 
 from scatd import ranges
-from scatd.cli import values
+from scatd.cli import paths, values
 from scatd.data.limits import MIN_GENES
-from scatd.keys import FAMILIES, PRODUCTION, AlignmentMethod, InputScale, StatsSource
+from scatd.keys import FAMILIES, PRODUCTION, AlignmentMethod, StatsSource
 from scatd.settings import from_mapping, load_yaml, to_mapping
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 settings_file_option = click.option(
     "--settings",
     "settings_file",
-    type=values.FILE,
+    type=paths.FILE,
     metavar="FILE.yaml",
     help="Settings by name (learning_rate: 1e-3); options given beside it win.",
 )
@@ -40,19 +40,19 @@ allow_simulated_option = click.option(
 )
 gene_map_option = click.option(
     "--gene-map",
-    type=values.FILE,
+    type=paths.FILE,
     metavar="FILE",
     help="What genes are called: an export of HGNC, Ensembl BioMart or NCBI.  [default: the one "
     "in the cache]",
 )
 scale_option = click.option(
     "--scale",
-    type=click.Choice(get_args(InputScale)),
+    type=values.Scale(),
     help="What the values are, if not counts; checked.  [default: counts]",
 )
 layer_option = click.option(
     "--layer",
-    type=values.TEXT,
+    type=values.LAYER,
     metavar="NAME",
     help="X, raw or a layer.  [default: the first that holds what --scale says]",
 )
@@ -66,7 +66,7 @@ min_genes_option = click.option(
 
 def panel_option(help_text: str) -> Callable[[F], F]:
     """`--panel`, a list of genes (txt, csv, tsv) or a cohort whose genes are the panel."""
-    return click.option("--panel", type=values.COHORT, metavar="FILE", help=help_text)
+    return click.option("--panel", type=paths.COHORT, metavar="FILE", help=help_text)
 
 
 def family_option(default: str | None, help_text: str) -> Callable[[F], F]:
@@ -99,7 +99,7 @@ stats_option = click.option(
 )
 weights_option = click.option(
     "--weights",
-    type=values.WEIGHTS,
+    type=paths.WEIGHTS,
     metavar="PATH|NAME",
     help="Foundation model that embeds raw counts (families sf and gf).  "
     "[default: what was downloaded]",
@@ -110,7 +110,7 @@ def cells_scale_option(argument: str) -> Callable[[F], F]:
     """`--scale` of the cohort named by `argument`, which is looked at where it is not given."""
     return click.option(
         "--scale",
-        type=click.Choice(get_args(InputScale)),
+        type=values.Scale(),
         help=f"What the expression in {argument} is.  [default: found out]",
     )
 

@@ -8,26 +8,27 @@ from typing import get_args
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "target"),
     epilog=examples(
         "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
         "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
     ),
 )
-@click.argument("input", type=values.COHORT, required=False)
+@click.argument("input", type=paths.COHORT, required=False)
 @click.option(
     "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
 )
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     default=Path("scored.h5ad"),
     help=".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
@@ -29,6 +29,7 @@ checkpoint_every_option = click.option(
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "reference"),
     epilog=examples(
         "scatd pretrain --family sf --input atlas.h5ad",
         "scatd pretrain --family sf --input atlas.npy --published --folds 10",
@@ -37,7 +38,7 @@ checkpoint_every_option = click.option(
 @options.family_option("sf", "Which features and network.")
 @click.option(
     "--input",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Unlabelled cells: .h5ad, .zarr or a matrix (.npy, .npz, .csv, .parquet); above 2 GB, "
     ".h5ad, .zarr and .npy are read from disk in every epoch.  "
     "[default: the demo reference, made on first use]",

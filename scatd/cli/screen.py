@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
 from scatd.keys import PRODUCTION, InputScale
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         "scatd screen tumours.h5ad --drugs docetaxel,cisplatin -o two-drugs",
     ),
 )
-@click.argument("cohort", type=values.COHORT)
+@click.argument("cohort", type=paths.COHORT)
 @click.option(
     "--drugs",
     type=values.DRUGS,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FOLDER,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="For report.html, tables and figures.  [default: screen-COHORT]",
 )

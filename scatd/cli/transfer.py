@@ -10,10 +10,10 @@ from typing import Any, get_args
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.panel import is_panel, run_panel
-from scatd.keys import FAMILIES, FewShotUse, InputScale, Select
+from scatd.keys import FAMILIES, FewShotUse, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 _PUBLISHED = (
@@ -25,6 +25,7 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("source", "source"),
     epilog=examples(
         "scatd transfer --drug DOCETAXEL",
         "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
@@ -49,12 +50,12 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 @options.family_option("sf", "Which features and backbone.")
 @click.option(
     "--source",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Labelled bulk cohort: .h5ad or a matrix.  [default: the demo source]",
 )
 @click.option(
     "--labels",
-    type=values.LABELS,
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Where the responses are.  [default: the drug's column in the source]",
 )
@@ -66,36 +67,36 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 )
 @click.option(
     "--reference",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Unlabelled single cells whose style the source takes.  [default: the demo reference]",
 )
 @click.option(
     "--target",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Single cells to score. Without --reference, they take its place, "
     "unlabelled.  [default: none]",
 )
 @click.option(
     "--target-labels",
-    type=values.LABELS,
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Their responses, where they are known: for scoring only.  [default: none]",
 )
 @click.option(
     "--panel",
-    type=values.WordOrFile("shared"),
+    type=paths.WordOrFile("shared"),
     metavar="shared|FILE",
     help="Genes of family dist: those that all cohorts have, or a list.  "
     "[default: the backbone's, else the cohorts']",
 )
 @click.option(
     "--scale",
-    type=click.Choice(get_args(InputScale)),
+    type=values.Scale(),
     help="What the expression is, where it is neither counts nor log1p.  [default: found out]",
 )
 @click.option(
     "--backbone",
-    type=values.NameOrPath("folder"),
+    type=paths.NameOrPath("folder"),
     metavar="NAME|FOLDER",
     help="NAME@ALIAS, NAME/VERSION or a model folder.  "
     "[default: one in production, else one pretrained on the reference]",

@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "reference"),
     epilog=examples(
         "scatd tune --family sf --input atlas.h5ad --trials 100",
         "scatd tune --family sf --space my_space.yaml --storage sqlite:///optuna.db",
@@ -22,7 +23,7 @@ from scatd.cli.base import ScatdCommand, examples
 @options.family_option("sf", "Which features and network.")
 @click.option(
     "--input",
-    type=values.COHORT,
+    type=paths.COHORT,
     help="Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  "
     "[default: the demo reference, made on first use]",
 )
@@ -57,7 +58,7 @@ from scatd.cli.base import ScatdCommand, examples
 )
 @click.option(
     "--space",
-    type=values.FILE,
+    type=paths.FILE,
     metavar="FILE.yaml",
     help="What may be chosen.  [default: the published space of the family]",
 )
@@ -69,7 +70,7 @@ from scatd.cli.base import ScatdCommand, examples
 )
 @click.option(
     "--storage",
-    type=values.AddressOrFile(),
+    type=paths.AddressOrFile(),
     metavar="URL|FILE",
     help="Where the study is kept: a database, which several machines can share, or a journal "
     "file.  [default: a journal file in .scatd, beside the MLflow store]",
@@ -84,7 +85,7 @@ from scatd.cli.base import ScatdCommand, examples
 @click.option(
     "--output",
     "-o",
-    type=values.NEW_FILE,
+    type=paths.NEW_FILE,
     default="best_params.yaml",
     help="Where the best settings go, for pretrain --settings.",
 )

@@ -23,7 +23,7 @@ from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.workflows import backbones
 from scatd.workflows.backbones import PretrainResult, Teacher, Work
-from scatd.workflows.inputs import demo_file, pick_device, refuse_mixing
+from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing
 from scatd.workflows.pretrain import backbone_for
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def distill(request: DistillRequest) -> PretrainResult:
         When training diverges.
     """
     device = pick_device(request.device)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     expression, scale = log_normalised(read_features(path, STUDENT, mmap=True))
     if request.teacher_z is not None:
         teacher = _stored(request, request.teacher_z, expression)

@@ -37,7 +37,7 @@ from scatd.workflows.explain_output import (
 )
 from scatd.workflows.explain_report import draw_explanation
 from scatd.workflows.explain_store import AttributionStore, Block
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 from scatd.workflows.predict import find_model
 from scatd.workflows.predict_inputs import scoring_input
 
@@ -92,7 +92,7 @@ def explain(request: ExplainRequest) -> ExplainResult:
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
     scorer = Scorer(registry.fetch(ref), str(device))
-    path = request.input or demo_file("target")
+    path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
         for note in given.notes:
             logger.info("%s", note)

@@ -28,7 +28,7 @@ from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.ranges import CountOrNone, Seed, ShareInside, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
-from scatd.workflows.inputs import demo_file, pick_device, refuse_mixing
+from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing
 from scatd.workflows.predict_inputs import Preparation, ScoringInput, scoring_input
 
 logger = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def score_file(
     InputError
         When the cohort cannot be used.
     """
-    path = request.input or demo_file("target")
+    path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
         return _scored(request, ref, scorer, given, progress)
 

@@ -16,7 +16,7 @@ from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings
 from scatd.workflows import backbones
 from scatd.workflows.backbones import PretrainResult, Work
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def pretrain(request: PretrainRequest) -> PretrainResult:
         When training diverges.
     """
     device = pick_device(request.device)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     features = read_features(path, request.family, mmap=True)
     every = request.checkpoint_every
     return backbones.make(_work(features, request.family, request.settings, device, every))

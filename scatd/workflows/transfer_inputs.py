@@ -34,6 +34,7 @@ from scatd.training.settings import default_pretrain
 from scatd.training.trainer import Trainer
 from scatd.workflows.inputs import (
     demo_file,
+    given_or_demo,
     matrix_stats,
     pick_device,
     read_groups,
@@ -201,7 +202,7 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
 
 def _read(request: TransferRequest, backbone: Artifact | None) -> Cohorts:
     is_demo = request.source is None
-    source = request.source or demo_file("source")
+    source = given_or_demo(request.source, "source")
     reference = request.reference or (demo_file("reference") if is_demo else None)
     if request.family != "dist":
         return read_embeddings(source, reference, request.target, request.family)

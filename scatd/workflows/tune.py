@@ -28,7 +28,7 @@ from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
 from scatd.training.tune import Progress, Study, Trial, TrialRecord, objective
 from scatd.workflows import tune_report, tune_workers
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def _prepare(request: TuneRequest) -> _Work:
         space = space.fixed(epochs=request.epochs)
     # The epochs of a trial are those that it chose; the seed is that of its folds.
     base = replace(default_pretrain(request.family), min_steps=0, seed=request.seed)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     features = read_features(path, request.family, mmap=True)
     rows = _subsample(features.n_obs, request)
     X = torch.tensor(np.asarray(features.X[rows]), device=device)

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scatd.cli import main, values
+from scatd.cli import main, paths, values
 
 NEEDED = {
     "demo-data": ("--out", "a folder"),
@@ -99,19 +99,19 @@ def bad_values(param):
         return [*bad, "9" * 5000]
     if isinstance(kind, click.Choice):
         return [*bad, *NUMBERS_AS_TEXT, "nosuch"]
-    if isinstance(kind, values.Existing):
+    if isinstance(kind, paths.Existing):
         wrong = "a folder" if kind.kinds == ("file",) else "table.csv"
         return [
             *(*bad, *NUMBERS_AS_TEXT, "absent.h5ad", "absent/absent.h5ad", "x" * 5000),
             *([wrong] if len(kind.kinds) == 1 else []),
         ]
-    if isinstance(kind, values.NewFile):
+    if isinstance(kind, paths.NewFile):
         return [*bad, "a folder", "absent/new.csv", "table.csv/new.csv"]
-    if isinstance(kind, values.NewFolder):
+    if isinstance(kind, paths.NewFolder):
         return [*bad, "table.csv", "table.csv/new"]
-    if isinstance(kind, values.ColumnOrFile):
+    if isinstance(kind, paths.ColumnOrFile):
         return [*bad, "absent.csv", "absent.csv:DRUG"]
-    if isinstance(kind, values.NameOrPath):
+    if isinstance(kind, paths.NameOrPath):
         return [
             *bad,
             "./absent",
@@ -207,7 +207,7 @@ def test_numbers_as_text_are_refused_or_are_names(name, refuse_work):
     for param in command.params:
         if getattr(param, "is_flag", False) or isinstance(param, click.Argument):
             continue
-        is_new = isinstance(param.type, values.NewFile | values.NewFolder)
+        is_new = isinstance(param.type, paths.NewFile | paths.NewFolder)
         for value in NUMBERS_AS_TEXT:
             words = [*name.split(), *words_with(name, command, param, value)]
             done = CliRunner().invoke(main, words, prog_name="scatd")
