@@ -99,5 +99,6 @@ def show_backbone(result: PretrainResult) -> None:
         click.echo(f"  R2 of {len(r2)} folds           {r2.mean():.3f} ± {r2.std():.3f}")
         click.echo("  Fold 1 is the one that is registered.")
     click.echo("\nNext")
-    click.echo(f"  scatd transfer --drug DRUG --backbone {ref.name}/{ref.version}")
+    data = "" if ref.simulated else " --source BULK.h5ad --labels RESPONSES.csv"
+    click.echo(f"  scatd transfer --drug DRUG{data} --backbone {ref.name}/{ref.version}")
     click.echo(f"  mlflow ui               curves of run {result.run_id}")

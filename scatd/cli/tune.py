@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from scatd import ranges
 from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
+from scatd.keys import DEMO_FOLDER
 
 
 @click.command(
@@ -98,7 +100,6 @@ def tune(**given: Any) -> None:
     from scatd.workflows.tune import TuneRequest
     from scatd.workflows.tune import tune as work
 
-    output: Path = given["output"]
     result = work(TuneRequest(**given))
     counts = result.trials["state"].value_counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
@@ -109,5 +110,15 @@ def tune(**given: Any) -> None:
             f"  {name:<18} {value:.6g}" if isinstance(value, float) else f"  {name:<18} {value}"
         )
     click.echo("\nNext")
-    click.echo(f"  scatd pretrain --family {given['family']} --settings {output}")
+    click.echo(f"  {_pretrain(given)}")
     click.echo(f"  mlflow ui               trials and plots of run {result.run_id}")
+
+
+def _pretrain(given: dict[str, Any]) -> str:
+    """The command that pretrains with what was found, on the data that it was found on."""
+    cells = given["input"] or Path(DEMO_FOLDER) / "reference.h5ad"
+    words = ["scatd", "pretrain", "--family", given["family"], "--input", str(cells)]
+    for name in ("scale", "layer"):
+        if (value := given.get(name)) is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join([*words, "--settings", str(given["output"])])

@@ -23,7 +23,7 @@ from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.workflows import backbones
 from scatd.workflows.backbones import PretrainResult, Teacher, Work
-from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing
+from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing, require_backbone
 from scatd.workflows.pretrain import backbone_for
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def distill(request: DistillRequest) -> PretrainResult:
     device = pick_device(request.device)
     path = given_or_demo(request.input, "reference")
     expression, scale = log_normalised(read_features(path, STUDENT, mmap=True))
+    backbones.splits(expression.n_obs, request.settings)  # before a teacher is trained for it
     if request.teacher_z is not None:
         teacher = _stored(request, request.teacher_z, expression)
     else:
@@ -117,6 +118,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     _refuse_mixing(request, name, ref, expression)
     logger.info("Teacher: %s version %d", ref.name, ref.version)
     model = artifact.read(registry.fetch(ref))
+    require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
         what = f"reads {model.sizes.n_features} features"
         raise InputError(what, where=name, expected=f"{features.n_features}, as in {path}")

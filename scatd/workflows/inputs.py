@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.data.files import row_blocks
 from scatd.data.labels import read_label_table
@@ -108,6 +109,20 @@ def read_groups(
         what = f"column '{column}' is empty for {int(values.isna().sum())} samples"
         raise InputError(what, where="--groups", expected="a group for every labelled sample")
     return values.astype(str).to_numpy(dtype=str)
+
+
+def require_backbone(where: str, found: Artifact) -> None:
+    """Refuse a response model in place of a backbone.
+
+    Raises
+    ------
+    InputError
+        Says what it is.
+    """
+    if found.kind != "backbone":
+        what = "is a response model, whose encoder belongs to one drug"
+        remedy = "See the backbones: scatd registry list"
+        raise InputError(what, where=where, expected="a backbone", remedy=remedy)
 
 
 def matrix_stats(X: NDArray[np.float32]) -> FeatureStats:

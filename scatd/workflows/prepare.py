@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import __version__, console, keys
+from scatd.data import results
 from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Cohort
 from scatd.data.files import atomic_path, check_writable
@@ -99,6 +100,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     """
     require_store_name(request.output)
     check_writable(request.output)
+    results.require_own(*_report_place(request))
     gene_map = find_gene_map(request.gene_map)
     with open_cohort(input_or_demo(request.input)) as cohort:
         panel = find_panel(request.panel, cohort)
@@ -197,8 +199,8 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     from scatd.plots.quality import quality_scatter, quality_violins
     from scatd.plots.style import save_figure
 
-    folder = request.output.with_name(f"{request.output.stem}_report")
-    folder.mkdir(exist_ok=True)
+    folder, about = _report_place(request)
+    results.begin(folder, about)
     with atomic_path(folder / "genes.csv") as temporary:
         found.report.to_csv(temporary, index=False)
     assert report.cells is not None
@@ -209,7 +211,14 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     save_figure(
         quality_scatter(report.cells, request.min_genes, subject), folder, "quality_scatter"
     )
+    results.finish(folder)
     return folder
+
+
+def _report_place(request: PrepareRequest) -> tuple[Path, dict[str, str]]:
+    """The folder of tables and figures, which belongs to the output."""
+    folder = request.output.with_name(f"{request.output.stem}_report")
+    return folder, {"command": "prepare", "output": str(request.output.absolute())}
 
 
 def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bool) -> None:

@@ -39,6 +39,7 @@ from scatd.workflows.inputs import (
     pick_device,
     read_groups,
     refuse_mixing,
+    require_backbone,
 )
 from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
@@ -241,8 +242,11 @@ def _given_backbone(request: TransferRequest) -> tuple[str, Artifact] | None:
         return None
     folder = Path(request.backbone)
     if folder.is_dir():
-        return str(folder), artifact.read(folder)
-    return _fetched(registry.resolve_backbone(request.backbone))
+        name, found = str(folder), artifact.read(folder)
+    else:
+        name, found = _fetched(registry.resolve_backbone(request.backbone))
+    require_backbone(f"backbone {name}", found)
+    return name, found
 
 
 def _default_backbone(
