@@ -94,6 +94,9 @@ def latent_key(family: str) -> str:
     return f"X_scatd_{family}"
 
 
+DEMO_FOLDER = "scatd-demo"
+"""Where the simulated demo cohort lies, under the working folder."""
+
 # Registry ----------------------------------------------------------------------------------
 STAGING = "staging"
 PRODUCTION = "production"

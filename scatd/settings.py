@@ -1,18 +1,20 @@
 """Reading settings: frozen dataclasses filled from YAML or options, unknown names refused.
 
-The dataclasses themselves live beside the code that they configure.
+The dataclasses themselves live beside the code that they configure; `scatd.ranges` has the ranges
+of their numbers.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import types
+import math
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scatd.errors import Faults, InputError, nearest
+from scatd.ranges import DECIMAL, hints_of, narrowed, plain_type, shortened
 
 T = TypeVar("T")
 
@@ -34,19 +36,20 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     Raises
     ------
     InputError
-        Lists every unknown name (with the nearest known one) and every value of a wrong type.
+        Lists every unknown name (with the nearest known one) and every value of a wrong type; or
+        every value outside its range, which the dataclass itself refuses (`check_fields`).
     """
     if not isinstance(values, Mapping):
         what = f"holds {type(values).__name__}, not names and values"
         raise InputError(what, where=where, expected="a mapping such as 'epochs: 25'")
     faults = Faults(where)
-    hints = typing.get_type_hints(cls)
-    known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    hints = hints_of(cls)
+    known = set(hints)
     ready: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             close = nearest(str(name), known) or sorted(known)
-            faults.add(f"unknown key '{name}'", expected="one of " + ", ".join(close))
+            faults.add(f"unknown key '{shortened(name)}'", expected="one of " + ", ".join(close))
             continue
         try:
             ready[name] = _convert(hints[name], value, where=f"{where}: {name}")
@@ -57,24 +60,39 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         return cls(**ready)
     except TypeError as error:
         raise InputError(str(error), where=where) from error
+    except InputError as error:
+        if error.where:
+            raise
+        what, expected, remedy = error.what, error.expected, error.remedy
+        raise InputError(what, where=where, expected=expected, remedy=remedy) from error
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping.
+    """Read one YAML mapping; see `scatd.strict_yaml` for what is read of YAML.
 
     Raises
     ------
     InputError
-        When the file is missing, is no YAML or holds no mapping.
+        When the file is missing, is no YAML, holds no mapping, or more than settings need.
     """
     import yaml
 
+    from scatd import strict_yaml
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            held = file.read(strict_yaml.LARGEST + 1)
+        if len(held) > strict_yaml.LARGEST:
+            what = f"holds more than {strict_yaml.LARGEST:,} bytes"
+            raise InputError(what, where=str(path), expected="a file of settings")
+        content = strict_yaml.load(held.decode("utf-8-sig"))
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise InputError(what, where=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except strict_yaml.NotStrictError as error:
+        remedy = "Write plain names and values, each once: epochs: 25"
+        raise InputError(str(error), where=str(path), remedy=remedy) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         first_line = str(error).splitlines()[0]
         raise InputError(f"is not valid YAML ({first_line})", where=str(path)) from error
     if content is None:
@@ -100,29 +118,37 @@ def _plain(value: Any) -> Any:
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
     """Check `value` against the annotation `hint`; widen int to float, list to tuple."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        (hint,) = [argument for argument in arguments if argument is not type(None)]
-        return _convert(hint, value, where=where)
+    if value is None and hint is not narrowed(hint):
+        return None
+    hint = narrowed(hint)
+    plain = plain_type(hint)
+    origin, arguments = typing.get_origin(plain), typing.get_args(plain)
     if origin is typing.Literal:
-        if value not in arguments:
+        if not isinstance(value, str) or value not in arguments:
             choices = ", ".join(map(str, arguments))
-            raise InputError(f"'{value}' is no choice", expected=f"one of {choices}")
+            raise InputError(f"'{shortened(value)}' is no choice", expected=f"one of {choices}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise InputError(f"'{value}' is no list", expected="a list")
+            raise InputError(f"'{shortened(value)}' is no list", expected="a list")
         return tuple(_convert(arguments[0], item, where=where) for item in value)
-    if dataclasses.is_dataclass(hint):
-        return from_mapping(typing.cast(type, hint), value, where=where)
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        # YAML reads 1e-3 (without a dot) as a word.
-        try:
-            return float(value)
-        except ValueError as error:
-            raise InputError(f"'{value}' is no number", expected="a number") from error
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise InputError(f"'{value}' is a {type(value).__name__}", expected=f"a {hint.__name__}")
+    if dataclasses.is_dataclass(plain):
+        return from_mapping(typing.cast(type, plain), value, where=where)
+    if plain is float:
+        value = _number(value)
+    elif not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
+        raise InputError(
+            f"'{shortened(value)}' is a {type(value).__name__}", expected=f"a {plain.__name__}"
+        )
     return value
+
+
+def _number(value: Any) -> float:
+    """A float of a number, or of the text of one; what is not finite, `check_fields` refuses."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and DECIMAL.fullmatch(value)):
+        raise InputError(f"'{shortened(value)}' is no number", expected="a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

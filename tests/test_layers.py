@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scatd"
 # From the ground up: a module may import its own line and the lines above it, never one below.
 # A longer name wins over the package that it is in.
 LAYERS = [
-    "errors keys settings console training.settings",
+    "errors keys ranges settings strict_yaml console training.settings",
     "data",
     "nn",
     "embed",

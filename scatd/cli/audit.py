@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 
 if TYPE_CHECKING:
@@ -24,37 +25,42 @@ _SHOWN = 8
         "scatd audit bulk.h5ad --labels response.csv --groups tissue -o findings.csv",
     ),
 )
-@click.argument("source", type=options.FilePath, required=False)
+@click.argument("source", type=paths.COHORT, required=False)
 @click.option(
     "--labels",
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Responses; every drug of them unless a column is named.  [default: the source's obs]",
 )
 @click.option(
     "--label-map",
+    type=values.LABEL_MAP,
     metavar="WORDS",
     help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
 )
 @options.family_option("sf", "Which features of the source.")
 @click.option(
     "--groups",
+    type=values.COLUMN,
     metavar="COLUMN",
     help="Batch, tissue or patient, of the source's obs or the label table: does it predict the "
     "response better than the profiles?  [default: not asked]",
 )
 @click.option(
     "--predictions",
-    type=options.FilePath,
+    type=paths.FILE,
     metavar="FILE",
     help="Scores of one drug, from predict or a run's out_of_fold.csv: is their AUROC under 0.5?  "
     "[default: not asked]",
 )
-@click.option("--folds", type=click.IntRange(min=2), default=5, help="Folds that will be made.")
+@click.option(
+    "--folds", type=values.Number(ranges.Folds), default=5, help="Folds that will be made."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the findings as a table.  [default: none is written]",
 )

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from scatd import console
+from scatd.cli.paths import require_data, require_files
 from scatd.errors import ScatdError
 
 AUTO = "auto"
@@ -38,11 +39,18 @@ class ScatdCommand(click.Command):
 
     An option whose value is `auto` counts as not given, unless `auto` is among its own choices; so
     does an argument `auto` after `--`. A switch is given bare or as `--switch=true|false`.
+
+    Parameters
+    ----------
+    demo_for
+        The option or argument in whose place the demo is used, and which file of the demo; then
+        nothing of the user's may be named beside it.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, demo_for: tuple[str, str] | None = None, **kwargs: Any) -> None:
         kwargs["context_settings"] = _context_settings(kwargs.get("context_settings"))
         super().__init__(*args, **kwargs)
+        self.demo_for = demo_for
         self.params += [
             click.Option(
                 ["--quiet", "-q"],
@@ -72,6 +80,9 @@ class ScatdCommand(click.Command):
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
         with _errors_in_a_line(verbose=verbose), console.messages(level):
+            require_files(ctx)
+            if self.demo_for is not None:
+                require_data(ctx, *self.demo_for)
             return super().invoke(ctx)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import InputScale
 
@@ -19,13 +19,14 @@ _FAULTY = 2
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "target_raw"),
     epilog=examples(
         "scatd check tumour.h5ad",
         "scatd check bulk.csv.gz --scale rma",
         "scatd check filtered_feature_bc_matrix.h5 --json",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
+@click.argument("input", type=paths.COHORT, required=False)
 @options.panel_option("Genes that a model reads, in order.  [default: those of each family]")
 @options.gene_map_option
 @options.scale_option

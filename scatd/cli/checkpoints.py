@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
 
@@ -19,14 +20,14 @@ from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
         "scatd import-checkpoint fold1.pth --family dist --drug sorafenib --threshold 0.05",
     ),
 )
-@click.argument("file", type=options.FilePath)
+@click.argument("file", type=paths.FILE)
 @click.option("--family", type=click.Choice(FAMILIES), required=True, help="What it was made as.")
 @click.option(
     "--kind",
     type=click.Choice(["backbone", "response"]),
     help="Refuse anything else.  [default: what its tensors say]",
 )
-@click.option("--drug", help="Of a response model, in any spelling.")
+@click.option("--drug", type=values.DRUG, help="Of a response model, in any spelling.")
 @click.option(
     "--input-scale",
     type=click.Choice(get_args(InputScale)),
@@ -35,11 +36,11 @@ from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=values.Number(ranges.ShareInside),
     help="Of a response model: resistant strictly above it. The published dist scripts take 0.05.  "
     "[default: 0.5]",
 )
-@click.option("--origin", default=PUBLISHED_ORIGIN, help="Who made it.")
+@click.option("--origin", type=values.TEXT, default=PUBLISHED_ORIGIN, help="Who made it.")
 @click.option("--simulated", is_flag=True, help="Say that it was made from simulated data.")
 def import_checkpoint(file: Path, **given: Any) -> None:
     """Register a published checkpoint at staging.
@@ -79,14 +80,15 @@ def import_checkpoint(file: Path, **given: Any) -> None:
         "scatd export-checkpoint --drug docetaxel --stage staging -o docetaxel.pth",
     ),
 )
-@click.argument("model", required=False)
-@click.option("--output", "-o", type=options.FilePath, required=True, help="File to write (.pth).")
-@click.option("--drug", help="The drug's response model, in place of MODEL.")
+@click.argument("model", type=paths.NameOrPath("folder"), required=False)
+@click.option("--output", "-o", type=paths.NEW_FILE, required=True, help="File to write (.pth).")
+@click.option("--drug", type=values.DRUG, help="The drug's response model, in place of MODEL.")
 @options.family_option(
     None, "Which family's, with a drug.  [default: the first with one, as registry_configs/ says]"
 )
 @click.option(
     "--stage",
+    type=values.STAGE,
     default=PRODUCTION,
     metavar="STAGE",
     help="With a drug: production, staging, previous, or a version number.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
 from scatd.evaluation.gate import Gate
@@ -26,6 +26,7 @@ METRICS = typing.get_args(typing.get_type_hints(Gate)["metric"])
 @click.option(
     "--drug",
     "drugs",
+    type=values.DRUG,
     multiple=True,
     help="Only this drug, in any spelling; may be repeated.  [default: all]",
 )
@@ -39,13 +40,13 @@ METRICS = typing.get_args(typing.get_type_hints(Gate)["metric"])
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the whole table.  [default: none is written]",
 )
 @click.option(
     "--figure",
-    type=options.FilePath,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw it; FILE.pdf comes with it.  [default: none is drawn]",
 )
@@ -62,16 +63,11 @@ def compare(
     baseline on the same folds and the lead over it, labelled target cells where there were some,
     and the stage of what it registered.
     """
-    from scatd.data.files import atomic_path, check_writable
+    from scatd.data.files import atomic_path
     from scatd.plots.comparison import drugs_and_families
     from scatd.plots.style import save_figure
     from scatd.workflows.compare import compare as work
 
-    if figure is not None and figure.suffix.lower() != ".png":
-        message = f"'{figure.name}' does not end in .png."
-        raise click.BadParameter(message, click.get_current_context(), param_hint="--figure")
-    for target in filter(None, (output, figure)):
-        check_writable(target)
     found = work(drugs, family, metric)
     if found.empty:
         click.echo("No transfer has finished yet. Start one: scatd transfer --drug DRUG")

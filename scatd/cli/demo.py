@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
+from scatd.keys import DEMO_FOLDER
 
 
 @click.command(cls=ScatdCommand, epilog=examples("scatd demo"))
-@click.option("--drug", default="DOCETAXEL", help="DOCETAXEL, GEFITINIB or CISPLATIN.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the simulated cohort.")
+@click.option(
+    "--drug", type=values.DRUG, default="DOCETAXEL", help="DOCETAXEL, GEFITINIB or CISPLATIN."
+)
+@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the simulated cohort.")
 @click.option(
     "--folder",
-    type=options.FilePath,
-    default=Path("scatd-demo"),
+    type=paths.NEW_FOLDER,
+    default=Path(DEMO_FOLDER),
     help="Where the cohort and the scores are written.",
 )
 def demo(drug: str, seed: int, folder: Path) -> None:

@@ -7,6 +7,8 @@ from typing import get_args
 
 import click
 
+from scatd import ranges
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import DemoShift
 
@@ -22,18 +24,18 @@ from scatd.keys import DemoShift
     "--out",
     "folder",
     required=True,
-    type=click.Path(path_type=Path),
+    type=paths.NEW_FOLDER,
     help="Folder for the cohorts; made when it does not exist.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.Seed),
     default=0,
     help="Which samples and cells are drawn.",
 )
 @click.option(
     "--panel",
-    type=click.Path(path_type=Path),
+    type=paths.FILE,
     help="Gene symbols to use, one a row (txt, csv, tsv), instead of 2,000 made-up ones.",
 )
 @click.option(

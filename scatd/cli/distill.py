@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.pretrain import checkpoint_every_option, show_backbone
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
@@ -18,6 +18,7 @@ setting = partial(options.setting, {"": default_pretrain("dist")})
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "reference"),
     epilog=examples(
         "scatd distill --input atlas.h5ad",
         "scatd distill --teacher scatd-sf-backbone@production --input atlas.h5ad",
@@ -25,19 +26,20 @@ setting = partial(options.setting, {"": default_pretrain("dist")})
 )
 @click.option(
     "--teacher",
+    type=values.TEXT,
     metavar="NAME",
     help="Registered backbone: NAME@ALIAS or NAME/VERSION.  "
     "[default: the sf backbone in production, else one pretrained on the input's embedding]",
 )
 @click.option(
     "--input",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Cells with expression in X and the teacher's embedding in obsm.  "
     "[default: the demo reference, made on first use]",
 )
 @click.option(
     "--teacher-z",
-    type=options.FilePath,
+    type=paths.COHORT,
     metavar="FILE.npy",
     help="The teacher's latent of the same cells.  [default: computed from the embedding]",
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scatd.cli import values
 from scatd.cli.base import ScatdCommand, examples
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         "scatd download scatd/FILE",
     ),
 )
-@click.argument("name", required=False)
+@click.argument("name", type=values.TEXT, required=False)
 @click.option(
     "--list", "wants_list", is_flag=True, help="Show what there is, and what is here already."
 )

@@ -7,7 +7,7 @@ from typing import get_args
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.embed.settings import (
     InputType,
@@ -29,7 +29,7 @@ DEFAULTS = ScFoundationSettings()
         "scatd embed tumour.h5ad --backend geneformer --weights geneformer-12L -o embedded.h5ad",
     ),
 )
-@click.argument("input", type=options.FilePath)
+@click.argument("input", type=paths.COHORT)
 @click.option(
     "--backend",
     required=True,
@@ -38,12 +38,17 @@ DEFAULTS = ScFoundationSettings()
 )
 @click.option(
     "--weights",
+    type=paths.WEIGHTS,
     metavar="PATH|NAME",
     help="models.ckpt of scFoundation; a model folder, a name of scatd download or a name on the "
     "Hugging Face hub for Geneformer.  [default: what lies among the downloads]",
 )
 @click.option(
-    "--output", "-o", type=options.FilePath, default=Path("embedded.h5ad"), help="Written as .h5ad."
+    "--output",
+    "-o",
+    type=paths.NEW_FILE,
+    default=Path("embedded.h5ad"),
+    help="Written as .h5ad.",
 )
 @click.option(
     "--input-type",
@@ -60,6 +65,7 @@ DEFAULTS = ScFoundationSettings()
 )
 @click.option(
     "--tgthighres",
+    type=values.TEXT,
     default=DEFAULTS.tgthighres,
     metavar="fN|aN|tN",
     help="scFoundation: depth to embed at: N times the cell's own, N more in log10, or N in log10.",
@@ -78,7 +84,7 @@ DEFAULTS = ScFoundationSettings()
 )
 @click.option(
     "--dictionaries",
-    type=options.FilePath,
+    type=paths.FOLDER,
     metavar="FOLDER",
     help="Geneformer: tokens, medians and names, pickled or JSON.  [default: beside the weights, "
     "else among the downloads]",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import span, table
 from scatd.keys import InputScale
@@ -33,22 +34,26 @@ _SHOWN = (
         "--calibrate recall=0.7 --calibrate-probability platt --abstain error=0.1",
     ),
 )
-@click.argument("target", type=options.FilePath)
-@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.argument("target", type=paths.COHORT)
+@click.option(
+    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+)
 @click.option(
     "--labels",
+    type=paths.LABELS,
     metavar="COLUMN|FILE[:COLUMN]",
     help="Responses of the cells.  [default: the column of obs that names the drug]",
 )
 @click.option(
     "--label-map",
+    type=values.LABEL_MAP,
     metavar="S=sensitive,R=resistant",
     help="What the words of the labels mean.  [default: sensitive, resistant]",
 )
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="For report.html, tables/ and figures/.  [default: evaluation-DRUG-FAMILY-vVERSION]",
 )
@@ -56,12 +61,14 @@ _SHOWN = (
 @options.model_family_option
 @click.option(
     "--groups",
+    type=values.COLUMN,
     metavar="COLUMN",
     help="Patient or sample of each cell: adds a table of groups, and intervals that resample "
     "whole groups.  [default: none]",
 )
 @click.option(
     "--calibrate",
+    type=values.TEXT,
     multiple=True,
     metavar="GOAL",
     help="What the threshold is to be: fixed (as it is stored), fixed=T, youden, max-f1, fdr=X, "
@@ -76,6 +83,7 @@ _SHOWN = (
 )
 @click.option(
     "--abstain",
+    type=values.TEXT,
     metavar="GOAL",
     help="Give no answer near the threshold, so that at most error=X of the answers are wrong, or "
     "at least coverage=X of the cells are answered. Makes a new version.  [default: as it is "
@@ -84,7 +92,7 @@ _SHOWN = (
 @options.cells_scale_option("TARGET")
 @options.weights_option
 @options.gene_map_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the resamples.")
+@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the resamples.")
 @options.device_option
 @options.allow_simulated_option
 def evaluate(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import CommandWithParts, ScatdCommand, examples
 from scatd.cli.tables import table
 from scatd.explain.settings import ExplainSettings
@@ -25,29 +26,33 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 
 @click.command(
     cls=CommandWithParts,
+    demo_for=("input", "target"),
     epilog=examples(
         "scatd explain --drug docetaxel tumour.h5ad -o explained.h5ad",
         "scatd explain --drug docetaxel --family dist tumour.h5ad --group-by patient",
         "scatd explain compare one.csv other.csv",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
-@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.argument("input", type=paths.COHORT, required=False)
+@click.option(
+    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NewFile(".csv", ".parquet", ".h5ad"),
     help=".csv (importance), .parquet (cell by feature, the strongest) or .h5ad (everything).  "
     "[default: the tracked run only]",
 )
 @click.option(
     "--published-csv",
-    type=options.FilePath,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="Also write the files of the published scripts there.  [default: none are written]",
 )
 @click.option(
     "--stage",
+    type=values.STAGE,
     default=PRODUCTION,
     metavar="STAGE",
     help="production, staging, previous, or a version number.",
@@ -64,6 +69,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 @setting("seed", "Of baselines, draws and controls.")
 @click.option(
     "--group-by",
+    type=values.COLUMN,
     metavar="COLUMN",
     help="Importance within each patient, cluster, ... too; intervals then go by it.  "
     "[default: none]",
@@ -73,29 +79,31 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 )
 @click.option(
     "--source",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Labelled bulk cohort of the model, for the control with permuted labels.  "
     "[default: the demo's, when the demo target is explained]",
 )
 @click.option(
     "--labels",
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Where its responses are.  [default: the drug's column in the source]",
 )
 @click.option(
     "--label-map",
+    type=values.LABEL_MAP,
     metavar="WORDS",
     help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=19),
+    type=values.Number(ranges.Permutations),
     default=20,
     help="Heads trained on permuted labels; 19 are the least that can show p = 0.05.",
 )
 @click.option(
     "--gene-cells",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=0,
     metavar="N",
     help="Families sf and gf: carry the attribution of N cells through the foundation model to "
@@ -181,23 +189,26 @@ def _show_genes(genes: GeneResult) -> None:
         "scatd explain compare one.csv two.csv three.csv --features TP53,EGFR --figure ranks.png",
     ),
 )
-@click.argument("tables", type=options.FilePath, nargs=-1, required=True)
+@click.argument("tables", type=paths.FILE, nargs=-1, required=True)
 @click.option(
     "--features",
+    type=values.Names("features"),
     metavar="A,B,C",
     help="Show the ranks of these genes or features.  [default: none]",
 )
-@click.option("--top", type=click.IntRange(min=1), default=50, help="Length of the lists compared.")
+@click.option(
+    "--top", type=values.Number(ranges.Count), default=50, help="Length of the lists compared."
+)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write the agreement of each pair.  [default: none is written]",
 )
 @click.option(
     "--figure",
-    type=options.FilePath,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw heat maps; FILE.pdf comes with it.  [default: none is drawn]",
 )
@@ -218,7 +229,7 @@ def compare(
 
     found = work(
         tables,
-        features=[name.strip() for name in features.split(",")] if features else [],
+        features=list(values.split_names(features)) if features else [],
         top=top,
         output=output,
         figure=figure,

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import table as aligned_table
 
@@ -21,43 +22,49 @@ _SHOWN = 10
         "scatd explain enrich explained.h5ad --gene-sets sets.gmt -o sets.csv --figure sets.png",
     ),
 )
-@click.argument("table", type=options.FilePath)
+@click.argument("table", type=paths.FILE)
 @click.option(
     "--gene-sets",
-    type=options.FilePath,
+    type=paths.FILE,
     required=True,
     metavar="FILE.gmt",
     help="Sets to test, in GMT; nothing is downloaded.",
 )
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=values.Number(ranges.Count),
     default=100,
     help="Length of the list that is tested for over-representation.",
 )
 @click.option(
-    "--min-size", type=click.IntRange(min=1), default=10, help="Genes of the model a set needs."
+    "--min-size",
+    type=values.Number(ranges.Count),
+    default=10,
+    help="Genes of the model a set needs.",
 )
 @click.option(
-    "--max-size", type=click.IntRange(min=1), default=500, help="Genes of the model it may have."
+    "--max-size",
+    type=values.Number(ranges.Count),
+    default=500,
+    help="Genes of the model it may have.",
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=100),
+    type=values.Number(ranges.RandomSets),
     default=1000,
     help="Random sets that each is compared with along the ranking.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the permutations.")
+@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the permutations.")
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     metavar="FILE.csv",
     help="Write every set.  [default: the tracked run only]",
 )
 @click.option(
     "--figure",
-    type=options.FilePath,
+    type=paths.NEW_PNG,
     metavar="FILE.png",
     help="Draw both; FILE.pdf comes with it.  [default: none is drawn]",
 )

@@ -10,25 +10,25 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from scatd import ranges
+from scatd.cli import paths, values
 from scatd.data.limits import MIN_GENES
-from scatd.errors import InputError
-from scatd.keys import FAMILIES, PRODUCTION, AlignmentMethod, InputScale, StatsSource
+from scatd.keys import FAMILIES, PRODUCTION, AlignmentMethod, StatsSource
 from scatd.settings import from_mapping, load_yaml, to_mapping
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-FilePath = click.Path(path_type=Path)
-
 settings_file_option = click.option(
     "--settings",
     "settings_file",
-    type=FilePath,
+    type=paths.FILE,
     metavar="FILE.yaml",
     help="Settings by name (learning_rate: 1e-3); options given beside it win.",
 )
 device_option = click.option(
     "--device",
+    type=values.DEVICE,
     default="auto",
     metavar="NAME",
     help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU where there is one.",
@@ -40,24 +40,25 @@ allow_simulated_option = click.option(
 )
 gene_map_option = click.option(
     "--gene-map",
-    type=FilePath,
+    type=paths.FILE,
     metavar="FILE",
     help="What genes are called: an export of HGNC, Ensembl BioMart or NCBI.  [default: the one "
     "in the cache]",
 )
 scale_option = click.option(
     "--scale",
-    type=click.Choice(get_args(InputScale)),
+    type=values.Scale(),
     help="What the values are, if not counts; checked.  [default: counts]",
 )
 layer_option = click.option(
     "--layer",
+    type=values.LAYER,
     metavar="NAME",
     help="X, raw or a layer.  [default: the first that holds what --scale says]",
 )
 min_genes_option = click.option(
     "--min-genes",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=MIN_GENES,
     help="Expressed genes that a cell needs, as published.",
 )
@@ -65,7 +66,7 @@ min_genes_option = click.option(
 
 def panel_option(help_text: str) -> Callable[[F], F]:
     """`--panel`, a list of genes (txt, csv, tsv) or a cohort whose genes are the panel."""
-    return click.option("--panel", type=FilePath, metavar="FILE", help=help_text)
+    return click.option("--panel", type=paths.COHORT, metavar="FILE", help=help_text)
 
 
 def family_option(default: str | None, help_text: str) -> Callable[[F], F]:
@@ -76,6 +77,7 @@ def family_option(default: str | None, help_text: str) -> Callable[[F], F]:
 # Which registered model, and how a cohort becomes what it reads.
 stage_option = click.option(
     "--stage",
+    type=values.STAGE,
     default=PRODUCTION,
     metavar="STAGE",
     help="production, staging, previous, archived, or a version number.",
@@ -97,6 +99,7 @@ stats_option = click.option(
 )
 weights_option = click.option(
     "--weights",
+    type=paths.WEIGHTS,
     metavar="PATH|NAME",
     help="Foundation model that embeds raw counts (families sf and gf).  "
     "[default: what was downloaded]",
@@ -107,7 +110,7 @@ def cells_scale_option(argument: str) -> Callable[[F], F]:
     """`--scale` of the cohort named by `argument`, which is looked at where it is not given."""
     return click.option(
         "--scale",
-        type=click.Choice(get_args(InputScale)),
+        type=values.Scale(),
         help=f"What the expression in {argument} is.  [default: found out]",
     )
 
@@ -126,18 +129,18 @@ def setting(defaults: Mapping[str, Any], field: str, help_text: str) -> Callable
         What it does.
     """
     cls = type(next(iter(defaults.values())))
-    kind = typing.get_type_hints(cls)[field]
+    hint = ranges.hints_of(cls)[field]
     flag = "--" + field.replace("_", "-")
     shown = {name: _shown(getattr(value, field)) for name, value in defaults.items()}
     if len(set(shown.values())) == 1:
         default = next(iter(shown.values()))
     else:
         default = ", ".join(f"{name} {value}" for name, value in shown.items())
-    is_switch = kind is bool
+    is_switch = hint is bool
     return click.option(
         f"{flag}/--no-{field.replace('_', '-')}" if is_switch else flag,
         field,
-        type=_option_type(kind),
+        type=_option_type(hint),
         default=None,
         help=f"{help_text}  [default: {default}]",
     )
@@ -152,22 +155,18 @@ def chosen(settings: T, given: Mapping[str, Any], file: Path | None) -> T:
         For a file that cannot be read, unknown names in it, and values that cannot be used.
     """
     if file is not None:
-        values = {**to_mapping(settings), **load_yaml(file)}
-        try:
-            settings = from_mapping(type(settings), values, where=str(file))
-        except InputError as error:
-            if error.where:
-                raise
-            raise InputError(error.what, where=str(file), expected=error.expected) from error
+        whole = {**to_mapping(settings), **load_yaml(file)}
+        settings = from_mapping(type(settings), whole, where=str(file))
     names = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     changes = {name: value for name, value in given.items() if name in names and value is not None}
     return dataclasses.replace(settings, **changes)  # type: ignore[type-var]
 
 
-def _option_type(kind: Any) -> Any:
-    return (
-        click.Choice(typing.get_args(kind)) if typing.get_origin(kind) is typing.Literal else kind
-    )
+def _option_type(hint: Any) -> Any:
+    kind = ranges.plain_type(hint)
+    if typing.get_origin(kind) is typing.Literal:
+        return click.Choice(typing.get_args(kind))
+    return values.Number(hint) if kind in (int, float) else kind
 
 
 def _shown(value: Any) -> str:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd.cli.tables import table
+from scatd.cli.values import ALL, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from scatd.workflows.panel import PanelResult
     from scatd.workflows.transfer_request import TransferRequest
-
-ALL = "all"
 
 
 def is_panel(drug: str) -> bool:
@@ -26,9 +25,8 @@ def run_panel(request: TransferRequest, *, min_sensitive: int, figures: bool) ->
     """Learn every drug of a panel and print the table."""
     from scatd.workflows.panel import panel
 
-    names = None
-    if request.drug.strip().casefold() != ALL:
-        names = tuple(name.strip() for name in request.drug.split(",") if name.strip())
+    is_all = request.drug.strip().casefold() == ALL
+    names = None if is_all else split_names(request.drug)
     show_panel(panel(request, names, min_sensitive=min_sensitive, figures=figures))
 
 

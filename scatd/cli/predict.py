@@ -7,24 +7,28 @@ from typing import get_args
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "target"),
     epilog=examples(
         "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
         "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
-@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.argument("input", type=paths.COHORT, required=False)
+@click.option(
+    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     default=Path("scored.h5ad"),
     help=".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
 )
@@ -32,12 +36,12 @@ from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 @options.model_family_option
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=values.Number(ranges.ShareInside),
     help="Resistant strictly above it.  [default: the model's own]",
 )
 @click.option(
     "--mc-samples",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=0,
     help="Draws from the posterior, for an s.d. beside each score; 0 scores its mean only.",
 )
@@ -53,7 +57,9 @@ from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 @options.cells_scale_option("INPUT")
 @options.weights_option
 @options.gene_map_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the draws of --mc-samples.")
+@click.option(
+    "--seed", type=values.Number(ranges.Seed), default=0, help="Of the draws of --mc-samples."
+)
 @options.device_option
 @options.allow_simulated_option
 def predict(

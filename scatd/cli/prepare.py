@@ -6,24 +6,25 @@ from pathlib import Path
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import InputScale
 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "target_raw"),
     epilog=examples(
         "scatd prepare tumour.h5ad -o prepared.h5ad",
         "scatd prepare filtered_feature_bc_matrix -o prepared.zarr --drop",
         "scatd prepare star_tpm.tsv.gz --scale log1p --survival survival.tsv -o tcga.h5ad",
     ),
 )
-@click.argument("input", type=options.FilePath, required=False)
+@click.argument("input", type=paths.COHORT, required=False)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FILE,
     default=Path("prepared.h5ad"),
     help=".h5ad or .zarr; the table of genes and the figures go into a folder beside it.",
 )
@@ -35,7 +36,7 @@ from scatd.keys import InputScale
 @click.option("--drop", is_flag=True, help="Remove cells that fail QC instead of marking them.")
 @click.option(
     "--survival",
-    type=options.FilePath,
+    type=paths.FILE,
     metavar="FILE",
     help="Table to join to the samples, by TCGA barcode or any id.  [default: none]",
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 setting = partial(options.setting, {family: default_pretrain(family) for family in FAMILIES})
 checkpoint_every_option = click.option(
     "--checkpoint-every",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=0,
     metavar="EPOCHS",
     help="Save what a killed run continues from so often; 0 saves every 10 seconds at most.",
@@ -28,6 +29,7 @@ checkpoint_every_option = click.option(
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("input", "reference"),
     epilog=examples(
         "scatd pretrain --family sf --input atlas.h5ad",
         "scatd pretrain --family sf --input atlas.npy --published --folds 10",
@@ -36,7 +38,7 @@ checkpoint_every_option = click.option(
 @options.family_option("sf", "Which features and network.")
 @click.option(
     "--input",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Unlabelled cells: .h5ad, .zarr or a matrix (.npy, .npz, .csv, .parquet); above 2 GB, "
     ".h5ad, .zarr and .npy are read from disk in every epoch.  "
     "[default: the demo reference, made on first use]",
@@ -97,5 +99,6 @@ def show_backbone(result: PretrainResult) -> None:
         click.echo(f"  R2 of {len(r2)} folds           {r2.mean():.3f} ± {r2.std():.3f}")
         click.echo("  Fold 1 is the one that is registered.")
     click.echo("\nNext")
-    click.echo(f"  scatd transfer --drug DRUG --backbone {ref.name}/{ref.version}")
+    data = "" if ref.simulated else " --source BULK.h5ad --labels RESPONSES.csv"
+    click.echo(f"  scatd transfer --drug DRUG{data} --backbone {ref.name}/{ref.version}")
     click.echo(f"  mlflow ui               curves of run {result.run_id}")

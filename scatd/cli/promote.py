@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 
 
 @click.command(cls=ScatdCommand, epilog=examples("scatd promote --drug docetaxel"))
-@click.option("--drug", required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL.")
+@click.option(
+    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+)
 @options.family_option(
     None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
 )
 @click.option(
     "--version",
-    type=click.IntRange(min=1),
+    type=values.Number(ranges.Version),
     help="Which version.  [default: the one at staging]",
 )
 @click.option(
     "--evaluation",
+    type=values.TEXT,
     metavar="RUN_ID",
     help="Run of scatd evaluate that is the evidence.  [default: the newest of the version, if "
     "any]",

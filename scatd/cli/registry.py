@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, values
 from scatd.cli.base import ScatdGroup, examples
 from scatd.cli.promote import promote
 from scatd.cli.tables import table
@@ -24,14 +25,18 @@ def which_model(function: F) -> F:
         options.family_option(
             None, "Which family's, with a drug.  [default: the first that has a model]"
         ),
-        click.option("--drug", metavar="DRUG", help="The drug, in place of the argument."),
-        click.argument("drug_or_name", required=False),
+        click.option(
+            "--drug", type=values.DRUG, metavar="DRUG", help="The drug, in place of the argument."
+        ),
+        click.argument("drug_or_name", type=values.DRUG, required=False),
     ):
         function = decorate(function)
     return function
 
 
-reason_option = click.option("--reason", default="asked for by hand", help="For the history.")
+reason_option = click.option(
+    "--reason", type=values.TEXT, default="asked for by hand", help="For the history."
+)
 
 
 @click.group(
@@ -118,7 +123,7 @@ def rollback(drug_or_name: str | None, drug: str | None, family: str | None, rea
     epilog=examples('scatd registry archive docetaxel --version 2 --reason "labels were wrong"')
 )
 @which_model
-@click.option("--version", type=click.IntRange(min=1), required=True, help="Which version.")
+@click.option("--version", type=values.Number(ranges.Version), required=True, help="Which version.")
 @reason_option
 def archive(
     drug_or_name: str | None, drug: str | None, family: str | None, version: int, reason: str
@@ -140,8 +145,8 @@ def archive(
         "scatd registry diff production staging --drug docetaxel",
     )
 )
-@click.argument("first", metavar="V1")
-@click.argument("second", metavar="V2")
+@click.argument("first", type=values.STAGE, metavar="V1")
+@click.argument("second", type=values.STAGE, metavar="V2")
 @which_model
 def diff(
     first: str, second: str, drug_or_name: str | None, drug: str | None, family: str | None

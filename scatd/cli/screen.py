@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
-from scatd.cli.panel import ALL
 from scatd.cli.tables import span, table
 from scatd.keys import PRODUCTION, InputScale
 
@@ -24,27 +24,33 @@ if TYPE_CHECKING:
         "scatd screen tumours.h5ad --drugs docetaxel,cisplatin -o two-drugs",
     ),
 )
-@click.argument("cohort", type=options.FilePath)
+@click.argument("cohort", type=paths.COHORT)
 @click.option(
     "--drugs",
-    default=ALL,
+    type=values.DRUGS,
+    default=values.ALL,
     metavar="all|A,B,C",
     help="Which drugs: all that have a model at --stage, or some, in any spelling.",
 )
 @click.option(
     "--group-by",
+    type=values.COLUMN,
     metavar="COLUMN",
     help="Column of obs, such as the patient: a row of the matrix each.  [default: all cells]",
 )
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FOLDER,
     metavar="FOLDER",
     help="For report.html, tables and figures.  [default: screen-COHORT]",
 )
 @click.option(
-    "--stage", default=PRODUCTION, metavar="STAGE", help="production, staging or previous."
+    "--stage",
+    type=values.STAGE,
+    default=PRODUCTION,
+    metavar="STAGE",
+    help="production, staging or previous.",
 )
 @options.family_option(
     None,
@@ -54,7 +60,10 @@ if TYPE_CHECKING:
 @options.weights_option
 @options.gene_map_option
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="Of resamples, and of cells in pictures."
+    "--seed",
+    type=values.Number(ranges.Seed),
+    default=0,
+    help="Of resamples, and of cells in pictures.",
 )
 @options.device_option
 @options.allow_simulated_option
@@ -83,11 +92,10 @@ def screen(
     from scatd.workflows.screen import screen as work
     from scatd.workflows.screen_scores import ScreenRequest
 
-    named = tuple(name.strip() for name in drugs.split(",") if name.strip())
     request = ScreenRequest(
         cohort=cohort,
         output=output,
-        drugs=None if drugs.strip().casefold() == ALL else named,
+        drugs=None if drugs.strip().casefold() == values.ALL else values.split_names(drugs),
         group_by=group_by,
         family=family,
         stage=stage,

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.serving.settings import TOKEN_VARIABLE, ServeSettings
 
 _DEFAULT = ServeSettings()
+
+
+def _of(field: str) -> values.Number:
+    return values.Number(ranges.hints_of(ServeSettings)[field])
 
 
 @click.command(
@@ -22,35 +27,40 @@ _DEFAULT = ServeSettings()
         'curl --data-binary @cells.h5ad "http://127.0.0.1:8000/predict/docetaxel?format=csv"',
     ),
 )
-@click.option("--host", default=_DEFAULT.host, help="Another than this computer needs SCATD_TOKEN.")
-@click.option("--port", type=click.IntRange(0, 65535), default=_DEFAULT.port, help="Where.")
+@click.option(
+    "--host",
+    type=values.TEXT,
+    default=_DEFAULT.host,
+    help="Another than this computer needs SCATD_TOKEN.",
+)
+@click.option("--port", type=_of("port"), default=_DEFAULT.port, help="Where.")
 @click.option(
     "--refresh",
-    type=click.FloatRange(min=0.1),
+    type=_of("refresh"),
     default=_DEFAULT.refresh,
     help="Seconds between looks at the registry.",
 )
 @click.option(
     "--max-upload-mb",
-    type=click.IntRange(min=1),
+    type=_of("max_upload_mb"),
     default=_DEFAULT.max_upload_mb,
     help="Largest file; unpacked it may be eight times as large.",
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_of("time_limit"),
     default=_DEFAULT.time_limit,
     help="Seconds that a request may take.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=_of("workers"),
     default=_DEFAULT.workers,
     help="Requests that are computed at the same time.",
 )
 @click.option(
     "--waiting",
-    type=click.IntRange(min=0),
+    type=_of("waiting"),
     default=_DEFAULT.waiting,
     help="Requests that may wait beside them.",
 )

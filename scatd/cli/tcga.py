@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.tables import table as aligned_table
 from scatd.explain.settings import ExplainSettings
-from scatd.keys import InputScale
 
 if TYPE_CHECKING:
     from scatd.workflows.tcga import TcgaResult
@@ -27,21 +26,38 @@ setting = partial(options.setting, {"all": ExplainSettings()})
         "--survival TCGA-PRAD.survival.tsv -o prad",
     ),
 )
-@click.argument("expression", type=options.FilePath)
-@click.option("--drug", required=True, help="Any spelling; its model of family dist is taken.")
+@click.argument("expression", type=paths.COHORT)
+@click.option(
+    "--drug",
+    type=values.DRUG,
+    required=True,
+    help="Any spelling; its model of family dist is taken.",
+)
 @click.option(
     "--survival",
-    type=options.FilePath,
+    type=paths.FILE,
     required=True,
     metavar="FILE",
     help="Table of survival, by TCGA barcode or any id.",
 )
-@click.option("--time", default="OS.time", metavar="COLUMN", help="Its survival time, in days.")
-@click.option("--event", default="OS", metavar="COLUMN", help="1 died, 0 alive when last seen.")
+@click.option(
+    "--time",
+    type=values.COLUMN,
+    default="OS.time",
+    metavar="COLUMN",
+    help="Its survival time, in days.",
+)
+@click.option(
+    "--event",
+    type=values.COLUMN,
+    default="OS",
+    metavar="COLUMN",
+    help="1 died, 0 alive when last seen.",
+)
 @click.option(
     "--output",
     "-o",
-    type=options.FilePath,
+    type=paths.NEW_FOLDER,
     default=Path("tcga"),
     metavar="FOLDER",
     help="Where tables and figures go.",
@@ -49,7 +65,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 @options.stage_option
 @click.option(
     "--scale",
-    type=click.Choice(get_args(InputScale)),
+    type=values.Scale(),
     default="log1p",
     help="What the values are, checked: log1p for log2(1 + TPM), cpm for TPM.",
 )

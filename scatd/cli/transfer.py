@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 import click
 
-from scatd.cli import options
+from scatd import ranges
+from scatd.cli import options, paths, values
 from scatd.cli.base import ScatdCommand, examples
 from scatd.cli.panel import is_panel, run_panel
-from scatd.keys import FAMILIES, FewShotUse, InputScale, Select
+from scatd.keys import FAMILIES, FewShotUse, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 _PUBLISHED = (
@@ -24,6 +25,7 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 
 @click.command(
     cls=ScatdCommand,
+    demo_for=("source", "source"),
     epilog=examples(
         "scatd transfer --drug DOCETAXEL",
         "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
@@ -32,13 +34,14 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 )
 @click.option(
     "--drug",
+    type=values.DRUGS,
     required=True,
     help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL. A panel of drugs: A,B,C, or all those of "
     "the label table.",
 )
 @click.option(
     "--min-sensitive",
-    type=click.IntRange(min=0),
+    type=values.Number(ranges.CountOrNone),
     default=0,
     metavar="N",
     help="With --drug all: leave out drugs with fewer sensitive samples.",
@@ -47,65 +50,76 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 @options.family_option("sf", "Which features and backbone.")
 @click.option(
     "--source",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Labelled bulk cohort: .h5ad or a matrix.  [default: the demo source]",
 )
 @click.option(
     "--labels",
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Where the responses are.  [default: the drug's column in the source]",
 )
 @click.option(
     "--label-map",
+    type=values.LABEL_MAP,
     metavar="WORDS",
     help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
 )
 @click.option(
     "--reference",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Unlabelled single cells whose style the source takes.  [default: the demo reference]",
 )
 @click.option(
     "--target",
-    type=options.FilePath,
+    type=paths.COHORT,
     help="Single cells to score. Without --reference, they take its place, "
     "unlabelled.  [default: none]",
 )
 @click.option(
     "--target-labels",
+    type=paths.LABELS,
     metavar="COLUMN|FILE|FILE:COLUMN",
     help="Their responses, where they are known: for scoring only.  [default: none]",
 )
 @click.option(
     "--panel",
+    type=paths.WordOrFile("shared"),
     metavar="shared|FILE",
     help="Genes of family dist: those that all cohorts have, or a list.  "
     "[default: the backbone's, else the cohorts']",
 )
 @click.option(
     "--scale",
-    type=click.Choice(get_args(InputScale)),
+    type=values.Scale(),
     help="What the expression is, where it is neither counts nor log1p.  [default: found out]",
 )
 @click.option(
     "--backbone",
+    type=paths.NameOrPath("folder"),
     metavar="NAME|FOLDER",
     help="NAME@ALIAS, NAME/VERSION or a model folder.  "
     "[default: one in production, else one pretrained on the reference]",
 )
 @click.option(
     "--groups",
+    type=values.COLUMN,
     metavar="COLUMN",
     help="Keep samples of one tissue, patient or line in one fold.  [default: each on its own]",
 )
 @click.option(
     "--permutations",
+    type=values.Number(ranges.CountOrNone),
     default=0,
     show_default=True,
     help="Train as often on permuted labels: what chance alone would reach.",
 )
 @click.option(
-    "--repeats", default=1, show_default=True, help="Cross-validate as often, on other folds."
+    "--repeats",
+    type=values.Number(ranges.Repeats),
+    default=1,
+    show_default=True,
+    help="Cross-validate as often, on other folds.",
 )
 @click.option(
     "--nested",
@@ -117,6 +131,7 @@ setting = partial(options.setting, {family: default_transfer(family) for family 
 )
 @click.option(
     "--few-shot",
+    type=values.Number(ranges.CountOrNone),
     default=0,
     show_default=True,
     metavar="N",

@@ -125,7 +125,7 @@ def read_labels(
         When the file, the column or the drug is not there (with the nearest names), the words are
         unknown, or the table's rows are not those of the cohort.
     """
-    meanings = _CODES | _parse_map(label_map)
+    meanings = _CODES | read_label_map(label_map)
     file, column = _parse_spec(spec, features.obs)
     if file is None:
         where = f"{features.path}: obs"
@@ -167,7 +167,7 @@ def read_label_table(
     InputError
         When there is no table, no such column or no column of responses, or words are unknown.
     """
-    meanings = _CODES | _parse_map(label_map)
+    meanings = _CODES | read_label_map(label_map)
     obs = pd.DataFrame() if features is None else features.obs
     file, column = _parse_spec(spec, obs)
     if file is not None:
@@ -244,7 +244,7 @@ def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
         )
 
 
-def _parse_map(text: str | None) -> dict[str, int]:
+def read_label_map(text: str | None) -> dict[str, int]:
     """Turn `S=sensitive,R=resistant` into codes by word."""
     codes: dict[str, int] = {}
     for part in (text or "").split(",") if text is not None else ():

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scatd.errors import InputError
+from scatd.ranges import Range
 
 InputType = Literal["singlecell", "bulk"]
 PreNormalized = Literal["F", "T", "A"]
 Pool = Literal["all", "max"]
 WeightsVersion = Literal["rde", "ce"]
 Precision = Literal["float32", "mixed"]
+
+_DEPTHS = {
+    "f": Range(0, 1e6, open="low"),
+    "a": Range(-10, 10),
+    "t": Range(0, 15, open="low"),
+}
+"""Numbers of a target depth, by its kind; log10 where that is `a` or `t`."""
 
 VERSION_ENTRIES: dict[WeightsVersion, str] = {"rde": "rde", "ce": "cell"}
 """Which entry of the published file a version is."""
@@ -87,7 +95,7 @@ def parse_target(text: str) -> Target:
         raise InputError(f"'{text}' is no target depth", where=where, expected=expected) from error
     if kind not in ("f", "a", "t") or not math.isfinite(number):
         raise InputError(f"'{text}' is no target depth", where=where, expected=expected)
-    if kind in ("f", "t") and number <= 0:
+    if expected := _DEPTHS[kind].refusal(number):
         what = f"'{text}' is no depth that a cell can have"
-        raise InputError(what, where=where, expected="a number above 0")
+        raise InputError(what, where=where, expected=f"a number, {expected}")
     return Target(kind, number)  # type: ignore[arg-type]

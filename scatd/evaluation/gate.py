@@ -9,12 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from scatd.data.drugs import find_drug
 from scatd.errors import InputError
+from scatd.ranges import Range, Share, check_fields
 from scatd.settings import from_mapping, load_yaml
 
+_Minimum = Annotated[float, Range(-1, 1)]
+_Samples = Annotated[int, Range(0, 10**9)]
 CONFIG_FOLDER = "registry_configs"
 DEFAULT_FILE = "default.yaml"
 
@@ -48,14 +51,12 @@ class TargetGate:
         "accuracy",
         "balanced_accuracy",
     ] = "auroc"
-    minimum: float = 0.60
-    min_cells_per_class: int = 20
+    minimum: _Minimum = 0.60
+    min_cells_per_class: _Samples = 20
 
     def __post_init__(self) -> None:
         _require_minimum(self.metric, self.minimum)
-        if self.min_cells_per_class < 0:
-            what = f"min_cells_per_class is {self.min_cells_per_class}"
-            raise InputError(what, expected="0 or more")
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,16 @@ class Gate:
     metric: Literal[
         "auroc", "auprc", "auprc_sensitive", "mcc", "f1", "accuracy", "balanced_accuracy"
     ] = "auroc"
-    minimum: float = 0.60
+    minimum: _Minimum = 0.60
     baseline: str = "best"
-    margin: float = 0.02
-    min_samples: int = 200
-    min_samples_per_class: int = 20
+    margin: Share = 0.02
+    min_samples: _Samples = 200
+    min_samples_per_class: _Samples = 20
     target: TargetGate | None = None
 
     def __post_init__(self) -> None:
         _require_minimum(self.metric, self.minimum)
-        if not 0 <= self.margin <= 1:
-            raise InputError(f"margin is {self.margin}", expected="0 to 1")
-        for name in ("min_samples", "min_samples_per_class"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}", expected="0 or more")
+        check_fields(self)
 
 
 def _require_minimum(metric: str, minimum: float) -> None:
@@ -171,12 +168,7 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
 
 
 def _settings(values: Mapping[str, Any], path: Path) -> DrugConfig:
-    try:
-        return from_mapping(DrugConfig, values, where=str(path))
-    except InputError as error:
-        if error.where:
-            raise
-        raise InputError(error.what, where=str(path), expected=error.expected) from error
+    return from_mapping(DrugConfig, values, where=str(path))
 
 
 def _overridden(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

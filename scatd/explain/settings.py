@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from scatd.errors import InputError
+from scatd.ranges import Count, Noise, Range, Seed, check_fields
 
 Method = Literal["ig", "gradshap"]
 BaselineName = Literal["zero", "mean", "random", "mix", "reference"]
@@ -45,16 +45,12 @@ class ExplainSettings:
     baseline: BaselineName = "mean"
     target: Target = "resistant"
     logits: Logits = "raw"
-    steps: int = 100
-    samples: int = 100
-    noise: float = 0.0
-    top: int = 50
-    seed: int = 0
+    steps: Annotated[int, Range(2, 1_000_000)] = 100
+    samples: Count = 100
+    noise: Noise = 0.0
+    top: Count = 50
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         """Refuse values that explain nothing."""
-        for name, least in (("steps", 2), ("samples", 1), ("top", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}", expected=f"at least {least}")
-        if not 0 <= self.noise < float("inf"):
-            raise InputError(f"noise is {self.noise}", expected="0 or more")
+        check_fields(self)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from scatd.errors import InputError
+from scatd.ranges import Port, Range, Seconds, check_fields, shortened
 
 TOKEN_VARIABLE = "SCATD_TOKEN"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -37,19 +40,23 @@ class ServeSettings:
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     token: str | None = field(default=None, repr=False)
-    refresh: float = 5.0
-    max_upload_mb: int = 1024
-    time_limit: float = 300.0
-    workers: int = 2
-    waiting: int = 30
+    refresh: Annotated[float, Range(0.1, 1e9)] = 5.0
+    max_upload_mb: Annotated[int, Range(1, 1_000_000)] = 1024
+    time_limit: Seconds = 300.0
+    workers: Annotated[int, Range(1, 1000)] = 2
+    waiting: Annotated[int, Range(0, 100_000)] = 30
     device: str = "auto"
     weights: str | None = None
     gene_map: Path | None = None
     allow_simulated: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", self.host):
+            what = f"is '{shortened(self.host)}'"
+            raise InputError(what, where="--host", expected="a name or an address of this computer")
         if self.token is not None and not self.token.strip():
             raise InputError("is empty", where=TOKEN_VARIABLE, expected="a secret, or no variable")
         if self.token is None and self.host not in LOCAL_HOSTS:

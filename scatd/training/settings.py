@@ -7,10 +7,27 @@ arguments.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from scatd.errors import InputError
 from scatd.keys import AlignmentMethod
+from scatd.ranges import (
+    Count,
+    CountOrNone,
+    Entries,
+    Folds,
+    FoldsOrOne,
+    LearningRate,
+    Multiplier,
+    Range,
+    Seed,
+    ShareInside,
+    Steps,
+    Weight,
+    WeightDecay,
+    WeightOfSome,
+    Width,
+    check_fields,
+)
 
 Schedule = Literal["constant", "cosine", "published-cosine"]
 Augmentation = Literal["vae", "smote", "none"]
@@ -54,37 +71,27 @@ class PretrainSettings:
         Of split, initialisation, shuffles and latent draws.
     """
 
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    rec_beta: float
-    n_latent: int
-    encoder_hidden: tuple[int, ...]
-    decoder_hidden: tuple[int, ...]
+    epochs: Count
+    learning_rate: LearningRate
+    weight_decay: WeightDecay
+    rec_beta: WeightOfSome
+    n_latent: Width
+    encoder_hidden: Annotated[tuple[Width, ...], Entries(1)]
+    decoder_hidden: Annotated[tuple[Width, ...], Entries(1)]
     schedule: Schedule = "constant"
-    cosine_beta: float = 0.0
-    batch_size: int = 128
-    min_steps: int = 0
-    val_fraction: float = 0.1
-    folds: int = 1
-    patience: int = 0
+    cosine_beta: Weight = 0.0
+    batch_size: Count = 128
+    min_steps: Steps = 0
+    val_fraction: ShareInside = 0.1
+    folds: FoldsOrOne = 1
+    patience: CountOrNone = 0
     precision: Precision = "mixed"
     start: Literal["calm", "published"] = "calm"
-    seed: int = 42
+    seed: Seed = 42
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        for name in ("epochs", "batch_size", "learning_rate", "rec_beta", "n_latent"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name} is {getattr(self, name)}", expected="more than 0")
-        for name in ("min_steps", "patience", "weight_decay", "cosine_beta"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}", expected="0 or more")
-        if self.folds < 1:
-            raise InputError(f"folds is {self.folds}", expected="1 for one split, or more")
-        if not 0 < self.val_fraction < 1:
-            what = f"val_fraction is {self.val_fraction}"
-            raise InputError(what, expected="a share between 0 and 1")
+        check_fields(self)
 
 
 PUBLISHED_PRETRAIN = {
@@ -190,39 +197,32 @@ class TransferSettings:
         Of folds, initialisation, shuffles and draws.
     """
 
-    folds: int = 5
+    folds: Folds = 5
     alignment: AlignmentMethod = "adain"
-    mmd_weight: float = 1.0
+    mmd_weight: Weight = 1.0
     statistics: Literal["fold", "all"] = "fold"
     augmentation: Augmentation = "vae"
     multiplier: MultiplierMode = "auto"
-    majority_multiplier: float = 1.0
-    minority_multiplier: float = 1.5
+    majority_multiplier: Multiplier = 1.0
+    minority_multiplier: Multiplier = 1.5
     tomek: bool = True
-    epochs: int = 12
-    min_steps: int = 300
-    batch_size: int = 64
-    learning_rate: float = 2e-4
-    weight_decay: float = 3e-3
+    epochs: Count = 12
+    min_steps: Steps = 300
+    batch_size: Annotated[int, Range(2, 1_000_000)] = 64
+    learning_rate: LearningRate = 2e-4
+    weight_decay: WeightDecay = 3e-3
     schedule: Schedule = "cosine"
     drop_last: bool = False
     latent: Literal["mean", "sampled"] = "mean"
     encoder_norm: Literal["frozen", "adapt"] = "frozen"
-    post_training: int = 0
+    post_training: CountOrNone = 0
     train_encoder: bool = False
-    threshold: float = 0.5
-    seed: int = 42
+    threshold: ShareInside = 0.5
+    seed: Seed = 42
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        for name, least in (("folds", 2), ("epochs", 1), ("batch_size", 2), ("post_training", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}", expected=f"at least {least}")
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate is {self.learning_rate}", expected="more than 0")
-        if not 0 < self.threshold < 1:
-            what = f"threshold is {self.threshold}"
-            raise InputError(what, expected="a probability between 0 and 1")
+        check_fields(self)
 
 
 def default_transfer(family: str) -> TransferSettings:

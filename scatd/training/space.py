@@ -7,13 +7,23 @@ best values need no renaming (defect D20), and what was a constant in a file is 
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from scatd import ranges
 from scatd.errors import Faults, InputError
+from scatd.ranges import (
+    Count,
+    LearningRate,
+    WeightDecay,
+    WeightOfSome,
+    Width,
+    check_fields,
+    hints_of,
+    plain_type,
+)
 from scatd.settings import from_mapping, load_yaml, to_mapping
 from scatd.training.settings import PretrainSettings, Schedule
 
@@ -49,6 +59,7 @@ class Range:
 
     def __post_init__(self) -> None:
         """Refuse ranges that hold nothing, and what a log scale cannot have."""
+        check_fields(self)
         if self.low < 0 or self.low > self.high:
             what = f"the range from {self.low:g} to {self.high:g} cannot be searched"
             raise InputError(what, expected="0 <= low <= high")
@@ -65,21 +76,25 @@ class Range:
 class Searchable:
     """Everything that a space may name, and of which type. The values here mean nothing."""
 
-    epochs: int = 1
-    batch_size: int = 1
-    learning_rate: float = 1.0
-    weight_decay: float = 1.0
+    epochs: Count = 1
+    batch_size: Count = 1
+    learning_rate: LearningRate = 1.0
+    weight_decay: WeightDecay = 1.0
     schedule: Schedule = "constant"
-    rec_beta: float = 1.0
-    n_latent: int = 1
-    blocks: int = 1
-    first_width: int = 1
-    last_width: int = 1
-    encoder_width: int = 1
-    decoder_width: int = 1
+    rec_beta: WeightOfSome = 1.0
+    n_latent: Width = 1
+    blocks: Annotated[int, ranges.Range(1, 20)] = 1
+    first_width: Width = 1
+    last_width: Width = 1
+    encoder_width: Width = 1
+    decoder_width: Width = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what pretraining would refuse."""
+        check_fields(self)
 
 
-TYPES = typing.get_type_hints(Searchable)
+TYPES = {name: plain_type(hint) for name, hint in hints_of(Searchable).items()}
 _WIDTHS = ("blocks", "first_width", "last_width")
 
 
@@ -189,7 +204,8 @@ def _choice(name: str, value: Any) -> Any:
         numbers = [found.low, found.high, found.step or 0]
         if TYPES[name] is int and any(number != int(number) for number in numbers):
             raise InputError("is counted", expected="whole numbers")
-        _require_positive(name, found.low)
+        for end in (found.low, found.high):
+            _plain(name, int(end) if TYPES[name] is int else end)
         return found
     if isinstance(value, list):
         if not value:
@@ -199,14 +215,10 @@ def _choice(name: str, value: Any) -> Any:
 
 
 def _plain(name: str, value: Any) -> Any:
-    plain = getattr(from_mapping(Searchable, {name: value}, where=""), name)
-    _require_positive(name, plain)
-    return plain
-
-
-def _require_positive(name: str, value: Any) -> None:
-    if isinstance(value, int | float) and (value < 0 or (value == 0 and name != "weight_decay")):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (value < 0 or (value == 0 and name != "weight_decay")):
         raise InputError(f"is {value:g}", expected="more than 0")
+    return getattr(from_mapping(Searchable, {name: value}, where=""), name)
 
 
 def _most(choice: Any) -> int:

@@ -10,6 +10,7 @@ from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
 from scatd.keys import InputScale
+from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.gene_tables import (
     family_panels,
     find_gene_map,
@@ -42,7 +43,11 @@ class CheckRequest:
     gene_map: Path | None = None
     scale: InputScale | None = None
     layer: str | None = None
-    min_genes: int = MIN_GENES
+    min_genes: CountOrNone = MIN_GENES
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def check(request: CheckRequest) -> Report:

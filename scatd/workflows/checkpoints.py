@@ -22,6 +22,7 @@ from scatd.keys import InputScale
 from scatd.nn.alignment import Alignment
 from scatd.nn.recognise import KIND_WORDS, Kind, Recognised, recognise
 from scatd.nn.residual_vae import Sizes
+from scatd.ranges import ShareInside, check_fields
 from scatd.registry import ModelRef
 
 logger = logging.getLogger(__name__)
@@ -65,9 +66,13 @@ class ImportRequest:
     kind: Kind | None = None
     drug: str | None = None
     input_scale: InputScale | None = None
-    threshold: float | None = None
+    threshold: ShareInside | None = None
     origin: str = keys.PUBLISHED_ORIGIN
     simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import keys, tracking
-from scatd.data.drugs import drug_key
+from scatd.data.demo.world import DRUGS
+from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.workflows.inputs import demo_file
@@ -41,7 +42,7 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
     folder
         Where its files are, or will be.
     """
-    key = drug_key(drug)
+    key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
     with tracking.parent_run(
         "demo",
         name=f"demo {key}",

@@ -18,11 +18,12 @@ from scatd.data.files import row_blocks, sha256_array
 from scatd.data.io import is_cohort
 from scatd.errors import InputError
 from scatd.nn.products import fast_products
+from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.workflows import backbones
 from scatd.workflows.backbones import PretrainResult, Teacher, Work
-from scatd.workflows.inputs import demo_file, pick_device, refuse_mixing
+from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing, require_backbone
 from scatd.workflows.pretrain import backbone_for
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,12 @@ class DistillRequest:
     teacher: str | None = None
     teacher_z: Path | None = None
     device: str = "auto"
-    checkpoint_every: int = 0
+    checkpoint_every: CountOrNone = 0
     allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def distill(request: DistillRequest) -> PretrainResult:
@@ -73,8 +78,9 @@ def distill(request: DistillRequest) -> PretrainResult:
         When training diverges.
     """
     device = pick_device(request.device)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     expression, scale = log_normalised(read_features(path, STUDENT, mmap=True))
+    backbones.splits(expression.n_obs, request.settings)  # before a teacher is trained for it
     if request.teacher_z is not None:
         teacher = _stored(request, request.teacher_z, expression)
     else:
@@ -112,6 +118,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     _refuse_mixing(request, name, ref, expression)
     logger.info("Teacher: %s version %d", ref.name, ref.version)
     model = artifact.read(registry.fetch(ref))
+    require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
         what = f"reads {model.sizes.n_features} features"
         raise InputError(what, where=name, expected=f"{features.n_features}, as in {path}")

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.data.files import check_writable, copy_files
+from scatd.data import results
+from scatd.data.files import copy_files
 from scatd.evaluation.labelled import Truths, evaluation_metrics, evaluation_tables
 from scatd.registry import ModelRef
 from scatd.workflows.calibrate import calibrate, in_words, register_calibrated
 from scatd.workflows.evaluate_inputs import EvaluateRequest, LabelledCells, score_labelled
 from scatd.workflows.evaluate_report import cautions, draw, summary, write_page
+from scatd.workflows.predict import find_model
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +63,11 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
         When there is no such version, the cells or labels cannot be used, or what is to be
         calibrated cannot be reached; nothing is then written, tracked or registered.
     """
-    if request.output is not None:
-        _check_folder(request.output)
+    # Before any compute is spent; the version may be another one by the time it scores.
+    results.require_own(*_place(request, find_model(request.drug, request.family, request.stage)))
     cells = score_labelled(request)
-    output = request.output or _default_folder(cells.ref)
-    _check_folder(output)
+    output, about = _place(request, cells.ref)
+    results.require_own(output, about)
     made = calibrate(request, cells)
     truths = Truths(
         cells.codes, cells.prob, cells.responses, cells.decision, cells.groups, cells.baselines
@@ -89,7 +91,9 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
             pictures = draw(cells, tables, made, subject, folder / "figures")
             write_page(folder / REPORT, cells, tables, pictures, made, words)
             run.log_files(folder, "")
+            results.begin(output, about)
             copy_files(folder, output)
+            results.finish(output)
         calibrated = None
         if made is not None:
             calibrated = (register_calibrated(run, cells, made), in_words(made))
@@ -98,13 +102,15 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     )
 
 
-def _default_folder(ref: ModelRef) -> Path:
-    return Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be written into, before any compute is spent."""
-    check_writable(folder / REPORT if folder.is_dir() else folder)
+def _place(request: EvaluateRequest, ref: ModelRef) -> tuple[Path, dict[str, str]]:
+    """The folder of the results, and what they are of."""
+    output = request.output or Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
+    about = {
+        "command": "evaluate",
+        "model": f"{ref.name}/{ref.version}",
+        "cells": str(request.target.absolute()),
+    }
+    return output, about
 
 
 def _tags(cells: LabelledCells) -> dict[str, str]:

@@ -18,6 +18,7 @@ from scatd.evaluation.calibration import CalibrationMethod
 from scatd.evaluation.ledger import Ledger, cell_ledger, seen_cells
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
+from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.inputs import pick_device, read_groups, refuse_mixing
@@ -65,10 +66,14 @@ class EvaluateRequest:
     calibrate: Sequence[Goal] = (Goal("fixed"),)
     calibrate_probability: CalibrationMethod | None = None
     abstain: BandGoal | None = None
-    seed: int = 0
+    seed: Seed = 0
     preparation: Preparation = field(default_factory=Preparation)
     device: str = "auto"
     allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from scatd import console, keys, registry, tracking
+from scatd.data import results
 from scatd.data.files import check_writable
 from scatd.errors import InputError
 from scatd.explain.attribution import (
@@ -26,18 +27,20 @@ from scatd.explain.importance import Tally, group_table
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import to_mapping
-from scatd.workflows.explain_controls import judge
-from scatd.workflows.explain_genes import GeneResult, explain_genes
+from scatd.workflows.embed_inputs import Embedder
+from scatd.workflows.explain_controls import Bulk, judge, read_bulk
+from scatd.workflows.explain_genes import GeneResult, explain_genes, gene_embedder
 from scatd.workflows.explain_inputs import ExplainRequest, Subject, open_subject
 from scatd.workflows.explain_output import (
     OUTPUT_SUFFIXES,
     log_cells,
+    published_results,
     write_output,
     write_published,
 )
 from scatd.workflows.explain_report import draw_explanation
 from scatd.workflows.explain_store import AttributionStore, Block
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 from scatd.workflows.predict import find_model
 from scatd.workflows.predict_inputs import scoring_input
 
@@ -92,14 +95,20 @@ def explain(request: ExplainRequest) -> ExplainResult:
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
     scorer = Scorer(registry.fetch(ref), str(device))
-    path = request.input or demo_file("target")
+    path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
         for note in given.notes:
             logger.info("%s", note)
         subject = open_subject(request, ref, scorer, given)
+        if request.published_csv is not None and request.published_csv.exists():
+            about = published_results(subject)
+            results.require_own(request.published_csv, about, option="--published-csv")
+        # Everything that is given is read and checked before there is a run.
+        bulk = read_bulk(subject) if request.controls else None
+        embedder = gene_embedder(subject) if request.gene_cells else None
         key = tracking.work_key("explain", subject.identity())
         with tracking.work_lock(key):
-            return _tracked(subject, key)
+            return _tracked(subject, key, bulk, embedder)
 
 
 def _check_output(request: ExplainRequest) -> None:
@@ -113,7 +122,9 @@ def _check_output(request: ExplainRequest) -> None:
         raise InputError("is a file", where=str(request.published_csv), expected="a folder")
 
 
-def _tracked(subject: Subject, key: str) -> ExplainResult:
+def _tracked(
+    subject: Subject, key: str, bulk: Bulk | None, embedder: Embedder | None
+) -> ExplainResult:
     ref, request = subject.ref, subject.request
     dead = tracking.unfinished(key)
     with tracking.parent_run(
@@ -139,7 +150,7 @@ def _tracked(subject: Subject, key: str) -> ExplainResult:
         importance = tally.table(subject.names)
         run.log_table(convergence, "tables/convergence.csv")
         run.log_metrics({f"delta_{name}": convergence[name].iloc[0] for name in ("max", "mean")})
-        controls = judge(run, subject, tally) if request.controls else []
+        controls = judge(run, subject, tally, bulk) if request.controls else []
         verdict = label(controls)
         importance["controls"] = verdict
         run.log_table(importance, "tables/importance.csv")
@@ -149,7 +160,7 @@ def _tracked(subject: Subject, key: str) -> ExplainResult:
         run.log_table(controls_table(controls), "tables/controls.csv")
         run.set_tags({keys.TAG_CONTROLS: verdict})
         run.describe(_in_words(subject, importance, controls, verdict))
-        genes = explain_genes(run, subject) if request.gene_cells else None
+        genes = explain_genes(run, subject, embedder) if embedder else None
         log_cells(run, subject, store)
         draw_explanation(run, subject, store, importance, grouped)
         written = write_output(subject, store, importance, controls, verdict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,49 @@ _N_PERTURBED = 20
 _STEPS = ("evidence", "stability", "randomised model", "permuted labels", "deletion", "changes")
 
 
-def judge(run: tracking.Run, subject: Subject, tally: Tally) -> list[Control]:
+@dataclass(frozen=True, eq=False)
+class Bulk:
+    """Labelled samples of the model's source, and the recipe that the model was trained by.
+
+    Parameters
+    ----------
+    X, codes
+        Features (n_obs, n_features), and 0 or 1 (n_obs,).
+    """
+
+    X: NDArray[np.float32]
+    codes: NDArray[np.int64]
+    settings: TransferSettings
+
+
+def read_bulk(subject: Subject) -> Bulk | None:
+    """The labelled source of a subject; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When the source or its labels cannot be used.
+    """
+    request = subject.request
+    source = _source(subject)
+    if source is None:
+        return None
+    labels = read_labels(source, request.drug, request.labels, request.label_map)
+    rows = np.flatnonzero(labels.codes != MISSING)
+    codes = labels.codes[rows].astype(np.int64)
+    require_two_classes(codes, 2, f"{labels.origin}: {labels.column}")
+    return Bulk(np.array(source.X[rows], dtype=np.float32), codes, _settings_of(subject.card))
+
+
+def judge(run: tracking.Run, subject: Subject, tally: Tally, bulk: Bulk | None) -> list[Control]:
     """Run every control, log its table and its value, and say what each came to.
 
     Parameters
     ----------
     tally
         Sums over all cells, whose slopes the changed features are compared with.
+    bulk
+        Of `read_bulk`.
     """
     settings = subject.request.settings
     found: list[Control] = []
@@ -59,7 +96,7 @@ def judge(run: tracking.Run, subject: Subject, tally: Tally) -> list[Control]:
         rest = controls.randomised_models(subject.path, x, centre, own, settings.top, settings.seed)
         found += _logged(run, "randomised_model", rest)
         bar.update(1)
-        found += _logged(run, "permuted_labels", _permuted(subject, x, centre, own))
+        found += _logged(run, "permuted_labels", _permuted(subject, bulk, x, centre, own))
         bar.update(1)
         found += _logged(
             run, "deletion", controls.deletion(subject.path, x, centre, own, settings.seed)
@@ -108,21 +145,16 @@ def _with(subject: Subject, baseline: BaselineName, seed: int) -> Signature:
 
 
 def _permuted(
-    subject: Subject, x: torch.Tensor, centre: torch.Tensor, own: Signature
+    subject: Subject, bulk: Bulk | None, x: torch.Tensor, centre: torch.Tensor, own: Signature
 ) -> tuple[list[Control], pd.DataFrame]:
     """Heads trained anew on the source's labels and on permutations of them."""
     request = subject.request
-    source = _source(subject)
-    if source is None:
+    if bulk is None:
         said = "needs the labelled bulk source: --source FILE"
         none = Control("permuted_labels", controls.NOT_RUN, np.nan, controls.MAX_P_VALUE, said)
         return [none], pd.DataFrame()
-    labels = read_labels(source, request.drug, request.labels, request.label_map)
-    rows = np.flatnonzero(labels.codes != MISSING)
-    codes = labels.codes[rows].astype(np.int64)
-    require_two_classes(codes, 2, f"{labels.origin}: {labels.column}")
-    bulk = torch.from_numpy(np.array(source.X[rows], dtype=np.float32)).to(subject.device)
-    z, _ = posterior_of(subject.path.encoder, subject.alignment.move_source(bulk))
+    codes, X = bulk.codes, torch.from_numpy(bulk.X).to(subject.device)
+    z, _ = posterior_of(subject.path.encoder, subject.alignment.move_source(X))
     rng = np.random.default_rng(request.settings.seed)
     shuffled: list[NDArray[np.int64]] = [
         rng.permutation(codes) for _ in range(request.permutations)
@@ -131,7 +163,7 @@ def _permuted(
         subject.path,
         z,
         [codes] * _N_TRUE + shuffled,
-        _settings_of(subject.card),
+        bulk.settings,
         request.settings.seed,
     )
     signatures = [signature(path, x, centre) for path in heads]

@@ -16,6 +16,7 @@ from scatd.errors import InputError
 from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.style import save_figure
+from scatd.ranges import Count, RandomSets, Seed, check_fields
 from scatd.workflows.explain_compare import label_of, read_importance
 
 _NEEDED = ("feature", "mean_abs_resistant", "mean_resistant")
@@ -43,13 +44,17 @@ class EnrichRequest:
 
     table: Path
     gene_sets: Path
-    top: int = 100
-    min_size: int = 10
-    max_size: int = 500
-    permutations: int = 1000
-    seed: int = 0
+    top: Count = 100
+    min_size: Count = 10
+    max_size: Count = 500
+    permutations: RandomSets = 1000
+    seed: Seed = 0
     output: Path | None = None
     figure: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

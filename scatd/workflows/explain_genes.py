@@ -44,8 +44,8 @@ class GeneResult:
     label: str
 
 
-def explain_genes(run: tracking.Run, subject: Subject) -> GeneResult:
-    """Attribute some cells' logit to their genes, rank them, test the list, and track it.
+def gene_embedder(subject: Subject) -> Embedder:
+    """The foundation model that carries a cell's attribution to its genes, ready for the cells.
 
     Raises
     ------
@@ -68,6 +68,20 @@ def explain_genes(run: tracking.Run, subject: Subject) -> GeneResult:
             device=subject.device,
         )
     )
+    with open_cohort(path) as cohort:
+        embedder.look(cohort, scale=request.preparation.scale)
+    return embedder
+
+
+def explain_genes(run: tracking.Run, subject: Subject, embedder: Embedder) -> GeneResult:
+    """Attribute some cells' logit to their genes, rank them, test the list, and track it.
+
+    Raises
+    ------
+    InputError
+        When no cell has a gene that the foundation model knows.
+    """
+    request, path = subject.request, subject.features.path
     places = subject.sample(request.settings.seed)[: request.gene_cells]
     with open_cohort(path) as cohort:
         report = embedder.look(cohort, scale=request.preparation.scale)

@@ -22,6 +22,7 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.settings import BaselineName, ExplainSettings
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import Alignment
+from scatd.ranges import CountOrNone, Permutations, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
 from scatd.settings import to_mapping
@@ -77,13 +78,17 @@ class ExplainRequest:
     source: Path | None = None
     labels: str | None = None
     label_map: str | None = None
-    permutations: int = 20
-    gene_cells: int = 0
+    permutations: Permutations = 20
+    gene_cells: CountOrNone = 0
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
     preparation: Preparation = field(default_factory=Preparation)
     device: str = "auto"
     allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

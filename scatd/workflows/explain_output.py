@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import artifact, keys, tracking
+from scatd.data import results
 from scatd.data.files import atomic_path
 from scatd.data.storable import write_h5ad
 from scatd.explain.controls import Control, controls_table
@@ -151,7 +152,8 @@ def write_published(subject: Subject, store: AttributionStore, tally: Tally) -> 
     folder = subject.request.published_csv
     if folder is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    results.begin(folder, published_results(subject), option="--published-csv")
     prefix, kind = subject.request.drug, _PUBLISHED_NAMES[subject.request.settings.method]
     written = []
 
@@ -181,7 +183,17 @@ def write_published(subject: Subject, store: AttributionStore, tally: Tally) -> 
         }
     )
     write("importance_Rank", iter([ranks.rename_axis(index=None)]))
+    results.finish(folder)
     return written
+
+
+def published_results(subject: Subject) -> dict[str, str]:
+    """What the files of the published scripts are of."""
+    return {
+        "command": "explain",
+        "model": f"{subject.ref.name}/{subject.ref.version}",
+        "cells": str(subject.features.path.absolute()),
+    }
 
 
 def _published(

@@ -24,9 +24,9 @@ def input_or_demo(given: Path | None) -> Path:
     """The file that was given, else the raw counts of the demo, which are made on first use."""
     if given is not None:
         return given
-    from scatd.workflows.inputs import demo_file  # only here: it brings torch along
+    from scatd.workflows.inputs import given_or_demo  # only here: it brings torch along
 
-    return demo_file("target_raw")
+    return given_or_demo(None, "target_raw")
 
 
 def find_gene_map(given: Path | None) -> GeneMap | None:

@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.data.files import row_blocks
 from scatd.data.labels import read_label_table
 from scatd.errors import InputError
+from scatd.keys import DEMO_FOLDER
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.tracking import lock
 
 logger = logging.getLogger(__name__)
 
-DEMO_FOLDER = Path("scatd-demo")
 DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
 
 
-def demo_file(part: str, *, seed: int = 0, folder: Path = DEMO_FOLDER) -> Path:
+def demo_file(part: str, *, seed: int = 0, folder: Path = Path(DEMO_FOLDER)) -> Path:
     """One file of the demo cohort; the cohort is made on first use."""
     from scatd.data.demo import DemoSettings, write_demo
 
@@ -33,6 +34,19 @@ def demo_file(part: str, *, seed: int = 0, folder: Path = DEMO_FOLDER) -> Path:
             logger.info("Making the simulated demo cohort in %s", folder)
             write_demo(folder, DemoSettings(seed=seed))
     return files[part]
+
+
+def given_or_demo(given: Path | None, part: str) -> Path:
+    """The cohort that was given; else one of the demo, which is said.
+
+    The command line asks for the demo only where no option names a file of the user's, or says what
+    it holds (`scatd.cli.paths.require_data`).
+    """
+    if given is not None:
+        return given
+    path = demo_file(part)
+    logger.info("No cohort is given: this uses the simulated demo cohort, %s", path)
+    return path
 
 
 def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
@@ -95,6 +109,20 @@ def read_groups(
         what = f"column '{column}' is empty for {int(values.isna().sum())} samples"
         raise InputError(what, where="--groups", expected="a group for every labelled sample")
     return values.astype(str).to_numpy(dtype=str)
+
+
+def require_backbone(where: str, found: Artifact) -> None:
+    """Refuse a response model in place of a backbone.
+
+    Raises
+    ------
+    InputError
+        Says what it is.
+    """
+    if found.kind != "backbone":
+        what = "is a response model, whose encoder belongs to one drug"
+        remedy = "See the backbones: scatd registry list"
+        raise InputError(what, where=where, expected="a backbone", remedy=remedy)
 
 
 def matrix_stats(X: NDArray[np.float32]) -> FeatureStats:

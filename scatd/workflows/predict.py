@@ -26,9 +26,10 @@ from scatd.evaluation.domain import CohortShift, cohort_shift, is_outside
 from scatd.evaluation.gate import load_config
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
 from scatd.nn.alignment import FeatureStats, feature_stats
+from scatd.ranges import CountOrNone, Seed, ShareInside, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
-from scatd.workflows.inputs import demo_file, pick_device, refuse_mixing
+from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing
 from scatd.workflows.predict_inputs import Preparation, ScoringInput, scoring_input
 
 logger = logging.getLogger(__name__)
@@ -71,9 +72,9 @@ class PredictRequest:
     output: Path
     family: str | None = None
     stage: str = keys.PRODUCTION
-    threshold: float | None = None
-    mc_samples: int = 0
-    seed: int = 0
+    threshold: ShareInside | None = None
+    mc_samples: CountOrNone = 0
+    seed: Seed = 0
     uncertainty: tuple[Uncertainty, ...] = ()
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
@@ -86,6 +87,10 @@ class PredictRequest:
         """Posterior draws that are needed."""
         wanted = POSTERIOR_DRAWS if "posterior" in self.uncertainty else 0
         return self.mc_samples or wanted
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +170,7 @@ def score_file(
     InputError
         When the cohort cannot be used.
     """
-    path = request.input or demo_file("target")
+    path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
         return _scored(request, ref, scorer, given, progress)
 

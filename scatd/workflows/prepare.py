@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import __version__, console, keys
+from scatd.data import results
 from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Cohort
 from scatd.data.files import atomic_path, check_writable
@@ -24,6 +25,7 @@ from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, judge_cells, look, mitochondrial
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
+from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.gene_tables import find_gene_map, find_panel, input_or_demo
 
 logger = logging.getLogger(__name__)
@@ -64,9 +66,13 @@ class PrepareRequest:
     gene_map: Path | None = None
     scale: InputScale | None = None
     layer: str | None = None
-    min_genes: int = MIN_GENES
+    min_genes: CountOrNone = MIN_GENES
     drop: bool = False
     survival: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +100,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     """
     require_store_name(request.output)
     check_writable(request.output)
+    results.require_own(*_report_place(request))
     gene_map = find_gene_map(request.gene_map)
     with open_cohort(input_or_demo(request.input)) as cohort:
         panel = find_panel(request.panel, cohort)
@@ -192,8 +199,8 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     from scatd.plots.quality import quality_scatter, quality_violins
     from scatd.plots.style import save_figure
 
-    folder = request.output.with_name(f"{request.output.stem}_report")
-    folder.mkdir(exist_ok=True)
+    folder, about = _report_place(request)
+    results.begin(folder, about)
     with atomic_path(folder / "genes.csv") as temporary:
         found.report.to_csv(temporary, index=False)
     assert report.cells is not None
@@ -204,7 +211,14 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     save_figure(
         quality_scatter(report.cells, request.min_genes, subject), folder, "quality_scatter"
     )
+    results.finish(folder)
     return folder
+
+
+def _report_place(request: PrepareRequest) -> tuple[Path, dict[str, str]]:
+    """The folder of tables and figures, which belongs to the output."""
+    folder = request.output.with_name(f"{request.output.stem}_report")
+    return folder, {"command": "prepare", "output": str(request.output.absolute())}
 
 
 def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bool) -> None:

@@ -11,11 +11,12 @@ import torch
 from scatd import keys
 from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
+from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings
 from scatd.workflows import backbones
 from scatd.workflows.backbones import PretrainResult, Work
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,11 @@ class PretrainRequest:
     family: str
     settings: PretrainSettings
     device: str = "auto"
-    checkpoint_every: int = 0
+    checkpoint_every: CountOrNone = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def pretrain(request: PretrainRequest) -> PretrainResult:
@@ -45,7 +50,7 @@ def pretrain(request: PretrainRequest) -> PretrainResult:
         When training diverges.
     """
     device = pick_device(request.device)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     features = read_features(path, request.family, mmap=True)
     every = request.checkpoint_every
     return backbones.make(_work(features, request.family, request.settings, device, every))

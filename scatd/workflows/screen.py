@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import keys, tracking
-from scatd.data.files import check_writable, copy_files, sha256_file
+from scatd.data import results
+from scatd.data.files import copy_files, sha256_file
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.workflows import screen_report
 from scatd.workflows.inputs import pick_device
@@ -51,7 +52,8 @@ def screen(request: ScreenRequest) -> ScreenResult:
         When there is no model, or no model can read the cohort; nothing is then written.
     """
     output = request.output or Path(f"screen-{request.cohort.name.partition('.')[0]}")
-    check_writable(output / REPORT if output.is_dir() else output)
+    about = {"command": "screen", "cohort": str(request.cohort.absolute())}
+    results.require_own(output, about)
     found = score_all(request, pick_device(request.device))
     groups = groups_of(found.obs, request.group_by)
     by_drug = {
@@ -87,7 +89,9 @@ def screen(request: ScreenRequest) -> ScreenResult:
                 folder / REPORT, found, tables, pictures, (words, cautions), request
             )
             run.log_files(folder, "")
+            results.begin(output, about)
             copy_files(folder, output)
+            results.finish(output)
     return ScreenResult(run.run_id, output, tables["drugs"], found.left_out, words, cautions)
 
 

@@ -22,6 +22,7 @@ from scatd.data.features import Features
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.domain import is_outside
+from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import BLOCK, Scorer
 from scatd.workflows.cell_map import MOST_CELLS
@@ -59,9 +60,13 @@ class ScreenRequest:
     family: str | None = None
     stage: str = keys.PRODUCTION
     preparation: Preparation = field(default_factory=Preparation)
-    seed: int = 0
+    seed: Seed = 0
     device: str = "auto"
     allow_simulated: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, eq=False)

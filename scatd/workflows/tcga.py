@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import artifact, keys, registry, tracking
+from scatd.data import results
 from scatd.data.drugs import drug_key
 from scatd.data.files import atomic_path
 from scatd.data.io import read_adata
@@ -93,7 +94,7 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     card = artifact.read_card(registry.fetch(ref))
     simulated = {f"model {ref.name}": ref.simulated, str(request.expression): False}
     refuse_mixing(simulated, allowed=request.allow_simulated)
-    _make_folder(request.output)
+    _make_folder(request, ref)
     prepared = prepare_patients(
         request.expression,
         request.survival,
@@ -129,12 +130,20 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     return _tracked(request, explained, patients)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(request: TcgaRequest, ref: ModelRef) -> None:
+    folder = request.output
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = f"the folder cannot be made ({error.strerror})"
         raise InputError(what, where=str(folder), remedy="Choose another: --output") from error
+    about = {
+        "command": "tcga",
+        "model": f"{ref.name}/{ref.version}",
+        "expression": str(request.expression.absolute()),
+        "survival": str(request.survival.table.absolute()),
+    }
+    results.begin(folder, about)
 
 
 def _tracked(request: TcgaRequest, explained: ExplainResult, patients: Patients) -> TcgaResult:
@@ -168,6 +177,7 @@ def _tracked(request: TcgaRequest, explained: ExplainResult, patients: Patients)
         for name, figure in figures_of(patients, tables):
             save_figure(figure, request.output / FIGURES, name)
         run.log_files(request.output / FIGURES, FIGURES)
+        results.finish(request.output)
         run.describe(f"{len(patients.table)} patients, {patients.subject}.\n\n**{CAVEAT}**")
     return TcgaResult(ref, tables, explained.label, request.output, run.run_id)
 

@@ -34,10 +34,12 @@ from scatd.training.settings import default_pretrain
 from scatd.training.trainer import Trainer
 from scatd.workflows.inputs import (
     demo_file,
+    given_or_demo,
     matrix_stats,
     pick_device,
     read_groups,
     refuse_mixing,
+    require_backbone,
 )
 from scatd.workflows.pretrain import backbone_for
 from scatd.workflows.transfer_cohorts import Cohorts, pooled, read_embeddings, read_expression
@@ -201,7 +203,7 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
 
 def _read(request: TransferRequest, backbone: Artifact | None) -> Cohorts:
     is_demo = request.source is None
-    source = request.source or demo_file("source")
+    source = given_or_demo(request.source, "source")
     reference = request.reference or (demo_file("reference") if is_demo else None)
     if request.family != "dist":
         return read_embeddings(source, reference, request.target, request.family)
@@ -240,8 +242,11 @@ def _given_backbone(request: TransferRequest) -> tuple[str, Artifact] | None:
         return None
     folder = Path(request.backbone)
     if folder.is_dir():
-        return str(folder), artifact.read(folder)
-    return _fetched(registry.resolve_backbone(request.backbone))
+        name, found = str(folder), artifact.read(folder)
+    else:
+        name, found = _fetched(registry.resolve_backbone(request.backbone))
+    require_backbone(f"backbone {name}", found)
+    return name, found
 
 
 def _default_backbone(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scatd.errors import InputError
 from scatd.keys import FewShotUse, InputScale, Select
+from scatd.ranges import CountOrNone, Repeats, check_fields
 from scatd.training.settings import TransferSettings
 
 
@@ -63,16 +64,20 @@ class TransferRequest:
     backbone: str | None = None
     settings: TransferSettings = field(default_factory=TransferSettings)
     groups: str | None = None
-    permutations: int = 0
-    repeats: int = 1
+    permutations: CountOrNone = 0
+    repeats: Repeats = 1
     nested: bool = False
     learning_curve: bool = False
-    few_shot: int = 0
+    few_shot: CountOrNone = 0
     few_shot_use: FewShotUse = "train"
     select: Select = "best-fold"
     device: str = "auto"
     allow_simulated: bool = False
     promote: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def require_sense(request: TransferRequest) -> None:
@@ -90,13 +95,6 @@ def require_sense(request: TransferRequest) -> None:
     if request.few_shot and request.target_labels is None:
         what = "few-shot cells without target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
-    for option, given, least in (
-        ("few-shot", request.few_shot, 0),
-        ("permutations", request.permutations, 0),
-        ("repeats", request.repeats, 1),
-    ):
-        if given < least:
-            raise InputError(f"is {given}", where=f"--{option}", expected=f"{least} or more")
     trains_encoder = settings.train_encoder or settings.post_training > 0
     if request.select == "mean-of-folds" and trains_encoder:
         what = "the folds share no encoder when it is trained"

@@ -22,12 +22,13 @@ from scatd.data.features import Features, read_features
 from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.ranges import Count, Folds, Seconds, Seed, ShareOfSome, check_fields
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
 from scatd.training.tune import Progress, Study, Trial, TrialRecord, objective
 from scatd.workflows import tune_report, tune_workers
-from scatd.workflows.inputs import demo_file, pick_device
+from scatd.workflows.inputs import given_or_demo, pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -58,33 +59,21 @@ class TuneRequest:
 
     family: str = "sf"
     input: Path | None = None
-    trials: int = 10
-    timeout: float | None = None
-    epochs: int | None = None
-    folds: int = 3
-    subsample: float = 0.3
+    trials: Count = 10
+    timeout: Seconds | None = None
+    epochs: Count | None = None
+    folds: Folds = 3
+    subsample: ShareOfSome = 0.3
     space: Path | None = None
     study: str | None = None
     storage: str | None = None
-    seed: int = 42
+    seed: Seed = 42
     device: str = "auto"
     output: Path = Path("best_params.yaml")
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""
-        for name, value, least in (
-            ("trials", self.trials, 1),
-            ("folds", self.folds, 2),
-            ("epochs", self.epochs, 1),
-            ("seed", self.seed, 0),
-        ):
-            if value is not None and value < least:
-                raise InputError(f"--{name} is {value}", expected=f"at least {least}")
-        if self.timeout is not None and self.timeout <= 0:
-            raise InputError(f"--timeout is {self.timeout:g}", expected="more than 0 seconds")
-        if not 0 < self.subsample <= 1:
-            what = f"--subsample is {self.subsample:g}"
-            raise InputError(what, expected="a share above 0, at most 1")
+        check_fields(self)
         if self.study is not None and not re.fullmatch(r"[\w.-]+", self.study):
             what = f"--study is '{self.study}'"
             raise InputError(what, expected="letters, digits, points, - and _")
@@ -186,7 +175,7 @@ def _prepare(request: TuneRequest) -> _Work:
         space = space.fixed(epochs=request.epochs)
     # The epochs of a trial are those that it chose; the seed is that of its folds.
     base = replace(default_pretrain(request.family), min_steps=0, seed=request.seed)
-    path = request.input or demo_file("reference")
+    path = given_or_demo(request.input, "reference")
     features = read_features(path, request.family, mmap=True)
     rows = _subsample(features.n_obs, request)
     X = torch.tensor(np.asarray(features.X[rows]), device=device)

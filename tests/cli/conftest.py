@@ -207,6 +207,26 @@ def result_of(name):
     return module.DemoResult(make_transfer_result(), prediction, target)
 
 
+FILES = (
+    *("-a tpm.tsv", "-cells 1.h5ad", "-x.h5ad", "a space.yaml", "auto", "bulk.npy", "cells.h5ad"),
+    *("cells.npy", "genes.txt", "os.tsv", "other os.tsv", "table.csv", "tpm.tsv", "truth.csv"),
+    *("x.h5ad", "z 1.npy"),
+)
+FOLDERS = ("a folder",)
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path_factory, monkeypatch):
+    """A working folder with the files that the tests name: a command looks whether they exist."""
+    folder = tmp_path_factory.mktemp("work")
+    for name in FILES:
+        (folder / name).write_text("what it holds is not looked at")
+    for name in FOLDERS:
+        (folder / name).mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 @pytest.fixture
 def transfer_result():
     """Make what a transfer came to: `transfer_result(passed=..., promoted=...)`."""

@@ -21,7 +21,8 @@ def settings_of(scatd, workflow):
 
     def run(*words):
         calls = workflow("transfer")
-        done = scatd("transfer", "--drug", "D", *words)
+        # A settings file is for data of the user's, never for the demo.
+        done = scatd("transfer", "--drug", "D", "--source", "bulk.npy", *words)
         assert done.exit_code == 0, done.output
         return calls[-1]["request"].settings
 
@@ -120,7 +121,7 @@ def test_settings_of_a_family(scatd, workflow, tmp_path):
     calls = workflow("pretrain")
     file = tmp_path / "settings.yaml"
     file.write_text("encoder_hidden: [20, 10]\n")
-    words = ("--family", "gf", "--seed", "3")
+    words = ("--family", "gf", "--seed", "3", "--input", "cells.npy")
     for more in ((), ("--published",), ("--settings", file)):
         assert scatd("pretrain", *words, *more).exit_code == 0
     assert [call["request"].settings for call in calls] == [
@@ -144,7 +145,7 @@ def test_bad_settings_files_are_named(scatd, workflow, tmp_path, text, said):
     calls = workflow("transfer")
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    done = scatd("transfer", "--drug", "D", "--settings", file)
+    done = scatd("transfer", "--drug", "D", "--source", "bulk.npy", "--settings", file)
     assert done.exit_code == 2
     assert done.stderr.startswith(f"Error: {file}")
     assert said in done.stderr

@@ -169,6 +169,32 @@ OF_A_PANEL = ("min_sensitive", "figures")
 """Parameters of transfer that only a panel of drugs has."""
 
 
+OF_DATA = (
+    *(
+        "panel",
+        "gene_map",
+        "scale",
+        "layer",
+        "survival",
+        "settings",
+        "space",
+        "teacher_z",
+        "labels",
+    ),
+    *("label_map", "reference", "target", "target_labels", "source"),
+)
+"""Parameters that are never used with the demo: they belong to data of the user's."""
+
+
+def data_for(command, module, name):
+    """The cohort that a parameter needs beside it, by the cohort's parameter."""
+    if command.demo_for is None or name not in OF_DATA or (module, name) == ("explain", "target"):
+        return {}
+    own = command.demo_for[0]
+    is_word = module == "transfer" and name == "panel"  # "shared" may be meant for the demo
+    return {} if own == name or is_word else {own: "cells.h5ad"}
+
+
 def command_of(point):
     """The command object that the entry point's module brings, and its name."""
     module = re.match(r"python -m entrypoints\.(\w+) ", POINTS[point]["command"]).group(1)
@@ -439,7 +465,7 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
-    _, module = command_of(point)
+    command, module = command_of(point)
     if name in OF_A_PANEL:
         asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
@@ -450,9 +476,32 @@ def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path)
         Path(text).write_text("epochs: 9\n")
     else:
         text, value = OWN_SAMPLES.get((module, name)) or SAMPLES[name]
-    asked = run_point(point, workflow, **{**needed_by(module), name: text})
-    assert asked == expected_with(module, name, value)
-    assert asked != expected_without_parameters(module)
+    beside = data_for(command, module, name)
+    asked = run_point(point, workflow, **{**needed_by(module), **beside, name: text})
+    beside = {own: Path(file) for own, file in beside.items()}
+    assert asked == expected_with(module, name, value) | beside
+    assert asked != expected_without_parameters(module) | beside
+
+
+@pytest.mark.parametrize(("point", "name"), PARAMETERS)
+def test_the_demo_is_not_used_with_what_is_the_users(point, name, workflow, tmp_path):
+    command, module = command_of(point)
+    beside = data_for(command, module, name)
+    text = (OWN_SAMPLES.get((module, name)) or SAMPLES.get(name, (None,)))[0]
+    if name == "settings":
+        text = str(tmp_path / "my settings.yaml")
+        Path(text).write_text("epochs: 9\n")
+    if not beside:
+        return
+    calls = workflow(module)
+    flag = f"--{name.replace('_', '-')}"
+    words = [*(["--drug", "D"] if "drug" in needed_by(module) else []), flag, text]
+    done = CliRunner().invoke(command, words)
+    assert done.exit_code == 2
+    assert calls == []
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: {flag} is {text[:60]}")
+    assert f"scatd-demo/{command.demo_for[1]}.h5ad" in line
 
 
 @pytest.mark.parametrize("name", sorted({command_of(point)[1] for point in POINTS}))

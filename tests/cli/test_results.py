@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,9 +139,22 @@ def test_tune(scatd, workflow):
         "  n_latent           30",
         "",
         "Next",
-        "  scatd pretrain --family sf --settings found.yaml",
+        "  scatd pretrain --family sf --input scatd-demo/reference.h5ad --settings found.yaml",
         "  mlflow ui               trials and plots of run run-1",
     ]
+
+
+def test_what_comes_after_tune_is_given_its_data(scatd, workflow):
+    """The command that is shown asks `pretrain` for the data and family of the search."""
+    workflow("tune")
+    calls = workflow("pretrain")
+    said = scatd("tune", "--family", "gf", "--input", "z 1.npy", "-o", "my best.yaml").stdout
+    (shown,) = [line.strip() for line in said.splitlines() if line.startswith("  scatd pretrain")]
+    Path("my best.yaml").write_text("epochs: 3\n")
+    done = scatd(*shlex.split(shown)[1:])
+    assert done.exit_code == 0, done.output
+    request = calls[0]["request"]
+    assert (request.family, str(request.input), request.settings.epochs) == ("gf", "z 1.npy", 3)
 
 
 def test_predict(scatd, workflow):
@@ -343,6 +359,7 @@ def test_explain(scatd, workflow):
 def test_a_part_of_a_command_and_the_command_itself(scatd, workflow, tmp_path, monkeypatch):
     """`explain compare` is a part; an input of that name is written ./compare."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "compare").write_text("a cohort")
     calls = workflow("explain")
     scatd("explain", "--drug", "D", "./compare")
     assert str(calls[0]["request"].input) == "compare"

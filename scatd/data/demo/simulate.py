@@ -13,6 +13,7 @@ from scatd import keys
 from scatd.data.demo.cohorts import Shift, calibration, foreign, reference, source, target
 from scatd.data.demo.features import make_feature_map
 from scatd.data.demo.world import World, made_up_symbols, make_world
+from scatd.ranges import Seed, check_fields
 
 COHORTS = {
     "source": "labelled bulk samples",
@@ -39,13 +40,17 @@ class DemoSettings:
         How far the target lies from the other cohorts, which stay as they are.
     """
 
-    seed: int = 0
+    seed: Seed = 0
     n_genes: int = 2000
     n_source: int = 400
     n_reference: int = 3000
     n_target: int = 800
     n_foreign: int = 400
     shift: Shift = field(default_factory=Shift)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
 
 
 def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict[str, ad.AnnData]:

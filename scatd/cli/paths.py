@@ -1,0 +1,286 @@
+"""What an option names on disk: cohorts, tables, folders, files to write.
+
+What is written is judged while it is parsed; files are looked at when the command runs
+(`require_files`), so that a help text or an example needs none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+
+from scatd.cli.values import Text, name_of
+from scatd.errors import InputError
+from scatd.keys import DEMO_FOLDER
+from scatd.ranges import shortened
+
+
+class _OnDisk(Text):
+    """Something on disk that is looked at before the command runs."""
+
+    name = "path"
+    gives_path: ClassVar[bool] = True
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, not looked at yet; or the text that may name one."""
+        super().convert(str(value), param, ctx)
+        return Path(value) if self.gives_path else value
+
+    def require(self, value: Any, option: str) -> None:
+        """Look at it.
+
+        Raises
+        ------
+        InputError
+            When it cannot be used; the message begins with the option.
+        """
+        raise NotImplementedError
+
+
+class Existing(_OnDisk):
+    """A file, or a folder that is a cohort (`.zarr`, 10x)."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("file", "folder")
+
+    def is_of_data(self, value: Any) -> bool:
+        """Whether this value belongs to data of the user's: it does."""
+        del value
+        return True
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse what is not there, is of the other kind or cannot be read."""
+        path = Path(value)
+        try:
+            path.stat()
+        except OSError as error:
+            from scatd.data.files import require_existing
+
+            with _said_of(option), contextlib.suppress(OSError):  # a name that is too long
+                require_existing(path)
+            what = f"cannot be read ({error.strerror})"
+            raise InputError(what, where=f"{option} {shortened(str(path))}") from error
+        kind = "folder" if path.is_dir() else "file"
+        if kind not in self.kinds:
+            expected = f"the path of a {self.kinds[0]}"
+            raise InputError(f"is a {kind}", where=f"{option} {path}", expected=expected)
+        if not os.access(path, os.R_OK):
+            raise InputError("cannot be read (no permission)", where=f"{option} {path}")
+
+
+class ExistingFile(Existing):
+    """A file that exists."""
+
+    kinds = ("file",)
+
+
+class ExistingFolder(Existing):
+    """A folder that exists."""
+
+    kinds = ("folder",)
+
+
+class NewFile(_OnDisk):
+    """A file to write, with one of some suffixes where any are named."""
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__()
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; its suffix is judged here."""
+        path = super().convert(value, param, ctx)
+        if self.suffixes and path.suffix.lower() not in self.suffixes:
+            what = f"{name_of(param)}: '{path.name}' does not end in {' or '.join(self.suffixes)}"
+            raise InputError(what)
+        return path
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a folder, and a file where nothing can be written."""
+        from scatd.data.files import check_writable
+
+        with _said_of(option):
+            check_writable(Path(value))
+
+
+class NewFolder(_OnDisk):
+    """A folder to write, which may have to be made."""
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a file, and a place where no folder can be made."""
+        path = Path(value)
+        whole = path.absolute()
+        place = next(each for each in (whole, *whole.parents) if os.access(each, os.F_OK))
+        if not place.is_dir():
+            what = "is a file" if place == whole else f"{place} is a file"
+            raise InputError(what, where=f"{option} {path}", expected="the path of a folder")
+        if not os.access(place, os.W_OK | os.X_OK):
+            what = f"the folder {place} cannot be written to"
+            raise InputError(what, where=f"{option} {path}", remedy="Choose another folder.")
+
+
+class ColumnOrFile(_OnDisk):
+    """`COLUMN | FILE | FILE:COLUMN`: what looks like a table of labels has to be there."""
+
+    gives_path = False
+    name = "text"
+
+    def is_of_data(self, value: Any) -> bool:
+        """Whether it names a file; a column may be one of the demo's."""
+        return any(Path(part).is_file() for part in self._parts(value))
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a table that is not there, and a folder with the name of one."""
+        from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+
+        if self.is_of_data(value):
+            return
+        for part in self._parts(value):
+            if has_suffix(part, TABLE_SUFFIXES):
+                ExistingFile().require(part, option)
+
+    def _parts(self, value: str) -> list[str]:
+        """All of it, and what stands before each colon."""
+        ends = [place for place, character in enumerate(value) if character == ":"]
+        return [value, *(value[:end] for end in ends)]
+
+
+class WordOrFile(_OnDisk):
+    """One of some words, or a file that exists."""
+
+    gives_path = False
+
+    def __init__(self, *words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def is_of_data(self, value: Any) -> bool:
+        """Whether it is a file."""
+        return value not in self.words
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse what is neither."""
+        if value not in self.words:
+            Existing().require(value, option)
+
+
+class NameOrPath(_OnDisk):
+    """A name, or something on disk; what can only be a path has to be there.
+
+    Parameters
+    ----------
+    kinds
+        What it may be on disk: "file", "folder".
+    suffixes
+        Endings that no name has.
+    """
+
+    gives_path = False
+    name = "text"
+
+    def __init__(self, *kinds: str, suffixes: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.kinds, self.suffixes = kinds, tuple(suffixes)
+
+    def is_of_data(self, value: Any) -> bool:
+        """Whether it is on disk; a registered name may be that of a simulated model."""
+        return Path(value).exists()
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a path at which there is nothing, or something else."""
+        looks_like_one = value.startswith(("/", "./", "../", "~")) or value.endswith(os.sep)
+        if looks_like_one or value.lower().endswith(self.suffixes or ("\0",)):
+            Existing().require(value, option)
+        if Path(value).is_file() and "file" not in self.kinds:
+            raise InputError("is a file", where=f"{option} {value}", expected="a name or a folder")
+
+
+class AddressOrFile(_OnDisk):
+    """The address of a database, or a file to write."""
+
+    gives_path = False
+    name = "text"
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a file that cannot be written."""
+        if "://" not in value:
+            NewFile().require(value, option)
+
+
+def require_files(ctx: click.Context) -> None:
+    """Look at every file that the options and arguments of a command name.
+
+    Raises
+    ------
+    InputError
+        For the first that cannot be used, whether this run would read it or not.
+    """
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if value is None or not isinstance(param.type, _OnDisk):
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
+            param.type.require(each, name_of(param))
+
+
+def require_data(ctx: click.Context, name: str, part: str) -> None:
+    """Refuse the demo in place of an input where something of the user's is named.
+
+    That is a file or folder to read (a settings file, labels, a gene map, weights, a model folder),
+    or what data hold (`--scale`, `--layer`, `--label-map`). Numbers, choices of a recipe, drugs,
+    columns and registered names may be meant for the demo.
+
+    Parameters
+    ----------
+    name
+        The option or argument that was not given.
+    part
+        The file of the demo that takes its place.
+
+    Raises
+    ------
+    InputError
+        Names the first such option.
+    """
+    if ctx.params.get(name) is not None:
+        return
+    params = {param.name: param for param in ctx.command.params}
+    wanted = name_of(params[name])
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        is_of_data = getattr(param.type, "is_of_data", lambda _: False)
+        if value is None or not is_of_data(value):
+            continue
+        demo = f"{DEMO_FOLDER}/{part}.h5ad"
+        as_written = f"{wanted} {demo}" if isinstance(params[name], click.Option) else demo
+        raise InputError(
+            f"{name_of(param)} is {shortened(str(value))}, and there is no {wanted} for it",
+            expected=f"{wanted}, the data that it belongs to",
+            remedy=f"To use the simulated demo cohort with it, name that: {as_written}",
+        )
+
+
+@contextlib.contextmanager
+def _said_of(option: str) -> Any:
+    """Let a refusal begin with the option."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(
+            error.what,
+            where=f"{option} {error.where}",
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error
+
+
+COHORT, FILE, FOLDER = Existing(), ExistingFile(), ExistingFolder()
+NEW_FILE, NEW_PNG, NEW_FOLDER = NewFile(), NewFile(".png"), NewFolder()
+LABELS = ColumnOrFile()
+WEIGHTS = NameOrPath(
+    *("file", "folder"), suffixes=(".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".json")
+)

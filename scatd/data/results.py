@@ -1,0 +1,107 @@
+"""Folders of results: each holds those of one command on one input, never a mixture.
+
+A folder is marked with what its results are of. The same command on the same input makes it anew;
+any other folder that holds something is refused, so that nothing is lost and nothing is mixed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scatd.data.files import atomic_path, check_writable
+from scatd.errors import InputError
+
+MARK = ".scatd-results.json"
+_SHOWN = 3
+
+
+def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--output") -> None:
+    """Refuse a folder that holds anything but earlier results of the same command and input.
+
+    Parameters
+    ----------
+    about
+        What the results are of, by name: the command, the model, the input.
+    option
+        What to change, for the message.
+
+    Raises
+    ------
+    InputError
+        Says whose results there are, or which files scatd did not write.
+    """
+    check_writable(folder / MARK if folder.is_dir() else folder)
+    held = _files(folder)
+    if not held:
+        return
+    remedy = f"Choose another {option}, or remove this folder."
+    mark = _mark(folder)
+    if mark is None:
+        what = f"holds files that are no results of scatd {about['command']} ({_some(held)})"
+        raise InputError(what, where=str(folder), expected="a new folder", remedy=remedy)
+    if mark["about"] != dict(about):
+        what = f"holds the results of {_in_words(mark['about'])}"
+        raise InputError(what, where=str(folder), expected="a folder of its own", remedy=remedy)
+    if mark["files"] is not None and (others := held - set(mark["files"])):
+        what = f"holds files beside the results that would be made anew ({_some(others)})"
+        raise InputError(what, where=str(folder), remedy=remedy)
+
+
+def begin(folder: Path, about: Mapping[str, str], *, option: str = "--output") -> None:
+    """Make a folder, or empty that of earlier results, and mark it.
+
+    Raises
+    ------
+    InputError
+        As `require_own` does; then nothing is removed.
+    """
+    require_own(folder, about, option=option)
+    for name in _files(folder):
+        (folder / name).unlink()
+    for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if not any(inner.iterdir()):
+            inner.rmdir()
+    folder.mkdir(exist_ok=True)
+    _write(folder, {"about": dict(about), "files": None})
+
+
+def finish(folder: Path) -> None:
+    """Note which files the results are, so that no other file is ever taken for one."""
+    mark = _mark(folder)
+    assert mark is not None, "begin() comes first"
+    _write(folder, {"about": mark["about"], "files": sorted(_files(folder))})
+
+
+def _write(folder: Path, mark: dict[str, Any]) -> None:
+    with atomic_path(folder / MARK) as unfinished:
+        unfinished.write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")
+
+
+def _mark(folder: Path) -> dict[str, Any] | None:
+    try:
+        mark = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_whole = isinstance(mark, dict) and isinstance(mark.get("about"), dict) and "files" in mark
+    return mark if is_whole else None
+
+
+def _files(folder: Path) -> set[str]:
+    """Files in a folder and its folders, but hidden ones."""
+    if not folder.is_dir():
+        return set()
+    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return {str(path) for path in found if not any(part.startswith(".") for part in path.parts)}
+
+
+def _some(names: set[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(sorted(names)[:_SHOWN]) + more
+
+
+def _in_words(about: Mapping[str, str]) -> str:
+    rest = ", ".join(f"{name} {value}" for name, value in about.items() if name != "command")
+    return f"scatd {about.get('command', '')} ({rest})"
