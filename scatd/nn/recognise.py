@@ -86,6 +86,28 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     return Recognised(kind, own, sizes)
 
 
+def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str) -> None:
+    """Refuse a state that is not that of this very network, or whose values are not finite.
+
+    Parameters
+    ----------
+    said
+        What its card says that it is.
+
+    Raises
+    ------
+    InputError
+        With a table of the tensors that differ.
+    """
+    misfits = _misfits(state, said.kind, said.sizes, said.design)
+    if misfits:
+        what = f"does not hold the {KIND_WORDS[said.kind]} that its card describes"
+        raise InputError(f"{what}\n{_table(misfits)}", where=where)
+    _require_finite(state, where)
+    if DESIGNS[said.design].swish == "shared":
+        _require_one_beta(state, where)
+
+
 @dataclass(frozen=True, eq=False)
 class _Misfit:
     """One tensor that differs; None where there is none."""
