@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.nn.classifier import HEAD_PREFIXES
-from scatd.nn.recognise import Recognised, require_network
+from scatd.nn.recognise import Recognised, is_finite, require_network
 
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
@@ -80,7 +79,7 @@ def _require(
         what = f"tensor '{name}' is of shape {tuple(found.shape)}"
         wanted = " x ".join("any" if length is None else str(length) for length in shape)
         raise InputError(what, where=where, expected=wanted or "one number")
-    if not bool(torch.isfinite(found).all()):
+    if not is_finite(found):
         raise InputError(f"tensor '{name}' holds NaN or infinite values", where=where)
     return found
 

@@ -20,7 +20,7 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
 from scatd.cards.card import Card
-from scatd.registry import state
+from scatd.registry import hashes, state
 from scatd.tracking import Run, connect, lock
 
 _SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
@@ -57,7 +57,7 @@ def register(
     """
     from scatd import artifact
 
-    card = artifact.read_card(folder)
+    card, files = artifact.read_card(folder), artifact.verify(folder)
     client = connect()
     logged = client.create_logged_model(
         client.get_run(run_id).info.experiment_id,
@@ -84,6 +84,7 @@ def register(
         keys.TAG_VERSION: __version__,
         state.TAG_BY: state.user(),
         state.TAG_AT: state.now(),
+        **hashes.as_tags(files),
         **tags,
     }
     with lock("registry"):
