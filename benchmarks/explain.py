@@ -23,6 +23,7 @@ from captum.attr import IntegratedGradients
 from benchmarks import common
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards.card import About, FeaturesRead
 from scatd.data.demo import DemoSettings, simulate
 from scatd.data.expression import log_normalise
 from scatd.nn.alignment import Alignment, feature_stats
@@ -97,7 +98,10 @@ def _register(folder: Path, cells: ad.AnnData) -> None:
             alignment=Alignment("adain", feature_stats([rows]), feature_stats([rows])),
             threshold=0.5,
             simulated=True,
-            card={"input_scale": "log1p", "features": {"names": cells.var_names.tolist()}},
+            about=About(
+                features=FeaturesRead(cells.n_vars, "X", tuple(cells.var_names)),
+                input_scale="log1p",
+            ),
         ),
     )
     with (

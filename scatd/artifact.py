@@ -1,40 +1,48 @@
-"""The one reader and writer of a model folder: `model.safetensors` and `card.json`.
+"""The one reader and writer of a model folder: `model.safetensors`, `card.json`, `checksums.json`.
 
 A folder is whole: weights, sizes, what the features are, alignment statistics, what a probability
-means, the threshold and where it came from. Nothing in it can run code.
+means, the threshold and where it came from. Nothing in it can run code, and nothing of it is used
+before its hash and its agreement with the rest are checked.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
-from scatd import __version__, keys
+from scatd import __version__
+from scatd.cards import checksums
+from scatd.cards.agreement import (
+    DOMAIN,
+    FOLD_HEAD,
+    HEAD,
+    STATISTICS,
+    WEIGHTS,
+    require_agreement,
+    under,
+)
+from scatd.cards.card import About, AlignmentSaid, Card, DomainSaid
+from scatd.cards.reading import read_card as parse_card
+from scatd.cards.writing import SCHEMA_VERSION, to_mapping
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
+from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
-SCHEMA_VERSION = 1
+logger = logging.getLogger(__name__)
+
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
-CAVEAT = "Learned from in vitro drug response. For research only, not for clinical decisions."
-POLARITY = {word: code for code, word in enumerate(keys.RESPONSES)}
-
-_WEIGHTS = "weights."
-_STATISTICS = "alignment."
-_HEAD = "head"
-_FOLD_HEAD = "fold_head"
-_DOMAIN = "domain."
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,11 @@ class Artifact:
         far they disagree with it is an uncertainty.
     domain
         What training cells look like; None where that is not known.
-    card
+    about
         Everything else worth knowing: features, metrics, baselines, data, settings, versions.
     """
 
-    kind: str
+    kind: Kind
     family: str
     design: str
     sizes: Sizes
@@ -79,7 +87,40 @@ class Artifact:
     more_heads: tuple[Mapping[str, Tensor], ...] = ()
     fold_heads: tuple[Mapping[str, Tensor], ...] = ()
     domain: Domain | None = None
-    card: Mapping[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
+
+    def card(self, *, complete: bool = True) -> Card:
+        """What its folder says of it.
+
+        Parameters
+        ----------
+        complete
+            Whether the folder holds all weights.
+        """
+        alignment, domain = self.alignment, self.domain
+        said = None
+        if alignment is not None:
+            n_obs = [
+                None if stats is None else stats.n_obs
+                for stats in (alignment.source, alignment.reference)
+            ]
+            said = AlignmentSaid(alignment.method, *n_obs)
+        return Card(
+            kind=self.kind,
+            family=self.family,
+            design=self.design,
+            sizes=self.sizes,
+            simulated=self.simulated,
+            threshold=self.threshold,
+            alignment=said,
+            domain=None if domain is None else DomainSaid(domain.role, len(domain.held_out)),
+            more_heads=len(self.more_heads),
+            fold_heads=len(self.fold_heads),
+            complete=complete,
+            about=self.about,
+            scatd_version=__version__,
+            schema_version=SCHEMA_VERSION,
+        )
 
     def backbone(self) -> ResidualVAE:
         """The residual VAE, in eval mode."""
@@ -117,84 +158,86 @@ class Artifact:
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
-    """Write the two files of a model folder; the folder is made.
+    """Write the three files of a model folder; the folder is made.
 
     Parameters
     ----------
     base
         Entries equal to those of `base` are left out: a fold of a frozen encoder is its head. The
         same `base` is needed to read it back.
+
+    Raises
+    ------
+    InputError
+        When `read` would refuse it: nothing is written then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        # Clones: shared tensors (the Swish of dist) may not share memory in safetensors.
-        _WEIGHTS + name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in artifact.state.items()
-        if base is None or name not in base or not torch.equal(tensor.cpu(), base[name].cpu())
-    }
-    for kind, heads in ((_HEAD, artifact.more_heads), (_FOLD_HEAD, artifact.fold_heads)):
-        for number, head in enumerate(heads):
-            for name, tensor in head.items():
-                tensors[f"{kind}{number}.{name}"] = tensor.detach().cpu().contiguous().clone()
-    card: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "scatd_version": __version__,
-        "kind": artifact.kind,
-        "family": artifact.family,
-        "design": artifact.design,
-        "sizes": asdict(artifact.sizes),
-        "simulated": artifact.simulated,
-        "use": CAVEAT,
-        **artifact.card,
-    }
-    for name in ("more_heads", "fold_heads", "domain"):  # said by what is stored, not by the card
-        card.pop(name, None)
+    card = artifact.card(complete=base is None)
+    text = json.dumps(to_mapping(card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    tensors = _tensors(artifact)
+    require_agreement(parse_card(text, str(folder / CARD_FILE)), tensors, str(folder))
     if base is not None:
-        card["complete"] = False
-    if artifact.more_heads:
-        card["more_heads"] = len(artifact.more_heads)
-    if artifact.fold_heads:
-        card["fold_heads"] = len(artifact.fold_heads)
+        tensors = {name: value for name, value in tensors.items() if not _is_in(base, name, value)}
+    files = {WEIGHTS_FILE: save(tensors), CARD_FILE: text.encode()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    checksums.write(folder, {name: checksums.of_bytes(files[name]) for name in files})
+
+
+def _tensors(artifact: Artifact) -> dict[str, Tensor]:
+    """All tensors of a folder by their names in it."""
+    named = {WEIGHTS + name: value for name, value in artifact.state.items()}
+    for kind, heads in ((HEAD, artifact.more_heads), (FOLD_HEAD, artifact.fold_heads)):
+        for number, head in enumerate(heads):
+            named |= {f"{kind}{number}.{name}": value for name, value in head.items()}
     if artifact.domain is not None:
-        n_held_out = len(artifact.domain.held_out)
-        card["domain"] = {"role": artifact.domain.role, "n_held_out": n_held_out}
-        for name, tensor in artifact.domain.tensors().items():
-            tensors[_DOMAIN + name] = tensor.cpu().contiguous().clone()
-    if artifact.kind == "response":
-        card["polarity"] = POLARITY
-        card["threshold"] = artifact.threshold
+        named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
     if artifact.alignment is not None:
-        card["alignment"] = {"method": artifact.alignment.method}
         for role in ("source", "reference"):
             stats: FeatureStats | None = getattr(artifact.alignment, role)
             if stats is not None:
-                tensors[f"{_STATISTICS}{role}.mean"] = stats.mean.cpu().contiguous().clone()
-                tensors[f"{_STATISTICS}{role}.std"] = stats.std.cpu().contiguous().clone()
-                card["alignment"][f"{role}_n_obs"] = stats.n_obs
-    save_file(tensors, folder / WEIGHTS_FILE)
-    text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=True)
-    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+                named[f"{STATISTICS}{role}.mean"] = stats.mean
+                named[f"{STATISTICS}{role}.std"] = stats.std
+    # Clones: shared tensors (the Swish of dist) may not share memory in safetensors.
+    return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
 
 
-def read_card(folder: Path) -> dict[str, Any]:
+def _is_in(base: Mapping[str, Tensor], name: str, value: Tensor) -> bool:
+    own = name.removeprefix(WEIGHTS)
+    return name.startswith(WEIGHTS) and own in base and torch.equal(value, base[own].cpu())
+
+
+def read_card(folder: Path) -> Card:
     """Read the card alone.
 
     Raises
     ------
     InputError
-        When there is no readable card, or a newer scatd wrote it.
+        When there is no card, it is damaged or was changed, or a newer scatd wrote it.
     """
+    return _checked_card(folder)[0]
+
+
+def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
+    """The card, and the hashes of the folder's files (None: scatd 0.1.0 wrote none)."""
     path = folder / CARD_FILE
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         what = f"is no model folder ({CARD_FILE} cannot be read)"
         raise InputError(what, where=str(folder), expected="a folder written by scatd") from error
-    if card.get("schema_version") != SCHEMA_VERSION:
-        what = f"has schema version {card.get('schema_version')}"
-        remedy = "Update scatd to read it."
-        raise InputError(what, where=str(path), expected=str(SCHEMA_VERSION), remedy=remedy)
-    return card
+    said = checksums.read(folder)
+    if said is not None:
+        checksums.require(path, content, said)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("is no text", where=str(path)) from error
+    card = parse_card(text, str(path))
+    if said is None and card.schema_version > 1:
+        what = f"lacks {checksums.CHECKSUMS_FILE}"
+        raise InputError(what, where=str(folder), expected="a whole model folder")
+    return card, said
 
 
 def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
@@ -208,73 +251,92 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     Raises
     ------
     InputError
-        When a file is missing or damaged.
+        When a file is missing, damaged or changed, or card and weights do not agree.
     """
-    card = read_card(folder)
-    try:
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        what = f"cannot be read ({error})"
-        raise InputError(what, where=str(folder / WEIGHTS_FILE)) from error
-    if not card.get("complete", True) and base is None:
+    card, said = _checked_card(folder)
+    if not card.complete and base is None:
         what = "holds only what differs from its backbone"
         raise InputError(what, where=str(folder), expected="a complete model folder")
-    sizes = card["sizes"]
+    tensors = _read_tensors(folder / WEIGHTS_FILE, said)
+    if base is not None:
+        tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
+    require_agreement(card, tensors, str(folder))
+    if said is None:
+        logger.info("%s is of scatd 0.1.0: nothing tells whether its files were changed", folder)
     return Artifact(
-        kind=card["kind"],
-        family=card["family"],
-        design=card["design"],
-        sizes=Sizes(
-            sizes["n_features"],
-            sizes["n_latent"],
-            tuple(sizes["encoder_hidden"]),
-            tuple(sizes["decoder_hidden"]),
-        ),
-        state={**(base or {}), **_named(tensors, _WEIGHTS)},
-        alignment=_read_alignment(card, tensors),
-        threshold=card.get("threshold"),
-        simulated=card["simulated"],
-        more_heads=_read_heads(tensors, _HEAD, card.get("more_heads", 0)),
-        fold_heads=_read_heads(tensors, _FOLD_HEAD, card.get("fold_heads", 0)),
-        domain=_read_domain(card, tensors),
-        card=card,
+        kind=card.kind,
+        family=card.family,
+        design=card.design,
+        sizes=card.sizes,
+        state=under(tensors, WEIGHTS),
+        alignment=_read_alignment(card.alignment, tensors),
+        threshold=card.threshold,
+        simulated=card.simulated,
+        more_heads=_read_heads(tensors, HEAD, card.more_heads),
+        fold_heads=_read_heads(tensors, FOLD_HEAD, card.fold_heads),
+        domain=_read_domain(card.domain, tensors),
+        about=card.about,
     )
 
 
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Entries under a prefix, without it."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
+def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    if said is not None:
+        checksums.require(path, content, said)
+    try:
+        return load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"cannot be read ({error})", where=str(path)) from error
+
+
+def verify(folder: Path) -> dict[str, str]:
+    """Check every file of a model folder; returns their hashes.
+
+    Raises
+    ------
+    InputError
+        As `read` does, of hashes alone.
+    """
+    found = {}
+    _, said = _checked_card(folder)
+    for path in (folder / CARD_FILE, folder / WEIGHTS_FILE):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        if said is not None:
+            checksums.require(path, content, said)
+        found[path.name] = checksums.of_bytes(content)
+    return found
 
 
 def _read_heads(
     tensors: Mapping[str, Tensor], kind: str, n_heads: int
 ) -> tuple[Mapping[str, Tensor], ...]:
-    return tuple(_named(tensors, f"{kind}{number}.") for number in range(n_heads))
+    return tuple(under(tensors, f"{kind}{number}.") for number in range(n_heads))
 
 
-def _read_domain(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Domain | None:
-    stored = card.get("domain")
-    if stored is None:  # of an older scatd, or of training cells that were too few
+def _read_domain(said: DomainSaid | None, tensors: Mapping[str, Tensor]) -> Domain | None:
+    if said is None:  # of an older scatd, or of training cells that were too few
         return None
-    return Domain(role=stored["role"], **_named(tensors, _DOMAIN))
+    return Domain(role=said.role, **under(tensors, DOMAIN))
 
 
-def _read_alignment(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Alignment | None:
-    stored = card.get("alignment")
-    if stored is None:
+def _read_alignment(said: AlignmentSaid | None, tensors: Mapping[str, Tensor]) -> Alignment | None:
+    if said is None:
         return None
 
-    def stats(role: str) -> FeatureStats | None:
-        if f"{role}_n_obs" not in stored:
+    def stats(role: str, n_obs: int | None) -> FeatureStats | None:
+        if n_obs is None:
             return None
-        mean, std = tensors[f"{_STATISTICS}{role}.mean"], tensors[f"{_STATISTICS}{role}.std"]
-        return FeatureStats(mean, std, stored[f"{role}_n_obs"])
+        mean, std = (tensors[f"{STATISTICS}{role}.{part}"] for part in ("mean", "std"))
+        return FeatureStats(mean, std, n_obs)
 
-    return Alignment(stored["method"], stats("source"), stats("reference"))
+    source = stats("source", said.source_n_obs)
+    return Alignment(said.method, source, stats("reference", said.reference_n_obs))
 
 
 def versions() -> dict[str, str]:

@@ -6,20 +6,15 @@ which may have fitted them, is not needed to score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from scatd import keys
-from scatd.errors import InputError
 
 Array = npt.NDArray[np.float64]
-
-CARD_KEY = "calibration"
-"""Entry of the card that says what was calibrated, on which cells, and from which version."""
 
 _TINY = float(np.finfo(np.float64).eps)
 
@@ -42,13 +37,15 @@ class Platt:
     slope: float
     intercept: float
 
+    method: ClassVar[str] = "platt"
+
     def __call__(self, prob: npt.ArrayLike) -> Array:
         """Calibrated probabilities, in the shape of `prob`."""
         return expit(self.slope * logit(prob) + self.intercept)
 
     def to_card(self) -> dict[str, Any]:
-        """Plain values, from which `read_recalibration` makes the same again."""
-        return {"method": "platt", "slope": self.slope, "intercept": self.intercept}
+        """Plain values, from which the card's reader makes the same again."""
+        return {"method": self.method, "slope": self.slope, "intercept": self.intercept}
 
 
 @dataclass(frozen=True)
@@ -64,33 +61,19 @@ class Isotonic:
     own: tuple[float, ...]
     calibrated: tuple[float, ...]
 
+    method: ClassVar[str] = "isotonic"
+
     def __call__(self, prob: npt.ArrayLike) -> Array:
         """Calibrated probabilities, in the shape of `prob`."""
         return np.interp(np.asarray(prob, dtype=np.float64), self.own, self.calibrated)
 
     def to_card(self) -> dict[str, Any]:
-        """Plain values, from which `read_recalibration` makes the same again."""
+        """Plain values, from which the card's reader makes the same again."""
         own, calibrated = list(self.own), list(self.calibrated)
-        return {"method": "isotonic", "own": own, "calibrated": calibrated}
+        return {"method": self.method, "own": own, "calibrated": calibrated}
 
 
 Recalibration = Platt | Isotonic
-
-
-def read_recalibration(stored: Mapping[str, Any]) -> Recalibration:
-    """What `to_card` gave.
-
-    Raises
-    ------
-    InputError
-        For a method that this version of scatd does not know.
-    """
-    if stored["method"] == "platt":
-        return Platt(stored["slope"], stored["intercept"])
-    if stored["method"] == "isotonic":
-        return Isotonic(tuple(stored["own"]), tuple(stored["calibrated"]))
-    what = f"the model's probabilities are calibrated by '{stored['method']}'"
-    raise InputError(what, expected="platt or isotonic", remedy="Update scatd to read it.")
 
 
 @dataclass(frozen=True)
@@ -111,17 +94,6 @@ class Decision:
     threshold: float = 0.5
     recalibration: Recalibration | None = None
     abstain: tuple[float, float] | None = None
-
-    @classmethod
-    def of(cls, threshold: float | None, card: Mapping[str, Any]) -> Decision:
-        """As a model folder stores it; 0.5 and nothing else where it says nothing."""
-        stored = card.get(CARD_KEY, {})
-        recalibration, band = stored.get("probability"), stored.get("abstain")
-        return cls(
-            threshold=0.5 if threshold is None else threshold,
-            recalibration=None if recalibration is None else read_recalibration(recalibration),
-            abstain=None if band is None else (band["low"], band["high"]),
-        )
 
     def probabilities(self, own: npt.ArrayLike) -> Array:
         """Reported P(resistant) of the model's own, in the shape of `own`."""

@@ -12,8 +12,11 @@ RESISTANT = "resistant"
 ABSTAIN = "abstain"
 RESPONSES = (SENSITIVE, RESISTANT)
 """Class names in the order of their codes: `RESPONSES[1]` is what a high probability means."""
+POLARITY = {word: code for code, word in enumerate(RESPONSES)}
 CALLS = (*RESPONSES, ABSTAIN)
 """What a scored cell may be called."""
+
+CAVEAT = "Learned from in vitro drug response. For research only, not for clinical decisions."
 
 FAMILIES = ("sf", "gf", "dist")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import artifact
-from scatd.decision import Decision
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -84,10 +82,10 @@ class Scorer:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         stored = artifact.read(folder)
         self.device = torch.device(device)
-        self.card: dict[str, Any] = dict(stored.card)
+        self.card = stored.card()
         self.n_features = stored.sizes.n_features
         self.n_latent = stored.sizes.n_latent
-        self.decision = Decision.of(stored.threshold, stored.card)
+        self.decision = self.card.decision
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
         self.domain = None if stored.domain is None else stored.domain.to(self.device)
         self.models = [model.to(self.device) for model in stored.classifiers()]

@@ -21,7 +21,7 @@ LAYERS = [
     "data",
     "nn",
     "embed",
-    "artifact decision scoring",
+    "cards artifact decision scoring",
     # The scripts that the registry stores with a model: they know how to score, and no more.
     "serving serving.model_code serving.backbone_code",
     "evaluation",
@@ -123,7 +123,7 @@ def test_no_module_imports_the_tests_or_benchmarks():
         (("nn",), {"anndata", "scanpy", "pandas", "mlflow", "sklearn", "pathlib", "io", "os"}),
         (("nn",), {"json", "csv", "pickle", "h5py", "safetensors", "yaml", "shutil", "tempfile"}),
         (
-            ("artifact", "decision", "scoring"),
+            ("cards", "artifact", "decision", "scoring"),
             {"anndata", "scanpy", "sklearn", "optuna", "mlflow", "pickle"},
         ),
         (("evaluation",), {"torch", "mlflow", "anndata", "scanpy"}),

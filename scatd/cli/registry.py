@@ -177,13 +177,15 @@ def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
     """Find what is wrong with the store; exit code 1 while something is.
 
     Aliases and tags that contradict each other, versions whose files are gone, deleted runs of
-    registered models, and runs that are left over from killed commands.
+    registered models, and runs that are left over from killed commands. A version
+    whose files were damaged or changed counts as lost.
     """
     from scatd import registry as store
 
     faults = store.examine()
     for fault in faults:
-        click.echo(f"{fault.where}: {fault.what}.")
+        kind = "warning, " if fault.is_warning else ""
+        click.echo(f"{kind}{fault.where}: {fault.what}.")
         click.echo(f"    --repair {fault.remedy}.")
         if repair:
             fault.repair()
@@ -193,7 +195,7 @@ def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
     left = store.examine() if repair else faults
     if repair:
         click.echo(f"\n{len(faults)} faults, {len(left)} left after the repair.")
-    if left:
+    if not all(fault.is_warning for fault in left):
         ctx.exit(1)
 
 

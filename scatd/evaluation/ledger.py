@@ -6,31 +6,25 @@ of the same cell, the second another name.
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scatd.cards.card import About, Card, SeenCells
+from scatd.cards.writing import to_mapping
 from scatd.data.features import Features
 from scatd.data.files import row_blocks
-from scatd.decision import CARD_KEY
-
-CELLS = "cells"
-FINGERPRINTS = "fingerprints"
-
-Ledger = dict[str, list[str]]
-"""`ids` (empty where the cohort has none) and `fingerprints` of some cells."""
 
 _BYTES = 8
 
 
-def cell_ledger(features: Features, rows: npt.NDArray[np.intp]) -> Ledger:
+def cell_ledger(features: Features, rows: npt.NDArray[np.intp]) -> SeenCells:
     """Ids and fingerprints of some rows of a cohort, for the card of a model that learns them."""
-    prints = fingerprints(features)[rows].tolist()
-    return {"ids": features.ids[rows].tolist() if features.has_ids else [], FINGERPRINTS: prints}
+    ids = tuple(features.ids[rows].tolist()) if features.has_ids else ()
+    return SeenCells(ids, tuple(fingerprints(features)[rows].tolist()))
 
 
 def fingerprints(features: Features) -> npt.NDArray[np.str_]:
@@ -43,15 +37,13 @@ def fingerprints(features: Features) -> npt.NDArray[np.str_]:
     return np.array(found, dtype=f"U{2 * _BYTES}")
 
 
-def seen_cells(
-    card: Mapping[str, Any], mine: Ledger, sha256: str
-) -> dict[str, npt.NDArray[np.bool_]]:
+def seen_cells(about: About, mine: SeenCells, sha256: str) -> dict[str, npt.NDArray[np.bool_]]:
     """Which of some cells a model has learned from, by what it used them for.
 
     Parameters
     ----------
-    card
-        Of the model.
+    about
+        What is known of the model.
     mine
         The cells in question, from `cell_ledger`.
     sha256
@@ -62,39 +54,55 @@ def seen_cells(
     For each of "source" (trained on), "few_shot" and "calibration" that the card records, whether
     each cell (n_cells,) is among them.
     """
-    seen = {use: _among(mine, known) for use, known in _recorded(card).items()}
-    if "source" not in seen and _hash_of_source(card) == sha256:
-        seen["source"] = np.ones(len(mine[FINGERPRINTS]), dtype=bool)
+    seen = {use: _among(mine, known) for use, known in _recorded(about).items()}
+    source = about.data.source
+    # All that an older card knows of the samples that it was trained on is their hash.
+    if "source" not in seen and source is not None and source.sha256 == sha256:
+        seen["source"] = np.ones(len(mine.fingerprints), dtype=bool)
     return seen
 
 
-def without_cells(card: Mapping[str, Any]) -> dict[str, Any]:
+def without_cells(card: Card) -> dict[str, Any]:
     """The card as strangers may see it: how many cells a version learned from, but not which."""
-    shown = copy.deepcopy(dict(card))
-    for ledger in _recorded(shown).values():
-        n_cells = max(len(ledger.pop(kind, [])) for kind in ("ids", "codes", FINGERPRINTS))
-        ledger["n_cells"] = n_cells
+    about = card.about
+    n_cells = {use: _n_cells(seen) for use, seen in _recorded(about).items()}
+    data, source = about.data, about.data.source
+    if source is not None:
+        data = replace(data, source=replace(source, cells=None))
+    calibration = about.calibration
+    if calibration is not None:
+        calibration = replace(calibration, cells=None)
+    hidden = replace(about, data=data, calibration=calibration, few_shot=None)
+    shown = to_mapping(replace(card, about=hidden))
+    if "source" in n_cells:
+        shown["data"]["source"]["cells"] = {"n_cells": n_cells["source"]}
+    if "calibration" in n_cells:
+        shown["calibration"]["cells"] = {"n_cells": n_cells["calibration"]}
+    if about.few_shot is not None:
+        few = about.few_shot
+        shown["few_shot"] = {"use": few.use, "n_per_class": few.n_per_class}
+        shown["few_shot"]["n_cells"] = n_cells["few_shot"]
     return shown
 
 
-def _recorded(card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The ledgers of a card, by use."""
+def _recorded(about: About) -> dict[str, SeenCells]:
+    """The cells that a card records, by use."""
     places = {
-        "source": card.get("data", {}).get("source", {}).get(CELLS),
-        "few_shot": card.get("few_shot"),
-        "calibration": card.get(CARD_KEY, {}).get(CELLS),
+        "source": None if about.data.source is None else about.data.source.cells,
+        "few_shot": None if about.few_shot is None else about.few_shot.cells,
+        "calibration": None if about.calibration is None else about.calibration.cells,
     }
-    return {use: ledger for use, ledger in places.items() if ledger is not None}
+    return {use: seen for use, seen in places.items() if seen is not None}
 
 
-def _hash_of_source(card: Mapping[str, Any]) -> str | None:
-    """All that an older card knows of the samples that it was trained on."""
-    return card.get("data", {}).get("source", {}).get("sha256")
+def _n_cells(seen: SeenCells) -> int:
+    return max(len(seen.ids), len(seen.fingerprints))
 
 
-def _among(mine: Ledger, known: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(mine[FINGERPRINTS]), dtype=bool)
-    for kind in ("ids", FINGERPRINTS):
-        if mine[kind]:
-            found |= np.isin(mine[kind], known.get(kind, []))
+def _among(mine: SeenCells, known: SeenCells) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(mine.fingerprints), dtype=bool)
+    if mine.ids:
+        found |= np.isin(mine.ids, known.ids)
+    if mine.fingerprints:
+        found |= np.isin(mine.fingerprints, known.fingerprints)
     return found

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+Role = Literal["reference", "source"]
+"""Whose cells a domain was fitted to."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Domain:
         (n_held_out,), ascending: `rarity` of training cells that are not among the ranked either.
     """
 
-    role: str
+    role: Role
     latent_mean: Tensor
     latent_whitening: Tensor
     feature_mean: Tensor

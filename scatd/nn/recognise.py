@@ -7,12 +7,13 @@ loads into the wrong class would answer, and answer nonsense.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
@@ -86,6 +87,28 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     return Recognised(kind, own, sizes)
 
 
+def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str) -> None:
+    """Refuse a state that is not that of this very network, or whose values are not finite.
+
+    Parameters
+    ----------
+    said
+        What its card says that it is.
+
+    Raises
+    ------
+    InputError
+        With a table of the tensors that differ.
+    """
+    misfits = _misfits(state, said.kind, said.sizes, said.design)
+    if misfits:
+        what = f"does not hold the {KIND_WORDS[said.kind]} that its card describes"
+        raise InputError(f"{what}\n{_table(misfits)}", where=where)
+    _require_finite(state, where)
+    if DESIGNS[said.design].swish == "shared":
+        _require_one_beta(state, where)
+
+
 @dataclass(frozen=True, eq=False)
 class _Misfit:
     """One tensor that differs; None where there is none."""
@@ -146,10 +169,30 @@ def _length(state: Mapping[str, Tensor], names: Sequence[str], axis: int = 0) ->
     return next((shape[axis] for shape in found if len(shape) > axis), 0)
 
 
+_FILLING = ("normal_", "uniform_", "normalize")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves new weights as they are: to draw them without memory, torch loads its compiler."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        is_filling = getattr(func, "__module__", "") == "torch.nn.init"
+        if is_filling or getattr(func, "__name__", "") in _FILLING:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
 def _misfits(state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str) -> list[_Misfit]:
     """Tensors that are missing, unexpected, or of another shape or type than the design's."""
     cls = ResidualVAE if kind == "backbone" else ResponseClassifier
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"), _Unfilled():  # shapes without memory
         expected = cls(sizes, DESIGNS[design]).state_dict()
     missing = [_Misfit(name, expected[name], None) for name in expected if name not in state]
     unexpected = [_Misfit(name, None, state[name]) for name in state if name not in expected]
@@ -207,9 +250,17 @@ def _described(tensor: Tensor) -> str:
     return f"{shape} {str(tensor.dtype).removeprefix('torch.')}"
 
 
+def is_finite(values: Tensor) -> bool:
+    """Whether no value is NaN or infinite, in one pass."""
+    return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
+
+
 def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
-    counts = {name: int((~value.isfinite()).sum()) for name, value in state.items()}
-    bad = {name: count for name, count in counts.items() if count}
+    bad = {
+        name: int((~value.isfinite()).sum())
+        for name, value in state.items()
+        if not is_finite(value)
+    }
     if bad:
         some = ", ".join(f"{name} ({count})" for name, count in list(bad.items())[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""

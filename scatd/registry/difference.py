@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scatd import keys
-from scatd.data.files import sha256_file
-from scatd.registry import state
+from scatd.cards.writing import to_mapping
+from scatd.registry import hashes, state
 from scatd.registry.lookup import ModelRef, fetch, resolve_named
 from scatd.tracking import connect
 
@@ -63,14 +63,15 @@ def _values(ref: ModelRef) -> dict[tuple[str, str], str]:
     from scatd import artifact
 
     folder = fetch(ref)
-    card = artifact.read_card(folder)
+    digests = artifact.verify(folder)
+    card = to_mapping(artifact.read_card(folder))
     values = {(_section(name), name): text for name, text in _flat(card)}
-    values["model", "weights"] = "sha256 " + sha256_file(folder / artifact.WEIGHTS_FILE)[:16]
+    values["model", "weights"] = f"sha256 {digests[artifact.WEIGHTS_FILE][:16]}"
     stored = connect().get_model_version(ref.name, str(ref.version))
     values["registry", "run_id"] = str(stored.run_id)
     skipped = (keys.TAG_FAMILY, keys.TAG_DRUG, keys.TAG_SIMULATED, state.TAG_GATE)
     for tag, text in stored.tags.items():
-        if tag not in skipped:
+        if tag not in skipped and not tag.startswith(hashes.TAG_PREFIX):
             values["registry", tag] = text
     return values
 

@@ -6,17 +6,21 @@ processes killed.
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from mlflow.artifacts import list_artifacts
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import keys, tracking
-from scatd.registry import state
+from scatd.errors import InputError
+from scatd.registry import hashes, state
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
 from scatd.tracking import connect
@@ -38,19 +42,23 @@ class Fault:
         What `repair` does about it.
     repair
         Does it.
+    is_warning
+        Nothing is wrong that anybody could know of.
     """
 
     where: str
     what: str
     remedy: str
     repair: Callable[[], object]
+    is_warning: bool = False
 
 
 def examine() -> list[Fault]:
     """Every fault of the store, in the order in which they are to be repaired.
 
-    Lost files come first, because a version without files may hold no alias; then what aliases,
-    tags and history say of each other; then deleted runs that made a version, and left-over runs.
+    Lost and damaged files come first, because a version without its files may hold no alias; then
+    what aliases, tags and history say of each other; then deleted runs that made a version, and
+    left-over runs.
     """
     client = connect()
     models = state.read_all(client)
@@ -72,7 +80,7 @@ def examine() -> list[Fault]:
 
 
 def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterator[Fault]:
-    """A version whose model folder is gone or not whole, or was and is whole again."""
+    """A version whose model folder is gone, damaged or changed, or was and is whole again."""
     where, number = f"{model.name}/{version.version}", int(version.version)
     lost, known = _lost(client, version), state.TAG_LOST in version.tags
 
@@ -83,6 +91,14 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
     if not lost and known:
         what = "it is marked as lost, and its files are there"
         yield Fault(where, what, "takes the mark away", find_again)
+    if not lost and not hashes.of_tags(version.tags):
+        yield Fault(
+            where,
+            "nothing tells whether its files were changed: scatd 0.1.0 noted no hashes",
+            "notes those that they have now",
+            partial(_note_hashes, client, version),
+            is_warning=True,
+        )
     is_served = number in model.aliases.values()
     if not lost or (known and not is_served):
         return
@@ -96,11 +112,10 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
 
 
 def _lost(client: MlflowClient, version: ModelVersion) -> str:
-    """What is missing of a version's model folder, in words; empty where it is whole."""
+    """What is wrong with a version's model folder, in words; empty where it is whole."""
     try:
-        stored = client.get_model_version_download_uri(version.name, version.version)
         found = list_artifacts(
-            artifact_uri=f"{stored}/artifacts/{state.ARTIFACT}", tracking_uri=client.tracking_uri
+            artifact_uri=_address(client, version), tracking_uri=client.tracking_uri
         )
     except (MlflowException, OSError):
         return "its model folder is gone"
@@ -108,7 +123,49 @@ def _lost(client: MlflowClient, version: ModelVersion) -> str:
     missing = [name for name in _FILES if not sizes.get(name)]
     if len(missing) == len(_FILES):
         return "its model folder is gone"
-    return f"its model folder lacks {missing[0]}" if missing else ""
+    if missing:
+        return f"its model folder lacks {missing[0]}"
+    with _copied(client, version) as folder:
+        return _damage(folder, version)
+
+
+def _address(client: MlflowClient, version: ModelVersion) -> str:
+    stored = client.get_model_version_download_uri(version.name, version.version)
+    return f"{stored}/artifacts/{state.ARTIFACT}"
+
+
+@contextlib.contextmanager
+def _copied(client: MlflowClient, version: ModelVersion) -> Iterator[Path]:
+    """The model folder where it lies, or a copy of that of a server."""
+    uri = _address(client, version)
+    with tempfile.TemporaryDirectory() as scratch:
+        target = None if uri.startswith("file:") else scratch
+        yield Path(
+            download_artifacts(artifact_uri=uri, dst_path=target, tracking_uri=client.tracking_uri)
+        )
+
+
+def _damage(folder: Path, version: ModelVersion) -> str:
+    """What keeps a model folder from being the one that was registered, in words."""
+    from scatd import artifact
+
+    try:
+        artifact.read(folder)
+        changed = hashes.changed_file(folder, version.tags)
+    except InputError as error:
+        place = Path(error.where.partition(": ")[0]).name
+        said = error.what.splitlines()[0]
+        return f"its model folder is damaged ({place}: {said})"
+    return f"its {changed} is not the one that was registered" if changed else ""
+
+
+def _note_hashes(client: MlflowClient, version: ModelVersion) -> None:
+    from scatd import artifact
+
+    with _copied(client, version) as folder:
+        found = artifact.verify(folder)
+    for tag, digest in hashes.as_tags(found).items():
+        client.set_model_version_tag(version.name, version.version, tag, digest)
 
 
 def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> Iterator[Fault]:

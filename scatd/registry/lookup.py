@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
-from scatd.registry import state
+from scatd.registry import hashes, state
 from scatd.registry.state import Model
 from scatd.tracking import cache_folder, connect
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,21 @@ def fetch(ref: ModelRef) -> Path:
     Raises
     ------
     InputError
-        When the version's files are gone.
+        When the version's files are gone, or are not those that were registered.
     """
     client = connect()
+    tags = client.get_model_version(ref.name, str(ref.version)).tags
+    folder = _fetched(client, ref, tags)
+    hashes.require_unchanged(folder, tags, f"{ref.name}/{ref.version}")
+    if not hashes.of_tags(tags):
+        logger.warning(
+            "%s version %d was registered by scatd 0.1.0: nothing tells whether its files were "
+            "changed. See: scatd registry doctor", ref.name, ref.version,
+        )  # fmt: skip
+    return folder
+
+
+def _fetched(client: MlflowClient, ref: ModelRef, tags: Mapping[str, str]) -> Path:
     stored = client.get_model_version_download_uri(ref.name, str(ref.version))
     uri = f"{stored}/artifacts/{state.ARTIFACT}"
     if uri.startswith("file:"):
@@ -193,6 +209,9 @@ def fetch(ref: ModelRef) -> Path:
             remedy = "See: scatd registry doctor"
             raise InputError(what, where=f"{ref.name}/{ref.version}", remedy=remedy) from error
     kept = cache_folder() / "models" / hashlib.sha256(uri.encode()).hexdigest()[:32]
+    if kept.is_dir() and not _is_whole(kept, tags):
+        logger.warning("%s is damaged: it is fetched anew", kept)
+        shutil.rmtree(kept)
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as partial:
@@ -201,6 +220,16 @@ def fetch(ref: ModelRef) -> Path:
             )
             _move(Path(copied), kept)
     return kept
+
+
+def _is_whole(folder: Path, tags: Mapping[str, str]) -> bool:
+    from scatd import artifact
+
+    try:
+        artifact.verify(folder)
+        return not hashes.changed_file(folder, tags)
+    except InputError:
+        return False
 
 
 def _move(folder: Path, target: Path) -> None:

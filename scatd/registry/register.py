@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -20,7 +19,8 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
-from scatd.registry import state
+from scatd.cards.card import Card
+from scatd.registry import hashes, state
 from scatd.tracking import Run, connect, lock
 
 _SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
@@ -57,13 +57,13 @@ def register(
     """
     from scatd import artifact
 
-    card = artifact.read_card(folder)
+    card, files = artifact.read_card(folder), artifact.verify(folder)
     client = connect()
     logged = client.create_logged_model(
         client.get_run(run_id).info.experiment_id,
         name=name,
         source_run_id=run_id,
-        model_type=f"scatd-{card['kind']}",
+        model_type=f"scatd-{card.kind}",
     )
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -79,11 +79,12 @@ def register(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
-        keys.TAG_FAMILY: card["family"],
-        keys.TAG_SIMULATED: str(card["simulated"]).lower(),
+        keys.TAG_FAMILY: card.family,
+        keys.TAG_SIMULATED: str(card.simulated).lower(),
         keys.TAG_VERSION: __version__,
         state.TAG_BY: state.user(),
         state.TAG_AT: state.now(),
+        **hashes.as_tags(files),
         **tags,
     }
     with lock("registry"):
@@ -115,7 +116,7 @@ def find_version(name: str, run_ids: Collection[str]) -> int | None:
     return int(found[-1].version) if found else None
 
 
-def _pack(folder: Path, card: Mapping[str, Any], target: Path, about: mlflow.models.Model) -> None:
+def _pack(folder: Path, card: Card, target: Path, about: mlflow.models.Model) -> None:
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         # MLflow names a stored folder after its source, and refuses links.
         named = Path(scratch) / state.ARTIFACT
@@ -124,9 +125,9 @@ def _pack(folder: Path, card: Mapping[str, Any], target: Path, about: mlflow.mod
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         mlflow.pyfunc.save_model(
             target,
-            python_model=str(Path(serving.__file__).parent / _SCRIPTS[card["kind"]]),
+            python_model=str(Path(serving.__file__).parent / _SCRIPTS[card.kind]),
             artifacts={state.ARTIFACT: str(named)},
-            signature=_signature(card["kind"], card["sizes"]["n_features"]),
+            signature=_signature(card.kind, card.sizes.n_features),
             pip_requirements=_requirements(),
             mlflow_model=about,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,9 +16,8 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from scatd import __version__, artifact, registry
-from scatd.artifact import CAVEAT
 from scatd.evaluation.ledger import without_cells
-from scatd.keys import FAMILIES
+from scatd.keys import CAVEAT, FAMILIES
 from scatd.serving import metrics as prometheus
 from scatd.serving.door import Door, answer
 from scatd.serving.formats import MEDIA_TYPES, NPY, kind_of_answer
@@ -149,16 +147,7 @@ def _card(ref: ModelRef) -> Any:
     features = dict(card.get("features") or {})
     if names := features.pop("names", None):
         features["n_names"] = len(names)
-    return _sayable({**card, "features": features})
-
-
-def _sayable(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {str(key): _sayable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_sayable(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {**card, "features": features}
 
 
 async def _refused(_: Request, refusal: Any) -> JSONResponse:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys
-from scatd.artifact import CAVEAT
+from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure

@@ -15,7 +15,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, Role
 
 FEWEST = 200
 """Training cells: of fewer, the held-out quarter cannot tell one cell in twenty."""
@@ -28,7 +28,7 @@ _MORE_AXES, _ITERATIONS = 10, 4
 """Of the randomised SVD (Halko et al. 2011): what it computes beyond the axes, and how often."""
 
 
-def fit_domain(x: Tensor, z: Tensor, role: str, seed: int) -> Domain | None:
+def fit_domain(x: Tensor, z: Tensor, role: Role, seed: int) -> Domain | None:
     """Fit one half of the cells, rank by a quarter, calibrate on the rest.
 
     Parameters

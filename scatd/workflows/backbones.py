@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from scatd import artifact, console, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead
 from scatd.data.features import Features
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
@@ -148,7 +149,7 @@ class _Fold:
 
     @property
     def summary(self) -> dict[str, float]:
-        return dict(self.model.card["metrics"])
+        return dict(self.model.about.metrics)
 
     def without_weights(self) -> _Fold:
         """The same, 100 MB lighter; only one of ten folds is registered."""
@@ -272,28 +273,18 @@ def _artifact(
     run: tracking.Run,
 ) -> Artifact:
     features = work.features
-    about: dict[str, Any] = {"key": features.key, "n_features": features.n_features}
-    if features.names is not None:
-        about["names"] = list(features.names)
-    card: dict[str, Any] = {
-        "features": about,
-        "data": {
-            "reference": {
-                "file": features.path.name,
-                "sha256": features.sha256(),
-                "n_obs": features.n_obs,
-            }
-        },
-        "weights": dict(weights),
-        "metrics": dict(summary),
-        "settings": to_mapping(work.settings),
-        "run_id": run.run_id,
-        "versions": artifact.versions(),
-    }
-    if work.input_scale is not None:
-        card["input_scale"] = work.input_scale
-    if work.teacher is not None:
-        card["teacher"] = dict(work.teacher.about)
+    cells = CohortUsed(features.path.name, features.sha256(), features.n_obs)
+    about = About(
+        features=FeaturesRead(features.n_features, features.key, features.names),
+        input_scale=work.input_scale,
+        data=DataUsed(reference=cells),
+        weights=dict(weights),
+        metrics=dict(summary),
+        settings=to_mapping(work.settings),
+        run_id=run.run_id,
+        versions=artifact.versions(),
+        teacher=None if work.teacher is None else dict(work.teacher.about),
+    )
     return Artifact(
         kind="backbone",
         family=work.family,
@@ -302,7 +293,7 @@ def _artifact(
         state=state,
         alignment=Alignment("none", reference=work.stats),
         simulated=features.simulated,
-        card=card,
+        about=about,
     )
 
 
@@ -314,14 +305,15 @@ def _log_model(run: tracking.Run, model: Artifact, place: str) -> None:
 
 def _register(run: tracking.Run, work: Work, fold: _Fold, table: pd.DataFrame | None) -> int:
     summary = fold.summary
-    card = dict(fold.model.card)
+    about = fold.model.about
     said = ""
     if table is not None:
-        card["folds"] = {
+        made = {
             "registered": fold.number,
             "why": "the first, as published; the best would be the luckiest",
             "table": table.to_dict("records"),
         }
+        about = replace(about, folds=made)
         said = (
             f" Fold {fold.number} of {len(table)}: R2 over folds {table['r2'].mean():.3f}"
             f" ± {table['r2'].std():.3f}."
@@ -339,7 +331,7 @@ def _register(run: tracking.Run, work: Work, fold: _Fold, table: pd.DataFrame | 
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "backbone"
-        artifact.write(folder, replace(fold.model, card=card))
+        artifact.write(folder, replace(fold.model, about=about))
         return registry.register(
             folder,
             work.name,

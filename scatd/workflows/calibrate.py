@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import artifact, keys, registry, tracking
-from scatd.decision import CARD_KEY, Decision
+from scatd.cards.card import Band, Calibrated, SeenCells
+from scatd.decision import Decision
 from scatd.evaluation.calibration import fit_recalibration
-from scatd.evaluation.ledger import CELLS, FINGERPRINTS
 from scatd.evaluation.metrics import CALIBRATION_METRICS, CONFUSION_METRICS, response_metrics
 from scatd.evaluation.selective import choose_band
 from scatd.evaluation.thresholds import FIXED, Cut, choose_cut, cuts_between
@@ -50,7 +50,7 @@ class Calibration:
     decision: Decision
     origin: str
     prob: NDArray[np.float64]
-    entry: Mapping[str, Any]
+    entry: Calibrated
 
 
 def calibrate(request: EvaluateRequest, cells: LabelledCells) -> Calibration | None:
@@ -74,7 +74,7 @@ def calibrate(request: EvaluateRequest, cells: LabelledCells) -> Calibration | N
     elif request.calibrate_probability is not None:
         cut = _moved_cut(cells, prob)
     else:
-        cut = Cut(cells.decision.threshold, _origin(cells.card))
+        cut = Cut(cells.decision.threshold, cells.about.threshold_origin)
     band = None
     if request.abstain is not None:
         band = choose_band(cells.codes, prob, cut.threshold, request.abstain)
@@ -94,11 +94,9 @@ def _moved_cut(cells: LabelledCells, prob: NDArray[np.float64]) -> Cut:
         threshold = float(cuts[-1] if not called.any() else cuts[0])
     else:
         threshold = float((prob[~called].max() + prob[called].min()) / 2)
-    return Cut(threshold, f"{_origin(cells.card)}; moved with the calibration, calls unchanged")
-
-
-def _origin(card: Mapping[str, Any]) -> str:
-    return str(card.get("threshold_origin", "stored without an origin"))
+    return Cut(
+        threshold, f"{cells.about.threshold_origin}; moved with the calibration, calls unchanged"
+    )
 
 
 def _entry(
@@ -106,29 +104,33 @@ def _entry(
     cells: LabelledCells,
     decision: Decision,
     band: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    earlier = cells.card.get(CARD_KEY, {}).get(CELLS, {})
-    entry: dict[str, Any] = {
-        "from_version": cells.ref.version,
-        "threshold": [str(goal) for goal in request.calibrate],
-        "data": {
+) -> Calibrated:
+    # Cells of an earlier calibration had their part in this one.
+    mine, before = cells.ledger, cells.about.calibration
+    earlier = SeenCells() if before is None or before.cells is None else before.cells
+    seen = SeenCells(
+        ids=tuple(sorted({*earlier.ids, *mine.ids})),
+        fingerprints=tuple(sorted({*earlier.fingerprints, *mine.fingerprints})),
+    )
+    return Calibrated(
+        from_version=cells.ref.version,
+        goals=tuple(str(goal) for goal in request.calibrate),
+        data={
             "file": cells.path.name,
             "sha256": cells.sha256,
             "labels": {"file": Path(cells.labels.origin).name, "column": cells.labels.column},
             "n_sensitive": int((cells.codes == 0).sum()),
             "n_resistant": int((cells.codes == 1).sum()),
         },
-        # Cells of an earlier calibration had their part in this one.
-        CELLS: {
-            kind: sorted({*earlier.get(kind, []), *cells.ledger[kind]})
-            for kind in ("ids", FINGERPRINTS)
-        },
-    }
-    if decision.recalibration is not None:
-        entry["probability"] = decision.recalibration.to_card()
-    if band is not None:
-        entry["abstain"] = dict(band)
-    return entry
+        cells=seen,
+        probability=decision.recalibration,
+        abstain=None if band is None else _band(band),
+    )
+
+
+def _band(chosen: Mapping[str, Any]) -> Band:
+    about = {name: value for name, value in chosen.items() if name not in ("low", "high")}
+    return Band(float(chosen["low"]), float(chosen["high"]), about)
 
 
 def before_and_after(cells: LabelledCells, made: Calibration) -> pd.DataFrame:
@@ -146,22 +148,22 @@ def before_and_after(cells: LabelledCells, made: Calibration) -> pd.DataFrame:
 def register_calibrated(run: tracking.Run, cells: LabelledCells, made: Calibration) -> int:
     """Register the version with what was chosen, at staging; returns its number."""
     stored = artifact.read(cells.folder)
-    card = {
-        **stored.card,
-        "threshold_origin": made.origin,
-        CARD_KEY: {**made.entry, "run_id": run.run_id},
-    }
+    about = replace(
+        stored.about,
+        threshold_origin=made.origin,
+        calibration=replace(made.entry, run_id=run.run_id),
+    )
     ref = cells.ref
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        artifact.write(folder, replace(stored, threshold=made.decision.threshold, card=card))
+        artifact.write(folder, replace(stored, threshold=made.decision.threshold, about=about))
         return registry.register(
             folder,
             ref.name,
             run.run_id,
             metrics={},
             description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
-            f"of {cells.path.name}. {in_words(made)} {artifact.CAVEAT}",
+            f"of {cells.path.name}. {in_words(made)} {keys.CAVEAT}",
             tags={
                 keys.TAG_DRUG: ref.drug,
                 keys.TAG_TRAINING_RUN: registry.training_run(ref),
@@ -173,13 +175,13 @@ def register_calibrated(run: tracking.Run, cells: LabelledCells, made: Calibrati
 def in_words(made: Calibration) -> str:
     """What was chosen, in one or a few sentences."""
     text = f"Threshold {made.decision.threshold:.4g}: {made.origin}."
-    if "probability" in made.entry:
-        text += f" Probabilities calibrated by {made.entry['probability']['method']}."
-    band = made.entry.get("abstain")
+    if made.entry.probability is not None:
+        text += f" Probabilities calibrated by {made.entry.probability.method}."
+    band = made.entry.abstain
     if band is not None:
         text += (
-            f" Abstains from {band['low']:.3g} to {band['high']:.3g} ({band['goal']}): "
-            f"{band['coverage']:.0%} of the cells are answered, {band['error']:.1%} of these "
-            f"wrongly."
+            f" Abstains from {band.low:.3g} to {band.high:.3g} ({band.about['goal']}): "
+            f"{band.about['coverage']:.0%} of the cells are answered, {band.about['error']:.1%} of "
+            f"these wrongly."
         )
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards.card import About, FeaturesRead
 from scatd.data.drugs import drug_key
 from scatd.data.files import atomic_path, check_writable, sha256_file
 from scatd.embed.loading import load_tensors
@@ -133,10 +134,10 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
     found = recognise(state, request.family, where=str(request.file))
     _require_what_was_said(request, found)
     if request.drug is None:
-        name, about = keys.backbone_name(request.family), {}
+        name, tags = keys.backbone_name(request.family), {}
     else:
         key = drug_key(request.drug)
-        name, about = keys.response_model_name(request.family, key), {keys.TAG_DRUG: key}
+        name, tags = keys.response_model_name(request.family, key), {keys.TAG_DRUG: key}
     provenance = {
         "file": request.file.name,
         "sha256": sha256_file(request.file),
@@ -150,7 +151,7 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             "import-checkpoint",
             name=f"import {request.file.name}",
             tags={
-                **about,
+                **tags,
                 keys.TAG_FAMILY: request.family,
                 keys.TAG_SIMULATED: str(request.simulated).lower(),
             },
@@ -158,7 +159,7 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
         ) as run,
         tempfile.TemporaryDirectory() as scratch,
     ):
-        card = {**_card(request, found), "provenance": provenance, "run_id": run.run_id}
+        about = _about(request, found)
         stored = Artifact(
             kind=found.kind,
             family=request.family,
@@ -168,7 +169,7 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             alignment=Alignment("none"),
             threshold=_threshold(request, found),
             simulated=request.simulated,
-            card=card,
+            about=replace(about, provenance=provenance, run_id=run.run_id),
         )
         folder = Path(scratch) / "model"
         artifact.write(folder, stored)
@@ -178,8 +179,8 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             run.run_id,
             metrics={},
             description=f"Imported from {request.file.name}, {request.origin}. Not evaluated "
-            f"here. {artifact.CAVEAT}",
-            tags=about,
+            f"here. {keys.CAVEAT}",
+            tags=tags,
         )
     return ImportResult(registry.resolve_backbone(f"{name}/{version}"), found, stored.threshold)
 
@@ -259,26 +260,25 @@ def _threshold(request: ImportRequest, found: Recognised) -> float | None:
     return DEFAULT_THRESHOLD if request.threshold is None else request.threshold
 
 
-def _card(request: ImportRequest, found: Recognised) -> dict[str, Any]:
-    """What the card says beside provenance."""
+def _about(request: ImportRequest, found: Recognised) -> About:
+    """What is known beside provenance."""
     slot = keys.OBSM_FEATURES.get(request.family)
-    card: dict[str, Any] = {
-        "features": {
-            "key": "X" if slot is None else f'obsm["{slot}"]',
-            "n_features": found.sizes.n_features,
-        },
-        "versions": artifact.versions(),
-    }
-    if slot is None:
-        card["input_scale"] = request.input_scale or "counts"
-    if request.drug is not None:
-        said = "default" if request.threshold is None else "given"
-        card |= {
-            "drug": request.drug,
-            "drug_key": drug_key(request.drug),
-            "threshold_origin": f"{said} at import, not calibrated",
-        }
-    return card
+    about = About(
+        features=FeaturesRead(
+            found.sizes.n_features, key="X" if slot is None else f'obsm["{slot}"]'
+        ),
+        input_scale=(request.input_scale or "counts") if slot is None else None,
+        versions=artifact.versions(),
+    )
+    if request.drug is None:
+        return about
+    said = "default" if request.threshold is None else "given"
+    return replace(
+        about,
+        drug=request.drug,
+        drug_key=drug_key(request.drug),
+        threshold_origin=f"{said} at import, not calibrated",
+    )
 
 
 def _find(request: ExportRequest) -> tuple[str, Artifact]:

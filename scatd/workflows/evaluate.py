@@ -87,7 +87,7 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             _write_tables(folder / "tables", cells, tables)
-            subject = f"{cells.card.get('drug', cells.ref.drug)} ({cells.ref.family})"
+            subject = f"{cells.about.drug or cells.ref.drug} ({cells.ref.family})"
             pictures = draw(cells, tables, made, subject, folder / "figures")
             write_page(folder / REPORT, cells, tables, pictures, made, words)
             run.log_files(folder, "")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry, tracking
+from scatd.cards.card import About, SeenCells
 from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
 from scatd.decision import Decision
 from scatd.errors import InputError
 from scatd.evaluation.calibration import CalibrationMethod
-from scatd.evaluation.ledger import Ledger, cell_ledger, seen_cells
+from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.ranges import Seed, check_fields
@@ -108,7 +108,7 @@ class LabelledCells:
 
     ref: ModelRef
     folder: Path
-    card: Mapping[str, Any]
+    about: About
     decision: Decision
     labels: Labels
     path: Path
@@ -124,7 +124,7 @@ class LabelledCells:
     responses: NDArray[np.str_]
     baselines: Mapping[str, NDArray[np.float64]]
     seen: Mapping[str, NDArray[np.bool_]]
-    ledger: Ledger
+    ledger: SeenCells
     notes: list[str]
 
     @property
@@ -173,7 +173,7 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
         return LabelledCells(
             ref=ref,
             folder=folder,
-            card=card,
+            about=card.about,
             decision=scorer.decision,
             labels=labels,
             path=features.path,
@@ -188,7 +188,7 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
             prob=scores.prob_resistant[rows],
             responses=scores.responses[rows],
             baselines=baselines,
-            seen=seen_cells(card, ledger, features.sha256()),
+            seen=seen_cells(card.about, ledger, features.sha256()),
             ledger=ledger,
             notes=list(given.notes),
         )

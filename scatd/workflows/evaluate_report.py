@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scatd import artifact
+from scatd import keys
 from scatd.evaluation import curves
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.labelled import FEW_GROUPS
@@ -71,7 +71,7 @@ def draw(
     }
     if "groups" in tables:
         figures["groups"] = decisions.groups(tables["groups"], subject)
-    if made is not None and "probability" in made.entry:
+    if made is not None and made.entry.probability is not None:
         after = curves.reliability_table(codes, made.prob)
         figures["reliability_after"] = performance.reliability(after, f"{subject}, calibrated")
     return {name: save_figure(figure, folder, name)[0] for name, figure in figures.items()}
@@ -219,11 +219,11 @@ def write_page(
         sections.append(Section("What was noticed while reading the cells", cells.notes))
     write_report(
         path,
-        f"{cells.card.get('drug', cells.ref.drug)}: evaluation of version {cells.ref.version}",
+        f"{cells.about.drug or cells.ref.drug}: evaluation of version {cells.ref.version}",
         sections,
         subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.path.name}, labels: "
         f"{cells.labels.column}",
-        footer=artifact.CAVEAT,
+        footer=keys.CAVEAT,
     )
 
 

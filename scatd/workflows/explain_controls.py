@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console, keys, tracking
+from scatd.cards.card import About
 from scatd.data.features import Features
 from scatd.data.labels import MISSING, read_labels, require_two_classes
 from scatd.evaluation.evidence import MODEL
@@ -70,7 +69,7 @@ def read_bulk(subject: Subject) -> Bulk | None:
     rows = np.flatnonzero(labels.codes != MISSING)
     codes = labels.codes[rows].astype(np.int64)
     require_two_classes(codes, 2, f"{labels.origin}: {labels.column}")
-    return Bulk(np.array(source.X[rows], dtype=np.float32), codes, _settings_of(subject.card))
+    return Bulk(np.array(source.X[rows], dtype=np.float32), codes, _settings_of(subject.about))
 
 
 def judge(run: tracking.Run, subject: Subject, tally: Tally, bulk: Bulk | None) -> list[Control]:
@@ -120,8 +119,7 @@ def _logged(
 
 
 def _evidence(subject: Subject) -> Control:
-    baselines: list[Mapping[str, Any]] = subject.card.get("baselines", [])
-    own = next((row for row in baselines if row["model"] == MODEL), {})
+    own = subject.about.judged(MODEL)
     return controls.evidence(own.get("auroc_mean"), own.get("auroc_ci_low"))
 
 
@@ -187,13 +185,13 @@ def _source(subject: Subject) -> Features | None:
         panel=None,
         backbone_genes=list(subject.names),
         scale=request.preparation.scale,
-        reads="counts" if subject.card.get("input_scale") == "counts" else "log1p",
+        reads="counts" if subject.about.input_scale == "counts" else "log1p",
     ).source
 
 
-def _settings_of(card: Mapping[str, Any]) -> TransferSettings:
+def _settings_of(about: About) -> TransferSettings:
     """The recipe that the model was trained by; ours where its card does not say."""
-    stored = card.get("settings")
+    stored = about.settings
     return from_mapping(TransferSettings, stored, where="card") if stored else TransferSettings()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import console, keys
+from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import sha256_array
@@ -117,7 +118,7 @@ class Subject:
 
     request: ExplainRequest
     ref: ModelRef
-    card: Mapping[str, Any]
+    about: About
     features: Features
     usable: NDArray[np.bool_]
     scores: Scores
@@ -144,9 +145,8 @@ class Subject:
         """Names of the features: genes, or numbered embedding dimensions as published."""
         if self.features.names is not None:
             return self.features.names
-        stored = self.card.get("features", {}).get("names")
-        if stored is not None:
-            return tuple(stored)
+        if self.about.genes is not None:
+            return self.about.genes
         prefix = _EMBEDDING_NAMES.get(self.ref.family, "feature_")
         return tuple(f"{prefix}{number}" for number in range(self.features.n_features))
 
@@ -225,7 +225,7 @@ def open_subject(
     return Subject(
         request=request,
         ref=ref,
-        card=scorer.card,
+        about=scorer.card.about,
         features=features,
         usable=usable,
         scores=scores,

@@ -136,7 +136,7 @@ def _annotated(
             "controls": verdict,
             "controls_table": controls_table(controls).astype({"value": float, "bound": float}),
             "versions": artifact.versions(),
-            "use": artifact.CAVEAT,
+            "use": keys.CAVEAT,
         }
     }
     cells.uns[keys.UNS_SIMULATED] = bool(subject.ref.simulated or features.simulated)

@@ -97,7 +97,7 @@ def _drawings(
     run: tracking.Run, subject: Subject, found: Leading, importance: pd.DataFrame
 ) -> dict[str, Callable[[], Figure]]:
     X, A, title = found.X, found.A, _title(subject)
-    unit = subject.card.get("input_scale") or "embedding"
+    unit = subject.about.input_scale or "embedding"
     what = "genes" if subject.ref.family == "dist" else "features"
     one = f"{title}, {found.cell.index.name}"
     first = list(importance["feature"].head(5))

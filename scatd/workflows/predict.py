@@ -279,13 +279,13 @@ def _about(
     return {
         **asdict(ref),
         "threshold": scores.threshold,
-        "polarity": dict(artifact.POLARITY),
+        "polarity": dict(keys.POLARITY),
         "alignment": request.alignment or scorer.alignment.method,
         "stats": request.stats,
         **_calibration(scorer, request),
         "mc_samples": request.n_draws,
         "versions": artifact.versions(),
-        "use": artifact.CAVEAT,
+        "use": keys.CAVEAT,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console, keys
+from scatd.cards.card import Card
 from scatd.data.cells import failures
 from scatd.data.cohort import Cohort
 from scatd.data.expression import LOG1P, log_normalise, on_panel
@@ -73,7 +74,7 @@ class ScoringInput:
 def scoring_input(
     path: Path,
     family: str,
-    card: Mapping[str, Any],
+    card: Card,
     preparation: Preparation,
     device: torch.device,
 ) -> Iterator[ScoringInput]:
@@ -91,19 +92,19 @@ def scoring_input(
     InputError
         With all faults of the cohort, or when weights are needed that are not there.
     """
-    n_features = card["sizes"]["n_features"]
-    genes = card.get("features", {}).get("names")
+    n_features = card.sizes.n_features
+    genes = card.about.genes
     by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
     if family in keys.BACKENDS:
         by_genes = is_cohort(path) and not _has_embedding(path, family)
-    elif card.get("input_scale") == "zscore":
+    elif card.about.input_scale == "zscore":
         by_genes = False  # z-scores are taken as they are, gene by gene
     if not by_genes:
-        is_named = genes is not None and (is_cohort(path) or has_suffix(path, TABLE_SUFFIXES))
-        width = None if is_named else n_features
+        named = genes if is_cohort(path) or has_suffix(path, TABLE_SUFFIXES) else None
+        width = n_features if named is None else None
         features = read_features(path, family, n_features=width, mmap=True)
-        if is_named:
-            features = on_panel(features, Panel(tuple(genes), "the model"), "mean")
+        if named is not None:
+            features = on_panel(features, Panel(named, "the model"), "mean")
         yield ScoringInput(features, np.full(features.n_obs, "", dtype=object))
         return
     with open_cohort(path) as cohort:
@@ -111,8 +112,8 @@ def scoring_input(
             with _embedded(cohort, family, preparation, device) as made:
                 yield made
         else:
-            panel = Panel(tuple(genes), "the model") if genes else find_panel(None, cohort)
-            yield _expression(cohort, panel, card.get("input_scale"), preparation)
+            panel = Panel(genes, "the model") if genes else find_panel(None, cohort)
+            yield _expression(cohort, panel, card.about.input_scale, preparation)
 
 
 def _has_embedding(path: Path, family: str) -> bool:

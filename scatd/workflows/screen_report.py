@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import artifact, keys
+from scatd import keys
+from scatd.cards.card import About
 from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.tables import has_suffix
 from scatd.evaluation.domain import MOST
@@ -28,7 +28,7 @@ Tables = Mapping[str, pd.DataFrame]
 MOST_MAPS = 6
 _SAID, _FEW_GROUPS = 8, 5
 CAVEATS = (
-    artifact.CAVEAT,
+    keys.CAVEAT,
     "A cell called resistant looks, to the model, like the samples that were labelled resistant in "
     "the data that it learned from; the table of models says which data. Response of cell lines in "
     "a dish is not response of a patient, and several drugs given together are not looked at.",
@@ -65,24 +65,22 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
                 "version": scores.ref.version,
                 "stage": scores.ref.stage,
                 "threshold": scores.threshold,
-                **_evidence(scores.card),
+                **_evidence(scores.card.about),
             }
         )
     table = pd.DataFrame(rows).astype({"n_outside": "Int64"})
     return table.sort_values("fraction_resistant", ascending=False, ignore_index=True)
 
 
-def _evidence(card: Mapping[str, Any]) -> dict[str, object]:
+def _evidence(about: About) -> dict[str, object]:
     """What a card says of how the model was learned, and how well."""
-    data = card.get("data", {})
-    labels = data.get("labels", {})
-    models = {row["model"]: row for row in card.get("baselines", [])}
-    others = [row["auroc_mean"] for name, row in models.items() if name != MODEL]
+    labels, source = about.data.labels, about.data.source
+    others = [row.get("auroc_mean") for row in about.baselines if row["model"] != MODEL]
     return {
-        "labels": f"{labels.get('file', '')}: {labels.get('column', '')}".strip(": "),
-        "n_samples": data.get("source", {}).get("n_obs"),
-        "auroc": models.get(MODEL, {}).get("auroc_mean"),
-        "baseline_auroc": max(others, default=None),
+        "labels": "" if labels is None else f"{labels.file}: {labels.column}",
+        "n_samples": None if source is None else source.n_obs,
+        "auroc": about.judged(MODEL).get("auroc_mean"),
+        "baseline_auroc": max((other for other in others if other is not None), default=None),
     }
 
 
@@ -238,5 +236,5 @@ def write_page(
         f"Screen of {request.cohort.name}",
         sections,
         subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",
-        footer=artifact.CAVEAT,
+        footer=keys.CAVEAT,
     )

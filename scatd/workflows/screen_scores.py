@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from scatd import console, keys, registry
 from scatd.artifact import read_card
+from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.data.features import Features
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
@@ -87,7 +87,7 @@ class DrugScores:
     """
 
     ref: ModelRef
-    card: dict[str, Any]
+    card: Card
     threshold: float
     prob: NDArray[np.float32]
     responses: NDArray[np.str_]
@@ -231,16 +231,14 @@ def groups_of(obs: pd.DataFrame, column: str | None) -> NDArray[np.str_] | None:
     return values.astype(str).to_numpy(dtype=str)
 
 
-def _reads(card: dict[str, Any]) -> tuple[object, ...]:
+def _reads(card: Card) -> tuple[object, ...]:
     """What a model reads: models with the same answer read the same features."""
-    names = card.get("features", {}).get("names")
-    genes = None if names is None else tuple(names)
-    return card["family"], card["sizes"]["n_features"], genes, card.get("input_scale")
+    return card.family, card.sizes.n_features, card.about.genes, card.about.input_scale
 
 
 @contextlib.contextmanager
 def _opened(
-    request: ScreenRequest, ref: ModelRef, card: dict[str, Any], device: torch.device
+    request: ScreenRequest, ref: ModelRef, card: Card, device: torch.device
 ) -> Iterator[ScoringInput]:
     """The cohort's features for models that read the same, computed once."""
     with (

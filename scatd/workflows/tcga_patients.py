@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
+from scatd.cards.card import Card
 from scatd.data.expression import LOG1P, as_log1p
 from scatd.data.files import atomic_path
 from scatd.data.io import read_adata
@@ -48,7 +48,7 @@ def prepare_patients(
     expression: Path,
     survival: Survival,
     output: Path,
-    card: Mapping[str, Any],
+    card: Card,
     scale: InputScale,
     gene_map: Path | None,
 ) -> Path:
@@ -69,7 +69,7 @@ def prepare_patients(
     InputError
         For tables that cannot be used, or of other patients.
     """
-    genes = card.get("features", {}).get("names")
+    genes = card.about.genes
     with tempfile.TemporaryDirectory() as scratch:
         panel = Path(scratch) / "the model's genes.txt"
         if genes:
@@ -80,7 +80,7 @@ def prepare_patients(
             panel=panel if genes else None,
             gene_map=gene_map,
             scale=scale,
-            min_genes=min(MIN_GENES, max(card["sizes"]["n_features"] // 10, 1)),
+            min_genes=min(MIN_GENES, max(card.sizes.n_features // 10, 1)),
             survival=survival.table,
         )
         # Before anything is written; whose rows they are is known afterwards.
@@ -89,7 +89,7 @@ def prepare_patients(
     held = report.diagnoses[report.layer]
     patients = read_adata(output)
     require_survival(patients.obs, survival)
-    if card.get("input_scale") == LOG1P:
+    if card.about.input_scale == LOG1P:
         _rescale(patients, held)
         with atomic_path(output) as unfinished:
             write_h5ad(patients, unfinished)

@@ -14,7 +14,7 @@ from scatd import artifact, keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.evaluation import evidence
 from scatd.evaluation.gate import Verdict, load_config
-from scatd.evaluation.ledger import CELLS, cell_ledger
+from scatd.evaluation.ledger import cell_ledger
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows import transfer_report
@@ -176,6 +176,10 @@ def _target_auroc(target: pd.DataFrame | None) -> float | None:
     return float(target.loc[target["model"] == evidence.MODEL, "auroc"].item())
 
 
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
 def register(
     run: tracking.Run,
     work: Work,
@@ -190,29 +194,30 @@ def register(
     if chosen.fold is not None:
         metrics["chosen_fold"] = dict(chosen.metrics)
     if target is not None:
-        metrics["target"] = target.to_dict(orient="records")
-    data = chosen.model.card["data"]
-    cells = cell_ledger(work.source, work.rows)
-    card = {
-        **chosen.model.card,
-        "data": {**data, "source": {**data["source"], CELLS: cells}},
-        "metrics": metrics,
-        "baselines": report.models.to_dict(orient="records"),
-        "finding": report.sentence,
-        "few_samples": len(work.rows) < FEW_SAMPLES,
-        "run_id": run.run_id,
-    }
+        metrics["target"] = _rows(target)
+    about = chosen.model.about
+    assert about.data.source is not None
+    source = replace(about.data.source, cells=cell_ledger(work.source, work.rows))
+    about = replace(
+        about,
+        data=replace(about.data, source=source),
+        metrics=metrics,
+        baselines=tuple(_rows(report.models)),
+        finding=report.sentence,
+        few_samples=len(work.rows) < FEW_SAMPLES,
+        run_id=run.run_id,
+    )
     tags = {keys.TAG_DRUG: work.key, keys.TAG_WORK_KEY: key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        artifact.write(folder, replace(chosen.model, card=card))
+        artifact.write(folder, replace(chosen.model, about=about))
         return registry.register(
             folder,
             keys.response_model_name(work.request.family, work.key),
             run.run_id,
             metrics=chosen.metrics,
-            description=f"{report.sentence}\n\n{chosen.held} {artifact.CAVEAT}",
+            description=f"{report.sentence}\n\n{chosen.held} {keys.CAVEAT}",
             tags=tags,
         )

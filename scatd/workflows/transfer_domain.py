@@ -7,7 +7,7 @@ import torch
 
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, Role
 from scatd.training.domain import fit_domain
 from scatd.training.transfer import posterior_of
 from scatd.workflows.transfer_inputs import Work
@@ -33,6 +33,7 @@ def training_domain(
     -------
     None where there are too few cells to tell.
     """
+    role: Role
     if work.reference_sample is not None:
         cells = torch.from_numpy(work.reference_sample).to(work.device)
         role, moved = "reference", alignment.move_target(cells)

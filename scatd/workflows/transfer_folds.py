@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, tracking
 from scatd.artifact import Artifact
+from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, LabelsUsed
 from scatd.data.labels import MISSING
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
@@ -283,19 +283,12 @@ def fold_artifact(
 ) -> Artifact:
     """The response model of a fold, with all that its card can know before the other folds."""
     settings = work.request.settings
-    data = {
-        "source": {
-            "file": work.source.path.name,
-            "sha256": work.source.sha256(),
-            "n_obs": len(work.rows),
-        },
-        "labels": {"file": Path(work.labels.origin).name, "column": work.labels.column},
-    }
-    if work.cohorts.reference is not None:
-        data["reference"] = {"file": work.cohorts.reference.path.name}
-    features: dict[str, Any] = {"key": work.source.key, "n_features": work.source.n_features}
-    if work.source.names is not None:
-        features["names"] = list(work.source.names)
+    source, reference = work.source, work.cohorts.reference
+    data = DataUsed(
+        source=CohortUsed(source.path.name, source.sha256(), len(work.rows)),
+        labels=LabelsUsed(Path(work.labels.origin).name, work.labels.column),
+        reference=None if reference is None else CohortUsed(reference.path.name),
+    )
     return Artifact(
         kind="response",
         family=work.request.family,
@@ -305,17 +298,17 @@ def fold_artifact(
         alignment=alignment,
         threshold=settings.threshold,
         simulated=work.simulated,
-        card={
-            "drug": work.labels.column,
-            "drug_key": work.key,
-            "threshold_origin": "default of the settings, not calibrated",
-            "features": features,
-            "input_scale": work.cohorts.input_scale,
-            "transductive": work.cohorts.is_transductive,
-            "backbone": work.backbone_name,
-            "data": data,
-            "fold": number,
-            "settings": to_mapping(settings),
-            "versions": artifact.versions(),
-        },
+        about=About(
+            drug=work.labels.column,
+            drug_key=work.key,
+            threshold_origin="default of the settings, not calibrated",
+            features=FeaturesRead(source.n_features, source.key, source.names),
+            input_scale=work.cohorts.input_scale,
+            transductive=work.cohorts.is_transductive,
+            backbone=work.backbone_name,
+            data=data,
+            fold=number,
+            settings=to_mapping(settings),
+            versions=artifact.versions(),
+        ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from scatd import artifact, keys, registry
 from scatd.artifact import Artifact
+from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
@@ -207,15 +208,15 @@ def _read(request: TransferRequest, backbone: Artifact | None) -> Cohorts:
     reference = request.reference or (demo_file("reference") if is_demo else None)
     if request.family != "dist":
         return read_embeddings(source, reference, request.target, request.family)
-    card: Mapping[str, Any] = {} if backbone is None else backbone.card
+    about = About() if backbone is None else backbone.about
     return read_expression(
         source,
         reference,
         request.target,
         panel=request.panel,
-        backbone_genes=card.get("features", {}).get("names"),
+        backbone_genes=about.genes,
         scale=request.scale,
-        reads="counts" if card.get("input_scale") == "counts" else LOG1P,
+        reads="counts" if about.input_scale == "counts" else LOG1P,
     )
 
 
@@ -260,8 +261,8 @@ def _default_backbone(
     ref = registry.find(keys.backbone_name(request.family), keys.PRODUCTION)
     if ref is not None and not ref.simulated and not source.simulated:
         name, backbone = _fetched(ref)
-        genes = backbone.card.get("features", {}).get("names")
-        same_genes = source.names is None or genes is None or tuple(genes) == source.names
+        genes = backbone.about.genes
+        same_genes = source.names is None or genes is None or genes == source.names
         if backbone.sizes.n_features == source.n_features and same_genes:
             return name, backbone
     if cohorts.reference is None:

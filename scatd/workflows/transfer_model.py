@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import artifact
 from scatd.artifact import Artifact
+from scatd.cards.card import FewShot
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
@@ -84,19 +84,19 @@ def choose(
     else:
         model = replace(model, fold_heads=_heads(members, model))
     baseline = _on_all(work, model) if fold is None else LinearBaseline.read(checkpoints[fold])
-    card = {name: value for name, value in model.card.items() if name != "complete"}
-    card["select"] = work.request.select
+    about = replace(model.about, select=work.request.select)
     if len(work.few_rows):
-        card["few_shot"] = _ledger(work)
+        about = replace(about, few_shot=_few_shot(work))
     if len(work.few_rows) and work.request.few_shot_use == "threshold":
         cut = youden(work.few_codes, _on_few(work, model))
-        card["threshold_origin"] = f"Youden's index on {len(work.few_rows)} few-shot target cells"
+        origin = f"Youden's index on {len(work.few_rows)} few-shot target cells"
+        about = replace(about, threshold_origin=origin)
         model = replace(model, threshold=cut)
     if domain is None:
         assert model.alignment is not None
         classifier = model.classifier().to(work.device)
         domain = training_domain(work, classifier, model.alignment.to(work.device))
-    return Chosen(replace(model, card=card, domain=domain), fold, metrics, held, baseline)
+    return Chosen(replace(model, about=about, domain=domain), fold, metrics, held, baseline)
 
 
 def _selects(work: Work) -> bool:
@@ -161,12 +161,12 @@ def _on_all(work: Work, model: Artifact) -> LinearBaseline:
     return LinearBaseline.fit(moved.numpy(), work.codes)
 
 
-def _ledger(work: Work) -> dict[str, Any]:
+def _few_shot(work: Work) -> FewShot:
     """Which labelled target cells had a part in the model, and which."""
     assert work.cohorts.target is not None
-    return {
-        "use": work.request.few_shot_use,
-        "n_per_class": work.request.few_shot,
-        **cell_ledger(work.cohorts.target, work.few_rows),
-        "codes": work.few_codes.tolist(),
-    }
+    return FewShot(
+        use=work.request.few_shot_use,
+        n_per_class=work.request.few_shot,
+        cells=cell_ledger(work.cohorts.target, work.few_rows),
+        codes=tuple(work.few_codes.tolist()),
+    )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from scatd import artifact, keys, tracking
+from scatd.cards.card import About
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_simulated_and_real_do_not_mix(learned, run_scatd, task, tmp_path):
 
 def test_a_backbone_without_a_style_needs_a_reference(scatd, task, tmp_path):
     stored = artifact.read(task.backbone)
-    artifact.write(tmp_path / "bare", replace(stored, alignment=None, card={}))
+    artifact.write(tmp_path / "bare", replace(stored, alignment=None, about=About()))
     arguments = task.transfer_arguments()
     at = arguments.index("--reference")
     bare = [*arguments[:at], *arguments[at + 2 :], "--backbone", str(tmp_path / "bare")]

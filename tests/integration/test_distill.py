@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scatd import artifact, registry, tracking
+from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
 from scatd.training.pretrain import splits
 from scatd.training.settings import default_pretrain
@@ -97,7 +98,7 @@ def test_held_out_likeness_of_student_and_teacher():
     true = likeness(mu, z)
     assert true > 0.8
     assert true - np.mean(shuffled) > 0.3
-    metrics = stored.card["metrics"]
+    metrics = stored.about.metrics
     assert metrics["cosine"] == pytest.approx(true, abs=1e-3)
     assert metrics["cosine_shuffled"] == pytest.approx(np.mean(shuffled), abs=0.1)
     assert metrics["cosine"] - metrics["cosine_shuffled"] > 0.3
@@ -106,7 +107,7 @@ def test_held_out_likeness_of_student_and_teacher():
 @pytest.mark.usefixtures("there")
 def test_the_card_names_the_teacher():
     ref = student()
-    card = artifact.read_card(registry.fetch(ref))
+    card = to_mapping(artifact.read_card(registry.fetch(ref)))
     teacher = registry.resolve_backbone("scatd-sf-backbone/1")
     assert card["teacher"] == {
         "name": "scatd-sf-backbone", "version": 1, "family": "sf",
@@ -128,10 +129,10 @@ def test_a_stored_latent_teaches_the_same(scatd):
     """The same numbers from a file make the same student."""
     np.save("z.npy", teacher_latent())
     words = ("--teacher", "scatd-sf-backbone/1", "--teacher-z", "z.npy", "--rec-beta", "50")
-    first = artifact.read_card(registry.fetch(student()))
+    first = to_mapping(artifact.read_card(registry.fetch(student())))
     scatd("distill", *words, "--input", "cells.h5ad", "--settings", "small.yaml",
           "--weight-decay", "0.5", "--device", "cpu")  # fmt: skip
-    card = artifact.read_card(registry.fetch(student()))
+    card = to_mapping(artifact.read_card(registry.fetch(student())))
     assert card["teacher"]["version"] == 1
     assert card["teacher"]["file"] == "z.npy"
     assert card["metrics"]["cosine"] == pytest.approx(first["metrics"]["cosine"], abs=0.02)
@@ -152,7 +153,7 @@ def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
     words = ("--input", "cells.h5ad", "--settings", "small.yaml", "--epochs", "1")
     scatd("distill", *words)
     assert registry.resolve_backbone("scatd-sf-backbone").version == 2
-    card = artifact.read_card(registry.fetch(student()))
+    card = to_mapping(artifact.read_card(registry.fetch(student())))
     assert (card["teacher"]["name"], card["teacher"]["version"]) == ("scatd-sf-backbone", 2)
     scatd("distill", *words, "--seed", "7")
     assert registry.resolve_backbone("scatd-sf-backbone").version == 2, "the same teacher again"

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from scatd import artifact, keys, registry, tracking
+from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.lazy import LazyMatrix
 from scatd.training import pretrain as training
@@ -60,7 +61,7 @@ def curve(client, run_id, name="val_total"):
 
 
 def card_of(name):
-    return artifact.read_card(registry.fetch(registry.resolve_backbone(name)))
+    return to_mapping(artifact.read_card(registry.fetch(registry.resolve_backbone(name))))
 
 
 def encode():
@@ -176,7 +177,7 @@ def test_the_card_says_what_the_weights_are(cells, scatd):
     assert stored.fetch("figures/loss.png").stat().st_size > 1000
     if best < len(losses):
         last = artifact.read(stored.fetch("checkpoints/last"))
-        assert last.card["weights"] == {"epoch": len(losses), "of": len(losses)}
+        assert last.about.weights == {"epoch": len(losses), "of": len(losses)}
         last.backbone()
 
 

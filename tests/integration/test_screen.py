@@ -12,8 +12,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from scatd import artifact, registry, tracking
+from scatd.cards.card import FeaturesRead
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.residual_vae import DESIGNS
 from scatd.workflows import screen_scores
 
 
@@ -25,11 +29,16 @@ def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
     model = artifact.read(path.parent)
     other = {name: -value for name, value in model.state.items() if name.startswith("fc4.")}
     inverse = replace(model, state={**model.state, **other}, threshold=0.3, domain=None)
-    genes = {"family": "dist", "features": {"names": [f"G{number}" for number in range(24)]}}
+    names = tuple(f"G{number}" for number in range(24))
+    genes = replace(model.about, features=FeaturesRead(24, "X", names))
+    torch.manual_seed(0)
+    network = ResponseClassifier(model.sizes, DESIGNS["dist"])
+    network.train()(torch.randn(64, 24))
+    of_genes = replace(model, family="dist", design="dist", state=network.state_dict())
     made = {
         "docetaxel": model,
         "cisplatin": inverse,
-        "gefitinib": replace(model, family="dist", card={**model.card, **genes}),
+        "gefitinib": replace(of_genes, about=genes),
         "staged": model,
     }
     folder = tmp_path_factory.mktemp("drugs")

@@ -14,7 +14,10 @@ import torch
 
 from scatd import artifact, serving
 from scatd.artifact import Artifact
-from scatd.decision import CARD_KEY, Decision, Isotonic, Platt, logit, read_recalibration
+from scatd.cards.card import About, Band, Calibrated
+from scatd.cards.reading import read_card
+from scatd.cards.writing import to_mapping
+from scatd.decision import Decision, Isotonic, Platt, logit
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
@@ -37,13 +40,17 @@ def test_certain_scores_stay_finite():
 
 
 @pytest.mark.parametrize("stored", [Platt(1.23456789012345, -0.1), ISOTONIC])
-def test_the_card_gives_back_the_same_numbers(stored):
-    assert read_recalibration(json.loads(json.dumps(stored.to_card()))) == stored
+def test_the_card_gives_back_the_same_numbers(stored, plain):
+    made = replace(plain, about=About(calibration=Calibrated(probability=stored)))
+    card = read_card(json.dumps(to_mapping(made.card())), "card")
+    assert card.decision.recalibration == stored
 
 
-def test_a_method_of_a_newer_scatd_is_refused():
-    with pytest.raises(InputError, match=r"'beta'.*platt or isotonic"):
-        read_recalibration({"method": "beta"})
+def test_a_method_of_a_newer_scatd_is_refused(plain):
+    made = replace(plain, about=About(calibration=Calibrated(probability=ISOTONIC)))
+    text = json.dumps(to_mapping(made.card())).replace('"isotonic"', '"beta"')
+    with pytest.raises(InputError, match=r"beta.*platt or isotonic"):
+        read_card(text, "card")
 
 
 def test_a_band_abstains_above_its_lower_end_up_to_its_upper_one():
@@ -78,10 +85,8 @@ def test_a_stored_calibration_is_applied_by_scorer_and_server(
     np.testing.assert_array_equal(own.own, own.prob_resistant)
     expected = recalibration(own.prob_resistant)
     low, high = np.quantile(expected, [0.3, 0.6]).tolist()
-    card = {
-        CARD_KEY: {"probability": recalibration.to_card(), "abstain": {"low": low, "high": high}}
-    }
-    artifact.write(tmp_path / "new", replace(plain, threshold=(low + high) / 2, card=card))
+    about = About(calibration=Calibrated(probability=recalibration, abstain=Band(low, high)))
+    artifact.write(tmp_path / "new", replace(plain, threshold=(low + high) / 2, about=about))
     scores = Scorer(tmp_path / "new").score(cells)
     np.testing.assert_allclose(scores.prob_resistant, expected, atol=1e-12)
     np.testing.assert_array_equal(scores.own, own.own)
@@ -98,8 +103,8 @@ def test_a_stored_calibration_is_applied_by_scorer_and_server(
 
 
 def test_draws_are_calibrated_one_by_one(tmp_path, cells, plain):
-    card = {CARD_KEY: {"probability": Platt(2.5, 0.75).to_card()}}
-    artifact.write(tmp_path / "new", replace(plain, card=card))
+    about = About(calibration=Calibrated(probability=Platt(2.5, 0.75)))
+    artifact.write(tmp_path / "new", replace(plain, about=about))
     own = Scorer(tmp_path / "plain").score(cells, mc_samples=4)
     new = Scorer(tmp_path / "new").score(cells, mc_samples=4)
     np.testing.assert_allclose(new.own, own.prob_resistant, atol=1e-12)

@@ -23,21 +23,23 @@ from scatd.cli import main
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
+from tests.cards import about_of
 
 NAME = "scatd-sf-afatinib"
-SIZES = Sizes(6, 4, (5, 4), (4, 5))
+SIZES = Sizes(20, 4, (5, 4), (4, 5))
 
 
 def register(folder, threshold=0.5, scale=1.0, **card):
     """Register one version of a model with this card, and return its number."""
     torch.manual_seed(0)
     state = ResponseClassifier(SIZES, DESIGNS["sf"]).state_dict()
-    weights = {name: value * scale for name, value in state.items()}
+    weights = {
+        name: value * scale if value.is_floating_point() else value for name, value in state.items()
+    }
     shared = ("response", "sf", "sf", SIZES)
     shutil.rmtree(folder / "model", ignore_errors=True)
-    artifact.write(
-        folder / "model", Artifact(*shared, weights, Alignment("none"), threshold, card=card)
-    )
+    stored = Artifact(*shared, weights, Alignment("none"), threshold)
+    artifact.write(folder / "model", replace(stored, about=about_of(stored, **card)))
     with tracking.parent_run("transfer", name="afatinib", tags={}, settings={}) as run:
         return registry.register(
             folder / "model", NAME, run.run_id, metrics={}, description="",
@@ -287,7 +289,7 @@ CARD = {
     "settings": {"epochs": 150, "alignment": "adain"},
     "metrics": {"out_of_fold": {"auroc_mean": 0.8}},
     "baselines": [{"model": "logistic_regression", "auroc_mean": 0.7}],
-    "features": {"names": [f"G{number}" for number in range(20)]},
+    "features": {"n_features": 20, "names": [f"G{number}" for number in range(20)]},
     "drug": "AFATINIB",
 }
 

@@ -157,9 +157,15 @@ def test_damaged_folders_are_refused(tmp_path):
         artifact.read(tmp_path)
     make(tmp_path, Alignment("none"))
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"model\.safetensors: is damaged or was changed"):
+        artifact.read(tmp_path)
+    (tmp_path / "checksums.json").unlink()
+    with pytest.raises(InputError, match=r"lacks checksums\.json"):
         artifact.read(tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(card | {"schema_version": 1}))
+    with pytest.raises(InputError, match="cannot be read"):
+        artifact.read(tmp_path)
     (tmp_path / "card.json").write_text(json.dumps(card | {"schema_version": 99}))
     with pytest.raises(InputError, match="schema version 99"):
         artifact.read(tmp_path)

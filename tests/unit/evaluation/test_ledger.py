@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from scatd import artifact
+from scatd.cards.card import About, Calibrated, CohortUsed, DataUsed, FewShot, SeenCells
 from scatd.data.features import Features
-from scatd.decision import CARD_KEY
-from scatd.evaluation.ledger import (
-    CELLS,
-    cell_ledger,
-    fingerprints,
-    seen_cells,
-    without_cells,
-)
+from scatd.evaluation.ledger import cell_ledger, fingerprints, seen_cells, without_cells
+from tests.frozen import FROZEN
 
 
 def cohort(X: np.ndarray, ids: list[str] | None = None) -> Features:
@@ -25,8 +22,16 @@ def cohort(X: np.ndarray, ids: list[str] | None = None) -> Features:
     return Features(X, names, ids is not None, obs, Path("x.npy"), "X", simulated=False, names=None)
 
 
-def asked(card: dict, features: Features, rows: np.ndarray) -> dict[str, np.ndarray]:
-    return seen_cells(card, cell_ledger(features, rows), features.sha256())
+def source(sha256=None, cells=None) -> DataUsed:
+    return DataUsed(source=CohortUsed("bulk.h5ad", sha256, cells=cells))
+
+
+def few_shot(*ids: str) -> FewShot:
+    return FewShot("train", 1, SeenCells(ids), (1,))
+
+
+def asked(about: About, features: Features, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return seen_cells(about, cell_ledger(features, rows), features.sha256())
 
 
 @pytest.fixture
@@ -46,11 +51,11 @@ def test_equal_rows_have_equal_fingerprints(X):
 
 def test_cells_are_known_by_id_or_by_features(X):
     rows = np.array([0, 1])
-    card = {
-        "data": {"source": {CELLS: cell_ledger(cohort(X, names(6)), rows)}},
-        "few_shot": {"ids": ["c2"]},
-        CARD_KEY: {CELLS: cell_ledger(cohort(X, names(6)), np.array([3]))},
-    }
+    card = About(
+        data=source(cells=cell_ledger(cohort(X, names(6)), rows)),
+        few_shot=few_shot("c2"),
+        calibration=Calibrated(cells=cell_ledger(cohort(X, names(6)), np.array([3]))),
+    )
     everyone = np.arange(6)
     same = asked(card, cohort(X, names(6)), everyone)
     assert {use: np.flatnonzero(seen).tolist() for use, seen in same.items()} == {
@@ -68,32 +73,38 @@ def test_cells_are_known_by_id_or_by_features(X):
 
 
 def test_row_numbers_are_no_ids(X):
-    card = {"data": {"source": {CELLS: cell_ledger(cohort(X), np.arange(6))}}}
-    assert card["data"]["source"][CELLS]["ids"] == []
+    ledger = cell_ledger(cohort(X), np.arange(6))
+    assert ledger.ids == ()
+    card = About(data=source(cells=ledger))
     (seen,) = asked(card, cohort(X + 1), np.arange(6)).values()
     assert not seen.any()
 
 
 def test_strangers_see_how_many_cells_and_not_which(X):
     ledger = cell_ledger(cohort(X, names(6)), np.arange(6))
-    card = {
-        "data": {"source": {"sha256": "abc", CELLS: ledger}},
-        "few_shot": {"use": "train", "ids": ["c2"], "codes": [1]},
-        CARD_KEY: {CELLS: cell_ledger(cohort(X), np.arange(2)), "from_version": 1},
+    about = About(
+        data=source("abc", ledger),
+        few_shot=few_shot("c2"),
+        calibration=Calibrated(1, cells=cell_ledger(cohort(X), np.arange(2)), run_id="r"),
+    )
+    card = artifact.read_card(FROZEN / "folders" / "sf")
+    shown = without_cells(replace(card, about=about))
+    assert shown["data"] == {
+        "source": {"file": "bulk.h5ad", "sha256": "abc", "cells": {"n_cells": 6}}
     }
-    assert without_cells(card) == {
-        "data": {"source": {"sha256": "abc", CELLS: {"n_cells": 6}}},
-        "few_shot": {"use": "train", "n_cells": 1},
-        CARD_KEY: {CELLS: {"n_cells": 2}, "from_version": 1},
-    }
-    assert card["few_shot"]["ids"] == ["c2"]
+    assert shown["few_shot"] == {"use": "train", "n_per_class": 1, "n_cells": 1}
+    made = {name: shown["calibration"][name] for name in ("from_version", "cells", "run_id")}
+    assert made == {"from_version": 1, "cells": {"n_cells": 2}, "run_id": "r"}
+    assert "c2" not in str(shown)
+    assert about.few_shot is not None
+    assert about.few_shot.cells.ids == ("c2",)
 
 
 def test_a_card_without_ledgers_knows_no_cell(X):
-    assert asked({"data": {"source": {"sha256": ""}}}, cohort(X), np.arange(6)) == {}
+    assert asked(About(data=source("")), cohort(X), np.arange(6)) == {}
 
 
 def test_an_older_card_knows_the_whole_source_by_its_hash(X):
-    card = {"data": {"source": {"sha256": cohort(X).sha256()}}}
+    card = About(data=source(cohort(X).sha256()))
     assert asked(card, cohort(X), np.arange(3))["source"].all()
     assert asked(card, cohort(X[:5]), np.arange(3)) == {}

@@ -1,0 +1,1 @@
+"""The card of a model: what `card.json` says, typed and checked."""

@@ -1,0 +1,120 @@
+"""Whether the tensors of a model folder are those that its card describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from scatd.cards.card import Card
+from scatd.errors import InputError
+from scatd.nn.classifier import HEAD_PREFIXES
+from scatd.nn.recognise import Recognised, is_finite, require_network
+
+WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
+HEAD, FOLD_HEAD = "head", "fold_head"
+"""What the names of a folder's tensors begin with; heads are numbered."""
+
+
+def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Refuse tensors that are missing, unknown, of another shape, or not finite.
+
+    Raises
+    ------
+    InputError
+        With the first that disagrees.
+    """
+    state = under(tensors, WEIGHTS)
+    require_network(state, Recognised(card.kind, card.design, card.sizes), where=where)
+    known = {WEIGHTS + name for name in state}
+    expected = _statistics(card) | _heads(card, state)
+    if card.domain is not None:
+        _require_domain(card, tensors, where)
+        known |= {name for name in tensors if name.startswith(DOMAIN)}
+    for name, shape in expected.items():
+        _require(tensors, name, shape, where)
+    if unknown := sorted(set(tensors) - known - set(expected)):
+        what = f"holds tensor '{unknown[0]}', of which its card says nothing"
+        raise InputError(what, where=where)
+    for name, value in tensors.items():
+        is_spread = name.startswith(STATISTICS) and name.endswith(".std")
+        if is_spread and bool((value < 0).any()):
+            raise InputError(f"tensor '{name}' is negative", where=where, expected="0 or more")
+
+
+def _statistics(card: Card) -> dict[str, tuple[int, ...]]:
+    said, n_features = card.alignment, card.sizes.n_features
+    if said is None:
+        return {}
+    held = {"source": said.source_n_obs, "reference": said.reference_n_obs}
+    return {
+        f"{STATISTICS}{role}.{part}": (n_features,)
+        for role, n_obs in held.items()
+        if n_obs is not None
+        for part in ("mean", "std")
+    }
+
+
+def _heads(card: Card, state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    own = {name: tuple(t.shape) for name, t in state.items() if name.startswith(HEAD_PREFIXES)}
+    return {
+        f"{kind}{number}.{name}": shape
+        for kind, n_heads in ((HEAD, card.more_heads), (FOLD_HEAD, card.fold_heads))
+        for number in range(n_heads)
+        for name, shape in own.items()
+    }
+
+
+def _require(
+    tensors: Mapping[str, Tensor], name: str, shape: tuple[int | None, ...], where: str
+) -> Tensor:
+    """A tensor of this shape (None: of any length), finite."""
+    found = tensors.get(name)
+    if found is None:
+        raise InputError(f"lacks tensor '{name}'", where=where)
+    is_like = len(shape) == found.dim() and all(
+        length in (None, own) for length, own in zip(shape, found.shape, strict=True)
+    )
+    if not is_like:
+        what = f"tensor '{name}' is of shape {tuple(found.shape)}"
+        wanted = " x ".join("any" if length is None else str(length) for length in shape)
+        raise InputError(what, where=where, expected=wanted or "one number")
+    if not is_finite(found):
+        raise InputError(f"tensor '{name}' holds NaN or infinite values", where=where)
+    return found
+
+
+def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
+    assert card.domain is not None
+    n_features, n_latent = card.sizes.n_features, card.sizes.n_latent
+    axes = _require(tensors, f"{DOMAIN}axes", (n_features, None), where)
+    n_axes = axes.shape[1]
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "latent_mean": (n_latent,),
+        "latent_whitening": (n_latent, n_latent),
+        "feature_mean": (n_features,),
+        "axes": (n_features, n_axes),
+        "centres": (None, n_axes),
+        "place_whitening": (n_axes, n_axes),
+        "ranked": (3, None),
+        "held_out": (card.domain.n_held_out,),
+    }
+    for name, shape in shapes.items():
+        _require(tensors, DOMAIN + name, shape, where)
+    ranked, held_out = tensors[f"{DOMAIN}ranked"], tensors[f"{DOMAIN}held_out"]
+    if any(bool((values.diff(dim=-1) < 0).any()) for values in (ranked, held_out)):
+        raise InputError("distances of its training domain are not in order", where=where)
+    if not ranked.shape[1] or not len(tensors[f"{DOMAIN}centres"]):
+        raise InputError("its training domain knows no cells", where=where)
+    named = {DOMAIN + name for name in (*shapes,)}
+    if unknown := {name for name in tensors if name.startswith(DOMAIN)} - named:
+        raise InputError(f"holds tensor '{min(unknown)}', which is unknown", where=where)
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries under a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

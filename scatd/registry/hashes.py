@@ -1,0 +1,58 @@
+"""Hashes of a version's files in its tags: a folder that was replaced as a whole is told, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scatd.errors import InputError
+
+TAG_PREFIX = "scatd.sha256."
+
+
+def as_tags(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Tags of a version, of the hashes of its files by name."""
+    return {TAG_PREFIX + name: digest for name, digest in hashes.items()}
+
+
+def of_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Hashes by file name; empty for a version that scatd 0.1.0 registered."""
+    return {
+        tag.removeprefix(TAG_PREFIX): digest
+        for tag, digest in tags.items()
+        if tag.startswith(TAG_PREFIX)
+    }
+
+
+def changed_file(folder: Path, tags: Mapping[str, str]) -> str:
+    """The file of a model folder that is not the one that was registered; empty where all are.
+
+    A folder with checksums is judged by these: whoever reads it compares its files with them.
+
+    Raises
+    ------
+    InputError
+        When the folder is damaged.
+    """
+    from scatd import artifact
+    from scatd.cards import checksums
+
+    registered = of_tags(tags)
+    if not registered:
+        return ""
+    found = checksums.read(folder) or artifact.verify(folder)
+    return next((name for name in registered if found.get(name) != registered[name]), "")
+
+
+def require_unchanged(folder: Path, tags: Mapping[str, str], where: str) -> None:
+    """Refuse a folder that is not the one that was registered.
+
+    Raises
+    ------
+    InputError
+        When a file differs.
+    """
+    if name := changed_file(folder, tags):
+        what = f"its {name} is not the one that was registered"
+        remedy = "See: scatd registry doctor. Another version may serve: --stage NUMBER."
+        raise InputError(what, where=where, remedy=remedy)

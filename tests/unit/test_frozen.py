@@ -1,0 +1,123 @@
+"""What 0.1.0 wrote loads to the same numbers for ever (`tests/data/v0.1.0/README.md`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from scatd import artifact, registry, tracking
+from scatd.data.features import read_features
+from scatd.embed.cells import DIGEST_TYPE
+from scatd.embed.store import EmbeddingStore
+from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.scoring import Scorer
+from scatd.training.checkpoint import Checkpoint
+from scatd.training.draws import SeededDraws
+from scatd.training.loop import adamw
+from tests.frozen import FROZEN, unpack_store
+
+FAMILIES = ("sf", "gf", "dist")
+TOLERANCE = 1e-6
+
+
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.delenv(name, raising=False)
+    unpack_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def expected(family, version):
+    return pd.read_csv(FROZEN / f"{family}-{version}.csv", float_precision="round_trip")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_registered_versions_give_the_same_scores(stored, family, version):
+    from scatd.cli import main
+
+    words = ["predict", str(FROZEN / f"{family}.h5ad"), "--drug", "docetaxel", "-o", "scores.csv"]
+    words += ["--family", family, "--stage", str(version), "--uncertainty", "folds"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    ours, then = pd.read_csv("scores.csv", float_precision="round_trip"), expected(family, version)
+    assert ours.columns.tolist() == then.columns.tolist()
+    pd.testing.assert_frame_equal(ours, then, check_exact=False, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("family", ["sf", "gf"])
+def test_folders_give_the_same_scores(family):
+    X = read_features(FROZEN / f"{family}.h5ad", family).X
+    ours = Scorer(FROZEN / "folders" / family).score(X, fold_sd=True)
+    then = expected(family, 2)
+    for column in ("prob_resistant", "prob_sd_folds", "ood_p"):
+        np.testing.assert_allclose(getattr(ours, column), then[column], rtol=0, atol=TOLERANCE)
+    assert ours.responses.tolist() == then["response"].tolist()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_backbones_give_the_same_latent(stored, family):
+    then = json.loads((FROZEN / "backbones.json").read_text())[f"{family}-backbone"]
+    ref = registry.resolve_backbone(f"scatd-{family}-backbone/1")
+    for folder in (FROZEN / "folders" / f"{family}-backbone", registry.fetch(ref)):
+        vae = artifact.read(folder).backbone()
+        with torch.no_grad():
+            mu, logvar = vae.encode(torch.tensor(then["X"], dtype=torch.float32))
+            ours = {"mu": mu, "logvar": logvar, "decoded": vae.decode(mu)}
+        for name, values in ours.items():
+            np.testing.assert_allclose(values, then[name], rtol=0, atol=1e-5)
+
+
+def test_pyfunc_gives_the_same_scores(stored):
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking.connect().tracking_uri)
+    try:
+        loaded = mlflow.pyfunc.load_model("models:/scatd-sf-docetaxel/2")
+        table = loaded.predict(read_features(FROZEN / "sf.h5ad", "sf").X)
+    finally:
+        mlflow.set_tracking_uri(None)
+    then = expected("sf", 2)
+    ours = table["prob_resistant"]
+    np.testing.assert_allclose(ours, then["prob_resistant"], rtol=0, atol=TOLERANCE)
+    assert table["response"].tolist() == then["response"].tolist()
+
+
+def test_fold_checkpoints_are_read(stored):
+    base = artifact.read(FROZEN / "folders" / "sf-backbone").encoder_state()
+    cards = list((stored / "mlartifacts").glob("*/artifacts/checkpoint/card.json"))
+    assert len(cards) == 9
+    read = [json.loads(card.read_text())["family"] for card in cards]
+    for card in (card for card, family in zip(cards, read, strict=True) if family == "sf"):
+        assert artifact.read(card.parent, base=base).classifier().sizes.n_features == 10
+
+
+def test_a_pretraining_goes_on(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes((FROZEN / "checkpoint.pt").read_bytes())
+    vae = ResidualVAE(Sizes(10, 4, (8,), (8,)), DESIGNS["sf"])
+    draws = SeededDraws(42, torch.device("cpu"))
+    optimizer = adamw(list(vae.parameters()), rate=1e-3, weight_decay=0.0)
+    history = Checkpoint(draws, path).restore(vae, optimizer)
+    assert [record["epoch"] for record in history] == [1, 2]
+    saved = torch.load(FROZEN / "checkpoint.pt", weights_only=True)
+    for name, value in vae.state_dict().items():
+        assert torch.equal(value, saved["model"][name])
+
+
+def test_embeddings(tmp_path):
+    for name in ("digests.bin", "embeddings.f32"):
+        (tmp_path / name).write_bytes((FROZEN / "embeddings" / name).read_bytes())
+    digests = [hashlib.blake2b(bytes([i]), digest_size=16).digest() for i in range(8)]
+    store = EmbeddingStore(tmp_path, 6)
+    rows = store.find(np.array(digests, DIGEST_TYPE))
+    X = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
+    np.testing.assert_array_equal(store.read(rows), X)
