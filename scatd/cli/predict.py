@@ -51,6 +51,7 @@ from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 @options.alignment_option
 @options.stats_option
 @options.cells_scale_option("INPUT")
+@options.layer_option
 @options.weights_option
 @options.gene_map_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the draws of --mc-samples.")
@@ -68,6 +69,7 @@ def predict(
     alignment: AlignmentMethod | None,
     stats: StatsSource,
     scale: InputScale | None,
+    layer: str | None,
     weights: str | None,
     gene_map: Path | None,
     seed: int,
@@ -96,7 +98,7 @@ def predict(
         uncertainty=uncertainty,
         alignment=alignment,
         stats=stats,
-        preparation=Preparation(weights, gene_map, scale),
+        preparation=Preparation(weights, gene_map, scale, layer),
         seed=seed,
         device=device,
         allow_simulated=allow_simulated,
