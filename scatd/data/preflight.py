@@ -26,7 +26,6 @@ from scatd.data.genes import (
     GeneMap,
     GeneMatch,
     Kind,
-    Origin,
     Panel,
     gene_names,
     is_mitochondrial,
@@ -59,10 +58,13 @@ class Report:
         The matrix to use: `X`, `raw` or the name of a layer.
     diagnoses
         What each matrix holds, by name.
-    kind, origin
-        What the genes are named by, and whose they are.
+    kind, species
+        What the genes are named by, and whose they are (empty: the names do not say).
     n_versions, n_duplicates
         Names with a version; columns beyond the first of the same identifier.
+    other_species, others
+        The species whose genes stand beside the human ones, and (n_columns,) which columns those
+        are; empty and None where there is none.
     matches
         The genes found of each panel, by what the panel is for.
     cells
@@ -77,10 +79,12 @@ class Report:
     layer: str
     diagnoses: dict[str, Diagnosis]
     kind: Kind
-    origin: Origin
+    species: str
     n_versions: int
     n_duplicates: int
     min_genes: int
+    other_species: str = ""
+    others: NDArray[np.bool_] | None = None
     matches: dict[str, GeneMatch] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     faults: Faults = field(default_factory=Faults)
@@ -88,9 +92,9 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def species(self) -> str:
-        """Whose genes these are; empty where the names do not say."""
-        return self.origin.species
+    def n_others(self) -> int:
+        """Columns that are genes of another species than man."""
+        return 0 if self.others is None else int(self.others.sum())
 
     @property
     def scale(self) -> InputScale:
@@ -111,8 +115,8 @@ class Report:
             },
             "identifiers": self.kind,
             "species": self.species or None,
-            "other_species": self.origin.other or None,
-            "genes_of_other_species": int(self.origin.others.sum()),
+            "other_species": self.other_species or None,
+            "genes_of_other_species": self.n_others,
             "names_with_version": self.n_versions,
             "duplicated_genes": self.n_duplicates,
             "panels": {
@@ -170,6 +174,7 @@ def look(
     matrix = cohort.matrices[chosen]
     names = spellings(matrix.var)
     parsed = [parse(name) for name in names[0]]
+    origin = origin_of(matrix.var, _known_symbols(panels, gene_map))
     report = Report(
         cohort.path,
         cohort.n_obs,
@@ -177,10 +182,12 @@ def look(
         chosen,
         choice.diagnoses,
         kind_of(names[0]),
-        origin_of(matrix.var, _known_symbols(panels, gene_map)),
+        origin.species,
         sum(gene.versioned for gene in parsed),
         len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
         min_genes,
+        other_species=origin.other,
+        others=origin.others if origin.other else None,
         faults=Faults(str(cohort.path)),
         warnings=choice.warnings,
         notes=[*cohort.notes, *choice.notes],
@@ -208,7 +215,7 @@ def measure(
 
 def quality_of(report: Report, matrix: Matrix) -> CellQuality:
     """What measures the cells of the chosen matrix, with the genes that its names tell apart."""
-    return CellQuality(mitochondrial(matrix), report.origin.others, report.origin.other)
+    return CellQuality(mitochondrial(matrix), report.others, report.other_species)
 
 
 def judge_cells(report: Report, quality: CellQuality) -> None:
@@ -222,7 +229,7 @@ def judge_cells(report: Report, quality: CellQuality) -> None:
     n_others = int(of_another(report.cells).sum())
     if n_others:
         what = f"{n_others} of {report.n_obs} cells have most of their counts in genes of "
-        report.warnings.append(f"{what}{report.origin.other}: they are marked and not scored.")
+        report.warnings.append(f"{what}{report.other_species}: they are marked and not scored.")
     high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
     if high and report.scale == "counts":
         what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO:.0%} mitochondrial"
@@ -281,10 +288,9 @@ def _judge_genes(
 
 def _judge_names(report: Report, names: list[list[str]]) -> None:
     """Genes of two species, names that are dates, and lists of names that contradict each other."""
-    n_others = int(report.origin.others.sum())
-    if n_others:
-        what = f"{n_others:,} of {report.n_columns:,} columns are genes of {report.origin.other}"
-        report.notes.append(f"{what}: they are left out.")
+    if report.n_others:
+        what = f"{report.n_others:,} of {report.n_columns:,} columns are genes of"
+        report.notes.append(f"{what} {report.other_species}: they are left out.")
     dates = spreadsheet_dates(names[0])
     if dates:
         some = ", ".join(dates[:3])

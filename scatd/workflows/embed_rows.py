@@ -65,7 +65,7 @@ class RowEmbedder:
         self._embedder = embedder
         self._where = str(cohort.path)
         self._matrix = cohort.matrices[report.layer]
-        self._origin = report.origin
+        self._others = report.others, report.other_species
         self._found: GeneMatch = report.matches[embedder.slot]
         self._combine: Combine = "sum" if report.scale == "counts" else "mean"
         self._ranks: CohortRanks | None = None
@@ -112,7 +112,7 @@ class RowEmbedder:
     def _measured(self, X: sparse.csr_matrix) -> pd.DataFrame:
         """Quality of a block of rows, whose values can be read."""
         no_gene = np.zeros(X.shape[1], bool)
-        quality = CellQuality(no_gene, self._origin.others, self._origin.other)
+        quality = CellQuality(no_gene, *self._others)
         quality.add(X)
         faults = Faults(self._where)
         quality.judge(faults, negative_allowed=False)
