@@ -67,7 +67,11 @@ class Faults:
 
     def add(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
         """Remember one fault; nothing is raised yet."""
-        self._found.append(InputError(what, where=where, expected=expected, remedy=remedy))
+        self.take(InputError(what, where=where, expected=expected, remedy=remedy))
+
+    def take(self, fault: InputError) -> None:
+        """Remember a fault that was found elsewhere."""
+        self._found.append(fault)
 
     def raise_if_any(self) -> None:
         """Raise one `InputError` that lists all faults.

@@ -90,6 +90,7 @@ _SHOWN = (
     "stored]",
 )
 @options.cells_scale_option("TARGET")
+@options.layer_option
 @options.weights_option
 @options.gene_map_option
 @click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the resamples.")
@@ -108,6 +109,7 @@ def evaluate(
     calibrate_probability: CalibrationMethod | None,
     abstain: str | None,
     scale: InputScale | None,
+    layer: str | None,
     weights: str | None,
     gene_map: Path | None,
     seed: int,
@@ -140,7 +142,7 @@ def evaluate(
         calibrate_probability=calibrate_probability,
         abstain=None if abstain is None else read_band_goal(abstain),
         seed=seed,
-        preparation=Preparation(weights, gene_map, scale),
+        preparation=Preparation(weights, gene_map, scale, layer),
         device=device,
         allow_simulated=allow_simulated,
     )

@@ -112,12 +112,14 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 @options.alignment_option
 @options.stats_option
 @options.cells_scale_option("INPUT")
+@options.layer_option
 @options.weights_option
 @options.gene_map_option
 @options.device_option
 @options.allow_simulated_option
 def explain(
     scale: InputScale | None,
+    layer: str | None,
     weights: str | None,
     gene_map: Path | None,
     no_controls: bool,  # noqa: FBT001
@@ -140,7 +142,7 @@ def explain(
     request = ExplainRequest(
         settings=settings,
         controls=not no_controls,
-        preparation=Preparation(weights, gene_map, scale),
+        preparation=Preparation(weights, gene_map, scale, layer),
         **{name: given[name] for name in asked},
     )
     _show(work(request))

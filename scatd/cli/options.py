@@ -54,7 +54,8 @@ layer_option = click.option(
     "--layer",
     type=values.LAYER,
     metavar="NAME",
-    help="X, raw or a layer.  [default: the first that holds what --scale says]",
+    help="X, raw or a layer.  [default: the one of counts, or of what --scale says; several that "
+    "differ are refused]",
 )
 min_genes_option = click.option(
     "--min-genes",

@@ -55,6 +55,7 @@ from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
 @options.alignment_option
 @options.stats_option
 @options.cells_scale_option("INPUT")
+@options.layer_option
 @options.weights_option
 @options.gene_map_option
 @click.option(
@@ -74,6 +75,7 @@ def predict(
     alignment: AlignmentMethod | None,
     stats: StatsSource,
     scale: InputScale | None,
+    layer: str | None,
     weights: str | None,
     gene_map: Path | None,
     seed: int,
@@ -102,7 +104,7 @@ def predict(
         uncertainty=uncertainty,
         alignment=alignment,
         stats=stats,
-        preparation=Preparation(weights, gene_map, scale),
+        preparation=Preparation(weights, gene_map, scale, layer),
         seed=seed,
         device=device,
         allow_simulated=allow_simulated,

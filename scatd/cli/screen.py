@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     "Which family's models.  [default: of each drug the first, in the order of registry_configs/]",
 )
 @options.cells_scale_option("COHORT")
+@options.layer_option
 @options.weights_option
 @options.gene_map_option
 @click.option(
@@ -75,6 +76,7 @@ def screen(
     stage: str,
     family: str | None,
     scale: InputScale | None,
+    layer: str | None,
     weights: str | None,
     gene_map: Path | None,
     seed: int,
@@ -99,7 +101,7 @@ def screen(
         group_by=group_by,
         family=family,
         stage=stage,
-        preparation=Preparation(weights, gene_map, scale),
+        preparation=Preparation(weights, gene_map, scale, layer),
         seed=seed,
         device=device,
         allow_simulated=allow_simulated,

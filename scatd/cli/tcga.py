@@ -69,6 +69,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
     default="log1p",
     help="What the values are, checked: log1p for log2(1 + TPM), cpm for TPM.",
 )
+@options.layer_option
 @options.gene_map_option
 @setting("method", "Integrated Gradients (ig) or GradientSHAP.")
 @setting("baseline", "What a patient is compared with; reference: those called sensitive.")

@@ -16,10 +16,11 @@ from scatd.data.lazy import LazyMatrix
 from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
 from scatd.errors import InputError
+from scatd.keys import InputScale
 
 logger = logging.getLogger(__name__)
 
-LOG1P = "log1p"
+LOG1P: InputScale = "log1p"
 AS_GIVEN = "as given"
 _TOTAL = 1e4
 _LOOKED_AT = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,21 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.files import reading
-from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
+from scatd.data.genes import gene_names
+from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.kinds import store_kind, unknown_kind
+from scatd.data.layer_names import place
+from scatd.data.layers import choose_to_learn
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
+from scatd.keys import InputScale
+
+logger = logging.getLogger(__name__)
 
 MATRIX_KINDS = ".npy, .npz, .csv, .tsv or .parquet"
 _ID_NAMES = {"", "id", "ids", "index", "barcode", "cell", "cell_id", "sample", "sample_id"}
@@ -37,8 +45,13 @@ class Found:
     names: tuple[str, ...] | None = None
 
 
-def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Found:
+def find_features(
+    path: Path, family: str, faults: Faults, *, mmap: bool, scale: InputScale | None = None
+) -> Found:
     """Read the features of `family` by the kind of file; small faults are added to `faults`.
+
+    Where a file has several matrices of expression, `layers.choose_to_learn` chooses: `scale` is
+    what the user says that the values are.
 
     Raises
     ------
@@ -50,7 +63,7 @@ def find_features(path: Path, family: str, faults: Faults, *, mmap: bool) -> Fou
     if is_cohort(path):
         if family in keys.OBSM_FEATURES:
             raise _no_embedding(path, family, "is a file of counts without obsm")
-        return _from_expression(path, mmap=mmap)
+        return _from_expression(path, scale, mmap=mmap)
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
@@ -77,23 +90,37 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
     return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
 
 
-def _from_expression(path: Path, *, mmap: bool) -> Found:
+def _from_expression(path: Path, scale: InputScale | None, *, mmap: bool) -> Found:
     """Expression; only a large one in a store stays on disk."""
-    if mmap and has_suffix(path, STORE_SUFFIXES):
-        from anndata.io import read_elem
+    with open_cohort(path) as cohort:
+        chosen = X
+        if len(cohort.matrices) > 1 or X not in cohort.matrices:
+            choice = choose_to_learn(cohort, scale)
+            chosen = choice.layer
+            for note in choice.notes:
+                logger.info("%s: %s", path, note)
+        matrix = cohort.matrices[chosen]
+        names = tuple(gene_names(matrix.var))
+        element = None
+        if mmap and has_suffix(path, STORE_SUFFIXES):
+            element = _stored(path, chosen)
+        if element is None:
+            element = _in_memory(matrix)
+        return Found(element, place(chosen), cohort.obs.index, cohort.obs, cohort.simulated, names)
 
-        with open_store(path) as store, reading(path, store_kind(path)):
-            element = _on_disk(path, "X", store["X"]) if "X" in store else None
-            if element is not None:
-                obs = read_elem(store["obs"])
-                names = tuple(map(str, read_elem(store["var"]).index))
-                return Found(element, "X", obs.index, obs, _is_simulated(store), names)
-    adata = read_adata(path)
-    if adata.X is None:
-        raise InputError("has no X", where=str(path), expected="expression in X")
-    simulated = bool(adata.uns.get(keys.UNS_SIMULATED, False))
-    names = tuple(map(str, adata.var_names))
-    return Found(_dense(adata.X), "X", adata.obs_names, adata.obs, simulated, names)
+
+def _stored(path: Path, chosen: str) -> Any:
+    """A matrix that is left in its store; None where it has to be read."""
+    name = {X: X, RAW: f"{RAW}/{X}"}.get(chosen, f"layers/{chosen}")
+    with open_store(path) as store, reading(path, store_kind(path)):
+        return _on_disk(path, name, store[name])
+
+
+def _in_memory(matrix: Matrix) -> np.ndarray:
+    """All rows of a matrix, of the type that it is stored in."""
+    n_obs = matrix.shape[0]
+    blocks = [rows.toarray() for _, rows in matrix.blocks()] if n_obs else []
+    return np.concatenate(blocks) if blocks else np.empty(matrix.shape, np.float32)
 
 
 def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:

@@ -15,6 +15,7 @@ from scatd.data.feature_files import find_features
 from scatd.data.files import require_existing, row_blocks, sha256_array
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.errors import Faults, InputError
+from scatd.keys import InputScale
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +77,15 @@ def read_features(
     n_features: int | None = None,
     mmap: bool = False,
     unique_ids: bool = True,
+    scale: InputScale | None = None,
 ) -> Features:
     """Read and check the features of one model family.
 
     Parameters
     ----------
     path
-        A cohort (`.h5ad`, `.zarr`): the family's embedding in `obsm`, or for `dist` its `X`. Or a
+        A cohort (`.h5ad`, `.zarr`): the family's embedding in `obsm`, or for `dist` its expression:
+        of several matrices the counts, else `X` as it is. Or a
         matrix, (n_obs, n_features): `.npy`, `.npz` (one array, or the one named X), `.csv`,
         `.tsv` (also gzipped), `.parquet`. Arrays take ids from `NAME.ids.txt` or `NAME.ids.csv`
         beside them (one id a line, no header); tables from the first column without numbers, or
@@ -96,6 +99,8 @@ def read_features(
         than `IN_MEMORY_BYTES` in `.npy`, `.h5ad` and `.zarr`.
     unique_ids
         Refuse repeated ids; an audit reports them instead.
+    scale
+        What the user says that expression is: of several matrices, the one that holds it.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def read_features(
         raise InputError(what, expected=f"one of {', '.join(keys.FAMILIES)}")
     require_existing(path)
     faults = Faults(str(path))
-    found = find_features(path, family, faults, mmap=mmap)
+    found = find_features(path, family, faults, mmap=mmap, scale=scale)
     if found.raw.ndim != 2:
         shape = " x ".join(map(str, found.raw.shape)) or "one number"
         what = f"{found.key} has {found.raw.ndim} dimensions ({shape})"

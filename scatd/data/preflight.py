@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import keys
-from scatd.data.cells import MITO_SHARE, N_COUNTS, N_GENES, CellQuality
-from scatd.data.cohort import RAW, Cohort, Matrix, X
+from scatd.data.cells import (
+    MITO_SHARE,
+    N_COUNTS,
+    N_GENES,
+    CellQuality,
+    of_another,
+)
+from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import (
+    HOUSEKEEPING,
+    HUMAN,
     KIND_WORDS,
     GeneMap,
     GeneMatch,
     Kind,
     Panel,
+    gene_names,
     is_mitochondrial,
+    is_numbering,
     kind_of,
     match,
+    origin_of,
     parse,
-    species_of,
     spellings,
+    spreadsheet_dates,
 )
+from scatd.data.layers import choose
 from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
-from scatd.data.scale import Diagnosis, diagnose
+from scatd.data.scale import Diagnosis
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
-_ROWS_LOOKED_AT = 1000
 _HIGH_MITO = 0.2
 
 
@@ -52,6 +62,9 @@ class Report:
         What the genes are named by, and whose they are (empty: the names do not say).
     n_versions, n_duplicates
         Names with a version; columns beyond the first of the same identifier.
+    other_species, others
+        The species whose genes stand beside the human ones, and (n_columns,) which columns those
+        are; empty and None where there is none.
     matches
         The genes found of each panel, by what the panel is for.
     cells
@@ -70,11 +83,18 @@ class Report:
     n_versions: int
     n_duplicates: int
     min_genes: int
+    other_species: str = ""
+    others: NDArray[np.bool_] | None = None
     matches: dict[str, GeneMatch] = field(default_factory=dict)
     cells: pd.DataFrame | None = None
     faults: Faults = field(default_factory=Faults)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def n_others(self) -> int:
+        """Columns that are genes of another species than man."""
+        return 0 if self.others is None else int(self.others.sum())
 
     @property
     def scale(self) -> InputScale:
@@ -95,6 +115,8 @@ class Report:
             },
             "identifiers": self.kind,
             "species": self.species or None,
+            "other_species": self.other_species or None,
+            "genes_of_other_species": self.n_others,
             "names_with_version": self.n_versions,
             "duplicated_genes": self.n_duplicates,
             "panels": {
@@ -116,6 +138,7 @@ def look(
     *,
     layer: str | None = None,
     scale: InputScale | None = None,
+    accepts: Sequence[InputScale] = ("counts",),
     min_genes: int = MIN_GENES,
 ) -> Report:
     """Judge a cohort by a sample of its rows and by the names of its genes.
@@ -129,9 +152,11 @@ def look(
     gene_map
         To recognise ids and older names.
     layer
-        The matrix to use; None takes the first that holds the scale asked for.
+        The matrix to use; None chooses one (`layers.choose`).
     scale
-        What the matrix holds, in the user's words; None asks for counts.
+        What the matrix holds, in the user's words; None where nothing was said.
+    accepts
+        Scales that will do where nothing was said, the best one first.
     min_genes
         Expressed genes that a cell needs.
 
@@ -144,33 +169,31 @@ def look(
     InputError
         When there is no such layer.
     """
-    if layer is not None and layer not in cohort.matrices:
-        what = f"there is no layer '{layer}'"
-        expected = f"one of {', '.join(cohort.matrices)}"
-        raise InputError(what, where=str(cohort.path), expected=expected)
-    wanted: InputScale = scale or "counts"
-    found = {
-        name: diagnose(matrix.sample(_ROWS_LOOKED_AT)) for name, matrix in cohort.matrices.items()
-    }
-    chosen = layer or _best_layer(found, wanted)
+    choice = choose(cohort, layer=layer, scale=scale, accepts=accepts)
+    chosen = choice.layer
     matrix = cohort.matrices[chosen]
     names = spellings(matrix.var)
     parsed = [parse(name) for name in names[0]]
+    origin = origin_of(matrix.var, _known_symbols(panels, gene_map))
     report = Report(
         cohort.path,
         cohort.n_obs,
         matrix.shape[1],
         chosen,
-        found,
+        choice.diagnoses,
         kind_of(names[0]),
-        species_of(names[0]),
+        origin.species,
         sum(gene.versioned for gene in parsed),
         len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
         min_genes,
+        other_species=origin.other,
+        others=origin.others if origin.other else None,
         faults=Faults(str(cohort.path)),
-        notes=list(cohort.notes),
+        warnings=choice.warnings,
+        notes=[*cohort.notes, *choice.notes],
     )
-    _judge_scale(report, wanted)
+    if choice.fault is not None:
+        report.faults.take(choice.fault)
     _judge_ids(report, cohort.obs.index)
     _judge_genes(report, names, panels, gene_map)
     return report
@@ -183,11 +206,16 @@ def measure(
 
     Adds to the report's cells, faults and warnings; `progress` takes the rows of each block.
     """
-    quality = CellQuality(mitochondrial(matrix))
+    quality = quality_of(report, matrix)
     for _, block in matrix.blocks():
         quality.add(block)
         progress(block.shape[0])
     judge_cells(report, quality)
+
+
+def quality_of(report: Report, matrix: Matrix) -> CellQuality:
+    """What measures the cells of the chosen matrix, with the genes that its names tell apart."""
+    return CellQuality(mitochondrial(matrix), report.others, report.other_species)
 
 
 def judge_cells(report: Report, quality: CellQuality) -> None:
@@ -198,6 +226,10 @@ def judge_cells(report: Report, quality: CellQuality) -> None:
     if few and report.scale != "zscore":
         what = f"{few} of {report.n_obs} cells express fewer than {report.min_genes} genes"
         report.warnings.append(f"{what}: they are kept and marked; --drop removes them.")
+    n_others = int(of_another(report.cells).sum())
+    if n_others:
+        what = f"{n_others} of {report.n_obs} cells have most of their counts in genes of "
+        report.warnings.append(f"{what}{report.other_species}: they are marked and not scored.")
     high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
     if high and report.scale == "counts":
         what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO:.0%} mitochondrial"
@@ -208,55 +240,6 @@ def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
     """Which columns are genes of the mitochondrial genome, by any of their names."""
     rows = zip(*spellings(matrix.var), strict=True)
     return np.array([any(map(is_mitochondrial, names)) for names in rows], dtype=bool)
-
-
-def _best_layer(found: Mapping[str, Diagnosis], wanted: InputScale) -> str:
-    """The first matrix with the scale that is asked for; layer `counts` comes before others."""
-    order = sorted(found, key=lambda name: (name != X, name != keys.LAYER_COUNTS, name == RAW))
-    fitting = [name for name in order if found[name].scale == wanted]
-    fitting += [name for name in order if found[name].agrees_with(wanted)]
-    return (fitting or order)[0]
-
-
-def _judge_scale(report: Report, wanted: InputScale) -> None:
-    own = report.diagnoses[report.layer]
-    here = _place(report.layer)
-    others = {name: other for name, other in report.diagnoses.items() if name != report.layer}
-    if own.agrees_with(wanted):
-        if own.doubt:
-            report.warnings.append(f"{here}: {own.doubt}.")
-        if report.layer != X and X in others:
-            what = f"X holds {others[X].words}, {here} holds {own.words}"
-            report.notes.append(f"{what}: {here} is used (--layer {report.layer}).")
-        return
-    right = [name for name, other in others.items() if other.agrees_with(wanted)]
-    if right:
-        remedy = f"{_place(right[0])} holds {report.diagnoses[right[0]].words}: --layer {right[0]}"
-    elif wanted != "counts":
-        remedy = f"If that is what you have: --scale {own.scale}"
-    else:
-        remedy = "Give the raw counts, in X or in layers['counts']."
-        if others:
-            held = "; ".join(
-                f"{_place(name)} holds {other.words}" for name, other in others.items()
-            )
-            remedy += f" ({held}.)"
-        if own.scale in ("log1p", "rma", "cpm"):
-            remedy += f" To go on with what is there, as bulk samples may: --scale {own.scale}"
-    report.faults.add(f"{here} holds {own}", expected=_WORDS[wanted], remedy=remedy)
-
-
-_WORDS: dict[InputScale, str] = {
-    "counts": "raw counts",
-    "cpm": "values scaled to a total, not logarithms",
-    "log1p": "logarithms",
-    "zscore": "z-scores",
-    "rma": "logarithms of bulk samples",
-}
-
-
-def _place(layer: str) -> str:
-    return layer if layer == X else f"{RAW}.X" if layer == RAW else f"layers['{layer}']"
 
 
 def _judge_ids(report: Report, ids: pd.Index) -> None:
@@ -275,18 +258,17 @@ def _judge_genes(
     panels: Mapping[str, Panel],
     gene_map: GeneMap | None,
 ) -> None:
-    if len(names) == 1 and names[0] == [str(number) for number in range(len(names[0]))]:
+    if is_numbering(names[0]):
         what = "the columns are numbered and have no names of genes"
         report.faults.add(what, expected="gene symbols, Ensembl ids or Entrez ids")
         return
     report.matches = {
         name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
     }
-    if report.species not in ("", "human"):
-        what = f"the genes are named as those of {report.species} ({', '.join(names[0][:3])})"
-        remedy = "Models read human genes: map them to human orthologues first."
-        report.faults.add(what, expected="human genes", remedy=remedy)
+    if report.species not in ("", HUMAN):
+        report.faults.take(_no_human(report.species, names[0]))
         return
+    _judge_names(report, names)
     if report.n_duplicates:
         adds = "added up" if report.scale == "counts" else "averaged"
         report.notes.append(f"Columns that repeat a gene: {report.n_duplicates}; they are {adds}.")
@@ -302,6 +284,54 @@ def _judge_genes(
         if found.overlap < WARNED_BELOW:
             what = f"{_overlap(found)}, and the rest counts as zero"
             report.warnings.append(f"{what}. {_gene_remedy(report.kind, gene_map)}".rstrip())
+
+
+def _judge_names(report: Report, names: list[list[str]]) -> None:
+    """Genes of two species, names that are dates, and lists of names that contradict each other."""
+    if report.n_others:
+        what = f"{report.n_others:,} of {report.n_columns:,} columns are genes of"
+        report.notes.append(f"{what} {report.other_species}: they are left out.")
+    dates = spreadsheet_dates(names[0])
+    if dates:
+        some = ", ".join(dates[:3])
+        report.warnings.append(
+            f"{len(dates)} genes have dates as names ({some}): a spreadsheet has changed symbols "
+            "such as MARCHF1 and SEPTIN9. They are left out where no id stands beside them; take "
+            "the names from the original file."
+        )
+    conflict = next((found.conflict for found in report.matches.values() if found.conflict), "")
+    if conflict:
+        remedy = "Correct or remove the column of var whose names are not those of the genes."
+        report.faults.add(conflict, expected="names of one gene in each row of var", remedy=remedy)
+
+
+def require_human(cohort: Cohort) -> None:
+    """Refuse a cohort whose genes are those of another species, before anything else is asked for.
+
+    Raises
+    ------
+    InputError
+        When the names say so.
+    """
+    for matrix in cohort.matrices.values():
+        species = origin_of(matrix.var).species
+        if species not in ("", HUMAN):
+            fault = _no_human(species, gene_names(matrix.var))
+            raise InputError(
+                fault.what, where=str(cohort.path), expected=fault.expected, remedy=fault.remedy
+            )
+
+
+def _no_human(species: str, names: list[str]) -> InputError:
+    what = f"the genes are named as those of {species} ({', '.join(names[:3])})"
+    remedy = "Models read human genes: map them to human orthologues first."
+    return InputError(what, expected="human genes", remedy=remedy)
+
+
+def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> frozenset[str]:
+    """Symbols that are genes, in capitals."""
+    approved = frozenset() if gene_map is None else gene_map.approved
+    return HOUSEKEEPING.union(approved, *(panel.names for panel in panels.values()))
 
 
 def _overlap(found: GeneMatch) -> str:

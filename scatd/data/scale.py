@@ -13,8 +13,12 @@ from scatd.keys import InputScale
 
 SCALES: tuple[InputScale, ...] = get_args(InputScale)
 _WHOLE = 0.999
+_MOSTLY = 0.5
+"""Share of whole numbers from which values are counts that were estimated or corrected."""
 _ALIKE = 1e-3
 """Coefficient of variation up to which totals are the same number."""
+_ROUNDED_ALIKE = 1e-2
+"""The same for totals of numbers that were rounded."""
 _LARGEST_LOG = 25.0
 """No logarithm of expression is larger: that would be 3e7 reads of one gene, to base 2."""
 _DENSE = 0.4
@@ -45,6 +49,8 @@ class Diagnosis:
         What does not fit; empty where all does.
     logarithm
         Which one was taken, "log1p" or "log2(1 + x)", where undoing it gave a total or counts.
+    presence
+        Whether all values are 0 or 1, which says where a gene is and not how much.
     """
 
     scale: InputScale
@@ -52,6 +58,14 @@ class Diagnosis:
     why: str
     doubt: str = ""
     logarithm: str = ""
+    presence: bool = False
+
+    def shows(self, wanted: InputScale) -> bool:
+        """Whether the values themselves say that they are on this scale, without the user's word.
+
+        Estimated counts, FPKM and 0 or 1 could be called counts; nobody has called them so.
+        """
+        return self.scale == wanted and not self.presence
 
     def agrees_with(self, said: InputScale) -> bool:
         """Whether the user's word for the scale fits what was found."""
@@ -80,8 +94,7 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
     if low < 0:
         return _centred(X, span)
     if np.mean(values == np.floor(values)) >= _WHOLE:
-        doubt = "all of them are 1: presence, not counts" if high == 1 else ""
-        return Diagnosis("counts", "counts", f"whole numbers from {span}", doubt)
+        return _whole(rows, span, presence=high == 1)
     if high <= _LARGEST_LOG:
         for undo, name in ((np.expm1, "log1p"), (_exp2m1, "log2(1 + x)")):
             found = _scaled([undo(row) for row in rows])
@@ -94,13 +107,66 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
             return Diagnosis("rma", "logarithms of bulk expression, as RMA gives them", why)
         why = f"{span}, not whole numbers, no common total when undone"
         return Diagnosis("log1p", "logarithms of unknown totals", why)
-    found = _scaled(rows)
+    share = float(np.mean(values == np.floor(values)))
+    found = _scaled(rows) if share < _MOSTLY else None
     if found:
         return Diagnosis("cpm", found[0], f"{span}; {found[1]}")
-    share = float(np.mean(values == np.floor(values)))
     doubt = "values are not whole: counts that were estimated or corrected, or scaled values"
     why = f"{span}, {share:.0%} whole numbers, no common total"
     return Diagnosis("cpm", "values that are neither counts nor logarithms", why, doubt)
+
+
+def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Diagnosis:
+    """Whole numbers: counts, unless they are presence or were rounded after they were scaled."""
+    why = f"whole numbers from {span}"
+    if presence:
+        return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
+    values = np.concatenate(rows)
+    n_odd = np.count_nonzero(values != np.floor(values))
+    doubt = f"{n_odd} of {len(values):,} values are not whole" if n_odd else ""
+    rounded = _rounded(rows)
+    if rounded:
+        doubt = "whole numbers that look scaled and rounded, as TPM or CPM may be"
+        return Diagnosis("cpm", f"{rounded[0]}, rounded", f"{why}; {rounded[1]}", doubt)
+    return Diagnosis("counts", "counts", why, doubt)
+
+
+def _rounded(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
+    """What whole numbers were before they were rounded, and why; None where they are counts.
+
+    Rounded values add up to nearly one total. Cells that were thinned to one depth have that total
+    exactly, and stay counts. Where genes are missing, a row's small values are multiples of its
+    smallest one, which is what a single molecule became.
+    """
+    rows = [row for row in rows if len(row) >= 10]
+    if not rows:
+        return None
+    totals = np.array([row.sum() for row in rows])
+    units = np.array([row.min() for row in rows])
+    total = float(np.median(totals))
+    is_million = abs(total / 1e6 - 1) < _ALIKE
+    spread = float(np.std(totals)) / total
+    if spread == 0 and not is_million:
+        return None
+    has_no_ones = len(rows) > 2 and np.mean(units > 1) > 0.9
+    most = _ROUNDED_ALIKE if has_no_ones else _ALIKE
+    if spread < most and (is_million or len(rows) > 2):
+        name = "CPM or TPM" if is_million else f"values scaled to {total:,.0f} a row"
+        return name, f"rows add up to {total:,.0f}"
+    power = 10.0 ** round(np.log10(total))
+    if has_no_ones and spread < 0.05 and abs(total / power - 1) < 0.05:
+        return f"values scaled to {power:,.0f} a row", f"rows add up to about {power:,.0f}"
+    if np.mean(units >= 5) < 0.9:
+        return None
+    steps = [
+        (row[row < (min(5, max(2, unit // 4)) + 0.5) * unit], unit)
+        for row, unit in zip(rows, units, strict=True)
+    ]
+    off = np.concatenate([np.abs(row - np.round(row / unit) * unit) for row, unit in steps])
+    allowed = np.concatenate([(np.round(row / unit) + 1) / 2 for row, unit in steps])
+    if len(off) < 5 * len(rows) or np.mean(off <= allowed) < 0.98:
+        return None
+    return "scaled counts", "values of a row are whole multiples of its smallest"
 
 
 def _exp2m1(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from scatd import __version__, console, keys
 from scatd.data.cohort import Cohort, Matrix, X
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import STORE_SUFFIXES, open_cohort, open_store, read_adata
+from scatd.data.preflight import require_human
 from scatd.data.storable import storable, storable_value, write_h5ad
 from scatd.data.tables import has_suffix
 from scatd.data.writing import writing_cohort
@@ -99,18 +100,19 @@ def embed(request: EmbedRequest) -> EmbedResult:
         raise InputError(what, where=str(request.output), expected=".h5ad")
     check_writable(request.output)
     device = pick_device(request.device)
-    embedder = Embedder(
-        EmbedderRequest(
-            request.backend,
-            request.weights,
-            request.settings,
-            request.dictionaries,
-            request.panel,
-            request.gene_map,
-            device,
-        )
-    )
     with open_cohort(request.input) as cohort:
+        require_human(cohort)
+        embedder = Embedder(
+            EmbedderRequest(
+                request.backend,
+                request.weights,
+                request.settings,
+                request.dictionaries,
+                request.panel,
+                request.gene_map,
+                device,
+            )
+        )
         report = embedder.look(cohort, layer=request.layer, scale=request.scale)
         for warning in report.warnings:
             logger.warning("%s", warning)

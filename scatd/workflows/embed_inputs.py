@@ -14,7 +14,7 @@ from scatd import keys
 from scatd.data import downloads
 from scatd.data.catalogue import CATALOGUE, PANEL
 from scatd.data.cohort import Cohort
-from scatd.data.genes import GeneMap, Panel
+from scatd.data.genes import GeneMap, Panel, gene_names
 from scatd.data.preflight import Report, look
 from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import (
@@ -105,11 +105,11 @@ class Embedder:
         )
 
     @property
-    def scale(self) -> InputScale:
+    def accepts(self) -> tuple[InputScale, ...]:
         """What the matrix has to hold, unless the user says otherwise."""
         if self.vocabulary is not None or self.settings.pre_normalized == "F":
-            return "counts"
-        return "rma" if self.settings.input_type == "bulk" else "log1p"
+            return ("counts",)
+        return ("rma", "log1p") if self.settings.input_type == "bulk" else ("log1p", "rma")
 
     def panel_for(self, cohort: Cohort) -> Panel:
         """The genes that the model reads.
@@ -125,7 +125,7 @@ class Embedder:
             panel = read_panel_file(self._panel_file)
         else:
             # Whoever has a matrix in the published order needs no list of it.
-            panels = (Panel(tuple(map(str, matrix.var.index)), str(cohort.path))
+            panels = (Panel(tuple(gene_names(matrix.var)), str(cohort.path))
                       for matrix in cohort.matrices.values())  # fmt: skip
             own = next((panel for panel in panels if panel.sha256 == _PANEL_SHA256), None)
             panel = own or find_panel(None, cohort)
@@ -149,8 +149,7 @@ class Embedder:
             what = "Geneformer ranks raw counts"
             raise InputError(what, where=f"--scale {scale}", expected="counts")
         panels = {self.slot: self.panel_for(cohort)}
-        wanted = scale or self.scale
-        report = look(cohort, panels, self.gene_map, layer=layer, scale=wanted)
+        report = look(cohort, panels, self.gene_map, layer=layer, scale=scale, accepts=self.accepts)
         report.faults.raise_if_any()
         return report
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.data.cells import CellQuality
+from scatd.data.cells import OF_ANOTHER, CellQuality, of_another
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.preflight import Report
@@ -64,6 +65,7 @@ class RowEmbedder:
         self._embedder = embedder
         self._where = str(cohort.path)
         self._matrix = cohort.matrices[report.layer]
+        self._others = report.others, report.other_species
         self._found: GeneMatch = report.matches[embedder.slot]
         self._combine: Combine = "sum" if report.scale == "counts" else "mean"
         self._ranks: CohortRanks | None = None
@@ -107,16 +109,24 @@ class RowEmbedder:
         )
         return embedded, cells.reasons
 
-    def _require_usable(self, X: sparse.csr_matrix) -> None:
-        quality = CellQuality(np.zeros(X.shape[1], bool))
+    def _measured(self, X: sparse.csr_matrix) -> pd.DataFrame:
+        """Quality of a block of rows, whose values can be read."""
+        no_gene = np.zeros(X.shape[1], bool)
+        quality = CellQuality(no_gene, *self._others)
         quality.add(X)
         faults = Faults(self._where)
         quality.judge(faults, negative_allowed=False)
         faults.raise_if_any()
+        return quality.table()
 
     def tokens(self, start: int, X: sparse.csr_matrix) -> Cells:
         """Tokens of a block of rows; parameters and faults are those of `embed`."""
-        self._require_usable(X)
+        measured = self._measured(X)
+        cells = self._tokens(start, X)
+        cells.reasons[of_another(measured)] = OF_ANOTHER
+        return cells
+
+    def _tokens(self, start: int, X: sparse.csr_matrix) -> Cells:
         if self._ranks is not None:
             return self._ranks.tokenize(X)
         genes = aligned(X, self._found, self._combine)

@@ -84,7 +84,9 @@ def explain_genes(run: tracking.Run, subject: Subject, embedder: Embedder) -> Ge
     request, path = subject.request, subject.features.path
     places = subject.sample(request.settings.seed)[: request.gene_cells]
     with open_cohort(path) as cohort:
-        report = embedder.look(cohort, scale=request.preparation.scale)
+        report = embedder.look(
+            cohort, layer=request.preparation.layer, scale=request.preparation.scale
+        )
         rows, matrix = embedder.for_cohort(cohort, report), cohort.matrices[report.layer]
 
         def attribute(row: int, model: LinearPath) -> TokenAttribution | None:

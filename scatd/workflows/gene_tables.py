@@ -8,7 +8,7 @@ from pathlib import Path
 from scatd.data import catalogue, downloads
 from scatd.data.cohort import Cohort
 from scatd.data.files import reading, require_existing
-from scatd.data.genes import GeneMap, Panel
+from scatd.data.genes import GeneMap, Panel, gene_names
 from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.tables import has_suffix
 from scatd.errors import InputError
@@ -98,7 +98,7 @@ def read_panel_file(path: Path) -> Panel:
     from anndata.io import read_elem
 
     with open_store(path) as store, reading(path, "an AnnData file"):
-        return Panel(tuple(map(str, read_elem(store["var"]).index)), str(path))
+        return Panel(tuple(gene_names(read_elem(store["var"]))), str(path))
 
 
 def _published_panel() -> Panel | None:

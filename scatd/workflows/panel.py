@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from scatd import artifact, console, keys, registry, tracking
-from scatd.data.drugs import resolve_drug
+from scatd.data.drugs import drug_key, repeated_drugs, resolve_drug
 from scatd.data.features import read_features
 from scatd.data.labels import read_label_table
 from scatd.errors import Faults, InputError, ScatdError
@@ -171,6 +171,7 @@ def _drugs(
                 )
         faults.raise_if_any()
         codes = codes[list(dict.fromkeys(chosen))]
+    _refuse_repeated(list(map(str, codes.columns)), table.origin)
     sensitive, resistant = (codes == 0).sum(), (codes == 1).sum()
     codes = codes.loc[:, sensitive >= min_sensitive]
     if codes.shape[1] == 0:
@@ -178,6 +179,17 @@ def _drugs(
         raise InputError(what, where=table.origin, remedy="Lower --min-sensitive.")
     counts = {str(name): (int(sensitive[name]), int(resistant[name])) for name in codes.columns}
     return dict(sorted(counts.items(), key=lambda item: -min(item[1])))
+
+
+def _refuse_repeated(columns: Sequence[str], where: str) -> None:
+    """Refuse columns of one drug key: their models would have one name. Synonyms are said."""
+    for names in repeated_drugs(columns):
+        listed = ", ".join(names)
+        if len({drug_key(name) for name in names}) == len(names):
+            logger.warning("%s: %s are one drug by several names.", where, listed)
+            continue
+        what = f"{len(names)} columns are one drug: {listed}"
+        raise InputError(what, where=where, remedy="Keep one of them, or rename the other.")
 
 
 def _prepare(

@@ -24,12 +24,15 @@ from scatd.data.genes import Combine, Panel, aligned
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
-from scatd.data.preflight import Report, look, measure
+from scatd.data.preflight import look, measure, require_human
 from scatd.data.tables import TABLE_SUFFIXES, TEXT_SUFFIXES, has_suffix
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.gene_tables import find_gene_map, find_panel
+
+READ = "log1p of values scaled to 10,000"
+"""What a model of family dist reads, in the words of the diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,14 @@ class Preparation:
         Of the foundation model of family sf or gf; None takes what was downloaded.
     gene_map
         What genes are called.
-    scale
-        What the expression is, where it should not be found out.
+    scale, layer
+        What the expression is, and which matrix holds it, where it should not be found out.
     """
 
     weights: str | None = None
     gene_map: Path | None = None
     scale: InputScale | None = None
+    layer: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +98,21 @@ def scoring_input(
     """
     n_features = card.sizes.n_features
     genes = card.about.genes
+    scale: InputScale | None = None
     by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
     if family in keys.BACKENDS:
-        by_genes = is_cohort(path) and not _has_embedding(path, family)
+        has_embedding = _has_embedding(path, family)
+        if has_embedding and preparation.layer is not None:
+            what = f'the model reads obsm["{keys.OBSM_FEATURES[family]}"], which is there'
+            remedy = "Leave --layer out; or embed that layer: scatd embed --layer"
+            raise InputError(what, where=f"--layer {preparation.layer}", remedy=remedy)
+        by_genes = is_cohort(path) and not has_embedding
     elif card.about.input_scale == "zscore":
-        by_genes = False  # z-scores are taken as they are, gene by gene
+        by_genes, scale = False, "zscore"  # z-scores are taken as they are, gene by gene
     if not by_genes:
         named = genes if is_cohort(path) or has_suffix(path, TABLE_SUFFIXES) else None
         width = n_features if named is None else None
-        features = read_features(path, family, n_features=width, mmap=True)
+        features = read_features(path, family, n_features=width, mmap=True, scale=scale)
         if named is not None:
             features = on_panel(features, Panel(named, "the model"), "mean")
         yield ScoringInput(features, np.full(features.n_obs, "", dtype=object))
@@ -131,12 +141,16 @@ def _expression(
     # A panel of a few hundred genes cannot ask for the 200 that a whole transcriptome can.
     min_genes = min(MIN_GENES, max(len(panel) // 10, 1))
 
-    def looked(scale: InputScale | None) -> Report:
-        return look(cohort, {"model": panel}, gene_map, scale=scale, min_genes=min_genes)
-
-    report = looked(preparation.scale)
-    if preparation.scale is None and input_scale != "counts" and report.scale == LOG1P:
-        report = looked(LOG1P)
+    accepts: tuple[InputScale, ...] = ("counts",) if input_scale == "counts" else ("counts", LOG1P)
+    report = look(
+        cohort,
+        {"model": panel},
+        gene_map,
+        layer=preparation.layer,
+        scale=preparation.scale,
+        accepts=accepts,
+        min_genes=min_genes,
+    )
     report.faults.raise_if_any()
     matrix, found = cohort.matrices[report.layer], report.matches["model"]
     with console.progress(cohort.n_obs, "Checking cells", "cell") as bar:
@@ -145,6 +159,10 @@ def _expression(
     assert report.cells is not None
     reasons = np.array(failures(report.cells, min_genes), dtype=object)
     combine: Combine = "sum" if report.scale == "counts" else "mean"
+    held = report.diagnoses[report.layer]
+    if input_scale == LOG1P and held.logarithm and not held.words.startswith(READ):
+        what = f"{report.layer} holds {held.words}, and the model reads {READ}"
+        report.warnings.append(f"{what}: it is taken as it is. Raw counts are brought to it.")
 
     def rows(start: int, stop: int) -> NDArray[np.float32]:
         X = aligned(matrix.rows(start, stop), found, combine).toarray()
@@ -165,6 +183,7 @@ def _embedded(
 ) -> Iterator[ScoringInput]:
     """Rows of family sf or gf, embedded from counts block by block."""
     backend = keys.BACKENDS[family]
+    require_human(cohort)
     try:
         embedder = Embedder(
             EmbedderRequest(
@@ -181,7 +200,7 @@ def _embedded(
         what = f'has no obsm["{slot}"], and there are no weights to make it: {error.what}'
         remedy = f"scatd embed {cohort.path} --backend {backend}; {error.remedy}"
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error
-    report = embedder.look(cohort, scale=preparation.scale)
+    report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
     rows = embedder.for_cohort(cohort, report)
     shape = (cohort.n_obs, embedder.encoder.width)
     reasons = np.full(cohort.n_obs, "", dtype=object)

@@ -22,7 +22,7 @@ from scatd.data.genes import Combine, GeneMap, GeneMatch, aligned
 from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
-from scatd.data.preflight import Report, judge_cells, look, mitochondrial
+from scatd.data.preflight import Report, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
@@ -159,7 +159,7 @@ def write_aligned(
     writer: CohortWriter, cohort: Cohort, report: Report, request: PrepareRequest
 ) -> CellQuality:
     """Write every row in the panel's order, and measure its quality on the way."""
-    quality = CellQuality(mitochondrial(cohort.matrices[report.layer]))
+    quality = quality_of(report, cohort.matrices[report.layer])
     with console.progress(cohort.n_obs, "Preparing", "cell") as bar:
         for block, wanted in aligned_blocks(cohort, report, report.matches["panel"]):
             n_genes = quality.add(block)

@@ -49,8 +49,8 @@ class TcgaRequest:
         Table of survival, and its columns.
     output
         Folder for tables and figures.
-    scale, gene_map
-        What the values are; what genes are called.
+    scale, layer, gene_map
+        What the values are, and which matrix of a file with several; what genes are called.
     settings, controls
         Of the attribution, as in `ExplainRequest`.
     device, allow_simulated
@@ -63,6 +63,7 @@ class TcgaRequest:
     output: Path
     stage: str = keys.PRODUCTION
     scale: InputScale = "log1p"
+    layer: str | None = None
     gene_map: Path | None = None
     settings: ExplainSettings = field(default_factory=ExplainSettings)
     controls: bool = True
@@ -102,6 +103,7 @@ def tcga(request: TcgaRequest) -> TcgaResult:
         card,
         request.scale,
         request.gene_map,
+        request.layer,
     )
     explained = explain(
         ExplainRequest(

@@ -51,6 +51,7 @@ def prepare_patients(
     card: Card,
     scale: InputScale,
     gene_map: Path | None,
+    layer: str | None = None,
 ) -> Path:
     """Write the patients in the order of the model's genes and on its scale, survival in `obs`.
 
@@ -80,6 +81,7 @@ def prepare_patients(
             panel=panel if genes else None,
             gene_map=gene_map,
             scale=scale,
+            layer=layer,
             min_genes=min(MIN_GENES, max(card.sizes.n_features // 10, 1)),
             survival=survival.table,
         )

@@ -105,7 +105,9 @@ def read_expression(
         For cohorts without gene names, of unclear scale, or that share too few genes.
     """
     paths = [path for path in (source, reference, target) if path is not None]
-    found = {path: read_features(path, "dist", mmap=path == reference) for path in paths}
+    found = {
+        path: read_features(path, "dist", mmap=path == reference, scale=scale) for path in paths
+    }
     for cohort in found.values():
         if cohort.names is None:
             what = "has no gene names"

@@ -333,6 +333,7 @@ def expected_without_parameters(module):
             "survival": Survival(Path("os.tsv"), "OS.time", "OS"),
             "stage": "production",
             "scale": "log1p",
+            "layer": None,
             "gene_map": None,
             "settings": ExplainSettings(),
             "controls": True,

@@ -1,31 +1,50 @@
 """Genes: what their names say, what else they are called, and a cohort in a panel's order."""
 
+from scatd.data.genes.dates import spreadsheet_dates
 from scatd.data.genes.genemap import GeneMap
 from scatd.data.genes.matching import Combine, GeneMatch, aligned, match
 from scatd.data.genes.names import (
     KIND_WORDS,
     Kind,
+    gene_names,
     is_mitochondrial,
+    is_numbering,
     kind_of,
     parse,
-    species_of,
     spellings,
 )
 from scatd.data.genes.panel import Panel, read_panel
+from scatd.data.genes.species import (
+    HOUSEKEEPING,
+    HUMAN,
+    Origin,
+    origin_of,
+    species_by_capitals,
+)
+from scatd.data.genes.titles import ids_first, names_genes
 
 __all__ = [
+    "HOUSEKEEPING",
+    "HUMAN",
     "KIND_WORDS",
     "Combine",
     "GeneMap",
     "GeneMatch",
     "Kind",
+    "Origin",
     "Panel",
     "aligned",
+    "gene_names",
+    "ids_first",
     "is_mitochondrial",
+    "is_numbering",
     "kind_of",
     "match",
+    "names_genes",
+    "origin_of",
     "parse",
     "read_panel",
-    "species_of",
+    "species_by_capitals",
     "spellings",
+    "spreadsheet_dates",
 ]

@@ -20,6 +20,8 @@ from scatd.data.genes.panel import Panel
 MAPPED, SUMMED, DROPPED, ZERO_FILLED = "mapped", "summed", "dropped", "zero-filled"
 _MADE_UNIQUE = re.compile(r"(.+)[-.]\d+")
 _NOWHERE = -1
+_SLIPS = 5
+"""Contradictions of names that any table may have."""
 
 Combine = Literal["sum", "mean"]
 
@@ -39,12 +41,15 @@ class GeneMatch:
     report
         One row a column of the cohort and one a gene that it lacks: `name` (in the cohort), `gene`
         (in the panel), `status` (mapped, summed, dropped, zero-filled), `note` (how, or why not).
+    conflict
+        What names of the same columns contradict each other; empty where they agree.
     """
 
     panel: Panel
     positions: NDArray[np.int64]
     kind: Kind
     report: pd.DataFrame
+    conflict: str = ""
 
     @property
     def n_found(self) -> int:
@@ -85,7 +90,7 @@ def match(
     others
         Further names of the same columns, as `spellings` finds them in `var`.
     """
-    finder = _Finder(panel, gene_map)
+    finder = _Finder(panel, gene_map, entrez_beside=_most_have_entrez(names))
     rows = list(zip(names, *others, strict=True))
     found = [finder.find(row) for row in rows]
     first = {name: place for name, (place, _) in zip(names, found, strict=True)}
@@ -95,7 +100,31 @@ def match(
             found[column] = (first[base[1]], f"copy of {base[1]}")
     positions = np.array([place for place, _ in found], dtype=np.int64)
     notes = [note for _, note in found]
-    return GeneMatch(panel, positions, kind_of(names), _report(names, panel, positions, notes))
+    report = _report(names, panel, positions, notes)
+    conflict = _conflict(finder, rows) if others else ""
+    return GeneMatch(panel, positions, kind_of(names), report, conflict)
+
+
+def _most_have_entrez(names: Sequence[str]) -> bool:
+    """Whether `TSPAN6 (7105)` is how the cohort names genes, and no copy is meant by the number."""
+    return sum(bool(parse(name).entrez) for name in names) > len(names) / 2
+
+
+def _conflict(finder: _Finder, rows: Sequence[Sequence[str]]) -> str:
+    """How many columns have names that are different genes, where these are more than slips.
+
+    A few symbols change their meaning from one release to the next. Where a tenth contradicts, a
+    list of names does not belong to the columns.
+    """
+    n_compared, odd = 0, []
+    for row in rows:
+        genes = [found for found in map(finder.genes, row) if found]
+        n_compared += len(genes) > 1
+        if len(genes) > 1 and not genes[0] & genes[-1]:
+            odd.append(" and ".join(filter(None, row)))
+    if len(odd) < _SLIPS or len(odd) < n_compared / 10:
+        return ""
+    return f"{len(odd):,} of {n_compared:,} columns are named as two different genes ({odd[0]})"
 
 
 def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") -> sparse.csr_matrix:
@@ -131,8 +160,11 @@ def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") ->
 class _Finder:
     """Places of a panel's genes by every name that leads to them."""
 
-    def __init__(self, panel: Panel, gene_map: GeneMap | None) -> None:
+    def __init__(
+        self, panel: Panel, gene_map: GeneMap | None, *, entrez_beside: bool = False
+    ) -> None:
         self.map = gene_map
+        self.entrez_beside = entrez_beside
         self.exact = {name: place for place, name in enumerate(panel.names)}
         self.by_symbol: dict[str, int] = {}
         if gene_map is None:
@@ -152,18 +184,36 @@ class _Finder:
     def find(self, spellings: Sequence[str]) -> tuple[int, str]:
         """Place in the panel, and how it was found; -1 and why not."""
         for spelling in spellings:
-            for name in _forms(spelling):
+            for name in self._forms(spelling):
                 if name in self.exact:
                     return self.exact[name], "" if name == spelling else f"as {name}"
         reason = "not in the panel" if self.map else "not in the panel by this name"
         for spelling in spellings:
-            for name in _forms(spelling):
+            for name in self._forms(spelling):
                 symbols = self._symbols(name)
                 if len(symbols) > 1:
                     reason = f"ambiguous: may be {', '.join(symbols[:4])}"
                 elif symbols and symbols[0] in self.by_symbol:
                     return self.by_symbol[symbols[0]], f"as {symbols[0]}"
         return _NOWHERE, reason
+
+    def genes(self, spelling: str) -> frozenset[str]:
+        """Approved symbols of what a name says, the name itself where it stands in the panel."""
+        for name in self._forms(spelling):
+            symbols = self._symbols(name) or ((name,) if name in self.exact else ())
+            if symbols:
+                return frozenset(symbols)
+        return frozenset()
+
+    def _forms(self, spelling: str) -> list[str]:
+        """What a name says: as it is, its identifier, and the symbol beside it."""
+        gene = parse(spelling)
+        if gene.species not in ("", "human"):
+            return []
+        by_r = gene.key.replace(".", "-")  # R writes HLA.A where the symbol is HLA-A
+        entrez = gene.entrez if self.entrez_beside else ""
+        forms = (spelling, gene.key, gene.symbol, by_r, entrez)
+        return list(dict.fromkeys(filter(None, forms)))
 
     def _symbols(self, name: str) -> tuple[str, ...]:
         """Approved symbols that a name may mean."""
@@ -174,15 +224,6 @@ class _Finder:
             ids = self.map.ensembl if gene.kind == "ensembl" else self.map.entrez
             return (ids[gene.key],) if gene.key in ids else ()
         return (gene.key,) if gene.key in self.map.approved else self.map.older.get(gene.key, ())
-
-
-def _forms(spelling: str) -> list[str]:
-    """What a name says: as it is, its identifier, and the symbol beside it."""
-    gene = parse(spelling)
-    if gene.species not in ("", "human"):
-        return []
-    by_r = gene.key.replace(".", "-")  # R writes HLA.A where the symbol is HLA-A
-    return list(dict.fromkeys(filter(None, (spelling, gene.key, gene.symbol, by_r))))
 
 
 def _report(

@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from scatd.data.genes.prefixes import GENOMES, ID_PATTERNS, SPECIES_OF_ENSEMBL
+from scatd.data.genes.titles import names_entrez, names_genes
+
 Kind = Literal["ensembl", "symbol", "entrez"]
 KIND_WORDS: dict[Kind, str] = {
     "ensembl": "Ensembl ids",
@@ -17,22 +20,16 @@ KIND_WORDS: dict[Kind, str] = {
     "entrez": "Entrez ids",
 }
 
-_ENSEMBL = re.compile(r"(ENS[A-Z]{0,6}?G)(R?)(\d{10,11})(\.\d+)?(?:[_|](.+))?")
-_SYMBOL_AND_ENSEMBL = re.compile(r"(.+)[_|](ENS[A-Z]{0,6}?G\d{11})(\.\d+)?")
-_PAR_Y = "PAR_Y"
-_GENOME = re.compile(r"(grch3[78]|hg19|hg38|mm10|mm39|grcm38|grcm39)_+", re.IGNORECASE)
-_SPECIES_OF_GENOME = {"g": "human", "h": "human", "m": "mouse"}
-_SPECIES_OF_PREFIX = {
-    "ENSG": "human",
-    "ENSMUSG": "mouse",
-    "ENSRNOG": "rat",
-    "ENSDARG": "zebrafish",
-    "ENSMMUG": "macaque",
-    "ENSSSCG": "pig",
-    "ENSCAFG": "dog",
-    "ENSBTAG": "cow",
-    "ENSGALG": "chicken",
-}
+_ID = r"ENS[A-Z]{0,6}?G"
+_BETWEEN = r"(?:[_|;:,/. -]| \(|\.\.)"
+"""What stands between an id and a symbol in one name; R writes dots for blanks and brackets."""
+_ENSEMBL = re.compile(rf"({_ID})(R?)(\d{{10,11}})(\.\d+)?(?:{_BETWEEN}(.+?)[).]?)?")
+_SYMBOL_AND_ENSEMBL = re.compile(rf"(.+?){_BETWEEN}({_ID}\d{{11}})(\.\d+)?[).]?")
+_SYMBOL_AND_ENTREZ = re.compile(r"(.+?)(?: ?\((\d+)\)|\.\.(\d+)\.|\|(\d+))")
+"""`TSPAN6 (7105)` of DepMap, `TSPAN6..7105.` once R has read it, `TSPAN6|7105` of TCGA."""
+_NO_SYMBOL = ("?", "")
+_PAR_Y = ("PAR_Y", "PAR-Y", "PAR.Y")
+_GENOME = re.compile(rf"({'|'.join(map(re.escape, GENOMES))})[-_.]+(?=.)", re.IGNORECASE)
 _MITOCHONDRIAL_IDS = frozenset(
     f"ENSG00000{number}"
     for number in (
@@ -41,12 +38,6 @@ _MITOCHONDRIAL_IDS = frozenset(
     )
 )
 """The 13 protein-coding mitochondrial genes of man."""
-_OTHER_COLUMNS = (
-    *("gene_ids", "gene_id", "ensembl_id", "ensembl_ids", "ensembl", "feature_id", "accession"),
-    *("gene_symbols", "gene_symbol", "gene_name", "gene_names", "symbol", "symbols"),
-    *("feature_name", "hgnc_symbol", "gene", "entrez_id", "entrez"),
-)
-"""Columns of `var` in which cohorts keep a second name of each gene, in any case."""
 
 
 class GeneName(NamedTuple):
@@ -64,6 +55,8 @@ class GeneName(NamedTuple):
         What prefixes say; empty where they say nothing.
     versioned, par_y
         Whether a version was removed, and whether it is the copy on Y of a gene on X too.
+    entrez
+        The Entrez id that stands beside a symbol in the same name, else empty.
     """
 
     kind: Kind
@@ -72,6 +65,7 @@ class GeneName(NamedTuple):
     species: str = ""
     versioned: bool = False
     par_y: bool = False
+    entrez: str = ""
 
 
 @lru_cache(1 << 17)
@@ -84,72 +78,60 @@ def parse(name: str) -> GeneName:
     ('ENSG00000141510', 'TP53')
     >>> parse("ENSGR0000002586").key, parse("hg19_TP53").key, parse("7157").kind
     ('ENSG00000002586', 'TP53', 'entrez')
+    >>> parse("TP53 (7157)").key, parse("TP53 (7157)").entrez, parse("GRCh38---TP53").key
+    ('TP53', '7157', 'TP53')
     >>> parse("ENSA").kind
     'symbol'
     """
     text, species = name.strip(), ""
-    genome = _GENOME.match(text) if "_" in text else None
+    genome = _GENOME.match(text)
     if genome is not None:
-        species = _SPECIES_OF_GENOME[genome[1][0].lower()]
+        species = GENOMES[genome[1].casefold()]
         text = text[genome.end() :]
     if text.isdecimal():
         return GeneName("entrez", text, species=species)
-    if "ENS" not in text:
-        return GeneName("symbol", text, species=species)
+    if "ENS" in text:
+        found = _ensembl(text)
+        if found is not None:
+            return found
+    beside = _SYMBOL_AND_ENTREZ.fullmatch(text)
+    if beside is not None:
+        symbol, number = beside[1].strip(), beside[2] or beside[3] or beside[4]
+        if symbol in _NO_SYMBOL:
+            return GeneName("entrez", number, species=species)
+        return GeneName("symbol", symbol, species=species, entrez=number)
+    for pattern, whose in ID_PATTERNS:
+        if pattern.fullmatch(text):
+            return GeneName("symbol", text, species=whose)
+    return GeneName("symbol", text, species=species)
+
+
+def _ensembl(text: str) -> GeneName | None:
+    """A name that holds an Ensembl id, with or without a symbol."""
     found = _ENSEMBL.fullmatch(text)
     if found is not None:
         prefix, pseudoautosomal, number, version, rest = found.groups()
-        par_y = bool(pseudoautosomal) or rest == _PAR_Y
+        par_y = bool(pseudoautosomal) or rest in _PAR_Y
+        is_symbol = rest is not None and not par_y and not rest.isdecimal()  # else a copy's number
         return GeneName(
             "ensembl",
             prefix + number.zfill(11),
-            symbol="" if rest is None or par_y else rest,
-            species=_SPECIES_OF_PREFIX.get(prefix, "no human"),
+            symbol=rest if is_symbol else "",
+            species=SPECIES_OF_ENSEMBL.get(prefix, "another species"),
             versioned=version is not None,
             par_y=par_y,
         )
     found = _SYMBOL_AND_ENSEMBL.fullmatch(text)
-    if found is not None:
-        inner = parse(found[2])
-        return GeneName(
-            "ensembl", inner.key, found[1], inner.species, versioned=found[3] is not None
-        )
-    return GeneName("symbol", text, species=species)
+    if found is None:
+        return None
+    inner = parse(found[2])
+    return GeneName("ensembl", inner.key, found[1], inner.species, versioned=found[3] is not None)
 
 
 def kind_of(names: Iterable[str]) -> Kind:
     """The kind of identifier that most of `names` are."""
     counts = Counter(parse(name).kind for name in names)
     return counts.most_common(1)[0][0] if counts else "symbol"
-
-
-def species_of(names: Sequence[str]) -> str:
-    """Species by prefix (Ensembl, genome) and, for symbols, by capitalisation.
-
-    Human symbols are written in capitals, those of mouse and rat with one capital, those of fish
-    without. Empty where the names do not say.
-    """
-    parsed = [parse(name) for name in names]
-    told = Counter(gene.species for gene in parsed if gene.species)
-    if sum(told.values()) > len(parsed) / 2:
-        return told.most_common(1)[0][0]
-    words = [
-        gene.key
-        for gene in parsed
-        if gene.kind == "symbol" and sum(map(str.isalpha, gene.key)) > 2 and "." not in gene.key
-    ]
-    if len(words) <= len(parsed) / 2:
-        return ""
-    as_written = Counter(_capitals(word) for word in words)
-    most, count = as_written.most_common(1)[0]
-    return most if count > len(words) / 2 else ""
-
-
-def _capitals(word: str) -> str:
-    letters = "".join(filter(str.isalpha, word))
-    if letters[1:].islower():
-        return "mouse or rat" if letters[0].isupper() else "fish or fly"
-    return "human"
 
 
 def is_mitochondrial(name: str) -> bool:
@@ -159,9 +141,38 @@ def is_mitochondrial(name: str) -> bool:
 
 
 def spellings(var: pd.DataFrame) -> list[list[str]]:
-    """Every way in which a cohort names its genes: the index of `var`, then known columns of it."""
-    known = [column for column in var.columns if str(column).casefold() in _OTHER_COLUMNS]
-    columns = [var.index.to_series(), *(var[column] for column in known)]
-    return [
-        column.astype(object).where(column.notna(), "").astype(str).tolist() for column in columns
-    ]
+    """Every way in which a cohort names its genes, the first one first.
+
+    The index of `var`, then the columns whose titles say that they name genes. Numbers from 0 or 1
+    upwards count the genes and name none, and other numbers come last; in a column they are Entrez
+    ids only where its title says so.
+    """
+    own = _as_text(var.index.to_series())
+    found = []
+    for place, title in enumerate(var.columns):
+        names = _as_text(var.iloc[:, place]) if names_genes(title) else []
+        numbers = all(name.isdecimal() for name in names if name)
+        if any(names) and not (numbers and (is_numbering(names) or not names_entrez(title))):
+            found.append(names)
+    if found and all(name.isdecimal() for name in own):
+        return found if is_numbering(own) else [*found, own]
+    return [own, *found]
+
+
+def gene_names(var: pd.DataFrame) -> list[str]:
+    """One name of each gene of a cohort: the first of `spellings`."""
+    return spellings(var)[0]
+
+
+def _as_text(column: pd.Series) -> list[str]:
+    if pd.api.types.is_float_dtype(column.dtype):  # numbers with gaps: 7157.0 is 7157
+        column = column.map(lambda value: f"{value:.0f}" if value == value else "")
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip().tolist()
+
+
+def is_numbering(names: Sequence[str]) -> bool:
+    """Whether names are whole numbers that ascend one by one from 0 or 1."""
+    return len(names) > 0 and any(
+        list(names) == [str(number) for number in range(first, first + len(names))]
+        for first in (0, 1)
+    )

@@ -11,10 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from scatd.data.files import reading, require_existing
+from scatd.data.genes.titles import symbols_first
 from scatd.data.tables import open_text
 from scatd.errors import InputError
-
-_HEADERS = {"gene", "gene_name", "gene_symbol", "gene_symbols", "symbol"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ class Panel:
 def read_panel(path: Path) -> list[str]:
     """Gene names of a text, csv or tsv file (also gzipped) with one gene a row.
 
-    A first row that names a column gene, gene_name, gene_symbol or symbol is a header and chooses
+    A first row with a title under which genes are named (`genes.titles`) is a header and chooses
     the column; otherwise the first column of every row counts.
 
     Raises
@@ -62,11 +61,12 @@ def read_panel(path: Path) -> list[str]:
         text = file.read()
     delimiter = "\t" if "\t" in text else ","
     rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
-    titles = [field.strip().casefold() for field in rows[0]] if rows else []
-    column = next((place for place, title in enumerate(titles) if title in _HEADERS), None)
-    if column is not None:
+    titles = [field.strip() for field in rows[0]] if rows else []
+    titled = symbols_first(titles)
+    if titled:
         rows = rows[1:]
-    names = [row[column or 0].strip() if len(row) > (column or 0) else "" for row in rows]
+    column = titles.index(titled[0]) if titled else 0
+    names = [row[column].strip() if len(row) > column else "" for row in rows]
     if not names or not all(names):
         what = "names no gene" if not names else f"row {names.index('') + 1} names no gene"
         raise InputError(what, where=str(path), expected="one gene symbol a row")

@@ -10,19 +10,20 @@ from scipy import sparse
 
 from scatd.data.cohort import Cohort, Matrix, X, numbers
 from scatd.data.files import reading
+from scatd.data.genes import ids_first, is_numbering
 from scatd.data.kinds import other_store
 from scatd.errors import InputError
 
 _KIND = "a .loom file"
+_GENE_NAMES = ("Accession", "Gene", "ensembl_id", "gene_name")  # for the message
 _CELL_NAMES = ("CellID", "obs_names", "cell_id", "barcode", "Barcode")
-_GENE_NAMES = ("Accession", "gene_ids", "Gene", "var_names", "gene", "gene_name", "Symbol")
 
 
 def read_loom(path: Path, root: Any) -> Cohort:
     """The cohort in an open loom file; expression stays in it.
 
-    Genes are named by `Accession` where there is one, else by `Gene`; every attribute of one value
-    a gene or cell is kept.
+    Genes are named by the first attribute of those under which files name genes (`genes.titles`):
+    ids before symbols. Every attribute of one value a gene or cell is kept.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def read_loom(path: Path, root: Any) -> Cohort:
         obs, var = _attributes(root["col_attrs"]), _attributes(root["row_attrs"])
         layers = dict(root.get("layers", {}))
         _require_fit(path, {"matrix": main, **layers}, len(obs), len(var))
-    var = _named(path, var, _GENE_NAMES, "row_attrs")
+    var = _named(path, var, (*_usable(var), *_GENE_NAMES), "row_attrs")
     obs = _named(path, obs, _CELL_NAMES, "col_attrs")
     matrices = {name: _matrix(path, element, var) for name, element in {X: main, **layers}.items()}
     return Cohort(path, obs, matrices)
@@ -76,6 +77,12 @@ def _attributes(group: Any) -> pd.DataFrame:
             for name, values in columns.items()
         }
     )
+
+
+def _usable(var: pd.DataFrame) -> list[str]:
+    """Attributes that name genes; empty and numbered ones do not."""
+    names = {title: list(map(str, var[title])) for title in ids_first(var.columns)}
+    return [title for title, held in names.items() if any(held) and not is_numbering(held)]
 
 
 def _named(path: Path, frame: pd.DataFrame, known: tuple[str, ...], where: str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from scatd.data.cohort import Cohort, Spool, X, turned
 from scatd.data.files import reading
-from scatd.data.genes import parse
+from scatd.data.genes import HOUSEKEEPING, parse
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table, text_layout
 from scatd.errors import InputError
 
@@ -22,15 +22,6 @@ _CHUNK_VALUES = 1 << 24
 _ROWS_LOOKED_AT = 50
 _SUMMARY_ROWS = ("N_", "__")
 """How rows begin that STAR and HTSeq add for reads that belong to no gene."""
-_EVERYWHERE = frozenset(
-    (
-        *("ACTB", "ACTG1", "B2M", "CFL1", "EEF1A1", "EEF2", "ENO1", "FTH1", "FTL", "GAPDH"),
-        *("HSP90AA1", "HSPA8", "LDHA", "LDHB", "MALAT1", "NPM1", "PGK1", "PKM", "PPIA", "RPL3"),
-        *("RPLP0", "RPLP1", "RPS18", "RPS27A", "RPS3", "RPS6", "SOD1", "TP53", "TPI1", "TPT1"),
-        *("TUBA1B", "TUBB", "UBA52", "UBB", "UBC", "VIM", "YWHAZ"),
-    )
-)
-"""Genes that every expression table has, whatever the panel."""
 _ID_TITLES = frozenset(
     (
         *("", "id", "ids", "index", "barcode", "cell", "cell_id", "sample", "sample_id", "name"),
@@ -169,7 +160,7 @@ def _looks_like_genes(names: Sequence[str]) -> bool:
     parsed = [parse(name) for name in names]
     if sum(gene.kind == "ensembl" for gene in parsed) > len(parsed) / 2:
         return True
-    return sum(gene.key.upper() in _EVERYWHERE for gene in parsed) >= 3
+    return sum(gene.key.upper() in HOUSEKEEPING for gene in parsed) >= 3
 
 
 def _is_words(column: pd.Series) -> bool:

@@ -1,0 +1,120 @@
+"""Whose genes a cohort names, and which of its columns are those of another species."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd.data.genes.names import parse, spellings
+from scatd.data.genes.prefixes import GENOMES
+from scatd.data.genes.titles import names_genomes
+
+HUMAN = "human"
+HOUSEKEEPING = frozenset(
+    (
+        *("ACTB", "ACTG1", "B2M", "CFL1", "EEF1A1", "EEF2", "ENO1", "FTH1", "FTL", "GAPDH"),
+        *("HSP90AA1", "HSPA8", "LDHA", "LDHB", "MALAT1", "NPM1", "PGK1", "PKM", "PPIA", "RPL3"),
+        *("RPLP0", "RPLP1", "RPS18", "RPS27A", "RPS3", "RPS6", "SOD1", "TP53", "TPI1", "TPT1"),
+        *("TUBA1B", "TUBB", "UBA52", "UBB", "UBC", "VIM", "YWHAZ"),
+    )
+)
+"""Genes that nearly every expression table has, of man and in other species' spelling."""
+_MIXED_FROM = 0.1
+"""Share of human genes among those whose species is told, from which others are beside them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Whose genes the columns are.
+
+    Parameters
+    ----------
+    species
+        Of the cohort; empty where the names do not say.
+    other
+        The species whose genes stand beside the human ones; empty where there is none.
+    others
+        (n_columns,) which columns those are.
+    """
+
+    species: str
+    other: str
+    others: NDArray[np.bool_]
+
+
+def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origin:
+    """Whose genes a cohort names, by every column of `var` that names genes or genomes.
+
+    Ids and prefixes come first: an index in capitals beside ids of mouse is mouse. Names without
+    them are told by their capitals, where some of them are genes at all.
+
+    Parameters
+    ----------
+    known
+        Symbols in capitals that are genes.
+    """
+    names = spellings(var)
+    told = _told(names, var)
+    counts = Counter(filter(None, told))
+    nobody = np.zeros(len(var), bool)
+    foreign = Counter({species: n for species, n in counts.items() if species != HUMAN})
+    if foreign:
+        unmarked = (name for name, species in zip(names[0], told, strict=True) if not species)
+        n_human = counts[HUMAN] or sum(name in known for name in unmarked)
+        other = foreign.most_common(1)[0][0]
+        if n_human >= _MIXED_FROM * (n_human + foreign.total()):
+            return Origin(HUMAN, other, np.array([species in foreign for species in told]))
+        if foreign.total() > len(told) / 2:
+            return Origin(other, "", nobody)
+    elif counts[HUMAN] > len(told) / 2:
+        return Origin(HUMAN, "", nobody)
+    by_capitals = (species_by_capitals(column, known) for column in names)
+    return Origin(next(filter(None, by_capitals), ""), "", nobody)
+
+
+def _told(names: Sequence[Sequence[str]], var: pd.DataFrame) -> list[str]:
+    """Species of each column by the first of its names, or its genome, that tells one."""
+    told = [
+        next(filter(None, (parse(name).species for name in row)), "")
+        for row in zip(*names, strict=True)
+    ]
+    for place, title in enumerate(var.columns):
+        if names_genomes(title):
+            words = var.iloc[:, place].astype(str)
+            whose = words.map({word: _of_genome(word) for word in words.unique()})
+            told = [one or other for one, other in zip(told, whose, strict=True)]
+    return told
+
+
+def _of_genome(word: str) -> str:
+    """Species of a genome's name such as `mm10` or `GRCh38-2020-A`; of two together, neither."""
+    folded = word.casefold().replace(" ", "_")
+    found = {species for name, species in GENOMES.items() if folded.startswith(name)}
+    return found.pop() if len(found) == 1 and "_and_" not in folded else ""
+
+
+def species_by_capitals(names: Sequence[str], known: Collection[str] = HOUSEKEEPING) -> str:
+    """Species by how symbols are written: in capitals, with one capital, or without.
+
+    Human symbols are written in capitals, those of mouse and rat with one capital, those of fish
+    without. Empty where the names do not say, or where too few of them are genes.
+    """
+    symbols = [gene.key for gene in map(parse, names) if gene.kind == "symbol"]
+    words = [word for word in symbols if sum(map(str.isalpha, word)) > 2 and "." not in word]
+    n_genes = sum(symbol.upper() in known for symbol in symbols)
+    if len(words) <= len(names) / 2 or n_genes < min(3, max(1, len(words) // 4)):
+        return ""
+    most, count = Counter(map(_capitals, words)).most_common(1)[0]
+    return most if count > len(words) / 2 else ""
+
+
+def _capitals(word: str) -> str:
+    letters = "".join(filter(str.isalpha, word))
+    if letters[1:].islower():
+        return "mouse or rat" if letters[0].isupper() else "fish or fly"
+    return HUMAN

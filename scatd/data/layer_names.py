@@ -1,0 +1,72 @@
+"""What the names of layers say: which hold the counts, and which are never taken for them."""
+
+from __future__ import annotations
+
+import re
+
+from scatd.data.cohort import RAW, X
+from scatd.keys import LAYER_COUNTS
+
+COUNTS = (LAYER_COUNTS, "raw_counts", RAW)
+"""Names that say: these are the counts. Case and punctuation do not matter."""
+_PARTIAL = (
+    # RNA velocity (velocyto, scvelo, STARsolo), kb-python's nac workflow, alevin-fry
+    *("spliced", "ambiguous", "mature", "nascent", "spanning", "exonic", "intronic", "premrna"),
+    # what is in no cell (SoupX, DecontX, CellBender)
+    *("ambient", "background", "contamination"),
+)
+_PARTIAL_WORDS = (
+    *("exon", "exons", "intron", "introns", "soup", "unlabeled", "labeled", "unlabelled"),
+    # metabolic labelling (dynamo)
+    *("labelled", "new", "old", "uu", "ul", "su", "sl"),
+)
+_MADE = (
+    # imputed and smoothed: MAGIC, SAVER, scImpute, DeepImpute, kNN smoothing, scvelo
+    *("magic", "saver", "imput", "smooth", "denois", "moments", "velocity"),
+    # presence
+    *("binar", "presence"),
+    # corrected for ambient RNA or batches, or thinned
+    *("correct", "decont", "soupx", "cellbender", "combat", "harmony", "scanorama", "downsampl"),
+    *("subsampl", "totalvi", "reconstruct", "predicted"),
+    # what `scatd tcga` keeps of a table beside the values that the model reads
+    "asgiven",
+)
+_MADE_WORDS = ("alra", "dca", "knn", "ms", "mu", "scvi", "mnn", "regressed", "residuals")
+
+
+def place(layer: str) -> str:
+    """How a matrix is called in a message: X, raw.X or layers['name']."""
+    return layer if layer == X else f"{RAW}.X" if layer == RAW else f"layers['{layer}']"
+
+
+def rank(layer: str) -> int:
+    """X comes first, then the names of counts, then all others."""
+    names = [plain(X), *map(plain, COUNTS)]
+    return names.index(plain(layer)) if plain(layer) in names else len(names)
+
+
+def is_named_counts(layer: str) -> bool:
+    """Whether the name says that these are the counts."""
+    return plain(layer) in map(plain, COUNTS)
+
+
+def is_partial(layer: str) -> bool:
+    """Whether the name says that these are a part of the molecules."""
+    return _says(layer, _PARTIAL, _PARTIAL_WORDS)
+
+
+def is_made(layer: str) -> bool:
+    """Whether the name says that a program has filled in or changed these values."""
+    return _says(layer, _MADE, _MADE_WORDS)
+
+
+def plain(layer: str) -> str:
+    """A name without case and punctuation."""
+    return "".join(filter(str.isalnum, layer.casefold()))
+
+
+def _says(layer: str, parts: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    """Whether one of `parts` is anywhere in a name, or one of `words` is a word of it."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", layer).casefold()
+    own = {*re.findall(r"[a-z]+", apart), *re.findall(r"[a-z]+", layer.casefold())}
+    return any(part in plain(layer) for part in parts) or not own.isdisjoint(words)
