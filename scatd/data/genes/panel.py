@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from scatd.data.files import reading, require_existing
-from scatd.data.tables import open_text
+from scatd.data.text.encoding import open_text
 from scatd.errors import InputError
 
 _HEADERS = {"gene", "gene_name", "gene_symbol", "gene_symbols", "symbol"}

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from scatd.data.cohort import Cohort, Matrix, Spool, X, csr_rows, turned
 from scatd.data.files import reading
-from scatd.data.tables import open_text
+from scatd.data.text.encoding import open_text
 from scatd.errors import InputError
 
 GENE_EXPRESSION = "Gene Expression"
