@@ -23,14 +23,20 @@ from scatd.data.layers import choose_to_learn
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.stores import by_rows, read_element
-from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
+from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
+from scatd.data.text.encoding import text_lines
+from scatd.data.text.rows import NotANumberError
+from scatd.data.text.values import judge
+from scatd.data.titles import ROW_TITLES, describes_cells, folded
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
 logger = logging.getLogger(__name__)
 
-MATRIX_KINDS = ".npy, .npz, .csv, .tsv or .parquet"
-_ID_NAMES = {"", "id", "ids", "index", "barcode", "cell", "cell_id", "sample", "sample_id"}
+MATRIX_KINDS = ".npy, .npz, .csv, .tsv, .txt, .xlsx or .parquet"
+_CHUNK_VALUES = 1 << 23
+_ROWS_LOOKED_AT = 100
+_MISPRINTS_NAMED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +72,7 @@ def find_features(
         return _from_expression(path, scale, mmap=mmap)
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
-    if has_suffix(path, (*TEXT_SUFFIXES, ".parquet")):
+    if has_suffix(path, TABLE_SUFFIXES):
         return _from_table(path, family, faults)
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
@@ -139,9 +145,7 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
         sidecar = path.with_suffix(suffix)
         if not sidecar.is_file():
             continue
-        with reading(sidecar, "text"):
-            lines = sidecar.read_text(encoding="utf-8-sig").splitlines()
-        ids = [line.strip().strip('"') for line in lines]
+        ids = [line.strip().strip('"') for line in text_lines(sidecar)]
         while ids and not ids[-1]:
             ids.pop()
         if len(ids) == n_obs:
@@ -156,54 +160,100 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
 
 
 def _from_table(path: Path, family: str, faults: Faults) -> Found:
-    frame = read_table(path, as_text=False)
-    id_name = _id_column(frame)
-    ids: pd.Index | None = None
-    if id_name is not None:
-        column = frame.pop(id_name)
-        ids = pd.Index(column.astype(object).where(column.notna(), "").astype(str).str.strip())
-        # pandas writes row numbers under an empty name: they are nobody's ids.
-        if id_name == "" and list(ids) == [str(row) for row in range(len(ids))]:
-            ids = None
-    misprints = []
-    for name in frame.columns[[not _is_number(dtype) for dtype in frame.dtypes]]:
-        words = frame[name][_words(frame[name])]
-        if len(words):
-            misprints.append(f"'{name}' has '{words.iloc[0]}' in row {words.index[0]}")
-        # A text file's first column is read as text, in case it holds ids.
-        frame[name] = pd.to_numeric(frame[name], errors="coerce").where(~_words(frame[name]), 0.0)
-    if misprints:
-        faults.add(
-            f"{len(misprints)} columns hold words: {'; '.join(misprints[:3])}",
-            expected="numbers in every column but the ids",
-            remedy="Name the id column 'id' and put it first; remove other columns of words.",
-        )
-    names = tuple(frame.columns) if family not in keys.OBSM_FEATURES else None
-    return Found(frame.to_numpy(dtype=np.float64, na_value=np.nan), "the table", ids, names=names)
+    """A table whose columns are features, but for ids; every other word is a fault."""
+    table = open_table(path)
+    table.refuse_repeated_names()
+    is_named = family not in keys.OBSM_FEATURES
+    id_column = _id_column(table)
+    aside = [
+        column
+        for column, name in enumerate(table.header)
+        if is_named and column != id_column and describes_cells(name)
+    ]
+    if aside:
+        names = ", ".join(table.header[column] for column in aside)
+        logger.warning("%s: left out, because they are no genes: %s.", path, names)
+    columns = [column for column in range(len(table.header)) if column not in (id_column, *aside)]
+    X, ids = _numbers(table, columns, id_column, aside, faults)
+    if ids and folded(table.header[id_column or 0]) not in ROW_TITLES:
+        found = judge(pd.Series(ids, dtype=object), table.decimal)
+        if found.kind == "both":
+            row = int(np.isfinite(found.numbers).argmax())
+            word = int(found.is_word.argmax())
+            what = f"column '{table.header[id_column or 0]}' has '{ids[word]}' in row {word}"
+            faults.add(
+                f"{what} and the number {ids[row]} in row {row}",
+                expected="words, which are ids, or numbers, which are features",
+                remedy="If these are ids, name the column 'id' and put it first.",
+            )
+    # pandas writes row numbers under an empty name: they are nobody's ids.
+    if ids and table.header[id_column or 0] == "" and ids == [str(row) for row in range(len(ids))]:
+        ids = None
+    index = None if ids is None else pd.Index(ids, dtype=object)
+    features = tuple(table.header[column] for column in columns) if is_named else None
+    return Found(X, "the table", index, names=features)
 
 
-def _is_number(dtype: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+def _numbers(
+    table: Table, columns: list[int], id_column: int | None, aside: list[int], faults: Faults
+) -> tuple[np.ndarray, list[str] | None]:
+    """Values (n_rows, n_columns) of `columns`, NaN for a gap, and the ids.
+
+    A column that holds words is a fault, and reads as zeros: the others are still looked at.
+    """
+    head = table.head(_ROWS_LOOKED_AT)
+    misprints = {}
+    for column in columns:
+        found = judge(head[column], table.decimal)
+        if found.is_word.any():
+            row = int(found.is_word.argmax())
+            misprints[column] = (row, str(head[column].iloc[row]))
+    X = np.zeros((table.n_rows, len(columns)))
+    ids: list[str] = []
+    for _ in range(_MISPRINTS_NAMED):
+        text = {*misprints, *aside, *([] if id_column is None else [id_column])}
+        kept = [place for place, column in enumerate(columns) if column not in text]
+        ids.clear()
+        start = 0
+        try:
+            for chunk in table.chunks(max(1, _CHUNK_VALUES // len(table.header)), text):
+                rows = slice(start, start + len(chunk))
+                X[rows, kept] = chunk[[columns[place] for place in kept]].to_numpy()
+                ids += [] if id_column is None else chunk[id_column].tolist()
+                start = rows.stop
+            break
+        except NotANumberError as found:
+            misprints[found.column] = (found.row, found.word)
+    X[:, [columns.index(column) for column in misprints]] = 0
+    _add_misprints(table, misprints, faults)
+    return X, None if id_column is None else ids
 
 
-def _words(column: pd.Series) -> pd.Series:
-    """Mark the cells that hold something that is no number."""
-    return column.notna() & pd.to_numeric(column, errors="coerce").isna()
+def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: Faults) -> None:
+    if not misprints:
+        return
+    some = [
+        f"'{table.header[column]}' has '{word}' in row {row}"
+        for column, (row, word) in list(misprints.items())[:_MISPRINTS_NAMED]
+    ]
+    faults.add(
+        f"{len(misprints)} columns hold words: {'; '.join(some)}",
+        expected="numbers in every column but the ids",
+        remedy="Name the id column 'id' and put it first; remove other columns of words.",
+    )
 
 
-def _id_column(frame: pd.DataFrame) -> str | None:
-    """Name of the column with the row ids: the first if named so, else the first of words only.
+def _id_column(table: Table) -> int | None:
+    """The column with the row ids: the first if named so, else the first of words only.
 
     A column with some numbers is no id column: a misprint among features must not make it one.
     """
-    for position, name in enumerate(frame.columns):
-        column = frame[name]
-        if position == 0 and name.casefold() in _ID_NAMES:
-            return name
-        if not pd.api.types.is_numeric_dtype(column):
-            words = _words(column)
-            if words.any() and words.sum() == column.notna().sum():
-                return name
+    if table.header and folded(table.header[0]) in ROW_TITLES:
+        return 0
+    head = table.head(_ROWS_LOOKED_AT)
+    for column in range(len(table.header)):
+        if judge(head[column], table.decimal).kind == "words":
+            return column
     return None
 
 

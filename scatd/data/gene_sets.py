@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scatd.data.files import reading, require_existing
-from scatd.data.tables import open_text
+from scatd.data.text.encoding import open_text
 from scatd.errors import InputError
 
 GeneSets = dict[str, frozenset[str]]

@@ -1,30 +1,97 @@
-"""Tables on disk: csv, tsv, txt (also gzipped), xlsx and parquet, read one way everywhere."""
+"""Tables on disk: csv, tsv, txt, tab (also gzipped), xlsx and parquet, read one way everywhere."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
+import numpy as np
 import pandas as pd
 
 from scatd.data.files import reading, require_existing
+from scatd.data.text.layout import TextLayout, text_layout
+from scatd.data.text.rows import as_numbers, chunks
+from scatd.data.text.start import refuse_values_as_header
+from scatd.data.text.values import GAPS, as_text, judge
 from scatd.errors import InputError
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+_PLAIN = (".csv", ".tsv", ".txt", ".tab")
+TEXT_SUFFIXES = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN))
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".xlsx", ".parquet")
 
 
-@dataclass(frozen=True)
-class TextLayout:
-    """What separates fields, the names of the columns, and how many lines stand before the data."""
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table with one header row: text that stays on disk, or a sheet that was read.
 
-    separator: str
+    Parameters
+    ----------
+    path
+        The file.
+    header
+        Names of the columns, perhaps repeated; "" over row names that have no title.
+    n_rows
+        Rows with at least one value.
+    row_names
+        (n_rows,) the first column as text.
+    layout, cells
+        How the text lies in its file; or the columns, numbered, of a table that was read.
+    """
+
+    path: Path
     header: list[str]
-    lines_before_data: int
-    has_rows: bool
+    n_rows: int
+    row_names: Sequence[str]
+    layout: TextLayout | None = None
+    cells: pd.DataFrame | None = None
+
+    @property
+    def decimal(self) -> str:
+        """The sign before decimals."""
+        return "." if self.layout is None else self.layout.decimal
+
+    def head(self, n_rows: int) -> pd.DataFrame:
+        """The first rows as text, columns numbered."""
+        everything = range(len(self.header))
+        empty = pd.DataFrame(columns=everything, dtype=object)
+        return next(self.chunks(n_rows, everything), empty)
+
+    def chunks(self, n_rows: int, text: Collection[int]) -> Iterator[pd.DataFrame]:
+        """Parts of `n_rows` rows, columns numbered.
+
+        Parameters
+        ----------
+        text
+            Columns that are read as stripped text; the others are float64, NaN for a gap.
+
+        Raises
+        ------
+        NotANumberError
+            When a value of another column is a word.
+        """
+        if self.layout is not None:
+            yield from chunks(self.path, self.layout, n_rows, text)
+            return
+        assert self.cells is not None
+        for start in range(0, self.n_rows, n_rows):
+            part = self.cells.iloc[start : start + n_rows]
+            yield as_numbers(part, text, ".", start)
+
+    def refuse_repeated_names(self) -> None:
+        """Refuse a table of which two columns have one name.
+
+        Raises
+        ------
+        InputError
+            Names them.
+        """
+        names = pd.Index(self.header, dtype=object)
+        repeated = list(names[names.duplicated()].unique())
+        if repeated:
+            some = ", ".join(f"'{name}'" for name in repeated[:5])
+            what = f"{len(repeated)} column names occur more than once: {some}"
+            raise InputError(what, where=str(self.path), remedy="Rename or remove the copies.")
 
 
 def has_suffix(path: Path | str, suffixes: tuple[str, ...]) -> bool:
@@ -32,16 +99,49 @@ def has_suffix(path: Path | str, suffixes: tuple[str, ...]) -> bool:
     return str(path).lower().endswith(suffixes)
 
 
-def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
-    """Read a table with one header row.
+def open_table(path: Path) -> Table:
+    """Open a table with one header row.
 
     Parameters
     ----------
     path
         A file with one of `TABLE_SUFFIXES`; the first sheet of a workbook.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, empty or of another type, or its lines do not fit its
+        header.
+    """
+    require_existing(path)
+    if has_suffix(path, TEXT_SUFFIXES):
+        layout = text_layout(path)
+        table = Table(path, layout.header, layout.n_rows, layout.row_names, layout)
+        if len(table.row_names) == table.n_rows:
+            return table
+        # An empty column stands before the first one.
+        row_names = table.head(table.n_rows)[0].tolist()
+        return replace(table, row_names=row_names)
+    if has_suffix(path, (".xlsx",)):
+        header, cells = _sheet(path)
+    elif has_suffix(path, (".parquet",)):
+        header, cells = _parquet(path)
+    else:
+        what = f"'{path.suffix}' is no known kind of table"
+        raise InputError(what, where=str(path), expected=", ".join(TABLE_SUFFIXES))
+    return Table(path, header, len(cells), _first(cells), cells=cells)
+
+
+def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
+    """Read a table with one header row whole.
+
+    Parameters
+    ----------
+    path
+        As `open_table` takes.
     as_text
-        Read every cell as stripped text, empty where there is nothing. Otherwise columns have
-        their own types, except the first of a text file, which stays text (ids such as 007).
+        Read every cell as stripped text, empty where there is nothing. Otherwise a column whose
+        values all are numbers (or gaps) holds numbers, except the first (ids such as 007).
 
     Returns
     -------
@@ -51,94 +151,64 @@ def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
     Raises
     ------
     InputError
-        When the file is missing, damaged, empty or of another type, or a column name is repeated.
+        As `open_table`, and when a column name is repeated.
     """
-    require_existing(path)
-    if has_suffix(path, TEXT_SUFFIXES):
-        frame = _read_text(path, as_text=as_text)
-    elif has_suffix(path, (".xlsx",)):
-        with reading(path, "an Excel workbook"):
-            cells = pd.read_excel(path, header=None, dtype=str, keep_default_na=False)
-        _require_header(path, cells.empty)
-        frame = cells.iloc[1:].set_axis([str(name).strip() for name in cells.iloc[0]], axis=1)
-    elif has_suffix(path, (".parquet",)):
-        with reading(path, "a parquet table"):
-            frame = pd.read_parquet(path)
-        if not isinstance(frame.index, pd.RangeIndex):
-            frame = frame.rename_axis(index=str(frame.index.name or "")).reset_index()
-        frame.columns = frame.columns.map(str)
-    else:
-        what = f"'{path.suffix}' is no known kind of table"
-        raise InputError(what, where=str(path), expected=", ".join(TABLE_SUFFIXES))
-    repeated = list(frame.columns[frame.columns.duplicated()].unique())
-    if repeated:
-        names = ", ".join(f"'{name}'" for name in repeated[:5])
-        what = f"{len(repeated)} column names occur more than once: {names}"
-        raise InputError(what, where=str(path), remedy="Rename or remove the copies.")
-    frame = frame.reset_index(drop=True)
-    return frame.apply(_stripped) if as_text else frame
+    table = open_table(path)
+    table.refuse_repeated_names()
+    cells = table.cells
+    if as_text or cells is None:
+        cells = table.head(max(table.n_rows, 1))
+    if not as_text:
+        cells = pd.DataFrame({place: _typed(cells[place], table.decimal) for place in cells})
+    names = pd.Index(table.header, dtype=object)
+    return cells.set_axis(names, axis=1).reset_index(drop=True)
 
 
-def text_layout(path: Path) -> TextLayout:
-    """How a text table is laid out, from its first lines.
-
-    Raises
-    ------
-    InputError
-        When the file is damaged or has no header.
-    """
-    with reading(path, "a text table"):
-        with open_text(path) as file:
-            line = next((line for line in file if line.strip() and not _is_remark(line)), "")
-        separator = max(",\t;", key=line.count)
-        with open_text(path) as file:
-            rows = csv.reader(file, delimiter=separator)
-            header = next((row for row in rows if row and not _is_remark(row[0], len(row))), [])
-            header = [name.strip() for name in header]
-            lines_before_data = rows.line_num
-            first = next(filter(None, rows), [])
-    _require_header(path, not header)
-    if len(first) == len(header) + 1:  # R writes no header above its row names
-        header = ["", *header]
-    return TextLayout(separator, header, lines_before_data, has_rows=bool(first))
+def _first(cells: pd.DataFrame) -> list[str]:
+    return as_text(cells[0]).tolist() if cells.shape[1] else []
 
 
-def _is_remark(line: str, n_fields: int | None = None) -> bool:
-    """Whether a line says something about the file: it begins with # and is no header."""
-    n_fields = max(map(line.count, ",\t;")) + 1 if n_fields is None else n_fields
-    return line.startswith("#") and n_fields == 1
+def _typed(column: pd.Series, decimal: str) -> pd.Series:
+    """A column of text as whole numbers, numbers, or words with gaps; others as they are."""
+    if column.dtype != object:
+        return column
+    found = judge(column, decimal)
+    if found.kind in ("words", "both") or column.name == 0:
+        return column.mask(column.isin(GAPS) & (column.name != 0))
+    numbers = found.numbers
+    with np.errstate(invalid="ignore"):
+        is_whole = bool(np.all(numbers == np.floor(numbers)) and np.all(np.abs(numbers) < 2**53))
+    return pd.Series(numbers.astype(np.int64) if is_whole else numbers, index=column.index)
 
 
-def _read_text(path: Path, *, as_text: bool) -> pd.DataFrame:
-    layout = text_layout(path)
-    header = layout.header
-    if len(set(header)) < len(header) or not layout.has_rows:
-        return pd.DataFrame(columns=header)  # nothing to read, or refused by the caller
-    with reading(path, "a text table"):
-        return pd.read_csv(
-            path,
-            sep=layout.separator,
-            header=None,
-            skiprows=layout.lines_before_data,
-            names=header,
-            dtype=str if as_text else {header[0]: str},
-            keep_default_na=not as_text,
-            encoding="utf-8-sig",
-            low_memory=False,
-        )
-
-
-def open_text(path: Path) -> IO[str]:
-    """Open a text file, gzipped or not, as UTF-8 with or without a byte order mark."""
-    if has_suffix(path, (".gz",)):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _require_header(path: Path, missing: bool) -> None:  # noqa: FBT001
-    if missing:
+def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """Header and cells of a workbook's first sheet; empty rows and unnamed columns left out."""
+    with reading(path, "an Excel workbook"):
+        cells = pd.read_excel(path, header=None, dtype=str, keep_default_na=False)
+    cells = cells.apply(as_text)
+    cells = cells[(cells != "").any(axis=1)]
+    if cells.empty:
         raise InputError("is empty", where=str(path), expected="a header row and data rows")
+    first, cells = cells.iloc[0], cells.iloc[1:]
+    kept = [
+        column
+        for column in range(cells.shape[1])
+        if first.iloc[column] or (cells.iloc[:, column] != "").any()
+    ]
+    header = [first.iloc[column] for column in kept]
+    cells = cells[kept].set_axis(range(len(kept)), axis=1)
+    below = cells[0].iloc[0] if len(cells) else ""
+    refuse_values_as_header(path, header, below, 1)
+    return header, cells
 
 
-def _stripped(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """Names and columns of a parquet table; an index that holds something comes first."""
+    with reading(path, "a parquet table"):
+        frame = pd.read_parquet(path)
+        if not isinstance(frame.index, pd.RangeIndex):
+            index = frame.index.to_frame(index=False)
+            index.columns = ["" if name is None else name for name in frame.index.names]
+            frame = pd.concat([index, frame.reset_index(drop=True)], axis=1)
+    header = [str(name).strip() for name in frame.columns]
+    return header, frame.set_axis(range(len(header)), axis=1)

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from scatd.data.text.values import require_numbers
 from scatd.errors import InputError
 from scatd.explain.signature import rank_correlation, top_overlap
 
@@ -35,7 +36,11 @@ def ranked(table: pd.DataFrame, where: str) -> pd.DataFrame:
         what = "is no importance table"
         expected = "columns feature and mean_abs_resistant, as scatd explain writes them"
         raise InputError(what, where=where, expected=expected)
-    importance = table.set_index("feature")[classes].astype(float)
+    importance = pd.DataFrame(
+        {name: require_numbers(table[name], f"{where}: column '{name}'") for name in classes}
+    ).set_axis(table["feature"], axis=0)
+    if importance.isna().any(axis=None):
+        raise InputError("importance is missing in some rows", where=where, expected="numbers")
     if importance.index.has_duplicates:
         twice = importance.index[importance.index.duplicated()][0]
         raise InputError(f"feature '{twice}' occurs more than once", where=where)

@@ -12,6 +12,7 @@ import pandas as pd
 from scatd.data.features import Features, read_features
 from scatd.data.labels import LabelTable, read_label_table
 from scatd.data.tables import read_table
+from scatd.data.text.values import require_numbers
 from scatd.errors import InputError, nearest
 from scatd.evaluation import integrity
 from scatd.evaluation.integrity import Finding
@@ -132,6 +133,7 @@ def _auroc(path: Path, table: LabelTable) -> dict[str, tuple[float, float, float
         raise InputError(what, where="--predictions", remedy=remedy)
     scores = read_table(path, as_text=False)
     prob, ids = (_column(scores, names, path) for names in (_PROBABILITIES, _IDS))
+    prob = require_numbers(prob, f"{path}: column '{prob.name}'")
     if table.ids is None:
         raise InputError("has no id column", where=table.origin, expected="ids of the predictions")
     first = ~pd.Index(table.ids).duplicated()

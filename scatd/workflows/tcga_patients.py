@@ -22,6 +22,7 @@ from scatd.data.patients import one_tumour_each
 from scatd.data.scale import Diagnosis
 from scatd.data.storable import write_h5ad
 from scatd.data.tables import read_table
+from scatd.data.text.values import require_numbers
 from scatd.errors import InputError
 from scatd.evaluation.survival import EVENT, TIME
 from scatd.keys import InputScale
@@ -133,7 +134,7 @@ def _columns(rows: pd.DataFrame, survival: Survival) -> pd.DataFrame:
             held = ", ".join(map(str, rows.columns[:12]))
             raise InputError(f"has no column '{name}'", where=where, remedy=f"{option}: {held}")
     numbers = {
-        name: pd.to_numeric(rows[column], errors="coerce")
+        name: require_numbers(rows[column], f"{where}: column '{column}'")
         for name, column in ((TIME, survival.time), (EVENT, survival.event))
     }
     table = pd.DataFrame(numbers)

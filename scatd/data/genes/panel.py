@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scatd.data.files import reading, require_existing
 from scatd.data.genes.titles import symbols_first
-from scatd.data.tables import open_text
+from scatd.data.text.encoding import open_text
 from scatd.errors import InputError
 
 

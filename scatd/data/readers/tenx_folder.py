@@ -14,7 +14,7 @@ from scatd.data.files import reading
 from scatd.data.kinds import unknown_kind
 from scatd.data.readers.features import are_genes, left_out
 from scatd.data.readers.matrix_market import Axis, Size, is_cut_short, read_size, spool_rows
-from scatd.data.tables import open_text
+from scatd.data.text.encoding import open_text
 from scatd.errors import InputError
 
 _KIND = "a 10x matrix folder"

@@ -198,8 +198,14 @@ def test_values_that_are_not_finite_are_counted_and_located(
 
 
 def test_an_empty_cell_of_a_table_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("cell,f0,f1\na,1,2\nb,3\n")
+    (tmp_path / "a.csv").write_text("cell,f0,f1\na,1,2\nb,3,\n")
     with pytest.raises(InputError, match=r"1 NaN.*row 1 \(id 'b'\), column 1"):
+        read_features(tmp_path / "a.csv", "sf")
+
+
+def test_a_line_that_is_too_short_is_no_row_with_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("cell,f0,f1\na,1,2\nb,3\n")
+    with pytest.raises(InputError, match=r"line 3 has 2 fields\. Expected 3"):
         read_features(tmp_path / "a.csv", "sf")
 
 

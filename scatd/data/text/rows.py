@@ -1,0 +1,148 @@
+"""Rows of a text table, in chunks, with pandas' fast reader on lines that were surveyed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scatd.data.files import reading
+from scatd.data.text import fields
+from scatd.data.text.encoding import KIND, text_lines
+from scatd.data.text.fields import BLANK
+from scatd.data.text.layout import TextLayout
+from scatd.data.text.survey import END_OF_SERIES
+from scatd.data.text.values import GAPS, as_text, judge
+
+
+class NotANumberError(Exception):
+    """A word in a column of numbers: its column, the number of its row, and itself."""
+
+    def __init__(self, column: int, row: int, word: str) -> None:
+        self.column, self.row, self.word = column, row, word
+        super().__init__(word)
+
+
+def chunks(
+    path: Path, layout: TextLayout, n_rows: int, text: Collection[int]
+) -> Iterator[pd.DataFrame]:
+    """Parts of a table of `n_rows` rows, columns numbered.
+
+    Parameters
+    ----------
+    text
+        Columns to be read as stripped text, empty where there is nothing. The others are float64,
+        NaN where there is a gap.
+
+    Raises
+    ------
+    NotANumberError
+        When another column holds a word.
+    """
+    start = 0
+    while start < layout.n_rows:
+        if not layout.holds_logicals:
+            # Pandas does not say which value is no number, and knows fewer numbers than we do.
+            with contextlib.suppress(ValueError):
+                for chunk in _parts(path, layout, n_rows, text, start):
+                    yield chunk
+                    start += len(chunk)
+                return
+        everything = range(len(layout.header))
+        chunk = next(_parts(path, layout, n_rows, everything, start))
+        yield as_numbers(chunk, text, layout.decimal, start)
+        start += len(chunk)
+
+
+def as_numbers(
+    chunk: pd.DataFrame, text: Collection[int], decimal: str, start: int
+) -> pd.DataFrame:
+    """Columns of text as numbers, but those of `text`.
+
+    Raises
+    ------
+    NotANumberError
+        For the first word, by rows.
+    """
+    columns = range(chunk.shape[1])
+    judged = {column: judge(chunk[column], decimal) for column in columns if column not in text}
+    words = [
+        (int(found.is_word.argmax()), column)
+        for column, found in judged.items()
+        if found.is_word.any()
+    ]
+    if words:
+        row, column = min(words)
+        raise NotANumberError(column, start + row, str(chunk[column].iloc[row]))
+    converted = {
+        column: judged[column].numbers if column in judged else as_text(chunk[column])
+        for column in columns
+    }
+    return pd.DataFrame(converted, index=chunk.index)
+
+
+def _parts(
+    path: Path, layout: TextLayout, n_rows: int, text: Collection[int], start: int
+) -> Iterator[pd.DataFrame]:
+    """Chunks from a row on, as pandas reads them; ValueError where a column is no number."""
+    names = {place: column for column, place in enumerate(layout.places)}
+    is_text = {place: column in text for place, column in names.items()}
+    kinds: dict[Any, Any] = {place: object if is_text[place] else np.float64 for place in names}
+    gaps: dict[Any, Any] = {place: list(GAPS) for place in names if not is_text[place]}
+    renamed: Any = names
+    is_blank = layout.separator == BLANK
+    with reading(path, KIND):
+        parser = pd.read_csv(
+            _Lines(path, layout, start),
+            sep=r"\s+" if is_blank else layout.separator,
+            header=None,
+            names=range(layout.n_fields),
+            usecols=None if len(names) == layout.n_fields else list(names),
+            dtype=kinds,
+            keep_default_na=False,
+            na_values=gaps,
+            decimal=layout.decimal,
+            index_col=False,
+            skip_blank_lines=False,
+            chunksize=n_rows,
+        )
+    with parser:
+        for chunk in parser:
+            chunk = chunk.rename(columns=renamed)
+            for column in set(names.values()).intersection(text):
+                chunk[column] = as_text(chunk[column])
+            yield chunk
+
+
+class _Lines(io.TextIOBase):
+    """The rows of a table as one file of text: no remarks, no header, no empty lines."""
+
+    def __init__(self, path: Path, layout: TextLayout, start: int) -> None:
+        lines = islice(text_lines(path), layout.n_lines_before, None)
+        rows = (
+            line
+            for line in lines
+            if not fields.is_empty(line, layout.separator) and line.lower() != END_OF_SERIES
+        )
+        self._rows = islice(rows, start, None)
+
+    def read(self, size: int | None = -1, /) -> str:
+        """At least `size` characters of whole lines, where there are so many."""
+        kept: list[str] = []
+        n_read = 0
+        while size is None or size < 0 or n_read < size:
+            line = next(self._rows, None)
+            if line is None:
+                break
+            kept.append(line)
+            n_read += len(line) + 1
+        return "\n".join([*kept, ""]) if kept else ""
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return (f"{line}\n" for line in self._rows)

@@ -1,0 +1,202 @@
+"""One pass over the lines of a text table: what all of them say."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from scatd.data.text import fields
+from scatd.data.text.fields import BLANK, COMMA, WORDS
+from scatd.data.text.start import Start, quote_error
+from scatd.data.titles import names_rows
+from scatd.errors import InputError
+
+_LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
+_WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+_WITH_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", re.ASCII)
+_LINES_WITH_COMMAS = 200
+_ROWS_COMPARED = 50
+END_OF_SERIES = "!series_matrix_table_end"
+"""The last line of a series matrix of GEO."""
+
+
+class Survey:
+    """What the rows of a table have in common; lines are looked at once and not kept.
+
+    Parameters
+    ----------
+    path
+        For messages.
+    start
+        Separator and header.
+    """
+
+    def __init__(self, path: Path, start: Start) -> None:
+        self.path, self.start = path, start
+        self.n_rows = 0
+        self.n_fields: Counter[int] = Counter()
+        self.holds_logicals = False
+        self._line_of: dict[int, int] = {}
+        named = [place for place, name in enumerate(start.header) if name]
+        self._n_named = max(named, default=-1) + 1
+        self._first_filled_tail = 0
+        self._n_empty_last = 0
+        self._remarks: list[int] = []
+        self._first_fields: list[str] = []
+        self._is_quoted = False
+        self._values: set[str] = set()
+        unnamed = [place for place, name in enumerate(start.header) if not name]
+        self._filled = dict.fromkeys(unnamed, 0)
+        self._n_with_comma = 0
+        self._signs: Counter[str] = Counter()
+
+    def take(self, number: int, line: str) -> None:
+        """Look at one line."""
+        separator = self.start.separator
+        if fields.is_empty(line, separator) or line.lower() == END_OF_SERIES:
+            return
+        if line == self.start.header_line:
+            what = f"line {number} repeats the header"
+            remedy = "Remove it, if tables were joined end to end."
+            raise InputError(what, where=str(self.path), remedy=remedy)
+        if "\0" in line:
+            what = f"line {number} holds bytes that are zero: the file is damaged"
+            raise InputError(what, where=str(self.path), remedy="Copy or write it again.")
+        try:
+            self._look(number, line)
+        except csv.Error as error:
+            raise quote_error(self.path, number, error) from error
+        self.n_rows += 1
+
+    def _look(self, number: int, line: str) -> None:
+        separator = self.start.separator
+        n_fields = fields.count(line, separator)
+        self.n_fields[n_fields] += 1
+        self._line_of.setdefault(n_fields, number)
+        if n_fields > len(self.start.header):
+            tail = _tail(line, separator, n_fields - len(self.start.header))
+            if any(tail) and not self._first_filled_tail:
+                self._first_filled_tail = number
+            self._n_empty_last += not tail[-1]
+        if line.startswith("#"):
+            self._remarks.append(number)
+        self._first_fields.append(fields.first(line, separator))
+        if self.n_rows < _ROWS_COMPARED:
+            self._is_quoted = line.startswith('"')
+            self._values.update(field.strip() for field in fields.split(line, separator)[1:])
+        if self._filled:
+            self._look_under_empty_titles(line)
+        if separator != COMMA and "," in line and self._n_with_comma < _LINES_WITH_COMMAS:
+            self._look_at_commas(line)
+        if not self.holds_logicals:
+            self.holds_logicals = any(word in line for word in _LOGICALS)
+
+    def _look_under_empty_titles(self, line: str) -> None:
+        if list(self._filled) == [0]:
+            self._filled[0] += bool(self._first_fields[-1])
+            return
+        values = fields.split(line, self.start.separator)
+        for place in self._filled:
+            self._filled[place] += place < len(values) and bool(values[place].strip())
+
+    def _look_at_commas(self, line: str) -> None:
+        self._n_with_comma += 1
+        for value in map(str.strip, fields.split(line, self.start.separator)):
+            if _THOUSANDS.fullmatch(value):
+                self._signs["thousands"] += 1
+            elif _WITH_COMMA.fullmatch(value):
+                self._signs[","] += 1
+            elif _WITH_POINT.fullmatch(value):
+                self._signs["."] += 1
+
+    def decimal(self) -> str:
+        """The sign before decimals: a comma where numbers have commas, not all before thousands."""
+        return "," if self._signs[","] and not self._signs["."] else "."
+
+    def columns(self) -> tuple[list[int], list[str]]:
+        """Place among the fields, and name, of every column.
+
+        Raises
+        ------
+        InputError
+            When a line has another number of fields, or something stands where no column is.
+        """
+        header = self.start.header
+        self._refuse_remarks()
+        lengths = set(self.n_fields) or {len(header)}
+        if max(lengths) > self._n_named and self._may_be_from_r():
+            if lengths == {len(header) + 1} and not self._n_empty_last and not self._filled:
+                return list(range(len(header) + 1)), ["", *header]
+            if max(lengths) == min(lengths):
+                raise self._names_or_nothing()
+        unnamed = [place for place, n in self._filled.items() if n and place]
+        last = max([self._n_named - 1, *unnamed])
+        if self._first_filled_tail or min(lengths) <= last:
+            raise self._ragged()
+        if unnamed:
+            raise self._nameless(unnamed[0])
+        has_ids = bool(self._filled.get(0)) or not self.n_rows
+        places = [place for place, name in enumerate(header) if name or (has_ids and not place)]
+        return places, [header[place] for place in places]
+
+    def row_names(self, places: Sequence[int]) -> list[str]:
+        """First field of each row; none where the first column stands elsewhere."""
+        return self._first_fields if places[:1] == [0] else []
+
+    def _may_be_from_r(self) -> bool:
+        """Whether rows begin with a name that the header has no title for, as R writes them."""
+        names = self._first_fields
+        if not self.start.header[0] or not all(names) or len(set(names)) < len(names):
+            return False
+        is_numbered = names == [str(number) for number in range(1, len(names) + 1)]
+        if names_rows(self.start.header[0]):  # then only numbers in quotes are R's for certain
+            return is_numbered and self._is_quoted
+        return is_numbered or self._values.isdisjoint(names)
+
+    def _names_or_nothing(self) -> InputError:
+        """Both ends of the rows may be the field that the header has no title for."""
+        first = self.start.header[0]
+        what = f"rows have one field more than the header, and '{first}' may name their first field"
+        what += " or the second: the last one is empty in some or all of them"
+        remedy = f"Name every column; if '{first}' holds the ids, call it 'id'."
+        return InputError(what, where=str(self.path), remedy=remedy)
+
+    def _refuse_remarks(self) -> None:
+        if self._remarks and len(self._remarks) < self.n_rows:
+            what = f"line {self._remarks[0]} begins with #, among lines that do not"
+            remedy = "Remove remarks from between the rows."
+            raise InputError(what, where=str(self.path), remedy=remedy)
+
+    def _nameless(self, place: int) -> InputError:
+        what = f"column {place + 1} has no name and is not empty"
+        remedy = "Name the column in the header, or remove what stands there."
+        return InputError(what, where=str(self.path), remedy=remedy)
+
+    def _ragged(self) -> InputError:
+        wanted = len(self.start.header)
+        expected = f"{wanted} fields in every line, as in the header (line {self.start.n_lines})"
+        separator = WORDS.get(self.start.separator, repr(self.start.separator))
+        odd = {count: line for count, line in self._line_of.items() if count != wanted}
+        if not odd or (set(odd) == {wanted + 1} and self._first_filled_tail):
+            what = f"line {self._first_filled_tail} has something in a field beyond the header"
+            remedy = "Name every column in the header, also that of the row names."
+        else:
+            count, number = min(odd.items(), key=lambda item: item[1])
+            what = f"line {number} has {count} fields"
+            remedy = f"Fields are separated by {separator}: put quotes around what holds one."
+            if self.start.separator in (COMMA, BLANK):
+                remedy += " A comma before decimals or thousands needs another separator."
+        return InputError(what, where=str(self.path), expected=expected, remedy=remedy)
+
+
+def _tail(line: str, separator: str, n_fields: int) -> list[str]:
+    """The last fields of a line, stripped."""
+    if separator == BLANK or '"' in line:
+        found = fields.split(line, separator)[-n_fields:]
+    else:
+        found = line.rsplit(separator, n_fields)[-n_fields:]
+    return [value.strip() for value in found]

@@ -1,0 +1,103 @@
+"""What a column of text holds: numbers, words, or both, by all of its rows."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd.errors import InputError
+
+Kind = Literal["numbers", "words", "both", "nothing"]
+
+GAPS = (
+    *("", "NA", "N/A", "n/a", "na", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT"),
+    *("NULL", "Null", "null", "None", "none"),
+)
+"""What stands for a value that is not there."""
+_UNSIGNED = r"(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = {
+    decimal: re.compile(
+        rf"[+-]?(?:{_UNSIGNED.format(point=re.escape(decimal))}|(?i:inf|infinity))", re.ASCII
+    )
+    for decimal in ".,"
+}
+
+
+_ALMOST = re.compile(r"[<>=~]*[+-]?\d[\d.,' ]*([eE][+-]?\d+)?[ *%]*", re.ASCII)
+"""Words that were numbers once: 1,024 and 12* and <1 and 5%."""
+
+
+class Judged(NamedTuple):
+    """A column of text, looked at.
+
+    Parameters
+    ----------
+    kind
+        What it holds beside gaps; "both" also where words look like numbers that were edited.
+    numbers
+        (n,) float64, NaN where there is no number.
+    is_word
+        (n,) whether a value is neither a number nor a gap.
+    """
+
+    kind: Kind
+    numbers: NDArray[np.float64]
+    is_word: NDArray[np.bool_]
+
+
+def is_number(text: str, decimal: str = ".") -> bool:
+    """Whether a field is a number, blanks around it aside."""
+    return _NUMBER[decimal].fullmatch(text.strip()) is not None
+
+
+def judge(column: pd.Series, decimal: str = ".") -> Judged:
+    """Look at every value of a column, of text or (parquet) of numbers."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = column.to_numpy(np.float64, na_value=np.nan)
+        return Judged("numbers", numbers, np.zeros(len(numbers), bool))
+    places, distinct = pd.factorize(column.astype(object))
+    texts = ["" if pd.isna(value) else str(value).strip() for value in distinct]
+    fits = [_NUMBER[decimal].fullmatch(text) is not None for text in texts]
+    values = np.array(
+        [
+            float(text.replace(decimal, ".")) if fit else np.nan
+            for text, fit in zip(texts, fits, strict=True)
+        ]
+        + [np.nan]  # of a value that is missing: its place is -1
+    )
+    words = np.array([not fit and text not in GAPS for text, fit in zip(texts, fits, strict=True)])
+    is_word = np.append(words, False)[places].astype(bool)
+    has_words = bool(is_word.any())
+    has_numbers = any(fits) or any(map(_ALMOST.fullmatch, texts))
+    kind: Kind = "words" if has_words else "numbers" if has_numbers else "nothing"
+    return Judged("both" if has_words and has_numbers else kind, values[places], is_word)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Every value as stripped text, empty where there is none."""
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
+def require_numbers(column: pd.Series, where: str) -> pd.Series:
+    """A column as float64, NaN for a gap.
+
+    Parameters
+    ----------
+    where
+        File and column, for the message.
+
+    Raises
+    ------
+    InputError
+        When a value is a word; such rows must not go missing without a word.
+    """
+    found = judge(column)
+    if found.is_word.any():
+        row = int(found.is_word.argmax())
+        what = f"holds '{column.iloc[row]}' in row {row + 1}"
+        raise InputError(what, where=where, expected="numbers, or nothing where there is none")
+    return pd.Series(found.numbers, index=column.index, name=column.name)

@@ -1,0 +1,112 @@
+"""Titles of columns that say what a column is, whoever wrote the table."""
+
+from __future__ import annotations
+
+import re
+
+
+def folded(title: str) -> str:
+    """A title to compare: `Gene.ID`, `gene_id` and `GeneID` are one."""
+    return re.sub(r"[\W_]+", "", title.casefold())
+
+
+ROW_TITLES = frozenset(
+    (
+        *("", "id", "ids", "idx", "index", "name", "names", "row", "rowname", "rownames", "key"),
+        *("barcode", "barcodes", "cell", "cells", "cellid", "cellname", "cellbarcode", "cellindex"),
+        *("sample", "samples", "sampleid", "samplename", "title", "geoaccession", "runid"),
+        *("patient", "patientid", "donor", "donorid", "case", "caseid", "submitterid", "subject"),
+        *("cellline", "celllinename", "line", "model", "modelid", "depmapid", "cosmicid", "ccleid"),
+        *("spot", "spotid", "bcr", "tcgaid", "individual", "well", "observation", "obs"),
+    )
+)
+"""Over the ids of cells or samples, folded; the first ones say no more than that it is a name."""
+
+NEUTRAL_TITLES = frozenset(
+    ("", "id", "ids", "idx", "index", "name", "names", "row", "rowname", "rownames", "key")
+)
+"""Those of `ROW_TITLES` that may stand over names of genes too."""
+
+GENE_TITLES = frozenset(
+    (
+        *("gene", "genes", "geneid", "geneids", "genename", "genenames", "genesymbol", "symbol"),
+        *("genesymbols", "symbols", "geneshortname", "hgncsymbol", "hugosymbol", "hugo", "hgncid"),
+        *("externalgenename", "externalgene", "ensembl", "ensemblid", "ensemblids", "ensemblgene"),
+        *("ensemblgeneid", "ensgid", "genestableid", "entrez", "entrezid", "entrezgene"),
+        *("entrezgeneid", "ncbigeneid", "feature", "features", "featureid", "featurename", "idref"),
+        *("targetid", "targetname", "accession", "trackingid", "probe", "probeid", "probesetid"),
+        *("transcript", "transcriptid", "transcriptids", "hybridizationref"),
+    )
+)
+"""Over names of genes, folded."""
+
+GENE_ANNOTATION = frozenset(
+    (
+        *("chr", "chrom", "chromosome", "chromosomename", "seqname", "seqnames", "seqid", "contig"),
+        *("start", "end", "stop", "strand", "startposition", "endposition", "txstart", "txend"),
+        *("position", "pos", "locus", "location", "band", "cytoband", "reference", "txlength"),
+        *("length", "len", "width", "genelength", "exonlength", "exoniclength", "genomiclength"),
+        *("transcriptlength", "efflength", "effectivelength", "medianlength", "unionlength"),
+        *("exoncount", "nexons", "gccontent", "percentgc", "biotype", "genebiotype", "genetype"),
+        *("transcripttype", "transcriptbiotype", "biotypes", "class", "classcode", "source"),
+        *("description", "desc", "genedescription", "genetitle", "fullname", "genefullname"),
+        *("tssid", "nearestrefid", "refseq", "refseqid", "uniprot", "uniprotid", "havanagene"),
+        *("alias", "aliases", "synonym", "synonyms", "type", "featuretype", "genomebuild"),
+        *("logfc", "log2fc", "log2foldchange", "foldchange", "pvalue", "pval", "padj", "adjpval"),
+        *("fdr", "qvalue", "basemean", "lfcse", "stat", "logcpm", "aveexpr"),
+    )
+)
+"""Over what describes genes (or compares groups of samples) and is no sample, folded."""
+
+CELL_ANNOTATION = frozenset(
+    (
+        *("ncount", "ncounts", "ncountrna", "ncountsct", "numi", "numis", "totalcounts", "umis"),
+        *("nfeature", "nfeaturerna", "nfeaturesct", "ngene", "ngenes", "ngenesbycounts"),
+        *("totalumis", "totalreads", "librarysize", "sizefactor", "sizefactors", "nreads"),
+        *("percentmt", "percentmito", "percentribo", "percentrb", "percentercc", "pctcountsmt"),
+        *("pctcountsmito", "pctcountsribo", "mitopercent", "mtfrac", "mitofrac", "mitoshare"),
+        *("log1ptotalcounts", "log1pngenesbycounts", "totalcountsmt", "log1ptotalcountsmt"),
+        *("cluster", "clusters", "clusterid", "leiden", "louvain", "seuratclusters", "celltype"),
+        *("celltypes", "batch", "plate", "lane", "library", "libraryid", "origident", "condition"),
+        *("treatment", "timepoint", "age", "sex", "gender", "tissue", "organ", "disease", "stage"),
+        *("doubletscore", "doubletscores", "predicteddoublet", "predicteddoublets", "isdoublet"),
+        *("sscore", "g2mscore", "phase", "umap1", "umap2", "tsne1", "tsne2", "pc1", "pc2"),
+        *("response", "label", "labels", "survival", "ostime"),
+    )
+)
+"""Over what describes cells or samples and is no gene, folded."""
+
+_ABOUT_GENES = re.compile(
+    r"(gene|transcript|exon|exonic|feature)(length|len|start|end|id|ids|name|names|symbol|type"
+    r"|biotype|description|width|size|bp)|.*(entrez|ensembl|refseq|hgnc|uniprot).*"
+)
+
+
+def describes_genes(title: str) -> bool:
+    """Whether a column of a table of genes x samples describes the genes and is no sample."""
+    title = folded(title)
+    is_known = title in GENE_TITLES or title in GENE_ANNOTATION
+    return is_known or _ABOUT_GENES.fullmatch(title) is not None
+
+
+def describes_cells(title: str) -> bool:
+    """Whether a column of a table of cells x genes describes the cells and is no gene.
+
+    Where a gene lies says nothing of cells, but no gene is called so either.
+    """
+    title = folded(title)
+    return title in CELL_ANNOTATION or title in _PLACES
+
+
+_PLACES = frozenset(
+    ("chr", "chrom", "chromosome", "start", "end", "strand", "length", "width", "biotype")
+)
+
+
+def names_rows(title: str) -> bool:
+    """Whether a title stands over ids, of cells or of genes."""
+    title = folded(title)
+    return title in ROW_TITLES or title in GENE_TITLES or title.endswith(_ENDINGS)
+
+
+_ENDINGS = ("id", "name", "names", "barcode", "symbol")
