@@ -387,7 +387,7 @@ def expected_with(module, name, value):
     if name == "no_controls":
         return asked | {"controls": False}
     reads_counts = module in ("predict", "explain", "evaluate", "screen")
-    if reads_counts and name in ("scale", "weights", "gene_map"):
+    if reads_counts and name in ("scale", "layer", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if (module, name) == ("tcga", "survival"):
         return asked | {"survival": Survival(value)}

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scatd.data.drugs import ALIASES, drug_key, find_drug, resolve_drug
+from scatd.data.drug_synonyms import SYNONYMS
+from scatd.data.drugs import ALIASES, drug_key, find_drug, repeated_drugs, resolve_drug
 from scatd.errors import InputError
 
 PANEL = ["X5.FLUOROURACIL", "AFATINIB", "DOCETAXEL", "GEFITINIB", "PLX.4720", "NVP-TAE684"]
@@ -20,6 +21,14 @@ PANEL = ["X5.FLUOROURACIL", "AFATINIB", "DOCETAXEL", "GEFITINIB", "PLX.4720", "N
         ("XAV939", "xav939"),  # this x is the drug's own
         ("PLX.4720", "plx4720"),
         ("I-BET-762", "ibet762"),
+        ("X17.AAG", "17aag"),
+        ("X.5Z..7.Oxozeaenol", "5z7oxozeaenol"),  # (5Z)-7-Oxozeaenol, read by R
+        ("(5Z)-7-Oxozeaenol", "5z7oxozeaenol"),
+        ("X....JQ1", "jq1"),
+        ("(+)-JQ1", "jq1"),
+        ("X(5Z)-7-Oxozeaenol", "5z7oxozeaenol"),
+        ("X-396", "x396"),  # ensartinib: this x is the drug's own
+        ("X.396", "x396"),
         ("ＡＦＡＴＩＮＩＢ", "afatinib"),  # full-width letters
     ],
 )
@@ -70,6 +79,62 @@ def test_known_names_are_found(name: str, entry: str) -> None:
 
 def test_aliases_work_towards_a_brand_name_too() -> None:
     assert resolve_drug("docetaxel", ["TAXOTERE", "GEFITINIB"]) == "TAXOTERE"
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("17-AAG", "Tanespimycin"),
+        ("tanespimycin", "X17.AAG"),
+        ("PD-0332991", "PALBOCICLIB"),
+        ("PLX-4032", "Vemurafenib"),
+        ("Vemurafenib", "PLX4032"),
+        ("zelboraf", "RG7204"),
+        ("adavosertib", "MK.1775"),
+        ("I-BET-762", "Molibresib"),
+        ("beta-Lapachone", "β-Lapachone"),
+    ],
+)
+def test_public_synonyms_are_found_and_said(name, entry, caplog):
+    caplog.set_level("INFO")
+    assert resolve_drug(name, [entry, "PLX4720", "GEFITINIB"]) == entry
+    assert f"'{name}' is '{entry}'" in caplog.text
+
+
+def test_a_synonym_changes_no_key():
+    assert drug_key("PLX-4032") == "plx4032"
+    assert drug_key("17-AAG") == "17aag"
+
+
+def test_a_synonym_of_two_columns_is_refused():
+    with pytest.raises(InputError, match="more than one name: PLX4032, RG7204"):
+        resolve_drug("vemurafenib", ["PLX4032", "RG7204"])
+
+
+def test_the_other_column_of_one_drug_is_said(caplog):
+    assert resolve_drug("vemurafenib", ["VEMURAFENIB", "PLX4032"]) == "VEMURAFENIB"
+    assert "'PLX4032' is the same drug" in caplog.text
+
+
+def test_columns_of_one_drug_are_found():
+    names = ["5-Fluorouracil", "X5.FLUOROURACIL", "Taxol", "PACLITAXEL", "GEFITINIB", "-"]
+    assert repeated_drugs(names) == [
+        ("5-Fluorouracil", "X5.FLUOROURACIL"),
+        ("Taxol", "PACLITAXEL"),
+    ]
+
+
+@pytest.mark.golden
+def test_the_real_tables_hold_every_drug_once(real_data):
+    for file in ("gdsc/ALL_label_binary_wf.csv", "ccle_gdsc/response.csv", "ccle_gdsc/ln_ic50.csv"):
+        header = (real_data / file).read_text(encoding="utf-8").partition("\n")[0]
+        assert repeated_drugs(header.split(",")[1:]) == []
+
+
+def test_every_synonym_has_a_source_and_one_substance():
+    keys = [drug_key(name) for one in SYNONYMS for name in one.names]
+    assert len(keys) == len(set(keys))
+    assert all(one.source for one in SYNONYMS)
 
 
 def test_a_misprint_is_never_accepted_and_the_nearest_name_is_shown() -> None:

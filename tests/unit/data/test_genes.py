@@ -19,10 +19,12 @@ from scatd.data.genes import (
     is_mitochondrial,
     kind_of,
     match,
+    names_genes,
     origin_of,
     parse,
     read_panel,
     spellings,
+    spreadsheet_dates,
 )
 from scatd.errors import InputError
 
@@ -85,6 +87,73 @@ def test_symbols_that_look_like_ids_stay_symbols(name):
     assert (parse(name).kind, parse(name).key) == ("symbol", name)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "symbol", "entrez"),
+    [
+        ("TSPAN6 (7105)", "TSPAN6", "", "7105"),  # DepMap
+        ("TSPAN6..7105.", "TSPAN6", "", "7105"),  # the same once R has read it
+        ("A1BG|1", "A1BG", "", "1"),  # TCGA
+        ("?|10357", "10357", "", ""),
+        ("A1BG (ENSG00000121410)", "ENSG00000121410", "A1BG", ""),
+        ("A1BG (ENSG00000121410.14)", "ENSG00000121410", "A1BG", ""),
+        ("ENSG00000121410-A1BG", "ENSG00000121410", "A1BG", ""),  # Seurat makes _ to -
+        ("ENSG00000121410.14|A1BG", "ENSG00000121410", "A1BG", ""),
+        ("ENSG00000121410-1", "ENSG00000121410", "", ""),  # a copy that was made unique
+        ("GRCh38-A1BG", "A1BG", "", ""),
+        ("GRCh38_A1BG", "A1BG", "", ""),
+        ("GRCh38---A1BG", "A1BG", "", ""),
+        ("hg38___A1BG", "A1BG", "", ""),
+        ("HUMAN_A1BG", "A1BG", "", ""),
+        ("GRCh38_ENSG00000121410", "ENSG00000121410", "", ""),
+    ],
+)
+def test_names_with_ids_and_genomes_are_taken_apart(name, key, symbol, entrez):
+    gene = parse(name)
+    assert (gene.key, gene.symbol, gene.entrez) == (key, symbol, entrez)
+    assert places([name] * 2, [key if not symbol else symbol]) == [symbol or key] * 2
+
+
+def test_a_number_beside_one_name_is_no_entrez_id():
+    known = GeneMap(frozenset({"A2M", "TP53"}), {}, {"2": "A2M"}, {})
+    assert places(["XYZ (2)", "TP53"], ["A2M", "TP53"], known) == ["", "TP53"]
+    assert places(["XYZ (2)", "P53 (7157)"], ["A2M"], known) == ["A2M", ""]
+
+
+@pytest.mark.golden
+def test_no_approved_symbol_is_taken_for_something_else(reference_tables):
+    known = GeneMap.read(reference_tables / "ensembl" / "symbol_ensembl_map.txt.gz")
+    odd = [name for name in known.approved if parse(name)[:4] != ("symbol", name, "", "")]
+    assert [name for name in odd if not name.startswith("ENSG")] == []
+    assert spreadsheet_dates(sorted(known.approved)) == []
+    assert not [name for name in known.approved if names_genes(name)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("1-Mar", "9-Sep", "01-Mar", "Mar-01", "2-Sep-21", "1-Mar-2021", "2021-03-01", "X1.Mar"),
+        *("01/03/2021", "2021-03-01 00:00:00", "1. Mrz", "2-Dec", "43891"),
+    ],
+)
+def test_names_that_a_spreadsheet_made_dates_of(name):
+    assert spreadsheet_dates(["TP53", name, *(f"GENE{n}" for n in range(20))]) == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MARCHF1", "SEPTIN9", "DEC1", "JUN-1", "SET-2", "RP11-34P13.7", "14-3-3", "7SK"),
+        *("AC004449.6", "12345", "MARCH1", "SEPT9"),
+    ],
+)
+def test_names_that_are_no_dates(name):
+    assert spreadsheet_dates(["TP53", name, *(f"GENE{n}" for n in range(20))]) == []
+
+
+def test_entrez_ids_are_no_dates():
+    assert spreadsheet_dates([str(number) for number in range(43880, 43900)]) == []
+
+
 def test_the_kind_is_that_of_most_names():
     assert kind_of(["TP53", "EGFR", "ENSG00000141510"]) == "symbol"
     assert kind_of(["ENSG00000141510.1", "ENSG00000146648_EGFR", "MYC"]) == "ensembl"
@@ -108,6 +177,44 @@ def test_species_by_prefix_and_capitals(names, species):
     assert origin_of(pd.DataFrame(index=names)).species == species
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"gene{number}" for number in range(100)],
+        [f"Gene{number}" for number in range(100)],
+        [f"cell{number:02d}" for number in range(10)],
+        [f"feature_{number}" for number in range(100)],
+    ],
+)
+def test_names_that_are_no_genes_have_no_species(names):
+    assert origin_of(pd.DataFrame(index=names)).species == ""
+
+
+def test_ids_beside_an_index_in_capitals_tell_the_species():
+    var = pd.DataFrame(
+        {"gene_ids": ["ENSMUSG00000059552", "ENSMUSG00000000001"]}, index=["TP53", "GNAI3"]
+    )
+    assert origin_of(var).species == "mouse"
+    assert origin_of(var.assign(gene_ids=["FBgn0000001", "FBgn0000002"])).species == "fly"
+
+
+@pytest.mark.parametrize(
+    "var",
+    [
+        pd.DataFrame(index=["GRCh38_TP53", "GRCh38_EGFR", "mm10_Trp53"]),
+        pd.DataFrame(index=["GRCh38---TP53", "GRCh38---EGFR", "mm10---Trp53"]),
+        pd.DataFrame(index=["ENSG00000141510", "ENSG00000146648", "ENSMUSG00000059552"]),
+        pd.DataFrame({"genome": ["GRCh38", "GRCh38", "mm10"]}, index=["TP53", "EGFR", "Trp53"]),
+        pd.DataFrame(index=["TP53", "GAPDH", "mm10_Trp53"]),
+    ],
+    ids=["prefix", "Seurat", "ids", "genome", "one prefix"],
+)
+def test_genes_of_two_genomes_are_told_apart(var):
+    origin = origin_of(var)
+    assert (origin.species, origin.other) == ("human", "mouse")
+    assert origin.others.tolist() == [False, False, True]
+
+
 def test_mitochondrial_genes_by_symbol_and_by_id():
     names = ["MT-CO1", "mt-Nd1", "ENSG00000198804.2", "MTOR", "ENSG00000141510", "MT1X"]
     assert [is_mitochondrial(name) for name in names] == [True, True, True, False, False, False]
@@ -124,6 +231,37 @@ def test_the_mitochondrial_ids_are_those_of_ensembl(reference_tables):
 def test_further_names_come_from_known_columns():
     var = pd.DataFrame({"gene_symbols": ["A", None], "n": [1, 2]}, index=["id1", "id2"])
     assert spellings(var) == [["id1", "id2"], ["A", ""]]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("features", "_index", "gene_short_name", "GeneSymbol", "hgnc_symbol", "names", "Gene"),
+        *("external_gene_name", "target_name", "gene_names", "feature_name", "Gene Symbol"),
+        *("ensembl_gene_id", "ensembl_id", "gene_ids", "Accession", "Gene stable ID"),
+    ],
+)
+def test_every_title_names_genes_beside_a_numbered_index(title):
+    var = pd.DataFrame({title: ["TP53", "EGFR"], "other": ["x", "y"]}, index=["0", "1"])
+    assert spellings(var) == [["TP53", "EGFR"]]
+    assert spellings(var.set_axis(["1", "2"])) == [["TP53", "EGFR"]]
+    assert spellings(var.set_axis(["7157", "1956"]))[0] == ["TP53", "EGFR"]
+
+
+def test_numbers_are_names_only_where_the_title_says_so():
+    var = pd.DataFrame({"name": [5, 9], "entrez_id": [7157.0, 1956.0]}, index=["A", "B"])
+    assert spellings(var) == [["A", "B"], ["7157", "1956"]]
+
+
+def test_lists_of_names_that_contradict_each_other_are_told(gene_map):
+    symbols = ["TP53", "EGFR", "MYC", "ENSA", "HLA-A"] * 2
+    ids = {symbol: key for key, symbol in gene_map.ensembl.items()}
+    right = [ids[symbol] for symbol in symbols]
+    panel = Panel(tuple(symbols[:5]), "a panel")
+    assert match(symbols, panel, gene_map, [right]).conflict == ""
+    wrong = [*right[1:], right[0]]
+    told = match(symbols, panel, gene_map, [wrong]).conflict
+    assert told.startswith("10 of 10 columns are named as two different genes (TP53 and ENSG")
 
 
 # Maps ----------------------------------------------------------------------------------------
@@ -164,6 +302,12 @@ def test_a_panel_has_the_hash_of_its_names_in_order(tmp_path):
     panel = Panel.read(path)
     assert panel.names == ("B", "A")
     assert panel.sha256 == hashlib.sha256(b"B\nA").hexdigest()
+    assert read_panel(path) == ["B", "A"]
+
+
+def test_a_panel_takes_the_column_of_symbols(tmp_path):
+    path = tmp_path / "panel.csv"
+    path.write_text("index,Gene stable ID,hgnc_symbol\n0,ENSG1,B\n1,ENSG2,A\n")
     assert read_panel(path) == ["B", "A"]
 
 
