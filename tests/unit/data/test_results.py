@@ -59,9 +59,14 @@ def test_work_that_failed_begins_anew_and_a_refusal_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), results.made_anew(folder, ABOUT):
         raise RuntimeError
     assert list(folder.iterdir()) == []
-    with pytest.raises(RuntimeError), results.made_anew(folder, ABOUT):
-        (folder / "half.csv").write_text("half")
-        raise RuntimeError
+
+    def work():
+        with results.made_anew(folder, ABOUT):
+            (folder / "half.csv").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
     with results.made_anew(folder, ABOUT):
         assert files(folder) == set()
 
