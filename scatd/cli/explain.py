@@ -40,7 +40,7 @@ setting = partial(options.setting, {"all": ExplainSettings()})
 @click.option(
     "--output",
     "-o",
-    type=paths.NewFile(".csv", ".parquet", ".h5ad"),
+    type=paths.NEW_FILE,
     help=".csv (importance), .parquet (cell by feature, the strongest) or .h5ad (everything).  "
     "[default: the tracked run only]",
 )

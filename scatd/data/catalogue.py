@@ -7,7 +7,10 @@ listed by figshare's API, with MD5 sums; everything else is pinned here.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+
+from scatd.errors import InputError
 
 _SERVERS = {
     "{figshare}": ("SCATD_FIGSHARE_API", "https://api.figshare.com/v2"),
@@ -208,5 +211,9 @@ CATALOGUE = {dataset.name: dataset for dataset in _DATASETS}
 def address(template: str) -> str:
     """The URL behind a template of the catalogue, at a mirror where a variable names one."""
     for server, (variable, default) in _SERVERS.items():
-        template = template.replace(server, (os.environ.get(variable) or default).rstrip("/"))
+        given = os.environ.get(variable) or default
+        if not re.match(r"https?://[^\s/]+", given):
+            expected = "an address that begins with https://, or no variable"
+            raise InputError(f"is '{given}'", where=variable, expected=expected)
+        template = template.replace(server, given.rstrip("/"))
     return template

@@ -89,7 +89,11 @@ def download(dataset: Dataset, cache: Path) -> Path:
 def cache_folder() -> Path:
     """Where one user keeps what can be fetched again: `SCATD_CACHE`, else the system's place."""
     if given := os.environ.get("SCATD_CACHE"):
-        return Path(given).expanduser().absolute()
+        folder = Path(given).expanduser().absolute()
+        if not given.strip() or folder.is_file():
+            what = f"'{given}' is {'a file' if folder.is_file() else 'empty'}"
+            raise InputError(what, where="SCATD_CACHE", expected="a folder, or no variable")
+        return folder
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
 
 

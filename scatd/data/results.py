@@ -6,8 +6,9 @@ any other folder that holds something is refused, so that nothing is lost and no
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,31 @@ def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--outp
         raise InputError(what, where=str(folder), remedy=remedy)
 
 
-def begin(folder: Path, about: Mapping[str, str], *, option: str = "--output") -> None:
-    """Make a folder, or empty that of earlier results, and mark it.
+@contextlib.contextmanager
+def made_anew(
+    folder: Path, about: Mapping[str, str], *, option: str = "--output"
+) -> Iterator[None]:
+    """Make a folder, or empty that of earlier results; mark it, and note what was written to it.
+
+    Where the block fails, what it wrote stays, marked as unfinished: the same command begins anew.
 
     Raises
     ------
     InputError
         As `require_own` does; then nothing is removed.
     """
+    _empty(folder, about, option)
+    try:
+        yield
+    except BaseException:
+        if not _files(folder):
+            (folder / MARK).unlink(missing_ok=True)
+        raise
+    # No other file is ever taken for a result.
+    _write(folder, {"about": dict(about), "files": sorted(_files(folder))})
+
+
+def _empty(folder: Path, about: Mapping[str, str], option: str) -> None:
     require_own(folder, about, option=option)
     for name in _files(folder):
         (folder / name).unlink()
@@ -66,13 +84,6 @@ def begin(folder: Path, about: Mapping[str, str], *, option: str = "--output") -
             inner.rmdir()
     folder.mkdir(exist_ok=True)
     _write(folder, {"about": dict(about), "files": None})
-
-
-def finish(folder: Path) -> None:
-    """Note which files the results are, so that no other file is ever taken for one."""
-    mark = _mark(folder)
-    assert mark is not None, "begin() comes first"
-    _write(folder, {"about": mark["about"], "files": sorted(_files(folder))})
 
 
 def _write(folder: Path, mark: dict[str, Any]) -> None:

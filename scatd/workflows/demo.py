@@ -43,16 +43,16 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
         Where its files are, or will be.
     """
     key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
+    files = {
+        part: demo_file(part, seed=seed, folder=folder)
+        for part in ("source", "reference", "target")
+    }
     with tracking.parent_run(
         "demo",
         name=f"demo {key}",
         tags={keys.TAG_DRUG: key, keys.TAG_SIMULATED: "true"},
         settings={"drug": drug, "seed": seed},
     ) as run:
-        files = {
-            part: demo_file(part, seed=seed, folder=folder)
-            for part in ("source", "reference", "target")
-        }
         logger.info("1/2  Learning %s from %s", drug, files["source"])
         learned = transfer(
             TransferRequest(drug, source=files["source"], reference=files["reference"])

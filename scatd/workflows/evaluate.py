@@ -91,9 +91,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
             pictures = draw(cells, tables, made, subject, folder / "figures")
             write_page(folder / REPORT, cells, tables, pictures, made, words)
             run.log_files(folder, "")
-            results.begin(output, about)
-            copy_files(folder, output)
-            results.finish(output)
+            with results.made_anew(output, about):
+                copy_files(folder, output)
         calibrated = None
         if made is not None:
             calibrated = (register_calibrated(run, cells, made), in_words(made))

@@ -153,7 +153,13 @@ def write_published(subject: Subject, store: AttributionStore, tally: Tally) -> 
     if folder is None:
         return []
     folder.parent.mkdir(parents=True, exist_ok=True)
-    results.begin(folder, published_results(subject), option="--published-csv")
+    with results.made_anew(folder, published_results(subject), option="--published-csv"):
+        return _write_published(folder, subject, store, tally)
+
+
+def _write_published(
+    folder: Path, subject: Subject, store: AttributionStore, tally: Tally
+) -> list[Path]:
     prefix, kind = subject.request.drug, _PUBLISHED_NAMES[subject.request.settings.method]
     written = []
 
@@ -183,7 +189,6 @@ def write_published(subject: Subject, store: AttributionStore, tally: Tally) -> 
         }
     )
     write("importance_Rank", iter([ranks.rename_axis(index=None)]))
-    results.finish(folder)
     return written
 
 

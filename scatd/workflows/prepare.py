@@ -196,11 +196,16 @@ def _about(request: PrepareRequest, report: Report, gene_map: GeneMap | None) ->
 
 
 def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> Path:
+    folder, about = _report_place(request)
+    with results.made_anew(folder, about):
+        _write_tables(folder, request, report, found)
+    return folder
+
+
+def _write_tables(folder: Path, request: PrepareRequest, report: Report, found: GeneMatch) -> None:
     from scatd.plots.quality import quality_scatter, quality_violins
     from scatd.plots.style import save_figure
 
-    folder, about = _report_place(request)
-    results.begin(folder, about)
     with atomic_path(folder / "genes.csv") as temporary:
         found.report.to_csv(temporary, index=False)
     assert report.cells is not None
@@ -211,8 +216,6 @@ def _write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> 
     save_figure(
         quality_scatter(report.cells, request.min_genes, subject), folder, "quality_scatter"
     )
-    results.finish(folder)
-    return folder
 
 
 def _report_place(request: PrepareRequest) -> tuple[Path, dict[str, str]]:

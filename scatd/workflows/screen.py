@@ -89,9 +89,8 @@ def screen(request: ScreenRequest) -> ScreenResult:
                 folder / REPORT, found, tables, pictures, (words, cautions), request
             )
             run.log_files(folder, "")
-            results.begin(output, about)
-            copy_files(folder, output)
-            results.finish(output)
+            with results.made_anew(output, about):
+                copy_files(folder, output)
     return ScreenResult(run.run_id, output, tables["drugs"], found.left_out, words, cautions)
 
 

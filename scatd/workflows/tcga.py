@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -95,7 +96,12 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     card = artifact.read_card(registry.fetch(ref))
     simulated = {f"model {ref.name}": ref.simulated, str(request.expression): False}
     refuse_mixing(simulated, allowed=request.allow_simulated)
-    _make_folder(request, ref)
+    with results.made_anew(*_place(request, ref)):
+        return _in_folder(request, card)
+
+
+def _in_folder(request: TcgaRequest, card: dict[str, Any]) -> TcgaResult:
+    key = drug_key(request.drug)
     prepared = prepare_patients(
         request.expression,
         request.survival,
@@ -132,7 +138,8 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     return _tracked(request, explained, patients)
 
 
-def _make_folder(request: TcgaRequest, ref: ModelRef) -> None:
+def _place(request: TcgaRequest, ref: ModelRef) -> tuple[Path, dict[str, str]]:
+    """The folder of the results, whose parents are made, and what they are of."""
     folder = request.output
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +152,7 @@ def _make_folder(request: TcgaRequest, ref: ModelRef) -> None:
         "expression": str(request.expression.absolute()),
         "survival": str(request.survival.table.absolute()),
     }
-    results.begin(folder, about)
+    return folder, about
 
 
 def _tracked(request: TcgaRequest, explained: ExplainResult, patients: Patients) -> TcgaResult:
@@ -179,7 +186,6 @@ def _tracked(request: TcgaRequest, explained: ExplainResult, patients: Patients)
         for name, figure in figures_of(patients, tables):
             save_figure(figure, request.output / FIGURES, name)
         run.log_files(request.output / FIGURES, FIGURES)
-        results.finish(request.output)
         run.describe(f"{len(patients.table)} patients, {patients.subject}.\n\n**{CAVEAT}**")
     return TcgaResult(ref, tables, explained.label, request.output, run.run_id)
 
