@@ -59,7 +59,7 @@ def test_the_version_is_written_once():
     places = [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "scatd").rglob("*.py"))
-        if __version__ in path.read_text()
+        if f'"{__version__}"' in path.read_text()
     ]
     assert places == ["scatd/__init__.py"]
 

@@ -385,4 +385,4 @@ def test_folder_that_cannot_be_made_is_refused(tmp_path):
     blocker.write_text("")
     result = CliRunner().invoke(demo_data, ["--out", str(Path(blocker) / "demo")])
     assert result.exit_code == 2
-    assert "cannot be made" in result.output
+    assert f"{blocker} is a file" in result.output
