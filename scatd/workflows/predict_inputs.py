@@ -24,7 +24,7 @@ from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
-from scatd.data.tables import TABLE_SUFFIXES, TEXT_SUFFIXES, has_suffix
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
@@ -93,7 +93,7 @@ def scoring_input(
     """
     n_features = card["sizes"]["n_features"]
     genes = card.get("features", {}).get("names")
-    by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
+    by_genes = is_cohort(path) or has_suffix(path, TABLE_SUFFIXES)
     if family in keys.BACKENDS:
         by_genes = is_cohort(path) and not _has_embedding(path, family)
     elif card.get("input_scale") == "zscore":
