@@ -48,12 +48,6 @@ def reference_tables() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cases() -> Path:
-    """Small inputs that went wrong once."""
-    return _shared_folder("cases")
-
-
-@pytest.fixture(scope="session")
 def migrated_store(tmp_path_factory) -> Path:
     """A migrated and empty MLflow database: migrating one takes seconds, copying it does not."""
     from mlflow.tracking import MlflowClient

@@ -139,8 +139,7 @@ def read_labels(
         name = _find_column(features.obs, column, drug, where)
         codes = _encode(features.obs[name], meanings, f"{where} column '{name}'")
         return _labels(codes, name, str(features.path), "id")
-    table = read_table(file, as_text=True)
-    table = table[(table != "").any(axis=1)].reset_index(drop=True)
+    table = _read(file)
     name = _find_column(table, column, drug, str(file))
     given = _encode(table[name], meanings, f"{file} column '{name}'")
     ids = table.iloc[:, 0]
@@ -171,8 +170,7 @@ def read_label_table(
     obs = pd.DataFrame() if features is None else features.obs
     file, column = _parse_spec(spec, obs)
     if file is not None:
-        frame = read_table(file, as_text=True)
-        frame = frame[(frame != "").any(axis=1)].reset_index(drop=True)
+        frame = _read(file)
         where, first = str(file), str(frame.columns[0])
     elif features is not None:
         frame, where, first = obs.reset_index(drop=True), f"{features.path}: obs", None
@@ -196,6 +194,17 @@ def read_label_table(
     codes = {name: _encode(frame[name], meanings, f"{where} column '{name}'") for name in names}
     others = frame.drop(columns=[*names, *([first] if is_id else [])])
     return LabelTable(pd.DataFrame(codes), ids, others, where, file)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A table of labels as text; refused where its first row of labels stands for the header."""
+    table = read_table(file, as_text=True)
+    as_names = [name for name in map(str, table.columns) if _word(name) in _CODES]
+    if as_names:
+        what = f"the header has a column called '{as_names[0]}': it may be a row of labels"
+        remedy = "Write a first line with the names of the drugs."
+        raise InputError(what, where=str(file), expected="names of the columns", remedy=remedy)
+    return table[(table != "").any(axis=1)].reset_index(drop=True)
 
 
 def drug_columns(frame: pd.DataFrame, meanings: Collection[str] = keys.RESPONSES) -> list[str]:

@@ -25,7 +25,7 @@ from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import look, measure, require_human
-from scatd.data.tables import TABLE_SUFFIXES, TEXT_SUFFIXES, has_suffix
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
@@ -99,7 +99,7 @@ def scoring_input(
     n_features = card.sizes.n_features
     genes = card.about.genes
     scale: InputScale | None = None
-    by_genes = is_cohort(path) or has_suffix(path, TEXT_SUFFIXES)
+    by_genes = is_cohort(path) or has_suffix(path, TABLE_SUFFIXES)
     if family in keys.BACKENDS:
         has_embedding = _has_embedding(path, family)
         if has_embedding and preparation.layer is not None:

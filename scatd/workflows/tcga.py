@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from scatd import artifact, keys, registry, tracking
+from scatd.cards.card import Card
 from scatd.data import results
 from scatd.data.drugs import drug_key
 from scatd.data.files import atomic_path
@@ -100,7 +100,7 @@ def tcga(request: TcgaRequest) -> TcgaResult:
         return _in_folder(request, card)
 
 
-def _in_folder(request: TcgaRequest, card: dict[str, Any]) -> TcgaResult:
+def _in_folder(request: TcgaRequest, card: Card) -> TcgaResult:
     key = drug_key(request.drug)
     prepared = prepare_patients(
         request.expression,

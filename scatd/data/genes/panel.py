@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from scatd.data.files import reading, require_existing
+from scatd.data.files import require_existing
 from scatd.data.genes.titles import symbols_first
-from scatd.data.text.encoding import open_text
+from scatd.data.text.encoding import text_lines
+from scatd.data.text.fields import COMMA, SEMICOLON, TAB, split
+from scatd.data.text.start import quote_error
 from scatd.errors import InputError
 
 
@@ -57,10 +59,7 @@ def read_panel(path: Path) -> list[str]:
         When the file is missing, no text, empty, or names a gene twice.
     """
     require_existing(path)
-    with reading(path, "a text file"), open_text(path) as file:
-        text = file.read()
-    delimiter = "\t" if "\t" in text else ","
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
+    rows = _rows(path)
     titles = [field.strip() for field in rows[0]] if rows else []
     titled = symbols_first(titles)
     if titled:
@@ -75,6 +74,22 @@ def read_panel(path: Path) -> list[str]:
         what = f"{len(repeated)} genes are named more than once, such as {repeated[0]}"
         raise InputError(what, where=str(path), remedy="Keep each gene once.")
     return names
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Fields of every line that holds something, without remarks at the beginning."""
+    lines = [(number, line) for number, line in enumerate(text_lines(path), 1) if line.strip()]
+    while lines and lines[0][1].startswith("#"):
+        lines.pop(0)
+    marks = (TAB, COMMA, SEMICOLON)
+    separator = max(marks, key=lambda mark: sum(mark in line for _, line in lines))
+    rows = []
+    for number, line in lines:
+        try:
+            rows.append(split(line, separator))
+        except csv.Error as error:
+            raise quote_error(path, number, error) from error
+    return [row for row in rows if any(row)]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

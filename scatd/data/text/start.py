@@ -79,7 +79,11 @@ def find_start(path: Path, lines: Sequence[Line]) -> Start:
     if is_remark_too:
         header[0] = header[0].removeprefix("#")
     below = body[0] if is_remark_too else body[1] if len(body) > 1 else ""
-    refuse_values_as_header(path, header, fields.first(below, separator), number)
+    try:
+        first = fields.first(below, separator)
+    except csv.Error as error:
+        raise quote_error(path, number + 1, error) from error
+    refuse_values_as_header(path, header, first, number)
     return Start(separator, header, line, number)
 
 
@@ -147,9 +151,9 @@ def _header(path: Path, remarks: Sequence[Line], rest: Sequence[Line], separator
     number, line = remarks[-1]
     try:
         names = fields.split(line, separator)
-    except csv.Error:
+        rows = [fields.split(row, separator) for _, row in rest]
+    except csv.Error:  # a remark, or a line that the survey refuses
         return rest[0]
-    rows = [fields.split(row, separator) for _, row in rest]
     fits = len(names) > 1 and len(names) == len(rows[0]) and names[0].startswith("#")
     if not fits or names[0].startswith("##") or not _is_data(rows):
         return rest[0]
