@@ -110,7 +110,7 @@ def test_symbols_that_look_like_ids_stay_symbols(name):
 def test_names_with_ids_and_genomes_are_taken_apart(name, key, symbol, entrez):
     gene = parse(name)
     assert (gene.key, gene.symbol, gene.entrez) == (key, symbol, entrez)
-    assert places([name] * 2, [key if not symbol else symbol]) == [symbol or key] * 2
+    assert places([name] * 2, [symbol or key]) == [symbol or key] * 2
 
 
 def test_a_number_beside_one_name_is_no_entrez_id():
