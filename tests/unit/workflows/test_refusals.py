@@ -19,10 +19,10 @@ def test_mouse_is_said_before_weights_are_asked_for(tmp_path, monkeypatch, backe
     names = [f"GENE{number}" for number in range(30)]
     var = pd.DataFrame({"gene_ids": [f"ENSMUSG{number:011d}" for number in range(30)]}, index=names)
     ad.AnnData(np.ones((3, 30), np.float32), var=var).write_h5ad(tmp_path / "mouse.h5ad")
+    request = EmbedRequest(
+        input=tmp_path / "mouse.h5ad", backend=backend, output=tmp_path / "out.h5ad"
+    )
     with pytest.raises(InputError, match=r"those of mouse \(ENSMUSG"):
-        request = EmbedRequest(
-            input=tmp_path / "mouse.h5ad", backend=backend, output=tmp_path / "out.h5ad"
-        )
         embed(request)
     assert not (tmp_path / "out.h5ad").exists()
 
