@@ -287,3 +287,27 @@ def test_lists_of_names_that_contradict_each_other_are_refused():
     odd.matrices["X"].var["symbol"] = [*PANEL.names[1:], PANEL.names[0]]
     (fault,) = faults(look(odd, {"panel": PANEL}))
     assert "300 of 300 columns are named as two different genes (GENE0 and GENE1)" in fault
+
+
+@pytest.mark.golden
+def test_every_gene_of_depmap_s_table_is_found(cases, real_data, reference_tables):
+    """Columns are called `A1BG (1000)`; the numbers lead elsewhere, and the symbols count."""
+    panel = Panel.read(reference_tables / "scfoundation" / "OS_scRNA_gene_index.19264.tsv")
+    counts = pd.read_csv(real_data / "counts" / "baron_10x19264.csv.gz", index_col=0).to_numpy()
+    with open_cohort(cases / "OmicsExpressionProteinCodingGenesTPMLogp1.csv") as opened:
+        assert "Expected raw counts" in faults(look(opened, {"panel": panel}))[0]
+        found = look(opened, {"panel": panel}, scale="log1p")
+        assert faults(found) == []
+        assert found.matches["panel"].positions.tolist() == list(range(19_264))
+        values = opened.matrices["X"].rows(0, 10).toarray()
+    expected = np.log2(1 + counts / counts.sum(axis=1, keepdims=True) * 1e6)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+@pytest.mark.golden
+def test_the_dates_of_a_spreadsheet_are_counted(cases, reference_tables):
+    panel = Panel.read(reference_tables / "scfoundation" / "OS_scRNA_gene_index.19264.tsv")
+    with open_cohort(cases / "excel_dates.csv") as opened:
+        found = look(opened, {"panel": panel})
+    assert faults(found) == []
+    assert found.warnings[0].startswith("7 genes have dates as names (1-Mar, ")
