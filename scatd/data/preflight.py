@@ -27,7 +27,6 @@ from scatd.data.genes import (
     GeneMatch,
     Kind,
     Panel,
-    gene_names,
     is_mitochondrial,
     is_numbering,
     kind_of,
@@ -266,7 +265,7 @@ def _judge_genes(
         name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
     }
     if report.species not in ("", HUMAN):
-        report.faults.take(_no_human(report.species, names[0]))
+        report.faults.take(_no_human(report.species, names))
         return
     _judge_names(report, names)
     if report.n_duplicates:
@@ -316,14 +315,15 @@ def require_human(cohort: Cohort) -> None:
     for matrix in cohort.matrices.values():
         species = origin_of(matrix.var).species
         if species not in ("", HUMAN):
-            fault = _no_human(species, gene_names(matrix.var))
+            fault = _no_human(species, spellings(matrix.var))
             raise InputError(
                 fault.what, where=str(cohort.path), expected=fault.expected, remedy=fault.remedy
             )
 
 
-def _no_human(species: str, names: list[str]) -> InputError:
-    what = f"the genes are named as those of {species} ({', '.join(names[:3])})"
+def _no_human(species: str, names: list[list[str]]) -> InputError:
+    telling = [name for column in names for name in column if parse(name).species == species]
+    what = f"the genes are named as those of {species} ({', '.join((telling or names[0])[:3])})"
     remedy = "Models read human genes: map them to human orthologues first."
     return InputError(what, expected="human genes", remedy=remedy)
 

@@ -15,7 +15,7 @@ from scatd.data.cells import CellQuality, failures
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import GeneMap, Panel
 from scatd.data.io import open_cohort
-from scatd.data.preflight import look, measure
+from scatd.data.preflight import look, measure, require_human
 from scatd.errors import InputError
 
 RNG = np.random.default_rng(1)
@@ -239,3 +239,75 @@ def test_the_file_on_disk_is_checked_like_the_one_in_memory(tmp_path):
     whole.write_h5ad(tmp_path / "a.h5ad")
     with open_cohort(tmp_path / "a.h5ad") as opened:
         assert look(opened, {"panel": PANEL}).layer == "counts"
+
+
+# Two species, dates, contradictions -----------------------------------------------------------
+
+HUMAN_GENES = [f"GRCh38_GENE{number}" for number in range(300)]
+MOUSE_GENES = [f"mm10_Gene{number}" for number in range(100)]
+
+
+def test_cells_and_genes_of_another_species_are_left_out_and_counted():
+    X = np.hstack([COUNTS, np.zeros((40, 100), np.float32)])
+    X[:5, :300], X[:5, 300:] = 0, 7  # five cells of mouse
+    mixed = cohort([*HUMAN_GENES, *MOUSE_GENES], X=X)
+    found = look(mixed, {"panel": PANEL}, min_genes=50)
+    assert faults(found) == []
+    assert found.species == "human"
+    assert any("100 of 400 columns are genes of mouse" in note for note in found.notes)
+    measure(found, mixed.matrices["X"])
+    assert any("5 of 40 cells have most of their counts in genes of mouse" in one
+               for one in found.warnings)  # fmt: skip
+    reasons = failures(found.cells, 50)
+    assert [number for number, reason in enumerate(reasons) if reason] == list(range(5))
+    assert "another species" in reasons[0]
+    np.testing.assert_array_equal(found.cells["n_genes"][5:], (COUNTS[5:] > 0).sum(axis=1))
+    told = found.to_dict()
+    assert (told["other_species"], told["genes_of_other_species"]) == ("mouse", 100)
+
+
+def test_an_index_in_capitals_with_ids_of_mouse_is_refused():
+    mouse = cohort()
+    ids = [f"ENSMUSG{number:011d}" for number in range(300)]
+    mouse.matrices["X"].var["gene_ids"] = ids
+    (fault,) = faults(look(mouse, {"panel": PANEL}))
+    assert "named as those of mouse" in fault
+    with pytest.raises(InputError, match="mouse"):
+        require_human(mouse)
+
+
+def test_dates_are_warned_of_with_their_number():
+    found = look(cohort(["1-Mar", "2-Sep", *PANEL.names[2:]]), {"panel": PANEL})
+    assert faults(found) == []
+    assert "2 genes have dates as names (1-Mar, 2-Sep)" in found.warnings[0]
+
+
+def test_lists_of_names_that_contradict_each_other_are_refused():
+    odd = cohort()
+    odd.matrices["X"].var["symbol"] = [*PANEL.names[1:], PANEL.names[0]]
+    (fault,) = faults(look(odd, {"panel": PANEL}))
+    assert "300 of 300 columns are named as two different genes (GENE0 and GENE1)" in fault
+
+
+@pytest.mark.golden
+def test_every_gene_of_depmap_s_table_is_found(cases, real_data, reference_tables):
+    """Columns are called `A1BG (1000)`; the numbers lead elsewhere, and the symbols count."""
+    panel = Panel.read(reference_tables / "scfoundation" / "OS_scRNA_gene_index.19264.tsv")
+    counts = pd.read_csv(real_data / "counts" / "baron_10x19264.csv.gz", index_col=0).to_numpy()
+    with open_cohort(cases / "OmicsExpressionProteinCodingGenesTPMLogp1.csv") as opened:
+        assert "Expected raw counts" in faults(look(opened, {"panel": panel}))[0]
+        found = look(opened, {"panel": panel}, scale="log1p")
+        assert faults(found) == []
+        assert found.matches["panel"].positions.tolist() == list(range(19_264))
+        values = opened.matrices["X"].rows(0, 10).toarray()
+    expected = np.log2(1 + counts / counts.sum(axis=1, keepdims=True) * 1e6)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+@pytest.mark.golden
+def test_the_dates_of_a_spreadsheet_are_counted(cases, reference_tables):
+    panel = Panel.read(reference_tables / "scfoundation" / "OS_scRNA_gene_index.19264.tsv")
+    with open_cohort(cases / "excel_dates.csv") as opened:
+        found = look(opened, {"panel": panel})
+    assert faults(found) == []
+    assert found.warnings[0].startswith("7 genes have dates as names (1-Mar, ")

@@ -64,6 +64,41 @@ def test_estimated_counts_are_doubted_and_may_be_called_counts():
     assert not found.agrees_with("log1p")
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.round(COUNTS / TOTALS * 1e6),
+        np.round(COUNTS / TOTALS * 1e4),
+        np.round(COUNTS / TOTALS * 1e6)[:, VARIABLE],
+        np.round(COUNTS / TOTALS * 1e6)[:1],
+    ],
+    ids=["CPM", "per 10,000", "CPM of some genes", "CPM of one sample"],
+)
+def test_rounded_values_are_no_counts_until_the_user_says_so(values):
+    found = diagnose(sparse.csr_matrix(values.astype(np.float32)))
+    assert found.scale == "cpm"
+    assert "rounded" in found.words
+    assert not found.shows("counts")
+    assert found.agrees_with("counts")
+
+
+def test_cells_thinned_to_one_depth_are_counts():
+    thinned = np.stack([RNG.multinomial(500, row / row.sum()) for row in COUNTS])
+    assert diagnose(sparse.csr_matrix(thinned.astype(np.float32))).shows("counts")
+
+
+def test_counts_of_a_panel_of_abundant_genes_are_counts():
+    values = RNG.poisson(RNG.lognormal(6, 1, (30, 300))) + 20
+    assert diagnose(sparse.csr_matrix(values.astype(np.float32))).shows("counts")
+
+
+def test_presence_is_no_counts_until_the_user_says_so():
+    found = diagnose(sparse.csr_matrix((COUNTS > 0).astype(np.float32)))
+    assert found.presence
+    assert not found.shows("counts")
+    assert found.agrees_with("counts")
+
+
 def test_what_a_user_says_must_fit():
     logs = diagnose(sparse.csr_matrix(np.log1p(PER_10K)))
     assert logs.agrees_with("log1p")
