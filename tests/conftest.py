@@ -36,6 +36,12 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases() -> Path:
+    """Small inputs that once went wrong."""
+    return _shared_folder("cases")
+
+
+@pytest.fixture(scope="session")
 def reference_tables() -> Path:
     """Published gene orders, identifier maps and settings."""
     return _shared_folder("reference")
