@@ -17,7 +17,7 @@ from scatd.data.io import STORE_SUFFIXES, is_cohort, open_store, read_adata
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
-from scatd.data.readers.stores import by_rows, read_element
+from scatd.data.readers.stores import by_rows, embeddings, read_anndata, read_element
 from scatd.data.tables import TEXT_SUFFIXES, has_suffix, read_table
 from scatd.errors import Faults, InputError
 
@@ -64,10 +64,15 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
 
     name = keys.OBSM_FEATURES[family]
     with open_store(path) as store:
-        slots: Mapping[str, Any] = store.get("obsm", {})
+        slots = embeddings(store)
         if name not in slots:
             held = ", ".join(sorted(slots)) or "nothing"
             raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+        if hasattr(store["obs"], "shape"):  # from before anndata 0.7, in tables of its own
+            cells = read_anndata(path, store)
+            simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
+            held = _dense(cells.obsm[name])
+            return Found(held, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
         with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
@@ -83,7 +88,8 @@ def _from_expression(path: Path, *, mmap: bool) -> Found:
         from anndata.io import read_elem
 
         with open_store(path) as store, reading(path, store_kind(path)):
-            element = _on_disk(path, "X", store["X"]) if "X" in store else None
+            is_new = "X" in store and not hasattr(store["obs"], "shape")
+            element = _on_disk(path, "X", store["X"]) if is_new else None
             if element is not None:
                 obs = read_elem(store["obs"])
                 names = tuple(map(str, read_elem(store["var"]).index))

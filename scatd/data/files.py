@@ -82,7 +82,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except MemoryError as error:
         what = f"cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path)) from error
-    except (*_DAMAGE, *_unknown_elements()) as error:
+    except _DAMAGE + _unknown_elements() as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"cannot be read as {kind} ({detail})",
