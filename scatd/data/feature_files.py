@@ -71,8 +71,8 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
         if hasattr(store["obs"], "shape"):  # from before anndata 0.7, in tables of its own
             cells = read_anndata(path, store)
             simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
-            held = _dense(cells.obsm[name])
-            return Found(held, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
+            values = _dense(cells.obsm[name])
+            return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
         with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:

@@ -123,7 +123,8 @@ def _is_half(element: Any) -> bool:
 
 def _has_half_floats(root: Any) -> bool:
     places = [root[name] for name in (X, "raw/X") if name in root]
-    places += [*root.get("layers", {}).values(), *embeddings(root).values()]
+    layers = root.get("layers", {})
+    places += [*(layers[name] for name in layers), *embeddings(root).values()]
     return any(map(_is_half, places))
 
 
