@@ -22,7 +22,7 @@ from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
-from scatd.data.readers.stores import by_rows, read_element
+from scatd.data.readers.stores import by_rows, embeddings, read_anndata, read_element
 from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
@@ -83,10 +83,15 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
 
     name = keys.OBSM_FEATURES[family]
     with open_store(path) as store:
-        slots: Mapping[str, Any] = store.get("obsm", {})
+        slots = embeddings(store)
         if name not in slots:
             held = ", ".join(sorted(slots)) or "nothing"
             raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+        if hasattr(store["obs"], "shape"):  # from before anndata 0.7, in tables of its own
+            cells = read_anndata(path, store)
+            simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
+            values = _dense(cells.obsm[name])
+            return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
         with reading(path, store_kind(path)):
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
@@ -119,6 +124,8 @@ def _stored(path: Path, chosen: str) -> Any:
     """A matrix that is left in its store; None where it has to be read."""
     name = {X: X, RAW: f"{RAW}/{X}"}.get(chosen, f"layers/{chosen}")
     with open_store(path) as store, reading(path, store_kind(path)):
+        if hasattr(store["obs"], "shape"):  # from before anndata 0.7, with other names
+            return None
         return _on_disk(path, name, store[name])
 
 

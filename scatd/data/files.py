@@ -12,6 +12,7 @@ import mmap
 import os
 import shutil
 import struct
+import sys
 import uuid
 import zipfile
 import zlib
@@ -81,13 +82,19 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except MemoryError as error:
         what = f"cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path)) from error
-    except _DAMAGE as error:
+    except _DAMAGE + _unknown_elements() as error:
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"cannot be read as {kind} ({detail})",
             where=str(path),
             remedy="The file may be truncated, damaged or of another type: copy or write it again.",
         ) from error
+
+
+def _unknown_elements() -> tuple[type[Exception], ...]:
+    """What anndata raises for an element of a kind that it does not know, where it is in use."""
+    registry = sys.modules.get("anndata._io.specs.registry")
+    return () if registry is None else (registry.IORegistryError,)
 
 
 def check_writable(target: Path) -> None:

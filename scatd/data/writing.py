@@ -30,7 +30,9 @@ class CohortWriter:
         from anndata.io import sparse_dataset, write_elem
 
         self._root, self._write = root, write_elem
-        write_elem(root, "/", anndata.AnnData(shape=(0, n_columns)))
+        empty = anndata.AnnData(shape=(0, n_columns))
+        empty.obs, empty.var = storable(empty.obs), storable(empty.var)
+        write_elem(root, "/", empty)
         if "raw" in root:
             del root["raw"]  # written as a null, which older readers do not know
         write_elem(

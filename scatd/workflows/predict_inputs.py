@@ -25,6 +25,7 @@ from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import look, measure, require_human
+from scatd.data.readers.stores import embeddings
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import InputError
 from scatd.keys import InputScale
@@ -130,7 +131,7 @@ def _has_embedding(path: Path, family: str) -> bool:
     if not has_suffix(path, STORE_SUFFIXES):
         return False
     with open_store(path) as store:
-        return keys.OBSM_FEATURES[family] in store.get("obsm", {})
+        return keys.OBSM_FEATURES[family] in embeddings(store)
 
 
 def _expression(

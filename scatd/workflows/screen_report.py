@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.cards.card import About
 from scatd.data.io import STORE_SUFFIXES, open_store
+from scatd.data.readers.stores import embeddings
 from scatd.data.tables import has_suffix
 from scatd.evaluation.domain import MOST
 from scatd.evaluation.evidence import MODEL
@@ -169,7 +170,7 @@ def _map(found: Screened, request: ScreenRequest) -> NDArray[np.float64] | None:
     drawn = ad.AnnData(obsm={keys.latent_key(family): found.latent}, shape=(len(found.picked), 0))
     if has_suffix(request.cohort, STORE_SUFFIXES):
         with open_store(request.cohort) as store:
-            own = store.get("obsm", {})
+            own = embeddings(store)
             if MAP_KEY in own and hasattr(own[MAP_KEY], "shape"):
                 drawn.obsm[MAP_KEY] = np.asarray(own[MAP_KEY])[found.picked]
     return cell_map(drawn, family)

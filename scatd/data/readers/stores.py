@@ -92,6 +92,15 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
     return adata
 
 
+def embeddings(root: Mapping[str, Any]) -> dict[str, Any]:
+    """Elements of `obsm` by name; files from before anndata 0.7 keep them in one table."""
+    slots = root.get("obsm", {})
+    if hasattr(slots, "shape"):
+        held = slots[:]
+        return {name: held[name] for name in held.dtype.names or ()}
+    return {name: slots[name] for name in slots}
+
+
 def read_element(element: Any) -> Any:
     """A part of an open store, in memory."""
     from anndata.io import read_elem
@@ -114,7 +123,8 @@ def _is_half(element: Any) -> bool:
 
 def _has_half_floats(root: Any) -> bool:
     places = [root[name] for name in (X, "raw/X") if name in root]
-    places += [root[slot][name] for slot in ("layers", "obsm") for name in root.get(slot, ())]
+    layers = root.get("layers", {})
+    places += [*(layers[name] for name in layers), *embeddings(root).values()]
     return any(map(_is_half, places))
 
 

@@ -273,7 +273,7 @@ LABELS = {"AFATINIB": [0, 1], "GEFITINIB": [1, -1]}
     "text",
     [
         "id,AFATINIB,GEFITINIB\nS1,sensitive,resistant,\nS2,resistant,,\n",
-        "# GDSC2, release 8.4, 22\nid,AFATINIB,GEFITINIB\nS1,sensitive,resistant\nS2,resistant,NA\n",
+        "# GDSC2, release 8, 22\nid,AFATINIB,GEFITINIB\nS1,sensitive,resistant\nS2,resistant,NA\n",
         "#id,AFATINIB,GEFITINIB\nS1,sensitive,resistant\nS2,resistant,NA\n",
         '"AFATINIB" "GEFITINIB"\n"S1" "sensitive" "resistant"\n"S2" "resistant" NA\n',
         "AFATINIB\tGEFITINIB\nS1\tsensitive\tresistant\nS2\tresistant\tNA\n",
