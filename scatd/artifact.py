@@ -216,7 +216,7 @@ def read_card(folder: Path) -> Card:
 
 
 def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
-    """The card, and the hashes of the folder's files (None: scatd 0.1.0 wrote none)."""
+    """The card, and the hashes of the folder's files (None: scatd before 0.2 wrote none)."""
     path = folder / CARD_FILE
     try:
         content = path.read_bytes()

@@ -26,7 +26,7 @@ class EmbeddingStore:
     A row is used only where its hash is that of its name and values: what was damaged, or came out
     of order, counts as not there and is computed and kept anew. A killed process leaves at most
     rows without a name at the end, which the next one overwrites. Several processes may share a
-    store. What scatd 0.1.0 kept has no hashes, and is overwritten.
+    store. What scatd before 0.2 kept has no hashes, and is overwritten.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ class LinearBaseline:
         Raises
         ------
         InputError
-            When the file is damaged. One of scatd 0.1.0 has no hash beside it.
+            When the file is damaged. One of scatd before 0.2 has no hash beside it.
         """
         path = folder / LINEAR_FILE
         what, remedy = "is damaged", "Learn the drug again: scatd transfer."

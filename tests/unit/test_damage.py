@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,11 +16,13 @@ from scatd.cards import checksums
 from scatd.cards.card import About
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
+from scatd.explain.attribution import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
 from scatd.training.baselines import LINEAR_FILE, LinearBaseline
 from scatd.training.checkpoint import Checkpoint
 from scatd.training.draws import SeededDraws
+from scatd.workflows.explain_store import AttributionStore, Block
 from tests.frozen import FROZEN
 
 NAME = "scatd-sf-docetaxel"
@@ -288,3 +291,43 @@ def test_a_flipped_byte_of_a_kept_baseline(tmp_path):
         path.write_bytes(flipped(content, place))
         with pytest.raises(InputError, match="damaged"):
             LinearBaseline.read(tmp_path)
+
+
+def test_a_damaged_fold_is_named_and_not_adopted(store, caplog):
+    table = pd.DataFrame({"row": [0, 1], "prob_model": [0.25, 0.75]})
+    with (
+        tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run,
+        run.child("fold 1", {"scatd.fold": "1"}) as fold,
+    ):
+        fold.log_checked_table(table, "predictions.csv")
+    dead = tracking.DeadRun((run.run_id,), {1: fold.run_id})
+
+    def left():
+        whole = tracking.leave_out_damaged(dead, lambda own: own.fetch_checked("predictions.csv"))
+        return dict(whole.folds)
+
+    assert left() == {1: fold.run_id}
+    path = fold.fetch("predictions.csv")
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(flipped(content, place))
+        assert left() == {}
+    assert "Fold 1" in caplog.text
+
+
+def test_a_flipped_byte_of_a_block_of_attributions(tmp_path, caplog):
+    store = AttributionStore(tmp_path / "blocks", ("resistant",))
+    values = np.arange(6.0).reshape(2, 3)
+    made = Attributed(values, values[:, 0], values[:, 1], np.array([8, 8]))
+    store.write(0, Block(np.arange(2), {"resistant": made}, values.astype(np.float32)))
+    assert store.has(0)
+    (block,) = store.blocks()
+    np.testing.assert_array_equal(block.attributed["resistant"].attributions, values)
+    (path,) = (tmp_path / "blocks").glob("*.npz")
+    content = path.read_bytes()
+    for place in np.linspace(0, len(content) - 1, 50).astype(int):
+        path.write_bytes(flipped(content, place))
+        assert not store.has(0)
+        with pytest.raises(InputError, match="damaged"):
+            list(store.blocks())
+    assert str(path) in caplog.text
