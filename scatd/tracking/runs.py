@@ -34,7 +34,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
-from scatd.data.files import HASH_SUFFIX, is_whole
+from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import InputError
 from scatd.plots.style import save_figure
 from scatd.tracking.store import connect, experiment_id
@@ -108,8 +108,8 @@ class Run:
         InputError
             When it is damaged.
         """
-        path, _ = self.fetch(artifact_file), self.fetch(artifact_file + HASH_SUFFIX)
-        if not is_whole(path):
+        path, beside = self.fetch(artifact_file), self.fetch(artifact_file + HASH_SUFFIX)
+        if sha256_file(path) not in beside.read_bytes().decode(errors="replace").split():
             what, remedy = "is damaged", "Give the same command again: the work starts anew."
             raise InputError(what, where=str(path), remedy=remedy)
         return path
