@@ -8,7 +8,6 @@ before its hash and its agreement with the rest are checked.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +37,6 @@ from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
 from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-
-logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -219,7 +216,7 @@ def read_card(folder: Path) -> Card:
 
 
 def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
-    """The card, and the hashes of the folder's files (None: scatd 0.1.0 wrote none)."""
+    """The card, and the hashes of the folder's files (None: scatd before 0.2 wrote none)."""
     path = folder / CARD_FILE
     try:
         content = path.read_bytes()
@@ -261,8 +258,6 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     if base is not None:
         tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
     require_agreement(card, tensors, str(folder))
-    if said is None:
-        logger.info("%s is of scatd 0.1.0: nothing tells whether its files were changed", folder)
     return Artifact(
         kind=card.kind,
         family=card.family,

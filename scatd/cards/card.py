@@ -145,7 +145,7 @@ class About:
     settings, versions, run_id
         What makes it again.
     extra
-        What a card of scatd 0.1.0 says beside all this.
+        What a card of scatd before 0.2 says beside all this.
     """
 
     features: FeaturesRead | None = None
@@ -223,7 +223,7 @@ class Card:
     scatd_version
         Which scatd wrote it.
     schema_version
-        1 for a card of scatd 0.1.0.
+        1 for a card of scatd before 0.2.
     """
 
     kind: Kind

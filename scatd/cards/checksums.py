@@ -28,7 +28,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def read(folder: Path) -> dict[str, str] | None:
-    """Hashes by file name; None where the folder has none (scatd 0.1.0).
+    """Hashes by file name; None where the folder has none (scatd before 0.2).
 
     Raises
     ------

@@ -63,7 +63,7 @@ def read_card(content: str, where: str) -> Card:
         finite, out of range or at odds with another one.
     """
     try:
-        # Where 0.1.0 could not compute a metric it wrote NaN; what decides is checked below.
+        # Before 0.2, a metric that could not be computed was NaN; what decides is checked below.
         found = parse_json(content, nan=True)
         if isinstance(found, dict) and found.get("schema_version") != _FIRST_SCHEMA:
             found = parse_json(content, nan=False)

@@ -1,4 +1,4 @@
-"""A card as JSON, under the names that 0.1.0 gave its entries."""
+"""A card as JSON, under the names that scatd before 0.2 gave its entries."""
 
 from __future__ import annotations
 

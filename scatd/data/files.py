@@ -198,3 +198,32 @@ def sha256_array(X: np.ndarray) -> str:
     for rows in row_blocks(X):
         digest.update(np.ascontiguousarray(X[rows]).data)
     return digest.hexdigest()
+
+
+HASH_SUFFIX = ".sha256"
+"""Of the file beside one that must not be used when it was damaged."""
+
+
+def write_hashes(path: Path, *digests: str) -> None:
+    """Write the SHA-256 that a file may have, beside it.
+
+    A file that is replaced may have that of the old or of the new content, so that a process killed
+    between the two writes leaves one that counts as whole.
+    """
+    target = path.with_name(path.name + HASH_SUFFIX)
+    with atomic_path(target) as unfinished:
+        unfinished.write_text("".join(f"{digest}\n" for digest in digests), encoding="utf-8")
+
+
+def stored_hashes(path: Path) -> list[str]:
+    """What `write_hashes` wrote beside a file; empty where there is nothing."""
+    try:
+        held = path.with_name(path.name + HASH_SUFFIX).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    return held.split()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there, and has a SHA-256 that was written beside it."""
+    return path.is_file() and sha256_file(path) in stored_hashes(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -12,12 +14,19 @@ from numpy.typing import NDArray
 from scatd.embed.cells import DIGEST_BYTES, DIGEST_TYPE
 from scatd.errors import InputError
 
+logger = logging.getLogger(__name__)
+
+_CHECK_BYTES = 16
+_BLOCK = 4096
+
 
 class EmbeddingStore:
-    """Two files that only grow: names of contents, and their embeddings in the same order.
+    """Three files that only grow: names of contents, embeddings, and a hash of each pair.
 
-    A killed process leaves at most rows without a name at the end, which the next one overwrites.
-    Several processes may share a store.
+    A row is used only where its hash is that of its name and values: what was damaged, or came out
+    of order, counts as not there and is computed and kept anew. A killed process leaves at most
+    rows without a name at the end, which the next one overwrites. Several processes may share a
+    store. What scatd before 0.2 kept has no hashes, and is overwritten.
 
     Parameters
     ----------
@@ -32,24 +41,32 @@ class EmbeddingStore:
         self._width = width
         self._names = folder / "digests.bin"
         self._rows = folder / "embeddings.f32"
+        self._checks = folder / "checks.bin"
 
     def __len__(self) -> int:
-        """Rows that have their name."""
-        if not (self._names.exists() and self._rows.exists()):
-            return 0
-        n_names = self._names.stat().st_size // DIGEST_BYTES
-        return min(n_names, self._rows.stat().st_size // self._row_bytes)
+        """Rows that have their name and hash."""
+        sizes = {
+            self._names: DIGEST_BYTES,
+            self._rows: self._row_bytes,
+            self._checks: _CHECK_BYTES,
+        }
+        return min(_size(path) // size for path, size in sizes.items())
 
     def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
-        """Row of each content, -1 where there is none."""
+        """Row of each content, -1 where there is none that is whole."""
         found = np.full(len(digests), -1, np.int64)
         n_rows = len(self)
+        if not n_rows and _size(self._names):
+            logger.warning("Embeddings in %s cannot be checked, and are computed anew.",
+                           self.folder)  # fmt: skip
         if n_rows and len(digests):
             known = np.fromfile(self._names, DIGEST_TYPE, count=n_rows)
             order = np.argsort(known, kind="stable")
-            at = np.minimum(np.searchsorted(known, digests, sorter=order), n_rows - 1)
-            is_there = known[order[at]] == digests
+            # The last of equal names: it took the place of one that was damaged.
+            at = np.searchsorted(known, digests, side="right", sorter=order) - 1
+            is_there = (at >= 0) & (known[order[np.maximum(at, 0)]] == digests)
             found[is_there] = order[at[is_there]]
+            self._leave_out_damaged(found, digests)
         return found
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -57,7 +74,7 @@ class EmbeddingStore:
         if not len(rows):
             return np.empty((0, self._width), np.float32)
         shape = (len(self), self._width)
-        return np.array(np.memmap(self._rows, np.float32, mode="r", shape=shape)[rows])
+        return np.array(np.memmap(self._rows, np.dtype("<f4"), mode="r", shape=shape)[rows])
 
     def append(self, digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> None:
         """Keep embeddings (len(digests), width).
@@ -67,21 +84,60 @@ class EmbeddingStore:
         InputError
             When the folder cannot be written.
         """
+        kept = embeddings.astype("<f4")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.folder / ".lock"):
                 n_rows = len(self)
                 # Rows first: a name without its row would be an embedding of nothing.
-                _write_at(self._rows, n_rows * self._row_bytes, embeddings.astype("<f4").tobytes())
+                _write_at(self._rows, n_rows * self._row_bytes, kept.tobytes())
+                _write_at(self._checks, n_rows * _CHECK_BYTES, b"".join(_hashes(digests, kept)))
                 _write_at(self._names, n_rows * DIGEST_BYTES, digests.tobytes())
         except OSError as error:
             what = f"cannot be written ({error.strerror or error})"
             remedy = "Name another folder in SCATD_CACHE."
             raise InputError(what, where=str(self.folder), remedy=remedy) from error
 
+    def _leave_out_damaged(self, found: NDArray[np.int64], digests: NDArray[np.bytes_]) -> None:
+        """Set rows to -1 whose hash is not that of their name and values."""
+        checks = np.fromfile(self._checks, np.uint8, count=len(self) * _CHECK_BYTES)
+        checks = checks.reshape(-1, _CHECK_BYTES)
+        places = np.flatnonzero(found >= 0)
+        damaged = []
+        for start in range(0, len(places), _BLOCK):
+            some = places[start : start + _BLOCK]
+            values = self.read(found[some])
+            own = np.frombuffer(b"".join(_hashes(digests[some], values)), np.uint8)
+            is_own = (own.reshape(-1, _CHECK_BYTES) == checks[found[some]]).all(axis=1)
+            damaged.append(some[~is_own | ~np.isfinite(values).all(axis=1)])
+        bad = np.concatenate([*damaged, np.empty(0, np.int64)]).astype(np.int64)
+        if len(bad):
+            logger.warning("%d of %d embeddings in %s are damaged, and are computed anew.",
+                           len(bad), len(places), self.folder)  # fmt: skip
+            found[bad] = -1
+
     @property
     def _row_bytes(self) -> int:
         return self._width * np.dtype(np.float32).itemsize
+
+
+def _hashes(digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> list[bytes]:
+    """A hash a row, of its name and its values."""
+    names, values = digests.tobytes(), np.ascontiguousarray(embeddings)
+    return [
+        hashlib.blake2b(
+            names[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] + row.tobytes(),
+            digest_size=_CHECK_BYTES,
+        ).digest()
+        for number, row in enumerate(values)
+    ]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _write_at(path: Path, offset: int, content: bytes) -> None:

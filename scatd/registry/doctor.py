@@ -94,7 +94,7 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
     if not lost and not hashes.of_tags(version.tags):
         yield Fault(
             where,
-            "nothing tells whether its files were changed: scatd 0.1.0 noted no hashes",
+            "nothing tells whether its files were changed: scatd before 0.2 noted no hashes",
             "notes those that they have now",
             partial(_note_hashes, client, version),
             is_warning=True,

@@ -16,7 +16,7 @@ def as_tags(hashes: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Hashes by file name; empty for a version that scatd 0.1.0 registered."""
+    """Hashes by file name; empty for a version that scatd before 0.2 registered."""
     return {
         tag.removeprefix(TAG_PREFIX): digest
         for tag, digest in tags.items()

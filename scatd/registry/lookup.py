@@ -192,8 +192,8 @@ def fetch(ref: ModelRef) -> Path:
     hashes.require_unchanged(folder, tags, f"{ref.name}/{ref.version}")
     if not hashes.of_tags(tags):
         logger.warning(
-            "%s version %d was registered by scatd 0.1.0: nothing tells whether its files were "
-            "changed. See: scatd registry doctor", ref.name, ref.version,
+            "%s version %d was registered by scatd before 0.2: nothing tells whether its files "
+            "were changed. See: scatd registry doctor", ref.name, ref.version,
         )  # fmt: skip
     return folder
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import filelock
 from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
@@ -19,6 +21,8 @@ from scatd import __version__, keys
 from scatd.errors import InputError
 from scatd.tracking.runs import FINISHED, KILLED, TAG_HOST, Run
 from scatd.tracking.store import connect, experiment_id, lock
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,25 @@ def unfinished(work_key: str) -> DeadRun | None:
             if child.info.status == FINISHED and keys.TAG_FOLD in child.data.tags:
                 folds.setdefault(int(child.data.tags[keys.TAG_FOLD]), child.info.run_id)
     return DeadRun(tuple(dead), folds) if dead else None
+
+
+def leave_out_damaged(dead: DeadRun, require_whole: Callable[[Run], object]) -> DeadRun:
+    """What a dead run left, without the folds of which a file is damaged; these are named.
+
+    Parameters
+    ----------
+    require_whole
+        Raises InputError for the run of a damaged fold.
+    """
+    client, whole = connect(), {}
+    for fold, run_id in dead.folds.items():
+        try:
+            require_whole(Run(client, run_id))
+        except (InputError, MlflowException, OSError) as error:
+            logger.warning("Fold %d of run %s is computed anew: %s", fold, run_id, error)
+        else:
+            whole[fold] = run_id
+    return replace(dead, folds=whole)
 
 
 def finished_drugs(dead: DeadRun) -> dict[str, str]:

@@ -7,6 +7,7 @@ may be at work in one process.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -33,6 +34,8 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
+from scatd.data.files import HASH_SUFFIX, sha256_file
+from scatd.errors import InputError
 from scatd.plots.style import save_figure
 from scatd.tracking.store import connect, experiment_id
 
@@ -89,6 +92,27 @@ class Run:
     def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv, without its index."""
         self.client.log_text(self.run_id, table.to_csv(index=False), artifact_file)
+
+    def log_checked_table(self, table: pd.DataFrame, artifact_file: str) -> None:
+        """Store a table as csv with its hash beside it, for a process that goes on with it."""
+        content = table.to_csv(index=False)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        self.client.log_text(self.run_id, content, artifact_file)
+        self.client.log_text(self.run_id, f"{digest}\n", artifact_file + HASH_SUFFIX)
+
+    def fetch_checked(self, artifact_file: str) -> Path:
+        """Local path of a file that `log_checked_table` stored.
+
+        Raises
+        ------
+        InputError
+            When it is damaged.
+        """
+        path, beside = self.fetch(artifact_file), self.fetch(artifact_file + HASH_SUFFIX)
+        if sha256_file(path) not in beside.read_bytes().decode(errors="replace").split():
+            what, remedy = "is damaged", "Give the same command again: the work starts anew."
+            raise InputError(what, where=str(path), remedy=remedy)
+        return path
 
     def log_files(self, folder: Path, artifact_path: str) -> None:
         """Store everything in `folder` under `artifact_path`."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from scatd.data.files import row_blocks
+from scatd.data.files import is_whole, row_blocks, sha256_file, stored_hashes, write_hashes
+from scatd.errors import InputError
 from scatd.nn.alignment import CONSTANT
 
 if TYPE_CHECKING:
@@ -53,14 +55,33 @@ class LinearBaseline:
 
     @classmethod
     def read(cls, folder: Path) -> LinearBaseline:
-        """Read what `write` wrote."""
-        tensors = load_file(folder / LINEAR_FILE)
-        return cls(tensors["weights"], float(tensors["bias"]), float(tensors["prevalence"]))
+        """Read what `write` wrote.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged. One of scatd before 0.2 has no hash beside it.
+        """
+        path = folder / LINEAR_FILE
+        what, remedy = "is damaged", "Learn the drug again: scatd transfer."
+        damaged = InputError(what, where=str(path), remedy=remedy)
+        if stored_hashes(path) and not is_whole(path):
+            raise damaged
+        try:
+            tensors = load_file(path)
+            numbers = (tensors["weights"], tensors["bias"], tensors["prevalence"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise damaged from error
+        weights, bias, prevalence = numbers
+        if not all(np.isfinite(values).all() for values in numbers) or weights.ndim != 1:
+            raise damaged
+        return cls(weights, float(bias), float(prevalence))
 
     def write(self, folder: Path) -> None:
         """Write it into a folder that is there."""
         numbers = {"bias": np.array(self.bias), "prevalence": np.array(self.prevalence)}
         save_file({"weights": self.weights, **numbers}, folder / LINEAR_FILE)
+        write_hashes(folder / LINEAR_FILE, sha256_file(folder / LINEAR_FILE))
 
     def probabilities(self, X: Any) -> dict[str, NDArray[np.float64]]:
         """P(resistant) of aligned rows (n_obs, n_features), a baseline; read block by block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -11,7 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from scatd.data.files import is_whole, sha256_file, stored_hashes, write_hashes
 from scatd.training.draws import SeededDraws
+
+logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 10.0
 """An epoch of a small cohort takes less time than writing 300 MB."""
@@ -51,8 +55,14 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
-        """Load the last save into `model` and `optimizer`; returns its history, empty without."""
+        """Load the last save into `model` and `optimizer`; returns its history, empty without.
+
+        A save that is damaged, or that cannot be checked, is left out with a warning.
+        """
         if self._path is None or not self._path.exists():
+            return []
+        if not is_whole(self._path):
+            logger.warning("%s is damaged or cut off: training starts anew.", self._path)
             return []
         saved = torch.load(self._path, weights_only=True, map_location="cpu")
         model.load_state_dict(saved["model"])
@@ -96,6 +106,7 @@ class Checkpoint:
             },
             temporary,
         )
+        write_hashes(self._path, sha256_file(temporary), *stored_hashes(self._path)[:4])
         os.replace(temporary, self._path)  # noqa: PTH105  (atomic on every platform)
         self._saved_at = time.monotonic()
 

@@ -21,6 +21,7 @@ from scatd import artifact, console, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead
 from scatd.data.features import Features
+from scatd.errors import TrainingError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.plots.training import loss_curves
@@ -184,6 +185,9 @@ def make(work: Work) -> PretrainResult:
             if dead is None:
                 _forget(work)
             else:
+                dead = tracking.leave_out_damaged(
+                    dead, lambda fold: artifact.read(fold.fetch(_BEST))
+                )
                 tracking.adopt(dead, run)
             _log_data(run, work)
             with _bar(work, parts) as bar:
@@ -248,6 +252,10 @@ def _train(
             progress=bar.update,
         )
     run.log_metrics(fitted.summary)
+    if not fitted.summary["active_units"]:
+        what = f"none of the {fitted.vae.sizes.n_latent} latent units of the backbone is active"
+        remedy = "Every cell would look alike. Train longer, or raise rec_beta (--rec-beta)."
+        raise TrainingError(what, remedy=remedy)
     history = pd.DataFrame(fitted.history)
     run.log_table(history, _HISTORY)
     sizes = fitted.vae.sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.data.files import atomic_path
+from scatd.data.files import atomic_path, is_whole, sha256_file, write_hashes
 from scatd.errors import InputError
 from scatd.explain.attribution import Attributed
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = ("attributions", "change", "delta", "n_steps")
 
@@ -63,20 +66,36 @@ class AttributionStore:
             raise InputError(what, where=str(folder), remedy=remedy) from error
 
     def has(self, number: int) -> bool:
-        """Whether this block was done."""
-        return self._path(number).exists()
+        """Whether this block was done, and is whole."""
+        path = self._path(number)
+        if path.exists() and not is_whole(path):
+            logger.warning("%s is damaged or cut off: it is computed anew.", path)
+            return False
+        return path.exists()
 
     def write(self, number: int, block: Block) -> None:
         """Keep a block, whole or not at all."""
         arrays: dict[str, Any] = {"rows": block.rows, "displacement": block.displacement}
         for word, found in block.attributed.items():
             arrays |= {f"{word}.{name}": getattr(found, name) for name in _FIELDS}
-        with atomic_path(self._path(number)) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, **arrays)
+        path = self._path(number)
+        with atomic_path(path) as unfinished:
+            with unfinished.open("wb") as file:
+                np.savez(file, **arrays)
+            write_hashes(path, sha256_file(unfinished))
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks, in the order of the cells."""
+        """All blocks, in the order of the cells.
+
+        Raises
+        ------
+        InputError
+            When one is damaged.
+        """
         for path in sorted(self.folder.glob("block-*.npz")):
+            if not is_whole(path):
+                what, remedy = "is damaged", "Run the command again: it is computed anew."
+                raise InputError(what, where=str(path), remedy=remedy)
             with np.load(path) as held:
                 attributed = {
                     word: Attributed(*(held[f"{word}.{name}"] for name in _FIELDS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from scatd import keys, registry, tracking
+from scatd import artifact, keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.evaluation.gate import (
@@ -48,14 +48,15 @@ def promote(
     Raises
     ------
     InputError
-        When there is no such model or evaluation, or a rule of the gate fails; nothing is then
-        moved.
+        When there is no such model or evaluation, its files are damaged, or a rule of the gate
+        fails; nothing is then moved.
     """
     key = drug_key(drug)
     config = load_config(key)
     families = config.families if family is None else (family,)
     stage = keys.STAGING if version is None else str(version)
     ref = registry.resolve(key, stage=stage, families=families)
+    artifact.read(registry.fetch(ref))  # a version that cannot be read serves nobody
     shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
     verdict = judge(ref, config.gate, shown)
     if not verdict.passed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from scatd.workflows import transfer_report
 from scatd.workflows.kept_baselines import log_baseline
 from scatd.workflows.promote import judge, promote_version
 from scatd.workflows.transfer_controls import run_controls
-from scatd.workflows.transfer_folds import run_folds, target_predictions
+from scatd.workflows.transfer_folds import require_whole, run_folds, target_predictions
 from scatd.workflows.transfer_inputs import FEW_SAMPLES, Work, digest_of, identity, prepare
 from scatd.workflows.transfer_integrity import log_doubts
 from scatd.workflows.transfer_model import Chosen, choose
@@ -91,6 +92,7 @@ def transfer(request: TransferRequest) -> TransferResult:
             work_key=key,
         ) as run:
             if dead is not None:
+                dead = tracking.leave_out_damaged(dead, partial(require_whole, work))
                 tracking.adopt(dead, run)
                 if dead.folds:
                     logger.info("Continuing: folds %s are done", sorted(dead.folds))

@@ -37,6 +37,7 @@ from scatd.workflows.progress import Watched
 from scatd.workflows.transfer_inputs import Work
 
 TARGET_PREDICTIONS = "target_predictions.csv"
+_PREDICTIONS = "predictions.csv"
 QUICK = 40_000
 """Steps of heads, half a minute on two cores, that are rather done again than kept one by one."""
 
@@ -99,6 +100,22 @@ def run_folds(
                     take(fold_run, fold.predictions)
                     bar.update(1)
     return [found[number] for number in sorted(found)], checkpoints
+
+
+def require_whole(work: Work, run: tracking.Run) -> None:
+    """Refuse the run of a fold that another process finished, where a file of it is damaged.
+
+    Raises
+    ------
+    InputError
+        When one is.
+    """
+    folder = run.fetch("checkpoint")
+    artifact.read(folder, base=work.backbone.encoder_state())
+    LinearBaseline.read(folder)
+    run.fetch_checked(_PREDICTIONS)
+    if work.target_codes is not None:
+        run.fetch_checked(TARGET_PREDICTIONS)
 
 
 def _fold_run(
@@ -184,7 +201,7 @@ def _record(run: tracking.Run, work: Work, number: int, fold: _LearnedFold) -> N
         artifact.write(folder, stored, base=work.backbone.encoder_state())
         fold.linear.write(folder)
         run.log_files(folder, "checkpoint")
-    run.log_table(evidence.out_of_fold([predictions], work.source.ids), "predictions.csv")
+    run.log_checked_table(evidence.out_of_fold([predictions], work.source.ids), _PREDICTIONS)
     run.log_table(pd.DataFrame(fitted.history), "history.csv")
     counts = {"rows": fitted.counts, "train_rows": fold.train_rows}
     run.client.log_text(run.run_id, json.dumps(counts), "rows.json")
@@ -196,7 +213,7 @@ def _record(run: tracking.Run, work: Work, number: int, fold: _LearnedFold) -> N
     if fold.target is not None:
         assert work.cohorts.target is not None
         table = evidence.out_of_fold([fold.target], work.cohorts.target.ids)
-        run.log_table(table, TARGET_PREDICTIONS)
+        run.log_checked_table(table, TARGET_PREDICTIONS)
         metrics["target_auroc"] = model_metrics(fold.target, settings)["auroc"]
     run.log_metrics(metrics)
 
@@ -267,9 +284,9 @@ def target_predictions(run: tracking.Run, n_folds: int) -> list[FoldPredictions]
 
 
 def _stored_predictions(
-    run: tracking.Run, number: int, file: str = "predictions.csv"
+    run: tracking.Run, number: int, file: str = _PREDICTIONS
 ) -> FoldPredictions:
-    table = pd.read_csv(run.fetch(file))
+    table = pd.read_csv(run.fetch_checked(file))
     prob = {
         column.removeprefix("prob_"): table[column].to_numpy()
         for column in table.columns

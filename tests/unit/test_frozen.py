@@ -15,6 +15,7 @@ from scatd import artifact, registry, tracking
 from scatd.data.features import read_features
 from scatd.embed.cells import DIGEST_TYPE
 from scatd.embed.store import EmbeddingStore
+from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
 from scatd.training.checkpoint import Checkpoint
@@ -100,24 +101,44 @@ def test_fold_checkpoints_are_read(stored):
         assert artifact.read(card.parent, base=base).classifier().sizes.n_features == 10
 
 
-def test_a_pretraining_goes_on(tmp_path):
+def test_a_pretraining_that_cannot_be_checked_starts_anew(tmp_path, caplog):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes((FROZEN / "checkpoint.pt").read_bytes())
     vae = ResidualVAE(Sizes(10, 4, (8,), (8,)), DESIGNS["sf"])
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
     draws = SeededDraws(42, torch.device("cpu"))
     optimizer = adamw(list(vae.parameters()), rate=1e-3, weight_decay=0.0)
-    history = Checkpoint(draws, path).restore(vae, optimizer)
-    assert [record["epoch"] for record in history] == [1, 2]
-    saved = torch.load(FROZEN / "checkpoint.pt", weights_only=True)
-    for name, value in vae.state_dict().items():
-        assert torch.equal(value, saved["model"][name])
+    assert Checkpoint(draws, path).restore(vae, optimizer) == []
+    assert str(path) in caplog.text
+    assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
 
 
-def test_embeddings(tmp_path):
+def test_embeddings_that_cannot_be_checked_are_computed_anew(tmp_path, caplog):
     for name in ("digests.bin", "embeddings.f32"):
         (tmp_path / name).write_bytes((FROZEN / "embeddings" / name).read_bytes())
     digests = [hashlib.blake2b(bytes([i]), digest_size=16).digest() for i in range(8)]
+    names = np.array(digests, DIGEST_TYPE)
     store = EmbeddingStore(tmp_path, 6)
-    rows = store.find(np.array(digests, DIGEST_TYPE))
+    assert (store.find(names) == -1).all()
+    assert "computed anew" in caplog.text
     X = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
-    np.testing.assert_array_equal(store.read(rows), X)
+    store.append(names[::-1], X[::-1])
+    np.testing.assert_array_equal(store.read(store.find(names)), X)
+
+
+def test_the_doctor_lists_and_seals_what_has_no_hashes(stored):
+    from scatd.cli import main
+
+    said = CliRunner().invoke(main, ["registry", "doctor"])
+    assert said.exit_code == 0, said.output
+    assert said.output.count("scatd before 0.2 noted no hashes") == 9
+    sealed = CliRunner().invoke(main, ["registry", "doctor", "--repair"])
+    assert sealed.exit_code == 0
+    assert CliRunner().invoke(main, ["registry", "doctor"]).output == "Nothing is wrong.\n"
+    ref = registry.resolve_named("scatd-sf-docetaxel", "1")
+    weights = registry.fetch(ref) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match="not the one that was registered"):
+        registry.fetch(ref)
