@@ -117,8 +117,9 @@ def tune(**given: Any) -> None:
 def _pretrain(given: dict[str, Any]) -> str:
     """The command that pretrains with what was found, on the data that it was found on."""
     cells = given["input"] or Path(DEMO_FOLDER) / "reference.h5ad"
-    words = ["scatd", "pretrain", "--family", given["family"], "--input", str(cells)]
+    words = ["scatd", "pretrain", "--family", given["family"]]
+    words += ["--settings", str(given["output"]), "--input", str(cells)]
     for name in ("scale", "layer"):
         if (value := given.get(name)) is not None:
             words += [f"--{name}", str(value)]
-    return shlex.join([*words, "--settings", str(given["output"])])
+    return shlex.join(words)

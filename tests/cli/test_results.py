@@ -139,7 +139,7 @@ def test_tune(scatd, workflow):
         "  n_latent           30",
         "",
         "Next",
-        "  scatd pretrain --family sf --input scatd-demo/reference.h5ad --settings found.yaml",
+        "  scatd pretrain --family sf --settings found.yaml --input scatd-demo/reference.h5ad",
         "  mlflow ui               trials and plots of run run-1",
     ]
 

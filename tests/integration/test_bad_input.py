@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 
 import anndata as ad
@@ -177,3 +179,15 @@ def test_embeddings_have_no_panel(refused):
 
 def test_a_domain_loss_needs_an_encoder_that_trains(refused):
     assert "--train-encoder" in refused(alignment="mmd")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.1"])
+def test_a_weight_decay_that_cannot_be(refused, value):
+    assert f"--weight-decay is {value}" in refused(**{"weight-decay": value})
+
+
+def test_a_response_model_is_no_backbone(refused, task, store):
+    shutil.copytree(task.backbone, store / "model")
+    card = json.loads((store / "model/card.json").read_text())
+    (store / "model/card.json").write_text(json.dumps({**card, "kind": "response"}))
+    assert str(store / "model") in refused(backbone=store / "model")

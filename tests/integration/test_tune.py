@@ -95,7 +95,7 @@ def start(arguments):
 
 def test_a_search_from_space_to_backbone(scatd, words):
     said = scatd(*words, "--trials", "4", "-o", "found.yaml").output
-    assert "  scatd pretrain --family sf --settings found.yaml" in said
+    assert "  scatd pretrain --family sf --settings found.yaml --input cells.npy" in said
     ((parent_id, parent),) = runs("study").items()
     assert parent.info.status == "FINISHED"
     assert parent.data.params["cfg.space.learning_rate.high"] == "0.01"
