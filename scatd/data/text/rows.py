@@ -21,6 +21,8 @@ from scatd.data.text.layout import TextLayout
 from scatd.data.text.survey import END_OF_SERIES
 from scatd.data.text.values import GAPS, as_text, judge
 
+_FEW = 50
+
 
 def head(path: Path, layout: TextLayout, n_rows: int) -> pd.DataFrame:
     """The first rows as stripped text, columns numbered."""
@@ -131,10 +133,14 @@ def _parts(
     words = [place for place in names if is_text[place]]
     with parser:
         for chunk in parser:
-            stripped = _stripped(chunk[words].to_numpy(object)) if words else np.empty((0, 0))
-            parts = [chunk.drop(columns=words), pd.DataFrame(stripped, chunk.index, words)]
-            whole = pd.concat(parts, axis=1)[list(names)] if words else chunk
-            yield whole.rename(columns=renamed)
+            stripped = pd.DataFrame(_stripped(chunk[words].to_numpy(object)), chunk.index, words)
+            if len(words) < _FEW:  # in place: the numbers are not copied
+                chunk[words] = stripped
+                chunk.columns = chunk.columns.map(renamed)
+                yield chunk
+            else:
+                whole = pd.concat([chunk.drop(columns=words), stripped], axis=1)
+                yield whole[list(names)].rename(columns=renamed)
 
 
 def _stripped(cells: NDArray[np.object_]) -> NDArray[np.object_]:
