@@ -140,11 +140,10 @@ def read_labels(
         codes = _encode(features.obs[name], meanings, f"{where} column '{name}'")
         return _labels(codes, name, str(features.path), "id")
     table = _read(file)
-    name = _find_column(table, column, drug, str(file))
+    name, first = _find_column(table, column, drug, str(file)), table.columns[0]
     given = _encode(table[name], meanings, f"{file} column '{name}'")
-    ids = table.iloc[:, 0]
-    is_id = table.columns[0] != name and table.columns[0] not in drug_columns(table.iloc[:, :1])
-    rows, matched_by = _match(features, ids if is_id else None, len(table), file)
+    is_id = first != name and first not in drug_columns(table.iloc[:, :1])
+    rows, matched_by = _match(features, table[first] if is_id else None, len(table), file)
     codes = np.where(rows >= 0, given[rows], np.int8(MISSING))
     return _labels(codes, name, str(file), matched_by)
 
@@ -181,12 +180,10 @@ def read_label_table(
     if column is not None:
         names = [_find_column(frame, column, "", where)]
     if not names:
-        raise InputError(
-            "no column holds responses",
-            where=where,
-            expected=f"columns of {' and '.join(keys.RESPONSES)}",
-            remedy="Say what other words mean: --label-map S=sensitive,R=resistant",
-        )
+        expected = f"columns of {' and '.join(keys.RESPONSES)}"
+        remedy = "Say what other words mean: --label-map S=sensitive,R=resistant"
+        what = "no column holds responses"
+        raise InputError(what, where=where, expected=expected, remedy=remedy)
     is_id = first is not None and first not in names
     ids = frame.iloc[:, 0].to_numpy(dtype=str) if is_id else None
     if first is None and features is not None:
@@ -197,13 +194,11 @@ def read_label_table(
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """A table of labels as text; refused where its first row of labels stands for the header."""
+    """A table of labels as text; a row of labels in the place of its header is refused."""
     table = read_table(file, as_text=True)
-    as_names = [name for name in map(str, table.columns) if _word(name) in _CODES]
-    if as_names:
-        what = f"the header has a column called '{as_names[0]}': it may be a row of labels"
-        remedy = "Write a first line with the names of the drugs."
-        raise InputError(what, where=str(file), expected="names of the columns", remedy=remedy)
+    if any(_word(name) in _CODES for name in table.columns):
+        what = "the header holds words of response: it may be a row of labels"
+        raise InputError(what, where=str(file), remedy="Write a first line with the drugs' names.")
     return table[(table != "").any(axis=1)].reset_index(drop=True)
 
 
@@ -311,8 +306,8 @@ def _encode(values: pd.Series, meanings: dict[str, int], where: str) -> np.ndarr
     """Codes (n,) int8 of response words, -1 where there is none."""
     places, distinct = pd.factorize(values, use_na_sentinel=True)
     words = [_word(value) for value in distinct]
-    present = [word for word in words if word not in _BLANKS]
-    unknown = sorted(set(present) - set(meanings))
+    present = {word for word in words if word not in _BLANKS}
+    unknown = sorted(present - set(meanings))
     if unknown:
         listed = ", ".join(f"'{word}'" for word in unknown[:6]) + (
             f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
@@ -346,9 +341,8 @@ def _match(
         raise InputError(what, where=str(file), expected="one row an id")
     if features.has_ids:
         if ids is None:
-            raise InputError(
-                "has no id column", where=str(file), expected="ids in the first column"
-            )
+            expected = "ids in the first column"
+            raise InputError("has no id column", where=str(file), expected=expected)
         return _match_ids(features, pd.Index(ids), file), "id"
     if ids is not None and set(ids) == set(features.ids):
         return pd.Index(ids).get_indexer(pd.Index(features.ids)), "id"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scatd.data.files import reading, require_existing
 from scatd.data.text.layout import TextLayout, text_layout
-from scatd.data.text.rows import as_numbers, chunks
+from scatd.data.text.rows import as_numbers, chunks, head
 from scatd.data.text.start import refuse_values_as_header
 from scatd.data.text.values import GAPS, as_text, judge
 from scatd.errors import InputError
@@ -53,6 +53,8 @@ class Table:
 
     def head(self, n_rows: int) -> pd.DataFrame:
         """The first rows as text, columns numbered."""
+        if self.layout is not None:
+            return head(self.path, self.layout, n_rows)
         everything = range(len(self.header))
         empty = pd.DataFrame(columns=everything, dtype=object)
         return next(self.chunks(n_rows, everything), empty)
@@ -157,7 +159,7 @@ def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
     table.refuse_repeated_names()
     cells = table.cells
     if as_text or cells is None:
-        cells = table.head(max(table.n_rows, 1))
+        cells = table.head(table.n_rows)
     if not as_text:
         cells = pd.DataFrame({place: _typed(cells[place], table.decimal) for place in cells})
     names = pd.Index(table.header, dtype=object)

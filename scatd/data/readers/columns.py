@@ -116,7 +116,6 @@ def sort_columns(table: Table) -> Columns:
         When there are no rows, ids or numbers, or several measures of one sample.
     """
     where = str(table.path)
-    _refuse_star(table)
     if not table.n_rows:
         raise InputError("has a header and no rows", where=where)
     head = table.head(_ROWS_LOOKED_AT)
@@ -189,16 +188,6 @@ def _id_column(table: Table, judged: dict[int, Judged]) -> int:
 def _names_ids(title: str) -> bool:
     title = folded(title)
     return bool(title) and (title in GENE_TITLES or title in ROW_TITLES)
-
-
-def _refuse_star(table: Table) -> None:
-    if table.header[0].casefold().startswith("n_unmapped"):
-        what = "is a ReadsPerGene table of STAR, of one sample and without a header"
-        remedy = (
-            "Make a table of genes x samples: of each file the gene and one column (2: unstranded, "
-            "3 and 4: by strand), with a header 'gene' and the names of the samples."
-        )
-        raise InputError(what, where=str(table.path), remedy=remedy)
 
 
 def _require_samples(columns: Columns, judged: dict[int, Judged], head: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scatd.data.files import reading
 from scatd.data.text import fields
@@ -19,6 +20,23 @@ from scatd.data.text.fields import BLANK
 from scatd.data.text.layout import TextLayout
 from scatd.data.text.survey import END_OF_SERIES
 from scatd.data.text.values import GAPS, as_text, judge
+
+_FEW = 50
+
+
+def head(path: Path, layout: TextLayout, n_rows: int) -> pd.DataFrame:
+    """The first rows as stripped text, columns numbered."""
+    lines = islice(rows_of(path, layout), n_rows)
+    cells = [fields.split(line, layout.separator) for line in lines]
+    kept = [[row[place].strip() for place in layout.places] for row in cells]
+    return pd.DataFrame(kept, columns=range(len(layout.header)), dtype=object)
+
+
+def rows_of(path: Path, layout: TextLayout) -> Iterator[str]:
+    """Lines of a table: no remarks, no header, no empty lines."""
+    for line in islice(text_lines(path), layout.n_lines_before, None):
+        if not fields.is_empty(line, layout.separator) and line.lower() != END_OF_SERIES:
+            yield line
 
 
 class NotANumberError(Exception):
@@ -112,25 +130,30 @@ def _parts(
             skip_blank_lines=False,
             chunksize=n_rows,
         )
+    words = [place for place in names if is_text[place]]
     with parser:
         for chunk in parser:
-            chunk = chunk.rename(columns=renamed)
-            for column in set(names.values()).intersection(text):
-                chunk[column] = as_text(chunk[column])
-            yield chunk
+            stripped = pd.DataFrame(_stripped(chunk[words].to_numpy(object)), chunk.index, words)
+            if len(words) < _FEW:  # in place: the numbers are not copied
+                chunk[words] = stripped
+                chunk.columns = chunk.columns.map(renamed)
+                yield chunk
+            else:
+                whole = pd.concat([chunk.drop(columns=words), stripped], axis=1)
+                yield whole[list(names)].rename(columns=renamed)
+
+
+def _stripped(cells: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Every cell as stripped text."""
+    found: Any = np.frompyfunc(str.strip, 1, 1)(cells)
+    return np.asarray(found, dtype=object)
 
 
 class _Lines(io.TextIOBase):
     """The rows of a table as one file of text: no remarks, no header, no empty lines."""
 
     def __init__(self, path: Path, layout: TextLayout, start: int) -> None:
-        lines = islice(text_lines(path), layout.n_lines_before, None)
-        rows = (
-            line
-            for line in lines
-            if not fields.is_empty(line, layout.separator) and line.lower() != END_OF_SERIES
-        )
-        self._rows = islice(rows, start, None)
+        self._rows = islice(rows_of(path, layout), start, None)
 
     def read(self, size: int | None = -1, /) -> str:
         """At least `size` characters of whole lines, where there are so many."""

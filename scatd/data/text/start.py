@@ -114,6 +114,13 @@ def refuse_values_as_header(path: Path, header: Sequence[str], first: str, numbe
     InputError
         When most names are decimal numbers, or all are numbers beside a name like those of rows.
     """
+    if header[0].casefold().startswith("n_unmapped"):
+        what = "is a ReadsPerGene table of STAR, of one sample and without a header"
+        remedy = (
+            "Make a table of genes x samples: of each file the gene and one column (2: unstranded, "
+            "3 and 4: by strand), with a header 'gene' and the names of the samples."
+        )
+        raise InputError(what, where=str(path), remedy=remedy)
     names = [name for name in header[1:] if name] or list(header)
     decimals = [name for name in names if _DECIMAL.fullmatch(name)]
     whole = [name for name in names if name.isdecimal()]
@@ -165,14 +172,11 @@ def _header(path: Path, remarks: Sequence[Line], rest: Sequence[Line], separator
 
 
 def _is_data(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row holds values as the others do: numbers, gaps, or words of a column."""
-    if len(rows) == 1:
-        return any(is_number(value) for value in rows[0][1:])
-    for place, value in enumerate(rows[0][1:], start=1):
-        column = {row[place].strip() for row in rows[1:] if len(row) > place}
-        if value.strip() in column or value.strip() in GAPS or is_number(value):
-            return True
-    return False
+    """Whether the first row holds values as the others do: numbers, gaps, or the same words."""
+    below = {value.strip() for row in rows[1:] for value in row[1:]}
+    return any(
+        value.strip() in below or value.strip() in GAPS or is_number(value) for value in rows[0][1:]
+    )
 
 
 def _separator(path: Path, lines: Sequence[str]) -> str:

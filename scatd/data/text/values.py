@@ -59,22 +59,26 @@ def judge(column: pd.Series, decimal: str = ".") -> Judged:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         numbers = column.to_numpy(np.float64, na_value=np.nan)
         return Judged("numbers", numbers, np.zeros(len(numbers), bool))
-    places, distinct = pd.factorize(column.astype(object))
-    texts = ["" if pd.isna(value) else str(value).strip() for value in distinct]
-    fits = [_NUMBER[decimal].fullmatch(text) is not None for text in texts]
-    values = np.array(
-        [
-            float(text.replace(decimal, ".")) if fit else np.nan
-            for text, fit in zip(texts, fits, strict=True)
-        ]
-        + [np.nan]  # of a value that is missing: its place is -1
-    )
-    words = np.array([not fit and text not in GAPS for text, fit in zip(texts, fits, strict=True)])
-    is_word = np.append(words, False)[places].astype(bool)
+    cells = [_as_text(value) for value in column.tolist()]
+    known = {text: _number(text, decimal) for text in dict.fromkeys(cells)}
+    is_word = np.array([known[text] is None and text not in GAPS for text in cells], dtype=bool)
+    numbers = np.array([np.nan if known[text] is None else known[text] for text in cells], float)
     has_words = bool(is_word.any())
-    has_numbers = any(fits) or any(map(_ALMOST.fullmatch, texts))
+    has_numbers = any(
+        number is not None or (has_words and _ALMOST.fullmatch(text))
+        for text, number in known.items()
+    )
     kind: Kind = "words" if has_words else "numbers" if has_numbers else "nothing"
-    return Judged("both" if has_words and has_numbers else kind, values[places], is_word)
+    return Judged("both" if has_words and has_numbers else kind, numbers, is_word)
+
+
+def _as_text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else "" if pd.isna(value) else str(value).strip()  # type: ignore[call-overload]
+
+
+def _number(text: str, decimal: str) -> float | None:
+    is_one = _NUMBER[decimal].fullmatch(text) is not None
+    return float(text.replace(decimal, ".")) if is_one else None
 
 
 def as_text(column: pd.Series) -> pd.Series:
