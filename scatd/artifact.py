@@ -282,7 +282,8 @@ def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tenso
     if said is not None:
         checksums.require(path, content, said)
     try:
-        return load(content)
+        # In one order for every process: hashes of all weights are compared between them.
+        return dict(sorted(load(content).items()))
     except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"cannot be read ({error})", where=str(path)) from error
 
