@@ -56,6 +56,10 @@ def is_number(text: str, decimal: str = ".") -> bool:
 
 def judge(column: pd.Series, decimal: str = ".") -> Judged:
     """Look at every value of a column, of text or (parquet) of numbers."""
+    # A wide table has tens of thousands of columns: numpy's own types are told without pandas.
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        numbers = column.to_numpy().astype(np.float64)
+        return Judged("numbers", numbers, np.zeros(len(numbers), bool))
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         numbers = column.to_numpy(np.float64, na_value=np.nan)
         return Judged("numbers", numbers, np.zeros(len(numbers), bool))
@@ -83,7 +87,8 @@ def _number(text: str, decimal: str) -> float | None:
 
 def as_text(column: pd.Series) -> pd.Series:
     """Every value as stripped text, empty where there is none."""
-    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    values = list(map(_as_text, column.tolist()))
+    return pd.Series(values, index=column.index, name=column.name, dtype=object)
 
 
 def require_numbers(column: pd.Series, where: str) -> pd.Series:
