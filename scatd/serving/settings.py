@@ -42,7 +42,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: Port = 8000
     token: str | None = field(default=None, repr=False)
-    refresh: Annotated[float, Range(0.1, 1e9)] = 5.0
+    refresh: Annotated[float, Range(0.01, 1e9)] = 5.0
     max_upload_mb: Annotated[int, Range(1, 1_000_000)] = 1024
     time_limit: Seconds = 300.0
     workers: Annotated[int, Range(1, 1000)] = 2

@@ -98,7 +98,7 @@ def test_nothing_found(scatd, files):
         (("--labels", "labels.csv", "--predictions", "scores.csv"), "labels of 3"),
         (("--labels", "labels.csv:D", "--predictions", "labels.csv"), "prob_resistant"),
         (("--labels", "labels.csv", "-o", "no/such/folder.csv"), "no/such"),
-        (("--labels", "labels.csv", "--folds", "1"), "1 is not in the range"),
+        (("--labels", "labels.csv", "--folds", "1"), "--folds is 1. Expected at least 2"),
     ],
 )
 def test_input_errors(scatd, files, arguments, said):

@@ -243,7 +243,7 @@ def test_weights_that_are_not_finite(save, refused):
     [
         ("response", [], "nothing in it says of which drug. Add --drug DRUG."),
         ("response", ["--drug", "d", "--kind", "backbone"], "is a response model. Expected a back"),
-        ("response", ["--drug", "?!"], "'?!' is no drug name"),
+        ("response", ["--drug", "?!"], "--drug is '?!'. Expected the name of a drug"),
         ("response", ["--drug", "d", "--input-scale", "counts"], "reads an embedding"),
         ("backbone", ["--kind", "response", "--drug", "d"], "is a backbone. Expected a response"),
         ("backbone", ["--drug", "d"], "is a backbone, which has no drug"),

@@ -141,13 +141,14 @@ def test_a_stored_latent_teaches_the_same(scatd):
 @pytest.mark.usefixtures("here")
 def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
     """None is in production, so one is pretrained on the cohort's own embedding."""
-    from scatd.settings import from_mapping, load_yaml, to_mapping
+    from scatd import settings
     from scatd.training.settings import PretrainSettings
     from scatd.workflows import distill
 
     def small(family):
-        values = to_mapping(default_pretrain(family)) | load_yaml(Path("small.yaml"))
-        return from_mapping(PretrainSettings, values | {"epochs": 2}, where="")
+        values = settings.to_mapping(default_pretrain(family))
+        values |= settings.load_yaml(Path("small.yaml"))
+        return settings.from_mapping(PretrainSettings, values | {"epochs": 2}, where="")
 
     monkeypatch.setattr(distill, "default_pretrain", small)
     words = ("--input", "cells.h5ad", "--settings", "small.yaml", "--epochs", "1")

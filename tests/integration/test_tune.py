@@ -177,15 +177,15 @@ def test_two_workers_share_a_study(scatd, slow_words):
 
 
 def test_diverging_trials_fail_alone(scatd, words):
-    Path("space.yaml").write_text("epochs: 2\nlearning_rate: [1e-3, 1e30]\n" + LAYERS)
+    Path("space.yaml").write_text("epochs: 2\nlearning_rate: [1e-3, 1e20]\n" + LAYERS)
     said = scatd(*words, "--trials", "6").output
     nested = list(runs("trial").values())
     rates = [float(run.data.params["cfg.learning_rate"]) for run in nested]
-    assert set(rates) == {1e-3, 1e30}
+    assert set(rates) == {1e-3, 1e20}
     for run, rate in zip(nested, rates, strict=True):
         assert run.info.status == ("FINISHED" if rate < 1 else "FAILED")
         assert (run.data.tags["scatd.trial_state"] == "diverged") == (rate > 1)
-    assert f"{rates.count(1e30)} diverged" in said
+    assert f"{rates.count(1e20)} diverged" in said
     assert yaml.safe_load(Path("best_params.yaml").read_text())["learning_rate"] == 1e-3
 
 
@@ -194,7 +194,7 @@ LAYERS = "n_latent: 4\nblocks: 1\nfirst_width: 8\nlast_width: 4\n"
 
 @pytest.mark.parametrize(
     ("space", "extra"),
-    [("epochs: 2\nlearning_rate: 1e30\n" + LAYERS, ()), (SPACE, ("--timeout", "1e-9"))],
+    [("epochs: 2\nlearning_rate: 1e20\n" + LAYERS, ()), (SPACE, ("--timeout", "1e-9"))],
 )
 def test_a_search_without_a_completed_trial_fails(space, extra, scatd, words):
     Path("space.yaml").write_text(space)
@@ -219,7 +219,7 @@ def test_a_search_without_a_completed_trial_fails(space, extra, scatd, words):
         (("--storage", "nowhere/study.journal"), "the folder nowhere does not exist"),
         (("--storage", "nosuch://host/db"), "--storage: cannot keep a study"),
         (("--storage", "space.yaml"), "--storage: cannot keep a study"),
-        (("--space", "missing.yaml"), "missing.yaml: cannot be read"),
+        (("--space", "missing.yaml"), "missing.yaml: there is no such file"),
         (("-o", "nowhere/best.yaml"), "the folder nowhere does not exist"),
     ],
 )

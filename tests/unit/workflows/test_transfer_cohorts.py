@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
+from scatd.artifact import Artifact
+from scatd.cards.card import About, FeaturesRead
 from scatd.errors import InputError
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.workflows.predict_inputs import Preparation, scoring_input
 from scatd.workflows.transfer_cohorts import pooled, read_embeddings, read_expression
 
@@ -75,6 +79,14 @@ def test_counts_of_one_gene_add_up_and_log_values_are_averaged():
     np.testing.assert_allclose(found, by_hand, rtol=1e-6)
 
 
+def card_of(genes, input_scale):
+    """The card of a model that reads these genes; its weights do not matter."""
+    sizes = Sizes(len(genes), 2, (3,), (3,))
+    state = ResponseClassifier(sizes, DESIGNS["dist"]).state_dict()
+    about = About(FeaturesRead(len(genes), "X", tuple(genes)), input_scale)
+    return Artifact("response", "dist", "dist", sizes, state, threshold=0.5, about=about).card()
+
+
 def test_training_and_prediction_make_the_same_of_the_same_counts():
     """Regression: training scaled cells to all genes of the file, prediction to the model's."""
     rng = np.random.default_rng(3)
@@ -82,11 +94,7 @@ def test_training_and_prediction_make_the_same_of_the_same_counts():
     path = table("cells.csv", rng.integers(1, 9, (6, 60)).astype(float), names)
     Path("panel.txt").write_text("\n".join(names[10:50][::-1]) + "\n")
     trained = read(path, panel="panel.txt").source
-    card = {
-        "sizes": {"n_features": 40},
-        "features": {"names": list(trained.names)},
-        "input_scale": "log1p",
-    }
+    card = card_of(trained.names, "log1p")
     with scoring_input(path, "dist", card, Preparation(), torch.device("cpu")) as given:
         assert not given.reasons.any()
         np.testing.assert_array_equal(given.features.X[:], trained.X)
@@ -101,11 +109,7 @@ def test_z_scores_are_taken_when_they_are_said_to_be_and_in_the_order_of_the_mod
     cohorts = read(path, scale="zscore")
     np.testing.assert_allclose(cohorts.source.X, Z, rtol=1e-6)
     assert cohorts.input_scale == "zscore"
-    card = {
-        "sizes": {"n_features": 4},
-        "features": {"names": ["KRAS", "TP53", "PTEN", "EGFR"]},
-        "input_scale": "zscore",
-    }
+    card = card_of(("KRAS", "TP53", "PTEN", "EGFR"), "zscore")
     with scoring_input(path, "dist", card, Preparation(), torch.device("cpu")) as given:
         np.testing.assert_allclose(given.features.X, Z[:, [3, 0, 5, 1]], rtol=1e-6)
 
