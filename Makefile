@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench clean
+.PHONY: help demo test lint ui bench mlproject clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    style and types only"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
+	@echo "make mlproject  write MLproject from the commands and their options"
 	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
 
 demo: $(VENV)/installed
@@ -47,6 +48,9 @@ bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed
+
+mlproject: $(VENV)/installed
+	@$(BIN)/python -m scatd.cli.mlproject
 
 clean:
 	@echo "== removing caches and build leftovers"

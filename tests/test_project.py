@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from scatd import __version__
 from scatd.cli import main
+from scatd.cli.mlproject import mlproject
 from scatd.evaluation.gate import DrugConfig, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,6 +88,10 @@ def test_there_are_registry_configs_and_nothing_else_beside_them():
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_registry_config_loads(path):
     assert isinstance(load_config(path.stem, path.parent), DrugConfig)
+
+
+def test_mlproject_is_written_from_the_commands():
+    assert (ROOT / "MLproject").read_text() == mlproject(), "stale: make mlproject"
 
 
 # What the pages tell a reader to type --------------------------------------------------------
