@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 
 test: lint
 	@echo "== tests (pytest, 2 processes)"
-	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(VENV)/installed-dev
 	@echo "== style (ruff)"

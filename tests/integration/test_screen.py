@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -24,9 +23,10 @@ from scatd.workflows import screen_scores
 @pytest.fixture(scope="module")
 def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
     """A store with three drugs in production, of which one reads genes, and one that is staged."""
-    cards = (learned_folder / "mlartifacts").rglob("card.json")
-    (path,) = [path for path in cards if "domain" in json.loads(path.read_text())]
-    model = artifact.read(path.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(learned_folder)
+        first = registry.resolve("docetaxel", stage="1", families=["sf"])
+        model = artifact.read(registry.fetch(first))
     other = {name: -value for name, value in model.state.items() if name.startswith("fc4.")}
     inverse = replace(model, state={**model.state, **other}, threshold=0.3, domain=None)
     names = tuple(f"G{number}" for number in range(24))
