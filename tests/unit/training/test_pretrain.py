@@ -107,7 +107,7 @@ def test_every_family_learns_and_the_summary_is_true(X, family):
     """The reconstruction is judged by scikit-learn."""
     from sklearn.metrics import mean_squared_error, r2_score
 
-    ours = replace(TINY, epochs=40)
+    ours = replace(TINY, epochs=25)
     fitted = fit_backbone(X, ours, lambda sizes: ResidualVAE(sizes, DESIGNS[family]), Silent())
     _, val = splits(len(X), ours)[0]
     held_out = torch.from_numpy(X[val])
@@ -213,7 +213,7 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
 
 
 def test_a_file_trains_as_well_as_memory_does(tmp_path):
-    X = features(3000)
+    X = features(2000)
     X = X[np.argsort(X[:, 0])]  # sorted, as files by sample are
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -325,7 +325,7 @@ def test_settings_that_cannot_train(field, value):
 
 @pytest.mark.parametrize("in_memory_bytes", [1 << 30, 0])
 def test_a_student_comes_to_resemble_its_teacher(in_memory_bytes):
-    X = features(1500)
+    X = features(900)
     z = np.tanh((X - 5) @ np.random.default_rng(3).normal(size=(10, 4))).astype(np.float32)
     ours = replace(TINY, epochs=20, cosine_beta=50)
     fitted = fit_backbone(X, ours, make, Silent(), teacher_z=z, in_memory_bytes=in_memory_bytes)
@@ -349,7 +349,7 @@ def test_without_a_teacher_there_is_no_cosine(X):
 @pytest.mark.parametrize("family", ["sf", "gf", "dist"])
 def test_bfloat16_learns_as_float32_does(X, family, monkeypatch):
     """On CUDA matrix products are in bfloat16; here the CPU is told to do so too."""
-    ours = replace(TINY, epochs=30)
+    ours = replace(TINY, epochs=18)
     of_family = lambda sizes: ResidualVAE(sizes, DESIGNS[family])  # noqa: E731
     full = fit_backbone(X, ours, of_family, Silent())
     monkeypatch.setattr(pretrain, "_is_lowered", lambda *_: True)
