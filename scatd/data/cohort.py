@@ -104,7 +104,7 @@ def csr_rows(
 ) -> Callable[[int, int], sparse.csr_matrix]:
     """Rows of a matrix that is stored by rows: arrays, memory maps, or elements of a store.
 
-    The rows raise `ValueError` for a column number that the matrix has not.
+    The rows raise `ValueError` for a column number that the matrix has not, or that a row repeats.
     """
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
@@ -112,7 +112,7 @@ def csr_rows(
         columns = np.require(indices[first:last], requirements="W")  # copies what a file maps
         if wrong := outside(columns, n_columns):
             raise ValueError(wrong)
-        return sparse.csr_matrix(
+        block = sparse.csr_matrix(
             (
                 np.require(numbers(data[first:last]), requirements="W"),
                 columns,
@@ -120,6 +120,9 @@ def csr_rows(
             ),
             (stop - start, n_columns),
         )
+        if wrong := repeated(block):
+            raise ValueError(wrong)
+        return block
 
     return rows
 
@@ -133,6 +136,18 @@ def outside(columns: NDArray[Any], n_columns: int) -> str:
         return ""
     wrong = lowest if lowest < 0 else highest
     return f"column number {wrong}, where columns are 0 to {n_columns - 1}"
+
+
+def repeated(block: sparse.csr_matrix) -> str:
+    """Names a column number that a row holds twice; empty where there is none."""
+    if block.has_canonical_format:
+        return ""
+    ordered = block.sorted_indices()
+    if ordered.has_canonical_format:
+        return ""
+    again = np.flatnonzero(np.diff(ordered.indices) == 0) + 1
+    column = ordered.indices[again[~np.isin(again, ordered.indptr)][0]]
+    return f"column number {column} occurs more than once in a row"
 
 
 def numbers(values: Any) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from scipy import sparse
 
 from scatd import keys
 from scatd.data.cohort import RAW, Matrix, X
+from scatd.data.contents import require_plausible
 from scatd.data.files import reading
 from scatd.data.genes import gene_names
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
@@ -22,6 +24,7 @@ from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
 from scatd.data.lazy import lazy_element
 from scatd.data.readers.arrays import read_npy, read_npz
+from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, embeddings, read_anndata, read_element
 from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 from scatd.data.text.encoding import text_lines
@@ -93,6 +96,7 @@ def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
             values = _dense(cells.obsm[name])
             return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
         with reading(path, store_kind(path)):
+            _require_dense(path, f"obsm/{name}", slots[name])
             element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
             if element is None:
                 element = _dense(read_element(slots[name]))
@@ -283,6 +287,14 @@ def _on_disk(path: Path, name: str, element: Any) -> Any:
         if offset is not None:
             return np.memmap(path, np.float32, mode="r", offset=offset, shape=element.shape)
     return lazy_element(path, name)
+
+
+def _require_dense(path: Path, name: str, element: Any) -> None:
+    """Refuse a sparse matrix that is too empty to be filled with zeros, as features are."""
+    if sparse_format(element):
+        claimed = math.prod(stored_shape(element)) * np.dtype(np.float32).itemsize
+        stored = sum(element[part].nbytes for part in ("data", "indices", "indptr"))
+        require_plausible(path, name, claimed, stored)
 
 
 def _dense(element: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ _SEURAT = (
     "SeuratObject::LayerData(object, layer = 'counts'), version = '3')."
 )
 _UNPACK = "Unpack it first: {}."
+_RENAME = "Rename it: mv {name} {new}"
 _KINDS: Mapping[tuple[str, ...], tuple[str, str]] = {
     (".rds", ".rdata", ".rda"): ("an R object", _SEURAT),
     (".h5seurat",): ("a Seurat file", _SEURAT),
@@ -103,6 +104,8 @@ def other_store(path: Path, root: Any, wanted: str) -> InputError:
         What it should have been, such as "AnnData".
     """
     what, remedy = _what_it_holds(path, root)
+    if remedy == _RENAME.format(name=path.name, new=path.name):
+        what, remedy = f"{what} without all of its parts", "The file is damaged: write it again."
     return InputError(f"holds no {wanted} ({what})", where=str(path), remedy=remedy)
 
 
@@ -113,9 +116,9 @@ def _what_it_holds(path: Path, root: Any) -> tuple[str, str]:
         take = f"mudata.read('{path.name}').mod['{of_genes}'].write_h5ad('{of_genes}.h5ad')"
         return f"it is a MuData with the modalities {', '.join(names)}", f"Take one: {take}."
     if is_anndata(root):
-        return "it is an AnnData", f"Rename it: mv {path.name} {path.stem}.h5ad"
+        return "it is an AnnData", _RENAME.format(name=path.name, new=f"{path.stem}.h5ad")
     if "row_attrs" in root and "col_attrs" in root:
-        return "it is a loom file", f"Rename it: mv {path.name} {path.stem}.loom"
+        return "it is a loom file", _RENAME.format(name=path.name, new=f"{path.stem}.loom")
     if "assays" in root and ("cell.names" in root or "meta.data" in root):
         return "it is a Seurat file", _SEURAT
     if "barcode_idx" in root or "molecules" in root:
@@ -124,7 +127,7 @@ def _what_it_holds(path: Path, root: Any) -> tuple[str, str]:
     if "tables" in root and ("images" in root or "points" in root or "shapes" in root):
         return "it is a SpatialData store", "Write one of its tables with write_h5ad()."
     if "matrix" in root and "barcodes" in root["matrix"]:
-        return "it is a 10x file", f"Rename it: mv {path.name} {path.stem}.h5"
+        return "it is a 10x file", _RENAME.format(name=path.name, new=f"{path.stem}.h5")
     held = sorted(map(str, root))
     some = ", ".join(held[:8]) + (" ..." if len(held) > 8 else "")
     return f"it has {some}" if held else "it is empty", ""

@@ -245,7 +245,11 @@ def _judge_ids(report: Report, ids: pd.Index) -> None:
     if not report.n_obs or not report.n_columns:
         what = f"holds {report.n_obs} cells and {report.n_columns} genes"
         report.faults.add(what, expected="at least one of each")
-    repeated = ids[ids.duplicated()].unique()
+    is_empty = ids.isna() | (ids == "")
+    if is_empty.any():
+        what = f"{int(is_empty.sum())} cells have no id"
+        report.faults.add(what, expected="an id in every row of obs", remedy="Name these cells.")
+    repeated = ids[ids.duplicated() & ~is_empty].unique()
     if len(repeated):
         what = f"{len(repeated)} ids of cells occur more than once, such as '{repeated[0]}'"
         report.faults.add(what, remedy="Make them unique: adata.obs_names_make_unique()")

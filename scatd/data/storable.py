@@ -59,7 +59,14 @@ def storable_value(value: Any) -> Any:
         return storable(value)
     if isinstance(value, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         return _column(pd.Series(value))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return _words(pd.Series(value.ravel())).reshape(value.shape)
     return value
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A copy of a part of `uns` that scatd adds to; empty where it holds something else."""
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from scatd.data.cohort import Cohort, Matrix, X
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import STORE_SUFFIXES, open_cohort, open_store, read_adata
 from scatd.data.preflight import require_human
-from scatd.data.storable import storable, storable_value, write_h5ad
+from scatd.data.storable import mapping, storable, storable_value, write_h5ad
 from scatd.data.tables import has_suffix
 from scatd.data.writing import writing_cohort
 from scatd.embed.settings import ScFoundationSettings
@@ -182,6 +182,6 @@ def _add(
                 obs[column] = pd.Categorical(reasons.astype(str))
             write_elem(file, "obs", storable(obs))
         place = f"uns/{keys.UNS_SCATD}"
-        said = read_elem(file[place]) if place in file else {}
-        said[_UNS_KEY] = {**said.get(_UNS_KEY, {}), slot: about}
+        said = mapping(read_elem(file[place])) if place in file else {}
+        said[_UNS_KEY] = {**mapping(said.get(_UNS_KEY)), slot: about}
         write_elem(file, place, storable_value(said))

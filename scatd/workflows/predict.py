@@ -20,7 +20,7 @@ from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
-from scatd.data.storable import write_h5ad
+from scatd.data.storable import mapping, write_h5ad
 from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift, cohort_shift, is_outside
 from scatd.evaluation.gate import load_config
@@ -350,5 +350,5 @@ def _annotated(
     assert scores.latent is not None
     scores.latent[~is_scored] = np.nan
     cohort.obsm[keys.latent_key(ref.family)] = scores.latent
-    cohort.uns[keys.UNS_SCATD] = {**dict(cohort.uns.get(keys.UNS_SCATD, {})), key: dict(about)}
+    cohort.uns[keys.UNS_SCATD] = {**mapping(cohort.uns.get(keys.UNS_SCATD)), key: dict(about)}
     return cohort

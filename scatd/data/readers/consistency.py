@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scatd.errors import Faults
+from scatd.errors import Faults, InputError
 
 _ENTRIES = 1 << 22
 _REMEDY = "The file is damaged or was not written to its end: write it again."
@@ -104,10 +104,17 @@ def _members(root: Mapping[str, Any], slot: str) -> Iterator[tuple[str, Any]]:
 
 def _check_table(element: Any, name: str, faults: Faults) -> int:
     """Compare the columns of a table with its index; returns its number of rows."""
-    if hasattr(element, "shape"):
+    if hasattr(element, "shape"):  # of before anndata 0.7
+        is_table = len(element.shape) == 1 and bool(element.dtype.names)
+        title = ""
+    else:
+        title = _word(element.attrs.get("_index", ""))
+        is_table = bool(title) and title in element
+    if not is_table:  # nothing else can be compared with it
+        raise InputError(f"{name} is no table with an index", where=faults.where, remedy=_REMEDY)
+    if not title:
         return int(element.shape[0])
-    index = element[_word(element.attrs["_index"])]
-    n_rows = _length(index)
+    n_rows = _length(element[title])
     if n_rows is None:
         faults.add(f"the index of {name} is no list of names", remedy=_REMEDY)
         return 0
@@ -158,6 +165,8 @@ def _check_matrix(element: Any, name: str, expected: tuple[int, int], faults: Fa
         faults.add(f"{name} is {found}", expected=f"{wanted} (rows x columns)", remedy=_REMEDY)
     elif sparse_format(element):
         _check_compressed(element, name, faults)
+    elif not hasattr(element, "shape"):
+        faults.add(f"{name} is a sparse matrix of an unknown kind", expected="csr or csc")
 
 
 def _check_compressed(element: Any, name: str, faults: Faults) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
-from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, numbers, outside, turned
+from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, numbers, outside, repeated, turned
 from scatd.data.files import reading
 from scatd.data.kinds import store_kind
 from scatd.data.readers.consistency import sparse_format, stored_shape
@@ -129,11 +129,11 @@ def _has_half_floats(root: Any) -> bool:
 
 
 def _require_columns(matrix: Any) -> None:
-    """Raise where a sparse matrix has column numbers beyond its shape: scipy does not look."""
+    """Raise where column numbers are beyond the shape, or repeated: scipy does not look."""
     if not sparse.issparse(matrix):
         return
     n_columns = matrix.shape[0 if matrix.format == "csc" else 1]
-    if wrong := outside(matrix.indices, n_columns):
+    if wrong := outside(matrix.indices, n_columns) or repeated(matrix):
         raise ValueError(wrong)
 
 
@@ -153,7 +153,7 @@ def _read_old(path: Path, root: Any) -> Cohort:
 def by_rows(values: Any) -> sparse.csr_matrix:
     """Any matrix in memory as sparse rows.
 
-    Raises `ValueError` for a column number that the matrix has not.
+    Raises `ValueError` for a column number that the matrix has not, or that a row repeats.
     """
     if not sparse.issparse(values):
         return sparse.csr_matrix(numbers(values))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 
+import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from scipy import sparse
 
 from scatd.data.features import read_features
 from scatd.data.io import open_cohort, open_store, read_adata
+from scatd.data.preflight import look
 from scatd.errors import InputError
 from tests.containers import WRITERS, cohort
 
@@ -136,7 +139,23 @@ def virtual_values(file):
     file.create_virtual_dataset("layers/virtual", layout)
 
 
+def unknown_sparse(file):
+    file["X"].attrs["encoding-type"] = "coo_matrix"
+
+
+def numbers_as_table(file):
+    del file["var"]
+    file["var"] = np.arange(7)
+
+
+def no_index(file):
+    del file["obs"].attrs["_index"]
+
+
 WRONG = {
+    unknown_sparse: "X is a sparse matrix of an unknown kind. Expected csr or csc",
+    numbers_as_table: "var is no table with an index",
+    no_index: "obs is no table with an index",
     long_obsm: r'obsm\["X_scfoundation"\] has 23 rows. Expected 20',
     short_column: r'obs\["age"\] has 19 rows. Expected 20',
     missing_column: "obs has no column 'age'",
@@ -199,6 +218,47 @@ def test_columns_that_are_not_there(h5ad, column, place):
     for reader in (read, read_adata):
         with pytest.raises(InputError, match=f"column number {column}, where columns are 0 to"):
             reader(h5ad)
+
+
+@pytest.mark.parametrize("place", ["X", "raw/X", "layers/counts"])
+def test_a_column_twice_in_a_row(h5ad, place):
+    """As in a Matrix Market file: nobody knows whether both count."""
+    with h5py.File(h5ad, "r+") as file:
+        first, second = file[f"{place}/indptr"][:2].astype(int)
+        assert second - first > 1
+        indices = file[f"{place}/indices"][:]
+        indices[first + 1] = indices[first]
+        file[f"{place}/indices"][...] = indices
+    for reader in (read, read_adata):
+        with pytest.raises(InputError, match="occurs more than once in a row"):
+            reader(h5ad)
+
+
+def test_a_sparse_embedding_of_nothing(h5ad):
+    """It is filled with zeros when it is read: 10 GB of them are no features."""
+    with h5py.File(h5ad, "r+") as file:
+        del file["obsm/X_scfoundation"]
+        empty = sparse.csr_matrix((20, 1 << 27), dtype=np.float32)
+        ad.io.write_elem(file, "obsm/X_scfoundation", empty)
+    for mmap in (False, True):
+        with pytest.raises(InputError, match=r"obsm/X_scfoundation claims [\d,]+ bytes"):
+            read_features(h5ad, "sf", mmap=mmap)
+
+
+def test_a_cell_without_an_id(h5ad):
+    with h5py.File(h5ad, "r+") as file:
+        file["obs/_index"][3] = ""
+    with open_cohort(h5ad) as opened:
+        assert any("1 cells have no id" in str(fault) for fault in look(opened, {}).faults)
+
+
+def test_a_10x_file_without_one_of_its_parts(tmp_path):
+    path = WRITERS["10x h5 of Cell Ranger 3"](tmp_path, COUNTS)
+    with h5py.File(path, "r+") as file:
+        del file["matrix/indptr"]
+    with pytest.raises(InputError, match="it is a 10x file without all of its parts") as refused:
+        read(path)
+    assert "Rename" not in str(refused.value)
 
 
 def test_codes_that_are_not_there(h5ad):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,11 +85,7 @@ def test_names_that_the_format_keeps_or_has_twice(tmp_path):
     "name", ["h5ad with words that may be missing", "h5ad half floats", "h5ad of anndata 0.6"]
 )
 def test_predict_writes_such_files_back(copied_registry, tmp_path, name):
-    counts = pd.DataFrame(
-        np.arange(60).reshape(12, 5) % 4,
-        [f"cell{number}" for number in range(12)],
-        [f"GENE{number}" for number in range(5)],
-    )
+    counts = _counts()
     (tmp_path / "given").mkdir()
     path = WRITERS[name](tmp_path / "given", counts)
     given = _with_embedding(path)
@@ -104,8 +101,6 @@ def test_predict_writes_such_files_back(copied_registry, tmp_path, name):
 
 
 def _with_embedding(path):
-    import h5py
-
     embedding = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
     with h5py.File(path, "r+") as file:
         if hasattr(file["obs"], "shape"):  # anndata 0.6 keeps obsm in one table, too
@@ -115,3 +110,25 @@ def _with_embedding(path):
         else:
             file["obsm/X_scfoundation"] = embedding
     return path
+
+
+@pytest.mark.parametrize("said", ["a word", np.arange(3), {"docetaxel": "a word"}])
+def test_predict_writes_beside_what_others_said(copied_registry, tmp_path, said):
+    """`uns` may hold anything under any name, also what cannot be copied to another file."""
+    path = _with_embedding(WRITERS["h5ad rows"](tmp_path, _counts()))
+    with h5py.File(path, "r+") as file:
+        ad.io.write_elem(file, "uns/scatd", said)
+        file.create_dataset("uns/places", data=[file["X"].ref], dtype=h5py.ref_dtype)
+        file.create_dataset("uns/mixed", data=["x", "y"], dtype=h5py.string_dtype())
+    scored = predict(PredictRequest("docetaxel", path, tmp_path / "scored.h5ad", device="cpu"))
+    found = ad.read_h5ad(scored.output)
+    assert found.uns["scatd"]["docetaxel"]["family"] == "sf"
+    assert list(found.uns["mixed"]) == ["x", "y"]
+
+
+def _counts():
+    return pd.DataFrame(
+        np.arange(60).reshape(12, 5) % 4,
+        [f"cell{number}" for number in range(12)],
+        [f"GENE{number}" for number in range(5)],
+    )
