@@ -21,6 +21,8 @@ ENTRY_POINTS = (
 """Commands that log a run, prepare one, or serve what it made; `main` is the demo."""
 _NOT_LISTED = frozenset(("quiet", "verbose", "multiplier", "json"))
 """Options of the terminal, and those whose own choices include `auto`."""
+_SHOWN = frozenset(("drug", "family"))
+"""Parameters whose default MLflow shows beside the run, because they say what the run is about."""
 _TOGETHER = "\0"
 """Stands for the blank between an option and its value: no line breaks there."""
 _HEAD = """\
@@ -63,7 +65,8 @@ def _declared(param: click.Parameter) -> str:
     if param.required:
         return "{type: string}"
     is_switch = isinstance(param, click.Option) and param.is_flag and not param.secondary_opts
-    default = '"false"' if is_switch else AUTO
+    shown = param.default if _name(param) in _SHOWN else None
+    default = '"false"' if is_switch else shown or AUTO
     return f"{{type: string, default: {default}}}"
 
 

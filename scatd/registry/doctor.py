@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys, tracking
 from scatd.errors import InputError
-from scatd.registry import hashes, state
+from scatd.registry import hashes, labels, state
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
 from scatd.tracking import connect
@@ -99,6 +99,11 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
             partial(_note_hashes, client, version),
             is_warning=True,
         )
+    if not lost and (right := _right_tags(client, version)):
+        what = "its tags do not say what its card says: " + ", ".join(
+            f"{tag} is '{version.tags.get(tag, '')}'" for tag in right
+        )
+        yield Fault(where, what, "follows the card", partial(_set_tags, client, version, right))
     is_served = number in model.aliases.values()
     if not lost or (known and not is_served):
         return
@@ -164,12 +169,27 @@ def _note_hashes(client: MlflowClient, version: ModelVersion) -> None:
 
     with _copied(client, version) as folder:
         found = artifact.verify(folder)
-    for tag, digest in hashes.as_tags(found).items():
-        client.set_model_version_tag(version.name, version.version, tag, digest)
+    _set_tags(client, version, hashes.as_tags(found))
+
+
+def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
+    """What the card says, of those tags that say something else."""
+    from scatd import artifact
+
+    with _copied(client, version) as folder:
+        return labels.differing(artifact.read_card(folder), version.tags)
+
+
+def _set_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:
+    for tag, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, tag, value)
 
 
 def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> Iterator[Fault]:
-    """Where aliases, tags and history contradict each other."""
+    """Where aliases, tags and history contradict each other, or the history is damaged."""
+    for tag in model.damaged_events:
+        delete = partial(client.delete_registered_model_tag, model.name, tag)
+        yield Fault(model.name, f"an event of its history ({tag}) is damaged", "deletes it", delete)
     numbers = {int(item.version) for item in known}
     for alias, number in model.aliases.items():
         if number not in numbers:

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
-from scatd.registry import hashes, state
+from scatd.registry import hashes, labels, state
 from scatd.registry.state import Model
 from scatd.tracking import cache_folder, connect
 
@@ -184,12 +184,16 @@ def fetch(ref: ModelRef) -> Path:
     Raises
     ------
     InputError
-        When the version's files are gone, or are not those that were registered.
+        When the version's files are gone, or are not those that were registered, or its tags say
+        something else than its card.
     """
+    from scatd import artifact
+
     client = connect()
     tags = client.get_model_version(ref.name, str(ref.version)).tags
-    folder = _fetched(client, ref, tags)
-    hashes.require_unchanged(folder, tags, f"{ref.name}/{ref.version}")
+    folder, where = _fetched(client, ref, tags), f"{ref.name}/{ref.version}"
+    hashes.require_unchanged(folder, tags, where)
+    labels.require_agreement(artifact.read_card(folder), tags, where)
     if not hashes.of_tags(tags):
         logger.warning(
             "%s version %d was registered by scatd before 0.2: nothing tells whether its files "
@@ -242,12 +246,13 @@ def _move(folder: Path, target: Path) -> None:
 
 def _ref(client: MlflowClient, name: str, version: int, stage: str | None) -> ModelRef:
     found = client.get_model_version(name, str(version))
+    labels.require_labelled(found.tags, f"{name}/{version}")
     return ModelRef(
         name=name,
         version=version,
         family=found.tags[keys.TAG_FAMILY],
         drug=found.tags.get(keys.TAG_DRUG, ""),
-        stage=stage or found.tags[keys.TAG_STAGE],
+        stage=stage or found.tags.get(keys.TAG_STAGE, keys.ARCHIVED),
         run_id=str(found.run_id),
         simulated=found.tags[keys.TAG_SIMULATED] == "true",
     )

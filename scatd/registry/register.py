@@ -20,7 +20,7 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
 from scatd.cards.card import Card
-from scatd.registry import hashes, state
+from scatd.registry import hashes, labels, state
 from scatd.tracking import Run, connect, lock
 
 _SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
@@ -79,8 +79,7 @@ def register(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
-        keys.TAG_FAMILY: card.family,
-        keys.TAG_SIMULATED: str(card.simulated).lower(),
+        **labels.as_tags(card),
         keys.TAG_VERSION: __version__,
         state.TAG_BY: state.user(),
         state.TAG_AT: state.now(),

@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 from scatd import keys
 from scatd.errors import InputError
 from scatd.registry import state
+from scatd.registry.lookup import fetch, resolve_named
 from scatd.registry.state import Model
 from scatd.tracking import connect, lock
 
@@ -88,8 +89,10 @@ def rollback(name: str, *, reason: str) -> int:
     Raises
     ------
     InputError
-        When there is no previous version.
+        When there is no previous version, or its files are gone, damaged or changed.
     """
+    from scatd import artifact
+
     client = connect()
     state.require(client, name)
     with lock("registry"):
@@ -100,6 +103,8 @@ def rollback(name: str, *, reason: str) -> int:
             raise InputError(
                 "there is no previous version to go back to", where=name, remedy=remedy
             )
+        # Before anything is moved: a version that cannot be read serves nobody.
+        artifact.read(fetch(resolve_named(name, str(restored))))
         left = model.aliases.get(keys.PRODUCTION)
         client.set_registered_model_alias(name, keys.PRODUCTION, str(restored))
         earlier = _replaced_by(model, restored)
@@ -185,5 +190,5 @@ def _replaced_by(model: Model, version: int) -> int | None:
     """What `version` replaced when it was last promoted."""
     for event in reversed(model.history):
         if event["action"] == "promote" and event["version"] == version:
-            return event["replaced"]
+            return event.get("replaced")
     return None

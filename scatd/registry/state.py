@@ -34,6 +34,8 @@ TAG_LOST = "scatd.lost"
 
 _NAME_PREFIX = "scatd-"
 _TAG_HISTORY = "scatd.history."
+_EVENT = {"at", "by", "action", "version", "production", "reason"}
+"""What every move says."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,31 @@ class Model:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Moves between stages, oldest first."""
+        """Moves between stages, oldest first, but those that were damaged."""
+        return [event for event in self._events().values() if event is not None]
+
+    @property
+    def damaged_events(self) -> list[str]:
+        """Tags of moves that cannot be read."""
+        return [tag for tag, event in self._events().items() if event is None]
+
+    def _events(self) -> dict[str, dict[str, Any] | None]:
         found = sorted(tag for tag in self.tags if tag.startswith(_TAG_HISTORY))
-        return [json.loads(self.tags[tag]) for tag in found]
+        return {tag: _event(self.tags[tag]) for tag in found}
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    """A move as `remember` wrote it; None for anything else."""
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_whole = isinstance(event, dict) and set(event) >= _EVENT
+    is_whole = is_whole and all(
+        event.get(name) is None or type(event[name]) is int
+        for name in ("version", "replaced", "production")
+    )
+    return event if is_whole else None
 
 
 def read(client: MlflowClient, name: str) -> Model | None:

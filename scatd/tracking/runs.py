@@ -29,6 +29,7 @@ from mlflow.entities import (
     Param,
     RunTag,
 )
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
@@ -107,6 +108,8 @@ class Run:
         ------
         InputError
             When it is damaged.
+        mlflow.exceptions.MlflowException, OSError
+            When it, or its hash, is not there.
         """
         path, beside = self.fetch(artifact_file), self.fetch(artifact_file + HASH_SUFFIX)
         if sha256_file(path) not in beside.read_bytes().decode(errors="replace").split():
@@ -289,7 +292,12 @@ def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
     run_id = os.environ.get("MLFLOW_RUN_ID")
     if not run_id:
         return None
-    entry_point = client.get_run(run_id).data.tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)
+    try:
+        tags = client.get_run(run_id).data.tags
+    except MlflowException as error:
+        what, expected = f"there is no run '{run_id}'", "the id of one, or no variable"
+        raise InputError(what, where="MLFLOW_RUN_ID", expected=expected) from error
+    entry_point = tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)
     if command != ("demo" if entry_point == "main" else entry_point):
         return None
     # Taken: neither a second run of this process nor a child process may have it.

@@ -38,16 +38,26 @@ def connect() -> MlflowClient:
     if uri in _connected:
         return MlflowClient(uri)
     _quieten_mlflow()
+    _require_file(uri)
     try:
         with lock("store"):
             client = MlflowClient(uri)
             experiment_id(client)
-    except (MlflowException, SQLAlchemyError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
         what = f"the MLflow store cannot be opened ({_first_line(error)})"
         remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
         raise InputError(_no_password(what), where=_no_password(uri), remedy=remedy) from error
     _connected.add(uri)
     return client
+
+
+def _require_file(uri: str) -> None:
+    """Refuse a folder in the place of a database: MLflow would try it again for minutes."""
+    scheme, _, path = uri.partition(":///")
+    if scheme == "sqlite" and Path(path.partition("?")[0]).is_dir() and path:
+        what = f"the MLflow store '{uri}' is a folder"
+        expected = "the file of a database, such as sqlite:///mlflow.db"
+        raise InputError(what, where="MLFLOW_TRACKING_URI", expected=expected)
 
 
 def tracking_uri() -> str:
@@ -59,9 +69,19 @@ def tracking_uri() -> str:
 
 
 def experiment_id(client: MlflowClient) -> str:
-    """The experiment that MLflow's variables name, else `scatd`; created where there is none."""
+    """The experiment that MLflow's variables name, else `scatd`; created where there is none.
+
+    Raises
+    ------
+    InputError
+        When `MLFLOW_EXPERIMENT_ID` names none.
+    """
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        return given
+        try:
+            return client.get_experiment(given).experiment_id
+        except MlflowException as error:
+            what, expected = f"there is no experiment '{given}'", "the id of one, or no variable"
+            raise InputError(what, where="MLFLOW_EXPERIMENT_ID", expected=expected) from error
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     found = client.get_experiment_by_name(name)
     if found is None:

@@ -6,6 +6,7 @@ ours.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from scatd import artifact, keys, registry, tracking
 from scatd.cards.card import Card
 from scatd.data import results
 from scatd.data.drugs import drug_key
-from scatd.data.files import atomic_path
+from scatd.data.files import atomic_path, copy_files
 from scatd.data.io import read_adata
 from scatd.errors import InputError
 from scatd.explain.settings import ExplainSettings
@@ -96,21 +97,31 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     card = artifact.read_card(registry.fetch(ref))
     simulated = {f"model {ref.name}": ref.simulated, str(request.expression): False}
     refuse_mixing(simulated, allowed=request.allow_simulated)
-    with results.made_anew(*_place(request, ref)):
-        return _in_folder(request, card)
+    output, about = _place(request, ref)
+    results.require_own(output, about)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Elsewhere: earlier results stay until it is known that there will be new ones.
+        _prepare(request, card, Path(scratch))
+        with results.made_anew(output, about):
+            copy_files(Path(scratch), output)
+            return _in_folder(request)
 
 
-def _in_folder(request: TcgaRequest, card: Card) -> TcgaResult:
-    key = drug_key(request.drug)
-    prepared = prepare_patients(
+def _prepare(request: TcgaRequest, card: Card, folder: Path) -> None:
+    prepare_patients(
         request.expression,
         request.survival,
-        request.output / PREPARED,
+        folder / PREPARED,
         card,
         request.scale,
         request.gene_map,
         request.layer,
     )
+
+
+def _in_folder(request: TcgaRequest) -> TcgaResult:
+    key = drug_key(request.drug)
+    prepared = request.output / PREPARED
     explained = explain(
         ExplainRequest(
             drug=request.drug,

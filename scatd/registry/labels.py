@@ -1,0 +1,51 @@
+"""The tags that say what a version is: they follow its card, whatever was edited since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scatd import keys
+from scatd.cards.card import Card
+from scatd.errors import InputError
+
+_NEEDED = (keys.TAG_FAMILY, keys.TAG_SIMULATED)
+
+
+def as_tags(card: Card) -> dict[str, str]:
+    """Tags of a version, of what its card says; no drug for a backbone."""
+    said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
+    return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
+
+
+def differing(card: Card, tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags that do not say what the card says, with what it says."""
+    return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
+
+
+def require_labelled(tags: Mapping[str, str], where: str) -> None:
+    """Refuse a version that does not say what it is.
+
+    Raises
+    ------
+    InputError
+        When a tag is missing.
+    """
+    for tag in _NEEDED:
+        if tag not in tags:
+            raise InputError(f"has lost its tag {tag}", where=where, remedy=_REMEDY)
+
+
+def require_agreement(card: Card, tags: Mapping[str, str], where: str) -> None:
+    """Refuse a version whose tags say something else than its card.
+
+    Raises
+    ------
+    InputError
+        With the first tag that differs.
+    """
+    for tag, said in differing(card, tags).items():
+        what = f"its tag {tag} says '{tags.get(tag, '')}', and its card '{said}'"
+        raise InputError(what, where=where, remedy=_REMEDY)
+
+
+_REMEDY = "It was edited outside scatd. The card holds: scatd registry doctor --repair"
