@@ -76,6 +76,28 @@ CELL_ANNOTATION = frozenset(
 )
 """Over what describes cells or samples and is no gene, folded."""
 
+SUMMARIES = frozenset(
+    (
+        *("total", "totals", "grandtotal", "sum", "sums", "rowsum", "rowsums", "totalcount"),
+        *("mean", "means", "rowmeans", "average", "avg", "median", "sd", "stdev", "variance"),
+    )
+)
+"""Over columns, and as names of rows, that sum up the others; folded."""
+_PLACE_WORDS = frozenset(
+    (
+        *("chromosome", "chr", "chrom", "scaffold", "contig", "start", "end", "bp", "kb"),
+        *("length", "len", "size", "exon", "exons", "exonic", "strand", "position", "band"),
+        *("karyotype", "biotype"),
+    )
+)
+_BESIDE_PLACES = frozenset(
+    (
+        *("gene", "genes", "transcript", "transcripts", "cds", "utr", "name", "number", "num"),
+        *("no", "n", "of", "sum", "total", "mean", "median", "max", "union", "effective", "in"),
+        *("the", "type", "source", "version", "site", "coding"),
+    )
+)
+"""Words of titles such as `Gene start (bp)` and `Sum of exons`: one of the first at least."""
 _ABOUT_GENES = re.compile(
     r"(gene|transcript|exon|exonic|feature)(length|len|start|end|id|ids|name|names|symbol|type"
     r"|biotype|description|width|size|bp)|.*(entrez|ensembl|refseq|hgnc|uniprot).*"
@@ -84,7 +106,10 @@ _ABOUT_GENES = re.compile(
 
 def describes_genes(title: str) -> bool:
     """Whether a column of a table of genes x samples describes the genes and is no sample."""
+    words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title).casefold()))
     title = folded(title)
+    if title in SUMMARIES or (words & _PLACE_WORDS and words <= _PLACE_WORDS | _BESIDE_PLACES):
+        return True
     is_known = title in GENE_TITLES or title in GENE_ANNOTATION
     return is_known or _ABOUT_GENES.fullmatch(title) is not None
 
@@ -95,7 +120,7 @@ def describes_cells(title: str) -> bool:
     Where a gene lies says nothing of cells, but no gene is called so either.
     """
     title = folded(title)
-    return title in CELL_ANNOTATION or title in _PLACES
+    return title in CELL_ANNOTATION or title in _PLACES or title in SUMMARIES
 
 
 _PLACES = frozenset(

@@ -21,6 +21,8 @@ from scatd.data.titles import (
 from scatd.errors import InputError
 
 _ROWS_LOOKED_AT = 100
+_MADE_UP = ("x", "unnamed0")
+"""Titles that R and pandas give to names of rows which had none, when they read them again."""
 _NAMED = 8
 _MEASURES = {
     "counts": ("count", "counts", "readcount", "readcounts", "rawcount", "rawcounts", "numreads"),
@@ -137,7 +139,7 @@ def sort_columns(table: Table) -> Columns:
         name = table.header[column]
         if column == ids:
             continue
-        if ids > column and not folded(name):
+        if column == 0 and not describes(name):
             aside.append(column)  # row numbers before the ids
         elif found.kind == "words" or describes(name):
             text.append(column)
@@ -164,11 +166,13 @@ def _id_column(table: Table, judged: dict[int, Judged]) -> int:
     first = range(table.n_rows)
     numbers = list(table.row_names)
     is_numbered = numbers in ([str(n) for n in first], [str(n + 1) for n in first])
-    if is_place or (is_numbered and title in ("", "id", "index", "row", "x")):
+    if is_place or (is_numbered and title in ("", "id", "index", "row", *_MADE_UP)):
         titled = [
             column
             for column, found in judged.items()
-            if column and found.kind in ("words", "both") and _names_ids(table.header[column])
+            if column
+            and found.kind in ("words", "both")
+            and (_names_ids(table.header[column]) or folded(table.header[column]) in _MADE_UP)
         ]
         if titled:
             return titled[0]

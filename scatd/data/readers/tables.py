@@ -13,6 +13,7 @@ from scatd.data.cohort import Cohort, Spool, X, turned
 from scatd.data.readers.columns import Columns, sort_columns
 from scatd.data.tables import Table, open_table, read_table
 from scatd.data.text.rows import NotANumberError
+from scatd.data.titles import SUMMARIES, folded
 from scatd.errors import InputError
 
 GDC_PATTERN = "*star_gene_counts.tsv*"
@@ -42,21 +43,30 @@ def read_expression_table(path: Path, scratch: Path) -> Cohort:
     gaps = _Gaps(table, columns)
     described = []
     for chunk in _chunks(table, columns):
-        chunk = chunk[~chunk[columns.ids].str.startswith(_SUMMARY_ROWS)]
+        chunk = chunk[~_sums_up(chunk[columns.ids])]
         values = chunk[columns.numbers].to_numpy(np.float32)
         gaps.look(values, chunk[columns.ids])
         spool.add(sparse.csr_matrix(values))
         described.append(chunk[[columns.ids, *columns.text]])
     gaps.raise_if_any()
+    n_left_out = table.n_rows - sum(map(len, described))
+    notes = columns.notes
+    if n_left_out:
+        notes = (*notes, f"left out: {n_left_out} rows that sum up others, or belong to no gene")
     rows = pd.concat(described).set_index(columns.ids).rename_axis(None)
     columns.require_words(rows)
     rows = rows.set_axis([table.header[column] for column in columns.text], axis=1)
     names = pd.DataFrame(index=pd.Index(columns.names, dtype=object))
     if not columns.genes_are_rows:
-        return Cohort(path, rows, {X: spool.matrix(names)}, notes=columns.notes)
+        return Cohort(path, rows, {X: spool.matrix(names)}, notes=notes)
     note = f"genes x samples ({len(rows)} x {len(names)}): turned"
     matrix = turned(spool.matrix(pd.DataFrame()), rows, scratch)
-    return Cohort(path, names, {X: matrix}, notes=(note, *columns.notes))
+    return Cohort(path, names, {X: matrix}, notes=(note, *notes))
+
+
+def _sums_up(ids: pd.Series) -> pd.Series:
+    """Rows that sum up the others, or count reads that belong to no gene."""
+    return ids.str.startswith(_SUMMARY_ROWS) | ids.map(folded).isin(SUMMARIES)
 
 
 def read_gdc_folder(path: Path, scratch: Path) -> Cohort:

@@ -390,3 +390,42 @@ def test_labels_of_the_collection(cases, name):
         "GEFITINIB": [1, 1, 0, 0, 0, 1, 0, 1],
     }
     assert list(table.ids) == [f"S{number}" for number in range(1, 9)]
+
+
+# What sums up or numbers the rows is no sample and no gene ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "before", "after", "summary"),
+    [
+        (["X", "gene"], lambda n: [n + 1], None, None),
+        (["", "X"], lambda n: [n + 1], None, None),
+        (["", "Unnamed: 0"], lambda n: [n], None, None),
+        (["Unnamed: 0", "gene"], lambda n: [n], None, None),
+        (["gene"], None, ("Total", 99), None),
+        (["gene"], None, ("Average", 1.5), None),
+        (["gene"], None, ("Gene start (bp)", 100), None),
+        (["gene"], None, ("Chromosome/scaffold name", 7), None),
+        (["gene"], None, ("Gene_Length_bp", 1000), None),
+        (["gene"], None, ("Num exons", 4), None),
+        (["gene"], None, ("Sum of exons", 4), None),
+        (["gene"], None, None, "Total"),
+        (["gene"], None, None, "Grand Total"),
+    ],
+)
+def test_summaries_numbers_and_places_are_no_samples(tmp_path, header, before, after, summary):
+    genes = ["ACTB", "TP53", "EGFR", "KRAS", "MYC", "GAPDH"]
+    counts = np.arange(18).reshape(6, 3)
+    lines = [[*header, "s1", "s2", "s3", *([after[0]] if after else [])]]
+    for number, (gene, row) in enumerate(zip(genes, counts, strict=True)):
+        front = before(number) if before else []
+        lines.append([*front, gene, *row, *([after[1]] if after else [])])
+    if summary:
+        lines.append([summary, *counts.sum(axis=0)])
+    path = tmp_path / "counts.csv"
+    path.write_text("\n".join(",".join(map(str, line)) for line in lines) + "\n")
+    with open_cohort(path) as cohort:
+        matrix = cohort.matrices["X"]
+        assert list(cohort.obs.index) == ["s1", "s2", "s3"]
+        assert list(matrix.var.index) == genes
+        np.testing.assert_array_equal(matrix.rows(0, 3).toarray(), counts.T)
