@@ -48,6 +48,7 @@ def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
             patch.delenv(name)
         patch.chdir(folder)
         for drug, stored in made.items():
+            stored = replace(stored, about=replace(stored.about, drug_key=drug))
             artifact.write(folder / drug, stored)
             name, tags = f"scatd-{stored.family}-{drug}", {"scatd.drug": drug}
             with tracking.parent_run("transfer", name=drug, tags={}, settings={}) as run:
