@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,7 +10,12 @@ from mlflow.exceptions import MlflowException
 
 from scatd import keys, registry, tracking
 from scatd.data.drugs import resolve_drug
+from scatd.data.files import HASH_SUFFIX, reading
+from scatd.errors import InputError
 from scatd.tracking import FinishedRun
+from scatd.workflows.transfer_report import MODELS_TABLE
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = (
     "drug",
@@ -114,11 +120,17 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
 
 def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
     """Bounds of the paired difference, from the table that the run stores."""
+    run = tracking.Run(tracking.connect(), run_id)
     try:
-        path = tracking.Run(tracking.connect(), run_id).fetch("tables/models.csv")
+        # Of a run of scatd before 0.2 there is no hash.
+        is_checked = run.holds(MODELS_TABLE + HASH_SUFFIX)
+        path = run.fetch_checked(MODELS_TABLE) if is_checked else run.fetch(MODELS_TABLE)
+        with reading(path, "a table of models"):
+            rows = pd.read_csv(path).set_index("model")
+            bounds = {name: rows[name].get(baseline) for name in ("lead_ci_low", "lead_ci_high")}
+            return {name: float(value) for name, value in bounds.items() if value is not None}
+    except InputError as error:
+        logger.warning("No interval of the lead is shown for run %s: %s", run_id, error)
     except (MlflowException, OSError):  # deleted by hand, or a store that is not here
-        return {}
-    models = pd.read_csv(path)
-    rows = models[models["model"] == baseline]
-    bounds = ("lead_ci_low", "lead_ci_high")
-    return {} if rows.empty else {name: float(rows[name].iloc[0]) for name in bounds}
+        pass
+    return {}

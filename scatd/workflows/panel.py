@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from mlflow.exceptions import MlflowException
 
 from scatd import artifact, console, keys, registry, tracking
 from scatd.data.drugs import drug_key, repeated_drugs, resolve_drug
@@ -121,12 +122,7 @@ def panel(
             if dead is not None:
                 done = tracking.finished_drugs(dead)
                 tracking.adopt(dead, run)
-                kept = {work.key: drug for drug, work in works.items() if work.key in done}
-                for drug_of, drug in kept.items():
-                    tracking.move_under(run, done[drug_of])
-                    rows[drug] = panel_report.adopted(drug, done[drug_of])
-                if kept:
-                    logger.info("Continuing: %d drugs are done", len(kept))
+                rows |= _kept(run, works, done)
             waiting = {drug: work for drug, work in works.items() if drug not in rows}
             log_data(run, some)
             learn = _together if _can_share(request) else _one_by_one
@@ -258,6 +254,25 @@ def _one_by_one(
             continue
         tracking.move_under(run, result.run_id)
         yield drug, panel_report.adopted(drug, result.run_id)
+
+
+def _kept(
+    run: tracking.Run, works: Mapping[str, Work], done: Mapping[str, str]
+) -> dict[str, panel_report.Row]:
+    """Drugs that a killed sweep had finished; one whose table is damaged is learned anew."""
+    rows = {}
+    for drug, work in works.items():
+        if work.key not in done:
+            continue
+        try:
+            rows[drug] = panel_report.adopted(drug, done[work.key])
+        except (InputError, MlflowException, OSError) as error:
+            logger.warning("%s is learned anew: %s", drug, error)
+        else:
+            tracking.move_under(run, done[work.key])
+    if rows:
+        logger.info("Continuing: %d drugs are done", len(rows))
+    return rows
 
 
 def _together(

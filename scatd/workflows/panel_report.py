@@ -17,6 +17,7 @@ from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.panel_heads import PanelFold
 from scatd.workflows.transfer_inputs import Work
 from scatd.workflows.transfer_integrity import log_doubts
+from scatd.workflows.transfer_report import MODELS_TABLE
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +102,17 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
 
 
 def adopted(drug: str, run_id: str) -> Row:
-    """A drug that another process, or `transfer`, has finished."""
+    """A drug that another process, or `transfer`, has finished.
+
+    Raises
+    ------
+    InputError
+        When its table is damaged.
+    mlflow.exceptions.MlflowException, OSError
+        When its table is not there.
+    """
     run = tracking.Run(tracking.connect(), run_id)
-    models = pd.read_csv(run.fetch("tables/models.csv"))
+    models = pd.read_csv(run.fetch_checked(MODELS_TABLE))
     return row(drug, run_id, run.metrics(), models)
 
 

@@ -21,6 +21,9 @@ from scatd.workflows.transfer_folds import target_rows
 from scatd.workflows.transfer_inputs import Work
 from scatd.workflows.transfer_model import Chosen
 
+MODELS_TABLE = "tables/models.csv"
+"""Of a drug's run: the response model and its baselines, with the intervals of its lead."""
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -69,7 +72,7 @@ def write(
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
     run.log_table(by_fold, "tables/folds.csv")
-    run.log_table(models, "tables/models.csv")
+    run.log_checked_table(models, MODELS_TABLE)
     run.log_table(
         intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
     )

@@ -259,4 +259,8 @@ def test_what_cannot_be_used_is_refused(here, run_scatd, change, message):
     said = run_scatd(*TCGA, *SURVIVAL, "-o", "refused", *change, code=2).output
     assert message in said
     assert not list(here.glob("refused/*"))
+    earlier = {path: path.stat().st_mtime_ns for path in here.glob("prad/**/*")}
+    if "production" not in change:  # another version's folder is refused before all that
+        assert message in run_scatd(*TCGA, *SURVIVAL, "-o", "prad", *change, code=2).output
+    assert {path: path.stat().st_mtime_ns for path in here.glob("prad/**/*")} == earlier
     assert len(client.search_runs([tracking.experiment_id(client)])) == before
