@@ -205,7 +205,8 @@ def test_a_model_loads_without_what_training_needs(tmp_path):
         import runpy
         import numpy as np
         response_model = runpy.run_path({str(script)!r})["ResponseModel"]()
-        response_model.load_context(SimpleNamespace(artifacts={{"model": "model"}}))
+        context = SimpleNamespace(artifacts={{"model": "model"}}, model_config=None)
+        response_model.load_context(context)
         print(*response_model.predict(None, np.load("X.npy"))["prob_resistant"])
         """,
         cwd=tmp_path,

@@ -65,5 +65,24 @@ def require(path: Path, content: bytes, said: Mapping[str, str]) -> None:
         raise InputError(what, where=str(path), remedy=_REMEDY)
 
 
+def require_same(folder: Path, noted: Mapping[str, str] | None) -> None:
+    """Refuse a folder that is whole, but is not the one whose hashes were noted elsewhere.
+
+    Parameters
+    ----------
+    noted
+        Hashes by file name; None where nobody noted any (scatd before 0.2).
+
+    Raises
+    ------
+    InputError
+        When a file differs.
+    """
+    found = read(folder) or {}
+    if changed := [name for name in noted or {} if found.get(name) != (noted or {})[name]]:
+        what = f"its {changed[0]} is not the one that was registered"
+        raise InputError(what, where=str(folder), remedy=_REMEDY)
+
+
 def _as_bytes(files: Mapping[str, str]) -> bytes:
     return (json.dumps(files, indent=2, sort_keys=True) + "\n").encode()

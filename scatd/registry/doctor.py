@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import keys, tracking
+from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.registry import hashes, labels, state
 from scatd.registry.stages import archive, note_moves
@@ -92,12 +93,14 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
         what = "it is marked as lost, and its files are there"
         yield Fault(where, what, "takes the mark away", find_again)
     if not lost and not hashes.of_tags(version.tags):
+        is_old = _card(client, version).schema_version == 1
+        why = "scatd before 0.2 noted no hashes" if is_old else "the tags with its hashes are gone"
         yield Fault(
             where,
-            "nothing tells whether its files were changed: scatd before 0.2 noted no hashes",
-            "notes those that they have now",
+            f"nothing tells whether its files were changed: {why}",
+            "notes the hashes that they have now",
             partial(_note_hashes, client, version),
-            is_warning=True,
+            is_warning=is_old,
         )
     if not lost and (right := _right_tags(client, version)):
         what = "its tags do not say what its card says: " + ", ".join(
@@ -172,12 +175,16 @@ def _note_hashes(client: MlflowClient, version: ModelVersion) -> None:
     _set_tags(client, version, hashes.as_tags(found))
 
 
-def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
-    """What the card says, of those tags that say something else."""
+def _card(client: MlflowClient, version: ModelVersion) -> Card:
     from scatd import artifact
 
     with _copied(client, version) as folder:
-        return labels.differing(artifact.read_card(folder), version.tags)
+        return artifact.read_card(folder)
+
+
+def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
+    """What the card says, of those tags that say something else."""
+    return labels.differing(_card(client, version), version.tags)
 
 
 def _set_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -193,8 +193,13 @@ def fetch(ref: ModelRef) -> Path:
     tags = client.get_model_version(ref.name, str(ref.version)).tags
     folder, where = _fetched(client, ref, tags), f"{ref.name}/{ref.version}"
     hashes.require_unchanged(folder, tags, where)
-    labels.require_agreement(artifact.read_card(folder), tags, where)
+    card = artifact.read_card(folder)
+    labels.require_agreement(card, tags, where)
     if not hashes.of_tags(tags):
+        if card.schema_version > 1:
+            what = "the tags with the hashes of its files are gone"
+            remedy = "They were removed outside scatd. See: scatd registry doctor"
+            raise InputError(what, where=where, remedy=remedy)
         logger.warning(
             "%s version %d was registered by scatd before 0.2: nothing tells whether its files "
             "were changed. See: scatd registry doctor", ref.name, ref.version,

@@ -69,7 +69,11 @@ def register(
         with tempfile.TemporaryDirectory() as scratch:
             packed = Path(scratch) / "packed"
             _pack(
-                folder, card, packed, mlflow.models.Model(run_id=run_id, model_id=logged.model_id)
+                folder,
+                card,
+                files,
+                packed,
+                mlflow.models.Model(run_id=run_id, model_id=logged.model_id),
             )
             client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")
@@ -115,7 +119,13 @@ def find_version(name: str, run_ids: Collection[str]) -> int | None:
     return int(found[-1].version) if found else None
 
 
-def _pack(folder: Path, card: Card, target: Path, about: mlflow.models.Model) -> None:
+def _pack(
+    folder: Path,
+    card: Card,
+    files: Mapping[str, str],
+    target: Path,
+    about: mlflow.models.Model,
+) -> None:
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         # MLflow names a stored folder after its source, and refuses links.
         named = Path(scratch) / state.ARTIFACT
@@ -128,6 +138,8 @@ def _pack(folder: Path, card: Card, target: Path, about: mlflow.models.Model) ->
             artifacts={state.ARTIFACT: str(named)},
             signature=_signature(card.kind, card.sizes.n_features),
             pip_requirements=_requirements(),
+            # Outside the model folder: one that was exchanged is told by plain MLflow, too.
+            model_config={"sha256": dict(files)},
             mlflow_model=about,
         )
 

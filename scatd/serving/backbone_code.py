@@ -14,8 +14,11 @@ class Backbone(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
         from scatd import artifact
+        from scatd.cards import checksums
 
-        self._vae = artifact.read(Path(context.artifacts["model"])).backbone()
+        folder = Path(context.artifacts["model"])
+        checksums.require_same(folder, (context.model_config or {}).get("sha256"))
+        self._vae = artifact.read(folder).backbone()
 
     def predict(
         self,

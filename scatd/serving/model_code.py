@@ -16,9 +16,12 @@ class ResponseModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
+        from scatd.cards import checksums
         from scatd.scoring import Scorer
 
-        self._scorer = Scorer(Path(context.artifacts["model"]))
+        folder = Path(context.artifacts["model"])
+        checksums.require_same(folder, (context.model_config or {}).get("sha256"))
+        self._scorer = Scorer(folder)
 
     def predict(
         self,

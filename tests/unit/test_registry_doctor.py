@@ -21,7 +21,6 @@ from mlflow.artifacts import download_artifacts
 from scatd import artifact, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cli import main
-from scatd.errors import InputError
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
@@ -257,7 +256,6 @@ def test_folds_of_a_deleted_run_go_with_it_and_models_stay(store):
 # The command -------------------------------------------------------------------------------
 @pytest.fixture
 def scatd():
-    from click.testing import CliRunner
 
     return lambda *words: CliRunner().invoke(main, ["registry", *words])
 
@@ -357,47 +355,3 @@ def test_diff_as_it_is_printed(scatd, add):
     assert "are the same" in scatd("diff", "1", "1", "--drug", "afatinib").stdout
     for words in (("diff", "1", "9", "afatinib"), ("diff", "1", "nosuch", "afatinib")):
         assert scatd(*words).exit_code == 2
-
-
-# Tags that were edited, and moves to what cannot be read -----------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("tag", "value"), [("scatd.family", "gf"), ("scatd.simulated", "true"), ("scatd.drug", "other")]
-)
-def test_an_edited_tag_is_refused_found_and_set_right(add, tag, value):
-    add(drug="AFATINIB", drug_key="afatinib")
-    ref = registry.resolve("afatinib", stage="1", families=["sf"])
-    client = tracking.connect()
-    client.set_model_version_tag(NAME, "1", tag, value)
-    with pytest.raises(InputError, match=f"its tag {tag} says '{value}', and its card"):
-        registry.fetch(ref)
-    said = CliRunner().invoke(main, ["registry", "doctor"])
-    assert f"{tag} is '{value}'" in said.output
-    CliRunner().invoke(main, ["registry", "doctor", "--repair"])
-    assert registry.fetch(ref).is_dir()
-
-
-def test_a_rollback_to_a_damaged_version_moves_nothing(add):
-    for number in (1, 2):
-        add()
-        registry.promote(NAME, number, reason="", evidence_run_id="none")
-    ref = registry.resolve("afatinib", stage="1", families=["sf"])
-    weights = registry.fetch(ref) / "model.safetensors"
-    *rest, last = weights.read_bytes()
-    weights.write_bytes(bytes([*rest, last ^ 1]))
-    with pytest.raises(InputError, match=r"model\.safetensors"):
-        registry.rollback(NAME, reason="worse")
-    aliases = tracking.connect().get_registered_model(NAME).aliases
-    assert {name: int(number) for name, number in aliases.items()}["production"] == 2
-
-
-def test_a_damaged_event_of_the_history_is_found_and_removed(add):
-    add()
-    registry.promote(NAME, 1, reason="", evidence_run_id="none")
-    client = tracking.connect()
-    tag = next(tag for tag in client.get_registered_model(NAME).tags if "history" in tag)
-    client.set_registered_model_tag(NAME, tag, '{"version": "x"')
-    said = CliRunner().invoke(main, ["registry", "doctor", "--repair"])
-    assert "is damaged" in said.output
-    assert tag not in client.get_registered_model(NAME).tags

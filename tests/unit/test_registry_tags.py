@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -92,3 +95,32 @@ def test_odd_variables_of_mlflow_are_refused(store, monkeypatch, name, value):
         tracking.parent_run("transfer", name="x", tags={}, settings={}),
     ):
         pass
+
+
+def test_lost_hashes_are_refused_and_found(copied_registry):
+    """Only scatd before 0.2 noted none."""
+    ref = registry.resolve("docetaxel", stage="1", families=["sf"])
+    client = tracking.connect()
+    for tag in client.get_model_version(ref.name, "1").tags:
+        if tag.startswith("scatd.sha256."):
+            client.delete_model_version_tag(ref.name, "1", tag)
+    with pytest.raises(InputError, match="the tags with the hashes of its files are gone"):
+        registry.fetch(ref)
+    (fault,) = [fault for fault in registry.examine() if "hashes are gone" in fault.what]
+    assert not fault.is_warning
+
+
+def test_plain_mlflow_refuses_another_version_s_folder(copied_registry, tiny_registry, tmp_path):
+    """Each folder is whole, so that only what lies outside of it tells."""
+    import mlflow
+    from mlflow.artifacts import download_artifacts
+
+    own, other = tmp_path / "one", tmp_path / "two"
+    for number, target in ((1, own), (2, other)):
+        uri = f"models:/scatd-sf-docetaxel/{number}"
+        download_artifacts(artifact_uri=uri, dst_path=str(target))
+    assert len(mlflow.pyfunc.load_model(str(own)).predict(np.zeros((2, 12), np.float32))) == 2
+    shutil.rmtree(own / "artifacts" / "model")
+    shutil.copytree(other / "artifacts" / "model", own / "artifacts" / "model")
+    with pytest.raises(InputError, match="is not the one that was registered"):
+        mlflow.pyfunc.load_model(str(own))
