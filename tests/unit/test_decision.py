@@ -96,7 +96,9 @@ def test_a_stored_calibration_is_applied_by_scorer_and_server(
 
     script = Path(serving.__file__).parent / "model_code.py"
     served = runpy.run_path(str(script))["ResponseModel"]()
-    served.load_context(SimpleNamespace(artifacts={"model": str(tmp_path / "new")}))
+    served.load_context(
+        SimpleNamespace(artifacts={"model": str(tmp_path / "new")}, model_config=None)
+    )
     table = served.predict(None, cells)
     np.testing.assert_array_equal(table["prob_resistant"], scores.prob_resistant)
     assert table["response"].tolist() == scores.responses.tolist()
