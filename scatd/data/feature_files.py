@@ -17,6 +17,7 @@ from scatd import keys
 from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.contents import require_plausible
 from scatd.data.files import reading
+from scatd.data.gene_titles import folded
 from scatd.data.genes import gene_names
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.kinds import store_kind, unknown_kind
@@ -30,7 +31,7 @@ from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
 from scatd.data.text.values import judge
-from scatd.data.titles import ROW_TITLES, describes_cells, folded
+from scatd.data.titles import ROW_TITLES, describes_cells
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 

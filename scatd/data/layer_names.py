@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from scatd.data.cohort import RAW, X
+from scatd.data.gene_titles import folded
 from scatd.keys import LAYER_COUNTS
 
 COUNTS = (LAYER_COUNTS, "raw_counts", RAW)
@@ -41,13 +42,13 @@ def place(layer: str) -> str:
 
 def rank(layer: str) -> int:
     """X comes first, then the names of counts, then all others."""
-    names = [plain(X), *map(plain, COUNTS)]
-    return names.index(plain(layer)) if plain(layer) in names else len(names)
+    names = [folded(X), *map(folded, COUNTS)]
+    return names.index(folded(layer)) if folded(layer) in names else len(names)
 
 
 def is_named_counts(layer: str) -> bool:
     """Whether the name says that these are the counts."""
-    return plain(layer) in map(plain, COUNTS)
+    return folded(layer) in map(folded, COUNTS)
 
 
 def is_partial(layer: str) -> bool:
@@ -60,13 +61,8 @@ def is_made(layer: str) -> bool:
     return _says(layer, _MADE, _MADE_WORDS)
 
 
-def plain(layer: str) -> str:
-    """A name without case and punctuation."""
-    return "".join(filter(str.isalnum, layer.casefold()))
-
-
 def _says(layer: str, parts: tuple[str, ...], words: tuple[str, ...]) -> bool:
     """Whether one of `parts` is anywhere in a name, or one of `words` is a word of it."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", layer).casefold()
     own = {*re.findall(r"[a-z]+", apart), *re.findall(r"[a-z]+", layer.casefold())}
-    return any(part in plain(layer) for part in parts) or not own.isdisjoint(words)
+    return any(part in folded(layer) for part in parts) or not own.isdisjoint(words)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 
-
-def folded(title: str) -> str:
-    """A title to compare: `Gene.ID`, `gene_id` and `GeneID` are one."""
-    return re.sub(r"[\W_]+", "", title.casefold())
-
+from scatd.data.gene_titles import GENE_TITLES, folded
 
 ROW_TITLES = frozenset(
     (
@@ -21,24 +17,6 @@ ROW_TITLES = frozenset(
     )
 )
 """Over the ids of cells or samples, folded; the first ones say no more than that it is a name."""
-
-NEUTRAL_TITLES = frozenset(
-    ("", "id", "ids", "idx", "index", "name", "names", "row", "rowname", "rownames", "key")
-)
-"""Those of `ROW_TITLES` that may stand over names of genes too."""
-
-GENE_TITLES = frozenset(
-    (
-        *("gene", "genes", "geneid", "geneids", "genename", "genenames", "genesymbol", "symbol"),
-        *("genesymbols", "symbols", "geneshortname", "hgncsymbol", "hugosymbol", "hugo", "hgncid"),
-        *("externalgenename", "externalgene", "ensembl", "ensemblid", "ensemblids", "ensemblgene"),
-        *("ensemblgeneid", "ensgid", "genestableid", "entrez", "entrezid", "entrezgene"),
-        *("entrezgeneid", "ncbigeneid", "feature", "features", "featureid", "featurename", "idref"),
-        *("targetid", "targetname", "accession", "trackingid", "probe", "probeid", "probesetid"),
-        *("transcript", "transcriptid", "transcriptids", "hybridizationref"),
-    )
-)
-"""Over names of genes, folded."""
 
 GENE_ANNOTATION = frozenset(
     (

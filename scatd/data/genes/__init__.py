@@ -1,5 +1,6 @@
 """Genes: what their names say, what else they are called, and a cohort in a panel's order."""
 
+from scatd.data.gene_titles import ids_first, names_genes
 from scatd.data.genes.dates import spreadsheet_dates
 from scatd.data.genes.genemap import GeneMap
 from scatd.data.genes.matching import Combine, GeneMatch, aligned, match
@@ -21,7 +22,6 @@ from scatd.data.genes.species import (
     origin_of,
     species_by_capitals,
 )
-from scatd.data.genes.titles import ids_first, names_genes
 
 __all__ = [
     "HOUSEKEEPING",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from scatd.data.files import sha256_file
+from scatd.data.gene_titles import id_columns, symbol_column
 from scatd.data.tables import read_table
 from scatd.errors import InputError
 
@@ -16,15 +16,6 @@ MAP_COLUMNS = (
     "a column of approved symbols (Gene name, symbol) beside Ensembl ids (Gene stable ID, "
     "ensembl_gene_id), Entrez ids (NCBI gene ID, entrez_id) or older names (Gene Synonym, "
     "alias_symbol, prev_symbol)"
-)
-_SYMBOL = ("gene name", "symbol", "gene_name", "gene_symbol", "approved symbol", "hgnc symbol")
-_ENSEMBL = (
-    *("gene stable id", "ensembl_gene_id", "ensembl_id", "ensembl gene id", "gene_stable_id"),
-    "ensembl id(supplied by ensembl)",
-)
-_ENTREZ = (
-    *("ncbi gene (formerly entrezgene) id", "ncbi gene id", "entrez_id", "entrez", "geneid"),
-    *("ncbi gene id(supplied by ncbi)", "entrezgene", "entrezgene_id"),
 )
 _OLDER = (
     *("gene synonym", "alias_symbol", "prev_symbol", "synonyms", "synonym"),
@@ -71,8 +62,10 @@ class GeneMap:
         """
         frame = read_table(path, as_text=True)
         titles = {str(column).strip().casefold(): column for column in frame.columns}
-        symbol = _first(titles, _SYMBOL)
-        ensembl, entrez = _first(titles, _ENSEMBL), _first(titles, _ENTREZ)
+        symbol = symbol_column(list(frame.columns))
+        ids = id_columns(list(frame.columns))
+        entrez = next((column for column in ids if _are_numbers(frame[column])), None)
+        ensembl = next((column for column in ids if not _are_numbers(frame[column])), None)
         older = [titles[title] for title in _OLDER if title in titles]
         if symbol is None or (ensembl is None and entrez is None and not older):
             found = ", ".join(map(str, frame.columns[:8]))
@@ -90,8 +83,9 @@ class GeneMap:
         )
 
 
-def _first(titles: dict[str, str], wanted: Iterable[str]) -> str | None:
-    return next((titles[title] for title in wanted if title in titles), None)
+def _are_numbers(column: pd.Series) -> bool:
+    """Whether a column holds Entrez ids, which are numbers, perhaps with gaps."""
+    return all(value.partition(".")[0].isdecimal() for value in column if value)
 
 
 def _pairs(frame: pd.DataFrame, column: str | None, symbol: str) -> dict[str, str]:

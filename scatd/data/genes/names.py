@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from scatd.data.gene_titles import names_entrez, names_genes
 from scatd.data.genes.prefixes import GENOMES, ID_PATTERNS, SPECIES_OF_ENSEMBL
-from scatd.data.genes.titles import names_entrez, names_genes
 
 Kind = Literal["ensembl", "symbol", "entrez"]
 KIND_WORDS: dict[Kind, str] = {

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from scatd.data.files import require_existing
-from scatd.data.genes.titles import symbols_first
+from scatd.data.gene_titles import symbols_first
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.fields import COMMA, SEMICOLON, TAB, split
 from scatd.data.text.start import quote_error

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.data.gene_titles import names_genomes
 from scatd.data.genes.names import parse, spellings
 from scatd.data.genes.prefixes import GENOMES
-from scatd.data.genes.titles import names_genomes
 
 HUMAN = "human"
 HOUSEKEEPING = frozenset(

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from scatd.data.gene_titles import GENE_TITLES, folded
 from scatd.data.readers.orientation import genes_are_rows
 from scatd.data.tables import Table
 from scatd.data.text.values import Judged, judge
 from scatd.data.titles import (
-    GENE_TITLES,
     ROW_TITLES,
     describes_cells,
     describes_genes,
-    folded,
 )
 from scatd.errors import InputError
 

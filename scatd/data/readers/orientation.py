@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scatd.data.genes import parse
-from scatd.data.titles import GENE_TITLES, NEUTRAL_TITLES, ROW_TITLES, folded
+from scatd.data.gene_titles import GENE_TITLES, NEUTRAL_TITLES, folded
+from scatd.data.genes import HOUSEKEEPING, parse
+from scatd.data.titles import ROW_TITLES
 from scatd.errors import InputError
 
 _NAMES_LOOKED_AT = 5000
@@ -21,14 +22,11 @@ _CLEARLY = 10
 _MANY_ROWS = 1000
 """Rows that have numbers for names are genes (Entrez ids) from here on."""
 
-_EVERYWHERE = frozenset(
+_EVERYWHERE = HOUSEKEEPING | frozenset(
     (
-        *("ACTB", "ACTG1", "B2M", "CFL1", "EEF1A1", "EEF2", "ENO1", "FTH1", "FTL", "GAPDH"),
-        *("HSP90AA1", "HSPA8", "LDHA", "LDHB", "MALAT1", "NPM1", "PGK1", "PKM", "PPIA", "RPL3"),
-        *("RPLP0", "RPLP1", "RPS18", "RPS27A", "RPS3", "RPS6", "SOD1", "TP53", "TPI1", "TPT1"),
-        *("TUBA1B", "TUBB", "UBA52", "UBB", "UBC", "VIM", "YWHAZ", "EGFR", "MYC", "KRAS", "PTEN"),
-        *("BRCA1", "BRCA2", "EPCAM", "PTPRC", "A1BG", "A2M", "A1CF", "CDKN1A", "CDKN2A", "MKI67"),
-        *("TOP2A", "ESR1", "ERBB2", "GFAP", "ALB", "INS", "HBB", "HBA1", "XIST", "NEAT1"),
+        *("EGFR", "MYC", "KRAS", "PTEN", "BRCA1", "BRCA2", "EPCAM", "PTPRC", "A1BG", "A2M"),
+        *("A1CF", "CDKN1A", "CDKN2A", "MKI67", "TOP2A", "ESR1", "ERBB2", "GFAP", "ALB", "INS"),
+        *("HBB", "HBA1", "XIST", "NEAT1"),
     )
 )
 """Genes that most expression tables have, whatever the panel."""

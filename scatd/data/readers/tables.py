@@ -10,10 +10,11 @@ import pandas as pd
 from scipy import sparse
 
 from scatd.data.cohort import Cohort, Spool, X, turned
+from scatd.data.gene_titles import folded
 from scatd.data.readers.columns import Columns, sort_columns
 from scatd.data.tables import Table, open_table, read_table
 from scatd.data.text.rows import NotANumberError
-from scatd.data.titles import SUMMARIES, folded
+from scatd.data.titles import SUMMARIES
 from scatd.errors import InputError
 
 GDC_PATTERN = "*star_gene_counts.tsv*"
