@@ -275,17 +275,23 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
 
 
 def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tensor]:
+    content = _read_checked(path, said)
+    try:
+        # In one order for every process: hashes of all weights are compared between them.
+        return dict(sorted(load(content).items()))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"cannot be read ({error})", where=str(path)) from error
+
+
+def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
+    """The content of a file, compared with its hash where the folder has one."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
     if said is not None:
         checksums.require(path, content, said)
-    try:
-        # In one order for every process: hashes of all weights are compared between them.
-        return dict(sorted(load(content).items()))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"cannot be read ({error})", where=str(path)) from error
+    return content
 
 
 def verify(folder: Path) -> dict[str, str]:
@@ -296,17 +302,9 @@ def verify(folder: Path) -> dict[str, str]:
     InputError
         As `read` does, of hashes alone.
     """
-    found = {}
     _, said = _checked_card(folder)
-    for path in (folder / CARD_FILE, folder / WEIGHTS_FILE):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-        if said is not None:
-            checksums.require(path, content, said)
-        found[path.name] = checksums.of_bytes(content)
-    return found
+    paths = (folder / CARD_FILE, folder / WEIGHTS_FILE)
+    return {path.name: checksums.of_bytes(_read_checked(path, said)) for path in paths}
 
 
 def _read_heads(

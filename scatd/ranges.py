@@ -1,8 +1,8 @@
 """Which numbers an option, a setting or a YAML value may hold: each range is written once, here.
 
 A field of a dataclass says its range with its type (`epochs: Count`), and `check_fields` judges it.
-Options take the same types (`scatd.cli.types`), so that all doors refuse the same values. The upper
-ends are far beyond any use: they keep a slip of the finger from running for a year.
+Options take the same types (`scatd.cli.values`), so that all doors refuse the same values. The
+upper ends are far above all values in use. They refuse typing errors.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ import pandas as pd
 import zarr
 from scipy import sparse
 
+from scatd.data.io import open_cohort
+
 Writer = Callable[[Path, pd.DataFrame], Path]
 WRITERS: dict[str, Writer] = {}
 
@@ -32,6 +34,23 @@ def writer(name: str, *options: Any) -> Callable[[Callable[..., Path]], Callable
         return function
 
     return put
+
+
+def twenty_cells() -> pd.DataFrame:
+    """Counts of 20 cells x 7 genes, for files that are damaged on purpose."""
+    return pd.DataFrame(
+        np.random.default_rng(6).poisson(0.8, (20, 7)),
+        index=[f"cell{number:02d}" for number in range(20)],
+        columns=["ACTB", "TP53", *(f"GENE{number}" for number in range(5))],
+    )
+
+
+def read(path: Path) -> None:
+    """Read every value of every matrix of a cohort."""
+    with open_cohort(path) as opened:
+        for matrix in opened.matrices.values():
+            for _ in matrix.blocks():
+                pass
 
 
 def gene_ids(counts: pd.DataFrame) -> list[str]:

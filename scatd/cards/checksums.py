@@ -78,10 +78,14 @@ def require_same(folder: Path, noted: Mapping[str, str] | None) -> None:
     InputError
         When a file differs.
     """
-    found = read(folder) or {}
-    if changed := [name for name in noted or {} if found.get(name) != (noted or {})[name]]:
-        what = f"its {changed[0]} is not the one that was registered"
+    if noted and (name := changed(read(folder) or {}, noted)):
+        what = f"its {name} is not the one that was registered"
         raise InputError(what, where=str(folder), remedy=_REMEDY)
+
+
+def changed(found: Mapping[str, str], noted: Mapping[str, str]) -> str:
+    """The first file whose hash is not the one that was noted; empty where all are."""
+    return next((name for name in noted if found.get(name) != noted[name]), "")
 
 
 def _as_bytes(files: Mapping[str, str]) -> bytes:

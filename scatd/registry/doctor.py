@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from scatd import keys, tracking
 from scatd.cards.card import Card
 from scatd.errors import InputError
-from scatd.registry import hashes, labels, state
+from scatd.registry import hashes, identity, state
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
 from scatd.tracking import connect
@@ -184,7 +184,7 @@ def _card(client: MlflowClient, version: ModelVersion) -> Card:
 
 def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
     """What the card says, of those tags that say something else."""
-    return labels.differing(_card(client, version), version.tags)
+    return identity.differing(_card(client, version), version.tags)
 
 
 def _set_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:

@@ -40,8 +40,7 @@ def changed_file(folder: Path, tags: Mapping[str, str]) -> str:
     registered = of_tags(tags)
     if not registered:
         return ""
-    found = checksums.read(folder) or artifact.verify(folder)
-    return next((name for name in registered if found.get(name) != registered[name]), "")
+    return checksums.changed(checksums.read(folder) or artifact.verify(folder), registered)
 
 
 def require_unchanged(folder: Path, tags: Mapping[str, str], where: str) -> None:

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
-from scatd.registry import hashes, labels, state
+from scatd.registry import hashes, identity, state
 from scatd.registry.state import Model
 from scatd.tracking import cache_folder, connect
 
@@ -194,7 +194,7 @@ def fetch(ref: ModelRef) -> Path:
     folder, where = _fetched(client, ref, tags), f"{ref.name}/{ref.version}"
     hashes.require_unchanged(folder, tags, where)
     card = artifact.read_card(folder)
-    labels.require_agreement(card, tags, where)
+    identity.require_agreement(card, tags, where)
     if not hashes.of_tags(tags):
         if card.schema_version > 1:
             what = "the tags with the hashes of its files are gone"
@@ -251,7 +251,7 @@ def _move(folder: Path, target: Path) -> None:
 
 def _ref(client: MlflowClient, name: str, version: int, stage: str | None) -> ModelRef:
     found = client.get_model_version(name, str(version))
-    labels.require_labelled(found.tags, f"{name}/{version}")
+    identity.require_tags(found.tags, f"{name}/{version}")
     return ModelRef(
         name=name,
         version=version,

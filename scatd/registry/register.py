@@ -20,7 +20,7 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
 from scatd.cards.card import Card
-from scatd.registry import hashes, labels, state
+from scatd.registry import hashes, identity, state
 from scatd.tracking import Run, connect, lock
 
 _SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
@@ -83,7 +83,7 @@ def register(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
-        **labels.as_tags(card),
+        **identity.as_tags(card),
         keys.TAG_VERSION: __version__,
         state.TAG_BY: state.user(),
         state.TAG_AT: state.now(),

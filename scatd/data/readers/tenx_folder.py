@@ -11,25 +11,20 @@ import pandas as pd
 
 from scatd.data.cohort import Cohort, Matrix, X
 from scatd.data.files import reading
+from scatd.data.gene_titles import folded
 from scatd.data.kinds import unknown_kind
 from scatd.data.readers.features import are_genes, left_out
 from scatd.data.readers.matrix_market import Axis, Size, is_cut_short, read_size, spool_rows
 from scatd.data.text.encoding import open_text
+from scatd.data.titles import names_rows
 from scatd.errors import InputError
 
 _KIND = "a 10x matrix folder"
 _EXPECTED = "a folder with matrix.mtx, features.tsv (or genes.tsv) and barcodes.tsv"
 _FEATURE_COLUMNS = ("gene_ids", "gene_symbols", "feature_types", "chromosome", "start", "end")
 """As Cell Ranger has them; without places before Cell Ranger ARC, without types before 3."""
-_TITLES = frozenset(
-    (
-        *("", "0", "v1", "x", "id", "ids", "index", "name", "names", "barcode", "barcodes"),
-        *("cell", "cells", "cell_id", "cellid", "cell_barcode", "gene", "genes", "gene_id"),
-        *("gene_ids", "geneid", "gene_name", "gene_names", "gene_symbol", "symbol", "feature"),
-        *("features", "feature_id", "ensembl", "ensembl_id", "ensembl_gene_id"),
-    )
-)
-"""First fields of a list that are a header, where the list has a line more than the matrix."""
+_NUMBERED_TITLES = ("0", "v1", "x")
+"""What pandas and R write over a list without a title."""
 _OTHERS = (
     (
         "cells_x_*.mtx*",
@@ -71,7 +66,7 @@ class _List:
     def fitting(self, n: int) -> _List:
         """Without a header and row numbers, where the list then has `n` lines."""
         rows = self.rows
-        if len(rows) == n + 1 and rows[0][0].strip().casefold() in _TITLES:
+        if len(rows) == n + 1 and _is_title(rows[0][0]):
             rows = rows[1:]
         numbers = [row[0] for row in rows]
         for first in (0, 1):
@@ -173,6 +168,11 @@ def _one(folder: Path, *names: str) -> Path:
         what = f"the folder holds {len(found)} files {names[0]}: {', '.join(f.name for f in found)}"
         raise InputError(what, where=str(folder), expected="one sample a folder")
     return found[0]
+
+
+def _is_title(field: str) -> bool:
+    """Whether the first field of a list that has a line too many is a title."""
+    return folded(field) in _NUMBERED_TITLES or names_rows(field)
 
 
 def _missing(folder: Path, names: tuple[str, ...]) -> InputError:

@@ -7,7 +7,6 @@ import shutil
 import anndata as ad
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import zarr
 from scipy import sparse
@@ -16,21 +15,10 @@ from scatd.data.features import read_features
 from scatd.data.io import open_cohort, open_store, read_adata
 from scatd.data.preflight import look
 from scatd.errors import InputError
-from tests.containers import WRITERS, cohort
+from tests.containers import WRITERS, cohort, read, twenty_cells
 
+COUNTS = twenty_cells()
 RNG = np.random.default_rng(6)
-COUNTS = pd.DataFrame(
-    RNG.poisson(0.8, (20, 7)),
-    index=[f"cell{number:02d}" for number in range(20)],
-    columns=["ACTB", "TP53", *(f"GENE{number}" for number in range(5))],
-)
-
-
-def read(path):
-    with open_cohort(path) as opened:
-        for matrix in opened.matrices.values():
-            for _ in matrix.blocks():
-                pass
 
 
 def replaced(file, name, values, **options):

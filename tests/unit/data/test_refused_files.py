@@ -13,21 +13,9 @@ from scipy import sparse
 from scatd.data.features import read_features
 from scatd.data.io import open_cohort
 from scatd.errors import InputError
-from tests.containers import folder_of, lines_of, mtx_text, put
+from tests.containers import folder_of, lines_of, mtx_text, put, read, twenty_cells
 
-RNG = np.random.default_rng(6)
-COUNTS = pd.DataFrame(
-    RNG.poisson(0.8, (20, 7)),
-    index=[f"cell{number:02d}" for number in range(20)],
-    columns=["ACTB", "TP53", *(f"GENE{number}" for number in range(5))],
-)
-
-
-def read(path):
-    with open_cohort(path) as opened:
-        for matrix in opened.matrices.values():
-            for _ in matrix.blocks():
-                pass
+COUNTS = twenty_cells()
 
 
 # Matrix Market ----------------------------------------------------------------------------------

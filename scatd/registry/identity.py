@@ -1,4 +1,4 @@
-"""The tags that say what a version is: they follow its card, whatever was edited since."""
+"""Family, drug and origin of a version in its tags: they have to say what its card says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NEEDED = (keys.TAG_FAMILY, keys.TAG_SIMULATED)
 
 
 def as_tags(card: Card) -> dict[str, str]:
-    """Tags of a version, of what its card says; no drug for a backbone."""
+    """Tags of a version, as its card says them; a backbone has no drug."""
     said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
@@ -22,7 +22,7 @@ def differing(card: Card, tags: Mapping[str, str]) -> dict[str, str]:
     return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
 
 
-def require_labelled(tags: Mapping[str, str], where: str) -> None:
+def require_tags(tags: Mapping[str, str], where: str) -> None:
     """Refuse a version that does not say what it is.
 
     Raises
