@@ -87,7 +87,7 @@ class Artifact:
     about: About = field(default_factory=About)
 
     def card(self, *, complete: bool = True) -> Card:
-        """What its folder says of it.
+        """The card of this model.
 
         Parameters
         ----------

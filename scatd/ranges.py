@@ -42,7 +42,7 @@ class Range:
     open: str = ""
 
     def refusal(self, value: float) -> str:
-        """What was expected in place of `value`; empty where it is in the range."""
+        """The expected values, in words; empty where `value` is in the range."""
         if isinstance(value, float) and not math.isfinite(value):
             return f"a number, {self}"
         if value < self.low or (value == self.low and self.open in ("low", "both")):
@@ -67,7 +67,7 @@ class Entries:
 
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]
-"""What torch, NumPy and Optuna all take."""
+"""Seeds that torch, NumPy and Optuna all accept."""
 Count = Annotated[int, Range(1, 1_000_000)]
 """How many: at least one."""
 CountOrNone = Annotated[int, Range(0, 1_000_000)]

@@ -29,7 +29,7 @@ _SWITCHES = {
 
 
 class NotStrictError(ValueError):
-    """What a file holds that settings have no use for."""
+    """A part of a YAML file that settings must not have."""
 
 
 def load(text: str) -> Any:

@@ -13,7 +13,7 @@ from scatd.nn.recognise import Recognised, is_finite, require_network
 
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
-"""What the names of a folder's tensors begin with; heads are numbered."""
+"""Prefixes of the tensors in a folder; a number follows that of a head."""
 
 
 def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a model beside its weights."""
+"""The parts of a card: everything that is known of a model beside its weights."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LabelsUsed:
 
 @dataclass(frozen=True)
 class DataUsed:
-    """What a model was trained on; None where there was none, or nobody noted it."""
+    """The data that a model was trained on; None for data that were not used or not recorded."""
 
     source: CohortUsed | None = None
     labels: LabelsUsed | None = None
@@ -88,7 +88,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was chosen on labelled cells, and on which.
+    """A calibration, and the labelled cells that it was made on.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ class AlignmentSaid:
 
 @dataclass(frozen=True)
 class DomainSaid:
-    """Whose cells the training domain was taken from, and how many rank a new cell."""
+    """Cohort that the training domain was fitted to, and the number of held-out cells."""
 
     role: Role
     n_held_out: int

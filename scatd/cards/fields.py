@@ -1,4 +1,4 @@
-"""JSON that is believed only where it is what was expected: strict parsing, and typed entries."""
+"""Strict reading of JSON: every entry has a name, a type and a range."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ class Fields:
         return None if value is None else Fields(value, f"{self.where}: {name}")
 
     def rest(self) -> dict[str, Any]:
-        """Take what nobody has taken, as it is."""
+        """Take all entries that are left, unchanged."""
         left, self._left = self._left, {}
         return plain(left)
 
     def require_all_taken(self) -> None:
-        """Refuse what nobody has taken.
+        """Refuse entries that were not taken.
 
         Raises
         ------

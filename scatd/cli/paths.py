@@ -1,4 +1,4 @@
-"""What an option names on disk: cohorts, tables, folders, files to write.
+"""Types of options that name something on disk: cohorts, tables, folders, files to write.
 
 What is written is judged while it is parsed; files are looked at when the command runs
 (`require_files`), so that a help text or an example needs none.
@@ -53,7 +53,7 @@ class Existing(_OnDisk):
         return True
 
     def require(self, value: Any, option: str) -> None:
-        """Refuse what is not there, is of the other kind or cannot be read."""
+        """Refuse a path that is absent, of the wrong kind, or not readable."""
         path = Path(value)
         try:
             path.stat()
@@ -144,7 +144,7 @@ class ColumnOrFile(_OnDisk):
                 ExistingFile().require(part, option)
 
     def _parts(self, value: str) -> list[str]:
-        """All of it, and what stands before each colon."""
+        """The whole text, and the part before each colon."""
         ends = [place for place, character in enumerate(value) if character == ":"]
         return [value, *(value[:end] for end in ends)]
 
@@ -163,7 +163,7 @@ class WordOrFile(_OnDisk):
         return value not in self.words
 
     def require(self, value: Any, option: str) -> None:
-        """Refuse what is neither."""
+        """Refuse a text that is neither a known word nor a file."""
         if value not in self.words:
             Existing().require(value, option)
 

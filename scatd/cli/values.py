@@ -1,4 +1,4 @@
-"""What an option may hold: numbers in their range, text that is there.
+"""Types of options: numbers in a range, and text that is not empty.
 
 Every option and argument has one of these types, one of `scatd.cli.paths`, a `click.Choice` or is a
 switch; a test holds that.
@@ -106,7 +106,7 @@ class Text(click.ParamType):
 
 
 class Scale(click.Choice[str]):
-    """What the values of the user's data are."""
+    """Scale of the values in the user's data."""
 
     def __init__(self) -> None:
         super().__init__(get_args(InputScale))

@@ -1,4 +1,4 @@
-"""What a file of arrays holds, looked at before any of it is read: its own values, and no more.
+"""Checks of a file of arrays before it is read: it holds its own values, and as many as it claims.
 
 A file may point at others on this computer, or claim a terabyte of values and store none of them.
 Readers and the server refuse both here.

@@ -92,7 +92,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 def _unknown_elements() -> tuple[type[Exception], ...]:
-    """What anndata raises for an element of a kind that it does not know, where it is in use."""
+    """The error of anndata for an element of an unknown kind, if anndata is loaded."""
     registry = sys.modules.get("anndata._io.specs.registry")
     return () if registry is None else (registry.IORegistryError,)
 
@@ -216,7 +216,7 @@ def write_hashes(path: Path, *digests: str) -> None:
 
 
 def stored_hashes(path: Path) -> list[str]:
-    """What `write_hashes` wrote beside a file; empty where there is nothing."""
+    """The hashes that `write_hashes` wrote beside a file; empty where there are none."""
     try:
         held = path.with_name(path.name + HASH_SUFFIX).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -84,7 +84,7 @@ def unknown_kind(path: Path, noun: str, expected: str) -> InputError:
 
 
 def store_kind(path: Path) -> str:
-    """What messages call an `.h5ad` or `.zarr`."""
+    """The word for an `.h5ad` or `.zarr` in messages."""
     return "a .zarr store" if has_suffix(path, (".zarr",)) else "an .h5ad file"
 
 

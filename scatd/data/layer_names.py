@@ -1,4 +1,4 @@
-"""What the names of layers say: which hold the counts, and which are never taken for them."""
+"""Names of layers: those that mean counts, and those that are never taken for counts."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def measure(
 
 
 def quality_of(report: Report, matrix: Matrix) -> CellQuality:
-    """What measures the cells of the chosen matrix, with the genes that its names tell apart."""
+    """A measurement of the cells of the chosen matrix, with its mitochondrial and foreign genes."""
     return CellQuality(mitochondrial(matrix), report.others, report.other_species)
 
 

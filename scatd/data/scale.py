@@ -132,7 +132,7 @@ def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Dia
 
 
 def _rounded(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
-    """What whole numbers were before they were rounded, and why; None where they are counts.
+    """The scale of whole numbers that were rounded, and the reason; None for counts.
 
     Rounded values add up to nearly one total. Cells that were thinned to one depth have that total
     exactly, and stay counts. Where genes are missing, a row's small values are multiples of its

@@ -1,4 +1,4 @@
-"""What an `.h5ad` or `.zarr` can hold of a cohort's tables: numbers, words, and kinds of words.
+"""Tables as an `.h5ad` or `.zarr` can hold them: numbers, words, and categories.
 
 Columns of other types (words that may be missing, times, intervals, mixtures) become words. Every
 cohort that is written goes through here.

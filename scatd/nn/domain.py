@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 Role = Literal["reference", "source"]
-"""Whose cells a domain was fitted to."""
+"""The cohort that a domain was fitted to."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
 
 
 def _lost(client: MlflowClient, version: ModelVersion) -> str:
-    """What is wrong with a version's model folder, in words; empty where it is whole."""
+    """The fault of a version's model folder, in words; empty where there is none."""
     try:
         found = list_artifacts(
             artifact_uri=_address(client, version), tracking_uri=client.tracking_uri
@@ -154,7 +154,7 @@ def _copied(client: MlflowClient, version: ModelVersion) -> Iterator[Path]:
 
 
 def _damage(folder: Path, version: ModelVersion) -> str:
-    """What keeps a model folder from being the one that was registered, in words."""
+    """The difference between a model folder and the registered one, in words."""
     from scatd import artifact
 
     try:
@@ -183,7 +183,7 @@ def _card(client: MlflowClient, version: ModelVersion) -> Card:
 
 
 def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
-    """What the card says, of those tags that say something else."""
+    """The right values of those tags that contradict the card."""
     return identity.differing(_card(client, version), version.tags)
 
 

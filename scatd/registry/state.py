@@ -35,7 +35,7 @@ TAG_LOST = "scatd.lost"
 _NAME_PREFIX = "scatd-"
 _TAG_HISTORY = "scatd.history."
 _EVENT = {"at", "by", "action", "version", "production", "reason"}
-"""What every move says."""
+"""Entries that every event of the history has."""
 
 
 @dataclass(frozen=True)

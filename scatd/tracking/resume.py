@@ -96,7 +96,7 @@ def unfinished(work_key: str) -> DeadRun | None:
 
 
 def leave_out_damaged(dead: DeadRun, require_whole: Callable[[Run], object]) -> DeadRun:
-    """What a dead run left, without the folds of which a file is damaged; these are named.
+    """The finished folds of a dead run. Folds with a damaged file are named and left out.
 
     Parameters
     ----------

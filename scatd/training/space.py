@@ -90,7 +90,7 @@ class Searchable:
     decoder_width: Width = 1
 
     def __post_init__(self) -> None:
-        """Refuse what pretraining would refuse."""
+        """Refuse settings that pretraining would refuse."""
         check_fields(self)
 
 

@@ -261,7 +261,7 @@ def _threshold(request: ImportRequest, found: Recognised) -> float | None:
 
 
 def _about(request: ImportRequest, found: Recognised) -> About:
-    """What is known beside provenance."""
+    """Everything that is known of an imported model but its provenance."""
     slot = keys.OBSM_FEATURES.get(request.family)
     about = About(
         features=FeaturesRead(

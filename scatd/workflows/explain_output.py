@@ -193,7 +193,7 @@ def _write_published(
 
 
 def published_results(subject: Subject) -> dict[str, str]:
-    """What the files of the published scripts are of."""
+    """Command, model and input, for the mark of the folder with the published files."""
     return {
         "command": "explain",
         "model": f"{subject.ref.name}/{subject.ref.version}",

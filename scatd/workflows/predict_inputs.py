@@ -33,7 +33,7 @@ from scatd.workflows.embed_inputs import Embedder, EmbedderRequest
 from scatd.workflows.gene_tables import find_gene_map, find_panel
 
 READ = "log1p of values scaled to 10,000"
-"""What a model of family dist reads, in the words of the diagnosis."""
+"""The scale that a model of family dist reads, in the words of `data.scale`."""
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class _Finder:
         return frozenset()
 
     def _forms(self, spelling: str) -> list[str]:
-        """What a name says: as it is, its identifier, and the symbol beside it."""
+        """The parts of a name that may match: the name, its identifier, and a symbol beside it."""
         gene = parse(spelling)
         if gene.species not in ("", "human"):
             return []

@@ -22,7 +22,7 @@ KIND_WORDS: dict[Kind, str] = {
 
 _ID = r"ENS[A-Z]{0,6}?G"
 _BETWEEN = r"(?:[_|;:,/. -]| \(|\.\.)"
-"""What stands between an id and a symbol in one name; R writes dots for blanks and brackets."""
+"""Separators of an id and a symbol in one name; R writes dots for blanks and brackets."""
 _ENSEMBL = re.compile(rf"({_ID})(R?)(\d{{10,11}})(\.\d+)?(?:{_BETWEEN}(.+?)[).]?)?")
 _SYMBOL_AND_ENSEMBL = re.compile(rf"(.+?){_BETWEEN}({_ID}\d{{11}})(\.\d+)?[).]?")
 _SYMBOL_AND_ENTREZ = re.compile(r"(.+?)(?: ?\((\d+)\)|\.\.(\d+)\.|\|(\d+))")

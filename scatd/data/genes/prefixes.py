@@ -1,4 +1,4 @@
-"""What the beginnings of gene names say: species by genome, by stable id, and by other ids."""
+"""Species by the beginning of a gene name: genome, Ensembl id, or id of another database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose genes a cohort names, and which of its columns are those of another species."""
+"""The species of a cohort, and its columns that belong to another species."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MIXED_FROM = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Whose genes the columns are.
+    """The species of a cohort's genes.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Origin:
 
 
 def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origin:
-    """Whose genes a cohort names, by every column of `var` that names genes or genomes.
+    """Tell the species of a cohort from every column of `var` that names genes or genomes.
 
     Ids and prefixes come first: an index in capitals beside ids of mouse is mouse. Names without
     them are told by their capitals, where some of them are genes at all.

@@ -194,7 +194,7 @@ def _names_ids(title: str) -> bool:
 
 
 def _require_samples(columns: Columns, judged: dict[int, Judged], head: pd.DataFrame) -> None:
-    """Refuse what is left where it cannot be expression.
+    """Refuse columns that cannot be expression.
 
     Raises
     ------

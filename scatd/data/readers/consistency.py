@@ -68,7 +68,7 @@ def sparse_format(element: Any) -> str:
 
 
 def check_indptr(indptr: Any, n_rows: int, n_values: int) -> str:
-    """What is wrong with the row ends of a compressed matrix; empty where nothing is.
+    """The fault of the row ends (indptr) of a compressed matrix; empty where there is none.
 
     Parameters
     ----------

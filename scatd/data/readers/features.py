@@ -40,7 +40,7 @@ def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def left_out(var: pd.DataFrame, wanted: NDArray[np.bool_]) -> list[str]:
-    """What to tell of features that are no genes."""
+    """The note on features that are no genes."""
     if wanted.all():
         return []
     types = var["feature_types"][~wanted]

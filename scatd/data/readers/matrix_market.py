@@ -32,7 +32,7 @@ Axis = Literal["row", "column"]
 
 @dataclass(frozen=True)
 class Size:
-    """What the header promises, and the number of lines that it takes."""
+    """The sizes in the header, and the number of its lines."""
 
     n_rows: int
     n_columns: int

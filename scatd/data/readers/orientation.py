@@ -63,7 +63,7 @@ _NO_GENE = re.compile(
 
 @dataclass(frozen=True)
 class _Axis:
-    """What the names of one axis say: shares that genes bear, and that no gene bears."""
+    """The names of one axis: the share that are known genes, and the share that no gene has."""
 
     n: int
     genes: float

@@ -109,7 +109,7 @@ def read_element(element: Any) -> Any:
 
 
 def _read(read: Callable[[Any], Any], element: Any) -> Any:
-    """What `read` gives; sparse half floats, which scipy has no type for, become float32."""
+    """The element in memory; sparse half floats become float32, because scipy has no such type."""
     if not _is_half(element):
         return read(element)
     indptr, indices = (element[part][:] for part in ("indptr", "indices"))

@@ -24,7 +24,7 @@ _EXPECTED = "a folder with matrix.mtx, features.tsv (or genes.tsv) and barcodes.
 _FEATURE_COLUMNS = ("gene_ids", "gene_symbols", "feature_types", "chromosome", "start", "end")
 """As Cell Ranger has them; without places before Cell Ranger ARC, without types before 3."""
 _NUMBERED_TITLES = ("0", "v1", "x")
-"""What pandas and R write over a list without a title."""
+"""Titles that pandas and R write over a list that had none."""
 _OTHERS = (
     (
         "cells_x_*.mtx*",
@@ -112,7 +112,7 @@ def read_10x_folder(path: Path, scratch: Path) -> Cohort:
 def _fitted(
     path: Path, matrix_file: Path, size: Size, features: _List, barcodes: _List
 ) -> tuple[Axis, _List, _List]:
-    """What the cells are in the matrix file, and the lists in its order."""
+    """The axis of the cells in the matrix file, and the lists in its order."""
     by_axis: tuple[tuple[Axis, int, int], ...] = (
         ("column", size.n_rows, size.n_columns),
         ("row", size.n_columns, size.n_rows),

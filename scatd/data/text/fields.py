@@ -6,7 +6,7 @@ import csv
 
 TAB, SEMICOLON, COMMA, PIPE, BLANK = "\t", ";", ",", "|", " "
 SEPARATORS = (TAB, SEMICOLON, COMMA, PIPE)
-"""What separates fields, besides blanks, which count only where none of these does."""
+"""Separators of fields. Blanks separate only where none of these does."""
 WORDS = {TAB: "tabs", SEMICOLON: "semicolons", COMMA: "commas", PIPE: "pipes", BLANK: "blanks"}
 _QUOTE = '"'
 

@@ -17,7 +17,7 @@ _NOTHING = ',;|"\t '
 
 @dataclass(frozen=True)
 class TextLayout:
-    """What separates fields, the names of the columns, and where the data begin.
+    """Separator, names of the columns, and the place where the data begin.
 
     Parameters
     ----------

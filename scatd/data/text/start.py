@@ -180,7 +180,7 @@ def _is_data(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _separator(path: Path, lines: Sequence[str]) -> str:
-    """What separates the fields of the first lines: the header, then rows.
+    """The separator of the first lines: the header, then rows.
 
     A separator fits when all rows have as many fields as the header, or one more. Blanks separate
     only where the header holds nothing else that may.

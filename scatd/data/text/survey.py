@@ -25,7 +25,7 @@ END_OF_SERIES = "!series_matrix_table_end"
 
 
 class Survey:
-    """What the rows of a table have in common; lines are looked at once and not kept.
+    """Facts that hold for all rows of a table; lines are looked at once and not kept.
 
     Parameters
     ----------

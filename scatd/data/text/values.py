@@ -1,4 +1,4 @@
-"""What a column of text holds: numbers, words, or both, by all of its rows."""
+"""The kind of a column of text: numbers, words, or both. All rows are looked at."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GAPS = (
     *("", "NA", "N/A", "n/a", "na", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT"),
     *("NULL", "Null", "null", "None", "none"),
 )
-"""What stands for a value that is not there."""
+"""Words for a missing value."""
 _UNSIGNED = r"(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = {
     decimal: re.compile(
