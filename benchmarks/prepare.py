@@ -29,7 +29,7 @@ from scatd.data.genes import Panel
 from scatd.data.io import open_cohort
 from scatd.data.preflight import judge_cells, look
 from scatd.data.writing import writing_cohort
-from scatd.workflows.prepare import PrepareRequest, write_aligned
+from scatd.workflows.prepare.run import PrepareRequest, write_aligned
 
 N_COLUMNS, N_PANEL, DENSITY = 20_000, 19_264, 0.07
 BLOCK = 5_000

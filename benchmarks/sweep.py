@@ -30,7 +30,7 @@ from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.settings import TransferSettings
 from scatd.training.trainer import AlignedFold, Trainer
-from scatd.workflows.panel_heads import DrugTask, Ground, SharedEncoder
+from scatd.workflows.sweep.heads import DrugTask, Ground, SharedEncoder
 
 N_SAMPLES = 1280
 N_DRUGS = 83

@@ -26,7 +26,7 @@ from scatd.data.io import open_cohort
 from scatd.data.preflight import look
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
 from scatd.embed.geneformer_tokens import MAX_TOKENS, RankTokenizer
-from scatd.workflows.embed_rows import CohortRanks
+from scatd.workflows.cohorts.token_rows import CohortRanks
 
 N_GENES, N_KNOWN = 20_000, 18_000
 FILLED = 0.07

@@ -49,8 +49,8 @@ def import_checkpoint(file: Path, **given: Any) -> None:
     is, and its sizes, are read from its tensors; nothing in it is run. A response model scores
     cells as they are: the file holds no statistics to align with.
     """
-    from scatd.workflows.checkpoints import ImportRequest
-    from scatd.workflows.checkpoints import import_checkpoint as work
+    from scatd.workflows.models.checkpoints import ImportRequest
+    from scatd.workflows.models.checkpoints import import_checkpoint as work
 
     result = work(ImportRequest(file, **given))
     ref, found = result.ref, result.recognised
@@ -99,8 +99,8 @@ def export_checkpoint(model: str | None, output: Path, **given: Any) -> None:
     MODEL is a registered name (NAME@ALIAS or NAME/VERSION) or a model folder. The file is a state
     dictionary with the published names in their order; it has no place for anything but weights.
     """
-    from scatd.workflows.checkpoints import ExportRequest
-    from scatd.workflows.checkpoints import export_checkpoint as work
+    from scatd.workflows.models.checkpoints import ExportRequest
+    from scatd.workflows.models.checkpoints import export_checkpoint as work
 
     result = work(ExportRequest(output, model, **given))
     click.echo(f"{result.output}: {result.name}")

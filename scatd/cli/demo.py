@@ -30,7 +30,7 @@ def demo(drug: str, seed: int, folder: Path) -> None:
     compares with the simulated truth.
     """
     from scatd.cli.tables import show_transfer
-    from scatd.workflows.demo import demo as work
+    from scatd.workflows.demo.run import demo as work
 
     result = work(drug, seed=seed, folder=folder)
     show_transfer(result.transfer)

@@ -79,8 +79,8 @@ def distill(
     """
     defaults = PUBLISHED_PRETRAIN["dist"] if published else default_pretrain("dist")
     settings = options.chosen(defaults, given, settings_file)
-    from scatd.workflows.distill import DistillRequest
-    from scatd.workflows.distill import distill as work
+    from scatd.workflows.pretrain.distill import DistillRequest
+    from scatd.workflows.pretrain.distill import distill as work
 
     request = DistillRequest(
         input=input,

@@ -124,8 +124,8 @@ def embed(
     Cells that were embedded before come from the cache, so that a killed run continues.
     scFoundation's weights are for non-commercial use.
     """
-    from scatd.workflows.embed import EmbedRequest
-    from scatd.workflows.embed import embed as work
+    from scatd.workflows.embed.run import EmbedRequest
+    from scatd.workflows.embed.run import embed as work
 
     settings = ScFoundationSettings(
         input_type, pre_normalized, tgthighres, pool, version, precision

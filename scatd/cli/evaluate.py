@@ -16,7 +16,7 @@ from scatd.keys import InputScale
 
 if TYPE_CHECKING:
     from scatd.evaluation.calibration import CalibrationMethod
-    from scatd.workflows.evaluate import EvaluateResult
+    from scatd.workflows.evaluate.run import EvaluateResult
 
 _SHOWN = (
     "auroc", "auprc", "auprc_sensitive", "prevalence", "mcc", "f1", "recall", "precision",
@@ -125,9 +125,9 @@ def evaluate(
     """
     from scatd.evaluation.selective import read_band_goal
     from scatd.evaluation.thresholds import read_goals
-    from scatd.workflows.evaluate import evaluate as work
-    from scatd.workflows.evaluate_inputs import EvaluateRequest
-    from scatd.workflows.predict_inputs import Preparation
+    from scatd.workflows.cohorts.features import Preparation
+    from scatd.workflows.evaluate.inputs import EvaluateRequest
+    from scatd.workflows.evaluate.run import evaluate as work
 
     request = EvaluateRequest(
         drug=drug,

@@ -17,8 +17,8 @@ from scatd.explain.settings import ExplainSettings
 from scatd.keys import PRODUCTION, InputScale
 
 if TYPE_CHECKING:
-    from scatd.workflows.explain import ExplainResult
-    from scatd.workflows.explain_genes import GeneResult
+    from scatd.workflows.explain.genes import GeneResult
+    from scatd.workflows.explain.run import ExplainResult
 
 _SHOWN = 20
 setting = partial(options.setting, {"all": ExplainSettings()})
@@ -134,9 +134,9 @@ def explain(
     `scatd explain compare TABLE...` sets importance tables of several cohorts side by side.
     """
     settings = options.chosen(ExplainSettings(), given, None)
-    from scatd.workflows.explain import ExplainRequest
-    from scatd.workflows.explain import explain as work
-    from scatd.workflows.predict_inputs import Preparation
+    from scatd.workflows.cohorts.features import Preparation
+    from scatd.workflows.explain.run import ExplainRequest
+    from scatd.workflows.explain.run import explain as work
 
     asked = {field.name for field in dataclasses.fields(ExplainRequest)} & set(given)
     request = ExplainRequest(
@@ -227,7 +227,7 @@ def compare(
     each pair and class: Spearman's correlation of the ranks, and how many of the first features
     they share.
     """
-    from scatd.workflows.explain_compare import compare as work
+    from scatd.workflows.explain.compare import compare as work
 
     found = work(
         tables,

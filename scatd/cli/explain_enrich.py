@@ -76,8 +76,8 @@ def enrich(**given: Any) -> None:
     the whole ranking (preranked GSEA), towards resistant or towards sensitive. The background is
     the model's genes, nothing else.
     """
-    from scatd.workflows.explain_enrich import EnrichRequest
-    from scatd.workflows.explain_enrich import enrich as work
+    from scatd.workflows.explain.enrich import EnrichRequest
+    from scatd.workflows.explain.enrich import enrich as work
 
     found = work(EnrichRequest(**given))
     click.echo(

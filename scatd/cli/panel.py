@@ -12,8 +12,8 @@ from scatd.cli.values import ALL, split_names
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scatd.workflows.panel import PanelResult
-    from scatd.workflows.transfer_request import TransferRequest
+    from scatd.workflows.sweep.run import PanelResult
+    from scatd.workflows.transfer.request import TransferRequest
 
 
 def is_panel(drug: str) -> bool:
@@ -23,7 +23,7 @@ def is_panel(drug: str) -> bool:
 
 def run_panel(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
     """Learn every drug of a panel and print the table."""
-    from scatd.workflows.panel import panel
+    from scatd.workflows.sweep.run import panel
 
     is_all = request.drug.strip().casefold() == ALL
     names = None if is_all else split_names(request.drug)

@@ -58,8 +58,8 @@ def prepare(
     normalised; columns of one gene are added up (averaged where they are no counts), genes that
     are missing are zero.
     """
-    from scatd.workflows.prepare import PrepareRequest
-    from scatd.workflows.prepare import prepare as work
+    from scatd.workflows.prepare.run import PrepareRequest
+    from scatd.workflows.prepare.run import prepare as work
 
     request = PrepareRequest(
         input=input,

@@ -15,7 +15,7 @@ from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
 if TYPE_CHECKING:
-    from scatd.workflows.backbones import PretrainResult
+    from scatd.workflows.pretrain.backbones import PretrainResult
 
 setting = partial(options.setting, {family: default_pretrain(family) for family in FAMILIES})
 checkpoint_every_option = click.option(
@@ -76,8 +76,8 @@ def pretrain(
     """
     defaults = PUBLISHED_PRETRAIN[family] if published else default_pretrain(family)
     settings = options.chosen(defaults, given, settings_file)
-    from scatd.workflows.pretrain import PretrainRequest
-    from scatd.workflows.pretrain import pretrain as work
+    from scatd.workflows.pretrain.run import PretrainRequest
+    from scatd.workflows.pretrain.run import pretrain as work
 
     result = work(PretrainRequest(input, family, settings, device, checkpoint_every))
     show_backbone(result)

@@ -34,7 +34,7 @@ def promote(drug: str, family: str | None, version: int | None, evaluation: str 
     The rules are in registry_configs/; a refusal names each rule that failed, with its numbers.
     An evaluation is no evidence where it scored cells that the version had learned from.
     """
-    from scatd.workflows.promote import promote as work
+    from scatd.workflows.models.promote import promote as work
 
     result = work(drug, family, version, evaluation)
     ref = result.ref

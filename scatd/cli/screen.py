@@ -14,7 +14,7 @@ from scatd.cli.tables import span, table
 from scatd.keys import PRODUCTION, InputScale
 
 if TYPE_CHECKING:
-    from scatd.workflows.screen import ScreenResult
+    from scatd.workflows.screen.run import ScreenResult
 
 
 @click.command(
@@ -90,9 +90,9 @@ def screen(
     the tables, the figures and the scores of every cell (cells.parquet). A drug whose model cannot
     read the cohort is left out, with the reason.
     """
-    from scatd.workflows.predict_inputs import Preparation
-    from scatd.workflows.screen import screen as work
-    from scatd.workflows.screen_scores import ScreenRequest
+    from scatd.workflows.cohorts.features import Preparation
+    from scatd.workflows.screen.run import screen as work
+    from scatd.workflows.screen.scores import ScreenRequest
 
     request = ScreenRequest(
         cohort=cohort,

@@ -14,7 +14,7 @@ from scatd.cli.tables import table as aligned_table
 from scatd.explain.settings import ExplainSettings
 
 if TYPE_CHECKING:
-    from scatd.workflows.tcga import TcgaResult
+    from scatd.workflows.tcga.run import TcgaResult
 
 setting = partial(options.setting, {"all": ExplainSettings()})
 
@@ -99,9 +99,9 @@ def tcga(
     """
     own = {"method": method, "baseline": baseline, "seed": seed}
     settings = options.chosen(ExplainSettings(), own, None)
-    from scatd.workflows.tcga import TcgaRequest
-    from scatd.workflows.tcga import tcga as work
-    from scatd.workflows.tcga_patients import Survival
+    from scatd.workflows.tcga.patients import Survival
+    from scatd.workflows.tcga.run import TcgaRequest
+    from scatd.workflows.tcga.run import tcga as work
 
     request = TcgaRequest(
         survival=Survival(survival, time, event),
@@ -113,7 +113,7 @@ def tcga(
 
 
 def _show(result: TcgaResult) -> None:
-    from scatd.workflows.tcga import CAVEAT
+    from scatd.workflows.tcga.run import CAVEAT
 
     test = result.tables["log_rank"].iloc[0]
     click.echo(

@@ -206,8 +206,8 @@ def transfer(
         defaults = published_transfer(family, defaults)
     settings = options.chosen(defaults, given, settings_file)
     from scatd.cli.tables import show_transfer
-    from scatd.workflows.transfer import transfer as work
-    from scatd.workflows.transfer_request import TransferRequest
+    from scatd.workflows.transfer.request import TransferRequest
+    from scatd.workflows.transfer.run import transfer as work
 
     # Options that are no settings are fields of the request, by the same names.
     asked = {field.name for field in dataclasses.fields(TransferRequest)} & set(given)

@@ -97,8 +97,8 @@ def tune(**given: Any) -> None:
     Give the same command again to continue a study that was stopped, or beside a running one to
     share its trials. Each trial is a nested run; poor ones are stopped early.
     """
-    from scatd.workflows.tune import TuneRequest
-    from scatd.workflows.tune import tune as work
+    from scatd.workflows.tune.run import TuneRequest
+    from scatd.workflows.tune.run import tune as work
 
     result = work(TuneRequest(**given))
     counts = result.trials["state"].value_counts()

@@ -30,9 +30,9 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
+from scatd.workflows.cohorts.features import Preparation
 from scatd.workflows.inputs import pick_device
-from scatd.workflows.predict import PredictRequest, PredictResult, score_file
-from scatd.workflows.predict_inputs import Preparation
+from scatd.workflows.predict.run import PredictRequest, PredictResult, score_file
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -11,7 +11,7 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.preflight import Report, look, measure
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
-from scatd.workflows.gene_tables import (
+from scatd.workflows.cohorts.genes import (
     family_panels,
     find_gene_map,
     find_panel,

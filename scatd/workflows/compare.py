@@ -13,7 +13,7 @@ from scatd.data.drugs import resolve_drug
 from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
 from scatd.tracking import FinishedRun
-from scatd.workflows.transfer_report import MODELS_TABLE
+from scatd.workflows.transfer.report import MODELS_TABLE
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ FAILED = Verdict(
 
 
 def make_transfer_result(*, passed=True, promoted=True):
-    from scatd.workflows.transfer import TransferResult
+    from scatd.workflows.transfer.run import TransferResult
 
     folds = pd.DataFrame(
         {"fold": [1, 2], "n": [40, 41], "auroc": [0.8, 0.90123], "auprc": [0.7, 0.75], "mcc": 0.5}
@@ -51,7 +51,7 @@ def make_transfer_result(*, passed=True, promoted=True):
 def make_tune_result():
     from scatd.training.settings import default_pretrain
     from scatd.training.tune import TrialRecord
-    from scatd.workflows.tune import TuneResult
+    from scatd.workflows.tune.run import TuneResult
 
     trials = pd.DataFrame({"trial": [0, 1, 2], "state": ["complete", "complete", "pruned"]})
     params = {"learning_rate": 1.234567891e-4, "n_latent": 30}
@@ -60,7 +60,7 @@ def make_tune_result():
 
 
 def make_explain_result():
-    from scatd.workflows.explain import ExplainResult
+    from scatd.workflows.explain.run import ExplainResult
 
     importance = pd.DataFrame(
         {
@@ -90,7 +90,7 @@ def make_explain_result():
 
 
 def make_tcga_result():
-    from scatd.workflows.tcga import TcgaResult
+    from scatd.workflows.tcga.run import TcgaResult
 
     tables = {
         "log_rank": pd.DataFrame({"p": [0.0123], "n": [60], "n_events": [25]}),
@@ -112,14 +112,14 @@ def make_report():
 
 def make_prepare_result():
     from scatd.data.genes import Panel, match
-    from scatd.workflows.prepare import PrepareResult
+    from scatd.workflows.prepare.run import PrepareResult
 
     found = match(["A", "B"], Panel(("A", "C"), "a panel"))
     return PrepareResult(Path("out.h5ad"), 10, 1, make_report(), found, Path("out_report"))
 
 
 def make_panel_result():
-    from scatd.workflows.panel import PanelResult
+    from scatd.workflows.sweep.run import PanelResult
 
     rows = {
         "drug": ["B", "A", "RARE"],
@@ -138,7 +138,7 @@ def make_panel_result():
 
 def make_evaluate_result():
     from scatd.evaluation.metrics import METRICS
-    from scatd.workflows.evaluate import EvaluateResult
+    from scatd.workflows.evaluate.run import EvaluateResult
 
     metrics = pd.DataFrame({"metric": METRICS, "value": 0.75, "ci_low": 0.7, "ci_high": 0.8})
     words, held = ["It ranks well.", "It calls some."], "Threshold 0.4: by hand."
@@ -146,7 +146,7 @@ def make_evaluate_result():
 
 
 def make_screen_result():
-    from scatd.workflows.screen import ScreenResult
+    from scatd.workflows.screen.run import ScreenResult
 
     drugs = pd.DataFrame(
         {
@@ -199,7 +199,7 @@ def result_of(name):
         return make_tcga_result()
     if name == "screen":
         return make_screen_result()
-    predict = importlib.import_module("scatd.workflows.predict")
+    predict = importlib.import_module("scatd.workflows.predict.run")
     prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
     if name == "predict":
         return prediction

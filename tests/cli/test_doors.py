@@ -28,8 +28,8 @@ from scatd.training.settings import (
     default_transfer,
     published_transfer,
 )
-from scatd.workflows.predict_inputs import Preparation
-from scatd.workflows.tcga_patients import Survival
+from scatd.workflows.cohorts.features import Preparation
+from scatd.workflows.tcga.patients import Survival
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())

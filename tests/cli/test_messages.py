@@ -9,7 +9,7 @@ import pytest
 
 from scatd.errors import InputError, TrainingError
 
-LOUD = logging.getLogger("scatd.workflows.transfer")
+LOUD = logging.getLogger("scatd.workflows.transfer.run")
 
 
 @pytest.fixture

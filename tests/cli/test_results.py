@@ -198,7 +198,7 @@ def test_promote(scatd, workflow):
 def test_promote_again(scatd, workflow):
     from scatd.evaluation.gate import Verdict
     from scatd.registry import ModelRef
-    from scatd.workflows.promote import PromoteResult
+    from scatd.workflows.models.promote import PromoteResult
 
     ref = ModelRef("scatd-sf-d", 3, "sf", "d", "production", "run-1", simulated=True)
     workflow("promote", PromoteResult(ref, Verdict(()), changed=False))

@@ -12,7 +12,7 @@ import torch
 from scatd import artifact, registry
 from scatd.nn.recognise import Recognised
 from scatd.scoring import Scorer
-from scatd.workflows.checkpoints import (
+from scatd.workflows.models.checkpoints import (
     ExportRequest,
     ImportRequest,
     export_checkpoint,

@@ -143,7 +143,7 @@ def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
     """None is in production, so one is pretrained on the cohort's own embedding."""
     from scatd import settings
     from scatd.training.settings import PretrainSettings
-    from scatd.workflows import distill
+    from scatd.workflows.pretrain.run import distill
 
     def small(family):
         values = settings.to_mapping(default_pretrain(family))

@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from scatd import registry, tracking
-from scatd.workflows import panel_heads
+from scatd.workflows.sweep import heads as panel_heads
 
 BASELINES = ("prevalence", "logistic_regression", "gradient_boosting", "no_adaptation")
 

@@ -208,7 +208,7 @@ def test_an_input_larger_than_memory(cells, scatd, monkeypatch, name):
         assert isinstance(X, np.memmap | LazyMatrix)
         return fit(X, *args, **kwargs, in_memory_bytes=0)
 
-    monkeypatch.setattr("scatd.workflows.backbones.fit_backbone", from_disk)
+    monkeypatch.setattr("scatd.workflows.pretrain.backbones.fit_backbone", from_disk)
     scatd("pretrain", "--input", name, *words, "--seed", "43")
     there = card_of("scatd-sf-backbone")
     assert here["metrics"]["r2"] > 0.5

@@ -17,7 +17,7 @@ from scatd import artifact, registry, tracking
 from scatd.cards.card import FeaturesRead
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS
-from scatd.workflows import screen_scores
+from scatd.workflows.screen import scores as screen_scores
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path
         given.append(latent.shape)
         return latent[:, :2]
 
-    monkeypatch.setattr("scatd.workflows.cell_map._umap", umap)
+    monkeypatch.setattr("scatd.workflows.cohorts.map._umap", umap)
     monkeypatch.setattr(screen_scores, "MOST_CELLS", 50)
     screen("--drugs", "docetaxel")
     assert given == [(50, 16)]

@@ -22,7 +22,7 @@ from scatd.scoring import Scorer
 from scatd.training.baselines import LINEAR_FILE, LinearBaseline
 from scatd.training.checkpoint import Checkpoint
 from scatd.training.draws import SeededDraws
-from scatd.workflows.explain_store import AttributionStore, Block
+from scatd.workflows.explain.store import AttributionStore, Block
 from tests.frozen import FROZEN
 
 NAME = "scatd-sf-docetaxel"

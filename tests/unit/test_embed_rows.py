@@ -11,7 +11,7 @@ from scipy import sparse
 from scatd.data.genes import Panel, match
 from scatd.data.io import open_cohort
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
-from scatd.workflows.embed_rows import CohortRanks, RowEmbedder
+from scatd.workflows.cohorts.token_rows import CohortRanks, RowEmbedder
 
 GENES = [f"ENSG{number:011d}" for number in range(30)]
 VOCABULARY = GeneVocabulary(

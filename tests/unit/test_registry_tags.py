@@ -11,9 +11,9 @@ import pytest
 from scatd import registry, tracking
 from scatd.errors import InputError
 from scatd.registry import state
-from scatd.workflows import panel_report
 from scatd.workflows.compare import compare
-from scatd.workflows.transfer_report import MODELS_TABLE
+from scatd.workflows.sweep import report as panel_report
+from scatd.workflows.transfer.report import MODELS_TABLE
 
 NAME = "scatd-sf-docetaxel"
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from scatd.errors import InputError
-from scatd.workflows.embed import EmbedRequest, embed
-from scatd.workflows.panel import panel
-from scatd.workflows.transfer_request import TransferRequest
+from scatd.workflows.embed.run import EmbedRequest, embed
+from scatd.workflows.sweep.run import panel
+from scatd.workflows.transfer.request import TransferRequest
 
 
 @pytest.mark.parametrize("backend", ["scfoundation", "geneformer"])

@@ -14,8 +14,8 @@ from scatd.cards.card import About, FeaturesRead
 from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
-from scatd.workflows.predict_inputs import Preparation, scoring_input
-from scatd.workflows.transfer_cohorts import pooled, read_embeddings, read_expression
+from scatd.workflows.cohorts.features import Preparation, scoring_input
+from scatd.workflows.transfer.cohorts import pooled, read_embeddings, read_expression
 
 GENES = ["TP53", "EGFR", "MYC", "KRAS", "BRAF", "PTEN"]
 

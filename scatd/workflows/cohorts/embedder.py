@@ -1,0 +1,244 @@
+"""What an embedding needs: weights, dictionaries, genes, and a cohort's rows as tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scatd import keys
+from scatd.data import downloads
+from scatd.data.catalogue import CATALOGUE, PANEL
+from scatd.data.cohort import Cohort
+from scatd.data.genes import GeneMap, Panel, gene_names
+from scatd.data.preflight import Report, look
+from scatd.embed.geneformer import Geneformer
+from scatd.embed.geneformer_dictionaries import (
+    NAMES_FILE,
+    TOKENS_FILE,
+    GeneVocabulary,
+    find_dictionary,
+    read_vocabulary,
+)
+from scatd.embed.loading import load_dictionary
+from scatd.embed.scfoundation import ScFoundation
+from scatd.embed.settings import ScFoundationSettings
+from scatd.embed.store import EmbeddingStore
+from scatd.errors import InputError
+from scatd.keys import Backend, InputScale
+from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
+from scatd.workflows.cohorts.token_rows import RowEmbedder
+
+_SLOTS = {backend: keys.OBSM_FEATURES[family] for family, backend in keys.BACKENDS.items()}
+_PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
+"""Of the 19,264 names in order, one a line: the positions that scFoundation's weights mean."""
+_WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
+
+
+@dataclass(frozen=True)
+class EmbedderRequest:
+    """Which foundation model, and how it is run.
+
+    Parameters
+    ----------
+    backend
+        scfoundation or geneformer.
+    weights
+        A file (scFoundation), a folder or hub name (Geneformer), or a name of `scatd download`;
+        None takes what was put into the folder of downloads.
+    settings
+        Of scFoundation; Geneformer takes the precision alone.
+    dictionaries
+        Folder of Geneformer's; None looks beside the weights, then among the downloads.
+    panel, gene_map
+        Gene order of scFoundation, and what genes are called.
+    device
+        Where to compute.
+    """
+
+    backend: Backend
+    weights: str | None = None
+    settings: ScFoundationSettings = field(default_factory=ScFoundationSettings)
+    dictionaries: Path | None = None
+    panel: Path | None = None
+    gene_map: Path | None = None
+    device: torch.device | str = "cpu"
+
+
+class Embedder:
+    """A loaded foundation model, with the genes that it reads and the store of its embeddings.
+
+    Raises
+    ------
+    InputError
+        When weights or dictionaries are missing or cannot be used.
+    """
+
+    def __init__(self, request: EmbedderRequest) -> None:
+        self.settings = request.settings
+        self.slot = _SLOTS[request.backend]
+        self.vocabulary: GeneVocabulary | None = None
+        self.encoder: ScFoundation | Geneformer
+        if request.backend == "scfoundation":
+            self._panel_file = request.panel
+            self.gene_map = find_gene_map(request.gene_map)
+            weights = _scfoundation_weights(request.weights)
+            self.encoder = ScFoundation(weights, request.settings, request.device)
+        else:
+            _require_no_options_of_scfoundation(request.settings)
+            name = _geneformer_weights(request.weights)
+            dictionaries = _dictionaries(request.dictionaries, name)
+            self.vocabulary = read_vocabulary(dictionaries)
+            own = None if request.gene_map is not None else _published_names(dictionaries)
+            self.gene_map = own or find_gene_map(request.gene_map)
+            self.encoder = Geneformer(
+                name, self.vocabulary, precision=request.settings.precision, device=request.device
+            )
+        identity = json.dumps(self.encoder.identity, sort_keys=True).encode()
+        folder = f"{request.backend}-{hashlib.sha256(identity).hexdigest()[:16]}"
+        self.store = EmbeddingStore(
+            downloads.cache_folder() / "embeddings" / folder, self.encoder.width
+        )
+
+    @property
+    def accepts(self) -> tuple[InputScale, ...]:
+        """What the matrix has to hold, unless the user says otherwise."""
+        if self.vocabulary is not None or self.settings.pre_normalized == "F":
+            return ("counts",)
+        return ("rma", "log1p") if self.settings.input_type == "bulk" else ("log1p", "rma")
+
+    def panel_for(self, cohort: Cohort) -> Panel:
+        """The genes that the model reads.
+
+        Raises
+        ------
+        InputError
+            When scFoundation's gene order is not there, or is another.
+        """
+        if self.vocabulary is not None:
+            return Panel(self.vocabulary.genes, "Geneformer")
+        if self._panel_file is not None:
+            panel = read_panel_file(self._panel_file)
+        else:
+            # Whoever has a matrix in the published order needs no list of it.
+            panels = (Panel(tuple(gene_names(matrix.var)), str(cohort.path))
+                      for matrix in cohort.matrices.values())  # fmt: skip
+            own = next((panel for panel in panels if panel.sha256 == _PANEL_SHA256), None)
+            panel = own or find_panel(None, cohort)
+        if panel.sha256 != _PANEL_SHA256:
+            what = f"its {len(panel)} genes are not the 19,264 of scFoundation in their order"
+            remedy = f"Get these: scatd download {PANEL}"
+            raise InputError(what, where=panel.origin, remedy=remedy)
+        return replace(panel, origin="scFoundation")
+
+    def look(
+        self, cohort: Cohort, *, layer: str | None = None, scale: InputScale | None = None
+    ) -> Report:
+        """The pre-flight report of a cohort for this model, without faults.
+
+        Raises
+        ------
+        InputError
+            With all faults, when the model cannot read the cohort.
+        """
+        if self.vocabulary is not None and scale not in (None, "counts"):
+            what = "Geneformer ranks raw counts"
+            raise InputError(what, where=f"--scale {scale}", expected="counts")
+        panels = {self.slot: self.panel_for(cohort)}
+        report = look(cohort, panels, self.gene_map, layer=layer, scale=scale, accepts=self.accepts)
+        report.faults.raise_if_any()
+        return report
+
+    def for_cohort(self, cohort: Cohort, report: Report) -> RowEmbedder:
+        """What embeds the rows of this cohort, block by block.
+
+        Raises
+        ------
+        InputError
+            When a total is asked for that the cohort does not have.
+        """
+        return RowEmbedder(self, cohort, report)
+
+    def token_names(self, cohort: Cohort) -> dict[int, str]:
+        """Gene of each token id: the panel's name, or the Ensembl id that Geneformer knows."""
+        if self.vocabulary is not None:
+            return {token: gene for gene, token in self.vocabulary.tokens.items()}
+        return dict(enumerate(self.panel_for(cohort).names))
+
+    def provenance(self, report: Report) -> dict[str, Any]:
+        """How an embedding was made, as plain values."""
+        found = report.matches[self.slot]
+        about: dict[str, Any] = {
+            **self.encoder.identity,
+            "layer": report.layer,
+            "scale": report.scale,
+            "genes_found": found.n_found,
+            "genes_of_model": len(found.panel),
+        }
+        if self.vocabulary is None:
+            about["input_type"] = self.settings.input_type
+            about["pre_normalized"] = self.settings.pre_normalized
+            about["tgthighres"] = self.settings.tgthighres
+        if self.gene_map is not None:
+            about["gene_map_sha256"] = self.gene_map.sha256
+        return about
+
+
+def _folder(name: str) -> Path:
+    return downloads.folder_of(CATALOGUE[name], downloads.cache_folder())
+
+
+def _scfoundation_weights(given: str | None) -> Path:
+    if given is not None:
+        return Path(given)
+    found = _folder("scfoundation-weights") / "models.ckpt"
+    if found.is_file():
+        return found
+    weights = CATALOGUE["scfoundation-weights"]
+    what = f"needs {weights.about}, and none is given (licence: {weights.licence})"
+    remedy = f"{weights.by_hand} See {weights.page} {_WITHOUT_WEIGHTS}"
+    raise InputError(what, where="--backend scfoundation", expected="--weights FILE", remedy=remedy)
+
+
+def _geneformer_weights(given: str | None) -> str:
+    if given is not None and Path(given).exists():
+        return given
+    name = given or "geneformer-12L"
+    if name not in CATALOGUE:
+        return name
+    if (_folder(name) / "config.json").is_file():
+        return str(_folder(name))
+    what = f"{CATALOGUE[name].about}: the weights are not here"
+    remedy = f"Get them: scatd download {name} ({CATALOGUE[name].licence}). {_WITHOUT_WEIGHTS}"
+    raise InputError(what, where=f"--weights {name}", remedy=remedy)
+
+
+def _dictionaries(given: Path | None, weights: str) -> Path:
+    if given is not None:
+        return given
+    if find_dictionary(Path(weights), TOKENS_FILE) is not None:
+        return Path(weights)
+    return _folder("geneformer-dictionaries")
+
+
+def _published_names(folder: Path) -> GeneMap | None:
+    """Gene symbols as Geneformer's own dictionary gives them."""
+    path = find_dictionary(folder, NAMES_FILE)
+    if path is None:
+        return None
+    names = {name: str(gene) for name, gene in load_dictionary(path).items() if name}
+    content = json.dumps(names, sort_keys=True).encode()
+    ids = {gene: name for name, gene in names.items()}
+    digest = hashlib.sha256(content).hexdigest()
+    return GeneMap(frozenset(names), ids, {}, {}, str(path), digest)
+
+
+def _require_no_options_of_scfoundation(settings: ScFoundationSettings) -> None:
+    if settings != ScFoundationSettings(precision=settings.precision):
+        what = "these are options of scFoundation, and Geneformer has none of them"
+        names = "--input-type, --pre-normalized, --tgthighres, --pool, --version"
+        raise InputError(what, where=names, remedy="Leave them out, or --backend scfoundation.")

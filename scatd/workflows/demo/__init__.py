@@ -1,0 +1,1 @@
+"""Use case: the main job on simulated cohorts."""

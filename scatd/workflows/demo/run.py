@@ -1,0 +1,77 @@
+"""Use case: the whole main job on the simulated demo cohort, and whether it found the truth."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scatd import keys, tracking
+from scatd.data.demo.world import DRUGS
+from scatd.data.drugs import drug_key, resolve_drug
+from scatd.evaluation.intervals import bootstrap_interval
+from scatd.evaluation.metrics import response_metrics
+from scatd.workflows.inputs import demo_file
+from scatd.workflows.predict.run import PredictRequest, PredictResult, predict
+from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.run import TransferResult, transfer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class DemoResult:
+    """The drug run, the prediction by drug name, and its AUROC against the simulated truth."""
+
+    transfer: TransferResult
+    prediction: PredictResult
+    target: dict[str, float]
+
+
+def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
+    """Make the cohort, pretrain, learn one drug, promote it, predict by name, compare with truth.
+
+    Parameters
+    ----------
+    drug
+        DOCETAXEL, GEFITINIB or CISPLATIN.
+    seed
+        Of the simulated cohort.
+    folder
+        Where its files are, or will be.
+    """
+    key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
+    files = {
+        part: demo_file(part, seed=seed, folder=folder)
+        for part in ("source", "reference", "target")
+    }
+    with tracking.parent_run(
+        "demo",
+        name=f"demo {key}",
+        tags={keys.TAG_DRUG: key, keys.TAG_SIMULATED: "true"},
+        settings={"drug": drug, "seed": seed},
+    ) as run:
+        logger.info("1/2  Learning %s from %s", drug, files["source"])
+        learned = transfer(
+            TransferRequest(drug, source=files["source"], reference=files["reference"])
+        )
+        logger.info("2/2  Scoring %s by drug name", files["target"])
+        stage = keys.PRODUCTION if learned.verdict.passed else keys.STAGING
+        scored = predict(PredictRequest(drug, files["target"], folder / "scored.h5ad", stage=stage))
+        target = _against_truth(scored.output, key)
+        run.log_metrics({f"target.{name}": value for name, value in target.items()})
+        run.describe(learned.sentence)
+    return DemoResult(learned, scored, target)
+
+
+def _against_truth(scored: Path, key: str) -> dict[str, float]:
+    from scatd.data.io import read_adata
+
+    obs: pd.DataFrame = read_adata(scored).obs
+    codes = (obs[keys.truth_column(key)] == keys.RESISTANT).to_numpy(dtype=int)
+    prob = obs[keys.prob_column(key)].to_numpy()
+    low, high = bootstrap_interval(codes, prob)
+    auroc = response_metrics(codes, prob)["auroc"]
+    return {"auroc": auroc, "ci_low": low, "ci_high": high, "n": float(len(codes))}

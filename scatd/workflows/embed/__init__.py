@@ -1,0 +1,1 @@
+"""Use case: embed raw counts with a foundation model."""

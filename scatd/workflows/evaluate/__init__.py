@@ -1,0 +1,1 @@
+"""Use case: measure a registered version on labelled cells, and calibrate it."""

@@ -1,0 +1,245 @@
+"""The page of an evaluation: what it found in plain words, then figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scatd import keys
+from scatd.evaluation import curves
+from scatd.evaluation.evidence import MODEL, WORDS
+from scatd.evaluation.labelled import FEW_GROUPS
+from scatd.plots import decisions, performance
+from scatd.plots.style import save_figure
+from scatd.report import Section, write_report
+from scatd.workflows.evaluate.calibrate import Calibration, before_and_after, in_words
+from scatd.workflows.evaluate.inputs import LabelledCells
+
+USES = {
+    "source": "trained on",
+    "few_shot": "given to training as few-shot cells",
+    "calibration": "calibrated on",
+}
+
+CAPTIONS = {
+    "roc": "How well the scores rank cells: the further up and left, the better.",
+    "precision_recall": "How many calls are right, against how many resistant cells are found.",
+    "scores": "Scores of both true responses: the less they overlap, the better.",
+    "confusion": "Calls against the truth; shares are of each true response.",
+    "reliability": "Predicted probability against the fraction that is resistant. On the dashed "
+    "line a probability means what it says.",
+    "reliability_after": "The same after calibration, on the cells that it was fitted to.",
+    "thresholds": "What other thresholds would give.",
+    "risk_coverage": "Answering only the most certain cells: how many of the answers are wrong.",
+    "groups": "Each group by itself.",
+}
+
+
+def draw(
+    cells: LabelledCells,
+    tables: Mapping[str, pd.DataFrame],
+    made: Calibration | None,
+    subject: str,
+    folder: Path,
+) -> dict[str, Path]:
+    """Save every figure as PNG and PDF; returns the PNGs by name."""
+    cut, codes = cells.decision.threshold, cells.codes
+    scored = {"response model": cells.prob}
+    scored |= {
+        WORDS[name].removeprefix("the "): prob
+        for name, prob in cells.baselines.items()
+        if name != "prevalence"
+    }
+    coverage = float(tables["answers"]["coverage"].iloc[0])
+    figures = {
+        "roc": performance.roc(
+            {name: curves.roc_table(codes, prob) for name, prob in scored.items()}, subject
+        ),
+        "precision_recall": performance.precision_recall(
+            {name: curves.pr_table(codes, prob) for name, prob in scored.items()},
+            subject,
+            float(codes.mean()),
+        ),
+        "scores": performance.score_distribution(codes, cells.prob, cut, subject),
+        "confusion": decisions.confusion(tables["confusion"].set_index("truth"), subject),
+        "reliability": performance.reliability(tables["reliability"], subject),
+        "thresholds": decisions.threshold_curves(tables["thresholds"], cut, subject),
+        "risk_coverage": decisions.risk_coverage(tables["risk_coverage"], coverage, subject),
+    }
+    if "groups" in tables:
+        figures["groups"] = decisions.groups(tables["groups"], subject)
+    if made is not None and made.entry.probability is not None:
+        after = curves.reliability_table(codes, made.prob)
+        figures["reliability_after"] = performance.reliability(after, f"{subject}, calibrated")
+    return {name: save_figure(figure, folder, name)[0] for name, figure in figures.items()}
+
+
+def summary(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The finding, in sentences with numbers."""
+    metrics = tables["metrics"].set_index("metric")
+    value = metrics["value"]
+    n, n_resistant = len(cells.codes), int(cells.codes.sum())
+    auroc = metrics.loc["auroc"]
+    found = [
+        f"{cells.ref.name} version {cells.ref.version} scored {n} labelled cells, {n_resistant} of "
+        f"them resistant. Of a resistant and a sensitive cell it gives the resistant one the "
+        f"higher score in {value['auroc']:.0%} of pairs (AUROC {value['auroc']:.3f}, 95% interval "
+        f"{auroc['ci_low']:.3f} to {auroc['ci_high']:.3f}; chance is 0.5)."
+    ]
+    if "group_ci_low" in metrics:
+        found[0] += (
+            f" Resampling whole groups instead of cells, the interval is "
+            f"{auroc['group_ci_low']:.3f} to {auroc['group_ci_high']:.3f}."
+        )
+    cut = cells.decision.threshold
+    precision = value["precision"]
+    calls = "It calls no cell resistant" if np.isnan(precision) else (
+        f"{precision:.0%} of the cells that it calls resistant are (precision)"
+    )  # fmt: skip
+    found.append(
+        f"At its threshold of {cut:.4g}: {calls}; it finds {value['recall']:.0%} of the resistant "
+        f"cells (recall) and leaves {value['specificity']:.0%} of the sensitive ones alone "
+        f"(specificity). MCC {value['mcc']:.3f}."
+    )
+    found.append(
+        f"A probability that it reports is off by {value['ece']:.3f} on average (expected "
+        f"calibration error; Brier score {value['brier']:.3f}, where always saying "
+        f"{value['prevalence']:.2f} gives {value['prevalence'] * (1 - value['prevalence']):.3f})."
+    )
+    answers = tables["answers"].iloc[0]
+    if answers["coverage"] < 1:
+        found.append(
+            f"It answers {answers['coverage']:.0%} of the cells and abstains on the others; "
+            f"{answers['error']:.1%} of its answers are wrong (95% interval "
+            f"{answers['error_ci_low']:.1%} to {answers['error_ci_high']:.1%})."
+        )
+    found.append(_beside_baselines(tables["models"]))
+    return found
+
+
+def _beside_baselines(models: pd.DataFrame) -> str:
+    others = models[models["model"] == "logistic_regression"]
+    if others.empty:
+        return "No baseline was kept with this version, so nothing is compared."
+    row = others.iloc[0]
+    if row["lead_ci_low"] > 0:
+        finding = "The response model ranks these cells better than logistic regression"
+    elif row["lead_ci_high"] < 0:
+        finding = "Logistic regression ranks these cells better than the response model"
+    else:
+        finding = "The response model and logistic regression cannot be told apart on these cells"
+    return (
+        f"{finding} (trained on the same samples: AUROC {row['auroc']:.3f}, difference "
+        f"{row['lead']:+.3f}, 95% interval {row['lead_ci_low']:+.3f} to "
+        f"{row['lead_ci_high']:+.3f})."
+    )
+
+
+def cautions(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What makes these numbers less than they look."""
+    found = [
+        f"{int(seen.sum())} of these {len(seen)} cells are cells that the version was {USES[use]}: "
+        "the numbers flatter it and are no evidence for promoting it. (Where other cells merely "
+        "share their ids, make ids unique, such as by a prefix for the sample.)"
+        for use, seen in cells.seen.items()
+        if seen.any()
+    ]
+    metrics = tables["metrics"].set_index("metric")["value"]
+    if metrics["auroc"] < 0.5:
+        found.append(
+            "An AUROC under 0.5 says that the labels may be inverted; nothing was turned around."
+        )
+    if "groups" in tables and len(tables["groups"]) < FEW_GROUPS:
+        found.append(
+            f"There are only {len(tables['groups'])} groups: the interval over groups is too "
+            f"narrow."
+        )
+    if cells.simulated or cells.ref.simulated:
+        found.append("Simulated data took part: these numbers say nothing of any patient.")
+    return found
+
+
+def write_page(
+    path: Path,
+    cells: LabelledCells,
+    tables: Mapping[str, pd.DataFrame],
+    pictures: Mapping[str, Path],
+    made: Calibration | None,
+    words: list[str],
+) -> None:
+    """Write `report.html`."""
+
+    def shown(*names: str) -> dict[str, Path]:
+        return {CAPTIONS[name]: pictures[name] for name in names if name in pictures}
+
+    sections = [Section("In short", words, tone="summary")]
+    if doubts := cautions(cells, tables):
+        sections.append(Section("Read this first", doubts, tone="caution"))
+    models = tables["models"].assign(
+        model=tables["models"]["model"].map({MODEL: "response model", **WORDS})
+    )
+    sections += [
+        Section(
+            "Numbers",
+            ["Intervals are from 1000 resamples of cells, and of whole groups where those are "
+             "known. auprc takes resistant as the positive class, auprc sensitive the other; "
+             "without any skill they equal the prevalence of their class."],
+            {"Every metric": _with_spans(tables["metrics"]),
+             "Beside baselines, on the same cells": _with_spans(models),
+             "Metrics under their published names": tables["published_metrics"]},
+        ),
+        Section("Ranking", figures=shown("roc", "precision_recall", "scores")),
+        Section("Calls", tables={"Cells by truth and call": tables["confusion"],
+                                 "Answers": _with_spans(tables["answers"])},
+                figures=shown("confusion", "thresholds", "risk_coverage")),
+        Section("Probabilities", figures=shown("reliability", "reliability_after")),
+    ]  # fmt: skip
+    if "groups" in tables:
+        sections.append(
+            Section(
+                "Groups",
+                tables={"One row a group": _with_spans(tables["groups"])},
+                figures=shown("groups"),
+            )
+        )
+    if made is not None:
+        sections.append(
+            Section(
+                "Calibration",
+                [in_words(made), "It goes into a new version of the model. The numbers below are "
+                 "of the very cells that chose it, and flatter it: evaluate the new version on "
+                 "others."],
+                {"Before and after, on the cells that chose it": before_and_after(cells, made)},
+            )
+        )  # fmt: skip
+    if cells.notes:
+        sections.append(Section("What was noticed while reading the cells", cells.notes))
+    write_report(
+        path,
+        f"{cells.about.drug or cells.ref.drug}: evaluation of version {cells.ref.version}",
+        sections,
+        subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.path.name}, labels: "
+        f"{cells.labels.column}",
+        footer=keys.CAVEAT,
+    )
+
+
+def _with_spans(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table with each pair of bounds as one column of words."""
+    shown = {}
+    for name in frame.columns:
+        if name.endswith("ci_high"):
+            continue
+        if not name.endswith("ci_low"):
+            shown[name] = frame[name]
+            continue
+        prefix = name.removesuffix("ci_low").strip("_")
+        form = "+.3f" if prefix == "lead" else ".3f"
+        bounds = zip(frame[name], frame[name.replace("low", "high")], strict=True)
+        shown[f"{prefix} 95% interval".strip()] = pd.Series(
+            ["" if pd.isna(low) else f"{low:{form}} to {high:{form}}" for low, high in bounds]
+        )
+    return pd.DataFrame(shown)

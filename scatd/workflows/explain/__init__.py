@@ -1,0 +1,1 @@
+"""Use case: say which features drive a model's scores."""

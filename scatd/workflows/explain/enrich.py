@@ -1,0 +1,150 @@
+"""Use case: gene sets behind an importance table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from scatd import keys, tracking
+from scatd.data.files import atomic_path, check_writable
+from scatd.data.gene_sets import read_gene_sets
+from scatd.data.io import STORE_SUFFIXES, open_store
+from scatd.data.tables import has_suffix
+from scatd.errors import InputError
+from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
+from scatd.plots.explain.gene_sets import gene_sets
+from scatd.plots.style import save_figure
+from scatd.ranges import Count, RandomSets, Seed, check_fields
+from scatd.workflows.explain.compare import label_of, read_importance
+
+_NEEDED = ("feature", "mean_abs_resistant", "mean_resistant")
+
+
+@dataclass(frozen=True)
+class EnrichRequest:
+    """Which table and which sets.
+
+    Parameters
+    ----------
+    table
+        What `scatd explain -o` wrote, of genes.
+    gene_sets
+        A GMT file.
+    top
+        Length of the list that is tested for over-representation.
+    min_size, max_size
+        Genes of the model that a set needs, and may have.
+    permutations, seed
+        Of the ranking's test.
+    output, figure
+        `.csv` and `.png`; None writes none.
+    """
+
+    table: Path
+    gene_sets: Path
+    top: Count = 100
+    min_size: Count = 10
+    max_size: Count = 500
+    permutations: RandomSets = 1000
+    seed: Seed = 0
+    output: Path | None = None
+    figure: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Enriched:
+    """Both tables of `scatd.explain.enrichment`, the background's size, sets, and the label."""
+
+    listed: pd.DataFrame
+    ranked: pd.DataFrame
+    n_background: int
+    n_sets: int
+    label: str
+
+
+def enrich(request: EnrichRequest) -> Enriched:
+    """Test sets against the list of the most important genes, and against the whole ranking.
+
+    Raises
+    ------
+    InputError
+        For files that cannot be used, a table of no genes, or sets of other genes.
+    """
+    if request.figure is not None and request.figure.suffix.lower() != ".png":
+        what = f"'{request.figure.name}' does not end in .png"
+        raise InputError(what, where="--figure", expected="FILE.png")
+    for target in filter(None, (request.output, request.figure)):
+        check_writable(target)
+    importance = _importance(request.table)
+    genes = list(importance["feature"].astype(str))
+    if request.top >= len(genes):
+        what = f"a list of {request.top} of the table's {len(genes)} genes is no selection"
+        raise InputError(what, where="--top", expected=f"fewer than {len(genes)}")
+    sets = read_gene_sets(request.gene_sets)
+    kept = restricted(sets, genes, request.min_size, request.max_size)
+    first = importance.nlargest(request.top, "mean_abs_resistant", keep="first")["feature"]
+    listed = over_representation(list(first), kept, genes)
+    scores = signed_scores(importance)
+    ranked = preranked(scores, kept, request.permutations, request.seed)
+    found = Enriched(listed, ranked, len(genes), len(kept), label_of(importance))
+    _write(request, found)
+    return found
+
+
+def _importance(path: Path) -> pd.DataFrame:
+    table = read_importance(path)
+    missing = [name for name in _NEEDED if name not in table]
+    if missing:
+        what = f"has no column {', '.join(missing)}"
+        expected = "an importance table that scatd explain -o wrote"
+        raise InputError(what, where=str(path), expected=expected)
+    return table.drop_duplicates("feature", ignore_index=True)
+
+
+def _model_tags(path: Path) -> dict[str, str]:
+    """The model version behind a table, where the file says it: an `.h5ad` does, text does not."""
+    if not has_suffix(path, STORE_SUFFIXES):
+        return {}
+    from anndata.io import read_elem
+
+    with open_store(path) as store:
+        about = read_elem(store["uns"][keys.UNS_SCATD])
+    return {
+        name: text
+        for key, one in about.items()
+        if "controls" in one
+        for name, text in (
+            (keys.TAG_DRUG, str(key)),
+            (keys.TAG_MODEL, f"{one['model']}/{one['version']}"),
+        )
+    }
+
+
+def _write(request: EnrichRequest, found: Enriched) -> None:
+    whole = combined(found)
+    if request.output is not None:
+        with atomic_path(request.output) as unfinished:
+            whole.to_csv(unfinished, index=False)
+    if request.figure is not None:
+        drawn = gene_sets(found.listed, found.ranked, request.table.stem)
+        save_figure(drawn, request.figure.parent, request.figure.stem)
+    with tracking.parent_run(
+        "explain enrich",
+        name=f"gene sets of {request.table.stem}",
+        tags={keys.TAG_CONTROLS: found.label, **_model_tags(request.table)},
+        settings=asdict(request),
+    ) as run:
+        run.log_table(whole, "tables/gene_sets.csv")
+        run.log_metrics({"n_sets": found.n_sets, "n_background": found.n_background})
+
+
+def combined(found: Enriched) -> pd.DataFrame:
+    """Both analyses, one row a set: columns of the ranking begin with `ranked_`."""
+    ranked = found.ranked.drop(columns="n_set").set_index("gene_set").add_prefix("ranked_")
+    return found.listed.join(ranked, on="gene_set").assign(controls=found.label)

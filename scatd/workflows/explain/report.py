@@ -1,0 +1,130 @@
+"""The figures that an explanation's run keeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scatd import keys, tracking
+from scatd.plots.explain.bars import importance_bars
+from scatd.plots.explain.beeswarm import beeswarm
+from scatd.plots.explain.curves import deletion_insertion
+from scatd.plots.explain.dependence import dependence, interaction
+from scatd.plots.explain.heatmaps import by_group
+from scatd.plots.explain.local import waterfall
+from scatd.plots.explain.ranks import importance_ranks
+from scatd.workflows.explain.inputs import Subject
+from scatd.workflows.explain.store import AttributionStore
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LEADING = 100
+"""Features whose values and attributions are looked at; partners are chosen among them."""
+_SHOWN = 20
+_DEPENDENCE = 2
+_CELLS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Leading:
+    """Values and attributions (n_cells, n_features) of the leading features, and one cell whole.
+
+    `cell` is the usable cell with the highest score: its values and attributions by feature, under
+    its name; `baseline` is the logit of resistant that its attributions start from.
+    """
+
+    X: pd.DataFrame
+    A: pd.DataFrame
+    cell: pd.DataFrame
+    baseline: float
+
+
+def draw_explanation(
+    run: tracking.Run,
+    subject: Subject,
+    store: AttributionStore,
+    importance: pd.DataFrame,
+    groups: pd.DataFrame | None,
+) -> None:
+    """Draw an explanation and store the figures with its run, as PNG and PDF.
+
+    Parameters
+    ----------
+    importance, groups
+        The tables of the run: `importance.csv`, and `importance_by_group.csv` where there is one.
+    """
+    drawings = _drawings(run, subject, leading(subject, store, importance), importance)
+    if groups is not None:
+        table = _by_group(groups, list(importance["feature"].head(_SHOWN)))
+        group = subject.request.group_by or ""
+        drawings["by_group"] = partial(by_group, table, _title(subject), group)
+    run.log_figures({name: draw() for name, draw in drawings.items()})
+
+
+def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame) -> Leading:
+    """Gather what the figures show from the blocks of a finished attribution."""
+    names = list(importance["feature"].head(_LEADING))
+    columns = pd.Index(subject.names).get_indexer(pd.Index(names))
+    step = max(1, -(-int(subject.usable.sum()) // _CELLS))
+    scores = np.where(subject.usable, subject.scores.prob_resistant, -np.inf)
+    highest = int(np.argmax(scores))
+    parts: list[tuple[Any, ...]] = []
+    cell, baseline = pd.DataFrame(), 0.0
+    for block in store.blocks():
+        X = np.asarray(subject.features.X[block.rows], np.float32)
+        A = block.attributed[keys.RESISTANT].attributions
+        some = slice(None, None, step)
+        ids = subject.features.ids[block.rows]
+        parts.append((ids[some], X[some][:, columns], A[some][:, columns]))
+        if highest in block.rows:
+            place = int(np.flatnonzero(block.rows == highest)[0])
+            whole = {"value": X[place], "attribution": A[place]}
+            cell = pd.DataFrame(whole, index=pd.Index(subject.names, name=ids[place]))
+            own = subject.path.logits(subject.rows(np.array([highest])))[0, 1]
+            baseline = float(own) - float(block.attributed[keys.RESISTANT].change[place])
+    ids, X, A = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Leading(pd.DataFrame(X, ids, names), pd.DataFrame(A, ids, names), cell, baseline)
+
+
+def _drawings(
+    run: tracking.Run, subject: Subject, found: Leading, importance: pd.DataFrame
+) -> dict[str, Callable[[], Figure]]:
+    X, A, title = found.X, found.A, _title(subject)
+    unit = subject.about.input_scale or "embedding"
+    what = "genes" if subject.ref.family == "dist" else "features"
+    one = f"{title}, {found.cell.index.name}"
+    first = list(importance["feature"].head(5))
+    pushes, levels = found.cell["attribution"], found.cell["value"]
+    drawings: dict[str, Callable[[], Figure]] = {
+        "summary": partial(beeswarm, X, A, title, _SHOWN),
+        "importance": partial(importance_bars, importance, title, _SHOWN),
+        "importance_rank": partial(importance_ranks, importance, title, what, first),
+        "waterfall": partial(waterfall, pushes, levels, found.baseline, one),
+    }
+    for name in list(X.columns[:_DEPENDENCE]):
+        file = re.sub(r"[^\w.-]", "_", name)
+        pair = (X, A, name, title, unit)
+        drawings[f"dependence_{file}"] = partial(dependence, *pair)
+        if X.shape[1] > 1:
+            drawings[f"interaction_{file}"] = partial(interaction, *pair)
+    if subject.request.controls:
+        curves = pd.read_csv(run.fetch("tables/deletion.csv"))
+        drawings["deletion_insertion"] = partial(deletion_insertion, curves, title)
+    return drawings
+
+
+def _by_group(groups: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Mean attribution, (n_features, n_groups)."""
+    wide = groups.pivot_table(index="feature", columns="group", values="mean_resistant")
+    return wide.loc[names]
+
+
+def _title(subject: Subject) -> str:
+    return f"{subject.key} ({subject.ref.family})"

@@ -1,0 +1,1 @@
+"""Registered models: found, recorded, promoted, imported and exported."""

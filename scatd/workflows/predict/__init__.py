@@ -1,0 +1,1 @@
+"""Use case: score a cohort with a registered model."""

@@ -1,0 +1,1 @@
+"""Use cases: pretrain a backbone, and distil one."""

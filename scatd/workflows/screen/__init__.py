@@ -1,0 +1,1 @@
+"""Use case: score one cohort for many drugs."""

@@ -1,0 +1,241 @@
+"""The page of a screen: what the cohort holds in plain words, then pictures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import keys
+from scatd.cards.card import About
+from scatd.data.io import STORE_SUFFIXES, open_store
+from scatd.data.readers.stores import embeddings
+from scatd.data.tables import has_suffix
+from scatd.evaluation.domain import MOST
+from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.fractions import ALL
+from scatd.plots import cells, screen
+from scatd.plots.style import save_figure
+from scatd.report import Section, write_report
+from scatd.workflows.cohorts.map import MAP_KEY, cell_map
+from scatd.workflows.screen.scores import Screened, ScreenRequest
+
+Tables = Mapping[str, pd.DataFrame]
+
+MOST_MAPS = 6
+_SAID, _FEW_GROUPS = 8, 5
+CAVEATS = (
+    keys.CAVEAT,
+    "A cell called resistant looks, to the model, like the samples that were labelled resistant in "
+    "the data that it learned from; the table of models says which data. Response of cell lines in "
+    "a dish is not response of a patient, and several drugs given together are not looked at.",
+    "Those labels describe samples before treatment, unless you trained on others. In a biopsy "
+    "taken before treatment, the fraction is a guess at how much of it would resist. In one taken "
+    "after it, sensitive cells may be gone already: a high fraction then says who has survived.",
+    "Fractions of different drugs come from different models with thresholds of their own. Compare "
+    "groups within a drug; do not rank drugs by their fractions.",
+    "Intervals say how far a fraction may be off by the number of cells (or groups) alone, and "
+    "nothing of how often the model is wrong.",
+)
+
+
+def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
+    """One row a drug, the one with most resistant cells first.
+
+    Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
+    groups), n_scored, n_abstained, n_outside, family, version, stage, threshold, labels (file and
+    column), n_samples, auroc and baseline_auroc (mean over validation folds: of the model and of
+    its best baseline).
+    """
+    rows = []
+    for drug, scores in found.drugs.items():
+        some = fractions[fractions["drug"] == drug].set_index("group")
+        whole, by_group = some.loc[ALL], some["fraction_resistant"].drop(ALL)
+        rows.append(
+            {
+                "drug": drug,
+                **whole[["fraction_resistant", "ci_low", "ci_high"]],
+                "lowest": by_group.min(),
+                "highest": by_group.max(),
+                **whole[["n_scored", "n_abstained", "n_outside"]],
+                "family": scores.ref.family,
+                "version": scores.ref.version,
+                "stage": scores.ref.stage,
+                "threshold": scores.threshold,
+                **_evidence(scores.card.about),
+            }
+        )
+    table = pd.DataFrame(rows).astype({"n_outside": "Int64"})
+    return table.sort_values("fraction_resistant", ascending=False, ignore_index=True)
+
+
+def _evidence(about: About) -> dict[str, object]:
+    """What a card says of how the model was learned, and how well."""
+    labels, source = about.data.labels, about.data.source
+    others = [row.get("auroc_mean") for row in about.baselines if row["model"] != MODEL]
+    return {
+        "labels": "" if labels is None else f"{labels.file}: {labels.column}",
+        "n_samples": None if source is None else source.n_obs,
+        "auroc": about.judged(MODEL).get("auroc_mean"),
+        "baseline_auroc": max((other for other in others if other is not None), default=None),
+    }
+
+
+def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str]:
+    """The finding, in sentences with numbers."""
+    drugs, n_groups = tables["drugs"], len(tables["matrix"]) - 1
+    cohort = f"{len(found.ids)} cells"
+    if request.group_by is not None:
+        cohort += f" of {n_groups} groups ({request.group_by})"
+    words = [f"{request.cohort.name}: {cohort}, scored for {len(drugs)} drugs."]
+    words += [
+        f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
+        f"{row.ci_low:.0%} to {row.ci_high:.0%})"
+        + (f"; between groups, {row.lowest:.0%} to {row.highest:.0%}." if n_groups > 1 else ".")
+        for row in drugs.head(_SAID).itertuples()
+    ]
+    if len(drugs) > _SAID:
+        words.append(f"The other {len(drugs) - _SAID} are in the table of drugs.")
+    return words
+
+
+def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[str]:
+    """What makes these numbers less than they look."""
+    said = []
+    drugs = tables["drugs"]
+    outside = drugs["n_outside"].astype(float) / drugs["n_scored"].where(drugs["n_scored"] > 0)
+    foreign = drugs.loc[outside >= MOST, "drug"].tolist()
+    if foreign:
+        said.append(
+            "Most cells lie outside the training domain of the models of "
+            f"{_listed(foreign)}: the models know no such cells, do not trust their scores."
+        )
+    unknown = drugs.loc[drugs["n_outside"].isna(), "drug"].tolist()
+    if unknown:
+        said.append(f"The models of {_listed(unknown)} do not know their training domain.")
+    behind = drugs.loc[drugs["auroc"] < drugs["baseline_auroc"], "drug"].tolist()
+    if behind:
+        said.append(
+            f"On the samples that they learned from, a simple baseline did better than the models "
+            f"of {_listed(behind)}."
+        )
+    if request.group_by is not None and len(tables["matrix"]) - 1 < _FEW_GROUPS:
+        said.append("There are few groups: intervals over groups are too narrow.")
+    if found.left_out:
+        said.append(f"Left out, with the reason below: {_listed(list(found.left_out))}.")
+    if found.simulated:
+        said.append("Simulated data took part: these numbers say nothing of any patient.")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
+    return ", ".join(names[:_SAID]) + more
+
+
+def draw(found: Screened, tables: Tables, request: ScreenRequest, folder: Path) -> dict[str, Path]:
+    """Save every figure as PNG and PDF; returns the PNGs by caption."""
+    subject = request.cohort.name
+    matrix = tables["matrix"].set_index("group")
+    # Those that tell groups apart, or where there are none those with most resistant cells.
+    order = pd.Series((matrix.max() - matrix.min()) if len(matrix) > 1 else matrix.loc[ALL])
+    telling = order.sort_values(ascending=False).index.tolist()
+    bars = tables["fractions"]
+    bars = bars[bars["drug"].isin(telling[: screen.MOST_BARS])]
+    drawn = {
+        "Resistant fraction of each group, drug by drug; grey where no cell had an answer.": (
+            "heat_map", screen.heat_map(matrix, subject)
+        ),
+        "Answers of each group, for the drugs that differ most between groups.": (
+            "stacked_bars", screen.stacked_bars(bars, subject)
+        ),
+    }  # fmt: skip
+    xy = _map(found, request)
+    if xy is not None:
+        for drug in telling[:MOST_MAPS]:
+            figure = cells.cell_map(xy, found.drugs[drug].prob[found.picked], drug)
+            drawn[f"{drug}: P(resistant) of {len(xy)} cells."] = (f"map_{drug}", figure)
+    return {
+        caption: save_figure(figure, folder, name)[0] for caption, (name, figure) in drawn.items()
+    }
+
+
+def _map(found: Screened, request: ScreenRequest) -> NDArray[np.float64] | None:
+    """Coordinates (n_picked, 2): the cohort's own, or made from the latent of the first drug."""
+    family = next(iter(found.drugs.values())).ref.family
+    drawn = ad.AnnData(obsm={keys.latent_key(family): found.latent}, shape=(len(found.picked), 0))
+    if has_suffix(request.cohort, STORE_SUFFIXES):
+        with open_store(request.cohort) as store:
+            own = embeddings(store)
+            if MAP_KEY in own and hasattr(own[MAP_KEY], "shape"):
+                drawn.obsm[MAP_KEY] = np.asarray(own[MAP_KEY])[found.picked]
+    return cell_map(drawn, family)
+
+
+def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
+    """The matrix of groups and drugs as text: `43 (36 to 50)`."""
+    percent = fractions[["fraction_resistant", "ci_low", "ci_high"]].mul(100)
+    words = [
+        "" if pd.isna(value) else f"{value:.0f} ({low:.0f} to {high:.0f})"
+        for value, low, high in percent.itertuples(index=False)
+    ]
+    named = fractions[["group", "drug"]].assign(words=words)
+    columns = {drug: rows.set_index("group")["words"] for drug, rows in named.groupby("drug")}
+    return pd.DataFrame(
+        columns, index=pd.Index(named["group"].unique(), name="group")
+    ).reset_index()
+
+
+def write_page(
+    path: Path,
+    found: Screened,
+    tables: Tables,
+    pictures: Mapping[str, Path],
+    said: tuple[list[str], list[str]],
+    request: ScreenRequest,
+) -> None:
+    """Write `report.html`; `said` holds the summary and the cautions."""
+    words, doubts = said
+    maps = {caption: path for caption, path in pictures.items() if "P(resistant) of" in caption}
+    others = {caption: path for caption, path in pictures.items() if caption not in maps}
+    drugs = tables["drugs"]
+    shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
+    counts = ["n_scored", "n_abstained", "n_outside"]
+    models = ["drug", "family", "version", "stage", "threshold", "labels", "n_samples", "auroc"]
+    sections = [
+        Section("In short", words, tone="summary"),
+        Section("Read this first", [*doubts, *CAVEATS], tone="caution"),
+        Section("Groups and drugs", figures=others, tables={
+            "Resistant cells of 100, with 95% interval": _in_words(tables["fractions"]),
+        }),
+        Section("Drugs", tables={
+            "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
+            "outside the model's training domain": drugs[[*shares, *counts]],
+        }),
+    ]  # fmt: skip
+    if maps:
+        text = [
+            "Cells that lie near each other are alike; distances on the map mean little. The map "
+            "is the cohort's own where it has one (obsm X_umap)."
+        ]
+        sections.append(Section("Cells", text, figures=maps))
+    sections.append(
+        Section("Models", tables={
+            "What scored, what it learned from, and how it ranked held-out samples beside its "
+            "best baseline (mean AUROC over folds)": drugs[[*models, "baseline_auroc"]],
+        })
+    )  # fmt: skip
+    if found.left_out:
+        reasons = pd.DataFrame(found.left_out.items(), columns=["drug", "reason"])
+        sections.append(Section("Left out", tables={"Drugs without scores": reasons}))
+    write_report(
+        path,
+        f"Screen of {request.cohort.name}",
+        sections,
+        subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",
+        footer=keys.CAVEAT,
+    )

@@ -1,0 +1,1 @@
+"""Use case: learn many drugs from one source."""

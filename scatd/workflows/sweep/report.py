@@ -1,0 +1,187 @@
+"""Rows, table and figure of a sweep over many drugs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from scatd import keys, registry, tracking
+from scatd.errors import ScatdError
+from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.metrics import response_metrics
+from scatd.plots.comparison import drugs_and_families
+from scatd.workflows.sweep.heads import PanelFold
+from scatd.workflows.transfer.inputs import Work
+from scatd.workflows.transfer.integrity import log_doubts
+from scatd.workflows.transfer.report import MODELS_TABLE
+
+logger = logging.getLogger(__name__)
+
+FINISHED, FAILED = "finished", "failed"
+METRICS = ("auroc", "auprc", "mcc", "f1", "balanced_accuracy", "brier", "loss")
+"""Of the response model, in the table; all others are in each drug's run."""
+COLUMNS = (
+    "drug",
+    "status",
+    "n_sensitive",
+    "n_resistant",
+    *(f"{metric}_{part}" for metric in METRICS for part in ("mean", "sd")),
+    "auroc_ci_low",
+    "auroc_ci_high",
+    "best_baseline",
+    "best_baseline_auroc",
+    "lead",
+    "lead_ci_low",
+    "lead_ci_high",
+    "stage",
+    "version",
+    "run_id",
+    "reason",
+)
+"""Behind them, AUROC and lead beside each baseline: `NAME_auroc`, `NAME_lead`."""
+
+Row = dict[str, Any]
+
+
+def log_fold(
+    run: tracking.Run,
+    work: Work,
+    number: int,
+    fold: PanelFold,
+    metrics: Mapping[str, float],
+    *,
+    figures: bool,
+) -> None:
+    """Record a fold as a nested run, all of its numbers in one write."""
+    others = {
+        f"baseline.{model}.auroc": response_metrics(fold.predictions.codes, prob)["auroc"]
+        for model, prob in fold.predictions.prob.items()
+        if model != MODEL
+    }
+    child = run.finished_child(
+        f"{work.key} fold {number}",
+        {**work.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)},
+        {**metrics, **others, "train_seconds": fold.seconds},
+        fold.history,
+    )
+    run.log_metrics({"fold_auroc": metrics["auroc"]}, step=number)
+    rows = {"rows": fold.counts, "train_rows": fold.train_rows}
+    run.client.log_text(run.run_id, json.dumps(rows), f"rows/fold_{number}.json")
+    if figures:
+        child.log_table(pd.DataFrame(fold.history), "history.csv")
+
+
+def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFrame) -> Row:
+    """One finished drug."""
+    by_model = models.set_index("model")
+    ours, others = by_model.loc[MODEL], by_model.drop(index=MODEL)
+    found: Row = {
+        "drug": drug,
+        "status": FINISHED,
+        "n_sensitive": int(summary["n_sensitive"]),
+        "n_resistant": int(summary["n_resistant"]),
+        **{
+            f"{metric}_{part}": summary[f"{metric}_{part}"]
+            for metric in METRICS
+            for part in ("mean", "sd")
+        },
+        "auroc_ci_low": ours["auroc_ci_low"],
+        "auroc_ci_high": ours["auroc_ci_high"],
+        "run_id": run_id,
+    }
+    best = others.loc[others["auroc_mean"] == others["auroc_mean"].max()].iloc[0]
+    found |= {"best_baseline": best.name, "best_baseline_auroc": best["auroc_mean"]}
+    found |= {name: best[name] for name in ("lead", "lead_ci_low", "lead_ci_high")}
+    for name, values in others.iterrows():
+        found |= {f"{name}_auroc": values["auroc_mean"], f"{name}_lead": values["lead"]}
+    return found
+
+
+def adopted(drug: str, run_id: str) -> Row:
+    """A drug that another process, or `transfer`, has finished.
+
+    Raises
+    ------
+    InputError
+        When its table is damaged.
+    mlflow.exceptions.MlflowException, OSError
+        When its table is not there.
+    """
+    run = tracking.Run(tracking.connect(), run_id)
+    models = pd.read_csv(run.fetch_checked(MODELS_TABLE))
+    return row(drug, run_id, run.metrics(), models)
+
+
+def failure(drug: str, counts: tuple[int, int], error: ScatdError) -> Row:
+    """A drug that could not be learned, with its sensitive and resistant samples."""
+    numbers = {f"n_{word}": n for word, n in zip(keys.RESPONSES, counts, strict=True)}
+    return {"drug": drug, "status": FAILED, **numbers, "reason": str(error)}
+
+
+def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataFrame, str]:
+    """Log table, figure, counts and the finding; returns table and finding."""
+    baselines = [name for row in rows for name in row if name not in COLUMNS]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *dict.fromkeys(baselines)])
+    stages = registry.stages_by_run()
+    table["stage"] = table["stage"].where(table["stage"].notna(), table["run_id"].map(stages))
+    table = table.sort_values("auroc_mean", ascending=False, ignore_index=True)
+    finished = table[table["status"] == FINISHED]
+    sentence = _in_words(table, finished)
+    run.log_table(table, "tables/panel.csv")
+    run.log_metrics(
+        {
+            "drugs_finished": len(finished),
+            "drugs_failed": len(table) - len(finished),
+            "drugs_in_production": int((finished["stage"] == keys.PRODUCTION).sum()),
+        }
+    )
+    run.describe(sentence)
+    if len(finished):
+        shown = finished.assign(
+            family=family,
+            mean=finished["auroc_mean"],
+            target=float("nan"),
+            ci_low=finished["auroc_ci_low"],
+            ci_high=finished["auroc_ci_high"],
+            baseline_mean=finished["best_baseline_auroc"],
+        )
+        figure = drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
+        run.log_figures({"panel": figure})
+    return table, sentence
+
+
+def integrity(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
+    """Log what `scatd audit` says of the source and all of its labels, once for the panel.
+
+    Parameters
+    ----------
+    work
+        Of any drug.
+    table
+        Of `write`: an AUROC may say that labels are inverted.
+    """
+    names = ["auroc_mean", "auroc_ci_low", "auroc_ci_high"]
+    finished = table[table["status"] == FINISHED].set_index("drug")[names].astype(float)
+    doubts = log_doubts(run, work, {str(drug): tuple(row) for drug, row in finished.T.items()})
+    if doubts:
+        logger.warning(
+            "%d doubts about labels or samples: tables/integrity.csv says which", len(doubts)
+        )
+
+
+def _in_words(table: pd.DataFrame, finished: pd.DataFrame) -> str:
+    ahead = int((finished["lead_ci_low"].astype(float) > 0).sum())
+    behind = int((finished["lead_ci_high"].astype(float) < 0).sum())
+    text = (
+        f"Of {len(finished)} drugs, {ahead} beat their best baseline, {behind} are beaten by it, "
+        f"and the rest cannot be told apart from it. "
+        f"{int((finished['stage'] == keys.PRODUCTION).sum())} are in production."
+    )
+    names = table.loc[table["status"] == FAILED, "drug"].tolist()
+    if names:
+        text += f" {len(names)} could not be learned: {', '.join(names)}."
+    return text

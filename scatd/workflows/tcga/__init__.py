@@ -1,0 +1,1 @@
+"""Use case: score and explain patients beside their survival."""

@@ -1,0 +1,1 @@
+"""Use case: learn one drug's response from bulk samples."""

@@ -1,0 +1,45 @@
+"""What cells a model knows: the training domain that a target cell is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from scatd.nn.alignment import Alignment, feature_stats
+from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.domain import Domain, Role
+from scatd.training.domain import fit_domain
+from scatd.training.transfer import posterior_of
+from scatd.workflows.transfer.inputs import Work
+
+
+def training_domain(
+    work: Work, classifier: ResponseClassifier, alignment: Alignment
+) -> Domain | None:
+    """What the cells that a model was made for look like, to its encoder and in its latent space.
+
+    They are the reference's, moved as a target is moved. (With `adain` neither moves: the source
+    has come to them.) Without single cells at hand they are the source's, moved as in training; all
+    its samples are taken, because what a drug's labels say has no part in it.
+
+    Parameters
+    ----------
+    classifier
+        With the encoder of the model; its head has no part in it.
+    alignment
+        Of the model.
+
+    Returns
+    -------
+    None where there are too few cells to tell.
+    """
+    role: Role
+    if work.reference_sample is not None:
+        cells = torch.from_numpy(work.reference_sample).to(work.device)
+        role, moved = "reference", alignment.move_target(cells)
+    else:
+        samples = torch.from_numpy(np.array(work.source.X, dtype=np.float32)).to(work.device)
+        own = Alignment(alignment.method, feature_stats([samples]), alignment.reference)
+        role, moved = "source", own.move_source(samples)
+    z = posterior_of(classifier, moved)[0]
+    return fit_domain(moved.cpu(), z.cpu(), role, work.request.settings.seed)

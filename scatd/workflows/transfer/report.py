@@ -1,0 +1,211 @@
+"""Tables and figures of a drug's parent run, from its out-of-fold predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import tracking
+from scatd.evaluation import curves, evidence
+from scatd.evaluation.divergence import kl_per_feature
+from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
+from scatd.evaluation.intervals import intervals_table
+from scatd.plots import alignment, performance, training
+from scatd.scoring import mean_probability
+from scatd.training.settings import TransferSettings
+from scatd.workflows.transfer.folds import target_rows
+from scatd.workflows.transfer.inputs import Work
+from scatd.workflows.transfer.model import Chosen
+
+MODELS_TABLE = "tables/models.csv"
+"""Of a drug's run: the response model and its baselines, with the intervals of its lead."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What the folds came to: tables, means and s.d. by metric name, and the finding in words."""
+
+    folds: pd.DataFrame
+    models: pd.DataFrame
+    summary: dict[str, float]
+    sentence: str
+
+
+def write(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    ids: NDArray,
+    subject: str,
+    settings: TransferSettings,
+    *,
+    figures: bool = True,
+) -> Report:
+    """Compute and log everything that the folds of a drug show.
+
+    Parameters
+    ----------
+    folds
+        Every fold's predictions.
+    ids
+        Of the whole source, (n_obs,).
+    subject
+        Drug and family, for titles and the finding.
+    figures
+        Draw them too; the loss needs the history of each fold run.
+    """
+    codes = np.concatenate([fold.codes for fold in folds])
+    prob = np.concatenate([fold.prob[MODEL] for fold in folds])
+    by_fold = evidence.fold_table(folds, settings.threshold)
+    models = evidence.model_table(folds, seed=settings.seed)
+    summary = evidence.summary_metrics(folds, settings.threshold)
+    ours = models[models["model"] == MODEL]
+    summary |= {
+        "auroc_ci_low": ours["auroc_ci_low"].item(),
+        "auroc_ci_high": ours["auroc_ci_high"].item(),
+        "n_sensitive": float((codes == 0).sum()),
+        "n_resistant": float((codes == 1).sum()),
+    }
+    sentence = evidence.in_words(models, subject, len(codes))
+    run.log_metrics(summary)
+    run.log_table(by_fold, "tables/folds.csv")
+    run.log_checked_table(models, MODELS_TABLE)
+    run.log_table(
+        intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
+    )
+    run.log_table(evidence.out_of_fold(folds, ids), "tables/out_of_fold.csv")
+    run.describe(sentence)
+    if figures:
+        _draw(run, folds, by_fold, codes, prob, subject, settings)
+    ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
+    return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def write_target(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    chosen: Chosen,
+    work: Work,
+) -> tuple[pd.DataFrame, str]:
+    """Compute and log what the models say of the labelled target cells.
+
+    Parameters
+    ----------
+    folds
+        Predictions for the same cells by the models of each fold.
+    chosen
+        The model that is registered. Where it is no single fold's, its baselines are the means over
+        the folds.
+
+    Returns
+    -------
+    One row a model, as `evidence.model_table` has it, and `folds_mean`: the mean
+    AUROC over the models of all folds. Also the finding in words.
+    """
+    settings = work.request.settings
+    mine = _registered(folds, chosen, work)
+    by_fold = evidence.fold_table(folds, settings.threshold)
+    table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
+    table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
+    table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
+    for row in table.to_dict(orient="records"):
+        prefix = "" if row["model"] == MODEL else f"baseline.{row['model']}."
+        mean = row["folds_mean"]
+        run.log_metrics({f"{prefix}target_auroc": row["auroc"], f"{prefix}target_auroc_mean": mean})
+    ours = table[table["model"] == MODEL]
+    run.log_metrics(
+        {
+            "target_auroc_ci_low": ours["auroc_ci_low"].item(),
+            "target_auroc_ci_high": ours["auroc_ci_high"].item(),
+        }
+    )
+    run.log_table(by_fold, "tables/target_folds.csv")
+    run.log_table(table, "tables/target.csv")
+    ids = work.cohorts.target.ids if work.cohorts.target is not None else work.source.ids
+    run.log_table(evidence.out_of_fold([mine], ids), "tables/target_predictions.csv")
+    pairs = {"registered model": (mine.codes, mine.prob[MODEL])}
+    figures = {
+        "target_roc": performance.roc(
+            {name: curves.roc_table(*pair) for name, pair in pairs.items()},
+            f"{work.subject}, target",
+        ),
+        "target_scores": performance.score_distribution(
+            mine.codes, mine.prob[MODEL], settings.threshold, f"{work.subject}, target"
+        ),
+    }
+    run.log_figures(figures)
+    return table, evidence.target_in_words(table, len(mine.codes))
+
+
+def _registered(folds: Sequence[FoldPredictions], chosen: Chosen, work: Work) -> FoldPredictions:
+    """What the registered model and its baselines say of the labelled target cells."""
+    if chosen.fold is not None:
+        return folds[chosen.fold - 1]
+    assert chosen.model.alignment is not None
+    prob = {name: np.mean([fold.prob[name] for fold in folds], axis=0) for name in folds[0].prob}
+    cells = chosen.model.alignment.move_target(target_rows(work).cpu())
+    prob[MODEL] = mean_probability(chosen.model.classifiers(), cells)
+    return replace(folds[0], fold=0, prob=prob)
+
+
+def _draw(
+    run: tracking.Run,
+    folds: Sequence[FoldPredictions],
+    by_fold: pd.DataFrame,
+    codes: NDArray[np.int_],
+    prob: NDArray[np.float64],
+    subject: str,
+    settings: TransferSettings,
+) -> None:
+    by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
+    comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
+    comparison.index = pd.Index(
+        ["response model" if name == MODEL else WORDS[name] for name in comparison.index]
+    )
+    figures = {
+        "roc": performance.roc({k: curves.roc_table(*v) for k, v in by_name.items()}, subject),
+        "precision_recall": performance.precision_recall(
+            {name: curves.pr_table(*pair) for name, pair in by_name.items()},
+            subject,
+            float(codes.mean()),
+        ),
+        "reliability": performance.reliability(curves.reliability_table(codes, prob), subject),
+        "scores": performance.score_distribution(codes, prob, settings.threshold, subject),
+        "baselines": performance.fold_comparison(comparison, subject),
+        "loss": training.loss_curves(_history(run, len(folds)), subject),
+    }
+    run.log_figures(figures)
+
+
+def _history(run: tracking.Run, n_folds: int) -> pd.DataFrame:
+    """Curves of all folds, from the runs that hold them: some may have been adopted."""
+    by_fold = run.fold_runs()
+    return pd.concat(
+        pd.read_csv(by_fold[fold].fetch("history.csv")).assign(fold=fold)
+        for fold in range(1, n_folds + 1)
+    )
+
+
+def divergence(
+    run: tracking.Run,
+    source: NDArray[np.float32],
+    reference: NDArray[np.float32] | None,
+    subject: str,
+) -> None:
+    """Log the KL divergence of each feature between source and reference, before and after.
+
+    The whole source is aligned here, for a picture of the gap; training never sees that.
+    """
+    if reference is None:
+        return
+    before = kl_per_feature(source, reference)
+    scale = source.std(axis=0) + 1e-8
+    aligned = (source - source.mean(axis=0)) / scale * reference.std(axis=0)
+    after = kl_per_feature(aligned + reference.mean(axis=0), reference)
+    run.log_metrics({"kl_before_mean": float(before.mean()), "kl_after_mean": float(after.mean())})
+    table = pd.DataFrame({"feature": np.arange(len(before)), "before": before, "after": after})
+    run.log_table(table, "tables/kl_divergence.csv")
+    run.log_figures({"divergence": alignment.divergence(before, after, subject)})
