@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench mlproject clean
+.PHONY: help demo test lint ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -18,6 +18,7 @@ help:
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make mlproject  write MLproject from the commands and their options"
+	@echo "make floors  print the floors of scatd/workflows, the imports between them, and any circle"
 	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
 
 demo: $(VENV)/installed
@@ -51,6 +52,9 @@ bench: $(VENV)/installed
 
 mlproject: $(VENV)/installed
 	@$(BIN)/python -m scatd.cli.mlproject
+
+floors: $(VENV)/installed
+	@$(BIN)/python -m tests.house
 
 clean:
 	@echo "== removing caches and build leftovers"

@@ -41,7 +41,7 @@ from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import TransferSettings, default_pretrain, default_transfer
 from scatd.training.trainer import AlignedFold, Trainer
 from scatd.training.transfer import probabilities
-from scatd.workflows.transfer.cohorts import pooled, read_embeddings, read_expression
+from scatd.workflows.cohorts.training import pooled, read_embeddings, read_expression
 
 DRUG = "DOCETAXEL"
 DEMO_FOLDS = 2  # of five, as transfer cuts them

@@ -148,3 +148,7 @@ LEVEL_STUDY, LEVEL_TRIAL = "study", "trial"
 LEVEL_EXPLANATION = "explanation"
 LEVEL_EVALUATION = "evaluation"
 LEVEL_SCREEN = "screen"
+
+# MLflow artifacts --------------------------------------------------------------------------
+MODELS_TABLE = "tables/models.csv"
+"""Of a drug's run: the response model and its baselines, with the intervals of its lead."""

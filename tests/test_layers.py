@@ -6,13 +6,12 @@ import ast
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "scatd"
+from tests.house import FLOORS, MODULES, PACKAGE, circles, crossings, graph, imports, use_case
 
 # From the ground up: a module may import its own line and the lines above it, never one below.
 # A longer name wins over the package that it is in.
@@ -31,20 +30,13 @@ LAYERS = [
     "tracking registry",
     "mlproject",
     "workflows",
-    "distributed",
     "serving.settings serving.refusals serving.formats serving.contents serving.examiner "
     "serving.uploads serving.logs serving.metrics serving.scratch serving.models "
     "serving.service serving.outcome serving.jobs serving.page serving.door serving.app "
     "serving.server",
-    "cli __main__",
+    "cli",
 ]
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
-
-MODULES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path != PACKAGE / "__init__.py"
-}
 
 
 def level(module: str) -> int | None:
@@ -54,21 +46,6 @@ def level(module: str) -> int | None:
             return LEVELS[module]
         module = module.rpartition(".")[0]
     return None
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it, by absolute name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports are not used here"
-            assert node.module is not None
-            for alias in node.names:
-                # `from scatd import keys` imports scatd.keys; `from scatd.keys import X` a name.
-                whole = f"{node.module}.{alias.name}"
-                is_module = whole.removeprefix("scatd.") in MODULES
-                yield whole if is_module else node.module
 
 
 def top_level_imports(path: Path) -> set[str]:
@@ -104,6 +81,31 @@ def test_imports_only_what_stands_above(module):
         if name in (target, module):  # not ours, or a package's own modules
             continue
         assert level(name) <= own, f"scatd.{module} imports {target}, which stands below it"
+
+
+def test_every_layer_exists():
+    there = {name.partition(".")[0] for name in MODULES} | set(MODULES)
+    assert [name for name in LEVELS if name not in there] == []
+
+
+def test_no_circle_between_files():
+    assert circles(graph()) == []
+
+
+def test_use_cases_stand_on_their_floors():
+    """A package of `workflows/` imports from lower floors only."""
+    floor = {name: level for level, line in enumerate(FLOORS) for name in line.split()}
+    there = {name for name in map(use_case, MODULES) if name is not None}
+    assert set(floor) == there
+    for module, target in crossings():
+        source, aim = floor[str(use_case(module))], floor[str(use_case(target))]
+        assert aim < source, f"scatd.{module} imports scatd.{target}, which is not below it"
+
+
+def test_circles_are_found():
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a", "e"}, "e": set(), "f": {"d"}}
+    assert circles(arrows) == [["b", "c"]]
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"c"}}) == [["a", "b"]]
 
 
 def test_no_module_imports_the_tests_or_benchmarks():

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from scatd.errors import InputError, ScatdError
+from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.serving import logs, uploads
 from scatd.serving.examiner import Examiner
@@ -31,7 +32,6 @@ from scatd.serving.refusals import (
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
 from scatd.workflows.cohorts.features import Preparation
-from scatd.workflows.inputs import pick_device
 from scatd.workflows.predict.run import PredictRequest, PredictResult, score_file
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from scatd.data.drugs import resolve_drug
 from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
 from scatd.tracking import FinishedRun
-from scatd.workflows.transfer.report import MODELS_TABLE
 
 logger = logging.getLogger(__name__)
 
@@ -123,8 +122,8 @@ def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
     run = tracking.Run(tracking.connect(), run_id)
     try:
         # Of a run of scatd before 0.2 there is no hash.
-        is_checked = run.holds(MODELS_TABLE + HASH_SUFFIX)
-        path = run.fetch_checked(MODELS_TABLE) if is_checked else run.fetch(MODELS_TABLE)
+        is_checked = run.holds(keys.MODELS_TABLE + HASH_SUFFIX)
+        path = run.fetch_checked(keys.MODELS_TABLE) if is_checked else run.fetch(keys.MODELS_TABLE)
         with reading(path, "a table of models"):
             rows = pd.read_csv(path).set_index("model")
             bounds = {name: rows[name].get(baseline) for name in ("lead_ci_low", "lead_ci_high")}

@@ -165,6 +165,26 @@ def make_screen_result():
     return ScreenResult("run-1", Path("out"), drugs, left_out, ["It says."], ["Mind this."])
 
 
+ELSEWHERE = {
+    "promote": "models.promote",
+    "distill": "pretrain.distill",
+    "panel": "sweep.run",
+    "check": "check",
+    "audit": "audit",
+    "compare": "compare",
+    "import_checkpoint": "models.checkpoints",
+    "export_checkpoint": "models.checkpoints",
+}
+"""Modules of use cases that are not the `run` of a package of their own name."""
+
+
+def module_of(name):
+    """Module of the use case that a command calls."""
+    if name == "serve":
+        return importlib.import_module("scatd.serving.server")
+    return importlib.import_module(f"scatd.workflows.{ELSEWHERE.get(name, f'{name}.run')}")
+
+
 def result_of(name):
     """What the workflow of this command would return."""
     if name == "check":
@@ -173,7 +193,7 @@ def result_of(name):
         return make_prepare_result()
     if name == "serve":
         return lambda: None
-    module = importlib.import_module(f"scatd.workflows.{name}")
+    module = module_of(name)
     scored = Path("scored.h5ad")
     if name in ("pretrain", "distill"):
         summary = {"r2": 0.5, "mse": 0.25, "active_units": 30.0, "epoch": 24.0, "epochs": 25.0}
@@ -242,8 +262,7 @@ def workflow(monkeypatch):
     """
 
     def replace(name, outcome=None):
-        place = "scatd.serving.server" if name == "serve" else f"scatd.workflows.{name}"
-        module = importlib.import_module(place)
+        module = module_of(name)
         signature = inspect.signature(getattr(module, name))
         outcome = result_of(name) if outcome is None else outcome
         calls = []

@@ -38,6 +38,9 @@ NEEDED = {
 }
 """Words that a command cannot do without; others need none."""
 WORK = {
+    "check": "scatd.workflows.check check",
+    "distill": "scatd.workflows.pretrain.distill distill",
+    "promote": "scatd.workflows.models.promote promote",
     "audit": "scatd.workflows.audit audit",
     "compare": "scatd.workflows.compare compare",
     "demo-data": "scatd.data.demo write_demo",
@@ -56,7 +59,7 @@ WORK = {
     "registry diff": "scatd.registry diff",
     "registry doctor": "scatd.registry examine",
 }
-"""What a command calls to do its work, where that is not `scatd.workflows.NAME NAME`."""
+"""What a command calls to do its work, where that is not `scatd.workflows.NAME.run NAME`."""
 A_NAME = {
     "--layer", "--drug", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
     "--weights", "--backbone", "--teacher", "--study", "--storage", "--evaluation", "--reason",
@@ -162,7 +165,7 @@ def refuse_work(monkeypatch, files):
     monkeypatch.setenv("SCATD_TOKEN", "a secret")
 
     def prepare(name):
-        module, attribute = WORK.get(name, f"scatd.workflows.{name} {name}").split()
+        module, attribute = WORK.get(name, f"scatd.workflows.{name}.run {name}").split()
 
         def called(*_, **__):
             message = "the work was begun"

@@ -31,7 +31,6 @@ from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.keys import Backend, InputScale
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
-from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 _SLOTS = {backend: keys.OBSM_FEATURES[family] for family, backend in keys.BACKENDS.items()}
 _PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
@@ -152,16 +151,6 @@ class Embedder:
         report = look(cohort, panels, self.gene_map, layer=layer, scale=scale, accepts=self.accepts)
         report.faults.raise_if_any()
         return report
-
-    def for_cohort(self, cohort: Cohort, report: Report) -> RowEmbedder:
-        """What embeds the rows of this cohort, block by block.
-
-        Raises
-        ------
-        InputError
-            When a total is asked for that the cohort does not have.
-        """
-        return RowEmbedder(self, cohort, report)
 
     def token_names(self, cohort: Cohort) -> dict[int, str]:
         """Gene of each token id: the panel's name, or the Ensembl id that Geneformer knows."""

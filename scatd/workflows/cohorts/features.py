@@ -31,6 +31,7 @@ from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
+from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 READ = "log1p of values scaled to 10,000"
 """The scale that a model of family dist reads, in the words of `data.scale`."""
@@ -202,7 +203,7 @@ def _embedded(
         remedy = f"scatd embed {cohort.path} --backend {backend}; {error.remedy}"
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error
     report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
-    rows = embedder.for_cohort(cohort, report)
+    rows = RowEmbedder(embedder, cohort, report)
     shape = (cohort.n_obs, embedder.encoder.width)
     reasons = np.full(cohort.n_obs, "", dtype=object)
     with tempfile.TemporaryDirectory() as scratch:

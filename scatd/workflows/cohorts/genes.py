@@ -24,7 +24,7 @@ def input_or_demo(given: Path | None) -> Path:
     """The file that was given, else the raw counts of the demo, which are made on first use."""
     if given is not None:
         return given
-    from scatd.workflows.inputs import given_or_demo  # only here: it brings torch along
+    from scatd.workflows.cohorts.demo import given_or_demo
 
     return given_or_demo(None, "target_raw")
 

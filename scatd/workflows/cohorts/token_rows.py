@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,7 @@ from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
 from scatd.embed.geneformer_tokens import MAX_TOKENS, RankTokenizer
 from scatd.errors import Faults, InputError
-
-if TYPE_CHECKING:
-    from scatd.workflows.cohorts.embedder import Embedder
+from scatd.workflows.cohorts.embedder import Embedder
 
 TOTAL_COLUMNS = ("total_counts", "n_counts", "nCount_RNA", "total")
 """Where the raw total of a cell is looked for under `pre_normalized` A."""
@@ -59,7 +56,13 @@ class CohortRanks:
 
 
 class RowEmbedder:
-    """Embeds rows of one cohort, which are handed in as they were read."""
+    """Embeds rows of one cohort, which are handed in as they were read.
+
+    Raises
+    ------
+    InputError
+        When a total is asked for that the cohort does not have.
+    """
 
     def __init__(self, embedder: Embedder, cohort: Cohort, report: Report) -> None:
         self._embedder = embedder

@@ -26,8 +26,9 @@ from scatd.data.writing import writing_cohort
 from scatd.embed.settings import ScFoundationSettings
 from scatd.errors import InputError
 from scatd.keys import Backend, InputScale
+from scatd.nn.devices import pick_device
 from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
-from scatd.workflows.inputs import pick_device
+from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def embed(request: EmbedRequest) -> EmbedResult:
             shape = (cohort.n_obs, embedder.encoder.width)
             embedding = np.memmap(Path(scratch) / "rows", np.float32, "w+", shape=shape)
             reasons = np.full(cohort.n_obs, "", object)
-            rows = embedder.for_cohort(cohort, report)
+            rows = RowEmbedder(embedder, cohort, report)
             with console.progress(cohort.n_obs, "Embedding", "cell") as bar:
                 for start, block in cohort.matrices[report.layer].blocks():
                     part = slice(start, start + block.shape[0])

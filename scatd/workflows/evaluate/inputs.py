@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry, tracking
 from scatd.cards.card import About, SeenCells
+from scatd.data.groups import read_groups
 from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
+from scatd.data.simulated import refuse_mixing
 from scatd.decision import Decision
 from scatd.errors import InputError
 from scatd.evaluation.calibration import CalibrationMethod
 from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
+from scatd.nn.devices import pick_device
 from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
-from scatd.workflows.inputs import pick_device, read_groups, refuse_mixing
 from scatd.workflows.models.baselines import baseline_scores, kept_baseline
-from scatd.workflows.predict.run import find_model
+from scatd.workflows.models.find import find_model
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from scatd.registry import ModelRef
 from scatd.workflows.evaluate.calibrate import calibrate, in_words, register_calibrated
 from scatd.workflows.evaluate.inputs import EvaluateRequest, LabelledCells, score_labelled
 from scatd.workflows.evaluate.report import cautions, draw, summary, write_page
-from scatd.workflows.predict.run import find_model
+from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 

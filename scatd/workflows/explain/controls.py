@@ -25,9 +25,9 @@ from scatd.explain.signature import Signature, signature
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
+from scatd.workflows.cohorts.demo import demo_file
+from scatd.workflows.cohorts.training import read_embeddings, read_expression
 from scatd.workflows.explain.inputs import Subject
-from scatd.workflows.inputs import demo_file
-from scatd.workflows.transfer.cohorts import read_embeddings, read_expression
 
 logger = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
 from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
+from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.inputs import Subject
 
 STEPS = 50
@@ -87,7 +88,7 @@ def explain_genes(run: tracking.Run, subject: Subject, embedder: Embedder) -> Ge
         report = embedder.look(
             cohort, layer=request.preparation.layer, scale=request.preparation.scale
         )
-        rows, matrix = embedder.for_cohort(cohort, report), cohort.matrices[report.layer]
+        rows, matrix = RowEmbedder(embedder, cohort, report), cohort.matrices[report.layer]
 
         def attribute(row: int, model: LinearPath) -> TokenAttribution | None:
             cell = rows.tokens(row, matrix.rows(row, row + 1))

@@ -17,6 +17,7 @@ from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import sha256_array
+from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.explain.baselines import baseline_pool
 from scatd.explain.linear_path import LinearPath
@@ -28,7 +29,6 @@ from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
 from scatd.settings import to_mapping
 from scatd.workflows.cohorts.features import Preparation, ScoringInput
-from scatd.workflows.inputs import refuse_mixing
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations look at, drawn by the seed."""

@@ -24,9 +24,11 @@ from scatd.explain.attribution import (
 )
 from scatd.explain.controls import Control, controls_table, label
 from scatd.explain.importance import Tally, group_table
+from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import to_mapping
+from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.explain.controls import Bulk, judge, read_bulk
@@ -41,8 +43,7 @@ from scatd.workflows.explain.output import (
 )
 from scatd.workflows.explain.report import draw_explanation
 from scatd.workflows.explain.store import AttributionStore, Block
-from scatd.workflows.inputs import given_or_demo, pick_device
-from scatd.workflows.predict.run import find_model
+from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 

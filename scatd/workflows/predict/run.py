@@ -16,21 +16,22 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry
-from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
+from scatd.data.simulated import refuse_mixing
 from scatd.data.storable import mapping, write_h5ad
 from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift, cohort_shift, is_outside
-from scatd.evaluation.gate import load_config
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
 from scatd.nn.alignment import FeatureStats, feature_stats
+from scatd.nn.devices import pick_device
 from scatd.ranges import CountOrNone, Seed, ShareInside, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
+from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
-from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing
+from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 
@@ -133,19 +134,6 @@ def predict(request: PredictRequest) -> PredictResult:
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
     return score_file(request, ref, Scorer(registry.fetch(ref), str(device)))
-
-
-def find_model(drug: str, family: str | None, stage: str) -> ModelRef:
-    """The registered model of a drug: the first family of its configuration that has one.
-
-    Raises
-    ------
-    InputError
-        When there is none at this stage.
-    """
-    key = drug_key(drug)
-    families = load_config(key).families if family is None else (family,)
-    return registry.resolve(key, stage=stage, families=families)
 
 
 def score_file(

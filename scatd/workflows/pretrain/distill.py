@@ -16,12 +16,15 @@ from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
 from scatd.data.files import row_blocks, sha256_array
 from scatd.data.io import is_cohort
+from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
+from scatd.nn.devices import pick_device
 from scatd.nn.products import fast_products
 from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
-from scatd.workflows.inputs import given_or_demo, pick_device, refuse_mixing, require_backbone
+from scatd.workflows.cohorts.demo import given_or_demo
+from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.backbones import PretrainResult, Teacher, Work
 from scatd.workflows.pretrain.run import backbone_for, backbones
 

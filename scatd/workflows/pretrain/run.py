@@ -11,10 +11,11 @@ import torch
 from scatd import keys
 from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
+from scatd.nn.devices import pick_device
 from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings
-from scatd.workflows.inputs import given_or_demo, pick_device
+from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.pretrain import backbones
 from scatd.workflows.pretrain.backbones import PretrainResult, Work
 

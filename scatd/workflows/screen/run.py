@@ -12,7 +12,7 @@ from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import copy_files, sha256_file
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
-from scatd.workflows.inputs import pick_device
+from scatd.nn.devices import pick_device
 from scatd.workflows.screen import report as screen_report
 from scatd.workflows.screen.scores import Screened, ScreenRequest, groups_of, score_all
 

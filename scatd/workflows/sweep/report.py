@@ -17,7 +17,6 @@ from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.sweep.heads import PanelFold
 from scatd.workflows.transfer.inputs import Work
 from scatd.workflows.transfer.integrity import log_doubts
-from scatd.workflows.transfer.report import MODELS_TABLE
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def adopted(drug: str, run_id: str) -> Row:
         When its table is not there.
     """
     run = tracking.Run(tracking.connect(), run_id)
-    models = pd.read_csv(run.fetch_checked(MODELS_TABLE))
+    models = pd.read_csv(run.fetch_checked(keys.MODELS_TABLE))
     return row(drug, run_id, run.metrics(), models)
 
 

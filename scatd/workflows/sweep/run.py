@@ -23,7 +23,7 @@ from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
 from scatd.settings import to_mapping
 from scatd.training.heads import can_share
-from scatd.workflows.inputs import demo_file
+from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.models.promote import judge, promote_version
 from scatd.workflows.sweep import report as panel_report
 from scatd.workflows.sweep.heads import (

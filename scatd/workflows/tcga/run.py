@@ -18,6 +18,7 @@ from scatd.data import results
 from scatd.data.drugs import drug_key
 from scatd.data.files import atomic_path, copy_files
 from scatd.data.io import read_adata
+from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.explain.settings import ExplainSettings
 from scatd.keys import InputScale
@@ -25,7 +26,6 @@ from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows.explain.run import ExplainRequest, ExplainResult, explain
-from scatd.workflows.inputs import refuse_mixing
 from scatd.workflows.tcga.patients import Survival, prepare_patients, scored_patients
 from scatd.workflows.tcga.report import Patients, figures_of, tables_of
 

@@ -20,30 +20,27 @@ from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
+from scatd.data.groups import read_groups
 from scatd.data.labels import (
     MISSING,
     Labels,
     read_labels,
     require_two_classes,
 )
+from scatd.data.simulated import refuse_mixing
 from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
+from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.settings import default_pretrain
 from scatd.training.trainer import Trainer
-from scatd.workflows.inputs import (
-    demo_file,
-    given_or_demo,
-    matrix_stats,
-    pick_device,
-    read_groups,
-    refuse_mixing,
-    require_backbone,
-)
+from scatd.workflows.cohorts.demo import demo_file, given_or_demo
+from scatd.workflows.cohorts.statistics import matrix_stats
+from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
+from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.run import backbone_for
-from scatd.workflows.transfer.cohorts import Cohorts, pooled, read_embeddings, read_expression
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import tracking
+from scatd import keys, tracking
 from scatd.evaluation import curves, evidence
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
@@ -20,9 +20,6 @@ from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.folds import target_rows
 from scatd.workflows.transfer.inputs import Work
 from scatd.workflows.transfer.model import Chosen
-
-MODELS_TABLE = "tables/models.csv"
-"""Of a drug's run: the response model and its baselines, with the intervals of its lead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +69,7 @@ def write(
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
     run.log_table(by_fold, "tables/folds.csv")
-    run.log_checked_table(models, MODELS_TABLE)
+    run.log_checked_table(models, keys.MODELS_TABLE)
     run.log_table(
         intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
     )

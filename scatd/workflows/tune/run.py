@@ -21,13 +21,14 @@ from scatd import console, keys, tracking
 from scatd.data.features import Features, read_features
 from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
+from scatd.nn.devices import pick_device
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.ranges import Count, Folds, Seconds, Seed, ShareOfSome, check_fields
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
 from scatd.training.tune import Progress, Study, Trial, TrialRecord, objective
-from scatd.workflows.inputs import given_or_demo, pick_device
+from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.tune import report as tune_report
 from scatd.workflows.tune import workers as tune_workers
 

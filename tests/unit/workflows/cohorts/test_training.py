@@ -15,7 +15,7 @@ from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.workflows.cohorts.features import Preparation, scoring_input
-from scatd.workflows.transfer.cohorts import pooled, read_embeddings, read_expression
+from scatd.workflows.cohorts.training import pooled, read_embeddings, read_expression
 
 GENES = ["TP53", "EGFR", "MYC", "KRAS", "BRAF", "PTEN"]
 

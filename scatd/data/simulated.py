@@ -1,0 +1,34 @@
+"""Simulated and real things never mix: made-up data must not decide about a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scatd.errors import InputError
+
+
+def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
+    """Refuse to mix simulated and real data, backbones and models.
+
+    Parameters
+    ----------
+    simulated
+        Whether each thing, by the name that the message uses, is simulated.
+    allowed
+        `--allow-simulated`.
+
+    Raises
+    ------
+    InputError
+        When some are and some are not.
+    """
+    if allowed or len(set(simulated.values())) < 2:
+        return
+    made_up = ", ".join(name for name, is_simulated in simulated.items() if is_simulated)
+    real = ", ".join(name for name, is_simulated in simulated.items() if not is_simulated)
+    raise InputError(
+        f"simulated ({made_up}) and real ({real}) cannot be mixed",
+        expected="both real, or both simulated",
+        remedy="A number from made-up data means nothing for a patient; to do it all the same, "
+        "add --allow-simulated.",
+    )
