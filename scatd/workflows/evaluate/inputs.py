@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scatd import artifact, console, keys, registry, tracking
 from scatd.cards.card import About, SeenCells
 from scatd.data.groups import read_groups
-from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
+from scatd.data.label_words import MISSING
+from scatd.data.labels import Labels, read_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
 from scatd.decision import Decision
 from scatd.errors import InputError

@@ -21,12 +21,8 @@ from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
-from scatd.data.labels import (
-    MISSING,
-    Labels,
-    read_labels,
-    require_two_classes,
-)
+from scatd.data.label_words import MISSING
+from scatd.data.labels import Labels, read_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
 from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
