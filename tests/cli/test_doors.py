@@ -166,7 +166,7 @@ OWN_SAMPLES = {
 }
 """Where a name means something else than elsewhere."""
 OF_A_PANEL = ("min_sensitive", "figures")
-"""Parameters of transfer that only a panel of drugs has."""
+"""Parameters of transfer that only a sweep has."""
 
 
 OF_DATA = (
@@ -468,7 +468,7 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     command, module = command_of(point)
     if name in OF_A_PANEL:
-        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+        asked = run_point(point, workflow, "sweep", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
         assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
         return

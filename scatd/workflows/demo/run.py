@@ -15,8 +15,9 @@ from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.predict.run import PredictRequest, PredictResult, predict
+from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.run import TransferResult, transfer
+from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
 
