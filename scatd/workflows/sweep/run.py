@@ -97,7 +97,7 @@ def panel(
     works, failed = _prepare(request, list(counts))
     key = _sweep_key(works, failed)
     family, settings = request.family, request.settings
-    with tracking.work_lock(key):
+    with tracking.resume_lock(key):
         dead = tracking.unfinished(key)
         some = next(iter(works.values()))
         with tracking.parent_run(
@@ -114,7 +114,7 @@ def panel(
                 "n_drugs": len(counts),
                 "min_sensitive": min_sensitive,
             },
-            work_key=key,
+            resume_key=key,
         ) as run:
             rows = {
                 drug: panel_report.failure(drug, counts[drug], error)
@@ -217,7 +217,7 @@ def _prepare(
 def _sweep_key(works: dict[str, Work], failed: dict[str, InputError]) -> str:
     about = [_drug_identity(work) for work in works.values()]
     shared = identity(next(iter(works.values())))
-    return tracking.work_key("panel", _without_drug(shared), about, sorted(failed))
+    return tracking.resume_key("panel", _without_drug(shared), about, sorted(failed))
 
 
 def _without_drug(about: dict[str, Any]) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def _together(
                 yield drug, folds
                 continue
             work = works[drug]
-            drug_work = tracking.work_key("panel-drug", shared_key, _drug_identity(work))
+            drug_work = tracking.resume_key("panel-drug", shared_key, _drug_identity(work))
             try:
                 yield (
                     drug,
@@ -321,7 +321,7 @@ def _log_drug(
     work: Work,
     folds: list[PanelFold],
     domain: Domain | None,
-    work_key: str,
+    resume_key: str,
     *,
     resumes: bool,
     figures: bool,
@@ -329,11 +329,11 @@ def _log_drug(
     """Track, register and gate one drug as `transfer` does."""
     request, settings = work.request, work.request.settings
     config = load_config(work.key)
-    dead = tracking.unfinished(work_key) if resumes else None
+    dead = tracking.unfinished(resume_key) if resumes else None
     base = work.backbone.encoder_state()
     predictions = [fold.predictions for fold in folds]
     name = keys.response_model_name(request.family, work.key)
-    tags = {**work.tags(keys.LEVEL_DRUG), keys.TAG_WORK_KEY: work_key}
+    tags = {**work.tags(keys.LEVEL_DRUG), keys.TAG_RESUME_KEY: resume_key}
     with (
         tempfile.TemporaryDirectory() as scratch,
         sweep.child(f"{work.key} {request.family}", tags) as run,
@@ -354,7 +354,7 @@ def _log_drug(
         version = registry.find_version(name, dead.run_ids) if dead else None
         if version is None:
             chosen = choose(work, predictions, checkpoints, domain)
-            version = register(run, work, chosen, report, None, work_key)
+            version = register(run, work, chosen, report, None, resume_key)
         ref = registry.resolve(work.key, stage=str(version), families=[request.family])
         verdict = judge(ref, config.gate)
         if verdict.passed and config.auto_promote and request.promote:

@@ -80,16 +80,16 @@ def transfer(request: TransferRequest) -> TransferResult:
     """
     config = load_config(drug_key(request.drug))
     work = prepare(request)
-    key = tracking.work_key("transfer", identity(work))
+    key = tracking.resume_key("transfer", identity(work))
     name = keys.response_model_name(request.family, work.key)
-    with tracking.work_lock(key):
+    with tracking.resume_lock(key):
         dead = tracking.unfinished(key)
         with tracking.parent_run(
             "transfer",
             name=f"{work.key} {request.family}",
             tags=work.tags(keys.LEVEL_DRUG),
             settings={**to_mapping(request.settings), "backbone": work.backbone_name},
-            work_key=key,
+            resume_key=key,
         ) as run:
             if dead is not None:
                 dead = tracking.leave_out_damaged(dead, partial(require_whole, work))
@@ -209,7 +209,7 @@ def register(
         few_samples=len(work.rows) < FEW_SAMPLES,
         run_id=run.run_id,
     )
-    tags = {keys.TAG_DRUG: work.key, keys.TAG_WORK_KEY: key}
+    tags = {keys.TAG_DRUG: work.key, keys.TAG_RESUME_KEY: key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
     with tempfile.TemporaryDirectory() as scratch:
