@@ -69,7 +69,7 @@ def production_versions() -> dict[str, int]:
     }
 
 
-def find_made(name: str, work_key: str) -> ModelRef | None:
+def find_made(name: str, resume_key: str) -> ModelRef | None:
     """The newest version that this work made (tag `scatd.work_key`), if any."""
     client = connect()
     if state.read(client, name) is None:
@@ -77,7 +77,7 @@ def find_made(name: str, work_key: str) -> ModelRef | None:
     made = [
         item
         for item in state.versions(client, name)
-        if item.tags.get(keys.TAG_WORK_KEY) == work_key
+        if item.tags.get(keys.TAG_RESUME_KEY) == resume_key
     ]
     return _ref(client, name, int(made[-1].version), None) if made else None
 

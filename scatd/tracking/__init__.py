@@ -8,9 +8,9 @@ from scatd.tracking.resume import (
     finished_drugs,
     leave_out_damaged,
     move_under,
+    resume_key,
+    resume_lock,
     unfinished,
-    work_key,
-    work_lock,
 )
 from scatd.tracking.runs import Curves, Run, parent_run
 from scatd.tracking.store import (
@@ -43,9 +43,9 @@ __all__ = [
     "move_under",
     "orphans",
     "parent_run",
+    "resume_key",
+    "resume_lock",
     "tracking_uri",
     "unfinished",
     "work_folder",
-    "work_key",
-    "work_lock",
 ]

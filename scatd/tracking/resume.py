@@ -41,14 +41,14 @@ class DeadRun:
     folds: Mapping[int, str]
 
 
-def work_key(*parts: Any) -> str:
+def resume_key(*parts: Any) -> str:
     """Hash of everything that decides a result: settings and data hashes, as JSON values."""
     text = json.dumps([__version__, *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def work_lock(work_key: str) -> Iterator[None]:
+def resume_lock(resume_key: str) -> Iterator[None]:
     """Hold the right to do this work; a killed process loses it.
 
     Raises
@@ -56,7 +56,7 @@ def work_lock(work_key: str) -> Iterator[None]:
     InputError
         When another live process does the same work.
     """
-    held = lock(f"work-{work_key}")
+    held = lock(f"work-{resume_key}")
     try:
         held.acquire(timeout=0)
     except filelock.Timeout as error:
@@ -69,16 +69,16 @@ def work_lock(work_key: str) -> Iterator[None]:
         held.release()
 
 
-def unfinished(work_key: str) -> DeadRun | None:
-    """What is left of this work if it was started and never finished since.
+def unfinished(resume_key: str) -> DeadRun | None:
+    """Runs and folds that are left of this work; None when its last run finished.
 
-    Call it inside `work_lock` and before `parent_run`: a run that is still RUNNING on this host is
-    then known to be dead. RUNNING runs of other hosts are left alone.
+    Call it inside `resume_lock` and before `parent_run`: a run that is still RUNNING on this host
+    is then known to be dead. RUNNING runs of other hosts are left alone.
     """
     client = connect()
     parents = client.search_runs(
         [experiment_id(client)],
-        f"tags.`{keys.TAG_WORK_KEY}` = '{work_key}'",
+        f"tags.`{keys.TAG_RESUME_KEY}` = '{resume_key}'",
         order_by=["attributes.start_time DESC"],
     )
     dead: list[str] = []

@@ -253,7 +253,7 @@ def parent_run(
     name: str,
     tags: Mapping[str, str],
     settings: Mapping[str, Any],
-    work_key: str | None = None,
+    resume_key: str | None = None,
 ) -> Iterator[Run]:
     """Open the run of a command; it ends FINISHED, FAILED, or KILLED (Ctrl-C, SIGTERM).
 
@@ -264,8 +264,8 @@ def parent_run(
         only by the entry point asked for, not by a backbone made on the way.
     name, tags, settings
         As shown in the UI; settings become parameters `cfg.*`.
-    work_key
-        From `work_key()`: lets a later process resume this work.
+    resume_key
+        From `resume_key()`: lets a later process resume this work.
     """
     client = connect()
     run = _claim_project_run(client, command)
@@ -281,8 +281,8 @@ def parent_run(
             TAG_PROCESS: str(os.getpid()),
             **tags,
         }
-        if work_key is not None:
-            about[keys.TAG_WORK_KEY] = work_key
+        if resume_key is not None:
+            about[keys.TAG_RESUME_KEY] = resume_key
         run.set_tags(about)
         run.log_settings(settings)
         yield run

@@ -84,9 +84,9 @@ def sweep(
     counts = chosen_drugs(opened, names, min_sensitive)
     basis, tasks, failed = open_tasks(opened, list(counts))
     about = [[task.drug_key, drug_identity(task)["labels"]] for task in tasks.values()]
-    key = tracking.work_key("sweep", basis_identity(basis), about, sorted(failed))
+    key = tracking.resume_key("sweep", basis_identity(basis), about, sorted(failed))
     settings = {**settings_of(basis), "n_drugs": len(counts), "min_sensitive": min_sensitive}
-    with tracking.work_lock(key):
+    with tracking.resume_lock(key):
         dead = tracking.unfinished(key)
         with tracking.parent_run(
             "transfer",
@@ -97,7 +97,7 @@ def sweep(
                 keys.TAG_SIMULATED: str(basis.simulated).lower(),
             },
             settings=settings,
-            work_key=key,
+            resume_key=key,
         ) as run:
             rows = {
                 drug: report.failure(drug, counts[drug], error) for drug, error in failed.items()
@@ -222,10 +222,10 @@ class _Recorder:
     def record(self, task: DrugTask, learned: list[LearnedFold]) -> report.Row:
         """Track, register and gate one drug."""
         about = basis_identity(task.basis), drug_identity(task)
-        key = tracking.work_key("drug of a sweep", *about)
+        key = tracking.resume_key("drug of a sweep", *about)
         dead = tracking.unfinished(key) if self.resumes else None
         name = f"{task.drug_key} {task.basis.request.family}"
-        tags = {**task.tags(keys.LEVEL_DRUG), keys.TAG_WORK_KEY: key}
+        tags = {**task.tags(keys.LEVEL_DRUG), keys.TAG_RESUME_KEY: key}
         with tempfile.TemporaryDirectory() as scratch, self.run.child(name, tags) as run:
             numbers = [fold.job.number for fold in learned]
             checkpoints = {number: Path(scratch) / f"fold_{number}" for number in numbers}

@@ -215,7 +215,7 @@ def _register(
         few_samples=len(rows) < FEW_SAMPLES,
         run_id=run.run_id,
     )
-    tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_WORK_KEY: resume_key}
+    tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_RESUME_KEY: resume_key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
     with tempfile.TemporaryDirectory() as scratch:

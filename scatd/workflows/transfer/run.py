@@ -42,15 +42,15 @@ def learn_drug(task: DrugTask) -> TransferResult:
     TrainingError
         When training diverges.
     """
-    key = tracking.work_key("transfer", basis_identity(task.basis) | drug_identity(task))
-    with tracking.work_lock(key):
+    key = tracking.resume_key("transfer", basis_identity(task.basis) | drug_identity(task))
+    with tracking.resume_lock(key):
         dead = tracking.unfinished(key)
         with tracking.parent_run(
             "transfer",
             name=f"{task.drug_key} {task.basis.request.family}",
             tags=task.tags(keys.LEVEL_DRUG),
             settings=settings_of(task.basis),
-            work_key=key,
+            resume_key=key,
         ) as run:
             done: dict[int, str] = {}
             if dead is not None:
