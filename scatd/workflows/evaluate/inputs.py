@@ -14,6 +14,7 @@ from scatd.cards.card import About, SeenCells
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, read_labels, require_two_classes
+from scatd.data.preparation import Preparation
 from scatd.data.simulated import refuse_mixing
 from scatd.decision import Decision
 from scatd.errors import InputError
@@ -25,7 +26,7 @@ from scatd.nn.devices import pick_device
 from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
-from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
+from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.models.baselines import baseline_scores, kept_baseline
 from scatd.workflows.models.find import find_model
 

@@ -20,13 +20,14 @@ from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.data.features import Features
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.preparation import Preparation
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.domain import is_outside
 from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import BLOCK, Scorer
-from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
+from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.cohorts.map import MOST_CELLS
 from scatd.workflows.models.find import find_model
 

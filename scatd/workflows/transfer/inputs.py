@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import artifact, keys, registry
 from scatd.cards.card import About
+from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.groups import read_groups
@@ -24,8 +25,7 @@ from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
-from scatd.workflows.cohorts.demo import demo_file, given_or_demo
-from scatd.workflows.cohorts.statistics import matrix_stats
+from scatd.training.statistics import matrix_stats
 from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
 from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.run import backbone_for
