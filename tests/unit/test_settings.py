@@ -28,7 +28,7 @@ from scatd.workflows.predict.run import PredictRequest
 from scatd.workflows.prepare.run import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
-from scatd.workflows.screen.scores import ScreenRequest
+from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.transfer.request import TransferRequest
 from scatd.workflows.tune.run import TuneRequest
 
