@@ -110,7 +110,7 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
         )
     groups = None
     if request.groups is not None:
-        groups = read_groups(cohort, rows, request.groups, request.labels, request.label_map)
+        groups = read_groups(cohort, rows, request.groups, opened.labels)
     target = None
     if opened.target_labels is not None:
         target = _target_task(opened.target_labels, drug, request)
