@@ -37,9 +37,9 @@ def read_groups(
     if column not in columns:
         held = ", ".join(map(str, columns.columns[:10])) or "none"
         what = f"there is no column '{column}'"
-        raise InputError(what, where="--groups", expected=f"one of: {held}")
+        raise InputError(what, where="--group-by", expected=f"one of: {held}")
     values = columns[column].iloc[rows]
     if values.isna().any():
         what = f"column '{column}' is empty for {int(values.isna().sum())} samples"
-        raise InputError(what, where="--groups", expected="a group for every labelled sample")
+        raise InputError(what, where="--group-by", expected="a group for every labelled sample")
     return values.astype(str).to_numpy(dtype=str)

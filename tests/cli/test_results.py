@@ -81,7 +81,7 @@ def test_screen(scatd, workflow):
     assert "Report: out/report.html  (run run-1)" in lines
 
 
-def test_panel(scatd, workflow):
+def test_sweep(scatd, workflow):
     calls = workflow("panel")
     lines = scatd("transfer", "--drug", "B, A,RARE", "--figures").output.splitlines()
     assert calls[0]["names"] == ("B", "A", "RARE")

@@ -46,7 +46,7 @@ def given_or_demo(given: Path | None, part: str) -> Path:
     """The cohort that was given; else one of the demo, which is said.
 
     The command line asks for the demo only where no option names a file of the user's, or says what
-    it holds (`scatd.cli.paths.require_data`).
+    it holds (`scatd.cli.demo_rule`).
     """
     if given is not None:
         return given

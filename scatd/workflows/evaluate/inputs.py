@@ -43,7 +43,7 @@ class EvaluateRequest:
         Responses of its cells; see `scatd.data.labels`. None takes the column that names the drug.
     output
         Folder for tables, figures and the report; None names one after the version.
-    groups
+    group_by
         Column (of obs, or of the label table) with the patient or sample of each cell.
     calibrate
         What the threshold is to be; `fixed` keeps the stored one.
@@ -64,7 +64,7 @@ class EvaluateRequest:
     output: Path | None = None
     family: str | None = None
     stage: str = keys.PRODUCTION
-    groups: str | None = None
+    group_by: str | None = None
     calibrate: Sequence[Goal] = (Goal("fixed"),)
     calibrate_probability: CalibrationMethod | None = None
     abstain: BandGoal | None = None
@@ -159,8 +159,8 @@ def score_labelled(request: EvaluateRequest) -> LabelledCells:
         labels = read_labels(features, request.drug, request.labels, request.label_map)
         rows = _usable(labels, given)
         groups = None
-        if request.groups is not None:
-            groups = read_groups(features, rows, request.groups, request.labels, request.label_map)
+        if (column := request.group_by) is not None:
+            groups = read_groups(features, rows, column, request.labels, request.label_map)
         scorer = Scorer(folder, str(device))
         with console.progress(features.n_obs, f"Scoring {ref.drug}", "cell") as bar:
             scores = scorer.score(features.X, progress=bar.update)

@@ -130,7 +130,7 @@ def _settings(request: EvaluateRequest, cells: LabelledCells) -> dict[str, objec
         "stage": request.stage,
         "labels": request.labels,
         "label_map": request.label_map,
-        "groups": request.groups,
+        "groups": request.group_by,
         "threshold": cells.decision.threshold,
         "calibrate": ",".join(map(str, request.calibrate)),
         "calibrate_probability": request.calibrate_probability,

@@ -139,8 +139,8 @@ def prepare(request: TransferRequest, like: Work | None = None) -> Work:
             len(rows) // settings.folds,
         )
     groups = None
-    if request.groups is not None:
-        groups = read_groups(source, rows, request.groups, request.labels, request.label_map)
+    if request.group_by is not None:
+        groups = read_groups(source, rows, request.group_by, request.labels, request.label_map)
     target_codes = None
     few_rows = few_codes = np.empty(0, dtype=np.intp)
     if cohorts.target is not None and request.target_labels is not None:
@@ -292,7 +292,7 @@ def identity(work: Work) -> dict[str, Any]:
         "target": [] if target is None else [target.sha256(), work.request.target_labels],
         "few_shot": [work.request.few_shot, work.request.few_shot_use],
         "select": work.request.select,
-        "groups": work.request.groups,
+        "groups": work.request.group_by,
         "settings": to_mapping(work.request.settings),
         "family": work.request.family,
         "drug": work.key,

@@ -37,7 +37,7 @@ def log_doubts(
     if drug is not None and work.groups is not None:
         names = np.full(source.n_obs, "", dtype=object)
         names[work.rows] = work.groups
-        groups = pd.Series(names, name=request.groups)
+        groups = pd.Series(names, name=request.group_by)
     found = integrity.findings(
         read_label_table(request.labels, request.label_map, source).of(source).codes,
         source.ids,
