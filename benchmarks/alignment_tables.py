@@ -51,12 +51,12 @@ def render(results: pd.DataFrame) -> Iterator[str]:
     yield "\n**`--stats cohort` minus `--stats reference`**, AUROC, mean over seeds.\n"
     yield from _by_stats(demo)
     yield "\n**The model and the baselines on the demo's target**, on the same aligned rows: AUROC,"
-    yield "the paired difference to logistic regression with its interval, and the balanced accuracy"
-    yield "of the model at its threshold.\n"
+    yield "the paired difference to logistic regression with its interval, and the balanced"
+    yield "accuracy of the model at its threshold.\n"
     yield from _beside_baselines(demo)
     if len(real):
-        yield "\n**Real cells**, AUROC, `--stats reference`, mean of five folds, one backbone for each"
-        yield "task (so no interval): on the cells of the other line, and on held-out cells of the"
+        yield "\n**Real cells**, AUROC, `--stats reference`, mean of five folds, one backbone each,"
+        yield "so without an interval: on the cells of the other line, and on held-out cells of the"
         yield "source.\n"
         yield from _real(real)
 
