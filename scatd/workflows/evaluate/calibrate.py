@@ -28,8 +28,6 @@ from scatd.workflows.evaluate.inputs import EvaluateRequest, LabelledCells
 
 logger = logging.getLogger(__name__)
 
-TAG_FROM = "scatd.calibrated_from"
-
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
@@ -167,7 +165,7 @@ def register_calibrated(run: tracking.Run, cells: LabelledCells, made: Calibrati
             tags={
                 keys.TAG_DRUG: ref.drug,
                 keys.TAG_TRAINING_RUN: registry.training_run(ref),
-                TAG_FROM: str(ref.version),
+                keys.TAG_CALIBRATED_FROM: str(ref.version),
             },
         )
 
