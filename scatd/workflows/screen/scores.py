@@ -25,7 +25,7 @@ from scatd.errors import InputError, ScatdError
 from scatd.evaluation.domain import is_outside
 from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
-from scatd.scoring import BLOCK, Scorer
+from scatd.scoring import BLOCK, ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
 from scatd.workflows.cohorts.map import MOST_CELLS
 from scatd.workflows.models.find import find_model
@@ -291,6 +291,7 @@ def _to_draw(
         drawn = np.random.default_rng(seed).choice(len(cells), MOST_CELLS, replace=False)
         cells = np.asarray(cells)[np.sort(drawn)].tolist()
     picked = np.asarray(cells, dtype=np.intp)
-    latent = scorer.score(np.asarray(given.features.X[picked]), keep_latent=True).latent
+    options = ScoreOptions(keep_latent=True)
+    latent = scorer.score(np.asarray(given.features.X[picked]), options=options).latent
     assert latent is not None
     return picked, latent
