@@ -75,8 +75,7 @@ def audit(
     found = integrity.findings(
         paired.codes,
         paired.ids,
-        X=None if features is None else features.X,
-        groups=None if features is None or groups is None else _groups(groups, features, paired),
+        profiles=None if features is None else _profiles(features, groups, paired),
         auroc=auroc,
         n_folds=folds,
     )
@@ -110,6 +109,11 @@ def _read(
                 return None, read_label_table(str(source), label_map)
         raise
     return features, read_label_table(labels, label_map, features)
+
+
+def _profiles(features: Features, groups: str | None, table: LabelTable) -> integrity.Profiles:
+    column = None if groups is None else _groups(groups, features, table)
+    return integrity.Profiles(features.X, column)
 
 
 def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:

@@ -42,11 +42,9 @@ def log_doubts(
         read_label_table(request.labels, request.label_map, source).of(source).codes,
         source.ids,
         drug=drug,
-        X=np.asarray(source.X),
-        groups=groups,
+        profiles=integrity.Profiles(np.asarray(source.X), groups, request.settings.seed),
         auroc=auroc,
         n_folds=request.settings.folds,
-        seed=request.settings.seed,
     )
     run.log_table(integrity.findings_table(found), "tables/integrity.csv")
     return [finding for finding in found if finding.severity != integrity.NOTE]
