@@ -8,6 +8,7 @@ import pandas as pd
 from scatd import tracking
 from scatd.evaluation import integrity
 from scatd.evaluation.integrity import Finding
+from scatd.keys import artifact_paths
 from scatd.workflows.transfer.task import DrugTask
 
 
@@ -46,5 +47,5 @@ def log_doubts(
         auroc=auroc,
         n_folds=settings.folds,
     )
-    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
+    run.log_table(integrity.findings_table(found), artifact_paths.INTEGRITY)
     return [finding for finding in found if finding.severity != integrity.NOTE]

@@ -95,8 +95,7 @@ def require_sense(request: TransferRequest) -> None:
     if request.few_shot and request.target_labels is None:
         what = "few-shot cells without target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
-    trains_encoder = settings.train_encoder or settings.post_training > 0
-    if request.select == "mean-of-folds" and trains_encoder:
+    if request.select == "mean-of-folds" and settings.trains_encoder:
         what = "the folds share no encoder when it is trained"
         remedy = "Take --select refit or best-fold, or keep the encoder frozen."
         raise InputError(what, where="--select mean-of-folds", remedy=remedy)
@@ -105,7 +104,7 @@ def require_sense(request: TransferRequest) -> None:
             if value is not None:
                 what = f"family {request.family} reads embeddings, not genes"
                 raise InputError(what, where=f"--{name}", remedy=f"Leave --{name} out.")
-    if settings.alignment == "mmd" and not (settings.train_encoder or settings.post_training):
+    if settings.alignment == "mmd" and not settings.trains_encoder:
         what = "alignment mmd has nothing to act on while the encoder is frozen"
         remedy = "Add --train-encoder, or --post-training with a number of epochs."
         raise InputError(what, where="--alignment", remedy=remedy)
