@@ -52,11 +52,11 @@ def run_controls(
     -------
     The finding of each control, in plain words.
     """
-    request = task.basis.request
+    asked = task.basis.request.controls
     figures: dict[str, Figure] = {}
     said: list[str] = []
-    if request.permutations:
-        null = _permutations(task, request.permutations)
+    if asked.permutations:
+        null = _permutations(task, asked.permutations)
         run.log_table(null, artifact_paths.PERMUTATIONS)
         run.log_metrics(null_summary(null["auroc"], auroc, metric_names.NULL_AUROC))
         said.append(null_in_words(null["auroc"], auroc, "mean fold"))
@@ -67,14 +67,14 @@ def run_controls(
             said.append(null_in_words(column, target_auroc, "target"))
             subject = f"{task.subject}, target"
             figures["permutations_target"] = null_distribution(column, target_auroc, subject)
-    if request.repeats > 1:
-        table = _repeats(task, request.repeats)
+    if asked.repeats > 1:
+        table = _repeats(task, asked.repeats)
         run.log_table(table, artifact_paths.REPEATS)
         means = table.groupby("repeat")["auroc"].mean()
         mean, sd = means.mean(), means.std(ddof=1)
         run.log_metrics({metric_names.REPEATS_MEAN: mean, metric_names.REPEATS_SD: sd})
-        said.append(f"Cross-validated {request.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
-    if request.nested:
+        said.append(f"Cross-validated {asked.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
+    if asked.nested:
         table = _nested(task)
         run.log_table(table, artifact_paths.NESTED)
         means = table[["inner_auroc", "auroc"]].mean()
@@ -83,7 +83,7 @@ def run_controls(
             f"Best of inner folds: AUROC {means['inner_auroc']:.3f} on the samples that chose it, "
             f"{means['auroc']:.3f} on samples that did not."
         )
-    if request.learning_curve:
+    if asked.learning_curve:
         table = learning_curve_table(_shares(task))
         run.log_table(table, artifact_paths.LEARNING_CURVE)
         figures["learning_curve"] = learning_curve(table, task.subject)

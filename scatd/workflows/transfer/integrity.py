@@ -38,7 +38,7 @@ def log_doubts(
     if of_drug and source.groups is not None:
         names = np.full(source.cohort.n_obs, "", dtype=object)
         names[source.rows] = source.groups
-        groups = pd.Series(names, name=task.basis.request.group_by)
+        groups = pd.Series(names, name=task.basis.request.labelled.group_by)
     found = integrity.findings(
         task.basis.labels.table.of(source.cohort).codes,
         source.cohort.ids,
