@@ -191,16 +191,17 @@ def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
 def divergence(run: tracking.Run, task: DrugTask) -> None:
     """Log the KL divergence of each feature between source and reference, before and after.
 
-    The whole source is aligned here, for a picture of the gap; training never sees that.
+    The labelled source is aligned as a whole, by the alignment of the settings, for a picture of
+    the gap. Training never sees that.
     """
     reference = task.basis.reference_sample
     if reference is None:
         return
-    source = task.source.cohort.X[task.source.rows]
-    before = kl_per_feature(source, reference)
-    scale = source.std(axis=0) + 1e-8
-    aligned = (source - source.mean(axis=0)) / scale * reference.std(axis=0)
-    after = kl_per_feature(aligned + reference.mean(axis=0), reference)
+    everything = np.arange(len(task.source.rows))
+    job = replace(task.job(everything, everything[:0], seed=task.settings.seed), few=None)
+    aligned = task.basis.learner.aligned(job).data.X_train.cpu().numpy()
+    before = kl_per_feature(task.source.cohort.X[task.source.rows], reference)
+    after = kl_per_feature(aligned, reference)
     run.log_metrics(
         {metric_names.KL_BEFORE: float(before.mean()), metric_names.KL_AFTER: float(after.mean())}
     )
