@@ -41,7 +41,6 @@ DEFAULTS = ScFoundationSettings()
     paths.WEIGHTS,
     "For scFoundation models.ckpt. For Geneformer a model folder, a name of scatd download, or a "
     "name on the Hugging Face hub.  [default: the downloaded ones]",
-    metavar="PATH|NAME",
 )
 @run.output_file("File to write, .h5ad.", Path("embedded.h5ad"))
 @option("--input-type", InputType, "scFoundation: cells or bulk samples.", DEFAULTS.input_type)
@@ -78,12 +77,9 @@ DEFAULTS = ScFoundationSettings()
     paths.FOLDER,
     "Geneformer: folder with tokens, medians and gene names, pickled or JSON.  [default: the "
     "folder of the weights, else the downloaded one]",
-    metavar="FOLDER",
 )
 @cohort.panel("scFoundation: its 19,264 genes in order.  [default: the list in the cache]")
-@cohort.gene_map
-@cohort.checked_scale
-@cohort.layer
+@cohort.read_expression
 @option(
     "--precision",
     Precision,

@@ -74,17 +74,21 @@ class Existing(_OnDisk):
 class ExistingFile(Existing):
     """A file that exists."""
 
+    name = "file"
     kinds = ("file",)
 
 
 class ExistingFolder(Existing):
     """A folder that exists."""
 
+    name = "folder"
     kinds = ("folder",)
 
 
 class NewFile(_OnDisk):
     """A file to write, with one of some suffixes where any are named."""
+
+    name = "file"
 
     def __init__(self, *suffixes: str) -> None:
         super().__init__()
@@ -109,6 +113,8 @@ class NewFile(_OnDisk):
 class NewFolder(_OnDisk):
     """A folder to write, which may have to be made."""
 
+    name = "folder"
+
     def require(self, value: Any, option: str) -> None:
         """Refuse a file, and a place where no folder can be made."""
         path = Path(value)
@@ -126,7 +132,7 @@ class ColumnOrFile(_OnDisk):
     """`COLUMN | FILE | FILE:COLUMN`: what looks like a table of labels has to be there."""
 
     gives_path = False
-    name = "text"
+    name = "column|file|file:column"
 
     def is_of_data(self, value: Any) -> bool:
         """Whether it names a file; a column may be one of the demo's."""
@@ -179,7 +185,7 @@ class NameOrPath(_OnDisk):
     """
 
     gives_path = False
-    name = "text"
+    name = "name|path"
 
     def __init__(self, *kinds: str, suffixes: Sequence[str] = ()) -> None:
         super().__init__()
@@ -202,7 +208,7 @@ class AddressOrFile(_OnDisk):
     """The address of a database, or a file to write."""
 
     gives_path = False
-    name = "text"
+    name = "url|file"
 
     def require(self, value: Any, option: str) -> None:
         """Refuse a file that cannot be written."""

@@ -30,7 +30,7 @@ reason_option = option("--reason", values.TEXT, "Reason for the history.", "aske
     cls=ScatdGroup, epilog=examples("scatd registry list", "scatd registry show docetaxel")
 )
 def registry() -> None:
-    """Show the registered models; compare, roll back, archive and repair them."""
+    """Show and manage the registered models."""
 
 
 registry.add_command(promote)

@@ -69,7 +69,6 @@ _NETWORK = {
     ranges.CountOrNone,
     "With --drug all: leave out drugs with fewer sensitive samples.",
     0,
-    metavar="N",
 )
 @option(
     "--figures", bool, "Draw figures for each drug of a sweep; for one drug they are always drawn."
@@ -114,7 +113,6 @@ _NETWORK = {
     paths.NameOrPath("folder"),
     "NAME@ALIAS, NAME/VERSION or a model folder.  [default: one in production, else one that was "
     "pretrained on the reference]",
-    metavar="NAME|FOLDER",
 )
 @cohort.group_by(
     "Column with the tissue, patient or line. Samples of one group stay in one fold.  [default: "
@@ -137,7 +135,6 @@ _NETWORK = {
     ranges.CountOrNone,
     "Labelled target cells of each class that the model may use; the score leaves them out.",
     0,
-    metavar="N",
 )
 @option("--few-shot-use", FewShotUse, "How the few-shot cells are used.", "train")
 @option(
