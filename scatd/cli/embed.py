@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.options.build import option
@@ -38,7 +38,7 @@ DEFAULTS = ScFoundationSettings()
 )
 @option(
     "--weights",
-    paths.WEIGHTS,
+    path_or_name.WEIGHTS,
     "For scFoundation models.ckpt. For Geneformer a model folder, a name of scatd download, or a "
     "name on the Hugging Face hub.  [default: the downloaded ones]",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, model, run
 from scatd.cli.options import settings as of_settings
@@ -99,7 +99,7 @@ _NETWORK = {
 )
 @option(
     "--panel",
-    paths.WordOrFile("shared"),
+    path_or_name.WordOrFile("shared"),
     "Genes of family dist: those that all cohorts have, or a list.  [default: the backbone's, else "
     "the cohorts']",
     metavar="shared|FILE",
@@ -110,7 +110,7 @@ _NETWORK = {
 )
 @option(
     "--backbone",
-    paths.NameOrPath("folder"),
+    path_or_name.NameOrPath("folder"),
     "NAME@ALIAS, NAME/VERSION or a model folder.  [default: one in production, else one that was "
     "pretrained on the reference]",
 )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import run
 from scatd.cli.options.build import option
@@ -45,7 +45,7 @@ from scatd.keys import DEMO_FOLDER
 )
 @option(
     "--storage",
-    paths.AddressOrFile(),
+    path_or_name.AddressOrFile(),
     "Database for the study, which several machines can share, or a journal file.  [default: a "
     "journal file in .scatd, in the folder of the MLflow store]",
 )

@@ -1,7 +1,7 @@
 """Types of options: numbers in a range, and text that is not empty.
 
-Every option and argument has one of these types, one of `scatd.cli.paths`, a `click.Choice` or is a
-switch; a test holds that.
+Every option and argument has one of these types, or one of `scatd.cli.paths` and
+`scatd.cli.path_or_name`, or a `click.Choice`, or is a switch. A test holds that.
 """
 
 from __future__ import annotations

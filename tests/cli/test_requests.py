@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import click
 import pytest
 
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.requests import filled
 from scatd.ranges import Count
 from tests.cli.commands import NEEDED, WORKING, words_with, work_of
@@ -30,7 +30,7 @@ INPUT = {
     **dict.fromkeys(("check", "prepare"), ("cells.h5ad",)),
     "transfer": ("--source", "cells.h5ad"),
 }
-"""What takes the place of the demo."""
+"""Data in place of the demo."""
 VALUES = {
     "backend": "scfoundation",  # the other one is among the words needed
     "device": "cpu",
@@ -70,12 +70,12 @@ def another(param):
         return f"new{(kind.suffixes or ('.csv',))[0]}"
     if isinstance(kind, paths.Existing):
         return "a folder" if kind.kinds == ("folder",) else "x.h5ad"
-    return "table.csv" if isinstance(kind, paths.ColumnOrFile) else "other"
+    return "table.csv" if isinstance(kind, path_or_name.ColumnOrFile) else "other"
 
 
 @pytest.fixture
 def asked(scatd, monkeypatch, files):
-    """What the work of a command is called with, for some words."""
+    """Run a command; gives the arguments of the function that does its work."""
     for name in ("x.pth", "one.csv", "two.csv", "sets.gmt"):
         (files / name).write_text("")
     (files / "genes.txt").write_text("TP53\nEGFR\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.former import FormerName
 from scatd.cli.options.build import Decorator, option, together
 from scatd.data.limits import MIN_GENES
@@ -34,7 +34,7 @@ min_genes = option(
 )
 weights = option(
     "--weights",
-    paths.WEIGHTS,
+    path_or_name.WEIGHTS,
     "Foundation model that embeds raw counts, for families sf and gf.  "
     "[default: the downloaded one]",
 )
@@ -42,7 +42,7 @@ weights = option(
 
 def labels(help_text: str, names: str = "--labels") -> Decorator:
     """`--labels`: a column of obs, a table, or a column of a table."""
-    return option(names, paths.LABELS, help_text)
+    return option(names, path_or_name.LABELS, help_text)
 
 
 def group_by(help_text: str, former: str | None = None) -> Decorator:

@@ -1,4 +1,4 @@
-"""Options about a run of any command: the device, the seed, and what is written."""
+"""Options about a run of any command: the device, the seed, and the output."""
 
 from __future__ import annotations
 
