@@ -80,7 +80,7 @@ def evaluate(calibrate: Sequence[str], abstain: str | None, **given: Any) -> Non
     """
     from scatd.evaluation.selective import read_band_goal
     from scatd.evaluation.thresholds import read_goals
-    from scatd.workflows.evaluate.inputs import EvaluateRequest
+    from scatd.workflows.evaluate.request import EvaluateRequest
     from scatd.workflows.evaluate.run import evaluate as work
 
     goals = {

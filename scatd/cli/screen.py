@@ -48,8 +48,8 @@ def screen(drugs: str, **given: Any) -> None:
     figures, and the scores of every cell (cells.parquet). A drug whose model cannot read the cohort
     is left out, and the reason is given.
     """
+    from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import screen as work
-    from scatd.workflows.screen.scores import ScreenRequest
 
     names = None if values.is_all(drugs) else values.split_names(drugs)
     _show(work(filled(ScreenRequest, given, drugs=names)))

@@ -12,7 +12,7 @@ from scatd.cli.values import is_all, split_names
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scatd.workflows.sweep.run import PanelResult
+    from scatd.workflows.sweep.run import SweepResult
     from scatd.workflows.transfer.request import TransferRequest
 
 
@@ -23,13 +23,13 @@ def is_sweep(drug: str) -> bool:
 
 def run_sweep(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
     """Train on every drug of a sweep and print the table."""
-    from scatd.workflows.sweep.run import panel
+    from scatd.workflows.sweep.run import sweep
 
     names = None if is_all(request.drug) else split_names(request.drug)
-    show_sweep(panel(request, names, min_sensitive=min_sensitive, figures=figures))
+    show_sweep(sweep(request, names, min_sensitive=min_sensitive, figures=figures))
 
 
-def show_sweep(result: PanelResult) -> None:
+def show_sweep(result: SweepResult) -> None:
     """Print drugs by AUROC beside their best baseline, what failed, and what comes next."""
     shown = _shown(result.table)
     click.echo(f"\n{len(shown)} drugs, mean fold AUROC beside the best baseline on the same folds")

@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from scatd.cli import main
+from scatd.data.preparation import Preparation
 from scatd.embed.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
@@ -28,7 +29,6 @@ from scatd.training.settings import (
     default_transfer,
     published_transfer,
 )
-from scatd.workflows.cohorts.features import Preparation
 from scatd.workflows.tcga.patients import Survival
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -470,7 +470,7 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     command, module = command_of(point)
     if name in OF_A_SWEEP:
-        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+        asked = run_point(point, workflow, "sweep", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
         assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
         return
