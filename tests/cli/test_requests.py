@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import click
@@ -31,6 +32,12 @@ INPUT = {
     "transfer": ("--source", "cells.h5ad"),
 }
 """Data in place of the demo."""
+WITH_A_REQUEST = (
+    *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
+    *("screen", "evaluate", "explain", "explain enrich", "tcga", "serve"),
+    *("import-checkpoint", "export-checkpoint"),
+)
+"""Commands whose work takes a dataclass; that of the others takes a few arguments."""
 VALUES = {
     "backend": "scfoundation",  # the other one is among the words needed
     "device": "cpu",
@@ -107,6 +114,18 @@ def test_every_option_reaches_the_work(name, param, asked):
     given = ("=true", "=false") if getattr(param, "is_flag", False) else (str(another(param)),)
     words = [words_with(needed, WORKING[name], param, value) for value in given]
     assert any(repr(asked(name, *each)) != plain for each in words)
+
+
+@pytest.mark.parametrize("name", WITH_A_REQUEST)
+def test_an_option_has_the_default_of_its_field(name, asked):
+    ((request,), _) = asked(name, *NEEDED.get(name, ()), *INPUT.get(name, ()))
+    given = {
+        one.name: getattr(request, one.name)
+        for one in dataclasses.fields(request)
+        if one.name in ("input", "source", "model", "token")
+        or (one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING)
+    }
+    assert request == type(request)(**given)
 
 
 @dataclass(frozen=True)
