@@ -1,6 +1,6 @@
-"""A plugin by which `mlflow run` of this project uses scatd's experiment, and needs no conda.
+"""A plugin for `mlflow run` of this project: it uses scatd's experiment, and needs no conda.
 
-MLflow makes every plugin while it is imported itself, so that this file imports nothing but the
+MLflow loads every plugin while it is imported itself. This file therefore imports nothing but the
 standard library, and acts only where the process is `mlflow run` of scatd's own project.
 """
 
@@ -46,7 +46,7 @@ class ScatdProject:
 
 
 def _mlflow_run_arguments(command_line: Sequence[str]) -> list[str]:
-    """What follows `mlflow run`, whether mlflow was called as a script or by `python -m`."""
+    """The words after `mlflow run`, whether mlflow was called as a script or by `python -m`."""
     for place, word in enumerate(command_line):
         if Path(word).stem == "mlflow" and "run" in command_line[place + 1 :]:
             return list(command_line[command_line.index("run", place + 1) + 1 :])

@@ -1,4 +1,4 @@
-"""Tell whether the environment that is installed holds what a conda.yaml asks for."""
+"""Check that the installed environment meets the requirements of a conda.yaml."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def module_of(name):
 
 
 def result_of(name):
-    """What the workflow of this command would return."""
+    """A result such as the workflow of this command returns."""
     if name == "check":
         return make_report()
     if name == "audit":
@@ -251,7 +251,7 @@ def files(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def transfer_result():
-    """Make what a transfer came to: `transfer_result(passed=..., promoted=...)`."""
+    """Make the result of a transfer: `transfer_result(passed=..., promoted=...)`."""
     return make_transfer_result
 
 
