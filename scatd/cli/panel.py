@@ -12,7 +12,7 @@ from scatd.cli.values import ALL, split_names
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scatd.workflows.sweep.run import PanelResult
+    from scatd.workflows.sweep.run import SweepResult
     from scatd.workflows.transfer.request import TransferRequest
 
 
@@ -23,14 +23,14 @@ def is_panel(drug: str) -> bool:
 
 def run_panel(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
     """Learn every drug of a panel and print the table."""
-    from scatd.workflows.sweep.run import panel
+    from scatd.workflows.sweep.run import sweep
 
     is_all = request.drug.strip().casefold() == ALL
     names = None if is_all else split_names(request.drug)
-    show_panel(panel(request, names, min_sensitive=min_sensitive, figures=figures))
+    show_panel(sweep(request, names, min_sensitive=min_sensitive, figures=figures))
 
 
-def show_panel(result: PanelResult) -> None:
+def show_panel(result: SweepResult) -> None:
     """Print drugs by AUROC beside their best baseline, what failed, and what comes next."""
     shown = _shown(result.table)
     click.echo(f"\n{len(shown)} drugs, mean fold AUROC beside the best baseline on the same folds")

@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from scatd.cli import main
+from scatd.data.preparation import Preparation
 from scatd.embed.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
@@ -28,7 +29,6 @@ from scatd.training.settings import (
     default_transfer,
     published_transfer,
 )
-from scatd.workflows.cohorts.features import Preparation
 from scatd.workflows.tcga.patients import Survival
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -166,7 +166,7 @@ OWN_SAMPLES = {
 }
 """Where a name means something else than elsewhere."""
 OF_A_PANEL = ("min_sensitive", "figures")
-"""Parameters of transfer that only a panel of drugs has."""
+"""Parameters of transfer that only a sweep has."""
 
 
 OF_DATA = (
@@ -258,7 +258,7 @@ def expected_without_parameters(module):
             "allow_simulated": False,
         }
     if module == "evaluate":
-        words = ("labels", "label_map", "output", "family", "groups")
+        words = ("labels", "label_map", "output", "family", "group_by")
         return {
             "drug": "D",
             "target": Path("cells.h5ad"),
@@ -384,6 +384,8 @@ def expected_with(module, name, value):
     if module == "serve":
         return {"settings": dataclasses.replace(asked["settings"], **{name: value})}
     settings = asked.get("settings")
+    if (module, name) == ("evaluate", "groups"):
+        return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
     reads_counts = module in ("predict", "explain", "evaluate", "screen")
@@ -468,7 +470,7 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     command, module = command_of(point)
     if name in OF_A_PANEL:
-        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+        asked = run_point(point, workflow, "sweep", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
         assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
         return

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from scatd import console, keys, tracking
 from scatd.cards.card import About
+from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
-from scatd.data.labels import MISSING, read_labels, require_two_classes
+from scatd.data.label_words import MISSING
+from scatd.data.labels import read_labels, require_two_classes
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control
@@ -22,10 +24,10 @@ from scatd.explain.permuted import retrained
 from scatd.explain.perturbation import changes_of, perturb
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, signature
+from scatd.keys import artifact_paths, metric_names
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
-from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.cohorts.training import read_embeddings, read_expression
 from scatd.workflows.explain.inputs import Subject
 
@@ -105,7 +107,13 @@ def judge(run: tracking.Run, subject: Subject, tally: Tally, bulk: Bulk | None) 
         named = changes.assign(feature=np.array(subject.names)[changes["feature"]])
         found += _logged(run, "perturbation", ([controls.perturbation(changes)], named))
         bar.update(1)
-    run.log_metrics({f"control.{one.name}": one.value for one in found if np.isfinite(one.value)})
+    run.log_metrics(
+        {
+            metric_names.CONTROL.format(name=one.name): one.value
+            for one in found
+            if np.isfinite(one.value)
+        }
+    )
     return found
 
 
@@ -114,7 +122,7 @@ def _logged(
 ) -> list[Control]:
     found, table = done
     if len(table):
-        run.log_table(table, f"tables/{name}.csv")
+        run.log_table(table, artifact_paths.TABLE.format(name=name))
     return found
 
 

@@ -17,6 +17,7 @@ from scatd import __version__, console, keys
 from scatd.data import results
 from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Cohort
+from scatd.data.demo_files import given_or_demo
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.genes import Combine, GeneMap, GeneMatch, aligned
 from scatd.data.io import open_cohort
@@ -24,9 +25,9 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
-from scatd.keys import InputScale
+from scatd.keys import InputScale, artifact_paths, metric_names
 from scatd.ranges import CountOrNone, check_fields
-from scatd.workflows.cohorts.genes import find_gene_map, find_panel, input_or_demo
+from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     check_writable(request.output)
     results.require_own(*_report_place(request))
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(input_or_demo(request.input)) as cohort:
+    with open_cohort(given_or_demo(request.input, "target_raw")) as cohort:
         panel = find_panel(request.panel, cohort)
         report = look(
             cohort,
@@ -237,6 +238,8 @@ def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bo
         settings=about,
     ) as run:
         found = report.matches["panel"]
-        run.log_metrics({"gene_overlap": found.overlap, "n_obs": float(report.n_obs)})
-        run.log_table(found.report, "tables/genes.csv")
-        run.log_files(folder, "report")
+        run.log_metrics(
+            {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
+        )
+        run.log_table(found.report, artifact_paths.GENES)
+        run.log_files(folder, artifact_paths.REPORT)
