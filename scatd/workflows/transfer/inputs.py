@@ -109,8 +109,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
             len(rows) // n_folds,
         )
     groups = None
-    if request.groups is not None:
-        groups = read_groups(cohort, rows, request.groups, opened.labels)
+    if request.group_by is not None:
+        groups = read_groups(cohort, rows, request.group_by, opened.labels)
     target = None
     if opened.target_labels is not None:
         target = _target_task(opened.target_labels, drug, request)

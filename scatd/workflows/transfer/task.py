@@ -261,7 +261,7 @@ def basis_identity(basis: Basis) -> dict[str, Any]:
         "target": [] if target is None else [target.sha256(), request.target_labels],
         "few_shot": [request.few_shot, request.few_shot_use],
         "select": request.select,
-        "groups": request.groups,
+        "groups": request.group_by,
         "settings": to_mapping(request.settings),
         "family": request.family,
         "source": basis.cohorts.source.sha256(),
