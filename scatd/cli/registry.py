@@ -199,7 +199,6 @@ def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) 
         return drug_or_name
     from scatd import registry as store
     from scatd.data.drugs import resolve_drug
-    from scatd.evaluation.gate import load_config
 
     models = store.list_models().dropna(subset="drug")
     if family is not None:
@@ -210,5 +209,5 @@ def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) 
     key = resolve_drug(str(wanted), set(models["drug"]), where="registry")
     names = set(models["model"])
     # Families in the order of the configuration, then those that it leaves out.
-    order = (*load_config(key).families, *FAMILIES)
+    order = (*store.load_config(key).families, *FAMILIES)
     return next(name for each in order if (name := response_model_name(each, key)) in names)

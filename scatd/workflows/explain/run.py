@@ -96,7 +96,7 @@ def explain(request: ExplainRequest) -> ExplainResult:
     _check_output(request)
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
-    scorer = Scorer(registry.fetch(ref), str(device))
+    scorer = Scorer(registry.read(ref), str(device))
     path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
         for note in given.notes:

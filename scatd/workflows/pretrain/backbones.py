@@ -201,7 +201,7 @@ def make(work: Work) -> PretrainResult:
             if version is None:
                 version = _register(run, work, registered, table)
         _forget(work)
-    ref = registry.resolve_backbone(f"{work.name}/{version}")
+    ref = registry.get(work.name, version)
     return PretrainResult(
         ref, registered.summary, run.run_id, registered.model.sizes.n_latent, table
     )
@@ -340,17 +340,14 @@ def _register(run: tracking.Run, work: Work, fold: _Fold, table: pd.DataFrame | 
         f"{summary['active_units']:.0f} of {fold.model.sizes.n_latent} latent units active. "
         f"Weights of epoch {summary['epoch']:.0f} of {summary['epochs']:.0f}.{said}"
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "backbone"
-        artifact.write(folder, replace(fold.model, about=about))
-        return registry.register(
-            folder,
-            work.name,
-            run.run_id,
-            metrics=summary,
-            description=description,
-            tags={keys.TAG_RESUME_KEY: work.key},
-        )
+    return registry.register_artifact(
+        replace(fold.model, about=about),
+        work.name,
+        run.run_id,
+        metrics=summary,
+        description=description,
+        tags={keys.TAG_RESUME_KEY: work.key},
+    )
 
 
 def _report(run: tracking.Run, folds: list[_Fold]) -> pd.DataFrame:
