@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from scatd import __version__, artifact, registry
+from scatd import __version__, registry
 from scatd.evaluation.ledger import without_cells
 from scatd.keys import CAVEAT, FAMILIES
 from scatd.serving import metrics as prometheus
@@ -143,7 +143,7 @@ def _named(ref: ModelRef) -> dict[str, str]:
 
 def _card(ref: ModelRef) -> Any:
     """The card without the names of thousands of genes and of cells, as JSON can say it."""
-    card = without_cells(artifact.read_card(registry.fetch(ref)))
+    card = without_cells(registry.read_card(ref))
     features = dict(card.get("features") or {})
     if names := features.pop("names", None):
         features["n_names"] = len(names)

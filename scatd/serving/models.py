@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from scatd import keys, registry
 from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError
-from scatd.evaluation.gate import load_config
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 
@@ -99,7 +98,7 @@ class LiveModels:
         with self._loading:
             model = self._loaded.get((ref.name, ref.version))
             if model is None:
-                model = LiveModel(ref, Scorer(registry.fetch(ref), self._device))
+                model = LiveModel(ref, Scorer(registry.read(ref), self._device))
                 self._loaded[ref.name, ref.version] = model
             self._loaded.move_to_end((ref.name, ref.version))
             while len(self._loaded) > _MOST_LOADED:
@@ -120,5 +119,5 @@ class LiveModels:
 
 
 def _order(drug: str, families: dict[str, ModelRef]) -> list[str]:
-    preferred = [family for family in load_config(drug).families if family in families]
+    preferred = [family for family in registry.load_config(drug).families if family in families]
     return preferred + sorted(set(families) - set(preferred))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, keys, registry
+from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
@@ -27,7 +26,7 @@ from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
 from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
-from scatd.workflows.models.find import require_backbone
+from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.task import (
@@ -213,11 +212,7 @@ def _given_backbone(request: TransferRequest) -> Backbone | None:
     """`--backbone`, by folder or registered name."""
     if request.backbone is None:
         return None
-    folder = Path(request.backbone)
-    if folder.is_dir():
-        found = Backbone(str(folder), artifact.read(folder))
-    else:
-        found = _fetched(registry.resolve_backbone(request.backbone))
+    found = Backbone(*open_model(request.backbone))
     require_backbone(f"backbone {found.name}", found.artifact)
     return found
 
@@ -246,7 +241,7 @@ def _default_backbone(request: TransferRequest, cohorts: Cohorts, device: torch.
 
 
 def _fetched(ref: ModelRef) -> Backbone:
-    return Backbone(f"{ref.name}/{ref.version}", artifact.read(registry.fetch(ref)))
+    return Backbone(*read_named(ref))
 
 
 def _sample(X: NDArray[np.float32], seed: int, n_rows: int = 5000) -> NDArray[np.float32]:
