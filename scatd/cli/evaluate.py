@@ -123,9 +123,9 @@ def evaluate(
     figures, and logs all of it as a run linked to the version. What is calibrated goes into a new
     version, at staging, which predict then uses; the old one stays.
     """
+    from scatd.data.preparation import Preparation
     from scatd.evaluation.selective import read_band_goal
     from scatd.evaluation.thresholds import read_goals
-    from scatd.workflows.cohorts.features import Preparation
     from scatd.workflows.evaluate.request import EvaluateRequest
     from scatd.workflows.evaluate.run import evaluate as work
 

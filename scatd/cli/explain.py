@@ -134,7 +134,7 @@ def explain(
     `scatd explain compare TABLE...` sets importance tables of several cohorts side by side.
     """
     settings = options.chosen(ExplainSettings(), given, None)
-    from scatd.workflows.cohorts.features import Preparation
+    from scatd.data.preparation import Preparation
     from scatd.workflows.explain.run import ExplainRequest
     from scatd.workflows.explain.run import explain as work
 

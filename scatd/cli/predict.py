@@ -89,7 +89,7 @@ def predict(
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
     them first. The demo target when it is not given. Every cell is kept.
     """
-    from scatd.workflows.cohorts.features import Preparation
+    from scatd.data.preparation import Preparation
     from scatd.workflows.predict.run import PredictRequest
     from scatd.workflows.predict.run import predict as work
 

@@ -90,7 +90,7 @@ def screen(
     the tables, the figures and the scores of every cell (cells.parquet). A drug whose model cannot
     read the cohort is left out, with the reason.
     """
-    from scatd.workflows.cohorts.features import Preparation
+    from scatd.data.preparation import Preparation
     from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import screen as work
 

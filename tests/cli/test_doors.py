@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from scatd.cli import main
+from scatd.data.preparation import Preparation
 from scatd.embed.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
@@ -28,7 +29,6 @@ from scatd.training.settings import (
     default_transfer,
     published_transfer,
 )
-from scatd.workflows.cohorts.features import Preparation
 from scatd.workflows.tcga.patients import Survival
 
 REPOSITORY = Path(__file__).resolve().parents[2]

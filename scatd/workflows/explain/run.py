@@ -13,6 +13,7 @@ import torch
 
 from scatd import console, keys, registry, tracking
 from scatd.data import results
+from scatd.data.demo_files import given_or_demo
 from scatd.data.files import check_writable
 from scatd.errors import InputError
 from scatd.explain.attribution import (
@@ -28,7 +29,6 @@ from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import to_mapping
-from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.explain.controls import Bulk, judge, read_bulk

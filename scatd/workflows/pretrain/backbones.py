@@ -30,7 +30,7 @@ from scatd.settings import to_mapping
 from scatd.training.loop import n_epochs
 from scatd.training.pretrain import Split, fit_backbone, splits
 from scatd.training.settings import PretrainSettings
-from scatd.workflows.cohorts.statistics import matrix_stats
+from scatd.training.statistics import matrix_stats
 from scatd.workflows.models.progress import Watched
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ import torch
 from mlflow.exceptions import MlflowException
 
 from scatd import artifact, console, keys, registry, tracking
+from scatd.data.demo_files import demo_file
 from scatd.data.drugs import drug_key, repeated_drugs, resolve_drug
 from scatd.data.features import read_features
 from scatd.data.labels import read_label_table
@@ -23,7 +24,6 @@ from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
 from scatd.settings import to_mapping
 from scatd.training.heads import can_share
-from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.models.promote import judge, promote_version
 from scatd.workflows.sweep import report as panel_report
 from scatd.workflows.sweep.heads import (

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scatd import artifact, keys, registry
 from scatd.artifact import Artifact
 from scatd.cards.card import About
+from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
@@ -31,9 +32,8 @@ from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.settings import default_pretrain
+from scatd.training.statistics import matrix_stats
 from scatd.training.trainer import Trainer
-from scatd.workflows.cohorts.demo import demo_file, given_or_demo
-from scatd.workflows.cohorts.statistics import matrix_stats
 from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
 from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.run import backbone_for

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scatd import keys
+from scatd.data.preparation import Preparation
 from scatd.ranges import check_fields
-from scatd.workflows.cohorts.features import Preparation
 
 
 @dataclass(frozen=True, kw_only=True)
