@@ -126,7 +126,7 @@ def evaluate(
     from scatd.data.preparation import Preparation
     from scatd.evaluation.selective import read_band_goal
     from scatd.evaluation.thresholds import read_goals
-    from scatd.workflows.evaluate.inputs import EvaluateRequest
+    from scatd.workflows.evaluate.request import EvaluateRequest
     from scatd.workflows.evaluate.run import evaluate as work
 
     request = EvaluateRequest(
@@ -137,7 +137,7 @@ def evaluate(
         output=output,
         family=family,
         stage=stage,
-        groups=groups,
+        group_by=groups,
         calibrate=read_goals(calibrate or ("fixed",)),
         calibrate_probability=calibrate_probability,
         abstain=None if abstain is None else read_band_goal(abstain),

@@ -91,8 +91,8 @@ def screen(
     read the cohort is left out, with the reason.
     """
     from scatd.data.preparation import Preparation
+    from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import screen as work
-    from scatd.workflows.screen.scores import ScreenRequest
 
     request = ScreenRequest(
         cohort=cohort,

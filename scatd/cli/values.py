@@ -161,7 +161,7 @@ class LabelMap(Text):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text as it is, where it can be read as words for responses."""
         super().convert(value, param, ctx)
-        from scatd.data.labels import read_label_map
+        from scatd.data.label_words import read_label_map
 
         read_label_map(value)
         return value

@@ -258,7 +258,7 @@ def expected_without_parameters(module):
             "allow_simulated": False,
         }
     if module == "evaluate":
-        words = ("labels", "label_map", "output", "family", "groups")
+        words = ("labels", "label_map", "output", "family", "group_by")
         return {
             "drug": "D",
             "target": Path("cells.h5ad"),
@@ -384,6 +384,8 @@ def expected_with(module, name, value):
     if module == "serve":
         return {"settings": dataclasses.replace(asked["settings"], **{name: value})}
     settings = asked.get("settings")
+    if (module, name) == ("evaluate", "groups"):
+        return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
     reads_counts = module in ("predict", "explain", "evaluate", "screen")

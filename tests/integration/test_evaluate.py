@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from scatd import registry, tracking
+from scatd import artifact, registry, tracking
 from scatd.evaluation.metrics import response_metrics
 
 MAP = ("--label-map", "0=sensitive,1=resistant")
@@ -271,6 +271,23 @@ def test_cells_that_calibrated_a_version_are_called_by_their_name(
         assert "800 of these 800 cells are cells that the version was calibrated on" in said
         assert the_run().data.tags["scatd.training_cells"] == "800"
         assert "calibrated on" in Path("again/report.html").read_text()
+
+
+def test_a_version_is_found_and_read_once(evaluated, run_scatd, cohort, tmp_path, monkeypatch):
+    """Weights, alignment and card of a calibration are those of one reading."""
+    shutil.copy(evaluated / "mlflow.db", tmp_path)
+    read, found = [], []
+    whole, resolve = artifact.read, registry.resolve
+    monkeypatch.setattr(
+        artifact, "read", lambda folder, **more: (read.append(folder), whole(folder, **more))[1]
+    )
+    monkeypatch.setattr(
+        registry, "resolve", lambda drug, **more: (found.append(drug), resolve(drug, **more))[1]
+    )
+    with inside(tmp_path):
+        run_scatd(*arguments(cohort["first"], "--calibrate", "youden", "-o", "once"))
+        assert found == ["docetaxel"]
+        assert read.count(registry.fetch(resolve("docetaxel", stage="1"))) == 1
 
 
 def test_promises_that_exclude_each_other_are_refused(here, run_scatd, cohort):

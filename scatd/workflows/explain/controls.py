@@ -14,7 +14,8 @@ from scatd import console, keys, tracking
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
-from scatd.data.labels import MISSING, read_labels, require_two_classes
+from scatd.data.label_words import MISSING
+from scatd.data.labels import read_labels, require_two_classes
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control

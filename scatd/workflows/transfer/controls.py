@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import console, tracking
-from scatd.data.labels import MISSING
+from scatd.data.label_words import MISSING
 from scatd.data.splits import stratified_folds
 from scatd.evaluation.controls import (
     learning_curve_in_words,

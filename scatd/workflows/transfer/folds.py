@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scatd import artifact, console, keys, tracking
 from scatd.artifact import Artifact
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, LabelsUsed
-from scatd.data.labels import MISSING
+from scatd.data.label_words import MISSING
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics

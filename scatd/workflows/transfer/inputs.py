@@ -22,12 +22,8 @@ from scatd.data.drugs import drug_key
 from scatd.data.expression import LOG1P
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
-from scatd.data.labels import (
-    MISSING,
-    Labels,
-    read_labels,
-    require_two_classes,
-)
+from scatd.data.label_words import MISSING
+from scatd.data.labels import Labels, open_labels, read_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
 from scatd.data.splits import stratified_folds
 from scatd.errors import InputError
@@ -140,7 +136,8 @@ def prepare(request: TransferRequest, like: Work | None = None) -> Work:
         )
     groups = None
     if request.groups is not None:
-        groups = read_groups(source, rows, request.groups, request.labels, request.label_map)
+        labelled = open_labels(source, request.labels, request.label_map)
+        groups = read_groups(source, rows, request.groups, labelled)
     target_codes = None
     few_rows = few_codes = np.empty(0, dtype=np.intp)
     if cohorts.target is not None and request.target_labels is not None:
