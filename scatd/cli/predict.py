@@ -90,7 +90,7 @@ def predict(
     them first. The demo target when it is not given. Every cell is kept.
     """
     from scatd.data.preparation import Preparation
-    from scatd.workflows.predict.run import PredictRequest
+    from scatd.workflows.predict.request import PredictRequest
     from scatd.workflows.predict.run import predict as work
 
     request = PredictRequest(
