@@ -102,7 +102,7 @@ def _routes(service: Service) -> APIRouter:
             "drug": ref.drug, "model": ref.name, "version": ref.version,
             "cells": scored.result.n_obs,
         }  # fmt: skip
-        return _Passing(service, scored.folder, scored.result.output, ref)
+        return _Passing(service, scored.file, ref)
 
     @router.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
@@ -124,11 +124,11 @@ def _routes(service: Service) -> APIRouter:
 class _Passing(FileResponse):
     """A file that goes when it is sent, with its folder."""
 
-    def __init__(self, service: Service, folder: Path, file: Path, ref: ModelRef) -> None:
+    def __init__(self, service: Service, file: Path, ref: ModelRef) -> None:
         name = f"scatd-{ref.drug}-{ref.family}-v{ref.version}{file.suffix}"
         media_type = MEDIA_TYPES[file.suffix]
         super().__init__(file, media_type=media_type, filename=name, headers=_named(ref))
-        self._service, self._folder = service, folder
+        self._service, self._folder = service, file.parent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

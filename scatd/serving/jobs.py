@@ -141,7 +141,7 @@ class Jobs:
     async def _show(self, job: Job, result: Any) -> None:
         """Numbers first; the map takes longest and comes last."""
         threshold = result.about["threshold"]
-        await asyncio.to_thread(outcome.write_scores, result, job.folder, result.about)
+        await asyncio.to_thread(outcome.write_scores, result, job.folder)
         job.result = outcome.summary(result, threshold)
         job.state = "drawing"
         job.result["has_map"] = await asyncio.to_thread(outcome.write_map, result, job.folder)

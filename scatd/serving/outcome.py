@@ -14,7 +14,8 @@ from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.cohorts.map import cell_map
-from scatd.workflows.predict.run import PredictResult, write_table
+from scatd.workflows.predict.output import write_table
+from scatd.workflows.predict.report import PredictResult
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"
@@ -49,11 +50,11 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
     }
 
 
-def write_scores(result: PredictResult, folder: Path, about: dict[str, Any]) -> None:
-    """The table of cells, and the histogram."""
-    table = result.table
-    write_table(folder / CSV, table, about)
-    figure = score_histogram(table["prob_resistant"], about["threshold"], result.ref.drug)
+def write_scores(result: PredictResult, folder: Path) -> None:
+    """Write the table of cells, and the histogram of their scores."""
+    write_table(folder / CSV, result)
+    threshold = result.about["threshold"]
+    figure = score_histogram(result.table["prob_resistant"], threshold, result.ref.drug)
     save_figure(figure, folder, Path(HISTOGRAM).stem)
 
 
@@ -61,7 +62,7 @@ def write_map(result: PredictResult, folder: Path) -> bool:
     """The map of cells; returns whether there is one."""
     import anndata
 
-    cohort = anndata.read_h5ad(result.output)
+    cohort = anndata.read_h5ad(folder / H5AD)
     xy = cell_map(cohort, result.ref.family)
     if xy is None:
         return False

@@ -32,7 +32,9 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
-from scatd.workflows.predict.run import PredictRequest, PredictResult, score_file
+from scatd.workflows.predict.report import PredictResult
+from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.run import score_file
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,10 +42,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """An answer, and the folder that it lies in; whoever sends it removes that."""
+    """Scores and the file of the answer. Whoever sends the file removes its folder."""
 
     result: PredictResult
-    folder: Path
+    file: Path
 
 
 class _GivenUpError(Exception):
@@ -162,7 +164,8 @@ class Service:
             started = monotonic()
             upload = await self.upload(request, folder)
             left = self.settings.time_limit - (monotonic() - started)
-            work = self.start(ref, upload, folder / f"scored{kind}")
+            file = folder / f"scored{kind}"
+            work = self.start(ref, upload, file)
             try:
                 async with asyncio.timeout(left):
                     result = await work.done
@@ -174,7 +177,7 @@ class Service:
                     raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
                 raise
             on_fault.pop_all()
-            return Scored(result, folder)
+            return Scored(result, file)
 
     def examine(self, path: Path, kind: str) -> None:
         """Have the examiner of this thread read a file.

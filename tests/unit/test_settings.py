@@ -22,9 +22,9 @@ from scatd.training.space import Range, Searchable, read_space
 from scatd.workflows.check import CheckRequest
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
-from scatd.workflows.explain.inputs import ExplainRequest
+from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
-from scatd.workflows.predict.run import PredictRequest
+from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.prepare.run import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
