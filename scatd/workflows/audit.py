@@ -71,15 +71,11 @@ def audit(
         what = "groups are compared with profiles, and there are none"
         raise InputError(what, where="--group-by", remedy="Name the SOURCE as well.")
     paired = table if features is None else table.of(features)
-    by_group = None
-    if features is not None and group_by is not None:
-        by_group = _groups(group_by, features, paired)
     auroc = None if predictions is None else _auroc(predictions, table)
     found = integrity.findings(
         paired.codes,
         paired.ids,
-        X=None if features is None else features.X,
-        groups=by_group,
+        profiles=None if features is None else _profiles(features, group_by, paired),
         auroc=auroc,
         n_folds=folds,
     )
@@ -113,6 +109,11 @@ def _read(
                 return None, read_label_table(str(source), label_map)
         raise
     return features, read_label_table(labels, label_map, features)
+
+
+def _profiles(features: Features, groups: str | None, table: LabelTable) -> integrity.Profiles:
+    column = None if groups is None else _groups(groups, features, table)
+    return integrity.Profiles(features.X, column)
 
 
 def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:

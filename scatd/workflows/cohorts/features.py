@@ -24,7 +24,7 @@ from scatd.data.genes import Combine, Panel, aligned
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
-from scatd.data.preflight import look, measure, require_human
+from scatd.data.preflight import Requirements, look, measure, require_human
 from scatd.data.preparation import Preparation
 from scatd.data.readers.stores import embeddings
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
@@ -131,8 +131,7 @@ def _expression(
         gene_map,
         layer=preparation.layer,
         scale=preparation.scale,
-        accepts=accepts,
-        min_genes=min_genes,
+        requires=Requirements(accepts, min_genes),
     )
     report.faults.raise_if_any()
     matrix, found = cohort.matrices[report.layer], report.matches["model"]

@@ -30,7 +30,7 @@ from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.nn.devices import pick_device
 from scatd.ranges import CountOrNone, Seed, ShareInside, check_fields
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer, Scores
+from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.models.find import find_model
 
@@ -189,11 +189,13 @@ def _scored(
             features.X,
             threshold=request.threshold,
             mc_samples=request.n_draws,
-            seed=request.seed,
-            fold_sd="folds" in request.uncertainty,
-            alignment=request.alignment,
-            stats=request.stats,
-            keep_latent=request.output.suffix == ".h5ad",
+            options=ScoreOptions(
+                alignment=request.alignment,
+                stats=request.stats,
+                seed=request.seed,
+                fold_sd="folds" in request.uncertainty,
+                keep_latent=request.output.suffix == ".h5ad",
+            ),
             progress=done,
         )
     is_scored = given.reasons == ""

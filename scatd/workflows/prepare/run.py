@@ -23,7 +23,7 @@ from scatd.data.genes import Combine, GeneMap, GeneMatch, aligned
 from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
-from scatd.data.preflight import Report, judge_cells, look, quality_of
+from scatd.data.preflight import Report, Requirements, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
@@ -111,7 +111,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
             gene_map,
             layer=request.layer,
             scale=request.scale,
-            min_genes=request.min_genes,
+            requires=Requirements(min_genes=request.min_genes),
         )
         report.faults.raise_if_any()
         obs = cohort.obs

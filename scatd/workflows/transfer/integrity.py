@@ -42,11 +42,9 @@ def log_doubts(
         task.basis.labels.table.of(source.cohort).codes,
         source.cohort.ids,
         drug=source.labels.column if of_drug else None,
-        X=np.asarray(source.cohort.X),
-        groups=groups,
+        profiles=integrity.Profiles(np.asarray(source.cohort.X), groups, settings.seed),
         auroc=auroc,
         n_folds=settings.folds,
-        seed=settings.seed,
     )
     run.log_table(integrity.findings_table(found), "tables/integrity.csv")
     return [finding for finding in found if finding.severity != integrity.NOTE]

@@ -14,7 +14,7 @@ from scatd import keys, tracking
 from scatd.evaluation import curves, evidence
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
-from scatd.evaluation.intervals import intervals_table
+from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.plots import alignment, performance, training
 from scatd.scoring import mean_probability
 from scatd.workflows.transfer.model import Chosen, alignment_of
@@ -64,7 +64,8 @@ def write(
     run.log_table(by_fold, "tables/folds.csv")
     run.log_checked_table(models, keys.MODELS_TABLE)
     run.log_table(
-        intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
+        intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
+        "tables/metrics.csv",
     )
     run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), "tables/out_of_fold.csv")
     run.describe(sentence)
