@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scatd import keys, registry, tracking
+from scatd import registry, tracking
 from scatd.errors import InputError
+from scatd.keys import artifact_paths
 from scatd.registry import state
 from scatd.workflows.compare import compare
 from scatd.workflows.sweep import report as panel_report
@@ -68,9 +69,9 @@ def test_a_damaged_table_of_models_gives_no_interval(store, damage, caplog):
     tags = {"scatd.level": "drug", "scatd.drug": "docetaxel", "scatd.family": "sf"}
     with tracking.parent_run("transfer", name="docetaxel", tags=tags, settings={}) as run:
         run.log_metrics({"auroc_mean": 0.9, "baseline.logistic_regression.auroc_mean": 0.8})
-        run.log_checked_table(models, keys.MODELS_TABLE)
+        run.log_checked_table(models, artifact_paths.MODELS)
     assert compare()["lead_ci_low"].tolist() == [0.1]
-    (path,) = (store / "mlartifacts").glob(f"*/artifacts/{keys.MODELS_TABLE}")
+    (path,) = (store / "mlartifacts").glob(f"*/artifacts/{artifact_paths.MODELS}")
     path.write_bytes(path.read_bytes().replace(b"0.1", b"0.9") if damage is None else damage)
     assert compare()["lead_ci_low"].isna().all()
     assert "is damaged" in caplog.text

@@ -110,14 +110,7 @@ def _log_numbers(run: tracking.Run, found: Evaluation) -> None:
     """Metrics, the data, and the version that they belong to."""
     cells, features = found.cells, found.cells.cells.features
     model_id = registry.logged_model(cells.ref)
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=features.sha256(),
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="evaluation",
-    )
+    run.log_cohort(features, features.sha256(), "evaluation")
     run.log_model_input(model_id)
     run.log_metrics(evaluation_metrics(found.tables, cells.codes), model_id=model_id)
 

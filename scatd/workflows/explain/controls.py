@@ -24,6 +24,7 @@ from scatd.explain.permuted import retrained
 from scatd.explain.perturbation import changes_of, perturb
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, signature
+from scatd.keys import artifact_paths, metric_names
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
@@ -106,7 +107,13 @@ def judge(run: tracking.Run, subject: Subject, tally: Tally, bulk: Bulk | None) 
         named = changes.assign(feature=np.array(subject.names)[changes["feature"]])
         found += _logged(run, "perturbation", ([controls.perturbation(changes)], named))
         bar.update(1)
-    run.log_metrics({f"control.{one.name}": one.value for one in found if np.isfinite(one.value)})
+    run.log_metrics(
+        {
+            metric_names.CONTROL.format(name=one.name): one.value
+            for one in found
+            if np.isfinite(one.value)
+        }
+    )
     return found
 
 
@@ -115,7 +122,7 @@ def _logged(
 ) -> list[Control]:
     found, table = done
     if len(table):
-        run.log_table(table, f"tables/{name}.csv")
+        run.log_table(table, artifact_paths.TABLE.format(name=name))
     return found
 
 

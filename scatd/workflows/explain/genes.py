@@ -16,6 +16,7 @@ from scatd.explain.controls import Control, gene_controls, label
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
+from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.inputs import Subject
@@ -112,9 +113,11 @@ def explain_genes(run: tracking.Run, subject: Subject, embedder: Embedder) -> Ge
     verdict = label(controls)
     table["controls"] = verdict
     reached = completeness(found)
-    run.log_table(table, "tables/genes.csv")
-    run.log_metrics({f"genes_delta_{name}": reached[name] for name in ("max", "mean")})
-    run.log_metrics({f"control.{one.name}": one.value for one in controls})
+    run.log_table(table, artifact_paths.GENES)
+    run.log_metrics(
+        {metric_names.GENES_DELTA.format(statistic=name): reached[name] for name in ("max", "mean")}
+    )
+    run.log_metrics({metric_names.CONTROL.format(name=one.name): one.value for one in controls})
     return GeneResult(table, controls, reached, verdict)
 
 

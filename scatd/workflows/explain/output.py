@@ -16,6 +16,7 @@ from scatd.data.files import atomic_path
 from scatd.data.storable import write_h5ad
 from scatd.explain.controls import Control, controls_table
 from scatd.explain.importance import Tally
+from scatd.keys import artifact_paths
 from scatd.settings import to_mapping
 from scatd.workflows.explain.inputs import Subject
 from scatd.workflows.explain.store import AttributionStore, Block
@@ -30,7 +31,7 @@ def log_cells(run: tracking.Run, subject: Subject, store: AttributionStore) -> N
     """Store the sparse table of cells x features with the run."""
     with tempfile.TemporaryDirectory() as scratch:
         _write_parquet(Path(scratch) / "cells.parquet", subject, store)
-        run.log_files(Path(scratch), "attributions")
+        run.log_files(Path(scratch), artifact_paths.ATTRIBUTIONS)
 
 
 def write_output(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys, tracking
+from scatd.keys import artifact_paths
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm
 from scatd.plots.explain.curves import deletion_insertion
@@ -115,7 +116,7 @@ def _drawings(
         if X.shape[1] > 1:
             drawings[f"interaction_{file}"] = partial(interaction, *pair)
     if subject.request.controls:
-        curves = pd.read_csv(run.fetch("tables/deletion.csv"))
+        curves = pd.read_csv(run.fetch(artifact_paths.TABLE.format(name="deletion")))
         drawings["deletion_insertion"] = partial(deletion_insertion, curves, title)
     return drawings
 

@@ -25,6 +25,7 @@ from scatd.explain.attribution import (
 )
 from scatd.explain.controls import Control, controls_table, label
 from scatd.explain.importance import Tally, group_table
+from scatd.keys import artifact_paths, metric_names
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
@@ -144,21 +145,26 @@ def _tracked(
     ) as run:
         if dead is not None:
             tracking.adopt(dead, run)
-        _log_cohort(run, subject)
+        run.log_cohort(subject.features, subject.identity()["cells"], "target")
         store = AttributionStore(tracking.work_folder() / f"explain-{key}", subject.classes)
         attribute(subject, store)
         tally, groups, convergence = _summed(subject, store)
         importance = tally.table(subject.names)
-        run.log_table(convergence, "tables/convergence.csv")
-        run.log_metrics({f"delta_{name}": convergence[name].iloc[0] for name in ("max", "mean")})
+        run.log_table(convergence, artifact_paths.CONVERGENCE)
+        run.log_metrics(
+            {
+                metric_names.DELTA.format(statistic=name): convergence[name].iloc[0]
+                for name in ("max", "mean")
+            }
+        )
         controls = judge(run, subject, tally, bulk) if request.controls else []
         verdict = label(controls)
         importance["controls"] = verdict
-        run.log_table(importance, "tables/importance.csv")
+        run.log_table(importance, artifact_paths.IMPORTANCE)
         grouped = group_table(groups, subject.names) if groups else None
         if grouped is not None:
-            run.log_table(grouped, "tables/importance_by_group.csv")
-        run.log_table(controls_table(controls), "tables/controls.csv")
+            run.log_table(grouped, artifact_paths.IMPORTANCE_BY_GROUP)
+        run.log_table(controls_table(controls), artifact_paths.CONTROLS)
         run.set_tags({keys.TAG_CONTROLS: verdict})
         run.describe(_in_words(subject, importance, controls, verdict))
         genes = explain_genes(run, subject, embedder) if embedder else None
@@ -169,18 +175,6 @@ def _tracked(
         store.clear()
     return ExplainResult(
         ref, run.run_id, importance, controls_table(controls), convergence, verdict, written, genes
-    )
-
-
-def _log_cohort(run: tracking.Run, subject: Subject) -> None:
-    features = subject.features
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=subject.identity()["cells"],
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="target",
     )
 
 

@@ -25,7 +25,7 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, Requirements, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
-from scatd.keys import InputScale
+from scatd.keys import InputScale, artifact_paths, metric_names
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
@@ -237,6 +237,8 @@ def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bo
         settings=about,
     ) as run:
         found = report.matches["panel"]
-        run.log_metrics({"gene_overlap": found.overlap, "n_obs": float(report.n_obs)})
-        run.log_table(found.report, "tables/genes.csv")
-        run.log_files(folder, "report")
+        run.log_metrics(
+            {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
+        )
+        run.log_table(found.report, artifact_paths.GENES)
+        run.log_files(folder, artifact_paths.REPORT)
