@@ -29,6 +29,10 @@ _COPIES = 8
 """Tensors as large as the path that are alive at once in a backward pass."""
 
 
+_Gradients = Callable[[Tensor], Tensor]
+"""Gradients of one logit by u, at points (n_points, width)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Attributed:
     """Attributions of some cells to their features, for one class.
@@ -177,11 +181,7 @@ def gradient_shap(
 
 
 def _on_segments(
-    path: LinearPath,
-    x: Tensor,
-    pool: Tensor,
-    draws: ShapDraws,
-    gradients: Callable[[Tensor], Tensor],
+    path: LinearPath, x: Tensor, pool: Tensor, draws: ShapDraws, gradients: _Gradients
 ) -> Tensor:
     """Without noise: gradients by u, added up a baseline, and carried once a baseline."""
     u, u0 = path.project(x), path.project(pool)
@@ -198,11 +198,7 @@ def _on_segments(
 
 
 def _noisy(
-    path: LinearPath,
-    x: Tensor,
-    pool: Tensor,
-    draws: ShapDraws,
-    gradients: Callable[[Tensor], Tensor],
+    path: LinearPath, x: Tensor, pool: Tensor, draws: ShapDraws, gradients: _Gradients
 ) -> Tensor:
     """With noise every sample has an end of its own, and is carried on its own."""
     assert draws.noise is not None

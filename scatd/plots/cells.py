@@ -8,14 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import (
-    BLACK,
-    GREY,
-    RESPONSE_COLOURS,
-    TEXT_SIZE,
-    label_axes,
-    new_figure,
-)
+from scatd.plots.style import BLACK, GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -20,6 +20,7 @@ from scatd.plots.style import (
     legend_beside,
     new_figure,
     violin,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -86,15 +87,8 @@ def score_by_time(
     )
     top = float(scores.max())
     for place in filled:
-        axes.annotate(
-            f"{len(parts[place])}",
-            (place, top),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=TEXT_SIZE - 2,
-            color=GREY,
-        )
+        n = str(len(parts[place]))
+        write_beside(axes, n, (place, top), (0, 6), ha="center", va="baseline", color=GREY)
     axes.set_xticks(places, names, rotation=45, ha="right")
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.margins(y=0.12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,16 +42,8 @@ def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
     figure, (axes,) = new_figure(width=6.4, height=4.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
-        colour, style = line_look(index)
-        area = np.trapezoid(table["tpr"], table["fpr"])
-        axes.plot(
-            table["fpr"],
-            table["tpr"],
-            color=colour,
-            linestyle=style,
-            linewidth=1.4,
-            label=f"{name} ({area:.2f})",
-        )
+        area = float(np.trapezoid(table["tpr"], table["fpr"]))
+        axes.plot(table["fpr"], table["tpr"], **_curve_look(index, name, area))
     label_axes(
         axes,
         f"{subject}: ROC",
@@ -80,7 +72,6 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
         prevalence, color=GREY, linewidth=0.8, linestyle="--", label=f"chance ({prevalence:.2f})"
     )
     for index, (name, table) in enumerate(tables.items()):
-        colour, style = line_look(index)
         gained = np.diff(table["recall"], prepend=0.0)
         # Between two resistant samples precision falls at equal recall: no part of the steps.
         steps = table[gained > 0]
@@ -89,10 +80,7 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
             np.concatenate([[0.0], steps["recall"]]),
             np.concatenate([steps["precision"][:1], steps["precision"]]),
             where="pre",
-            color=colour,
-            linestyle=style,
-            linewidth=1.4,
-            label=f"{name} ({area:.2f})",
+            **_curve_look(index, name, area),
         )
     label_axes(
         axes,
@@ -103,6 +91,12 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     unit_square(axes)
     legend_beside(axes, "AUPRC")
     return figure
+
+
+def _curve_look(index: int, name: str, area: float) -> dict[str, Any]:
+    colour, style = line_look(index)
+    label = f"{name} ({area:.2f})"
+    return {"color": colour, "linestyle": style, "linewidth": 1.4, "label": label}
 
 
 def reliability(table: pd.DataFrame, subject: str) -> Figure:
@@ -161,12 +155,10 @@ def score_distribution(
 ) -> Figure:
     """Histogram of P(resistant) for each true response, each summing to 1.
 
+    `codes` and `prob` are those of `scatd.evaluation.curves.roc_table`.
+
     Parameters
     ----------
-    codes
-        True response, (n_obs,): 0 sensitive, 1 resistant.
-    prob
-        P(resistant), (n_obs,).
     threshold
         Drawn as a vertical line.
     subject

@@ -8,13 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import (
-    GREY,
-    RESPONSE_COLOURS,
-    TEXT_SIZE,
-    label_axes,
-    new_figure,
-)
+from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

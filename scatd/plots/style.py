@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scatd.data.files import atomic_path
-from scatd.keys import RESISTANT, SENSITIVE
+from scatd.keys import FAMILIES, RESISTANT, SENSITIVE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK = (
     "#000000",
 )
 GREY = "#8A8A8A"
+FAMILY_COLOURS = dict(zip(FAMILIES, (BLUE, GREEN, ORANGE), strict=True))
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 RESPONSE_COLOURS = {SENSITIVE: BLUE, RESISTANT: VERMILION}
 
@@ -92,6 +93,23 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def write_beside(
+    axes: Axes, text: str, point: tuple[Any, Any], offset: tuple[float, float], **look: Any
+) -> None:
+    """Write a text beside a point of the data.
+
+    Parameters
+    ----------
+    offset
+        From the point, in points of 1/72 inch to the right and up.
+    look
+        Matplotlib's text properties. By default the text is centred vertically and slightly smaller
+        than the tick labels.
+    """
+    look = {"fontsize": TEXT_SIZE - 2, "va": "center", **look}
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **look)
 
 
 def unit_square(axes: Axes) -> None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import (
+    BLUE,
+    GREY,
+    TEXT_SIZE,
+    VERMILION,
+    label_axes,
+    new_figure,
+    write_beside,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,14 +74,7 @@ def importance(table: pd.DataFrame, subject: str) -> Figure:
     axes.set_yticks(rows, labels=table["parameter"])
     axes.invert_yaxis()
     for row, share in zip(rows, table["importance"], strict=True):
-        axes.annotate(
-            f"{share:.2f}",
-            (share, row),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 1,
-        )
+        write_beside(axes, f"{share:.2f}", (share, row), (3, 0), fontsize=TEXT_SIZE - 1)
     axes.margins(x=0.12)
     label_axes(axes, f"{subject}: importance", "share", "")
     return figure

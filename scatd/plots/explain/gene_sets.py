@@ -9,7 +9,7 @@ import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
 from scatd.plots.explain.look import VALUES, value_bar
-from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
+from scatd.plots.style import GREY, RESPONSE_COLOURS, label_axes, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,14 +47,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
         listed["fold"], rows, s=area, c=strength, cmap=VALUES, vmin=0, linewidths=0, zorder=3
     )
     for row, (fold, n) in enumerate(zip(listed["fold"], listed["overlap"], strict=True)):
-        left.annotate(
-            str(n),
-            (fold, row),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 2,
-        )
+        write_beside(left, str(n), (fold, row), (9, 0))
     left.margins(x=0.15)
     _names(left, listed)
     label_axes(

@@ -18,6 +18,7 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     new_figure,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -66,14 +67,7 @@ def waterfall(
             label=f"towards {name}",
         )
     for row, push, start, end in zip(rows, pushes, starts, ends, strict=True):
-        axes.annotate(
-            f"{push:+.2f}",
-            (max(start, end), row),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 2,
-        )
+        write_beside(axes, f"{push:+.2f}", (max(start, end), row), (3, 0))
     axes.vlines(baseline, -0.6, len(rows) - 0.4, color=GREY, linewidth=0.9, linestyle="--")
     axes.set_yticks(rows, labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
