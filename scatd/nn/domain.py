@@ -75,8 +75,7 @@ class Domain:
         return torch.stack([latent, length(apart, dim=2).amin(dim=1), length(residual, dim=1)])
 
     def rarity(self, x: Tensor, z: Tensor) -> Tensor:
-        """For each distance, the share of ranked cells that lie farther; the smallest share,
-        (n_obs,).
+        """Smallest share of ranked cells that lie farther, over the distances, (n_obs,).
 
         Parameters are those of `distances`. Low is far.
         """

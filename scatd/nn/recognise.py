@@ -173,8 +173,7 @@ _FILLING = ("normal_", "uniform_", "normalize")
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves new weights uninitialised: to draw them without memory, torch would load a
-    compiler."""
+    """Leaves new weights uninitialised: drawing them without memory makes torch load a compiler."""
 
     def __torch_function__(
         self,
