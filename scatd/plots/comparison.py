@@ -1,4 +1,4 @@
-"""Figure of many drugs and families beside each other."""
+"""Compare drugs and families in one figure."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SPREAD = 0.5
-"""Height of a row that its families share."""
+"""Height of a row; the families share it."""
 
 
 def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure:
-    """One row a drug, best on top: each family with its interval, its best baseline, its target.
+    """One row a drug, best on top: each family with its interval, best baseline and target.
 
     Parameters
     ----------
     table
         Columns `drug`, `family`, `mean`, `ci_low`, `ci_high`, `baseline_mean` and `target`; all
-        but the first three may be missing. At least one row.
-    metric
-        Name of the metric, for the axis. For AUROC the line of chance is drawn.
+            except the first three may be missing. At least one row.
+        metric
+            Name of the metric, for the axis. For AUROC, a line shows chance.
     subject
-        What is compared, for the title.
+        The title.
     """
     order = table.groupby("drug")["mean"].max().sort_values(ascending=False).index
     families = [name for name in FAMILIES if name in set(table["family"])]

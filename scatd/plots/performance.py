@@ -1,4 +1,4 @@
-"""Figures of how well scores separate and how well they are calibrated."""
+"""Figures of discrimination and calibration of scores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
     Parameters
     ----------
     tables
-        Name (a fold, a model) to `scatd.evaluation.curves.roc_table`.
+        Tables of `scatd.evaluation.curves.roc_table`, by name (a fold, a model).
     subject
         Drug, for the title.
     """
@@ -61,11 +61,11 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     Parameters
     ----------
     tables
-        Name (a fold, a model) to `scatd.evaluation.curves.pr_table`.
+        Tables of `scatd.evaluation.curves.pr_table`, by name (a fold, a model).
     subject
         Drug, for the title.
     prevalence
-        Fraction of resistant samples: the precision of a model that knows nothing.
+        Fraction of resistant samples: the precision of random calls.
     """
     figure, (axes,) = new_figure(width=6.4, height=4.2)
     axes.axhline(
@@ -73,7 +73,7 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     )
     for index, (name, table) in enumerate(tables.items()):
         gained = np.diff(table["recall"], prepend=0.0)
-        # Between two resistant samples precision falls at equal recall: no part of the steps.
+        # Between two resistant samples, precision falls at equal recall: this part is not drawn.
         steps = table[gained > 0]
         area = float(np.sum(gained * table["precision"]))
         axes.step(
@@ -117,7 +117,7 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
     axes.errorbar(
         filled["mean_predicted"],
         observed,
-        # Rounding can put a bound of 0 or 1 a hair on the wrong side.
+        # Rounding can move a bound of 0 or 1 slightly outside.
         yerr=np.clip(errors, 0, None),
         color=BLUE,
         marker="o",
@@ -188,7 +188,7 @@ def score_distribution(
 
 
 def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") -> Figure:
-    """Each fold's metric as a dot, the mean as a bar, for a model and its baselines.
+    """The metric of each fold as a dot and the mean as a bar, for a model and its baselines.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") ->
     subject
         Drug, for the title.
     metric
-        Axis label. For AUROC the line of chance is drawn.
+        Axis label. For AUROC, a line shows chance.
     """
     figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.42 * len(table))
     values = table.to_numpy(dtype=float)

@@ -1,4 +1,4 @@
-"""Gene sets behind a ranking: dots for the list, bars for the whole ranking."""
+"""Enriched gene sets: dots for the list, bars for the whole ranking."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SMALLEST, _LARGEST = 20.0, 160.0
 
 
 def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: int = 15) -> Figure:
-    """The first sets of both analyses.
+    """The leading gene sets of both analyses.
 
-    Left: how many times more of the list's genes than by chance (dots as large as the overlap,
-    coloured by FDR). Right: normalised enrichment score; bars of an FDR of 0.05 and more are pale.
+    Left: enrichment over chance in the list. The size of a dot shows the overlap, its colour the
+    FDR. Right: normalised enrichment score; bars with an FDR of 0.05 or more are pale.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
     subject
         The importance table, for the title.
     n_sets
-        How many sets of each, the first on top.
+        Number of sets of each analysis, the first on top.
     """
     listed, ranked = listed.head(n_sets), ranked.head(n_sets)
     n_rows = max(len(listed), len(ranked))
