@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import artifact
+from scatd.artifact import Artifact
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -108,14 +109,14 @@ class Scorer:
 
     Parameters
     ----------
-    folder
-        Model folder.
+    model
+        Model folder, or its content where it was read already.
     device
         Where to compute.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        stored = artifact.read(folder)
+    def __init__(self, model: Path | Artifact, device: str = "cpu") -> None:
+        stored = model if isinstance(model, Artifact) else artifact.read(model)
         self.device = torch.device(device)
         self.card = stored.card()
         self.n_features = stored.sizes.n_features

@@ -12,8 +12,9 @@ import pandas as pd
 
 from scatd import keys
 from scatd.data.feature_files import find_features
-from scatd.data.files import require_existing, row_blocks, sha256_array
+from scatd.data.files import row_blocks, sha256_array
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
@@ -109,12 +110,28 @@ def read_features(
         wrong number of features, values that are not finite or do not fit float32, repeated or
         missing ids, no rows.
     """
+    with open_input(path, outlives=True) as opened:
+        return features_of(
+            opened, family, n_features=n_features, mmap=mmap, unique_ids=unique_ids, scale=scale
+        )
+
+
+def features_of(
+    opened: OpenedInput,
+    family: str,
+    *,
+    n_features: int | None = None,
+    mmap: bool = False,
+    unique_ids: bool = True,
+    scale: InputScale | None = None,
+) -> Features:
+    """As `read_features`, of an input that is open, or of an AnnData in memory."""
     if family not in keys.FAMILIES:
         what = f"unknown family '{family}'"
         raise InputError(what, expected=f"one of {', '.join(keys.FAMILIES)}")
-    require_existing(path)
+    path = opened.path
     faults = Faults(str(path))
-    found = find_features(path, family, faults, mmap=mmap, scale=scale)
+    found = find_features(opened, family, faults, mmap=mmap, scale=scale)
     _require_matrix(found.raw, found.key, path)
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:

@@ -17,6 +17,7 @@ from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import sha256_array
+from scatd.data.preparation import Preparation
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.explain.baselines import baseline_pool
@@ -28,7 +29,7 @@ from scatd.ranges import CountOrNone, Permutations, check_fields
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.settings import to_mapping
-from scatd.workflows.cohorts.features import Preparation, ScoringInput
+from scatd.workflows.cohorts.features import ScoringInput
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations look at, drawn by the seed."""
