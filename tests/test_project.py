@@ -206,7 +206,7 @@ def test_differences_name_options_that_exist_and_all_of_them(name):
     missing = {
         option.opts[-1]
         for option in command.params
-        if isinstance(option, click.Option) and not named & set(option.opts)
+        if isinstance(option, click.Option) and not (option.hidden or named & set(option.opts))
     }
     assert missing <= {"--quiet", "--verbose", "-q", "-v", "--allow-simulated"}
 

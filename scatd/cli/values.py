@@ -155,13 +155,18 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def is_all(text: str) -> bool:
+    """Whether a list of drugs asks for all of them."""
+    return text.strip().casefold() == ALL
+
+
 class LabelMap(Text):
     """`S=sensitive,R=resistant`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text as it is, where it can be read as words for responses."""
         super().convert(value, param, ctx)
-        from scatd.data.labels import read_label_map
+        from scatd.data.label_words import read_label_map
 
         read_label_map(value)
         return value

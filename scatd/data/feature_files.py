@@ -19,14 +19,15 @@ from scatd.data.contents import require_plausible
 from scatd.data.files import reading
 from scatd.data.gene_titles import folded
 from scatd.data.genes import gene_names
-from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
+from scatd.data.io import STORE_SUFFIXES
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
-from scatd.data.lazy import lazy_element
+from scatd.data.lazy import lazy_element, reopened
+from scatd.data.opened import OpenedInput
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
-from scatd.data.readers.stores import by_rows, embeddings, read_anndata, read_element
+from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
@@ -56,7 +57,12 @@ class Found:
 
 
 def find_features(
-    path: Path, family: str, faults: Faults, *, mmap: bool, scale: InputScale | None = None
+    opened: OpenedInput,
+    family: str,
+    faults: Faults,
+    *,
+    mmap: bool,
+    scale: InputScale | None = None,
 ) -> Found:
     """Read the features of `family` by the kind of file; small faults are added to `faults`.
 
@@ -68,12 +74,13 @@ def find_features(
     InputError
         When the file is damaged, of an unknown kind, or holds no features of this family.
     """
-    if family in keys.OBSM_FEATURES and has_suffix(path, STORE_SUFFIXES):
-        return _from_store(path, family, mmap=mmap)
-    if is_cohort(path):
+    path, has_obsm = opened.path, opened.store is not None or opened.adata is not None
+    if family in keys.OBSM_FEATURES and has_obsm:
+        return _from_obsm(opened, family, mmap=mmap)
+    if opened.is_cohort:
         if family in keys.OBSM_FEATURES:
             raise _no_embedding(path, family, "is a file of counts without obsm")
-        return _from_expression(path, scale, mmap=mmap)
+        return _from_expression(opened, scale, mmap=mmap)
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, TABLE_SUFFIXES):
@@ -81,57 +88,60 @@ def find_features(
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
-def _from_store(path: Path, family: str, *, mmap: bool) -> Found:
+def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool) -> Found:
     """Read only the embedding and the annotations: `X` of a large cohort stays on disk."""
-    from anndata.io import read_elem
-
-    name = keys.OBSM_FEATURES[family]
-    with open_store(path) as store:
-        slots = embeddings(store)
-        if name not in slots:
-            held = ", ".join(sorted(slots)) or "nothing"
-            raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
-        if hasattr(store["obs"], "shape"):  # from before anndata 0.7, in tables of its own
-            cells = read_anndata(path, store)
-            simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
-            values = _dense(cells.obsm[name])
-            return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
-        with reading(path, store_kind(path)):
-            _require_dense(path, f"obsm/{name}", slots[name])
-            element = _on_disk(path, f"obsm/{name}", slots[name]) if mmap else None
-            if element is None:
-                element = _dense(read_element(slots[name]))
-            obs = read_elem(store["obs"])
-            simulated = _is_simulated(store)
+    name, path = keys.OBSM_FEATURES[family], opened.path
+    slots = opened.embeddings
+    if name not in slots:
+        held = ", ".join(sorted(slots)) or "nothing"
+        raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+    store = opened.store
+    if store is None or hasattr(store["obs"], "shape"):  # before anndata 0.7 obs was one table
+        return _from_memory(opened, name)
+    with reading(path, store_kind(path)):
+        _require_dense(path, f"obsm/{name}", slots[name])
+        element = _on_disk(opened, f"obsm/{name}", slots[name]) if mmap else None
+        if element is None:
+            element = _dense(read_element(slots[name]))
+        obs = read_element(store["obs"])
+        simulated = _is_simulated(store)
     return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
 
 
-def _from_expression(path: Path, scale: InputScale | None, *, mmap: bool) -> Found:
+def _from_memory(opened: OpenedInput, name: str) -> Found:
+    cells = opened.adata
+    if cells is None:
+        cells = opened.whole()
+    simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
+    with reading(opened.path, "an AnnData"):
+        values = _dense(cells.obsm[name])
+    return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
+
+
+def _from_expression(opened: OpenedInput, scale: InputScale | None, *, mmap: bool) -> Found:
     """Expression; only a large one in a store stays on disk."""
-    with open_cohort(path) as cohort:
-        chosen = X
-        if len(cohort.matrices) > 1 or X not in cohort.matrices:
-            choice = choose_to_learn(cohort, scale)
-            chosen = choice.layer
-            for note in choice.notes:
-                logger.info("%s: %s", path, note)
-        matrix = cohort.matrices[chosen]
-        names = tuple(gene_names(matrix.var))
-        element = None
-        if mmap and has_suffix(path, STORE_SUFFIXES):
-            element = _stored(path, chosen)
-        if element is None:
-            element = _in_memory(matrix)
-        return Found(element, place(chosen), cohort.obs.index, cohort.obs, cohort.simulated, names)
+    cohort, chosen = opened.cohort, X
+    if len(cohort.matrices) > 1 or X not in cohort.matrices:
+        choice = choose_to_learn(cohort, scale)
+        chosen = choice.layer
+        for note in choice.notes:
+            logger.info("%s: %s", opened.path, note)
+    matrix = cohort.matrices[chosen]
+    names = tuple(gene_names(matrix.var))
+    element = _stored(opened, chosen) if mmap else None
+    if element is None:
+        element = _in_memory(matrix)
+    return Found(element, place(chosen), cohort.obs.index, cohort.obs, cohort.simulated, names)
 
 
-def _stored(path: Path, chosen: str) -> Any:
+def _stored(opened: OpenedInput, chosen: str) -> Any:
     """A matrix that is left in its store; None where it has to be read."""
+    store = opened.store
+    if store is None or hasattr(store["obs"], "shape"):  # old stores have other names
+        return None
     name = {X: X, RAW: f"{RAW}/{X}"}.get(chosen, f"layers/{chosen}")
-    with open_store(path) as store, reading(path, store_kind(path)):
-        if hasattr(store["obs"], "shape"):  # from before anndata 0.7, with other names
-            return None
-        return _on_disk(path, name, store[name])
+    with reading(opened.path, store_kind(opened.path)):
+        return _on_disk(opened, name, store[name])
 
 
 def _in_memory(matrix: Matrix) -> np.ndarray:
@@ -276,18 +286,19 @@ def _is_simulated(store: Mapping[str, Any]) -> bool:
     return keys.UNS_SIMULATED in uns and bool(read_elem(uns[keys.UNS_SIMULATED]))
 
 
-def _on_disk(path: Path, name: str, element: Any) -> Any:
+def _on_disk(opened: OpenedInput, name: str, element: Any) -> Any:
     """A matrix left in its file: mapped where its bytes are in one piece, else read by rows.
 
     None where it has to be, or may well be, read into memory.
     """
     import h5py
 
+    path = opened.path
     if isinstance(element, h5py.Dataset) and element.dtype == np.float32 and element.size:
         offset = element.id.get_offset()
         if offset is not None:
             return np.memmap(path, np.float32, mode="r", offset=offset, shape=element.shape)
-    return lazy_element(path, name)
+    return lazy_element(path, reopened(path, name) if opened.outlives else element)
 
 
 def _require_dense(path: Path, name: str, element: Any) -> None:

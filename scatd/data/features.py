@@ -12,8 +12,9 @@ import pandas as pd
 
 from scatd import keys
 from scatd.data.feature_files import find_features
-from scatd.data.files import require_existing, row_blocks, sha256_array
+from scatd.data.files import row_blocks, sha256_array
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
@@ -109,20 +110,29 @@ def read_features(
         wrong number of features, values that are not finite or do not fit float32, repeated or
         missing ids, no rows.
     """
+    with open_input(path, outlives=True) as opened:
+        return features_of(
+            opened, family, n_features=n_features, mmap=mmap, unique_ids=unique_ids, scale=scale
+        )
+
+
+def features_of(
+    opened: OpenedInput,
+    family: str,
+    *,
+    n_features: int | None = None,
+    mmap: bool = False,
+    unique_ids: bool = True,
+    scale: InputScale | None = None,
+) -> Features:
+    """As `read_features`, of an input that is open, or of an AnnData in memory."""
     if family not in keys.FAMILIES:
         what = f"unknown family '{family}'"
         raise InputError(what, expected=f"one of {', '.join(keys.FAMILIES)}")
-    require_existing(path)
+    path = opened.path
     faults = Faults(str(path))
-    found = find_features(path, family, faults, mmap=mmap, scale=scale)
-    if found.raw.ndim != 2:
-        shape = " x ".join(map(str, found.raw.shape)) or "one number"
-        what = f"{found.key} has {found.raw.ndim} dimensions ({shape})"
-        raise InputError(what, where=str(path), expected="a matrix, rows by features")
-    if found.raw.dtype.kind not in "fiu":
-        what = f"{found.key} holds values of type {found.raw.dtype}"
-        raise InputError(what, where=str(path), expected="real numbers, best as float32")
-
+    found = find_features(opened, family, faults, mmap=mmap, scale=scale)
+    _require_matrix(found.raw, found.key, path)
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:
         faults.add(
@@ -133,14 +143,28 @@ def read_features(
     if not n_obs or not width:
         faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
     ids, has_ids = _checked_ids(found.ids, n_obs, faults, unique=unique_ids)
-    raw: Any = found.raw
-    if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
-        raw = LazyMatrix(lambda start, stop: found.raw[start:stop], found.raw.shape)
-    X = _float32(raw, found.key, ids, faults)
+    X = _float32(_converted_later(found.raw), found.key, ids, faults)
     faults.raise_if_any()
     index = pd.Index(ids)
     obs = pd.DataFrame(index=index) if found.obs is None else found.obs.set_axis(index, axis=0)
     return Features(X, ids, has_ids, obs, path, found.key, found.simulated, found.names)
+
+
+def _require_matrix(raw: Any, key: str, path: Path) -> None:
+    if raw.ndim != 2:
+        shape = " x ".join(map(str, raw.shape)) or "one number"
+        what = f"{key} has {raw.ndim} dimensions ({shape})"
+        raise InputError(what, where=str(path), expected="a matrix, rows by features")
+    if raw.dtype.kind not in "fiu":
+        what = f"{key} holds values of type {raw.dtype}"
+        raise InputError(what, where=str(path), expected="real numbers, best as float32")
+
+
+def _converted_later(raw: Any) -> Any:
+    """Convert a large memory map to float32 when its rows are read, not in memory now."""
+    if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
+        return LazyMatrix(lambda start, stop: raw[start:stop], raw.shape)
+    return raw
 
 
 def _checked_ids(

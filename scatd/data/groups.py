@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.data.features import Features
-from scatd.data.labels import read_label_table
-from scatd.errors import InputError
+from scatd.data.labels import LabelSource
+from scatd.errors import InputError, nearest
+
+OPTION = "--group-by"
+_GAPS = {"", "na", "n/a", "nan", "<na>", "nat"}
+"""Words of a text table that stand for a missing value; `none` may be a treatment."""
 
 
-def read_groups(
-    features: Features,
-    rows: NDArray[np.intp],
-    column: str,
-    labels: str | None,
-    label_map: str | None,
+def group_column(
+    column: str, *tables: pd.DataFrame, rows: NDArray[np.intp] | None = None
 ) -> NDArray[np.str_]:
-    """The group of some rows, (n_rows,), from obs or from the label table.
+    """The group of each row as text, (n_rows,).
 
     Parameters
     ----------
     column
-        Name of the column; one of obs wins.
-    labels, label_map
-        As in `scatd.data.labels.read_labels`.
+        Name of the column.
+    tables
+        Tables of the same rows; the first one that has the column counts.
+    rows
+        Positions of the rows whose group is needed; None takes all.
 
     Raises
     ------
     InputError
-        When there is no such column, or a row has no group.
+        When no table has the column, or a row has no group.
     """
-    columns = features.obs
-    if column not in columns and labels is not None:
-        columns = read_label_table(labels, label_map, features).of(features).others
-    if column not in columns:
-        held = ", ".join(map(str, columns.columns[:10])) or "none"
-        what = f"there is no column '{column}'"
-        raise InputError(what, where="--groups", expected=f"one of: {held}")
-    values = columns[column].iloc[rows]
-    if values.isna().any():
-        what = f"column '{column}' is empty for {int(values.isna().sum())} samples"
-        raise InputError(what, where="--groups", expected="a group for every labelled sample")
-    return values.astype(str).to_numpy(dtype=str)
+    found = next((table for table in tables if column in table), None)
+    if found is None:
+        known = [str(name) for table in tables for name in table.columns]
+        listed = ", ".join(nearest(column, known) or known[:10])
+        places = "obs" if len(tables) == 1 else "obs or in the label table"
+        expected = f"one of {listed}" if listed else f"a column of {places}"
+        what = f"there is no column '{column}' in {places}"
+        raise InputError(what, where=OPTION, expected=expected)
+    values = found[column] if rows is None else found[column].iloc[rows]
+    words = values.astype(object).where(values.notna(), "").astype(str)
+    n_gaps = int(words.str.strip().str.casefold().isin(_GAPS).sum())
+    if n_gaps:
+        what = f"column '{column}' is empty for {n_gaps} of {len(words)} rows"
+        raise InputError(what, where=OPTION, expected="a group for every row that is used")
+    return words.to_numpy(dtype=str)
+
+
+def read_groups(
+    features: Features, rows: NDArray[np.intp], column: str, labels: LabelSource
+) -> NDArray[np.str_]:
+    """The group of some rows of a cohort, (n_rows,), from its obs or else from its label table.
+
+    Raises
+    ------
+    InputError
+        As `group_column`.
+    """
+    tables = [features.obs]
+    if column not in features.obs and labels.file is not None:
+        tables.append(labels.table.of(features).others)
+    return group_column(column, *tables, rows=rows)

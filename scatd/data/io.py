@@ -51,25 +51,28 @@ def read_adata(path: Path, *, backed: bool = False) -> AnnData:
     InputError
         When the file is missing, truncated, damaged or of an unknown kind.
     """
-    import anndata
-
     require_existing(path)
     if has_suffix(path, STORE_SUFFIXES):
         with open_store(path) as store:
             return read_anndata(path, store, backed=backed)
     if not is_cohort(path):
         raise unknown_kind(path, "cohort", COHORT_KINDS)
+    with open_cohort(path) as cohort:
+        return adata_of(cohort)
+
+
+def adata_of(cohort: Cohort) -> AnnData:
+    """All of a cohort that is no store, in memory."""
+    import anndata
+
+    layers = {
+        name: matrix.rows(0, cohort.n_obs) for name, matrix in cohort.matrices.items() if name != X
+    }
+    main = cohort.matrices[X]
     with warnings.catch_warnings():
         # Repeated names are judged (and explained) by the checks that follow.
         warnings.filterwarnings("ignore", message=".* names are not unique")
-        with open_cohort(path) as cohort:
-            main = cohort.matrices[X]
-            layers = {
-                name: matrix.rows(0, cohort.n_obs)
-                for name, matrix in cohort.matrices.items()
-                if name != X
-            }
-            return anndata.AnnData(main.rows(0, cohort.n_obs), cohort.obs, main.var, layers=layers)
+        return anndata.AnnData(main.rows(0, cohort.n_obs), cohort.obs, main.var, layers=layers)
 
 
 @contextlib.contextmanager

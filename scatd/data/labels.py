@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,11 @@ import pandas as pd
 from scatd import keys
 from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.features import Features
+from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_label_map, word_of
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
 from scatd.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)
-
-MISSING = -1
-_BLANKS = {"", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
-_CODES = {word: code for code, word in enumerate(keys.RESPONSES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,50 +100,109 @@ class LabelTable:
         return LabelTable(codes, features.ids, others, self.origin)
 
 
-def read_labels(
-    features: Features, drug: str, spec: str | None = None, label_map: str | None = None
-) -> Labels:
-    """Read the response to one drug for the rows of `features`.
+@dataclass(frozen=True, eq=False)
+class LabelSource:
+    """Where the responses of a cohort stand: a table that is read once, or the cohort's obs.
 
     Parameters
     ----------
     features
         The cohort that is labelled.
-    drug
-        Drug name, compared by drug key.
+    frame
+        The table as text, or obs.
+    file
+        The table; None where the labels stand in obs.
+    column
+        The column that was asked for, if any.
+    meanings
+        Code of each word of response.
+    """
+
+    features: Features
+    frame: pd.DataFrame
+    file: Path | None
+    column: str | None
+    meanings: Mapping[str, int]
+
+    def of(self, drug: str) -> Labels:
+        """The response of each row of the cohort to one drug, compared by drug key.
+
+        Raises
+        ------
+        InputError
+            When the column or the drug is not there (with the nearest names), the words are
+            unknown, or the table's rows are not those of the cohort.
+        """
+        features, frame, file = self.features, self.frame, self.file
+        if file is None:
+            where = f"{features.path}: obs"
+            if not len(frame.columns):
+                asked = f"'{self.column}' is no label file, and the" if self.column else "the"
+                raise InputError(
+                    f"{asked} features have no obs columns with labels for '{drug}'",
+                    where=str(features.path),
+                    remedy="Name a table: --labels FILE or --labels FILE:COLUMN",
+                )
+            name = _find_column(frame, self.column, drug, where)
+            codes = encode(frame[name], self.meanings, f"{where} column '{name}'")
+            return _labels(codes, name, str(features.path), "id")
+        name, first = _find_column(frame, self.column, drug, str(file)), frame.columns[0]
+        given = encode(frame[name], self.meanings, f"{file} column '{name}'")
+        is_id = first != name and first not in drug_columns(frame.iloc[:, :1])
+        rows, matched_by = _match(features, frame[first] if is_id else None, len(frame), file)
+        codes = np.where(rows >= 0, given[rows], np.int8(MISSING))
+        return _labels(codes, name, str(file), matched_by)
+
+    @cached_property
+    def table(self) -> LabelTable:
+        """The responses to all drugs.
+
+        Raises
+        ------
+        InputError
+            As `read_label_table`.
+        """
+        return _table(self.frame, self.file, self.column, self.meanings, self.features)
+
+
+def open_labels(
+    features: Features, spec: str | None = None, label_map: str | None = None
+) -> LabelSource:
+    """Read the labels of a cohort once, for one drug or for many.
+
+    Parameters
+    ----------
+    features
+        The cohort that is labelled.
     spec
         `COLUMN` of obs, `FILE` (the column that names the drug) or `FILE:COLUMN`. None looks in
         obs for the column that names the drug.
     label_map
-        What other words mean, such as `S=sensitive,R=resistant` or `0=sensitive,1=resistant`.
+        Meaning of other words, such as `S=sensitive,R=resistant` or `0=sensitive,1=resistant`.
 
     Raises
     ------
     InputError
-        When the file, the column or the drug is not there (with the nearest names), the words are
-        unknown, or the table's rows are not those of the cohort.
+        When the file cannot be read, or its header holds labels.
     """
-    meanings = _CODES | read_label_map(label_map)
+    meanings = CODES | read_label_map(label_map)
     file, column = _parse_spec(spec, features.obs)
-    if file is None:
-        where = f"{features.path}: obs"
-        if not len(features.obs.columns):
-            asked = f"'{column}' is no label file, and the" if column else "the"
-            raise InputError(
-                f"{asked} features have no obs columns with labels for '{drug}'",
-                where=str(features.path),
-                remedy="Name a table: --labels FILE or --labels FILE:COLUMN",
-            )
-        name = _find_column(features.obs, column, drug, where)
-        codes = _encode(features.obs[name], meanings, f"{where} column '{name}'")
-        return _labels(codes, name, str(features.path), "id")
-    table = _read(file)
-    name, first = _find_column(table, column, drug, str(file)), table.columns[0]
-    given = _encode(table[name], meanings, f"{file} column '{name}'")
-    is_id = first != name and first not in drug_columns(table.iloc[:, :1])
-    rows, matched_by = _match(features, table[first] if is_id else None, len(table), file)
-    codes = np.where(rows >= 0, given[rows], np.int8(MISSING))
-    return _labels(codes, name, str(file), matched_by)
+    return LabelSource(
+        features, features.obs if file is None else _read(file), file, column, meanings
+    )
+
+
+def read_labels(
+    features: Features, drug: str, spec: str | None = None, label_map: str | None = None
+) -> Labels:
+    """Read the response to one drug for the rows of `features`: see `open_labels`.
+
+    Raises
+    ------
+    InputError
+        As `open_labels` and `LabelSource.of`.
+    """
+    return open_labels(features, spec, label_map).of(drug)
 
 
 def read_label_table(
@@ -165,17 +222,28 @@ def read_label_table(
     InputError
         When there is no table, no such column or no column of responses, or words are unknown.
     """
-    meanings = _CODES | read_label_map(label_map)
+    meanings = CODES | read_label_map(label_map)
     obs = pd.DataFrame() if features is None else features.obs
     file, column = _parse_spec(spec, obs)
-    if file is not None:
-        frame = _read(file)
-        where, first = str(file), str(frame.columns[0])
-    elif features is not None:
-        frame, where, first = obs.reset_index(drop=True), f"{features.path}: obs", None
-    else:
+    if file is None and features is None:
         what = f"'{spec}' is no label table" if spec else "there is no label table"
         raise InputError(what, where="--labels", expected="FILE or FILE:COLUMN")
+    return _table(obs if file is None else _read(file), file, column, meanings, features)
+
+
+def _table(
+    frame: pd.DataFrame,
+    file: Path | None,
+    column: str | None,
+    meanings: Mapping[str, int],
+    features: Features | None,
+) -> LabelTable:
+    first, ids = None, None
+    if file is not None:
+        where, first = str(file), str(frame.columns[0])
+    else:
+        assert features is not None
+        frame, where, ids = frame.reset_index(drop=True), f"{features.path}: obs", features.ids
     names = drug_columns(frame, meanings)
     if column is not None:
         names = [_find_column(frame, column, "", where)]
@@ -185,10 +253,9 @@ def read_label_table(
         what = "no column holds responses"
         raise InputError(what, where=where, expected=expected, remedy=remedy)
     is_id = first is not None and first not in names
-    ids = frame.iloc[:, 0].to_numpy(dtype=str) if is_id else None
-    if first is None and features is not None:
-        ids = features.ids
-    codes = {name: _encode(frame[name], meanings, f"{where} column '{name}'") for name in names}
+    if is_id:
+        ids = frame.iloc[:, 0].to_numpy(dtype=str)
+    codes = {name: encode(frame[name], meanings, f"{where} column '{name}'") for name in names}
     others = frame.drop(columns=[*names, *([first] if is_id else [])])
     return LabelTable(pd.DataFrame(codes), ids, others, where, file)
 
@@ -196,26 +263,10 @@ def read_label_table(
 def _read(file: Path) -> pd.DataFrame:
     """A table of labels as text; a row of labels in the place of its header is refused."""
     table = read_table(file, as_text=True)
-    if any(_word(name) in _CODES for name in table.columns):
+    if any(word_of(name) in CODES for name in table.columns):
         what = "the header holds words of response: it may be a row of labels"
         raise InputError(what, where=str(file), remedy="Write a first line with the drugs' names.")
     return table[(table != "").any(axis=1)].reset_index(drop=True)
-
-
-def drug_columns(frame: pd.DataFrame, meanings: Collection[str] = keys.RESPONSES) -> list[str]:
-    """Columns that hold nothing but the words sensitive and resistant (and gaps).
-
-    Other words count, and numbers, where `meanings` has them.
-    """
-    found = []
-    numbers = any(word.lstrip("-").isdigit() for word in meanings)
-    for name in frame.columns:
-        if pd.api.types.is_numeric_dtype(frame[name]) and not numbers:
-            continue
-        words = {_word(value) for value in frame[name].unique()} - _BLANKS
-        if words and words <= set(meanings):
-            found.append(str(name))
-    return found
 
 
 def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
@@ -246,26 +297,6 @@ def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
             expected=f"at least {n_folds} of each class",
             remedy="Use fewer folds or more samples.",
         )
-
-
-def read_label_map(text: str | None) -> dict[str, int]:
-    """Turn `S=sensitive,R=resistant` into codes by word."""
-    codes: dict[str, int] = {}
-    for part in (text or "").split(",") if text is not None else ():
-        left, equals, right = part.partition("=")
-        word, meaning = _word(left), _word(right)
-        if not equals or not word or meaning not in _CODES:
-            raise InputError(
-                f"'{part.strip()}' is no label",
-                where="--label-map",
-                expected="WORD=sensitive and WORD=resistant, such as S=sensitive,R=resistant",
-            )
-        code = _CODES[meaning]
-        if codes.get(word, code) != code or _CODES.get(word, code) != code:
-            what = f"'{left.strip()}' is given two meanings"
-            raise InputError(what, where="--label-map")
-        codes[word] = code
-    return codes
 
 
 def _parse_spec(spec: str | None, obs: pd.DataFrame) -> tuple[Path | None, str | None]:
@@ -300,34 +331,6 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
     except InputError as error:
         remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN".strip()
         raise InputError(error.what, where=where, expected=error.expected, remedy=remedy) from error
-
-
-def _encode(values: pd.Series, meanings: dict[str, int], where: str) -> np.ndarray:
-    """Codes (n,) int8 of response words, -1 where there is none."""
-    places, distinct = pd.factorize(values, use_na_sentinel=True)
-    words = [_word(value) for value in distinct]
-    present = {word for word in words if word not in _BLANKS}
-    unknown = sorted(present - set(meanings))
-    if unknown:
-        listed = ", ".join(f"'{word}'" for word in unknown[:6]) + (
-            f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
-        )
-        raise InputError(
-            f"holds {listed}, of which scatd does not know the meaning",
-            where=where,
-            expected=" or ".join(keys.RESPONSES),
-            remedy=f"Say which is which (keep one of two): --label-map '{_template(unknown)}'",
-        )
-    if not present:
-        raise InputError("holds no labels at all", where=where)
-    codes = np.array([meanings.get(word, MISSING) for word in words] + [MISSING], dtype=np.int8)
-    return codes[places]
-
-
-def _template(unknown: list[str]) -> str:
-    # Which word is which is for the user to say: an example would be pasted as it stands.
-    pair = unknown if len(unknown) == 2 else ["S", "R"]
-    return ",".join(f"{word}=sensitive|resistant" for word in pair)
 
 
 def _match(
@@ -382,13 +385,6 @@ def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
     if n_found < len(ids):
         logger.info("%s: %d rows belong to no sample.", file, len(ids) - n_found)
     return rows
-
-
-def _word(value: Any) -> str:
-    """A cell as a word to compare: folded, 1.0 as 1, empty for a gap."""
-    if pd.isna(value):
-        return ""
-    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip().casefold())
 
 
 def _labels(

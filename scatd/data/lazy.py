@@ -76,19 +76,22 @@ class LazyMatrix:
         return picked
 
 
-def lazy_element(path: Path, name: str) -> LazyMatrix | None:
-    """A large dense or row-compressed matrix of an `.h5ad` or `.zarr`, left in its file.
-
-    None where it is small enough to be read, or stored by columns.
-    """
+def reopened(path: Path, name: str) -> Any:
+    """An element of an `.h5ad` or `.zarr`, whose file stays open for as long as it is in use."""
     if has_suffix(path, (".zarr",)):
         import zarr
 
-        element: Any = zarr.open_group(path, mode="r")[name]
-    else:
-        import h5py
+        return zarr.open_group(path, mode="r")[name]
+    import h5py
 
-        element = h5py.File(path, "r")[name]  # open for as long as the matrix is read
+    return h5py.File(path, "r")[name]
+
+
+def lazy_element(path: Path, element: Any) -> LazyMatrix | None:
+    """A large dense or row-compressed matrix of an open `.h5ad` or `.zarr`, left in its file.
+
+    None where it is small enough to be read, or stored by columns.
+    """
     shape = stored_shape(element)
     if len(shape) != 2 or shape[0] * shape[1] * LazyMatrix.dtype.itemsize <= IN_MEMORY_BYTES:
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from scatd.data.preparation import Preparation
 from scatd.errors import InputError, ScatdError
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
@@ -31,7 +32,6 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
-from scatd.workflows.cohorts.features import Preparation
 from scatd.workflows.predict.run import PredictRequest, PredictResult, score_file
 
 if TYPE_CHECKING:

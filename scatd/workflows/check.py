@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatd import console
+from scatd.data.demo_files import given_or_demo
 from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
-from scatd.data.preflight import Report, look, measure
+from scatd.data.preflight import Report, Requirements, look, measure
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import (
     family_panels,
     find_gene_map,
     find_panel,
-    input_or_demo,
     read_panel_file,
 )
 
@@ -59,7 +59,7 @@ def check(request: CheckRequest) -> Report:
         When the file, panel or map cannot be read at all.
     """
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(input_or_demo(request.input)) as cohort:
+    with open_cohort(given_or_demo(request.input, "target_raw")) as cohort:
         if request.panel is not None:
             panels = {request.panel.name: read_panel_file(request.panel)}
         elif cohort.simulated:
@@ -72,7 +72,7 @@ def check(request: CheckRequest) -> Report:
             gene_map,
             layer=request.layer,
             scale=request.scale,
-            min_genes=request.min_genes,
+            requires=Requirements(min_genes=request.min_genes),
         )
         matrix = cohort.matrices[report.layer]
         with console.progress(cohort.n_obs, "Checking", "cell") as bar:

@@ -17,7 +17,7 @@ from mlflow.tracking import MlflowClient
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from scatd import registry, tracking
+from scatd import artifact, registry, tracking
 from scatd.evaluation.metrics import response_metrics
 
 MAP = ("--label-map", "0=sensitive,1=resistant")
@@ -59,7 +59,7 @@ def evaluated(learned_folder, run_scatd, cohort, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     shutil.copy(learned_folder / "mlflow.db", folder)
     with inside(folder):
-        said = run_scatd(*arguments(cohort["first"], "--groups", "patient", "-o", "out"))
+        said = run_scatd(*arguments(cohort["first"], "--group-by", "patient", "-o", "out"))
         (folder / "said.txt").write_text(said.output)
     return folder
 
@@ -273,6 +273,23 @@ def test_cells_that_calibrated_a_version_are_called_by_their_name(
         assert "calibrated on" in Path("again/report.html").read_text()
 
 
+def test_a_version_is_found_and_read_once(evaluated, run_scatd, cohort, tmp_path, monkeypatch):
+    """Weights, alignment and card of a calibration are those of one reading."""
+    shutil.copy(evaluated / "mlflow.db", tmp_path)
+    read, found = [], []
+    whole, resolve = artifact.read, registry.resolve
+    monkeypatch.setattr(
+        artifact, "read", lambda folder, **more: (read.append(folder), whole(folder, **more))[1]
+    )
+    monkeypatch.setattr(
+        registry, "resolve", lambda drug, **more: (found.append(drug), resolve(drug, **more))[1]
+    )
+    with inside(tmp_path):
+        run_scatd(*arguments(cohort["first"], "--calibrate", "youden", "-o", "once"))
+        assert found == ["docetaxel"]
+        assert read.count(registry.fetch(resolve("docetaxel", stage="1"))) == 1
+
+
 def test_promises_that_exclude_each_other_are_refused(here, run_scatd, cohort):
     goals = ("--calibrate", "precision=0.97", "--calibrate", "recall=0.97")
     said = run_scatd(*arguments(cohort["first"], *goals, "-o", "refused"), code=2).output
@@ -301,7 +318,7 @@ def test_what_cannot_be_evaluated_is_refused_in_a_line(here, run_scatd, cohort):
     cells = cohort["first"]
     for more, message in {
         ("--stage", "9"): "no version 9",
-        ("--groups", "hospital"): "no column 'hospital'",
+        ("--group-by", "hospital"): "no column 'hospital'",
         ("--calibrate", "fpr=0.1"): "'fpr=0.1' is no goal",
         ("--calibrate", "youden", "--calibrate", "fdr=0.1"): "youden settles the threshold",
         ("--abstain", "0.1"): "'0.1' is no goal",

@@ -17,6 +17,7 @@ from scatd import artifact, registry, tracking
 from scatd.cards.card import FeaturesRead
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS
+from scatd.workflows.screen import inputs as screen_inputs
 from scatd.workflows.screen import scores as screen_scores
 
 
@@ -116,13 +117,13 @@ def test_screen_says_what_predict_says(screen, cohort, run_scatd, tmp_path):
 
 
 def test_features_are_made_once_for_models_that_read_the_same(screen, monkeypatch):
-    opened, real = [], screen_scores.scoring_input
+    opened, real = [], screen_inputs.scoring_input
 
     def counted(path, family, *others):
         opened.append(family)
         return real(path, family, *others)
 
-    monkeypatch.setattr(screen_scores, "scoring_input", counted)
+    monkeypatch.setattr(screen_inputs, "scoring_input", counted)
     screen()
     assert sorted(opened) == ["dist", "sf"]
 

@@ -20,7 +20,7 @@ from scatd.settings import from_mapping, load_yaml, to_mapping
 from scatd.training.settings import TransferSettings, default_pretrain
 from scatd.training.space import Range, Searchable, read_space
 from scatd.workflows.check import CheckRequest
-from scatd.workflows.evaluate.inputs import EvaluateRequest
+from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
 from scatd.workflows.explain.inputs import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
@@ -28,7 +28,7 @@ from scatd.workflows.predict.run import PredictRequest
 from scatd.workflows.prepare.run import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
-from scatd.workflows.screen.scores import ScreenRequest
+from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.transfer.request import TransferRequest
 from scatd.workflows.tune.run import TuneRequest
 

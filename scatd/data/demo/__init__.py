@@ -26,7 +26,15 @@ most of this; a mere offset would not have harmed a linear model at all.
 """
 
 from scatd.data.demo.cohorts import STRONG_SHIFTS, Shift
-from scatd.data.demo.files import write_demo
+from scatd.data.demo.files import make_folder, write_demo
 from scatd.data.demo.simulate import COHORTS, DemoSettings, simulate
 
-__all__ = ["COHORTS", "STRONG_SHIFTS", "DemoSettings", "Shift", "simulate", "write_demo"]
+__all__ = [
+    "COHORTS",
+    "STRONG_SHIFTS",
+    "DemoSettings",
+    "Shift",
+    "make_folder",
+    "simulate",
+    "write_demo",
+]

@@ -27,11 +27,7 @@ def write_demo(
     InputError
         When the folder cannot be made or written to, or there are too few genes.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"the folder cannot be made ({error.strerror})"
-        raise InputError(what, where=str(folder), remedy="Choose another folder.") from error
+    make_folder(folder)
     check_writable(folder / "source.h5ad")
     written = {}
     for name, cohort in simulate(settings, panel).items():
@@ -39,3 +35,18 @@ def write_demo(
         with atomic_path(written[name]) as temporary:
             cohort.write_h5ad(temporary)
     return written
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a demo, with its parents, where there is none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made ({error.strerror})"
+        raise InputError(what, where=str(folder), remedy="Choose another folder.") from error

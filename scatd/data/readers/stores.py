@@ -45,7 +45,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     from anndata.io import read_elem
 
     if hasattr(root["obs"], "shape"):
-        return _read_old(path, root)
+        return cohort_of(path, read_anndata(path, root))  # from before anndata 0.7: one table
     with reading(path, store_kind(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its age
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
@@ -76,6 +76,7 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
     """
     import anndata
     from anndata.experimental import read_dispatched
+    from anndata.io import read_elem
 
     with reading(path, store_kind(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its age, and repeated names, which checks explain
@@ -83,7 +84,9 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
             adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
         elif has_suffix(path, (".zarr",)):
             adata = anndata.read_zarr(root)
-        else:
+        elif not backed and root.attrs.get("encoding-type") == "anndata":
+            adata = read_elem(root)
+        else:  # from before anndata 0.8, or left on disk: anndata opens the file itself
             adata = anndata.read_h5ad(path, backed="r" if backed else None)
         matrices = [adata.X, *adata.layers.values(), *adata.obsm.values()]
         matrices += [] if adata.raw is None else [adata.raw.X]
@@ -137,17 +140,25 @@ def _require_columns(matrix: Any) -> None:
         raise ValueError(wrong)
 
 
-def _read_old(path: Path, root: Any) -> Cohort:
-    """A store from before anndata 0.7, which keeps `obs` in one table; read into memory."""
-    adata = read_anndata(path, root)
+def cohort_of(path: Path, adata: AnnData) -> Cohort:
+    """The cohort in an AnnData in memory, whose values stay as they are.
+
+    Raises `ValueError` or `TypeError` for a matrix that holds no numbers, or has wrong columns.
+    """
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
     held |= {name: (layer, adata.var) for name, layer in adata.layers.items()}
     if adata.raw is not None:
         held[RAW] = (adata.raw.X, adata.raw.var)
-    matrices = {name: _in_memory(by_rows(values), var) for name, (values, var) in held.items()}
-    return Cohort(
-        path, adata.obs, matrices, {name: adata.uns[name] for name in _KEPT if name in adata.uns}
-    )
+    matrices = {name: _in_memory(_as_if_read(values), var) for name, (values, var) in held.items()}
+    uns = {name: adata.uns[name] for name in _KEPT if name in adata.uns}
+    return Cohort(path, adata.obs, matrices, uns)
+
+
+def _as_if_read(values: Any) -> sparse.csr_matrix:
+    """Sparse rows of the type that a file gives: one stored by columns is turned as float32."""
+    rows = by_rows(values)
+    is_by_columns = sparse.issparse(values) and values.format == "csc"
+    return rows.astype(np.float32, copy=False) if is_by_columns else rows
 
 
 def by_rows(values: Any) -> sparse.csr_matrix:
@@ -158,8 +169,9 @@ def by_rows(values: Any) -> sparse.csr_matrix:
     if not sparse.issparse(values):
         return sparse.csr_matrix(numbers(values))
     _require_columns(values)
-    values.data = numbers(values.data)
-    return values.tocsr()
+    made = sparse.csr_matrix if values.format == "csr" else sparse.csc_matrix
+    parts = (numbers(values.data), values.indices, values.indptr)
+    return made(parts, shape=values.shape).tocsr()
 
 
 def _in_memory(values: sparse.csr_matrix, var: pd.DataFrame) -> Matrix:

@@ -24,7 +24,8 @@ from scatd.data.genes import Combine, Panel, aligned
 from scatd.data.io import STORE_SUFFIXES, is_cohort, open_cohort, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
-from scatd.data.preflight import look, measure, require_human
+from scatd.data.preflight import Requirements, look, measure, require_human
+from scatd.data.preparation import Preparation
 from scatd.data.readers.stores import embeddings
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import InputError
@@ -35,26 +36,6 @@ from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 READ = "log1p of values scaled to 10,000"
 """The scale that a model of family dist reads, in the words of `data.scale`."""
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How counts become features, where they have to.
-
-    Parameters
-    ----------
-    weights
-        Of the foundation model of family sf or gf; None takes what was downloaded.
-    gene_map
-        What genes are called.
-    scale, layer
-        What the expression is, and which matrix holds it, where it should not be found out.
-    """
-
-    weights: str | None = None
-    gene_map: Path | None = None
-    scale: InputScale | None = None
-    layer: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +131,7 @@ def _expression(
         gene_map,
         layer=preparation.layer,
         scale=preparation.scale,
-        accepts=accepts,
-        min_genes=min_genes,
+        requires=Requirements(accepts, min_genes),
     )
     report.faults.raise_if_any()
     matrix, found = cohort.matrices[report.layer], report.matches["model"]

@@ -20,15 +20,6 @@ DEMO_PANEL = "reference.h5ad"
 """The file of the demo whose genes are the demo's panel."""
 
 
-def input_or_demo(given: Path | None) -> Path:
-    """The file that was given, else the raw counts of the demo, which are made on first use."""
-    if given is not None:
-        return given
-    from scatd.workflows.cohorts.demo import given_or_demo
-
-    return given_or_demo(None, "target_raw")
-
-
 def find_gene_map(given: Path | None) -> GeneMap | None:
     """The gene map of `--gene-map`, else the one in the cache, else none.
 

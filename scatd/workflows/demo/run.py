@@ -10,13 +10,14 @@ import pandas as pd
 
 from scatd import keys, tracking
 from scatd.data.demo.world import DRUGS
+from scatd.data.demo_files import demo_file
 from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
-from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.predict.run import PredictRequest, PredictResult, predict
+from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.run import TransferResult, transfer
+from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
 

@@ -1,15 +1,14 @@
-"""Threshold, calibrated probabilities and abstain band, from labelled cells into a new version.
+"""Calibration of a version on labelled cells: threshold, probabilities and abstain band.
 
-The weights stay as they are. What was chosen goes into the card with the cells that chose it, so
-that an evaluation on the same cells says so, and the gate does not take it as evidence.
+The weights stay as they are. The new card names the cells of the calibration. So an evaluation on
+the same cells says that it is no evidence, and the gate does not take it.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +16,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import artifact, keys, registry, tracking
 from scatd.cards.card import Band, Calibrated, SeenCells
 from scatd.decision import Decision
 from scatd.evaluation.calibration import fit_recalibration
 from scatd.evaluation.metrics import CALIBRATION_METRICS, CONFUSION_METRICS, response_metrics
 from scatd.evaluation.selective import choose_band
 from scatd.evaluation.thresholds import FIXED, Cut, choose_cut, cuts_between
-from scatd.workflows.evaluate.inputs import EvaluateRequest, LabelledCells
+from scatd.workflows.evaluate.request import EvaluateRequest
+from scatd.workflows.evaluate.scores import ScoredCells
 
 logger = logging.getLogger(__name__)
-
-TAG_FROM = "scatd.calibrated_from"
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was chosen on labelled cells.
+    """A calibration: the new decision, and the cells that it was chosen on.
 
     Parameters
     ----------
     decision
         For the new version.
     origin
-        Where the threshold came from, in words.
+        Origin of the threshold, in words.
     prob
         (n_cells,) P(resistant) as the new version reports it.
     entry
-        For the card.
+        Entry of the new card.
     """
 
     decision: Decision
@@ -53,8 +50,8 @@ class Calibration:
     entry: Calibrated
 
 
-def calibrate(request: EvaluateRequest, cells: LabelledCells) -> Calibration | None:
-    """Choose what was asked for; None where that is nothing.
+def calibrate(request: EvaluateRequest, cells: ScoredCells) -> Calibration | None:
+    """Choose threshold, calibration and band as the request asks; None where it asks for none.
 
     Raises
     ------
@@ -80,13 +77,13 @@ def calibrate(request: EvaluateRequest, cells: LabelledCells) -> Calibration | N
         band = choose_band(cells.codes, prob, cut.threshold, request.abstain)
     elif cells.decision.abstain is not None:
         logger.warning("The band in which the version abstained is left out: it belonged to the "
-                       "old threshold. --abstain chooses another.")  # fmt: skip
+                       "old threshold. Choose another one with --abstain.")  # fmt: skip
     limits = None if band is None else (band["low"], band["high"])
     decision = Decision(cut.threshold, recalibration, limits)
     return Calibration(decision, cut.origin, prob, _entry(request, cells, decision, band))
 
 
-def _moved_cut(cells: LabelledCells, prob: NDArray[np.float64]) -> Cut:
+def _moved_cut(cells: ScoredCells, prob: NDArray[np.float64]) -> Cut:
     """The threshold on the new scale that leaves the calls of these cells as they were."""
     called = cells.prob > cells.decision.threshold
     if not called.any() or called.all():
@@ -101,12 +98,13 @@ def _moved_cut(cells: LabelledCells, prob: NDArray[np.float64]) -> Cut:
 
 def _entry(
     request: EvaluateRequest,
-    cells: LabelledCells,
+    cells: ScoredCells,
     decision: Decision,
     band: Mapping[str, Any] | None,
 ) -> Calibrated:
-    # Cells of an earlier calibration had their part in this one.
+    # An earlier calibration is the basis of this one: its cells count as seen too.
     mine, before = cells.ledger, cells.about.calibration
+    features, labels = cells.cells.features, cells.cells.labels
     earlier = SeenCells() if before is None or before.cells is None else before.cells
     seen = SeenCells(
         ids=tuple(sorted({*earlier.ids, *mine.ids})),
@@ -116,9 +114,9 @@ def _entry(
         from_version=cells.ref.version,
         goals=tuple(str(goal) for goal in request.calibrate),
         data={
-            "file": cells.path.name,
-            "sha256": cells.sha256,
-            "labels": {"file": Path(cells.labels.origin).name, "column": cells.labels.column},
+            "file": features.path.name,
+            "sha256": features.sha256(),
+            "labels": {"file": Path(labels.origin).name, "column": labels.column},
             "n_sensitive": int((cells.codes == 0).sum()),
             "n_resistant": int((cells.codes == 1).sum()),
         },
@@ -133,7 +131,7 @@ def _band(chosen: Mapping[str, Any]) -> Band:
     return Band(float(chosen["low"]), float(chosen["high"]), about)
 
 
-def before_and_after(cells: LabelledCells, made: Calibration) -> pd.DataFrame:
+def before_and_after(cells: ScoredCells, made: Calibration) -> pd.DataFrame:
     """One row a metric that calibration can change: before, after, on the cells that chose it."""
     values = {
         "before": response_metrics(cells.codes, cells.prob, cells.decision.threshold),
@@ -145,35 +143,8 @@ def before_and_after(cells: LabelledCells, made: Calibration) -> pd.DataFrame:
     return pd.DataFrame([{"metric": "threshold"} | cuts, *rows])
 
 
-def register_calibrated(run: tracking.Run, cells: LabelledCells, made: Calibration) -> int:
-    """Register the version with what was chosen, at staging; returns its number."""
-    stored = artifact.read(cells.folder)
-    about = replace(
-        stored.about,
-        threshold_origin=made.origin,
-        calibration=replace(made.entry, run_id=run.run_id),
-    )
-    ref = cells.ref
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        artifact.write(folder, replace(stored, threshold=made.decision.threshold, about=about))
-        return registry.register(
-            folder,
-            ref.name,
-            run.run_id,
-            metrics={},
-            description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
-            f"of {cells.path.name}. {in_words(made)} {keys.CAVEAT}",
-            tags={
-                keys.TAG_DRUG: ref.drug,
-                keys.TAG_TRAINING_RUN: registry.training_run(ref),
-                TAG_FROM: str(ref.version),
-            },
-        )
-
-
 def in_words(made: Calibration) -> str:
-    """What was chosen, in one or a few sentences."""
+    """The calibration in one or a few sentences."""
     text = f"Threshold {made.decision.threshold:.4g}: {made.origin}."
     if made.entry.probability is not None:
         text += f" Probabilities calibrated by {made.entry.probability.method}."

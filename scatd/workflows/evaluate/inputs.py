@@ -1,205 +1,129 @@
-"""Labelled cells, scored by a registered version and by the baseline that was kept with it."""
+"""The inputs of an evaluation: a registered version, and labelled cells that it can read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, console, keys, registry, tracking
-from scatd.cards.card import About, SeenCells
+from scatd import artifact, registry, tracking
+from scatd.artifact import Artifact
+from scatd.data.features import Features
 from scatd.data.groups import read_groups
-from scatd.data.labels import MISSING, Labels, read_labels, require_two_classes
+from scatd.data.label_words import MISSING
+from scatd.data.labels import Labels, open_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
-from scatd.decision import Decision
 from scatd.errors import InputError
-from scatd.evaluation.calibration import CalibrationMethod
-from scatd.evaluation.ledger import cell_ledger, seen_cells
-from scatd.evaluation.selective import BandGoal
-from scatd.evaluation.thresholds import Goal
-from scatd.nn.devices import pick_device
-from scatd.ranges import Seed, check_fields
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer
-from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
-from scatd.workflows.models.baselines import baseline_scores, kept_baseline
-from scatd.workflows.models.find import find_model
+from scatd.training.baselines import LinearBaseline
+from scatd.workflows.cohorts.features import scoring_input
+from scatd.workflows.evaluate.request import EvaluateRequest
+from scatd.workflows.models.baselines import kept_baseline
 
 
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """Which version to evaluate on which labelled cells, and what to calibrate on them.
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A registered version, read once.
 
     Parameters
     ----------
-    drug, family, stage
-        Which version, as `scatd predict` finds it.
-    target
-        Cohort or feature matrix.
-    labels, label_map
-        Responses of its cells; see `scatd.data.labels`. None takes the column that names the drug.
-    output
-        Folder for tables, figures and the report; None names one after the version.
-    groups
-        Column (of obs, or of the label table) with the patient or sample of each cell.
-    calibrate
-        What the threshold is to be; `fixed` keeps the stored one.
-    calibrate_probability
-        How probabilities are calibrated; None leaves them.
-    abstain
-        What answers are to keep to; None leaves the version's band, if it has one.
-    seed
-        Of the resamples.
-    preparation, device, allow_simulated
-        As in `scatd predict`.
+    ref, stored
+        Where it is in the registry, and the content of its model folder.
+    training_run
+        The run that trained it; a calibration keeps it.
+    baseline
+        Logistic regression of the same samples; None where none was kept.
     """
 
-    drug: str
-    target: Path
-    labels: str | None = None
-    label_map: str | None = None
-    output: Path | None = None
-    family: str | None = None
-    stage: str = keys.PRODUCTION
-    groups: str | None = None
-    calibrate: Sequence[Goal] = (Goal("fixed"),)
-    calibrate_probability: CalibrationMethod | None = None
-    abstain: BandGoal | None = None
-    seed: Seed = 0
-    preparation: Preparation = field(default_factory=Preparation)
-    device: str = "auto"
-    allow_simulated: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse numbers outside their range."""
-        check_fields(self)
+    ref: ModelRef
+    stored: Artifact
+    training_run: str
+    baseline: LinearBaseline | None
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledCells:
-    """Cells with a label and a score, in the order of their file.
+    """A cohort, and those of its cells that have a label and features.
 
     Parameters
     ----------
-    ref, folder, card
-        The version that scored them, and its model folder.
-    decision
-        How it turns probabilities into words.
-    labels
+    features, labels
         Of every cell of the file.
-    path, sha256, n_obs, n_features, simulated
-        The file, whole.
-    ids, codes
-        (n_cells,) names, and 0 sensitive or 1 resistant.
+    rows
+        (n_cells,) positions of the cells that are evaluated, ascending.
     groups
-        (n_cells,) patient or sample, where that was asked for.
-    own, prob, responses
-        (n_cells,) the model's own P(resistant), the one it reports, and the word.
-    baselines
-        P(resistant) by baseline, (n_cells,); empty where none was kept.
-    seen
-        By use, which cells the version has learned from.
-    ledger
-        Ids and fingerprints of the cells.
+        (n_cells,) patient or sample of these cells; None without `--group-by`.
     notes
-        What a reader should know before the numbers.
+        Findings of the pre-flight check.
     """
 
-    ref: ModelRef
-    folder: Path
-    about: About
-    decision: Decision
+    features: Features
     labels: Labels
-    path: Path
-    sha256: str
-    n_obs: int
-    n_features: int
-    simulated: bool
-    ids: NDArray[np.str_]
-    codes: NDArray[np.int_]
+    rows: NDArray[np.intp]
     groups: NDArray[np.str_] | None
-    own: NDArray[np.float64]
-    prob: NDArray[np.float64]
-    responses: NDArray[np.str_]
-    baselines: Mapping[str, NDArray[np.float64]]
-    seen: Mapping[str, NDArray[np.bool_]]
-    ledger: SeenCells
     notes: list[str]
 
     @property
-    def n_seen(self) -> int:
-        """How many cells the version has learned from, in whatever way."""
-        if not self.seen:
-            return 0
-        return int(np.any(list(self.seen.values()), axis=0).sum())
+    def codes(self) -> NDArray[np.int_]:
+        """(n_cells,) 0 sensitive or 1 resistant."""
+        return self.labels.codes[self.rows].astype(np.int64)
+
+    @property
+    def ids(self) -> NDArray[np.str_]:
+        """(n_cells,) names of the cells."""
+        return self.features.ids[self.rows]
 
 
-def score_labelled(request: EvaluateRequest) -> LabelledCells:
-    """Score the labelled cells of a cohort with a registered version.
+def read_version(ref: ModelRef) -> Version:
+    """Read a version, and the baseline that was kept with it.
 
     Raises
     ------
     InputError
-        When there is no such version, the cohort or its labels cannot be used, or the labels have
-        one class only.
+        When the model folder is gone, damaged or was changed.
     """
-    device = pick_device(request.device)
-    ref = find_model(request.drug, request.family, request.stage)
-    folder = registry.fetch(ref)
-    card = artifact.read_card(folder)
+    stored = artifact.read(registry.fetch(ref))
+    training_run = registry.training_run(ref)
+    baseline = kept_baseline(tracking.Run(tracking.connect(), training_run))
+    return Version(ref, stored, training_run, baseline)
+
+
+@contextmanager
+def labelled_cells(
+    request: EvaluateRequest, version: Version, device: torch.device
+) -> Iterator[LabelledCells]:
+    """Open the cohort of a request for a version.
+
+    Raises
+    ------
+    InputError
+        When the cohort, its labels or its groups cannot be used, the labels have one class only,
+        or simulated and real data would mix.
+    """
+    ref, card = version.ref, version.stored.card()
     with scoring_input(request.target, ref.family, card, request.preparation, device) as given:
         features = given.features
         refuse_mixing(
             {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
             allowed=request.allow_simulated,
         )
-        labels = read_labels(features, request.drug, request.labels, request.label_map)
-        rows = _usable(labels, given)
+        source = open_labels(features, request.labels, request.label_map)
+        labels = source.of(request.drug)
+        rows = _usable(labels, given.reasons == "")
         groups = None
-        if request.groups is not None:
-            groups = read_groups(features, rows, request.groups, request.labels, request.label_map)
-        scorer = Scorer(folder, str(device))
-        with console.progress(features.n_obs, f"Scoring {ref.drug}", "cell") as bar:
-            scores = scorer.score(features.X, progress=bar.update)
-        baseline = kept_baseline(tracking.Run(tracking.connect(), registry.training_run(ref)))
-        baselines = {}
-        if baseline is not None:
-            alignment = artifact.read(folder).alignment
-            assert alignment is not None
-            found = baseline_scores(baseline, features.X, alignment)
-            baselines = {name: prob[rows] for name, prob in found.items()}
-        ledger = cell_ledger(features, rows)
-        return LabelledCells(
-            ref=ref,
-            folder=folder,
-            about=card.about,
-            decision=scorer.decision,
-            labels=labels,
-            path=features.path,
-            sha256=features.sha256(),
-            n_obs=features.n_obs,
-            n_features=features.n_features,
-            simulated=features.simulated,
-            ids=features.ids[rows],
-            codes=labels.codes[rows].astype(np.int64),
-            groups=groups,
-            own=scores.own[rows],
-            prob=scores.prob_resistant[rows],
-            responses=scores.responses[rows],
-            baselines=baselines,
-            seen=seen_cells(card.about, ledger, features.sha256()),
-            ledger=ledger,
-            notes=list(given.notes),
-        )
+        if request.group_by is not None:
+            groups = read_groups(features, rows, request.group_by, source)
+        yield LabelledCells(features, labels, rows, groups, list(given.notes))
 
 
-def _usable(labels: Labels, given: ScoringInput) -> NDArray[np.intp]:
+def _usable(labels: Labels, has_features: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Rows with a label and features."""
     where = f"{labels.origin}: {labels.column}"
-    rows = np.flatnonzero((labels.codes != MISSING) & (given.reasons == ""))
+    rows = np.flatnonzero((labels.codes != MISSING) & has_features)
     if not len(rows):
         raise InputError("no labelled cell can be scored", where=where)
     require_two_classes(labels.codes[rows], 2, where)

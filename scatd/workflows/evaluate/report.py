@@ -1,8 +1,9 @@
-"""The page of an evaluation: what it found in plain words, then figures and tables."""
+"""The page of an evaluation: the finding in plain words, then figures and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.evaluate.calibrate import Calibration, before_and_after, in_words
-from scatd.workflows.evaluate.inputs import LabelledCells
+from scatd.workflows.evaluate.scores import ScoredCells
 
 USES = {
     "source": "trained on",
@@ -32,20 +33,39 @@ CAPTIONS = {
     "reliability": "Predicted probability against the fraction that is resistant. On the dashed "
     "line a probability means what it says.",
     "reliability_after": "The same after calibration, on the cells that it was fitted to.",
-    "thresholds": "What other thresholds would give.",
-    "risk_coverage": "Answering only the most certain cells: how many of the answers are wrong.",
+    "thresholds": "The same metrics at other thresholds.",
+    "risk_coverage": "Share of wrong answers when only the most certain cells are answered.",
     "groups": "Each group by itself.",
 }
 
 
-def draw(
-    cells: LabelledCells,
-    tables: Mapping[str, pd.DataFrame],
-    made: Calibration | None,
-    subject: str,
-    folder: Path,
-) -> dict[str, Path]:
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """An evaluation: scores, tables and words.
+
+    Parameters
+    ----------
+    cells
+        The cells with their scores.
+    calibration
+        None where none was asked for.
+    tables
+        Of `scatd.evaluation.labelled.evaluation_tables`, by name.
+    words, cautions
+        The finding, and reasons to trust it less, in sentences.
+    """
+
+    cells: ScoredCells
+    calibration: Calibration | None
+    tables: dict[str, pd.DataFrame]
+    words: list[str]
+    cautions: list[str]
+
+
+def draw(found: Evaluation, folder: Path) -> dict[str, Path]:
     """Save every figure as PNG and PDF; returns the PNGs by name."""
+    cells, tables, made = found.cells, found.tables, found.calibration
+    subject = f"{_drug(cells)} ({cells.ref.family})"
     cut, codes = cells.decision.threshold, cells.codes
     scored = {"response model": cells.prob}
     scored |= {
@@ -77,7 +97,7 @@ def draw(
     return {name: save_figure(figure, folder, name)[0] for name, figure in figures.items()}
 
 
-def summary(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """The finding, in sentences with numbers."""
     metrics = tables["metrics"].set_index("metric")
     value = metrics["value"]
@@ -96,24 +116,24 @@ def summary(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[st
         )
     cut = cells.decision.threshold
     precision = value["precision"]
-    calls = "It calls no cell resistant" if np.isnan(precision) else (
-        f"{precision:.0%} of the cells that it calls resistant are (precision)"
+    calls = "no cell is called resistant" if np.isnan(precision) else (
+        f"{precision:.0%} of the cells called resistant are resistant (precision)"
     )  # fmt: skip
     found.append(
-        f"At its threshold of {cut:.4g}: {calls}; it finds {value['recall']:.0%} of the resistant "
-        f"cells (recall) and leaves {value['specificity']:.0%} of the sensitive ones alone "
-        f"(specificity). MCC {value['mcc']:.3f}."
+        f"At the stored threshold of {cut:.4g}, {calls}. The version finds {value['recall']:.0%} "
+        f"of the resistant cells (recall) and calls {value['specificity']:.0%} of the sensitive "
+        f"cells sensitive (specificity). MCC {value['mcc']:.3f}."
     )
     found.append(
-        f"A probability that it reports is off by {value['ece']:.3f} on average (expected "
-        f"calibration error; Brier score {value['brier']:.3f}, where always saying "
-        f"{value['prevalence']:.2f} gives {value['prevalence'] * (1 - value['prevalence']):.3f})."
+        f"On average, a reported probability is off by {value['ece']:.3f} (expected calibration "
+        f"error). The Brier score is {value['brier']:.3f}; a constant score of "
+        f"{value['prevalence']:.2f} has {value['prevalence'] * (1 - value['prevalence']):.3f}."
     )
     answers = tables["answers"].iloc[0]
     if answers["coverage"] < 1:
         found.append(
-            f"It answers {answers['coverage']:.0%} of the cells and abstains on the others; "
-            f"{answers['error']:.1%} of its answers are wrong (95% interval "
+            f"The version answers {answers['coverage']:.0%} of the cells and abstains on the "
+            f"others. {answers['error']:.1%} of its answers are wrong (95% interval "
             f"{answers['error_ci_low']:.1%} to {answers['error_ci_high']:.1%})."
         )
     found.append(_beside_baselines(tables["models"]))
@@ -138,8 +158,8 @@ def _beside_baselines(models: pd.DataFrame) -> str:
     )
 
 
-def cautions(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What makes these numbers less than they look."""
+def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Reasons to trust these numbers less."""
     found = [
         f"{int(seen.sum())} of these {len(seen)} cells are cells that the version was {USES[use]}: "
         "the numbers flatter it and are no evidence for promoting it. (Where other cells merely "
@@ -157,36 +177,48 @@ def cautions(cells: LabelledCells, tables: Mapping[str, pd.DataFrame]) -> list[s
             f"There are only {len(tables['groups'])} groups: the interval over groups is too "
             f"narrow."
         )
-    if cells.simulated or cells.ref.simulated:
-        found.append("Simulated data took part: these numbers say nothing of any patient.")
+    if cells.simulated:
+        found.append("Simulated data took part: these numbers say nothing about any patient.")
     return found
 
 
-def write_page(
-    path: Path,
-    cells: LabelledCells,
-    tables: Mapping[str, pd.DataFrame],
-    pictures: Mapping[str, Path],
-    made: Calibration | None,
-    words: list[str],
-) -> None:
+def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> None:
     """Write `report.html`."""
+    cells = found.cells
+    sections = [Section("In short", found.words, tone="summary")]
+    if found.cautions:
+        sections.append(Section("Read this first", found.cautions, tone="caution"))
+    sections += _measured(found, pictures)
+    if found.calibration is not None:
+        sections.append(_calibration(cells, found.calibration))
+    if cells.cells.notes:
+        sections.append(Section("Notes on reading the cells", cells.cells.notes))
+    write_report(
+        path,
+        f"{_drug(cells)}: evaluation of version {cells.ref.version}",
+        sections,
+        subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.cells.features.path.name}, "
+        f"labels: {cells.cells.labels.column}",
+        footer=keys.CAVEAT,
+    )
+
+
+def _measured(found: Evaluation, pictures: Mapping[str, Path]) -> list[Section]:
+    """Numbers, ranking, calls, probabilities and groups."""
+    tables = found.tables
 
     def shown(*names: str) -> dict[str, Path]:
         return {CAPTIONS[name]: pictures[name] for name in names if name in pictures}
 
-    sections = [Section("In short", words, tone="summary")]
-    if doubts := cautions(cells, tables):
-        sections.append(Section("Read this first", doubts, tone="caution"))
     models = tables["models"].assign(
         model=tables["models"]["model"].map({MODEL: "response model", **WORDS})
     )
-    sections += [
+    sections = [
         Section(
             "Numbers",
             ["Intervals are from 1000 resamples of cells, and of whole groups where those are "
-             "known. auprc takes resistant as the positive class, auprc sensitive the other; "
-             "without any skill they equal the prevalence of their class."],
+             "known. auprc takes resistant as the positive class, auprc sensitive takes sensitive. "
+             "Without any skill they equal the prevalence of their class."],
             {"Every metric": _with_spans(tables["metrics"]),
              "Beside baselines, on the same cells": _with_spans(models),
              "Metrics under their published names": tables["published_metrics"]},
@@ -198,33 +230,24 @@ def write_page(
         Section("Probabilities", figures=shown("reliability", "reliability_after")),
     ]  # fmt: skip
     if "groups" in tables:
-        sections.append(
-            Section(
-                "Groups",
-                tables={"One row a group": _with_spans(tables["groups"])},
-                figures=shown("groups"),
-            )
-        )
-    if made is not None:
-        sections.append(
-            Section(
-                "Calibration",
-                [in_words(made), "It goes into a new version of the model. The numbers below are "
-                 "of the very cells that chose it, and flatter it: evaluate the new version on "
-                 "others."],
-                {"Before and after, on the cells that chose it": before_and_after(cells, made)},
-            )
-        )  # fmt: skip
-    if cells.notes:
-        sections.append(Section("What was noticed while reading the cells", cells.notes))
-    write_report(
-        path,
-        f"{cells.about.drug or cells.ref.drug}: evaluation of version {cells.ref.version}",
-        sections,
-        subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.path.name}, labels: "
-        f"{cells.labels.column}",
-        footer=keys.CAVEAT,
+        by_group = {"One row a group": _with_spans(tables["groups"])}
+        sections.append(Section("Groups", tables=by_group, figures=shown("groups")))
+    return sections
+
+
+def _calibration(cells: ScoredCells, made: Calibration) -> Section:
+    text = (
+        "The calibration goes into a new version of the model. The numbers below are of the same "
+        "cells that the calibration was chosen on, and look too good: evaluate the new version on "
+        "other cells."
     )
+    table = {"Before and after, on the cells of the calibration": before_and_after(cells, made)}
+    return Section("Calibration", [in_words(made), text], table)
+
+
+def _drug(cells: ScoredCells) -> str:
+    """The drug as it is spelt in the labels; its key where the card has no spelling."""
+    return cells.about.drug or cells.ref.drug
 
 
 def _with_spans(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,33 +1,31 @@
-"""Use case: how good a registered version is on labelled cells, and what to calibrate on them."""
+"""Use case: measure a registered version on labelled cells, and calibrate it on them."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import torch
 
-from scatd import keys, registry, tracking
-from scatd.data import results
-from scatd.data.files import copy_files
-from scatd.evaluation.labelled import Truths, evaluation_metrics, evaluation_tables
+from scatd.evaluation.labelled import Truths, evaluation_tables
+from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
-from scatd.workflows.evaluate.calibrate import calibrate, in_words, register_calibrated
-from scatd.workflows.evaluate.inputs import EvaluateRequest, LabelledCells, score_labelled
-from scatd.workflows.evaluate.report import cautions, draw, summary, write_page
+from scatd.workflows.evaluate.calibrate import calibrate, in_words
+from scatd.workflows.evaluate.inputs import LabelledCells, Version, labelled_cells, read_version
+from scatd.workflows.evaluate.output import place_of, record
+from scatd.workflows.evaluate.report import Evaluation, cautions, summary
+from scatd.workflows.evaluate.request import EvaluateRequest
+from scatd.workflows.evaluate.scores import score_labelled
 from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 
-REPORT = "report.html"
-
 
 @dataclass(frozen=True, eq=False)
 class EvaluateResult:
-    """What an evaluation came to.
+    """The result of an evaluation.
 
     Parameters
     ----------
@@ -40,9 +38,9 @@ class EvaluateResult:
     metrics
         One row a metric: metric, value, ci_low, ci_high (and the group bounds).
     words, cautions
-        The finding, and what to mind, in sentences.
+        The finding, and reasons to trust it less, in sentences.
     calibrated
-        The new version, where something was calibrated, and what it holds, in words.
+        The new version, where something was calibrated, and its decision in words.
     """
 
     ref: ModelRef
@@ -60,112 +58,43 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     Raises
     ------
     InputError
-        When there is no such version, the cells or labels cannot be used, or what is to be
-        calibrated cannot be reached; nothing is then written, tracked or registered.
+        When there is no such version, the cells or labels cannot be used, or the goals of the
+        calibration cannot be reached; nothing is then written, tracked or registered.
     """
-    # Before any compute is spent; the version may be another one by the time it scores.
-    results.require_own(*_place(request, find_model(request.drug, request.family, request.stage)))
-    cells = score_labelled(request)
-    output, about = _place(request, cells.ref)
-    results.require_own(output, about)
-    made = calibrate(request, cells)
+    device = pick_device(request.device)
+    ref = find_model(request.drug, request.family, request.stage)
+    place = place_of(request, ref)
+    place.require_own()  # before any compute is spent
+    version = read_version(ref)
+    with labelled_cells(request, version, device) as cells:
+        found = evaluate_cells(request, version, cells, device)
+    for doubt in found.cautions:
+        logger.warning("%s", doubt)
+    run_id, number = record(request, found, place)
+    made = found.calibration
+    calibrated = None if made is None or number is None else (number, in_words(made))
+    return EvaluateResult(
+        *(ref, run_id, place.folder, found.tables["metrics"], found.words, found.cautions),
+        calibrated,
+    )
+
+
+def evaluate_cells(
+    request: EvaluateRequest, version: Version, cells: LabelledCells, device: torch.device
+) -> Evaluation:
+    """Evaluate a version on opened cells; nothing is written.
+
+    Raises
+    ------
+    InputError
+        When the goals of the calibration cannot be reached.
+    """
+    scored = score_labelled(version, cells, device)
+    made = calibrate(request, scored)
     truths = Truths(
-        cells.codes, cells.prob, cells.responses, cells.decision, cells.groups, cells.baselines
+        *(scored.codes, scored.prob, scored.responses, scored.decision),
+        cells.groups,
+        scored.baselines,
     )
     tables = evaluation_tables(truths, seed=request.seed)
-    words, doubts = summary(cells, tables), cautions(cells, tables)
-    for doubt in doubts:
-        logger.warning("%s", doubt)
-    with tracking.parent_run(
-        "evaluate",
-        name=f"evaluate {cells.ref.drug} {cells.ref.family} v{cells.ref.version}",
-        tags=_tags(cells),
-        settings=_settings(request, cells),
-    ) as run:
-        _log_numbers(run, cells, tables)
-        run.describe("\n\n".join([*words, *doubts]))
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            _write_tables(folder / "tables", cells, tables)
-            subject = f"{cells.about.drug or cells.ref.drug} ({cells.ref.family})"
-            pictures = draw(cells, tables, made, subject, folder / "figures")
-            write_page(folder / REPORT, cells, tables, pictures, made, words)
-            run.log_files(folder, "")
-            with results.made_anew(output, about):
-                copy_files(folder, output)
-        calibrated = None
-        if made is not None:
-            calibrated = (register_calibrated(run, cells, made), in_words(made))
-    return EvaluateResult(
-        cells.ref, run.run_id, output, tables["metrics"], words, doubts, calibrated
-    )
-
-
-def _place(request: EvaluateRequest, ref: ModelRef) -> tuple[Path, dict[str, str]]:
-    """The folder of the results, and what they are of."""
-    output = request.output or Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
-    about = {
-        "command": "evaluate",
-        "model": f"{ref.name}/{ref.version}",
-        "cells": str(request.target.absolute()),
-    }
-    return output, about
-
-
-def _tags(cells: LabelledCells) -> dict[str, str]:
-    ref = cells.ref
-    return {
-        keys.TAG_LEVEL: keys.LEVEL_EVALUATION,
-        keys.TAG_DRUG: ref.drug,
-        keys.TAG_FAMILY: ref.family,
-        keys.TAG_MODEL: f"{ref.name}/{ref.version}",
-        keys.TAG_MODEL_RUN: registry.training_run(ref),
-        keys.TAG_SIMULATED: str(ref.simulated or cells.simulated).lower(),
-        keys.TAG_TRAINING_CELLS: str(cells.n_seen),
-    }
-
-
-def _settings(request: EvaluateRequest, cells: LabelledCells) -> dict[str, object]:
-    return {
-        "stage": request.stage,
-        "labels": request.labels,
-        "label_map": request.label_map,
-        "groups": request.groups,
-        "threshold": cells.decision.threshold,
-        "calibrate": ",".join(map(str, request.calibrate)),
-        "calibrate_probability": request.calibrate_probability,
-        "abstain": None if request.abstain is None else str(request.abstain),
-        "seed": request.seed,
-        "target_sha256": cells.sha256,
-    }
-
-
-def _log_numbers(run: tracking.Run, cells: LabelledCells, tables: dict[str, pd.DataFrame]) -> None:
-    """Metrics, the data, and the version that they belong to."""
-    model_id = registry.logged_model(cells.ref)
-    run.log_dataset(
-        cells.path.stem,
-        str(cells.path),
-        digest=cells.sha256,
-        n_rows=cells.n_obs,
-        n_features=cells.n_features,
-        context="evaluation",
-    )
-    run.log_model_input(model_id)
-    run.log_metrics(evaluation_metrics(tables, cells.codes), model_id=model_id)
-
-
-def _write_tables(folder: Path, cells: LabelledCells, tables: dict[str, pd.DataFrame]) -> None:
-    folder.mkdir()
-    by_cell = {
-        "barcode": cells.ids,
-        "truth": np.array(keys.RESPONSES)[cells.codes],
-        "prob_resistant": cells.prob,
-        "response": cells.responses,
-    }
-    if cells.groups is not None:
-        by_cell["group"] = cells.groups
-    by_cell |= {f"baseline_{name}": prob for name, prob in cells.baselines.items()}
-    by_cell |= {f"seen_{use}": seen for use, seen in cells.seen.items()}
-    for name, table in {"cells": pd.DataFrame(by_cell), **tables}.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+    return Evaluation(scored, made, tables, summary(scored, tables), cautions(scored, tables))

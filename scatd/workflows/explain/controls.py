@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from scatd import console, keys, tracking
 from scatd.cards.card import About
+from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
-from scatd.data.labels import MISSING, read_labels, require_two_classes
+from scatd.data.label_words import MISSING
+from scatd.data.labels import read_labels, require_two_classes
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control
@@ -25,7 +27,6 @@ from scatd.explain.signature import Signature, signature
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
-from scatd.workflows.cohorts.demo import demo_file
 from scatd.workflows.cohorts.training import read_embeddings, read_expression
 from scatd.workflows.explain.inputs import Subject
 
@@ -206,4 +207,5 @@ def _perturbed(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) 
     changes = changes_of(x, subject.zero(), subject.is_resistant[places])
     groups = None if subject.groups is None else subject.groups[places]
     slope = tally.slope(keys.RESISTANT)
-    return perturb(subject.path, x, changes, np.concatenate([first, some]), slope, seed, groups)
+    slopes = {place: slope[place] for place in np.concatenate([first, some]).tolist()}
+    return perturb(subject.path, x, changes, slopes, groups=groups, seed=seed)

@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import artifact, console, keys, registry
+from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.io import is_cohort, read_adata
+from scatd.data.preparation import Preparation
 from scatd.data.simulated import refuse_mixing
 from scatd.data.storable import mapping, write_h5ad
 from scatd.errors import InputError
@@ -28,9 +30,8 @@ from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.nn.devices import pick_device
 from scatd.ranges import CountOrNone, Seed, ShareInside, check_fields
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer, Scores
-from scatd.workflows.cohorts.demo import given_or_demo
-from scatd.workflows.cohorts.features import Preparation, ScoringInput, scoring_input
+from scatd.scoring import ScoreOptions, Scorer, Scores
+from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
@@ -188,11 +189,13 @@ def _scored(
             features.X,
             threshold=request.threshold,
             mc_samples=request.n_draws,
-            seed=request.seed,
-            fold_sd="folds" in request.uncertainty,
-            alignment=request.alignment,
-            stats=request.stats,
-            keep_latent=request.output.suffix == ".h5ad",
+            options=ScoreOptions(
+                alignment=request.alignment,
+                stats=request.stats,
+                seed=request.seed,
+                fold_sd="folds" in request.uncertainty,
+                keep_latent=request.output.suffix == ".h5ad",
+            ),
             progress=done,
         )
     is_scored = given.reasons == ""

@@ -17,16 +17,17 @@ from scatd import __version__, console, keys
 from scatd.data import results
 from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Cohort
+from scatd.data.demo_files import given_or_demo
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.genes import Combine, GeneMap, GeneMatch, aligned
 from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
-from scatd.data.preflight import Report, judge_cells, look, quality_of
+from scatd.data.preflight import Report, Requirements, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
-from scatd.workflows.cohorts.genes import find_gene_map, find_panel, input_or_demo
+from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     check_writable(request.output)
     results.require_own(*_report_place(request))
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(input_or_demo(request.input)) as cohort:
+    with open_cohort(given_or_demo(request.input, "target_raw")) as cohort:
         panel = find_panel(request.panel, cohort)
         report = look(
             cohort,
@@ -110,7 +111,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
             gene_map,
             layer=request.layer,
             scale=request.scale,
-            min_genes=request.min_genes,
+            requires=Requirements(min_genes=request.min_genes),
         )
         report.faults.raise_if_any()
         obs = cohort.obs

@@ -12,6 +12,7 @@ import torch
 
 from scatd import artifact, console, keys, registry
 from scatd.artifact import Artifact
+from scatd.data.demo_files import given_or_demo
 from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
 from scatd.data.files import row_blocks, sha256_array
@@ -23,7 +24,6 @@ from scatd.nn.products import fast_products
 from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings, default_pretrain
-from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.backbones import PretrainResult, Teacher, Work
 from scatd.workflows.pretrain.run import backbone_for, backbones

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from scatd import keys
+from scatd.data.demo_files import given_or_demo
 from scatd.data.expression import log_normalised
 from scatd.data.features import Features, read_features
 from scatd.nn.devices import pick_device
 from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
 from scatd.training.settings import PretrainSettings
-from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.pretrain import backbones
 from scatd.workflows.pretrain.backbones import PretrainResult, Work
 

@@ -1,8 +1,9 @@
-"""The page of a screen: what the cohort holds in plain words, then pictures and tables."""
+"""The page of a screen: the finding in plain words, then pictures and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import anndata as ad
@@ -12,9 +13,6 @@ from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.cards.card import About
-from scatd.data.io import STORE_SUFFIXES, open_store
-from scatd.data.readers.stores import embeddings
-from scatd.data.tables import has_suffix
 from scatd.evaluation.domain import MOST
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.fractions import ALL
@@ -22,7 +20,8 @@ from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.cohorts.map import MAP_KEY, cell_map
-from scatd.workflows.screen.scores import Screened, ScreenRequest
+from scatd.workflows.screen.request import ScreenRequest
+from scatd.workflows.screen.scores import Screened
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -30,17 +29,37 @@ MOST_MAPS = 6
 _SAID, _FEW_GROUPS = 8, 5
 CAVEATS = (
     keys.CAVEAT,
-    "A cell called resistant looks, to the model, like the samples that were labelled resistant in "
-    "the data that it learned from; the table of models says which data. Response of cell lines in "
-    "a dish is not response of a patient, and several drugs given together are not looked at.",
-    "Those labels describe samples before treatment, unless you trained on others. In a biopsy "
-    "taken before treatment, the fraction is a guess at how much of it would resist. In one taken "
-    "after it, sensitive cells may be gone already: a high fraction then says who has survived.",
+    "To the model, a cell called resistant looks like the samples that were labelled resistant in "
+    "its training data; the table of models names these data. The response of cell lines in a dish "
+    "is not the response of a patient, and combinations of drugs are not scored.",
+    "The labels describe samples before treatment, unless you trained on others. In a biopsy taken "
+    "before treatment, the fraction estimates how many cells would resist. In a biopsy taken after "
+    "treatment, sensitive cells may be gone already: a high fraction then describes the survivors.",
     "Fractions of different drugs come from different models with thresholds of their own. Compare "
     "groups within a drug; do not rank drugs by their fractions.",
-    "Intervals say how far a fraction may be off by the number of cells (or groups) alone, and "
-    "nothing of how often the model is wrong.",
+    "Intervals show the uncertainty from the number of cells (or groups) alone. They do not show "
+    "how often the model is wrong.",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Screening:
+    """A screen: scores, tables and words.
+
+    Parameters
+    ----------
+    found
+        The cohort and its scores.
+    tables
+        `fractions`, `matrix` and `drugs`.
+    words, cautions
+        The finding, and reasons to trust it less, in sentences.
+    """
+
+    found: Screened
+    tables: Tables
+    words: list[str]
+    cautions: list[str]
 
 
 def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +93,7 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evidence(about: About) -> dict[str, object]:
-    """What a card says of how the model was learned, and how well."""
+    """Training data and performance of a model, from its card."""
     labels, source = about.data.labels, about.data.source
     others = [row.get("auroc_mean") for row in about.baselines if row["model"] != MODEL]
     return {
@@ -104,7 +123,7 @@ def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str
 
 
 def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[str]:
-    """What makes these numbers less than they look."""
+    """Reasons to trust these numbers less."""
     said = []
     drugs = tables["drugs"]
     outside = drugs["n_outside"].astype(float) / drugs["n_scored"].where(drugs["n_scored"] > 0)
@@ -112,7 +131,7 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     if foreign:
         said.append(
             "Most cells lie outside the training domain of the models of "
-            f"{_listed(foreign)}: the models know no such cells, do not trust their scores."
+            f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
         )
     unknown = drugs.loc[drugs["n_outside"].isna(), "drug"].tolist()
     if unknown:
@@ -120,15 +139,15 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     behind = drugs.loc[drugs["auroc"] < drugs["baseline_auroc"], "drug"].tolist()
     if behind:
         said.append(
-            f"On the samples that they learned from, a simple baseline did better than the models "
-            f"of {_listed(behind)}."
+            f"On their own training samples (out of fold), a simple baseline did better than the "
+            f"models of {_listed(behind)}."
         )
     if request.group_by is not None and len(tables["matrix"]) - 1 < _FEW_GROUPS:
         said.append("There are few groups: intervals over groups are too narrow.")
     if found.left_out:
         said.append(f"Left out, with the reason below: {_listed(list(found.left_out))}.")
     if found.simulated:
-        said.append("Simulated data took part: these numbers say nothing of any patient.")
+        said.append("Simulated data took part: these numbers say nothing about any patient.")
     return said
 
 
@@ -137,11 +156,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SAID]) + more
 
 
-def draw(found: Screened, tables: Tables, request: ScreenRequest, folder: Path) -> dict[str, Path]:
+def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     """Save every figure as PNG and PDF; returns the PNGs by caption."""
-    subject = request.cohort.name
+    found, tables = screening.found, screening.tables
     matrix = tables["matrix"].set_index("group")
-    # Those that tell groups apart, or where there are none those with most resistant cells.
+    # First the drugs that differ most between groups; without groups, those with the highest share.
     order = pd.Series((matrix.max() - matrix.min()) if len(matrix) > 1 else matrix.loc[ALL])
     telling = order.sort_values(ascending=False).index.tolist()
     bars = tables["fractions"]
@@ -154,26 +173,23 @@ def draw(found: Screened, tables: Tables, request: ScreenRequest, folder: Path) 
             "stacked_bars", screen.stacked_bars(bars, subject)
         ),
     }  # fmt: skip
-    xy = _map(found, request)
+    xy = _map(found)
     if xy is not None:
         for drug in telling[:MOST_MAPS]:
-            figure = cells.cell_map(xy, found.drugs[drug].prob[found.picked], drug)
+            figure = cells.cell_map(xy, found.drugs[drug].prob[found.drawn.picked], drug)
             drawn[f"{drug}: P(resistant) of {len(xy)} cells."] = (f"map_{drug}", figure)
     return {
         caption: save_figure(figure, folder, name)[0] for caption, (name, figure) in drawn.items()
     }
 
 
-def _map(found: Screened, request: ScreenRequest) -> NDArray[np.float64] | None:
+def _map(found: Screened) -> NDArray[np.float64] | None:
     """Coordinates (n_picked, 2): the cohort's own, or made from the latent of the first drug."""
-    family = next(iter(found.drugs.values())).ref.family
-    drawn = ad.AnnData(obsm={keys.latent_key(family): found.latent}, shape=(len(found.picked), 0))
-    if has_suffix(request.cohort, STORE_SUFFIXES):
-        with open_store(request.cohort) as store:
-            own = embeddings(store)
-            if MAP_KEY in own and hasattr(own[MAP_KEY], "shape"):
-                drawn.obsm[MAP_KEY] = np.asarray(own[MAP_KEY])[found.picked]
-    return cell_map(drawn, family)
+    family, drawn = next(iter(found.drugs.values())).ref.family, found.drawn
+    cohort = ad.AnnData(obsm={keys.latent_key(family): drawn.latent}, shape=(len(drawn.picked), 0))
+    if found.own_map is not None:
+        cohort.obsm[MAP_KEY] = found.own_map
+    return cell_map(cohort, family)
 
 
 def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
@@ -191,15 +207,10 @@ def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_page(
-    path: Path,
-    found: Screened,
-    tables: Tables,
-    pictures: Mapping[str, Path],
-    said: tuple[list[str], list[str]],
-    request: ScreenRequest,
+    path: Path, screening: Screening, pictures: Mapping[str, Path], subject: str
 ) -> None:
-    """Write `report.html`; `said` holds the summary and the cautions."""
-    words, doubts = said
+    """Write `report.html`."""
+    found, tables = screening.found, screening.tables
     maps = {caption: path for caption, path in pictures.items() if "P(resistant) of" in caption}
     others = {caption: path for caption, path in pictures.items() if caption not in maps}
     drugs = tables["drugs"]
@@ -207,8 +218,8 @@ def write_page(
     counts = ["n_scored", "n_abstained", "n_outside"]
     models = ["drug", "family", "version", "stage", "threshold", "labels", "n_samples", "auroc"]
     sections = [
-        Section("In short", words, tone="summary"),
-        Section("Read this first", [*doubts, *CAVEATS], tone="caution"),
+        Section("In short", screening.words, tone="summary"),
+        Section("Read this first", [*screening.cautions, *CAVEATS], tone="caution"),
         Section("Groups and drugs", figures=others, tables={
             "Resistant cells of 100, with 95% interval": _in_words(tables["fractions"]),
         }),
@@ -225,7 +236,7 @@ def write_page(
         sections.append(Section("Cells", text, figures=maps))
     sections.append(
         Section("Models", tables={
-            "What scored, what it learned from, and how it ranked held-out samples beside its "
+            "Model of each drug, its training data, and its ranking of held-out samples beside its "
             "best baseline (mean AUROC over folds)": drugs[[*models, "baseline_auroc"]],
         })
     )  # fmt: skip
@@ -234,7 +245,7 @@ def write_page(
         sections.append(Section("Left out", tables={"Drugs without scores": reasons}))
     write_report(
         path,
-        f"Screen of {request.cohort.name}",
+        f"Screen of {subject}",
         sections,
         subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",
         footer=keys.CAVEAT,

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 
-from scatd import keys, tracking
+from scatd import console
 from scatd.data import results
-from scatd.data.files import copy_files, sha256_file
+from scatd.data.groups import group_column
+from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
-from scatd.workflows.screen import report as screen_report
-from scatd.workflows.screen.scores import Screened, ScreenRequest, groups_of, score_all
+from scatd.workflows.screen.inputs import DrugModel, models_of, opened, own_map, reading_alike
+from scatd.workflows.screen.output import place_of, record
+from scatd.workflows.screen.report import Screening, cautions, drug_table, summary
+from scatd.workflows.screen.request import ScreenRequest
+from scatd.workflows.screen.scores import Scored, Screened, score_drugs
 
-REPORT = "report.html"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class ScreenResult:
-    """What a screen came to.
+    """The result of a screen.
 
     Parameters
     ----------
     run_id, output
         The run, and the folder with report, tables and figures.
     drugs
-        One row a drug, the one with most resistant cells first: see `screen_report.drug_table`.
+        One row a drug, the one with most resistant cells first: see `screen.report.drug_table`.
     left_out
-        Why a drug has no scores, by drug key.
+        Reason why a drug has no scores, by drug key.
     words, cautions
-        The finding, and what to mind, in sentences.
+        The finding, and reasons to trust it less, in sentences.
     """
 
     run_id: str
@@ -44,96 +50,81 @@ class ScreenResult:
 
 
 def screen(request: ScreenRequest) -> ScreenResult:
-    """Score a cohort for every drug and say which groups hold how many resistant cells.
+    """Score a cohort for every drug; report the share of resistant cells of each group.
 
     Raises
     ------
     InputError
         When there is no model, or no model can read the cohort; nothing is then written.
     """
-    output = request.output or Path(f"screen-{request.cohort.name.partition('.')[0]}")
-    about = {"command": "screen", "cohort": str(request.cohort.absolute())}
-    results.require_own(output, about)
-    found = score_all(request, pick_device(request.device))
-    groups = groups_of(found.obs, request.group_by)
+    results.require_own(*place_of(request))
+    found = score_all(request, models_of(request), pick_device(request.device))
+    screening = screen_cells(request, found)
+    run_id, output = record(request, screening)
+    return ScreenResult(
+        *(run_id, output, screening.tables["drugs"], found.left_out),
+        *(screening.words, screening.cautions),
+    )
+
+
+def score_all(
+    request: ScreenRequest, models: dict[str, DrugModel], device: torch.device
+) -> Screened:
+    """Score the cohort for every drug; its features are made once for models that read the same.
+
+    A drug whose model cannot read the cohort is left out, with the reason.
+
+    Raises
+    ------
+    InputError
+        When no model can read the cohort, or it has no such groups.
+    """
+    whole, first = Scored(), None
+    with console.progress(len(models), "Screening", "drug") as bar:
+        for drugs in reading_alike(models):
+            with contextlib.ExitStack() as stack:
+                try:
+                    given = stack.enter_context(opened(request, models[drugs[0]], device))
+                except ScatdError as error:
+                    whole.left_out |= dict.fromkeys(drugs, str(error))
+                    continue
+                obs, column = given.features.obs, request.group_by
+                groups = None if column is None else group_column(column, obs)
+                some = {drug: models[drug] for drug in drugs}
+                scored = score_drugs(request, given, some, device, bar.update)
+            whole.drugs |= scored.drugs
+            whole.left_out |= scored.left_out
+            if whole.drawn is None and scored.drawn is not None:
+                whole.drawn, first = scored.drawn, (given.features, groups)
+    for drug, reason in whole.left_out.items():
+        logger.warning("%s is left out: %s", drug, reason)
+    if whole.drawn is None or first is None:
+        what, remedy = "no model can read the cohort", next(iter(whole.left_out.values()))
+        raise InputError(what, where=str(request.cohort), remedy=remedy)
+    features, groups = first
+    return Screened(
+        ids=features.ids,
+        obs=features.obs,
+        groups=groups,
+        simulated=features.simulated or any(one.ref.simulated for one in whole.drugs.values()),
+        drugs={drug: whole.drugs[drug] for drug in models if drug in whole.drugs},
+        left_out=dict(sorted(whole.left_out.items())),
+        drawn=whole.drawn,
+        own_map=own_map(request.cohort, whole.drawn.picked),
+    )
+
+
+def screen_cells(request: ScreenRequest, found: Screened) -> Screening:
+    """Tables and words of a scored cohort; nothing is written."""
     by_drug = {
-        drug: fraction_table(drug, scores.responses, groups, scores.outside, seed=request.seed)
-        for drug, scores in found.drugs.items()
+        drug: fraction_table(drug, one.responses, found.groups, one.outside, seed=request.seed)
+        for drug, one in found.drugs.items()
     }
     fractions = pd.concat(by_drug.values(), ignore_index=True)
     tables = {
         "fractions": fractions,
         "matrix": fraction_matrix(by_drug).reset_index(),
-        "drugs": screen_report.drug_table(found, fractions),
+        "drugs": drug_table(found, fractions),
     }
-    words = screen_report.summary(found, tables, request)
-    cautions = screen_report.cautions(found, tables, request)
-    with tracking.parent_run(
-        "screen",
-        name=f"screen {request.cohort.name}",
-        tags={
-            keys.TAG_LEVEL: keys.LEVEL_SCREEN,
-            keys.TAG_SIMULATED: str(found.simulated).lower(),
-        },
-        settings=_settings(request, found),
-    ) as run:
-        _log_numbers(run, request, found, tables["drugs"])
-        run.describe("\n\n".join([*words, *cautions]))
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            for name, table in tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False)
-            cells_table(found, request.group_by).to_parquet(folder / "cells.parquet")
-            pictures = screen_report.draw(found, tables, request, folder / "figures")
-            screen_report.write_page(
-                folder / REPORT, found, tables, pictures, (words, cautions), request
-            )
-            run.log_files(folder, "")
-            with results.made_anew(output, about):
-                copy_files(folder, output)
-    return ScreenResult(run.run_id, output, tables["drugs"], found.left_out, words, cautions)
-
-
-def cells_table(found: Screened, group_by: str | None) -> pd.DataFrame:
-    """One row a cell: barcode, its group, and P(resistant), response and `ood` of every drug."""
-    columns: dict[str, object] = {"barcode": found.ids}
-    if group_by is not None:
-        columns[group_by] = groups_of(found.obs, group_by)
-    for drug, scores in found.drugs.items():
-        columns[keys.prob_column(drug)] = scores.prob
-        columns[keys.response_column(drug)] = pd.Categorical(
-            pd.Series(scores.responses).replace("", None)
-        )
-        if scores.outside is not None:
-            columns[keys.ood_column(drug)] = scores.outside
-    return pd.DataFrame(columns)
-
-
-def _settings(request: ScreenRequest, found: Screened) -> dict[str, object]:
-    return {
-        "drugs": ",".join(found.drugs),
-        "group_by": request.group_by,
-        "stage": request.stage,
-        "seed": request.seed,
-        "models": ",".join(f"{one.ref.name}/{one.ref.version}" for one in found.drugs.values()),
-    }
-
-
-def _log_numbers(
-    run: tracking.Run, request: ScreenRequest, found: Screened, drugs: pd.DataFrame
-) -> None:
-    run.log_dataset(
-        request.cohort.stem,
-        str(request.cohort),
-        digest=sha256_file(request.cohort) if request.cohort.is_file() else "",
-        n_rows=len(found.ids),
-        n_features=len(found.drugs),
-        context="screen",
-    )
-    known = drugs.dropna(subset="fraction_resistant")
-    run.log_metrics(
-        {
-            f"resistant_fraction.{drug}": float(fraction)
-            for drug, fraction in zip(known["drug"], known["fraction_resistant"], strict=True)
-        }
-    )
+    words = summary(found, tables, request)
+    return Screening(found, tables, words, cautions(found, tables, request))

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from scatd import console, keys, tracking
+from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features, read_features
 from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
@@ -28,7 +29,6 @@ from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
 from scatd.training.tune import Progress, Study, Trial, TrialRecord, objective
-from scatd.workflows.cohorts.demo import given_or_demo
 from scatd.workflows.tune import report as tune_report
 from scatd.workflows.tune import workers as tune_workers
 
@@ -121,11 +121,11 @@ class _Work:
 
     @property
     def study_name(self) -> str:
-        return self.request.study or f"{self.request.family}-{tracking.work_key(self.identity)}"
+        return self.request.study or f"{self.request.family}-{tracking.resume_key(self.identity)}"
 
     @property
     def key(self) -> str:
-        return tracking.work_key("tune", self.study_name, self.identity)
+        return tracking.resume_key("tune", self.study_name, self.identity)
 
     def tags(self, level: str) -> dict[str, str]:
         return {
@@ -303,7 +303,7 @@ def _parent_run(work: _Work, storage: str) -> contextlib.AbstractContextManager[
             "seed": request.seed,
             "space": work.space.to_mapping(),
         },
-        work_key=work.key,
+        resume_key=work.key,
     )
 
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scatd.data.features import Features, read_features
-from scatd.data.labels import drug_columns, read_labels, require_two_classes
+from scatd.data.label_words import drug_columns
+from scatd.data.labels import read_labels, require_two_classes
 from scatd.data.tables import read_table
 from scatd.errors import InputError
 

@@ -11,10 +11,11 @@ import torch
 
 from scatd.artifact import Artifact
 from scatd.cards.card import About, FeaturesRead
+from scatd.data.preparation import Preparation
 from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
-from scatd.workflows.cohorts.features import Preparation, scoring_input
+from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import pooled, read_embeddings, read_expression
 
 GENES = ["TP53", "EGFR", "MYC", "KRAS", "BRAF", "PTEN"]

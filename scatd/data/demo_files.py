@@ -1,0 +1,72 @@
+"""Files of the simulated demo cohort. Commands read them where the user gives no cohort."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import filelock
+
+from scatd.data.files import check_writable
+from scatd.data.io import open_store
+from scatd.errors import InputError
+from scatd.keys import DEMO_FOLDER
+
+logger = logging.getLogger(__name__)
+
+DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
+
+
+def demo_file(part: str, *, seed: int | None = None, folder: Path = Path(DEMO_FOLDER)) -> Path:
+    """One file of the demo cohort, which is made on first use.
+
+    Raises
+    ------
+    InputError
+        When a seed is asked for and the folder holds the demo of another seed, or when the demo
+        cannot be written there.
+    """
+    files = {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
+    if not _all_exist(files):
+        _make(files, folder, seed or 0)
+    if seed is not None and (held := _seed_of(files[part])) != seed:
+        what = f"holds the demo of seed {held}"
+        remedy = "Choose another --folder, or remove this one."
+        raise InputError(what, where=str(folder), expected=f"seed {seed}", remedy=remedy)
+    return files[part]
+
+
+def _all_exist(files: Mapping[str, Path]) -> bool:
+    return all(path.exists() for path in files.values())
+
+
+def _make(files: Mapping[str, Path], folder: Path, seed: int) -> None:
+    """Write the demo, unless another process has written it meanwhile."""
+    from scatd.data.demo import DemoSettings, make_folder, write_demo
+
+    make_folder(folder)
+    lock = folder / ".lock"
+    check_writable(lock)
+    with filelock.FileLock(lock):
+        if not _all_exist(files):
+            logger.info("Making the simulated demo cohort in %s", folder)
+            write_demo(folder, DemoSettings(seed=seed))
+
+
+def _seed_of(path: Path) -> int:
+    with open_store(path) as store:
+        return int(store["uns/simulation/seed"][()])
+
+
+def given_or_demo(given: Path | None, part: str) -> Path:
+    """The cohort that was given; without one, a file of the demo and a line in the log.
+
+    The command line asks for the demo only where no option names a file of the user's or describes
+    one.
+    """
+    if given is not None:
+        return given
+    path = demo_file(part)
+    logger.info("No cohort is given: this uses the simulated demo cohort, %s", path)
+    return path

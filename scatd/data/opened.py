@@ -1,0 +1,138 @@
+"""The input of a command, opened once: a file of any kind, or an AnnData in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scatd.data.cohort import Cohort
+from scatd.data.files import reading, require_existing
+from scatd.data.io import (
+    COHORT_KINDS,
+    STORE_SUFFIXES,
+    adata_of,
+    is_cohort,
+    open_cohort,
+    open_store,
+)
+from scatd.data.kinds import unknown_kind
+from scatd.data.readers.stores import cohort_of, embeddings, read_anndata, read_store
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+IN_MEMORY = Path("AnnData")
+"""Stands for the path of an AnnData that was given in memory, in messages and records."""
+
+
+class OpenedInput:
+    """A file or an AnnData whose parts are read when they are asked for.
+
+    Parameters
+    ----------
+    path
+        The file; `IN_MEMORY` for an AnnData.
+    stack
+        Closes what is opened here.
+    store
+        Root group of an `.h5ad` or `.zarr`.
+    adata
+        The AnnData, where there is no file.
+    outlives
+        Whether features may be read after the file is closed. Those that are left on disk then
+        open it anew.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        stack: contextlib.ExitStack,
+        *,
+        store: Mapping[str, Any] | None = None,
+        adata: AnnData | None = None,
+        outlives: bool = False,
+    ) -> None:
+        self.path, self.store, self.adata, self.outlives = path, store, adata, outlives
+        self._stack = stack
+
+    @property
+    def is_cohort(self) -> bool:
+        """Whether it is an AnnData of any format, and not a plain matrix or table."""
+        return self.adata is not None or is_cohort(self.path)
+
+    @property
+    def has_expression_by_genes(self) -> bool:
+        """Whether the columns may have names of genes."""
+        return self.is_cohort or has_suffix(self.path, TABLE_SUFFIXES)
+
+    @property
+    def embeddings(self) -> dict[str, Any]:
+        """Elements of `obsm` by name, not read yet; none where the format has no `obsm`."""
+        if self.adata is not None:
+            return dict(self.adata.obsm)
+        return {} if self.store is None else embeddings(self.store)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Annotations and expression; the expression stays where it is.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged, of an unknown kind, or holds no expression.
+        """
+        if self.adata is not None:
+            with reading(self.path, "an AnnData"):
+                return cohort_of(self.path, self.adata)
+        if self.store is not None:
+            scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-"))
+            return read_store(self.path, self.store, Path(scratch))
+        return self._stack.enter_context(open_cohort(self.path))
+
+    def whole(self) -> AnnData:
+        """Everything that the cohort holds, as a copy in memory.
+
+        Raises
+        ------
+        InputError
+            When it is damaged, or no cohort.
+        """
+        if self.adata is not None:
+            return self.adata.copy()
+        if self.store is not None:
+            return read_anndata(self.path, self.store)
+        if not self.is_cohort:
+            raise unknown_kind(self.path, "cohort", COHORT_KINDS)
+        return adata_of(self.cohort)
+
+
+@contextlib.contextmanager
+def open_input(source: Path | AnnData, *, outlives: bool = False) -> Iterator[OpenedInput]:
+    """Open a file once, or take an AnnData as it is.
+
+    Parameters
+    ----------
+    source
+        A cohort or a matrix of features, as `features.read_features` lists them.
+    outlives
+        As `OpenedInput` says.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or its store is damaged.
+    """
+    with contextlib.ExitStack() as stack:
+        if not isinstance(source, Path):
+            yield OpenedInput(IN_MEMORY, stack, adata=source)
+            return
+        require_existing(source)
+        store = None
+        if has_suffix(source, STORE_SUFFIXES):
+            store = stack.enter_context(open_store(source))
+        yield OpenedInput(source, stack, store=store, outlives=outlives)

@@ -1,0 +1,165 @@
+"""The output of an evaluation: a tracked run, a folder of results, and perhaps a new version."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scatd import artifact, keys, registry, tracking
+from scatd.data import results
+from scatd.data.files import copy_files
+from scatd.evaluation.labelled import evaluation_metrics
+from scatd.registry import ModelRef
+from scatd.workflows.evaluate.calibrate import Calibration, in_words
+from scatd.workflows.evaluate.report import Evaluation, draw, write_page
+from scatd.workflows.evaluate.request import EvaluateRequest
+from scatd.workflows.evaluate.scores import ScoredCells
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of the results, and the model and cells that they are of."""
+
+    folder: Path
+    about: dict[str, str]
+
+    def require_own(self) -> None:
+        """Refuse a folder that holds other results.
+
+        Raises
+        ------
+        InputError
+            As `scatd.data.results.require_own`.
+        """
+        results.require_own(self.folder, self.about)
+
+
+def place_of(request: EvaluateRequest, ref: ModelRef) -> Place:
+    """The folder that was asked for, or one that is named after the version."""
+    folder = request.output or Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
+    about = {
+        "command": "evaluate",
+        "model": f"{ref.name}/{ref.version}",
+        "cells": str(request.target.absolute()),
+    }
+    return Place(folder, about)
+
+
+def record(request: EvaluateRequest, found: Evaluation, place: Place) -> tuple[str, int | None]:
+    """Track an evaluation, write its folder, and register the calibrated version, if any.
+
+    Returns
+    -------
+    The run, and the number of the new version.
+    """
+    cells, made = found.cells, found.calibration
+    with tracking.parent_run(
+        "evaluate",
+        name=f"evaluate {cells.ref.drug} {cells.ref.family} v{cells.ref.version}",
+        tags=_tags(cells),
+        settings=_settings(request, cells),
+    ) as run:
+        _log_numbers(run, found)
+        run.describe("\n\n".join([*found.words, *found.cautions]))
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            _write_tables(folder / "tables", found)
+            write_page(folder / REPORT, found, draw(found, folder / "figures"))
+            run.log_files(folder, "")
+            with results.made_anew(place.folder, place.about):
+                copy_files(folder, place.folder)
+        version = None if made is None else _register(run, cells, made)
+    return run.run_id, version
+
+
+def _tags(cells: ScoredCells) -> dict[str, str]:
+    ref = cells.ref
+    return {
+        keys.TAG_LEVEL: keys.LEVEL_EVALUATION,
+        keys.TAG_DRUG: ref.drug,
+        keys.TAG_FAMILY: ref.family,
+        keys.TAG_MODEL: f"{ref.name}/{ref.version}",
+        keys.TAG_MODEL_RUN: cells.version.training_run,
+        keys.TAG_SIMULATED: str(cells.simulated).lower(),
+        keys.TAG_TRAINING_CELLS: str(cells.n_seen),
+    }
+
+
+def _settings(request: EvaluateRequest, cells: ScoredCells) -> dict[str, object]:
+    return {
+        "stage": request.stage,
+        "labels": request.labels,
+        "label_map": request.label_map,
+        "groups": request.group_by,
+        "threshold": cells.decision.threshold,
+        "calibrate": ",".join(map(str, request.calibrate)),
+        "calibrate_probability": request.calibrate_probability,
+        "abstain": None if request.abstain is None else str(request.abstain),
+        "seed": request.seed,
+        "target_sha256": cells.cells.features.sha256(),
+    }
+
+
+def _log_numbers(run: tracking.Run, found: Evaluation) -> None:
+    """Metrics, the data, and the version that they belong to."""
+    cells, features = found.cells, found.cells.cells.features
+    model_id = registry.logged_model(cells.ref)
+    run.log_dataset(
+        features.path.stem,
+        str(features.path),
+        digest=features.sha256(),
+        n_rows=features.n_obs,
+        n_features=features.n_features,
+        context="evaluation",
+    )
+    run.log_model_input(model_id)
+    run.log_metrics(evaluation_metrics(found.tables, cells.codes), model_id=model_id)
+
+
+def _write_tables(folder: Path, found: Evaluation) -> None:
+    folder.mkdir()
+    cells = found.cells
+    by_cell = {
+        "barcode": cells.cells.ids,
+        "truth": np.array(keys.RESPONSES)[cells.codes],
+        "prob_resistant": cells.prob,
+        "response": cells.responses,
+    }
+    if cells.cells.groups is not None:
+        by_cell["group"] = cells.cells.groups
+    by_cell |= {f"baseline_{name}": prob for name, prob in cells.baselines.items()}
+    by_cell |= {f"seen_{use}": seen for use, seen in cells.seen.items()}
+    for name, table in {"cells": pd.DataFrame(by_cell), **found.tables}.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
+    """Register the calibrated version at staging; returns its number."""
+    stored, ref = cells.version.stored, cells.ref
+    about = replace(
+        stored.about,
+        threshold_origin=made.origin,
+        calibration=replace(made.entry, run_id=run.run_id),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        artifact.write(folder, replace(stored, threshold=made.decision.threshold, about=about))
+        return registry.register(
+            folder,
+            ref.name,
+            run.run_id,
+            metrics={},
+            description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
+            f"of {cells.cells.features.path.name}. {in_words(made)} {keys.CAVEAT}",
+            tags={
+                keys.TAG_DRUG: ref.drug,
+                keys.TAG_TRAINING_RUN: cells.version.training_run,
+                keys.TAG_CALIBRATED_FROM: str(ref.version),
+            },
+        )

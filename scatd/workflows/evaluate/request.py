@@ -1,0 +1,51 @@
+"""The request of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatd.evaluation.calibration import CalibrationMethod
+from scatd.evaluation.selective import BandGoal
+from scatd.evaluation.thresholds import Goal
+from scatd.ranges import Seed
+from scatd.workflows.cohorts.request import ScoringRequest
+
+
+@dataclass(frozen=True)
+class EvaluateRequest(ScoringRequest):
+    """Which version to evaluate on which labelled cells, and what to calibrate on them.
+
+    Parameters
+    ----------
+    drug
+        In any spelling.
+    target
+        Cohort or feature matrix.
+    labels, label_map
+        Responses of its cells; see `scatd.data.labels`. None takes the column that names the drug.
+    output
+        Folder for tables, figures and the report; None names one after the version.
+    group_by
+        Column (of obs, or of the label table) with the patient or sample of each cell.
+    calibrate
+        Goals that choose the threshold; `fixed` keeps the stored one.
+    calibrate_probability
+        How probabilities are calibrated; None leaves them.
+    abstain
+        Goal that the answers keep to; None leaves the version's band, if it has one.
+    seed
+        Of the resamples.
+    """
+
+    drug: str
+    target: Path
+    labels: str | None = None
+    label_map: str | None = None
+    output: Path | None = None
+    group_by: str | None = None
+    calibrate: Sequence[Goal] = (Goal("fixed"),)
+    calibrate_probability: CalibrationMethod | None = None
+    abstain: BandGoal | None = None
+    seed: Seed = 0

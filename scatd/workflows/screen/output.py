@@ -1,0 +1,95 @@
+"""The output of a screen: a tracked run, and a folder with page, tables, figures and cells."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from scatd import keys, tracking
+from scatd.data import results
+from scatd.data.files import copy_files, sha256_file
+from scatd.workflows.screen.report import Screening, draw, write_page
+from scatd.workflows.screen.request import ScreenRequest
+from scatd.workflows.screen.scores import Screened
+
+REPORT = "report.html"
+
+
+def place_of(request: ScreenRequest) -> tuple[Path, dict[str, str]]:
+    """The folder of the results, and the command and cohort that they are of."""
+    output = request.output or Path(f"screen-{request.cohort.name.partition('.')[0]}")
+    return output, {"command": "screen", "cohort": str(request.cohort.absolute())}
+
+
+def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path]:
+    """Track a screen and write its folder; returns the run and the folder."""
+    found, subject = screening.found, request.cohort.name
+    output, about = place_of(request)
+    with tracking.parent_run(
+        "screen",
+        name=f"screen {subject}",
+        tags={
+            keys.TAG_LEVEL: keys.LEVEL_SCREEN,
+            keys.TAG_SIMULATED: str(found.simulated).lower(),
+        },
+        settings=_settings(request, found),
+    ) as run:
+        _log_numbers(run, request, screening)
+        run.describe("\n\n".join([*screening.words, *screening.cautions]))
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            for name, table in screening.tables.items():
+                table.to_csv(folder / f"{name}.csv", index=False)
+            cells_table(found, request.group_by).to_parquet(folder / "cells.parquet")
+            pictures = draw(screening, subject, folder / "figures")
+            write_page(folder / REPORT, screening, pictures, subject)
+            run.log_files(folder, "")
+            with results.made_anew(output, about):
+                copy_files(folder, output)
+    return run.run_id, output
+
+
+def cells_table(found: Screened, group_by: str | None) -> pd.DataFrame:
+    """One row a cell: barcode, its group, and P(resistant), response and `ood` of every drug."""
+    columns: dict[str, object] = {"barcode": found.ids}
+    if group_by is not None:
+        columns[group_by] = found.groups
+    for drug, scores in found.drugs.items():
+        columns[keys.prob_column(drug)] = scores.prob
+        columns[keys.response_column(drug)] = pd.Categorical(
+            pd.Series(scores.responses).replace("", None)
+        )
+        if scores.outside is not None:
+            columns[keys.ood_column(drug)] = scores.outside
+    return pd.DataFrame(columns)
+
+
+def _settings(request: ScreenRequest, found: Screened) -> dict[str, object]:
+    return {
+        "drugs": ",".join(found.drugs),
+        "group_by": request.group_by,
+        "stage": request.stage,
+        "seed": request.seed,
+        "models": ",".join(f"{one.ref.name}/{one.ref.version}" for one in found.drugs.values()),
+    }
+
+
+def _log_numbers(run: tracking.Run, request: ScreenRequest, screening: Screening) -> None:
+    found, drugs = screening.found, screening.tables["drugs"]
+    run.log_dataset(
+        request.cohort.stem,
+        str(request.cohort),
+        digest=sha256_file(request.cohort) if request.cohort.is_file() else "",
+        n_rows=len(found.ids),
+        n_features=len(found.drugs),
+        context="screen",
+    )
+    known = drugs.dropna(subset="fraction_resistant")
+    run.log_metrics(
+        {
+            f"resistant_fraction.{drug}": float(fraction)
+            for drug, fraction in zip(known["drug"], known["fraction_resistant"], strict=True)
+        }
+    )

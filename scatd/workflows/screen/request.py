@@ -1,0 +1,34 @@
+"""The request of a screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatd.ranges import Seed
+from scatd.workflows.cohorts.request import ScoringRequest
+
+
+@dataclass(frozen=True)
+class ScreenRequest(ScoringRequest):
+    """Which drugs to score in which cohort.
+
+    Parameters
+    ----------
+    cohort
+        Cells to score.
+    output
+        Folder for report, tables and figures; None names it after the cohort.
+    drugs
+        In any spelling; None takes every drug with a model at `stage`.
+    group_by
+        Column of obs, such as the patient; None takes all cells as one group.
+    seed
+        Of resamples, and of the cells in pictures.
+    """
+
+    cohort: Path
+    output: Path | None = None
+    drugs: tuple[str, ...] | None = None
+    group_by: str | None = None
+    seed: Seed = 0
