@@ -1,1 +1,1 @@
-"""Support for `mlflow run` of this project: scatd's experiment, and no need of conda."""
+"""Support for `mlflow run` of this project: its experiment, and a run without conda."""

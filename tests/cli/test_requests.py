@@ -125,6 +125,8 @@ def test_an_option_has_the_default_of_its_field(name, asked):
         if one.name in ("input", "source", "model", "token")
         or (one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING)
     }
+    if name == "transfer":
+        given["cohorts"] = type(request.cohorts)(source=request.cohorts.source)
     assert request == type(request)(**given)
 
 

@@ -199,11 +199,11 @@ def _style(request: TransferRequest, cohorts: Cohorts, backbone: Backbone) -> Fe
         return None
     if cohorts.reference is not None:
         return matrix_stats(cohorts.reference.X)
-    needs_rows = method in ("coral", "mmd")
+    needs_cells = method in keys.ALIGNED_BY_CELLS
     alignment = backbone.artifact.alignment
-    if not needs_rows and alignment is not None and alignment.reference:
+    if not needs_cells and alignment is not None and alignment.reference:
         return alignment.reference
-    lacks = "single cells" if needs_rows else f"a style, and backbone {backbone.name} holds none"
+    lacks = "single cells" if needs_cells else f"a style, and backbone {backbone.name} holds none"
     remedy = "Add --reference with unlabelled single cells, --target, or --alignment none."
     raise InputError(f"alignment {method} needs {lacks}", remedy=remedy)
 
