@@ -124,7 +124,7 @@ def embed(
     Cells that were embedded before come from the cache, so that a killed run continues.
     scFoundation's weights are for non-commercial use.
     """
-    from scatd.workflows.embed.run import EmbedRequest
+    from scatd.workflows.embed.request import EmbedRequest
     from scatd.workflows.embed.run import embed as work
 
     settings = ScFoundationSettings(

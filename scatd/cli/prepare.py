@@ -58,7 +58,7 @@ def prepare(
     normalised; columns of one gene are added up (averaged where they are no counts), genes that
     are missing are zero.
     """
-    from scatd.workflows.prepare.run import PrepareRequest
+    from scatd.workflows.prepare.request import PrepareRequest
     from scatd.workflows.prepare.run import prepare as work
 
     request = PrepareRequest(
