@@ -63,8 +63,9 @@ def test_memory_gets_what_a_file_gets(request_of, drop):
     np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
     pd.testing.assert_frame_equal(found.obs, expected.obs)
     pd.testing.assert_frame_equal(found.var, expected.var)
-    assert found.uns["scatd"]["prepare"]["panel_sha256"] == (
-        expected.uns["scatd"]["prepare"]["panel_sha256"]
+    assert (
+        found.uns["scatd"]["prepare"]["panel_sha256"]
+        == (expected.uns["scatd"]["prepare"]["panel_sha256"])
     )
 
 
