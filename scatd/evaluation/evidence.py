@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scatd.evaluation.intervals import compare_models
+from scatd.evaluation.intervals import Bootstrap, compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
 
 MODEL = "response_model"
@@ -67,7 +67,7 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
     by_model = fold_table(folds, 0.5).groupby("model")["auroc"]
     rows = []
-    for model, (own, lead) in compare_models(models, MODEL, seed=seed).items():
+    for model, (own, lead) in compare_models(models, MODEL, bootstrap=Bootstrap(seed=seed)).items():
         row = {
             "model": model,
             "auroc_mean": by_model.get_group(model).mean(),

@@ -83,7 +83,7 @@ SAMPLES = {
     "scale": ("zscore", "zscore"),
     "mmd_weight": ("0.25", 0.25),
     "train_encoder": ("true", True),
-    "groups": ("patient", "patient"),
+    "groups": ("patient", "patient"),  # the former name of group_by
     "host": ("localhost", "localhost"),
     "port": ("8001", 8001),
     "refresh": ("2.5", 2.5),
@@ -165,8 +165,8 @@ OWN_SAMPLES = {
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
-OF_A_PANEL = ("min_sensitive", "figures")
-"""Parameters of transfer that only a panel of drugs has."""
+OF_A_SWEEP = ("min_sensitive", "figures")
+"""Parameters of transfer that only a sweep of drugs has."""
 
 
 OF_DATA = (
@@ -347,7 +347,7 @@ def expected_without_parameters(module):
             "drug": "D",
             "family": "sf",
             **nothing,
-            "groups": None,
+            "group_by": None,
             "permutations": 0,
             "repeats": 1,
             "nested": False,
@@ -384,7 +384,7 @@ def expected_with(module, name, value):
     if module == "serve":
         return {"settings": dataclasses.replace(asked["settings"], **{name: value})}
     settings = asked.get("settings")
-    if (module, name) == ("evaluate", "groups"):
+    if name == "groups":
         return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
@@ -469,8 +469,8 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     command, module = command_of(point)
-    if name in OF_A_PANEL:
-        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+    if name in OF_A_SWEEP:
+        asked = run_point(point, workflow, "sweep", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
         assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
         return

@@ -15,8 +15,9 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.workflows.predict.report import PredictResult
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.run import predict
+from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.run import TransferResult, transfer
+from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
 

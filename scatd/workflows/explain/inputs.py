@@ -27,7 +27,7 @@ from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import Alignment
 from scatd.ranges import CountOrNone, Permutations, check_fields
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer, Scores
+from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.settings import to_mapping
 from scatd.workflows.cohorts.features import ScoringInput
 
@@ -213,13 +213,9 @@ def open_subject(
         raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
     groups = _groups(features, request.group_by)
     with console.progress(features.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
-        scores = scorer.score(
-            features.X,
-            alignment=request.alignment,
-            stats=request.stats,
-            progress=bar.update,
-        )
-    move = scorer.mover(features.X, alignment=request.alignment, stats=request.stats)
+        options = ScoreOptions(alignment=request.alignment, stats=request.stats)
+        scores = scorer.score(features.X, options=options, progress=bar.update)
+    move = scorer.mover(features.X, options)
     settings = request.settings
     is_sensitive = scores.responses == keys.SENSITIVE
     pool = baseline_pool(settings.baseline, features.X, usable, is_sensitive, settings.seed)

@@ -107,8 +107,8 @@ def explain(request: ExplainRequest) -> ExplainResult:
         # Everything that is given is read and checked before there is a run.
         bulk = read_bulk(subject) if request.controls else None
         embedder = gene_embedder(subject) if request.gene_cells else None
-        key = tracking.work_key("explain", subject.identity())
-        with tracking.work_lock(key):
+        key = tracking.resume_key("explain", subject.identity())
+        with tracking.resume_lock(key):
             return _tracked(subject, key, bulk, embedder)
 
 
@@ -140,7 +140,7 @@ def _tracked(
             keys.TAG_MODEL_RUN: ref.run_id,
         },
         settings={**to_mapping(request.settings), "stats": request.stats},
-        work_key=key,
+        resume_key=key,
     ) as run:
         if dead is not None:
             tracking.adopt(dead, run)

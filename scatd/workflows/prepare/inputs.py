@@ -13,7 +13,7 @@ from scatd.data.demo_files import given_or_demo
 from scatd.data.genes import GeneMap, GeneMatch
 from scatd.data.opened import open_input
 from scatd.data.patients import join_patients
-from scatd.data.preflight import Report, look
+from scatd.data.preflight import Report, Requirements, look
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 from scatd.workflows.prepare.request import PrepareRequest
 
@@ -68,7 +68,7 @@ def checked_cohort(request: PrepareRequest) -> Iterator[CheckedCohort]:
             gene_map,
             layer=request.layer,
             scale=request.scale,
-            min_genes=request.min_genes,
+            requires=Requirements(min_genes=request.min_genes),
         )
         report.faults.raise_if_any()
         obs = cohort.obs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +11,11 @@ import pandas as pd
 from scatd import keys, registry, tracking
 from scatd.errors import ScatdError
 from scatd.evaluation.evidence import MODEL
-from scatd.evaluation.metrics import response_metrics
 from scatd.plots.comparison import drugs_and_families
-from scatd.workflows.sweep.heads import PanelFold
-from scatd.workflows.transfer.inputs import Work
+from scatd.training.learner import LearnedFold
+from scatd.workflows.transfer.folds import fold_identity, fold_metrics, fold_rows
 from scatd.workflows.transfer.integrity import log_doubts
+from scatd.workflows.transfer.task import DrugTask
 
 logger = logging.getLogger(__name__)
 
@@ -46,30 +45,12 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def log_fold(
-    run: tracking.Run,
-    work: Work,
-    number: int,
-    fold: PanelFold,
-    metrics: Mapping[str, float],
-    *,
-    figures: bool,
-) -> None:
+def log_fold(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
     """Record a fold as a nested run, all of its numbers in one write."""
-    others = {
-        f"baseline.{model}.auroc": response_metrics(fold.predictions.codes, prob)["auroc"]
-        for model, prob in fold.predictions.prob.items()
-        if model != MODEL
-    }
-    child = run.finished_child(
-        f"{work.key} fold {number}",
-        {**work.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)},
-        {**metrics, **others, "train_seconds": fold.seconds},
-        fold.history,
-    )
+    metrics, number = fold_metrics(fold, task.settings), fold.job.number
+    child = run.finished_child(*fold_identity(task, number), metrics, fold.history)
     run.log_metrics({"fold_auroc": metrics["auroc"]}, step=number)
-    rows = {"rows": fold.counts, "train_rows": fold.train_rows}
-    run.client.log_text(run.run_id, json.dumps(rows), f"rows/fold_{number}.json")
+    run.client.log_text(run.run_id, fold_rows(fold), f"rows/fold_{number}.json")
     if figures:
         child.log_table(pd.DataFrame(fold.history), "history.csv")
 
@@ -153,19 +134,20 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     return table, sentence
 
 
-def integrity(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
-    """Log what `scatd audit` says of the source and all of its labels, once for the panel.
+def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
+    """Log the findings of `scatd audit` in the source and all of its labels, once for all drugs.
 
     Parameters
     ----------
-    work
+    task
         Of any drug.
     table
         Of `write`: an AUROC may say that labels are inverted.
     """
     names = ["auroc_mean", "auroc_ci_low", "auroc_ci_high"]
     finished = table[table["status"] == FINISHED].set_index("drug")[names].astype(float)
-    doubts = log_doubts(run, work, {str(drug): tuple(row) for drug, row in finished.T.items()})
+    auroc = {str(drug): tuple(row) for drug, row in finished.T.items()}
+    doubts = log_doubts(run, task, auroc, of_drug=False)
     if doubts:
         logger.warning(
             "%d doubts about labels or samples: tables/integrity.csv says which", len(doubts)

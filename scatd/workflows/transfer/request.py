@@ -34,7 +34,7 @@ class TransferRequest:
         Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder.
     settings, device
         How to train.
-    groups
+    group_by
         Column (of obs, or of the label table) whose values are never split between folds, such as
         the patient.
     permutations, repeats, nested, learning_curve
@@ -63,7 +63,7 @@ class TransferRequest:
     scale: InputScale | None = None
     backbone: str | None = None
     settings: TransferSettings = field(default_factory=TransferSettings)
-    groups: str | None = None
+    group_by: str | None = None
     permutations: CountOrNone = 0
     repeats: Repeats = 1
     nested: bool = False

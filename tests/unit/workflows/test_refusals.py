@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scatd.errors import InputError
-from scatd.workflows.sweep.run import panel
+from scatd.workflows.sweep.run import sweep
 from scatd.workflows.transfer.request import TransferRequest
 
 
@@ -22,5 +22,5 @@ def test_two_columns_of_one_drug_are_no_sweep(tmp_path, monkeypatch):
         drug="all", family="sf", source=tmp_path / "x.npy", labels=str(tmp_path / "labels.csv")
     )
     with pytest.raises(InputError, match=r"2 columns are one drug: 5-Fluorouracil, X5.FLUOR"):
-        panel(request, None)
+        sweep(request, None)
     assert not list(tmp_path.glob("mlflow.db"))
