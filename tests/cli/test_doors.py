@@ -30,6 +30,7 @@ from scatd.training.settings import (
     published_transfer,
 )
 from scatd.workflows.tcga.patients import Survival
+from tests.requests import fields_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -233,8 +234,7 @@ def run_point(point, workflow, work=None, **given):
     request = call.pop("request", None)
     if request is None:
         return call
-    flat = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    return flat | call
+    return fields_of(request) | call
 
 
 def expected_without_parameters(module):
