@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from scatd.explain.signature import Signature, signature
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
-from scatd.workflows.cohorts.training import read_embeddings, read_expression
+from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
 from scatd.workflows.explain.inputs import Subject
 
 logger = logging.getLogger(__name__)
@@ -183,10 +183,8 @@ def _source(subject: Subject) -> Features | None:
         path,
         None,
         None,
-        panel=None,
-        backbone_genes=list(subject.names),
         scale=request.preparation.scale,
-        reads="counts" if subject.about.input_scale == "counts" else "log1p",
+        reads=replace(ExpressionRead.of(subject.about), genes=subject.names),
     ).source
 
 
