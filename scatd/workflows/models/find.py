@@ -6,8 +6,9 @@ from pathlib import Path
 
 from scatd import artifact, registry
 from scatd.artifact import Artifact
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import drug_key, resolve_drug
 from scatd.errors import InputError
+from scatd.keys import FAMILIES, response_model_name
 from scatd.registry import ModelRef
 
 
@@ -61,6 +62,28 @@ def read_named(ref: ModelRef) -> tuple[str, Artifact]:
         As `registry.read`.
     """
     return f"{ref.name}/{ref.version}", registry.read(ref)
+
+
+def name_of_model(drug: str, family: str | None) -> str:
+    """The registered name of a drug's model, whatever the stages of its versions.
+
+    Families are tried in the order of the drug's configuration, then those that it leaves out.
+
+    Raises
+    ------
+    InputError
+        When no model of this drug is registered.
+    """
+    models = registry.list_models().dropna(subset="drug")
+    if family is not None:
+        models = models[models["family"] == family]
+    if models.empty:
+        remedy = f"Train one: scatd transfer --drug {drug}"
+        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
+    key = resolve_drug(drug, set(models["drug"]), where="registry")
+    names = set(models["model"])
+    order = (*registry.load_config(key).families, *FAMILIES)
+    return next(name for each in order if (name := response_model_name(each, key)) in names)
 
 
 def require_backbone(where: str, found: Artifact) -> None:

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from scatd import __version__, console, keys
 from scatd.data import results
-from scatd.data.cells import FAILED, CellQuality, failures
+from scatd.data.cells import FAILED, CellQuality, failures, with_quality
 from scatd.data.cohort import Cohort
 from scatd.data.demo_files import given_or_demo
 from scatd.data.files import atomic_path, check_writable
@@ -125,8 +125,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
             report.faults.raise_if_any()
             assert report.cells is not None
             reasons = failures(report.cells, request.min_genes)
-            measured = report.cells.set_axis(obs.index, axis=0)
-            obs = pd.concat([obs.drop(columns=measured.columns, errors="ignore"), measured], axis=1)
+            obs = with_quality(obs, report.cells, are_counts=report.scale == "counts")
             obs[FAILED] = reasons
             n_failed = int((obs[FAILED] != "").sum())
             if request.drop:
