@@ -40,7 +40,6 @@ from scatd.nn.residual_vae import Sizes
 
 _FIRST_SCHEMA = 1
 _KINDS: tuple[Kind, ...] = ("backbone", "response")
-_TWO_STATISTICS = ("adain", "bi-adain", "coral")
 _MOST = 1_000_000
 _AS_GIVEN = "as given"
 """Scale of a student's expression when it was not counts."""
@@ -138,7 +137,7 @@ def _alignment(fields: Fields) -> AlignmentSaid | None:
     )
     inner.require_all_taken()
     has_both = None not in (found.source_n_obs, found.reference_n_obs)
-    if found.method in _TWO_STATISTICS and not has_both:
+    if found.method in keys.ALIGNED_BY_STATISTICS and not has_both:
         what = f"alignment '{found.method}' lacks statistics"
         raise InputError(what, where=fields.where, expected="those of source and reference")
     return found

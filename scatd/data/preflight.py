@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.data.cells import (
-    MITO_SHARE,
-    N_COUNTS,
     N_GENES,
+    PCT_MITO,
+    TOTAL,
     CellQuality,
     of_another,
 )
@@ -43,7 +43,8 @@ from scatd.data.scale import Diagnosis
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
-_HIGH_MITO = 0.2
+_HIGH_MITO = 20
+"""In percent."""
 
 
 @dataclass(frozen=True)
@@ -253,9 +254,9 @@ def judge_cells(report: Report, quality: CellQuality) -> None:
     if n_others:
         what = f"{n_others} of {report.n_obs} cells have most of their counts in genes of "
         report.warnings.append(f"{what}{report.other_species}: they are marked and not scored.")
-    high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
+    high = int((report.cells[PCT_MITO] > _HIGH_MITO).sum())
     if high and report.scale == "counts":
-        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO:.0%} mitochondrial"
+        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO}% mitochondrial"
         report.warnings.append(f"{what}: they may be dying.")
 
 
@@ -377,9 +378,9 @@ def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
 
 def _summary(cells: pd.DataFrame, min_genes: int) -> dict[str, Any]:
     return {
-        "median_total": float(cells[N_COUNTS].median()),
+        "median_total": float(cells[TOTAL].median()),
         "median_genes": float(cells[N_GENES].median()),
-        "median_mito_share": float(cells[MITO_SHARE].median()),
+        "median_pct_counts_mt": float(cells[PCT_MITO].median()),
         f"under_{min_genes}_genes": int((cells[N_GENES] < min_genes).sum()),
         "empty": int((cells[N_GENES] == 0).sum()),
     }

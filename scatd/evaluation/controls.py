@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from scatd.keys import metric_names
+
 
 def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float]:
     """Mean and 97.5th percentile of a null distribution, and the p-value of the real value.
@@ -24,9 +26,11 @@ def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float
     """
     values = np.asarray(null, dtype=np.float64)
     return {
-        f"{name}_mean": float(values.mean()),
-        f"{name}_p975": float(np.quantile(values, 0.975)),
-        f"{name}_p_value": float((1 + (values >= real).sum()) / (1 + len(values))),
+        metric_names.NULL_MEAN.format(name=name): float(values.mean()),
+        metric_names.NULL_P975.format(name=name): float(np.quantile(values, 0.975)),
+        metric_names.NULL_P_VALUE.format(name=name): float(
+            (1 + (values >= real).sum()) / (1 + len(values))
+        ),
     }
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from scatd.evaluation.intervals import Bootstrap, compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
+from scatd.keys import metric_names
 
 MODEL = "response_model"
 NO_ADAPTATION = "no_adaptation"
@@ -86,10 +87,13 @@ def summary_metrics(folds: Sequence[FoldPredictions], threshold: float) -> dict[
     table = fold_table(folds, threshold)
     values: dict[str, float] = {}
     for model, group in table.groupby("model", sort=False):
-        prefix = "" if model == MODEL else f"baseline.{model}."
+        mean, sd = metric_names.BASELINE_MEAN, metric_names.BASELINE_SD
+        if model == MODEL:
+            mean, sd = metric_names.MEAN, metric_names.SD
         for metric in METRICS:
-            values[f"{prefix}{metric}_mean"] = float(group[metric].mean())
-            values[f"{prefix}{metric}_sd"] = float(group[metric].std(ddof=1))
+            words = {"model": model, "metric": metric}
+            values[mean.format(**words)] = float(group[metric].mean())
+            values[sd.format(**words)] = float(group[metric].std(ddof=1))
     return values
 
 

@@ -21,6 +21,7 @@ from scatd.evaluation.intervals import (
 )
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.selective import risk_coverage_table
+from scatd.keys import metric_names
 
 PUBLISHED = {
     "AUC": "auroc",
@@ -195,16 +196,21 @@ def evaluation_metrics(
     for row in tables["metrics"].to_dict(orient="records"):
         name = str(row.pop("metric"))
         values[name] = row.pop("value")
-        values |= {f"{name}_{bound}": value for bound, value in row.items()}
+        values |= {
+            metric_names.BOUND.format(metric=name, bound=bound): value
+            for bound, value in row.items()
+        }
     for row in tables["models"].to_dict(orient="records"):
         if row["model"] != MODEL:
-            values[f"baseline.{row['model']}.auroc"] = row["auroc"]
+            values[metric_names.BASELINE.format(model=row["model"], metric="auroc")] = row["auroc"]
     answers = tables["answers"].iloc[0]
     truth = np.asarray(codes)
     values |= {
-        "coverage": answers["coverage"],
-        "error_answered": answers["error"],
-        "n_sensitive": float((truth == 0).sum()),
-        "n_resistant": float((truth == 1).sum()),
+        metric_names.COVERAGE: answers["coverage"],
+        metric_names.ERROR_ANSWERED: answers["error"],
+    }
+    values |= {
+        metric_names.N_RESPONSE.format(response=word): float((truth == code).sum())
+        for word, code in keys.POLARITY.items()
     }
     return {name: float(value) for name, value in values.items() if not np.isnan(value)}

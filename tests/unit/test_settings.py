@@ -22,14 +22,14 @@ from scatd.training.space import Range, Searchable, read_space
 from scatd.workflows.check import CheckRequest
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
-from scatd.workflows.explain.inputs import ExplainRequest
+from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
-from scatd.workflows.predict.run import PredictRequest
+from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.prepare.run import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.request import ControlsRequest, FewShotRequest, TransferRequest
 from scatd.workflows.tune.run import TuneRequest
 
 HERE = Path("x")
@@ -37,6 +37,7 @@ PRETRAIN = default_pretrain("sf")
 GOOD = [
     PRETRAIN, TransferSettings(), ExplainSettings(), Gate(), TargetGate(), Searchable(),
     Range(0.1, 1.0), ServeSettings(), DemoSettings(), TransferRequest("D"), TuneRequest(),
+    FewShotRequest(), ControlsRequest(),
     PredictRequest("D", HERE, HERE), EvaluateRequest("D", HERE), ExplainRequest("D"),
     EnrichRequest(HERE, HERE), ScreenRequest(HERE), PretrainRequest(HERE, "sf", PRETRAIN),
     DistillRequest(HERE, PRETRAIN), PrepareRequest(HERE, HERE), ImportRequest(HERE, "sf"),

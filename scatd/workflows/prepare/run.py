@@ -15,7 +15,7 @@ from scipy import sparse
 
 from scatd import __version__, console, keys
 from scatd.data import results
-from scatd.data.cells import FAILED, CellQuality, failures
+from scatd.data.cells import FAILED, CellQuality, failures, with_quality
 from scatd.data.cohort import Cohort
 from scatd.data.demo_files import given_or_demo
 from scatd.data.files import atomic_path, check_writable
@@ -25,7 +25,7 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, Requirements, judge_cells, look, quality_of
 from scatd.data.writing import CohortWriter, require_store_name, writing_cohort
-from scatd.keys import InputScale
+from scatd.keys import InputScale, artifact_paths, metric_names
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
@@ -125,8 +125,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
             report.faults.raise_if_any()
             assert report.cells is not None
             reasons = failures(report.cells, request.min_genes)
-            measured = report.cells.set_axis(obs.index, axis=0)
-            obs = pd.concat([obs.drop(columns=measured.columns, errors="ignore"), measured], axis=1)
+            obs = with_quality(obs, report.cells, are_counts=report.scale == "counts")
             obs[FAILED] = reasons
             n_failed = int((obs[FAILED] != "").sum())
             if request.drop:
@@ -238,6 +237,8 @@ def _track(report: Report, about: dict[str, Any], folder: Path, *, simulated: bo
         settings=about,
     ) as run:
         found = report.matches["panel"]
-        run.log_metrics({"gene_overlap": found.overlap, "n_obs": float(report.n_obs)})
-        run.log_table(found.report, "tables/genes.csv")
-        run.log_files(folder, "report")
+        run.log_metrics(
+            {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
+        )
+        run.log_table(found.report, artifact_paths.GENES)
+        run.log_files(folder, artifact_paths.REPORT)
