@@ -1,4 +1,4 @@
-"""The HTTP interface of the registry: what is in production, and scores by drug name."""
+"""The HTTP interface of the registry: models in production, and scores by drug name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Format = Annotated[
 
 
 def create_app(service: Service) -> FastAPI:
-    """The app of one server; the service is opened and closed with it."""
+    """The app of one server. Its start and end open and close the service."""
 
     @contextlib.asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +78,7 @@ def _routes(service: Service) -> APIRouter:
 
     @router.get("/models/{drug}", tags=["models"])
     async def model(drug: str, family: Family = None) -> JSONResponse:
-        """What the drug's model reads, how it was judged, and beside which baselines."""
+        """The card of the drug's model: its features, its evaluation and its baselines."""
         ref = service.find(drug, family)
         card = await asyncio.to_thread(_card, ref)
         return JSONResponse({"model": asdict(ref), "card": card}, headers=_named(ref))
@@ -111,7 +111,7 @@ def _routes(service: Service) -> APIRouter:
 
     @router.get("/healthz", tags=["operation"])
     async def healthz() -> JSONResponse:
-        """Whether the server is well, and how old its knowledge of the registry is."""
+        """The state of the server, and the seconds since it last read the registry."""
         age = service.seconds_since_refresh
         is_stale = age > 10 * service.settings.refresh + service.settings.time_limit
         about = {"version": __version__, "models": len(service.models.refs())}
@@ -122,7 +122,7 @@ def _routes(service: Service) -> APIRouter:
 
 
 class _Passing(FileResponse):
-    """A file that goes when it is sent, with its folder."""
+    """A file that is sent and then removed, with its folder."""
 
     def __init__(self, service: Service, file: Path, ref: ModelRef) -> None:
         name = f"scatd-{ref.drug}-{ref.family}-v{ref.version}{file.suffix}"
@@ -142,7 +142,7 @@ def _named(ref: ModelRef) -> dict[str, str]:
 
 
 def _card(ref: ModelRef) -> Any:
-    """The card without the names of thousands of genes and of cells, as JSON can say it."""
+    """The card without its names of genes and cells, as plain values for JSON."""
     card = without_cells(artifact.read_card(registry.fetch(ref)))
     features = dict(card.get("features") or {})
     if names := features.pop("names", None):

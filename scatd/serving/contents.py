@@ -1,7 +1,8 @@
-"""What a file would grow to when it is read, found out before any of it is kept in memory.
+"""The size of an upload's content, measured before any of it is kept in memory.
 
-A megabyte of compressed zeros may be a terabyte of cells; a small file may point at others on this
-computer. Both are refused. What is left is read once, block by block: a damaged block shows here.
+A megabyte of compressed zeros may be a terabyte of cells. A small file may refer to other files of
+this computer. Both are refused. Other files are read once, block by block, which shows a damaged
+block.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _READ_WHOLE = ("obs", "var", "obsm", "uns", "varm", "obsp", "varp")
 
 
 def require_harmless(path: Path, kind: str, max_content: int) -> None:
-    """Refuse a file that is larger inside than outside, or that reads from other files.
+    """Refuse a file whose content is too large, or that reads from other files.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     Raises
     ------
     Refusal
-        413 for a file that is too large inside, 422 for one that is damaged, refers to other files
-        or holds what no cohort needs.
+        413 for content that is too large; 422 for a file that is damaged, refers to other files or
+        holds more objects than any cohort needs.
     """
     try:
         if kind == H5AD:
@@ -91,9 +92,9 @@ def _measure_attributes(item: Any, budget: _Budget) -> None:
 
 
 def _rehearse(file: Any) -> None:
-    """Read what scoring will read, as it will; only whether that ends well is of interest here.
+    """Read the parts that scoring will read, so that a crash of a reader happens here.
 
-    What a library says about it is left to scoring, which says it better.
+    Errors are ignored: scoring reports them with a better message.
     """
     from anndata.io import read_elem
 

@@ -1,7 +1,8 @@
-"""Around every request: who may come in, what is counted and logged, and an answer to any fault.
+"""The checks, counts and log lines of every request, and an answer to any fault.
 
-A server without a token trusts this computer, not every page that a browser on it has open: such a
-page could ask under a name that it owns (DNS rebinding), or post without being able to read.
+A server without a token trusts this computer. It does not trust the pages that a browser on this
+computer has open: such a page could send requests under a host name of its own (DNS rebinding), or
+post without reading the answer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from scatd.serving.settings import ServeSettings
 
 OPEN_PATHS = ("/", "/healthz", "/docs", "/openapi.json")
-"""What may be seen without a token: nothing there is about models or cells."""
+"""Paths that need no token: none of them shows models or cells."""
 STATIC = "/static/"
 
 _ALWAYS = {
@@ -40,7 +41,7 @@ _ALWAYS = {
 
 
 def answer(refusal: Refusal) -> JSONResponse:
-    """A refusal as every client gets it."""
+    """A refusal as the client receives it."""
     return JSONResponse({"error": refusal.message}, refusal.status, refusal.headers)
 
 

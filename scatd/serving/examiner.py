@@ -1,8 +1,8 @@
-"""A child process that reads every upload first: what crashes a reader must not end the server.
+"""A child process that reads every upload first, so that a crash does not end the server.
 
-A file that is damaged on purpose, or by chance, can crash the libraries that read HDF5 and Parquet,
-and a crash takes the whole process with it. So a child reads the file from end to end, and what it
-survives is read again for scoring.
+A damaged file can crash the libraries that read HDF5 and Parquet, and a crash ends the whole
+process. So a child process reads the file from end to end. Only a file that the child could read is
+read again for scoring.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 
 
 class Examiner:
-    """One child, started when it is first needed and again after each crash; for one thread."""
+    """The child process of one thread. It starts at first use, and again after each crash."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
@@ -76,7 +76,7 @@ class Examiner:
 
 
 def main() -> None:
-    """Read files until nobody asks any more: a line in, a line out."""
+    """Read the files that stdin names, one a line, and answer each with a line."""
     for line in sys.stdin:
         path, kind, max_content = json.loads(line)
         print(json.dumps(_judged(Path(path), kind, max_content)), flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Kinds of files: what a body is, and what an answer should be."""
+"""Kinds of files: of the body of a request, and of the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAGIC = {b"\x89HDF\r\n\x1a\n": H5AD, b"PAR1": PARQUET, b"\x93NUMPY": NPY}
 
 
 def kind_of_body(path: Path) -> str:
-    """The kind of an upload, by its first bytes: what a client calls it is not believed.
+    """The kind of an upload, by its first bytes. The kind that the client names is not used.
 
     Raises
     ------

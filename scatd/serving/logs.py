@@ -1,7 +1,7 @@
-"""Log lines: JSON, one an event, and nothing that says whose cells were scored.
+"""Log lines: one JSON object an event, without anything about the cells.
 
-A line holds what we put into it by name. Texts of errors and warnings are left out, because they
-may quote a barcode, a path or a value; where an error arose is enough to find it.
+A line holds the fields that scatd puts into it. Texts of errors and warnings are left out, because
+they may quote a barcode, a path or a value. The place of an error is enough to find it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
 
 
 def failure(name: str, error: BaseException, **fields: Any) -> None:
-    """Log an error: its type and the places that it came through, not its text."""
+    """Log an error by its type and the places in the code, without its text."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
     event(name, level=logging.ERROR, error=type(error).__name__, at=places, **fields)
@@ -44,7 +44,7 @@ class JsonLines(logging.Formatter):
 
 
 def only_events() -> None:
-    """Send our events to stderr, and every other message of this process nowhere."""
+    """Send scatd's events to stderr, and drop every other message of this process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     LOGGER.handlers = [handler]

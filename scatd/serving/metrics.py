@@ -1,4 +1,4 @@
-"""What a server tells Prometheus about itself."""
+"""Counters of a server, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """Counters of one server; labels are routes, drugs and versions, never what a client sent."""
+    """Counters of one server. Labels are routes, drugs and versions, never text from a client."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""The models that answer: production by drug, followed as the registry moves."""
+"""The models in production by drug, kept in step with the registry."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _MOST_LOADED = 16
 
 @dataclass(frozen=True, eq=False)
 class LiveModel:
-    """One version, loaded; what a request holds on to from its first cell to its last."""
+    """One loaded version. A request keeps it from its first cell to its last."""
 
     ref: ModelRef
     scorer: Scorer
 
 
 class LiveModels:
-    """Which version answers for each drug, and the versions that are loaded.
+    """The version in production of each drug, and the versions that are loaded.
 
-    `refresh` follows the registry. A version is loaded when it is first asked for, or beforehand
-    where it replaces one that was: a promotion makes no request wait, and a version that cannot be
-    loaded replaces nothing.
+    `refresh` reads the registry. A version is loaded at its first request. Where it replaces a
+    loaded version it is loaded before that, so that no request waits for a promotion. A version
+    that cannot be loaded replaces nothing.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class LiveModels:
         self._loading = threading.Lock()
 
     def refresh(self) -> list[ModelRef]:
-        """Look which versions are in production now; returns those that are new there."""
+        """Read which versions are in production; returns those that are new."""
         before = {ref.name: ref for refs in self._production.values() for ref in refs.values()}
         found: dict[str, dict[str, ModelRef]] = {}
         changed = []
@@ -64,7 +64,7 @@ class LiveModels:
         return changed
 
     def refs(self) -> list[ModelRef]:
-        """What is in production, by drug and in each drug's order of families."""
+        """Versions in production, by drug and in each drug's order of families."""
         production = self._production
         return [
             production[drug][family]
@@ -89,7 +89,7 @@ class LiveModels:
         return production[key][family or order[0]]
 
     def load(self, ref: ModelRef) -> LiveModel:
-        """The model of a version; the least used one beyond sixteen is let go.
+        """The model of a version. Sixteen are kept loaded, those that were used last.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class LiveModels:
             return model
 
     def _ready(self, ref: ModelRef, was: ModelRef | None) -> ModelRef:
-        """The new version, loaded if the old one was; the old one where that fails."""
+        """The new version, loaded where the old one was; the old one if that fails."""
         if was is None or (was.name, was.version) not in self._loaded:
             return ref
         try:

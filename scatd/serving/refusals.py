@@ -1,4 +1,4 @@
-"""What a client did wrong, as a status and one message."""
+"""Refusals of a request: a status and one message."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Refusal(Exception):  # noqa: N818 (the client's fault, not an error of the
 
 
 def unusable(error: ScatdError, folder: Path) -> Refusal:
-    """The refusal of an upload; where it lies here is nobody's business."""
+    """The refusal of an upload, without its path on this computer."""
     return Refusal(UNUSABLE, str(error).replace(f"{folder}/", ""))

@@ -1,4 +1,4 @@
-"""Where uploads lie while they are worked on; what a killed server left is cleared by the next."""
+"""Folders of uploads that are in work. A server removes those that a killed server left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scatd import tracking
 
 
 class Scratch:
-    """A folder for each request, readable by nobody else, below one folder for each server."""
+    """A private folder for each request, below one folder for each server."""
 
     def __init__(self) -> None:
         parent = tracking.work_folder() / "serving"

@@ -1,4 +1,4 @@
-"""What all requests of a server share: the models, places to compute, and one way to score."""
+"""The state that all requests of a server share: models, places to compute, and the scoring."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Scored:
 
 
 class _GivenUpError(Exception):
-    """Nobody waits for this work any more."""
+    """The client of this work is gone."""
 
 
 class Service:
@@ -68,11 +68,11 @@ class Service:
 
     @property
     def seconds_since_refresh(self) -> float:
-        """How old the knowledge of the registry is."""
+        """Seconds since the registry was last read."""
         return monotonic() - self._seen
 
     def refresh(self) -> None:
-        """Look at the registry; where that fails, what was known stays."""
+        """Read the registry; where that fails, the known versions stay."""
         try:
             changed = self.models.refresh()
         except Exception as error:  # noqa: BLE001 (a registry that is away must not end the server)
@@ -85,13 +85,13 @@ class Service:
             logs.event("in production", drug=ref.drug, model=ref.name, version=ref.version)
 
     async def follow(self) -> None:
-        """Look at the registry now and then, for ever."""
+        """Read the registry again and again, until it is cancelled."""
         while True:
             await asyncio.sleep(self.settings.refresh)
             await asyncio.to_thread(self.refresh)
 
     def close(self) -> None:
-        """End the threads and remove what lies on the disk."""
+        """End the threads and remove the files."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for examiner in self._examiners:
             examiner.close()
@@ -170,7 +170,7 @@ class Service:
                 async with asyncio.timeout(left):
                     result = await work.done
             except BaseException as error:
-                if work.give_up():  # it has not ended: its place and files are its own until then
+                if work.give_up():  # it has not ended, and keeps its place and files
                     work.when_ended(held.pop_all().close)
                 if isinstance(error, TimeoutError):
                     what = f"This took longer than {self.settings.time_limit:g} seconds."
@@ -180,12 +180,12 @@ class Service:
             return Scored(result, file)
 
     def examine(self, path: Path, kind: str) -> None:
-        """Have the examiner of this thread read a file.
+        """Read a file with the examiner of this thread.
 
         Raises
         ------
         Refusal
-            When it would harm.
+            When the file cannot be scored safely.
         """
         if not hasattr(self._own, "examiner"):
             self._own.examiner = Examiner()
@@ -196,14 +196,14 @@ class Service:
     def start(
         self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
     ) -> Work:
-        """Begin to score an upload, when a thread is free."""
+        """Score an upload as soon as a thread is free."""
         return Work(self, ref, upload, output, progress)
 
 
 class Work:
-    """One upload on its way to its scores, in a thread of the pool.
+    """The scoring of one upload in a thread of the pool.
 
-    `done` can be awaited; the thread's own future says when its files are no longer in use.
+    `done` can be awaited. The files are in use until the thread itself has ended (`when_ended`).
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Work:
         self.done = asyncio.shield(asyncio.wrap_future(self._future))
 
     def give_up(self) -> bool:
-        """End it at its next step; returns whether it is still going on."""
+        """Make it end at its next step; returns whether it is still running."""
         self._given_up.set()
         self._future.cancel()
         return not self._future.done()
@@ -250,7 +250,7 @@ class Work:
         except (Refusal, _GivenUpError):
             raise
         except Exception as error:
-            # Readers raise anything for a damaged file. Should it be a fault of ours: it is logged.
+            # Readers raise any error for a damaged file. A fault of scatd's own is in the log.
             logs.failure("unreadable upload", error)
             what = "The file cannot be read: it may be truncated or damaged."
             raise Refusal(UNUSABLE, what) from error

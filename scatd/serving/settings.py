@@ -1,4 +1,4 @@
-"""What a server may be asked to do, and how much of it."""
+"""Settings of a server: address, token and limits."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where to listen, how models are followed, and the limits of a request.
+    """Address, refreshing of models, and limits of a request.
 
     Parameters
     ----------
     host, port
         Where to listen; port 0 takes a free one.
     token
-        What a client has to show (`Authorization: Bearer ...`); without one only this computer may
-        be listened to.
+        Secret that clients send (`Authorization: Bearer ...`). Without one, the host has to be this
+        computer.
     refresh
-        Seconds between two looks at the registry.
+        Seconds between two readings of the registry.
     max_upload_mb
-        Largest body of a request; what a file claims to hold may be eight times as much.
+        Largest body of a request. The content of a file may be eight times as large.
     time_limit
         Seconds that a request may take, the upload included.
     workers
         Requests that are computed at the same time.
     waiting
-        Requests beyond these that may upload or wait; more are told to come back.
+        Requests beyond these that may upload or wait. Further ones are refused, to be sent again.
     device, weights, gene_map, allow_simulated
         As `scatd predict` has them.
     """

@@ -1,4 +1,4 @@
-"""Getting a body onto the disk, whatever it is: bounded memory, bounded size, no name but ours."""
+"""Writing the body of a request to disk, in bounded memory and size, under scatd's own name."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ async def receive(request: Request, folder: Path, limit: int) -> Path:
 
 
 def settle(upload: Path, examine: Callable[[Path, str], object]) -> Path:
-    """Tell what an upload is, have it examined, and give it the ending that readers need.
+    """Find the kind of an upload, examine it, and give it the ending that readers need.
 
     Parameters
     ----------
     examine
-        Called with the file and its kind; raises where it would harm.
+        Called with the file and its kind; raises where it is not safe to read.
 
     Raises
     ------
@@ -84,7 +84,7 @@ async def _receive_form(request: Request, target: Path, limit: int) -> None:
 
 
 def _require_plain_name(name: str) -> None:
-    """Refuse a name that is a path; no name is used for anything here."""
+    """Refuse a name that is a path. The name is not used."""
     if {"/", "\\", "\0"} & set(name):
         what = "The name of the file holds a path. Expected a name without folders."
         raise Refusal(BAD_REQUEST, what)
@@ -105,7 +105,7 @@ async def _blocks(file: Any) -> AsyncIterator[bytes]:
 
 
 async def _write(parts: AsyncIterator[bytes], target: Path) -> None:
-    """Write in blocks of a megabyte, in another thread: a slow disk holds nobody up."""
+    """Write in blocks of a megabyte, in another thread, so that a slow disk delays no request."""
     with target.open("wb") as file:
         block = bytearray()
         async for part in parts:
@@ -122,7 +122,7 @@ def _too_large(limit: int) -> Refusal:
 
 
 def _table_of_json(upload: Path) -> Path:
-    """A JSON object of features as the parquet table that any reader takes."""
+    """Write a JSON object of features as a parquet table."""
     import numpy as np
     import pandas as pd
 
