@@ -28,11 +28,11 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.plots.training import loss_curves
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
+from scatd.tracking import Watched
 from scatd.training.loop import n_epochs
 from scatd.training.pretrain import Split, fit_backbone, splits
 from scatd.training.settings import PretrainSettings
 from scatd.training.statistics import matrix_stats
-from scatd.workflows.models.progress import Watched
 
 logger = logging.getLogger(__name__)
 
