@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from scatd import console, keys, tracking
 from scatd.errors import InputError, ScatdError
+from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
 from scatd.training.heads import can_share
@@ -231,7 +232,7 @@ class _Recorder:
             for fold in learned:
                 write_checkpoint(checkpoints[fold.job.number], task, fold)
                 report.log_fold(run, task, fold, figures=self.sweep.figures)
-            run.log_files(Path(scratch), "checkpoints")
+            run.log_files(Path(scratch), artifact_paths.CHECKPOINTS)
             folds = Folds([fold.predictions for fold in learned], [], checkpoints)
             resumed = Resumed(key, dead.run_ids if dead else ())
             result = record_drug(run, task, folds, resumed, self.sweep)

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.data.features import Features
 from scatd.evaluation import evidence
 from scatd.evaluation.gate import Verdict
 from scatd.evaluation.ledger import cell_ledger
@@ -164,22 +163,11 @@ def _beside_the_folds(
 def log_data(run: tracking.Run, basis: Basis) -> None:
     """Record which cohorts went in, and as what."""
     cohorts, stats = basis.cohorts, basis.reference_stats
-    _log_cohort(run, cohorts.source, cohorts.source.sha256(), "source")
+    run.log_cohort(cohorts.source, cohorts.source.sha256(), "source")
     if stats is not None and cohorts.reference is not None:
-        _log_cohort(run, cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
+        run.log_cohort(cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
     if cohorts.target is not None:
-        _log_cohort(run, cohorts.target, cohorts.target.sha256(), "target")
-
-
-def _log_cohort(run: tracking.Run, cohort: Features, digest: str, context: str) -> None:
-    run.log_dataset(
-        cohort.path.stem,
-        str(cohort.path),
-        digest=digest,
-        n_rows=cohort.n_obs,
-        n_features=cohort.n_features,
-        context=context,
-    )
+        run.log_cohort(cohorts.target, cohorts.target.sha256(), "target")
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
