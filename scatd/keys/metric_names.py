@@ -33,8 +33,11 @@ KL_BEFORE, KL_AFTER = "kl_before_mean", "kl_after_mean"
 # Of a statistic under permuted labels; `name` is one of the next two.
 NULL_MEAN, NULL_P975, NULL_P_VALUE = "{name}_mean", "{name}_p975", "{name}_p_value"
 NULL_AUROC, NULL_TARGET_AUROC = "null_auroc", "null_target_auroc"
-REPEATS_MEAN, REPEATS_SD = "repeats_auroc_mean", "repeats_auroc_sd"
-NESTED_MEAN = "nested_auroc_mean"
+NESTED_MEAN, REPEATS_MEAN, REPEATS_SD = (
+    "nested_auroc_mean",
+    "repeats_auroc_mean",
+    "repeats_auroc_sd",
+)
 
 # Labelled target cells ---------------------------------------------------------------------
 # Of the registered model, and the mean over the models of all folds.
@@ -53,22 +56,18 @@ COVERAGE, ERROR_ANSWERED = "coverage", "error_answered"
 
 # Many drugs --------------------------------------------------------------------------------
 DRUGS_FINISHED, DRUGS_FAILED = "drugs_finished", "drugs_failed"
-DRUGS_IN_PRODUCTION = "drugs_in_production"
-RESISTANT_FRACTION = "resistant_fraction.{drug}"
+DRUGS_IN_PRODUCTION, RESISTANT_FRACTION = "drugs_in_production", "resistant_fraction.{drug}"
 
 # Searches ----------------------------------------------------------------------------------
-OBJECTIVE = "objective"
-BEST_OBJECTIVE, BEST_TRIAL = "best_objective", "best_trial"
+OBJECTIVE, BEST_OBJECTIVE, BEST_TRIAL = "objective", "best_objective", "best_trial"
 # Trials of a study in a state.
 N_TRIALS = "n_{state}"
 
 # Explanations ------------------------------------------------------------------------------
 # How far attributions miss the change that they explain: `max` and `mean`.
 DELTA, GENES_DELTA = "delta_{statistic}", "genes_delta_{statistic}"
-CONTROL = "control.{name}"
-N_SETS, N_BACKGROUND = "n_sets", "n_background"
+CONTROL, N_SETS, N_BACKGROUND = "control.{name}", "n_sets", "n_background"
 
 # Patients and cohorts ----------------------------------------------------------------------
-N_PATIENTS = "n_patients"
-LOG_RANK_P, HAZARD_RATIO = "log_rank_p", "hazard_ratio"
+N_PATIENTS, LOG_RANK_P, HAZARD_RATIO = "n_patients", "log_rank_p", "hazard_ratio"
 N_OBS, GENE_OVERLAP = "n_obs", "gene_overlap"
