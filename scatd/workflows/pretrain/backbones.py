@@ -383,6 +383,6 @@ def _checkpoint(work: Work, number: int) -> Path:
 
 
 def _forget(work: Work) -> None:
-    """Remove checkpoints of this work: it is finished, or its run was never heard of."""
+    """Delete this backbone's training checkpoints."""
     for path in tracking.work_folder().glob(f"{work.command}-{work.key}-*"):
         path.unlink(missing_ok=True)

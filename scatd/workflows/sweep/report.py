@@ -91,7 +91,7 @@ def adopted(drug: str, run_id: str) -> Row:
         When its table is not there.
     """
     run = tracking.Run(tracking.connect(), run_id)
-    models = pd.read_csv(run.fetch_checked(keys.MODELS_TABLE))
+    models = pd.read_csv(run.fetch_checked(artifact_paths.MODELS))
     return row(drug, run_id, run.metrics(), models)
 
 

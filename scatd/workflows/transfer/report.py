@@ -65,7 +65,7 @@ def write(
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
-    run.log_checked_table(models, keys.MODELS_TABLE)
+    run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(
         intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
         artifact_paths.METRICS,
