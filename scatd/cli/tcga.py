@@ -99,8 +99,7 @@ def tcga(
     """
     own = {"method": method, "baseline": baseline, "seed": seed}
     settings = options.chosen(ExplainSettings(), own, None)
-    from scatd.workflows.tcga.patients import Survival
-    from scatd.workflows.tcga.run import TcgaRequest
+    from scatd.workflows.tcga.request import Survival, TcgaRequest
     from scatd.workflows.tcga.run import tcga as work
 
     request = TcgaRequest(
@@ -113,7 +112,7 @@ def tcga(
 
 
 def _show(result: TcgaResult) -> None:
-    from scatd.workflows.tcga.run import CAVEAT
+    from scatd.workflows.tcga.output import CAVEAT
 
     test = result.tables["log_rank"].iloc[0]
     click.echo(

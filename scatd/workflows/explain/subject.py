@@ -24,10 +24,11 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer, Scores
+from scatd.scoring import Scores
 from scatd.settings import to_mapping
 from scatd.workflows.cohorts.features import ScoringInput
 from scatd.workflows.explain.request import ExplainRequest
+from scatd.workflows.models.find import Loaded
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations use, drawn by the seed."""
@@ -142,9 +143,7 @@ class Subject:
         }
 
 
-def subject_of(
-    request: ExplainRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
-) -> Subject:
+def subject_of(request: ExplainRequest, model: Loaded, given: ScoringInput) -> Subject:
     """Score the cells, align the baselines, and cut the network.
 
     Raises
@@ -152,6 +151,7 @@ def subject_of(
     InputError
         When no cell can be scored, there is no such group column, or simulated meets real.
     """
+    ref, scorer = model.ref, model.scorer
     features = given.features
     refuse_mixing(
         {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
