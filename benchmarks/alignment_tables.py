@@ -45,18 +45,19 @@ def render(results: pd.DataFrame) -> Iterator[str]:
     yield f"Measured on {when} ({processor}, PyTorch {torch.__version__.partition('+')[0]})."
     yield ""
     yield "**The response model on the target**, AUROC, `--stats reference`, mean over seeds. The"
-    yield "last column is the paired difference to `none` on the demo with its 95 % interval over"
-    yield "seeds (mmd: to `none, encoder trains`).\n"
+    yield "last column is the paired difference to `none` on the demo, with its 95 % interval over"
+    yield "seeds. Method mmd is compared with `none, encoder trains`.\n"
     yield from _by_shift(demo)
     yield "\n**`--stats cohort` minus `--stats reference`**, AUROC, mean over seeds.\n"
     yield from _by_stats(demo)
-    yield "\n**Beside the baselines on the demo's target**, the same aligned rows: AUROC, the"
-    yield "paired difference to logistic regression with its interval, and the model's balanced"
-    yield "accuracy at its threshold.\n"
+    yield "\n**The model and the baselines on the demo's target**, on the same aligned rows: AUROC,"
+    yield "the paired difference to logistic regression with its interval, and the balanced"
+    yield "accuracy of the model at its threshold.\n"
     yield from _beside_baselines(demo)
     if len(real):
-        yield "\n**Real cells**, AUROC, `--stats reference`, mean of five folds, one backbone each"
-        yield "(no interval): on the other line's cells, and on the source's own held-out cells.\n"
+        yield "\n**Real cells**, AUROC, `--stats reference`, mean of five folds, one backbone each,"
+        yield "so without an interval: on the cells of the other line, and on held-out cells of the"
+        yield "source.\n"
         yield from _real(real)
 
 

@@ -1,8 +1,8 @@
-"""From a model folder and an array to probabilities.
+"""Probabilities from a model folder and an array of features.
 
-Rows are scored in blocks of one fixed, padded size: matrix kernels choose their order of summation
-by shape, so that a cell scored alone and in a crowd would otherwise differ by more than the last
-bit (measured: at most 1e-7 with fixed blocks).
+Rows are scored in blocks of one fixed size, padded with zeros. Matrix kernels choose their order of
+summation by shape: without fixed blocks, the score of a cell would depend on the number of cells
+beside it. With fixed blocks the difference is at most 1e-7 (measured).
 """
 
 from __future__ import annotations
@@ -35,28 +35,63 @@ BLOCK = 512
 
 
 @dataclass(frozen=True)
+class ScoreOptions:
+    """How cells are aligned, and which further results are wanted.
+
+    Parameters
+    ----------
+    alignment
+        Replaces the stored method.
+    stats
+        "reference" uses the stored statistics: the score of a cell does not depend on the other
+        cells. "cohort" re-centres on the cohort itself.
+    shrunk
+        Pull the cohort's statistics towards the stored ones (not as published), and refuse cohorts
+        that are too small to have statistics.
+    seed
+        For the posterior draws.
+    fold_sd
+        Also compute how far the heads of all folds disagree, at the posterior mean.
+    keep_latent
+        Also return the posterior means: 1.7 GB for a million cells of sf.
+    """
+
+    alignment: AlignmentMethod | None = None
+    stats: StatsSource = "reference"
+    shrunk: bool = True
+    seed: int = 0
+    fold_sd: bool = False
+    keep_latent: bool = False
+
+
+DEFAULTS = ScoreOptions()
+
+
+@dataclass(frozen=True)
 class Scores:
-    """What a response model says about n cells.
+    """The scores of n cells for one response model.
 
     Parameters
     ----------
     prob_resistant
         (n_obs,), P(resistant); high means that the cell resists the drug.
     prob_sd
-        (n_obs,), its s.d. over posterior draws, or None when none were asked for.
+        (n_obs,), its s.d. over posterior draws; None when no draws were asked for.
     latent
-        (n_obs, n_latent), the posterior mean, or None when it was not to be kept.
+        (n_obs, n_latent), the posterior mean; None unless `keep_latent`.
     responses
-        (n_obs,), "sensitive", "resistant" or, where the version has a band for it, "abstain".
+        (n_obs,), "sensitive", "resistant" or, where the version may abstain, "abstain".
     threshold
         A cell is resistant strictly above it.
     own
-        (n_obs,), P(resistant) before the version's calibration; the same where there is none.
+        (n_obs,), P(resistant) before the version's calibration. It equals `prob_resistant` where
+        the version has no calibration.
     prob_sd_folds
-        (n_obs,), its s.d. over the heads of all folds, or None when it was not asked for.
+        (n_obs,), its s.d. over the heads of all folds; None unless `fold_sd`.
     ood_p
-        (n_obs,), how common it is among training cells to lie so far out; low means that the cell
-        is foreign to the model. None for a model that does not know its training domain.
+        (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
+        A low value means that the cell is unlike the training cells. None when the model does not
+        store its training domain.
     """
 
     prob_resistant: NDArray[np.float64]
@@ -70,7 +105,7 @@ class Scores:
 
 
 class Scorer:
-    """A response model, ready to score.
+    """A response model that is loaded and can score cells.
 
     Parameters
     ----------
@@ -98,55 +133,41 @@ class Scorer:
         *,
         threshold: float | None = None,
         mc_samples: int = 0,
-        seed: int = 0,
-        alignment: AlignmentMethod | None = None,
-        stats: StatsSource = "reference",
-        shrunk: bool = True,
-        fold_sd: bool = False,
-        keep_latent: bool = False,
+        options: ScoreOptions = DEFAULTS,
         progress: Callable[[int], object] = int,
     ) -> Scores:
         """Score cells.
 
+        The scripts that MLflow stored with older versions call this with `threshold` and
+        `mc_samples`, so both stay parameters of their own.
+
         Parameters
         ----------
         X
-            Features (n_obs, n_features), as the cohort holds them (not aligned); may be a memory
-            map, which is read block by block.
+            Features (n_obs, n_features), as the cohort holds them (not aligned). A memory map is
+            read block by block.
         threshold
-            In place of the stored one; no cell then abstains.
+            Replaces the stored one; no cell then abstains.
         mc_samples
             Posterior draws a cell; with any, `prob_resistant` is their mean. 0 scores the posterior
             mean and is deterministic.
-        seed
-            For the draws.
-        alignment
-            In place of the stored method.
-        stats
-            "reference" uses stored statistics: a cell's score does not depend on its neighbours.
-            "cohort" re-centres on `X` itself.
-        shrunk
-            Pull cohort statistics towards the stored ones (not as published), and refuse cohorts
-            that are too small to have any.
-        fold_sd
-            Also ask the heads of the other folds how far they disagree, at the posterior mean.
-        keep_latent
-            Also return the posterior means: 1.7 GB for a million cells of sf.
+        options
+            How cells are aligned, and which further results are wanted.
         progress
             Called with the number of rows done since the last call.
 
         Raises
         ------
         InputError
-            When the number of features is wrong, the cohort is too small for `stats="cohort"`, or
-            the model holds no heads of other folds for `fold_sd`.
+            When the number of features is wrong, the cohort is too small for `stats="cohort"`, the
+            model holds no heads of other folds for `fold_sd`, or a score is not finite.
         """
-        move = self.mover(X, alignment=alignment, stats=stats, shrunk=shrunk)
-        heads = self._all_heads() if fold_sd else []
+        move = self.mover(X, options)
+        heads = self._all_heads() if options.fold_sd else []
         n_obs = len(X)
         found = {"prob": np.empty(n_obs), "own": np.empty(n_obs)}
-        latent = np.empty((n_obs, self.n_latent), np.float32) if keep_latent else None
-        generator = torch.Generator(self.device).manual_seed(seed)
+        latent = np.empty((n_obs, self.n_latent), np.float32) if options.keep_latent else None
+        generator = torch.Generator(self.device).manual_seed(options.seed)
         with torch.inference_mode(), fast_products():
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
@@ -155,25 +176,29 @@ class Scorer:
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
                 draws = self._draws(mu, logvar, mc_samples, generator)
-                for name, values in self._judged(mu, draws, heads).items():
+                results = self._judged(mu, draws, heads) | self._outlying(moved, mu)
+                for name, values in results.items():
                     found.setdefault(name, np.empty(n_obs))[rows] = values[:n_rows]
-                if self.domain is not None:
-                    p_value = self.domain.p_value(moved, mu)[:n_rows].cpu().numpy()
-                    found.setdefault("ood_p", np.empty(n_obs))[rows] = p_value
                 progress(n_rows)
+        return self._scores(found, latent, threshold)
+
+    def _scores(
+        self,
+        found: dict[str, NDArray[np.float64]],
+        latent: NDArray[np.float32] | None,
+        threshold: float | None,
+    ) -> Scores:
         prob = found["prob"]
         if not np.isfinite(prob).all():
             n_bad = int((~np.isfinite(prob)).sum())
             remedy = "Check the scale of the features."
-            raise InputError(f"{n_bad} of {n_obs} scores are not finite", remedy=remedy)
-        responses = self.decision.responses(prob, threshold)
-        cut = self.decision.threshold if threshold is None else threshold
+            raise InputError(f"{n_bad} of {len(prob)} scores are not finite", remedy=remedy)
         return Scores(
             prob_resistant=prob,
             prob_sd=found.get("sd"),
             latent=latent,
-            responses=responses,
-            threshold=cut,
+            responses=self.decision.responses(prob, threshold),
+            threshold=self.decision.threshold if threshold is None else threshold,
             own=found["own"],
             prob_sd_folds=found.get("sd_folds"),
             ood_p=found.get("ood_p"),
@@ -182,14 +207,14 @@ class Scorer:
     def _judged(
         self, mu: Tensor, draws: Sequence[Tensor], heads: Sequence[ResponseClassifier]
     ) -> dict[str, NDArray[np.float64]]:
-        """What there is to say of a block, each (BLOCK,).
+        """Compute the probabilities of a block and their s.d., each (BLOCK,).
 
         Parameters
         ----------
         mu, draws
             Posterior mean (BLOCK, n_latent) and draws around it, if any.
         heads
-            Of all folds, where their disagreement is asked for.
+            Heads of all folds when their disagreement is wanted, else empty.
         """
         own = np.stack([_of_heads(self.models, z) for z in draws or [mu]])
         prob = self.decision.probabilities(own)
@@ -201,6 +226,12 @@ class Scorer:
             found["sd_folds"] = self.decision.probabilities(each).std(axis=0)
         return found
 
+    def _outlying(self, moved: Tensor, mu: Tensor) -> dict[str, NDArray[np.float64]]:
+        """Compute the p-value of a block, (BLOCK,), when the model stores its training domain."""
+        if self.domain is None:
+            return {}
+        return {"ood_p": self.domain.p_value(moved, mu).cpu().numpy()}
+
     def _all_heads(self) -> list[ResponseClassifier]:
         heads = [*self.models, *self._folds]
         if len(heads) < 2:
@@ -210,34 +241,27 @@ class Scorer:
         return heads
 
     def mover(
-        self,
-        X: NDArray[np.float32],
-        *,
-        alignment: AlignmentMethod | None = None,
-        stats: StatsSource = "reference",
-        shrunk: bool = True,
+        self, X: NDArray[np.float32], options: ScoreOptions = DEFAULTS
     ) -> Callable[[Tensor], Tensor]:
-        """How rows of `X` are aligned before the networks read them.
-
-        Parameters
-        ----------
-        X, alignment, stats, shrunk
-            As in `score`.
+        """Make the function that aligns rows of `X` before the network reads them.
 
         Returns
         -------
-        A function of any rows (n_rows, n_features): each feature is shifted and scaled, or stays.
+        A function of any rows (n_rows, n_features): it shifts and scales each feature, or returns
+        the rows unchanged.
 
         Raises
         ------
         InputError
-            As `score` does.
+            When the number of features is wrong, or the cohort is too small for `stats="cohort"`.
         """
         if X.ndim != 2 or X.shape[1] != self.n_features:
             what = f"features of shape {X.shape}"
             raise InputError(what, expected=f"(n_obs, {self.n_features})")
-        aligned = self._alignment(alignment)
-        cohort = self._cohort_stats(X, aligned, shrunk=shrunk) if stats == "cohort" else None
+        aligned = self._alignment(options.alignment)
+        cohort = None
+        if options.stats == "cohort":
+            cohort = self._cohort_stats(X, aligned, shrunk=options.shrunk)
         return lambda rows: aligned.move_target(rows, cohort)
 
     def _alignment(self, method: AlignmentMethod | None) -> Alignment:
@@ -261,7 +285,7 @@ class Scorer:
         return shrink(cohort, aligned.reference) if shrunk else cohort
 
     def _blocks(self, X: NDArray[np.float32]) -> Iterator[tuple[int, int, Tensor]]:
-        """Start, number of true rows, and the block (BLOCK, n_features) padded with zeros."""
+        """Yield start, number of true rows, and the block (BLOCK, n_features) padded with zeros."""
         for start in range(0, len(X), BLOCK):
             rows = np.asarray(X[start : start + BLOCK], dtype=np.float32)
             if len(rows) < BLOCK:
@@ -276,7 +300,7 @@ class Scorer:
     def _draws(
         self, mu: Tensor, logvar: Tensor, n_draws: int, generator: torch.Generator
     ) -> list[Tensor]:
-        """Draws from the posterior of a block, (BLOCK, n_latent) each."""
+        """Draw from the posterior of a block, (BLOCK, n_latent) each."""
         shape, dtype = mu.shape, mu.dtype
         return [
             sample_latent(
@@ -287,7 +311,7 @@ class Scorer:
 
 
 def mean_probability(models: Sequence[ResponseClassifier], X: Tensor) -> NDArray[np.float64]:
-    """P(resistant) (n_obs,) of aligned rows: the mean over models that share one encoder."""
+    """Compute P(resistant) (n_obs,) of aligned rows: the mean over models with the same encoder."""
     with torch.inference_mode(), fast_products():
         return _of_heads(models, models[0].encode(X)[0])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 import subprocess
 import sys
 import textwrap
@@ -37,6 +39,7 @@ LAYERS = [
     "cli",
 ]
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
+PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def level(module: str) -> int | None:
@@ -86,6 +89,46 @@ def test_imports_only_what_stands_above(module):
 def test_every_layer_exists():
     there = {name.partition(".")[0] for name in MODULES} | set(MODULES)
     assert [name for name in LEVELS if name not in there] == []
+
+
+def rows_of(title: str) -> list[set[str]]:
+    """Names in the second column of a table of the architecture page, from low to high."""
+    table = PAGE.partition(f"| {title} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [set(re.findall(r"`([\w.]+)`", row.split("|")[2])) for row in reversed(table)]
+
+
+def test_the_architecture_page_lists_the_layers():
+    def shown(line: str) -> set[str]:
+        names = set(line.split())
+        packages = {name.partition(".")[0] for name in names}
+        return packages if len(packages) == 1 and len(names) > 1 else names
+
+    assert rows_of("layer") == [shown(line) for line in LAYERS]
+
+
+def test_the_architecture_page_lists_the_floors():
+    assert rows_of("floor") == [set(line.split()) for line in FLOORS]
+
+
+def test_the_picture_of_the_architecture_shows_layers_and_floors_in_their_order():
+    (picture,) = re.findall(r"```mermaid\n(.*?)```", PAGE, flags=re.DOTALL)
+    labels = re.findall(r'^ *(\w+)\["<b>.*?</b><br/>(.*?)"\]$', picture, flags=re.MULTILINE)
+    boxes = {name: set(text.replace("<br/>", " ").split()) for name, text in reversed(labels)}
+    chains = [re.findall(r"\w+", line) for line in picture.splitlines() if "-->" in line]
+    arrows = {pair for chain in chains for pair in itertools.pairwise(chain)}
+    upwards = list(boxes)
+    assert arrows == {(upper, lower) for lower, upper in itertools.pairwise(upwards)}
+    floors = [words for name, words in boxes.items() if name.startswith("floor")]
+    assert floors == [set(line.split()) for line in FLOORS]
+    layers = [words for name, words in boxes.items() if not name.startswith("floor")]
+    heights: dict[str, int] = {}
+    for module in MODULES:
+        package = module.partition(".")[0]
+        heights[package] = max(heights.get(package, 0), level(module) or 0)
+    del heights["workflows"]
+    assert sorted(heights) == sorted(name for words in layers for name in words)
+    for lower, upper in itertools.pairwise(layers):
+        assert max(heights[name] for name in lower) < min(heights[name] for name in upper)
 
 
 def test_no_circle_between_files():

@@ -20,6 +20,7 @@ from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
 from scatd.evaluation.gate import DrugConfig, load_config
+from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -157,6 +158,23 @@ def test_links_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_exist(page):
+    """`data.io.open_cohort`: a module of scatd, or a name that its file defines."""
+    if page.name == "CHANGELOG.md":
+        return  # it names modules of earlier versions
+    for name in re.findall(r"`(?:scatd\.)?((?:\w+\.)+\w+)", page.read_text(encoding="utf-8")):
+        module, attributes = name, list[str]()
+        while module and module not in MODULES:
+            module, _, attribute = module.rpartition(".")
+            attributes.append(attribute)
+        if not module:  # a file, or a module of another package
+            continue
+        for attribute in attributes:
+            defined = rf"\b{attribute}\b"
+            assert re.search(defined, MODULES[module].read_text()), f"there is no scatd.{name}"
+
+
 # docs/differences.md --------------------------------------------------------------------------
 
 DIFFERENCES = ROOT / "docs" / "differences.md"
@@ -188,7 +206,7 @@ def test_differences_name_options_that_exist_and_all_of_them(name):
     missing = {
         option.opts[-1]
         for option in command.params
-        if isinstance(option, click.Option) and not named & set(option.opts)
+        if isinstance(option, click.Option) and not (option.hidden or named & set(option.opts))
     }
     assert missing <= {"--quiet", "--verbose", "-q", "-v", "--allow-simulated"}
 

@@ -17,6 +17,7 @@ from scatd.cli import (
     embed,
     evaluate,
     explain,
+    explain_compare,
     explain_enrich,
     predict,
     prepare,
@@ -42,7 +43,7 @@ from scatd.cli.base import ScatdGroup, examples
 )
 @click.version_option(__version__, prog_name="scatd")
 def main() -> None:
-    """Predict which single cells of a tumour resist a drug. In vitro, research only."""
+    """Predict which single cells of a tumour resist a drug. For in vitro research only."""
 
 
 for command in (
@@ -70,4 +71,5 @@ for command in (
     serve.serve,
 ):
     main.add_command(command)
-explain.explain.commands["enrich"] = explain_enrich.enrich
+for part in (explain_compare.compare, explain_enrich.enrich):
+    explain.explain.commands[part.name] = part

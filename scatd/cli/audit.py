@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import paths
+from scatd.cli.base import command
+from scatd.cli.options import cohort, model, run
+from scatd.cli.options.build import option
 
 if TYPE_CHECKING:
     from scatd.workflows.audit import AuditResult
@@ -18,87 +20,46 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd audit --labels response.csv",
-        "scatd audit bulk.h5ad --labels response.csv --groups tissue -o findings.csv",
-    ),
+@command(
+    "scatd audit --labels response.csv",
+    "scatd audit bulk.h5ad --labels response.csv --group-by tissue -o findings.csv",
 )
 @click.argument("source", type=paths.COHORT, required=False)
-@click.option(
-    "--labels",
-    type=paths.LABELS,
-    metavar="COLUMN|FILE|FILE:COLUMN",
-    help="Responses; every drug of them unless a column is named.  [default: the source's obs]",
+@cohort.labels(
+    "Responses, of every drug unless a column is named.  [default: the columns of the source's obs]"
 )
-@click.option(
-    "--label-map",
-    type=values.LABEL_MAP,
-    metavar="WORDS",
-    help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
+@cohort.label_map
+@model.family("Family whose features of the source are read.", "sf")
+@cohort.group_by(
+    "Column with the batch, tissue or patient, in the source's obs or the label table. The audit "
+    "tells whether it predicts the response better than the profiles do.  [default: not tested]",
+    former="--groups",
 )
-@options.family_option("sf", "Which features of the source.")
-@click.option(
-    "--groups",
-    type=values.COLUMN,
-    metavar="COLUMN",
-    help="Batch, tissue or patient, of the source's obs or the label table: does it predict the "
-    "response better than the profiles?  [default: not asked]",
-)
-@click.option(
+@option(
     "--predictions",
-    type=paths.FILE,
+    paths.FILE,
+    "Scores of one drug, written by predict or taken from a run's out_of_fold.csv. The audit tells "
+    "whether their AUROC is under 0.5.  [default: not tested]",
     metavar="FILE",
-    help="Scores of one drug, from predict or a run's out_of_fold.csv: is their AUROC under 0.5?  "
-    "[default: not asked]",
 )
-@click.option(
-    "--folds", type=values.Number(ranges.Folds), default=5, help="Folds that will be made."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    metavar="FILE.csv",
-    help="Write the findings as a table.  [default: none is written]",
-)
-def audit(
-    source: Path | None,
-    labels: str | None,
-    label_map: str | None,
-    family: str,
-    groups: str | None,
-    predictions: Path | None,
-    folds: int,
-    as_json: bool,  # noqa: FBT001
-    output: Path | None,
-) -> None:
+@option("--folds", ranges.Folds, "Number of folds that a training will use.", 5)
+@run.as_json("Print the findings as JSON.")
+@run.output_file("Write the findings as a table.  [default: none is written]", metavar="FILE.csv")
+def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FBT001
     """Look for faults in labels and samples.
 
-    Copied, inverted and rare labels, copies of samples, one sample under two names, a batch that
-    predicts the response. SOURCE is a cohort, or a table of labels by itself. Nothing is repaired.
-    Findings are no failure: the exit code is 0.
+    The audit finds copied, inverted and rare labels, copies of samples, samples under two names,
+    and a batch that predicts the response. SOURCE is a cohort, or a table of labels by itself.
+    Nothing is repaired. The exit code is 0 even where faults are found.
     """
-    if source is None and labels is None:
+    if given["source"] is None and given["labels"] is None:
         message = "Give a SOURCE, --labels, or both."
         raise click.UsageError(message, click.get_current_context())
-    from scatd.data.files import atomic_path, check_writable
+    from scatd.data.files import atomic_path
     from scatd.evaluation.integrity import findings_table
     from scatd.workflows.audit import audit as work
 
-    if output is not None:
-        check_writable(output)
-    result = work(
-        source,
-        labels,
-        label_map=label_map,
-        family=family,
-        groups=groups,
-        predictions=predictions,
-        folds=folds,
-    )
+    result = work(**given)
     if output is not None:
         with atomic_path(output) as unfinished:
             findings_table(result.findings).to_csv(unfinished, index=False)

@@ -6,25 +6,18 @@ They are the same behind all three doors, because a command object brings them a
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from scatd import console
-from scatd.cli.paths import require_data, require_files
-from scatd.errors import ScatdError
-
-AUTO = "auto"
-"""A value that means "not given", because MLproject has to pass every parameter."""
-
-_SWITCH_WORDS = {"true": True, "1": True, "false": False, "0": False}
-_INTERRUPTED = 130
+from scatd.cli.arguments import plain_arguments
+from scatd.cli.demo_rule import refuse_demo
+from scatd.cli.faults import errors_in_a_line
+from scatd.cli.former import use_new_names
+from scatd.cli.paths import require_files
 
 
 def examples(*lines: str) -> str:
@@ -32,6 +25,19 @@ def examples(*lines: str) -> str:
     return "\n".join(
         ["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)]
     )
+
+
+def command(*lines: str, name: str | None = None, cls: Any = None, **attrs: Any) -> Any:
+    """Make a function a command: a decorator, as `click.command` is.
+
+    Parameters
+    ----------
+    lines
+        Examples for the help.
+    name, cls, attrs
+        As in `click.command`; `ScatdCommand` unless `cls` says otherwise.
+    """
+    return click.command(name, cls=cls or ScatdCommand, epilog=examples(*lines), **attrs)
 
 
 class ScatdCommand(click.Command):
@@ -66,7 +72,7 @@ class ScatdCommand(click.Command):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse; a fault is one line."""
-        with _errors_in_a_line():
+        with errors_in_a_line():
             return super().make_context(*args, **kwargs)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -79,10 +85,11 @@ class ScatdCommand(click.Command):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-        with _errors_in_a_line(verbose=verbose), console.messages(level):
+        with errors_in_a_line(verbose=verbose), console.messages(level):
+            use_new_names(ctx)
             require_files(ctx)
             if self.demo_for is not None:
-                require_data(ctx, *self.demo_for)
+                refuse_demo(ctx, *self.demo_for)
             return super().invoke(ctx)
 
 
@@ -95,15 +102,6 @@ class CommandWithParts(ScatdCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.commands: dict[str, click.Command] = {}
-
-    def part(self, name: str, **attrs: Any) -> Callable[[Callable[..., Any]], click.Command]:
-        """Make a function a further command: a decorator, as `click.command` is."""
-
-        def add(function: Callable[..., Any]) -> click.Command:
-            self.commands[name] = click.command(name, **attrs)(function)
-            return self.commands[name]
-
-        return add
 
     def make_context(
         self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
@@ -138,66 +136,13 @@ class ScatdGroup(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse; a fault is one line."""
-        with _errors_in_a_line():
+        with errors_in_a_line():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Find the command and run it; an unknown name is one line."""
-        with _errors_in_a_line():
+        with errors_in_a_line():
             return super().invoke(ctx)
-
-
-def plain_arguments(
-    params: Sequence[click.Parameter], args: Sequence[str], ctx: click.Context
-) -> list[str]:
-    """The arguments as click takes them, without `auto` and without `=true` or `=false`.
-
-    Raises
-    ------
-    click.UsageError
-        For a switch whose value is neither true nor false.
-    """
-    options = {
-        name: option
-        for option in params
-        if isinstance(option, click.Option)
-        for name in (*option.opts, *option.secondary_opts)
-    }
-    plain: list[str] = []
-    waiting = list(args)
-    while waiting:
-        word = waiting.pop(0)
-        if word == "--":
-            return [*plain, word, *(argument for argument in waiting if argument != AUTO)]
-        name, has_value, value = word.partition("=")
-        option = options.get(name)
-        if option is None:
-            plain.append(word)
-        elif option.is_flag:
-            plain += _switch(option, name, value, ctx) if has_value else [word]
-        else:
-            words = [word]
-            if not has_value and waiting:
-                value = waiting.pop(0)
-                words.append(value)
-            if value != AUTO or _has_choice(option, AUTO):
-                plain += words
-    return plain
-
-
-def _switch(option: click.Option, name: str, value: str, ctx: click.Context) -> list[str]:
-    if value == AUTO:
-        return []
-    if value.lower() not in _SWITCH_WORDS:
-        message = f"'{value}' is neither true nor false."
-        raise click.BadParameter(message, ctx, option)
-    is_on = _SWITCH_WORDS[value.lower()] == (name in option.opts)
-    names = option.opts if is_on else option.secondary_opts
-    return [names[0]] if names else []
-
-
-def _has_choice(option: click.Option, word: str) -> bool:
-    return isinstance(option.type, click.Choice) and word in option.type.choices
 
 
 def _context_settings(given: dict[str, Any] | None) -> dict[str, Any]:
@@ -207,37 +152,3 @@ def _context_settings(given: dict[str, Any] | None) -> dict[str, Any]:
         "max_content_width": 100,
     }
     return {**shared, **(given or {})}
-
-
-class _Failure(click.ClickException):
-    """Click prints "Error: message" and exits with the code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code: int = exit_code  # type: ignore[misc]  # click has it on the class
-
-
-@contextmanager
-def _errors_in_a_line(*, verbose: bool = False) -> Iterator[None]:
-    try:
-        yield
-    except click.exceptions.NoArgsIsHelpError:
-        raise
-    except click.UsageError as error:
-        more = f" See: {error.ctx.command_path} --help" if error.ctx else ""
-        raise _Failure(f"{error.format_message()}{more}", error.exit_code) from error
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
-        raise
-    except ScatdError as error:
-        raise _Failure(str(error), error.exit_code) from error
-    except KeyboardInterrupt as error:
-        click.echo("\nInterrupted.", err=True)
-        raise click.exceptions.Exit(_INTERRUPTED) from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            raise  # nobody reads our output any more (`scatd ... | head`): click ends quietly
-        if verbose:
-            traceback.print_exc()
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        more = "" if verbose else " --verbose shows where it arose;"
-        raise _Failure(f"internal error: {said}.{more} please report it", 1) from error

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options, paths
-from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import InputScale
+from scatd.cli import paths
+from scatd.cli.base import command
+from scatd.cli.options import cohort, run
+from scatd.cli.requests import filled
 
 if TYPE_CHECKING:
     from scatd.data.preflight import Report
@@ -17,41 +17,30 @@ if TYPE_CHECKING:
 _FAULTY = 2
 
 
-@click.command(
-    cls=ScatdCommand,
+@command(
+    "scatd check tumour.h5ad",
+    "scatd check bulk.csv.gz --scale rma",
+    "scatd check filtered_feature_bc_matrix.h5 --json",
     demo_for=("input", "target_raw"),
-    epilog=examples(
-        "scatd check tumour.h5ad",
-        "scatd check bulk.csv.gz --scale rma",
-        "scatd check filtered_feature_bc_matrix.h5 --json",
-    ),
 )
 @click.argument("input", type=paths.COHORT, required=False)
-@options.panel_option("Genes that a model reads, in order.  [default: those of each family]")
-@options.gene_map_option
-@options.scale_option
-@options.layer_option
-@options.min_genes_option
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def check(
-    input: Path | None,  # noqa: A002 (the argument's name)
-    panel: Path | None,
-    gene_map: Path | None,
-    scale: InputScale | None,
-    layer: str | None,
-    min_genes: int,
-    as_json: bool,  # noqa: FBT001
-) -> None:
-    """Say what a file holds, and whether models can read it.
+@cohort.panel("Genes that a model reads, in their order.  [default: those of each family]")
+@cohort.gene_map
+@cohort.checked_scale
+@cohort.layer
+@cohort.min_genes
+@run.as_json("Print the report as JSON.")
+def check(as_json: bool, **given: Any) -> None:  # noqa: FBT001
+    """Show what a file holds, and whether models can read it.
 
     INPUT is .h5ad, .zarr, 10x .h5 or folder, .loom, or a table (.csv, .tsv, gzipped or not) of
-    cells x genes or genes x samples; the demo's raw counts when it is not given. Nothing is
+    cells x genes or genes x samples. Without INPUT, the demo's raw counts are checked. Nothing is
     written. The exit code is 0, or 2 where a fault stops every model.
     """
     from scatd.workflows.check import CheckRequest
     from scatd.workflows.check import check as work
 
-    report = work(CheckRequest(input, panel, gene_map, scale, layer, min_genes))
+    report = work(filled(CheckRequest, given))
     if as_json:
         import json
 

@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import FAMILIES, PRODUCTION, PUBLISHED_ORIGIN, InputScale
+from scatd.cli import paths, values
+from scatd.cli.base import command
+from scatd.cli.options import model as models
+from scatd.cli.options import run
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
+from scatd.keys import PUBLISHED_ORIGIN, InputScale
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd import-checkpoint VAE_sf_checkpoint_fold1_epoch_24.pth --family sf",
-        "scatd import-checkpoint fold1.pth --family dist --drug sorafenib --threshold 0.05",
-    ),
+@command(
+    "scatd import-checkpoint VAE_sf_checkpoint_fold1_epoch_24.pth --family sf",
+    "scatd import-checkpoint fold1.pth --family dist --drug sorafenib --threshold 0.05",
 )
 @click.argument("file", type=paths.FILE)
-@click.option("--family", type=click.Choice(FAMILIES), required=True, help="What it was made as.")
-@click.option(
+@models.family("Family that it was trained for.", required=True)
+@option(
     "--kind",
-    type=click.Choice(["backbone", "response"]),
-    help="Refuse anything else.  [default: what its tensors say]",
+    Literal["backbone", "response"],
+    "Refuse a checkpoint of another kind.  [default: what its tensors show]",
 )
-@click.option("--drug", type=values.DRUG, help="Of a response model, in any spelling.")
-@click.option(
+@models.drug("Drug of a response model, in any spelling.", required=False)
+@option(
     "--input-scale",
-    type=click.Choice(get_args(InputScale)),
-    help="Scale of the expression that a dist model was trained on.  "
-    "[default: counts, as published]",
+    InputScale,
+    "Scale of the expression that a dist model was trained on.  [default: counts, as published]",
 )
-@click.option(
+@option(
     "--threshold",
-    type=values.Number(ranges.ShareInside),
-    help="Of a response model: resistant strictly above it. The published dist scripts take 0.05.  "
-    "[default: 0.5]",
+    ranges.ShareInside,
+    "Threshold of a response model: a cell is resistant above it. The published dist scripts take "
+    "0.05.  [default: 0.5]",
 )
-@click.option("--origin", type=values.TEXT, default=PUBLISHED_ORIGIN, help="Who made it.")
-@click.option("--simulated", is_flag=True, help="Say that it was made from simulated data.")
-def import_checkpoint(file: Path, **given: Any) -> None:
+@option("--origin", values.TEXT, "Who made it.", PUBLISHED_ORIGIN)
+@option("--simulated", bool, "Mark it as made from simulated data.")
+def import_checkpoint(**given: Any) -> None:
     """Register a published checkpoint at staging.
 
-    FILE is the state dictionary (.pth) of a pretrained VAE or of a transferred classifier. What it
-    is, and its sizes, are read from its tensors; nothing in it is run. A response model scores
-    cells as they are: the file holds no statistics to align with.
+    FILE is the state dictionary (.pth) of a pretrained VAE or of a transferred classifier. Its kind
+    and its sizes are read from its tensors. No code in it is run. A response model scores cells as
+    they are, because the file holds no statistics to align with.
     """
     from scatd.workflows.models.checkpoints import ImportRequest
     from scatd.workflows.models.checkpoints import import_checkpoint as work
 
-    result = work(ImportRequest(file, **given))
+    result = work(filled(ImportRequest, given))
     ref, found = result.ref, result.recognised
     click.echo(f"{ref.name} version {ref.version} is registered at staging.")
     click.echo(f"  {'layout':<16}{found.design}, {found.kind}")
@@ -73,36 +72,25 @@ def import_checkpoint(file: Path, **given: Any) -> None:
         )
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd export-checkpoint scatd-sf-backbone@staging -o backbone.pth",
-        "scatd export-checkpoint --drug docetaxel --stage staging -o docetaxel.pth",
-    ),
+@command(
+    "scatd export-checkpoint scatd-sf-backbone@staging -o backbone.pth",
+    "scatd export-checkpoint --drug docetaxel --stage staging -o docetaxel.pth",
 )
 @click.argument("model", type=paths.NameOrPath("folder"), required=False)
-@click.option("--output", "-o", type=paths.NEW_FILE, required=True, help="File to write (.pth).")
-@click.option("--drug", type=values.DRUG, help="The drug's response model, in place of MODEL.")
-@options.family_option(
-    None, "Which family's, with a drug.  [default: the first with one, as registry_configs/ says]"
-)
-@click.option(
-    "--stage",
-    type=values.STAGE,
-    default=PRODUCTION,
-    metavar="STAGE",
-    help="With a drug: production, staging, previous, or a version number.",
-)
-def export_checkpoint(model: str | None, output: Path, **given: Any) -> None:
+@run.output_file("File to write (.pth).", required=True)
+@models.drug("Drug whose response model is exported, in place of MODEL.", required=False)
+@models.model_family
+@models.stage
+def export_checkpoint(**given: Any) -> None:
     """Write a model as the published scripts read it.
 
     MODEL is a registered name (NAME@ALIAS or NAME/VERSION) or a model folder. The file is a state
-    dictionary with the published names in their order; it has no place for anything but weights.
+    dictionary with the published names in their order. It holds weights only.
     """
     from scatd.workflows.models.checkpoints import ExportRequest
     from scatd.workflows.models.checkpoints import export_checkpoint as work
 
-    result = work(ExportRequest(output, model, **given))
+    result = work(filled(ExportRequest, given))
     click.echo(f"{result.output}: {result.name}")
     click.echo(f"  {'layout':<16}{result.design}, {result.kind}")
     for line in _widths(result.sizes):

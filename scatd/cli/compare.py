@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import values
+from scatd.cli.base import command
+from scatd.cli.options import model, run
+from scatd.cli.options.build import option
 from scatd.cli.tables import span, table
 from scatd.evaluation.gate import Gate
 
@@ -19,37 +21,22 @@ if TYPE_CHECKING:
 METRICS = typing.get_args(typing.get_type_hints(Gate)["metric"])
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples("scatd compare", "scatd compare --family sf -o drugs.csv --figure drugs.png"),
-)
-@click.option(
-    "--drug",
-    "drugs",
-    type=values.DRUG,
+@command("scatd compare", "scatd compare --family sf -o drugs.csv --figure drugs.png")
+@option(
+    "--drug drugs",
+    values.DRUG,
+    "Only this drug, in any spelling. It may be given several times.  [default: all drugs]",
     multiple=True,
-    help="Only this drug, in any spelling; may be repeated.  [default: all]",
 )
-@options.family_option(None, "Only this family.  [default: all]")
-@click.option(
+@model.family("Only this family.  [default: all families]")
+@option(
     "--metric",
-    type=click.Choice(METRICS),
-    default="auroc",
-    help="Compared by its mean over folds; intervals are stored for auroc.",
+    click.Choice(METRICS),
+    "Metric to compare, as the mean over folds. Intervals are stored for auroc only.",
+    "auroc",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    metavar="FILE.csv",
-    help="Write the whole table.  [default: none is written]",
-)
-@click.option(
-    "--figure",
-    type=paths.NEW_PNG,
-    metavar="FILE.png",
-    help="Draw it; FILE.pdf comes with it.  [default: none is drawn]",
-)
+@run.output_file("Write the whole table.  [default: none is written]", metavar="FILE.csv")
+@run.figure
 def compare(
     drugs: tuple[str, ...],
     family: str | None,
@@ -57,11 +44,11 @@ def compare(
     output: Path | None,
     figure: Path | None,
 ) -> None:
-    """Every drug and family side by side.
+    """Compare drugs and families side by side.
 
-    From the newest finished transfer of each: the mean over folds with its interval, the best
-    baseline on the same folds and the lead over it, labelled target cells where there were some,
-    and the stage of what it registered.
+    The table is made from the newest finished transfer of each. It shows the mean over folds with
+    its interval, the best baseline on the same folds and the lead over it, the labelled target
+    cells where there were some, and the stage of the registered model.
     """
     from scatd.data.files import atomic_path
     from scatd.plots.comparison import drugs_and_families

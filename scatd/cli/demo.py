@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from scatd import ranges
 from scatd.cli import paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli.base import command
+from scatd.cli.options import run
+from scatd.cli.options.build import option
 from scatd.keys import DEMO_FOLDER
 
 
-@click.command(cls=ScatdCommand, epilog=examples("scatd demo"))
-@click.option(
-    "--drug", type=values.DRUG, default="DOCETAXEL", help="DOCETAXEL, GEFITINIB or CISPLATIN."
-)
-@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the simulated cohort.")
-@click.option(
+@command("scatd demo")
+@option("--drug", values.DRUG, "DOCETAXEL, GEFITINIB or CISPLATIN.", "DOCETAXEL")
+@run.seed("Seed of the simulated cohort.")
+@option(
     "--folder",
-    type=paths.NEW_FOLDER,
-    default=Path(DEMO_FOLDER),
-    help="Where the cohort and the scores are written.",
+    paths.NEW_FOLDER,
+    "Folder for the cohort and the scores.",
+    Path(DEMO_FOLDER),
 )
-def demo(drug: str, seed: int, folder: Path) -> None:
-    """The whole way on simulated data, with its table.
+def demo(**given: Any) -> None:
+    """Run every step on simulated data, and show the results.
 
-    Makes the cohort, pretrains, transfers one drug, promotes it, predicts by drug name, and
-    compares with the simulated truth.
+    The demo makes a cohort, pretrains a backbone, trains a response model for one drug, promotes
+    it, and scores cells by drug name. It compares the scores with the simulated truth.
     """
     from scatd.cli.tables import show_transfer
     from scatd.workflows.demo.run import demo as work
 
-    result = work(drug, seed=seed, folder=folder)
+    result = work(**given)
     show_transfer(result.transfer)
     ref, target = result.transfer.ref, result.target
     click.echo(

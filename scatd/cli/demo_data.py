@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import click
 
-from scatd import ranges
-from scatd.cli import paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import paths
+from scatd.cli.base import command
+from scatd.cli.options import run
+from scatd.cli.options.build import option
 from scatd.keys import DemoShift
 
 
-@click.command(
-    "demo-data",
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd demo-data --out demo --seed 1", "scatd demo-data --out hard --shift depth"
-    ),
+@command(
+    "scatd demo-data --out demo --seed 1",
+    "scatd demo-data --out hard --shift depth",
+    name="demo-data",
 )
-@click.option(
-    "--out",
-    "folder",
-    required=True,
-    type=paths.NEW_FOLDER,
-    help="Folder for the cohorts; made when it does not exist.",
-)
-@click.option(
-    "--seed",
-    type=values.Number(ranges.Seed),
-    default=0,
-    help="Which samples and cells are drawn.",
-)
-@click.option(
+@option("--out folder", paths.NEW_FOLDER, "Folder for the cohorts, made if needed.", required=True)
+@run.seed("Seed of the samples and cells that are drawn.")
+@option(
     "--panel",
-    type=paths.FILE,
-    help="Gene symbols to use, one a row (txt, csv, tsv), instead of 2,000 made-up ones.",
+    paths.FILE,
+    "Gene symbols to use, one a row (txt, csv, tsv), instead of 2,000 made-up ones.",
 )
-@click.option(
+@option(
     "--shift",
-    type=click.Choice(get_args(DemoShift)),
-    help="Move the target further from the other cohorts, in one way.  [default: none of them]",
+    DemoShift,
+    "Move the target further away from the other cohorts, in one way.  [default: no shift]",
 )
 def demo_data(folder: Path, seed: int, panel: Path | None, shift: DemoShift | None) -> None:
     """Write simulated cohorts with a known mechanism.
 
-    A labelled bulk source, an unlabelled single-cell reference, a single-cell target with its
-    truth, the same target as raw counts with Ensembl ids, and foreign cells. Their features are
-    simulated too: good for learning and testing, never for a real question.
+    The cohorts are a labelled bulk source, an unlabelled single-cell reference, a single-cell
+    target with its true responses, the same target as raw counts with Ensembl ids, and foreign
+    cells. Their features are simulated too. Use them to learn and to test, never to answer a
+    question about patients.
     """
     from scatd.data.demo import COHORTS, STRONG_SHIFTS, DemoSettings, Shift, write_demo
     from scatd.data.genes import read_panel

@@ -8,30 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd.cli import values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli.base import command
+from scatd.cli.options.build import option
 
 if TYPE_CHECKING:
     from scatd.data.catalogue import Dataset
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd download --list",
-        "scatd download geneformer-12L",
-        "scatd download scatd/FILE",
-    ),
-)
+@command("scatd download --list", "scatd download geneformer-12L", "scatd download scatd/FILE")
 @click.argument("name", type=values.TEXT, required=False)
-@click.option(
-    "--list", "wants_list", is_flag=True, help="Show what there is, and what is here already."
-)
+@option("--list wants_list", bool, "Show what can be downloaded, and what is here already.")
 def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
-    """Fetch published data and models from their publishers, checked.
+    """Download published data and models from their publishers, and check them.
 
-    NAME is one of --list, or NAME/FILE for one file of it. They go to the folder that SCATD_CACHE
-    names (default: scatd in ~/.cache). A download that was cut goes on where it stopped. Each
-    licence is shown first; scatd passes nothing on itself.
+    NAME is one of --list, or NAME/FILE for one file of it. The files go to the folder that
+    SCATD_CACHE names (default: scatd in ~/.cache). A download that was cut continues where it
+    stopped. The licence is shown first. scatd itself distributes none of these files.
     """
     if (name is None) != wants_list:
         message = "Give the NAME of a data set, or --list (but not both)."

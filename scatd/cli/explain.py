@@ -1,151 +1,108 @@
-"""`scatd explain`, and `scatd explain compare`."""
+"""`scatd explain`."""
 
 from __future__ import annotations
 
-import dataclasses
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import CommandWithParts, ScatdCommand, examples
+from scatd.cli import paths
+from scatd.cli.base import CommandWithParts, command
+from scatd.cli.options import cohort, model, run
+from scatd.cli.options import settings as of_settings
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
 from scatd.cli.tables import table
 from scatd.explain.settings import ExplainSettings
-from scatd.keys import PRODUCTION, InputScale
 
 if TYPE_CHECKING:
     from scatd.workflows.explain.genes import GeneResult
     from scatd.workflows.explain.run import ExplainResult
 
 _SHOWN = 20
-setting = partial(options.setting, {"all": ExplainSettings()})
+SETTINGS = {
+    "method": "Integrated Gradients (ig) or GradientSHAP.",
+    "baseline": "Cells to compare each cell with; reference takes the cells called sensitive.",
+    "target": "Explain the logit of resistant, or of both classes.",
+    "logits": "raw as published; centred without the mean of both logits: half the log odds.",
+    "steps": "Points on the path of ig; doubled for cells whose sum is not exact enough.",
+    "samples": "Draws of gradshap for each cell.",
+    "noise": "S.d. of the noise that gradshap adds to every feature; published 0.09.",
+    "top": "Length of the list of features that the controls test.",
+    "seed": "Seed of baselines, draws and controls.",
+}
+"""Help texts of the settings of an explanation."""
 
 
-@click.command(
+@command(
+    "scatd explain --drug docetaxel tumour.h5ad -o explained.h5ad",
+    "scatd explain --drug docetaxel --family dist tumour.h5ad --group-by patient",
+    "scatd explain compare one.csv other.csv",
     cls=CommandWithParts,
     demo_for=("input", "target"),
-    epilog=examples(
-        "scatd explain --drug docetaxel tumour.h5ad -o explained.h5ad",
-        "scatd explain --drug docetaxel --family dist tumour.h5ad --group-by patient",
-        "scatd explain compare one.csv other.csv",
-    ),
 )
 @click.argument("input", type=paths.COHORT, required=False)
-@click.option(
-    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+@model.drug()
+@run.output_file(
+    ".csv (importance), .parquet (the strongest features of each cell) or .h5ad (everything).  "
+    "[default: the tracked run only]"
 )
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    help=".csv (importance), .parquet (cell by feature, the strongest) or .h5ad (everything).  "
-    "[default: the tracked run only]",
-)
-@click.option(
+@option(
     "--published-csv",
-    type=paths.NEW_FOLDER,
+    paths.NEW_FOLDER,
+    "Also write the files of the published scripts to this folder.  [default: none are written]",
     metavar="FOLDER",
-    help="Also write the files of the published scripts there.  [default: none are written]",
 )
-@click.option(
-    "--stage",
-    type=values.STAGE,
-    default=PRODUCTION,
-    metavar="STAGE",
-    help="production, staging, previous, or a version number.",
+@model.stage
+@model.model_family
+@of_settings.setting_options({"all": ExplainSettings()}, SETTINGS)
+@cohort.group_by(
+    "Also compute the importance within each patient, cluster, ... Intervals then resample whole "
+    "groups.  [default: none]"
 )
-@options.model_family_option
-@setting("method", "Integrated Gradients (ig) or GradientSHAP.")
-@setting("baseline", "What a cell is compared with; reference: cells called sensitive.")
-@setting("target", "Explain the logit of resistant, or of both classes.")
-@setting("logits", "Raw as published, or without what both classes share: half the log odds.")
-@setting("steps", "Points of the path of ig; doubled for cells whose sum is off.")
-@setting("samples", "Draws a cell of gradshap.")
-@setting("noise", "S.d. that gradshap adds to every feature; published 0.09.")
-@setting("top", "Length of the list that the controls judge.")
-@setting("seed", "Of baselines, draws and controls.")
-@click.option(
-    "--group-by",
-    type=values.COLUMN,
-    metavar="COLUMN",
-    help="Importance within each patient, cluster, ... too; intervals then go by it.  "
-    "[default: none]",
-)
-@click.option(
-    "--no-controls", is_flag=True, help="Leave the list untested; it is then labelled so."
-)
-@click.option(
+@option("--no-controls", bool, "Do not test the list. It is then labelled as not tested.")
+@option(
     "--source",
-    type=paths.COHORT,
-    help="Labelled bulk cohort of the model, for the control with permuted labels.  "
-    "[default: the demo's, when the demo target is explained]",
+    paths.COHORT,
+    "Labelled bulk cohort of the model, for the control with permuted labels.  [default: the "
+    "demo's, when the demo target is explained]",
 )
-@click.option(
-    "--labels",
-    type=paths.LABELS,
-    metavar="COLUMN|FILE|FILE:COLUMN",
-    help="Where its responses are.  [default: the drug's column in the source]",
-)
-@click.option(
-    "--label-map",
-    type=values.LABEL_MAP,
-    metavar="WORDS",
-    help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
-)
-@click.option(
+@cohort.labels("Responses of the source.  [default: the drug's column in the source]")
+@cohort.label_map
+@option(
     "--permutations",
-    type=values.Number(ranges.Permutations),
-    default=20,
-    help="Heads trained on permuted labels; 19 are the least that can show p = 0.05.",
+    ranges.Permutations,
+    "Heads trained on permuted labels; 19 are the least that can show p = 0.05.",
+    20,
 )
-@click.option(
+@option(
     "--gene-cells",
-    type=values.Number(ranges.CountOrNone),
-    default=0,
+    ranges.CountOrNone,
+    "Families sf and gf: number of cells whose attribution is carried through the foundation model "
+    "to genes. INPUT must hold raw counts, and the weights are needed.",
+    0,
     metavar="N",
-    help="Families sf and gf: carry the attribution of N cells through the foundation model to "
-    "genes; needs raw counts in INPUT, and its weights.",
 )
-@options.alignment_option
-@options.stats_option
-@options.cells_scale_option("INPUT")
-@options.layer_option
-@options.weights_option
-@options.gene_map_option
-@options.device_option
-@options.allow_simulated_option
-def explain(
-    scale: InputScale | None,
-    layer: str | None,
-    weights: str | None,
-    gene_map: Path | None,
-    no_controls: bool,  # noqa: FBT001
-    **given: Any,
-) -> None:
-    """Say which features drive the scores, and test the list.
+@model.alignment
+@model.stats
+@cohort.read_as_features("INPUT")
+@run.device
+@run.allow_simulated
+def explain(no_controls: bool, **given: Any) -> None:  # noqa: FBT001
+    """Find the features that drive the scores, and test the list.
 
     Attributes the class logit of every cell of INPUT, as `scatd predict` scores it, to its
     features: genes for family dist, embedding dimensions for sf and gf. A list that fails its
-    controls is labelled so. The demo target when INPUT is not given.
+    controls is labelled as failed. Without INPUT, the demo target is explained.
 
-    `scatd explain compare TABLE...` sets importance tables of several cohorts side by side.
+    `scatd explain compare TABLE...` compares the importance tables of several cohorts.
     """
-    settings = options.chosen(ExplainSettings(), given, None)
-    from scatd.data.preparation import Preparation
+    settings = of_settings.chosen(ExplainSettings(), given, None)
     from scatd.workflows.explain.run import ExplainRequest
     from scatd.workflows.explain.run import explain as work
 
-    asked = {field.name for field in dataclasses.fields(ExplainRequest)} & set(given)
-    request = ExplainRequest(
-        settings=settings,
-        controls=not no_controls,
-        preparation=Preparation(weights, gene_map, scale, layer),
-        **{name: given[name] for name in asked},
-    )
-    _show(work(request))
+    _show(work(filled(ExplainRequest, given, settings=settings, controls=not no_controls)))
 
 
 def _show(result: ExplainResult) -> None:
@@ -181,65 +138,3 @@ def _show_genes(genes: GeneResult) -> None:
     click.echo(f"Controls of these genes: {genes.label}")
     for one in genes.controls:
         click.echo(f"  {one.status:<8}{one.name}: {one.sentence}")
-
-
-@explain.part(
-    "compare",
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd explain compare one.csv other.csv -o agreement.csv",
-        "scatd explain compare one.csv two.csv three.csv --features TP53,EGFR --figure ranks.png",
-    ),
-)
-@click.argument("tables", type=paths.FILE, nargs=-1, required=True)
-@click.option(
-    "--features",
-    type=values.Names("features"),
-    metavar="A,B,C",
-    help="Show the ranks of these genes or features.  [default: none]",
-)
-@click.option(
-    "--top", type=values.Number(ranges.Count), default=50, help="Length of the lists compared."
-)
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    metavar="FILE.csv",
-    help="Write the agreement of each pair.  [default: none is written]",
-)
-@click.option(
-    "--figure",
-    type=paths.NEW_PNG,
-    metavar="FILE.png",
-    help="Draw heat maps; FILE.pdf comes with it.  [default: none is drawn]",
-)
-def compare(
-    tables: tuple[Path, ...],
-    features: str | None,
-    top: int,
-    output: Path | None,
-    figure: Path | None,
-) -> None:
-    """Importance of several cohorts side by side.
-
-    TABLES are importance tables or .h5ad files that `scatd explain -o` wrote, of one family. For
-    each pair and class: Spearman's correlation of the ranks, and how many of the first features
-    they share.
-    """
-    from scatd.workflows.explain.compare import compare as work
-
-    found = work(
-        tables,
-        features=list(values.split_names(features)) if features else [],
-        top=top,
-        output=output,
-        figure=figure,
-    )
-    click.echo(table(found.pairs))
-    if found.asked is not None:
-        click.echo("\nRanks of what was asked for (1 is the most important)")
-        click.echo(table(found.asked))
-    for name, verdict in found.labels.items():
-        if verdict != "passed":
-            click.echo(f"\nControls of {name}: {verdict}")

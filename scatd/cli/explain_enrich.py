@@ -7,79 +7,53 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import paths
+from scatd.cli.base import command
+from scatd.cli.options import run
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
 from scatd.cli.tables import table as aligned_table
 
 _SHOWN = 10
 
 
-@click.command(
-    "enrich",
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd explain enrich explained.csv --gene-sets hallmark.gmt",
-        "scatd explain enrich explained.h5ad --gene-sets sets.gmt -o sets.csv --figure sets.png",
-    ),
+@command(
+    "scatd explain enrich explained.csv --gene-sets hallmark.gmt",
+    "scatd explain enrich explained.h5ad --gene-sets sets.gmt -o sets.csv --figure sets.png",
+    name="enrich",
 )
 @click.argument("table", type=paths.FILE)
-@click.option(
+@option(
     "--gene-sets",
-    type=paths.FILE,
+    paths.FILE,
+    "Gene sets to test, as GMT; nothing is downloaded.",
     required=True,
     metavar="FILE.gmt",
-    help="Sets to test, in GMT; nothing is downloaded.",
 )
-@click.option(
-    "--top",
-    type=values.Number(ranges.Count),
-    default=100,
-    help="Length of the list that is tested for over-representation.",
-)
-@click.option(
-    "--min-size",
-    type=values.Number(ranges.Count),
-    default=10,
-    help="Genes of the model a set needs.",
-)
-@click.option(
-    "--max-size",
-    type=values.Number(ranges.Count),
-    default=500,
-    help="Genes of the model it may have.",
-)
-@click.option(
+@option("--top", ranges.Count, "Length of the list that is tested for over-representation.", 100)
+@option("--min-size", ranges.Count, "Least number of the model's genes in a set.", 10)
+@option("--max-size", ranges.Count, "Largest number of the model's genes in a set.", 500)
+@option(
     "--permutations",
-    type=values.Number(ranges.RandomSets),
-    default=1000,
-    help="Random sets that each is compared with along the ranking.",
+    ranges.RandomSets,
+    "Random sets that each set is compared with along the ranking.",
+    1000,
 )
-@click.option("--seed", type=values.Number(ranges.Seed), default=0, help="Of the permutations.")
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    metavar="FILE.csv",
-    help="Write every set.  [default: the tracked run only]",
-)
-@click.option(
-    "--figure",
-    type=paths.NEW_PNG,
-    metavar="FILE.png",
-    help="Draw both; FILE.pdf comes with it.  [default: none is drawn]",
-)
+@run.seed("Seed of the permutations.")
+@run.output_file("Write every set.  [default: the tracked run only]", metavar="FILE.csv")
+@run.figure
 def enrich(**given: Any) -> None:
-    """Gene sets behind an importance table.
+    """Test gene sets on an importance table.
 
-    TABLE is what `scatd explain -o` wrote for a model that reads genes. Two tests: are a set's
-    genes over-represented among the first (hypergeometric), and do they stand together at an end of
-    the whole ranking (preranked GSEA), towards resistant or towards sensitive. The background is
-    the model's genes, nothing else.
+    TABLE was written by `scatd explain -o` for a model that reads genes. Two tests are made: are a
+    set's genes over-represented among the first (hypergeometric), and do they stand together at an
+    end of the whole ranking (preranked GSEA), towards resistant or towards sensitive. The
+    background is the model's genes.
     """
     from scatd.workflows.explain.enrich import EnrichRequest
     from scatd.workflows.explain.enrich import enrich as work
 
-    found = work(EnrichRequest(**given))
+    found = work(filled(EnrichRequest, given))
     click.echo(
         f"{found.n_sets} sets against a background of {found.n_background:,} genes, the model's."
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from scatd.cli import main
-from scatd.cli.base import AUTO
+from scatd.cli.arguments import AUTO
 
 ENTRY_POINTS = (
     *("demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),

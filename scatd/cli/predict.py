@@ -3,113 +3,74 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
-from scatd.keys import AlignmentMethod, InputScale, StatsSource, Uncertainty
+from scatd.cli import paths
+from scatd.cli.base import command
+from scatd.cli.options import cohort, model, run
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
+from scatd.keys import Uncertainty
+
+if TYPE_CHECKING:
+    from scatd.workflows.predict.report import PredictResult
 
 
-@click.command(
-    cls=ScatdCommand,
+@command(
+    "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
+    "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
     demo_for=("input", "target"),
-    epilog=examples(
-        "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
-        "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
-    ),
 )
 @click.argument("input", type=paths.COHORT, required=False)
-@click.option(
-    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
+@model.drug()
+@run.output_file(
+    ".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
+    Path("scored.h5ad"),
 )
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    default=Path("scored.h5ad"),
-    help=".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
-)
-@options.stage_option
-@options.model_family_option
-@click.option(
+@model.stage
+@model.model_family
+@option(
     "--threshold",
-    type=values.Number(ranges.ShareInside),
-    help="Resistant strictly above it.  [default: the model's own]",
+    ranges.ShareInside,
+    "A cell is resistant above it.  [default: the model's own]",
 )
-@click.option(
+@option(
     "--mc-samples",
-    type=values.Number(ranges.CountOrNone),
-    default=0,
-    help="Draws from the posterior, for an s.d. beside each score; 0 scores its mean only.",
+    ranges.CountOrNone,
+    "Draws from the posterior, for an s.d. of each score; 0 scores at its mean only.",
+    0,
 )
-@click.option(
+@option(
     "--uncertainty",
-    type=click.Choice(get_args(Uncertainty)),
+    Uncertainty,
+    "Add a column with the s.d. of each score: over the heads of all folds, or over draws from the "
+    "posterior (50, or --mc-samples). It may be given twice.  [default: neither]",
     multiple=True,
-    help="A column with the s.d. of each score: over the heads of all folds, or over draws from "
-    "the posterior (50, or --mc-samples). May be given twice.  [default: neither]",
 )
-@options.alignment_option
-@options.stats_option
-@options.cells_scale_option("INPUT")
-@options.layer_option
-@options.weights_option
-@options.gene_map_option
-@click.option(
-    "--seed", type=values.Number(ranges.Seed), default=0, help="Of the draws of --mc-samples."
-)
-@options.device_option
-@options.allow_simulated_option
-def predict(
-    input: Path | None,  # noqa: A002 (the argument's name)
-    drug: str,
-    output: Path,
-    stage: str,
-    family: str | None,
-    threshold: float | None,
-    mc_samples: int,
-    uncertainty: tuple[Uncertainty, ...],
-    alignment: AlignmentMethod | None,
-    stats: StatsSource,
-    scale: InputScale | None,
-    layer: str | None,
-    weights: str | None,
-    gene_map: Path | None,
-    seed: int,
-    device: str,
-    allow_simulated: bool,  # noqa: FBT001
-) -> None:
+@model.alignment
+@model.stats
+@cohort.read_as_features("INPUT")
+@run.seed("Seed of the draws of --mc-samples.")
+@run.device
+@run.allow_simulated
+def predict(**given: Any) -> None:
     """Score cells by drug name.
 
     Writes the probability that each cell of INPUT resists the drug.
     INPUT holds the features of the model's family (.h5ad, .zarr, .npy, .npz, .csv, .parquet), or
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
-    them first. The demo target when it is not given. Every cell is kept.
+    them first. Without INPUT, the demo target is scored. Every cell is kept.
     """
-    from scatd.data.preparation import Preparation
     from scatd.workflows.predict.request import PredictRequest
     from scatd.workflows.predict.run import predict as work
 
-    request = PredictRequest(
-        drug=drug,
-        input=input,
-        output=output,
-        family=family,
-        stage=stage,
-        threshold=threshold,
-        mc_samples=mc_samples,
-        uncertainty=uncertainty,
-        alignment=alignment,
-        stats=stats,
-        preparation=Preparation(weights, gene_map, scale, layer),
-        seed=seed,
-        device=device,
-        allow_simulated=allow_simulated,
-    )
-    result = work(request)
+    _show(work(filled(PredictRequest, given)))
+
+
+def _show(result: PredictResult) -> None:
     share = result.n_resistant / result.n_obs if result.n_obs else 0.0
     click.echo(
         f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"

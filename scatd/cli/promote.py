@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import values
+from scatd.cli.base import command
+from scatd.cli.options import model
+from scatd.cli.options.build import option
 
 
-@click.command(cls=ScatdCommand, epilog=examples("scatd promote --drug docetaxel"))
-@click.option(
-    "--drug", type=values.DRUG, required=True, help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL."
-)
-@options.family_option(
-    None, "Which family's model.  [default: the first with one, in the order of registry_configs/]"
-)
-@click.option(
-    "--version",
-    type=values.Number(ranges.Version),
-    help="Which version.  [default: the one at staging]",
-)
-@click.option(
+@command("scatd promote --drug docetaxel")
+@model.drug()
+@model.model_family
+@option("--version", ranges.Version, "Version to promote.  [default: the one at staging]")
+@option(
     "--evaluation",
-    type=values.TEXT,
+    values.TEXT,
+    "Run of scatd evaluate that is the evidence.  [default: the newest of the version, if any]",
     metavar="RUN_ID",
-    help="Run of scatd evaluate that is the evidence.  [default: the newest of the version, if "
-    "any]",
 )
-def promote(drug: str, family: str | None, version: int | None, evaluation: str | None) -> None:
-    """Put a model into production, if the gate lets it.
+def promote(**given: Any) -> None:
+    """Put a model into production if it passes the gate.
 
-    The rules are in registry_configs/; a refusal names each rule that failed, with its numbers.
-    An evaluation is no evidence where it scored cells that the version had learned from.
+    The rules are in registry_configs/. A refusal names each rule that failed, with its numbers. An
+    evaluation does not count as evidence where it scored cells that the version had learned from.
     """
     from scatd.workflows.models.promote import promote as work
 
-    result = work(drug, family, version, evaluation)
+    result = work(**given)
     ref = result.ref
     if not result.changed:
         click.echo(f"{ref.name} version {ref.version} was in production already.")

@@ -1,49 +1,36 @@
-"""`scatd registry`: what is registered, at which stage, and moving it back."""
+"""`scatd registry`: show the registered models and change their stages."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, values
+from scatd.cli import values
 from scatd.cli.base import ScatdGroup, examples
+from scatd.cli.options import model
+from scatd.cli.options.build import option, together
 from scatd.cli.promote import promote
 from scatd.cli.tables import table
 from scatd.errors import InputError
 from scatd.keys import FAMILIES, response_model_name
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def which_model(function: F) -> F:
-    """The arguments that name a registered model: its name, or a drug and perhaps a family."""
-    for decorate in (
-        options.family_option(
-            None, "Which family's, with a drug.  [default: the first that has a model]"
-        ),
-        click.option(
-            "--drug", type=values.DRUG, metavar="DRUG", help="The drug, in place of the argument."
-        ),
-        click.argument("drug_or_name", type=values.DRUG, required=False),
-    ):
-        function = decorate(function)
-    return function
-
-
-reason_option = click.option(
-    "--reason", type=values.TEXT, default="asked for by hand", help="For the history."
+which_model = together(
+    click.argument("drug_or_name", type=values.DRUG, required=False),
+    model.drug("Name of the drug, in place of the argument.", required=False),
+    model.model_family,
 )
+"""The arguments that name a registered model: its name, or a drug and perhaps a family."""
+reason_option = option("--reason", values.TEXT, "Reason for the history.", "asked for by hand")
 
 
 @click.group(
     cls=ScatdGroup, epilog=examples("scatd registry list", "scatd registry show docetaxel")
 )
 def registry() -> None:
-    """See the registered models; compare, move back, retire and repair them."""
+    """Show the registered models; compare, roll back, archive and repair them."""
 
 
 registry.add_command(promote)
@@ -51,7 +38,7 @@ registry.add_command(promote)
 
 @registry.command("list", epilog=examples("scatd registry list"))
 def list_models() -> None:
-    """Every model, and its version at each stage."""
+    """List every model with its version at each stage."""
     from scatd import registry as store
 
     models = store.list_models()
@@ -65,11 +52,11 @@ def list_models() -> None:
     epilog=examples("scatd registry show docetaxel", "scatd registry show scatd-sf-backbone")
 )
 @which_model
-def show(drug_or_name: str | None, drug: str | None, family: str | None) -> None:
-    """The versions of a model, and what the gate said."""
+def show(**which: Any) -> None:
+    """Show the versions of a model, and the verdicts of the gate."""
     from scatd import registry as store
 
-    name = _model_name(drug_or_name, drug, family)
+    name = _model_name(**which)
     versions = store.show(name)
     click.echo(name)
     shown = ["version", "stage", "aliases", "registered", "by", "simulated", "run_id"]
@@ -82,14 +69,14 @@ def show(drug_or_name: str | None, drug: str | None, family: str | None) -> None
 
 @registry.command(epilog=examples("scatd registry history docetaxel"))
 @which_model
-def history(drug_or_name: str | None, drug: str | None, family: str | None) -> None:
-    """Every move between stages, oldest first.
+def history(**which: Any) -> None:
+    """Show every move between stages, oldest first.
 
-    Who, when, from which version, and why.
+    A move has its author, its time, the version before, and the reason.
     """
     from scatd import registry as store
 
-    name = _model_name(drug_or_name, drug, family)
+    name = _model_name(**which)
     moves = store.history(name)
     click.echo(name)
     if moves.empty:
@@ -110,11 +97,11 @@ def history(drug_or_name: str | None, drug: str | None, family: str | None) -> N
 @registry.command(epilog=examples("scatd registry rollback --drug docetaxel"))
 @which_model
 @reason_option
-def rollback(drug_or_name: str | None, drug: str | None, family: str | None, reason: str) -> None:
-    """Put back what was in production before."""
+def rollback(reason: str, **which: Any) -> None:
+    """Put the previous version back into production."""
     from scatd import registry as store
 
-    name = _model_name(drug_or_name, drug, family)
+    name = _model_name(**which)
     version = store.rollback(name, reason=reason)
     click.echo(f"{name} version {version} is in production again.")
 
@@ -123,18 +110,16 @@ def rollback(drug_or_name: str | None, drug: str | None, family: str | None, rea
     epilog=examples('scatd registry archive docetaxel --version 2 --reason "labels were wrong"')
 )
 @which_model
-@click.option("--version", type=values.Number(ranges.Version), required=True, help="Which version.")
+@option("--version", ranges.Version, "Version to archive.", required=True)
 @reason_option
-def archive(
-    drug_or_name: str | None, drug: str | None, family: str | None, version: int, reason: str
-) -> None:
+def archive(version: int, reason: str, **which: Any) -> None:
     """Take a version out of service.
 
     It stays in the registry, and can be promoted again.
     """
     from scatd import registry as store
 
-    name = _model_name(drug_or_name, drug, family)
+    name = _model_name(**which)
     store.archive(name, version, reason=reason)
     click.echo(f"{name} version {version} is archived.")
 
@@ -148,17 +133,16 @@ def archive(
 @click.argument("first", type=values.STAGE, metavar="V1")
 @click.argument("second", type=values.STAGE, metavar="V2")
 @which_model
-def diff(
-    first: str, second: str, drug_or_name: str | None, drug: str | None, family: str | None
-) -> None:
-    """What changed between two versions of a model.
+def diff(first: str, second: str, **which: Any) -> None:
+    """Show the differences between two versions of a model.
 
-    V1 and V2 are version numbers, or production, staging and previous. Compared are thresholds,
-    hashes of data and weights, settings, metrics, baselines, all else on the cards, and tags.
+    V1 and V2 are version numbers, or production, staging and previous. The command compares
+    thresholds, hashes of data and weights, settings, metrics, baselines, all other fields of the
+    cards, and tags.
     """
     from scatd import registry as store
 
-    name = _model_name(drug_or_name, drug, family)
+    name = _model_name(**which)
     changes = store.diff(name, first, second)
     if changes.empty:
         click.echo(f"{name}: {first} and {second} are the same.")
@@ -171,14 +155,14 @@ def diff(
 
 
 @registry.command(epilog=examples("scatd registry doctor", "scatd registry doctor --repair"))
-@click.option("--repair", is_flag=True, help="Do what is said to help.")
+@option("--repair", bool, "Repair what was found.")
 @click.pass_context
 def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
-    """Find what is wrong with the store; exit code 1 while something is.
+    """Find faults of the registry; the exit code is 1 while there is one.
 
-    Aliases and tags that contradict each other, versions whose files are gone, deleted runs of
-    registered models, and runs that are left over from killed commands. A version
-    whose files were damaged or changed counts as lost.
+    Faults are aliases and tags that contradict each other, versions whose files are gone, deleted
+    runs of registered models, and runs that are left over from killed commands. A version whose
+    files were damaged or changed counts as lost.
     """
     from scatd import registry as store
 

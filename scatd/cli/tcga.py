@@ -2,113 +2,88 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import paths, values
+from scatd.cli.base import command
+from scatd.cli.explain import SETTINGS
+from scatd.cli.options import cohort, model, run
+from scatd.cli.options.build import option
+from scatd.cli.options.settings import chosen, setting_options
+from scatd.cli.requests import filled
 from scatd.cli.tables import table as aligned_table
 from scatd.explain.settings import ExplainSettings
 
 if TYPE_CHECKING:
     from scatd.workflows.tcga.run import TcgaResult
 
-setting = partial(options.setting, {"all": ExplainSettings()})
+_OWN = ("method", "baseline", "seed")
+"""Settings of an explanation that can be chosen here."""
 
 
-@click.command(
-    cls=ScatdCommand,
-    epilog=examples(
-        "scatd tcga --drug docetaxel TCGA-PRAD.star_tpm.tsv.gz "
-        "--survival TCGA-PRAD.survival.tsv -o prad",
-    ),
+@command(
+    "scatd tcga --drug docetaxel TCGA-PRAD.star_tpm.tsv.gz "
+    "--survival TCGA-PRAD.survival.tsv -o prad",
 )
 @click.argument("expression", type=paths.COHORT)
-@click.option(
-    "--drug",
-    type=values.DRUG,
-    required=True,
-    help="Any spelling; its model of family dist is taken.",
-)
-@click.option(
+@model.drug("Name of the drug in any spelling. Its model of family dist is used.")
+@option(
     "--survival",
-    type=paths.FILE,
+    paths.FILE,
+    "Table of survival, by TCGA barcode or any id.",
     required=True,
     metavar="FILE",
-    help="Table of survival, by TCGA barcode or any id.",
 )
-@click.option(
+@option(
     "--time",
-    type=values.COLUMN,
-    default="OS.time",
+    values.COLUMN,
+    "Column of the table with the survival time in days.",
+    "OS.time",
     metavar="COLUMN",
-    help="Its survival time, in days.",
 )
-@click.option(
+@option(
     "--event",
-    type=values.COLUMN,
-    default="OS",
+    values.COLUMN,
+    "Column of the table with the event: 1 died, 0 alive when last seen.",
+    "OS",
     metavar="COLUMN",
-    help="1 died, 0 alive when last seen.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FOLDER,
-    default=Path("tcga"),
-    metavar="FOLDER",
-    help="Where tables and figures go.",
+@run.output_folder("Folder for tables and figures.", Path("tcga"))
+@model.stage
+@cohort.scale(
+    "Scale of the values, which is checked: log1p for log2(1 + TPM), cpm for TPM.", "log1p"
 )
-@options.stage_option
-@click.option(
-    "--scale",
-    type=values.Scale(),
-    default="log1p",
-    help="What the values are, checked: log1p for log2(1 + TPM), cpm for TPM.",
-)
-@options.layer_option
-@options.gene_map_option
-@setting("method", "Integrated Gradients (ig) or GradientSHAP.")
-@setting("baseline", "What a patient is compared with; reference: those called sensitive.")
-@setting("seed", "Of baselines, draws and controls.")
-@click.option(
-    "--no-controls", is_flag=True, help="Leave the list of genes untested; it is labelled so."
-)
-@options.device_option
-@options.allow_simulated_option
+@cohort.layer
+@cohort.gene_map
+@setting_options({"all": ExplainSettings()}, {name: SETTINGS[name] for name in _OWN})
+@option("--no-controls", bool, "Do not test the list of genes. It is then labelled as not tested.")
+@run.device
+@run.allow_simulated
 def tcga(
     survival: Path,
     time: str,
     event: str,
     no_controls: bool,  # noqa: FBT001
-    method: str | None,
-    baseline: str | None,
-    seed: int | None,
     **given: Any,
 ) -> None:
-    """Score patients, and set the scores beside their survival.
+    """Score patients and compare the scores with their survival.
 
     EXPRESSION is STAR-TPM of many patients (Ensembl ids with version, genes x samples, as UCSC Xena
     serves it; or a folder of the GDC). It is brought to the model's genes and scale, scored and
-    attributed. Kaplan-Meier curves by predicted response with a log-rank test, Cox models, scores
-    by survival time, genes of those who died and those alive, as tables and figures. One tumour a
-    patient counts.
+    attributed. The tables and figures hold Kaplan-Meier curves by predicted response with a
+    log-rank test, Cox models, scores by survival time, and the genes of patients who died and of
+    patients who live. One tumour of each patient counts.
     """
-    own = {"method": method, "baseline": baseline, "seed": seed}
-    settings = options.chosen(ExplainSettings(), own, None)
+    settings = chosen(ExplainSettings(), given, None)
     from scatd.workflows.tcga.request import Survival, TcgaRequest
     from scatd.workflows.tcga.run import tcga as work
 
-    request = TcgaRequest(
-        survival=Survival(survival, time, event),
-        settings=settings,
-        controls=not no_controls,
-        **given,
-    )
-    _show(work(request))
+    table = Survival(survival, time, event)
+    made = {"settings": settings, "survival": table, "controls": not no_controls}
+    _show(work(filled(TcgaRequest, given, **made)))
 
 
 def _show(result: TcgaResult) -> None:

@@ -2,193 +2,160 @@
 
 from __future__ import annotations
 
-import dataclasses
-from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
-from scatd.cli.panel import is_panel, run_panel
+from scatd.cli import paths, values
+from scatd.cli.base import command
+from scatd.cli.options import cohort, model, run
+from scatd.cli.options import settings as of_settings
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
+from scatd.cli.sweep import is_sweep, run_sweep
 from scatd.keys import FAMILIES, FewShotUse, Select
 from scatd.training.settings import default_transfer, published_transfer
+
+if TYPE_CHECKING:
+    from scatd.workflows.transfer.request import TransferRequest
 
 _PUBLISHED = (
     "Trained by the published recipe (--published), which takes few steps where samples are few "
     "and ends at its highest learning rate. Leave --published out for scatd's own defaults."
 )
-setting = partial(options.setting, {family: default_transfer(family) for family in FAMILIES})
+_FOLDS = {
+    "folds": "Stratified folds of the source.",
+    "seed": "Seed of the folds, the initialisation, the order and the draws.",
+}
+_ALIGNMENT = {
+    "alignment": "How bulk and single cells are brought together; bi-adain is published.",
+    "mmd_weight": "Weight of the domain loss of mmd, next to the cross-entropy.",
+    "statistics": "Rows that the alignment's statistics come from; all is published, and leaks.",
+}
+_AUGMENTATION = {
+    "augmentation": "How extra training samples are made.",
+    "multiplier": "How many: by the published rule, or by the two numbers below.",
+    "majority_multiplier": "With preset: how many times its samples the larger class gets.",
+    "minority_multiplier": "With preset: how many times its samples the smaller class gets.",
+    "tomek": "Remove Tomek links after augmentation.",
+}
+_NETWORK = {
+    "drop_last": "Drop the last batch of an epoch where it is short.",
+    "latent": "Train on the posterior mean, or on a sampled z.",
+    "encoder_norm": "Whether the batch statistics of the frozen encoder may change.",
+    "post_training": "Number of last epochs in which the encoder is trained too.",
+    "train_encoder": "Train the encoder too, from the first step on (mmd needs it).",
+    "threshold": "A cell is resistant above it; stored with the model.",
+}
 
 
-@click.command(
-    cls=ScatdCommand,
+@command(
+    "scatd transfer --drug DOCETAXEL",
+    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
+    "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
     demo_for=("source", "source"),
-    epilog=examples(
-        "scatd transfer --drug DOCETAXEL",
-        "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
-        "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
-    ),
 )
-@click.option(
+@option(
     "--drug",
-    type=values.DRUGS,
+    values.DRUGS,
+    "Name of the drug in any spelling: 5-Fluorouracil, X5.FLUOROURACIL. Several drugs (a sweep): "
+    "A,B,C, or all those of the label table.",
     required=True,
-    help="Any spelling: 5-Fluorouracil, X5.FLUOROURACIL. A panel of drugs: A,B,C, or all those of "
-    "the label table.",
 )
-@click.option(
+@option(
     "--min-sensitive",
-    type=values.Number(ranges.CountOrNone),
-    default=0,
+    ranges.CountOrNone,
+    "With --drug all: leave out drugs with fewer sensitive samples.",
+    0,
     metavar="N",
-    help="With --drug all: leave out drugs with fewer sensitive samples.",
 )
-@click.option("--figures", is_flag=True, help="Draw each drug of a panel; one drug always is.")
-@options.family_option("sf", "Which features and backbone.")
-@click.option(
+@option(
+    "--figures", bool, "Draw figures for each drug of a sweep; for one drug they are always drawn."
+)
+@model.family("Family of the features and the backbone.", "sf")
+@option(
     "--source",
-    type=paths.COHORT,
-    help="Labelled bulk cohort: .h5ad or a matrix.  [default: the demo source]",
+    paths.COHORT,
+    "Labelled bulk cohort: .h5ad or a matrix.  [default: the demo source]",
 )
-@click.option(
-    "--labels",
-    type=paths.LABELS,
-    metavar="COLUMN|FILE|FILE:COLUMN",
-    help="Where the responses are.  [default: the drug's column in the source]",
-)
-@click.option(
-    "--label-map",
-    type=values.LABEL_MAP,
-    metavar="WORDS",
-    help="Other words than sensitive and resistant: S=sensitive,R=resistant.",
-)
-@click.option(
+@cohort.labels("Responses of the source.  [default: the drug's column in the source]")
+@cohort.label_map
+@option(
     "--reference",
-    type=paths.COHORT,
-    help="Unlabelled single cells whose style the source takes.  [default: the demo reference]",
+    paths.COHORT,
+    "Unlabelled single cells whose style the source takes.  [default: the demo reference]",
 )
-@click.option(
+@option(
     "--target",
-    type=paths.COHORT,
-    help="Single cells to score. Without --reference, they take its place, "
-    "unlabelled.  [default: none]",
+    paths.COHORT,
+    "Single cells to score. Without --reference, they take its place, without their labels.  "
+    "[default: none]",
 )
-@click.option(
+@cohort.labels(
+    "Responses of the target, where they are known. They are used for scoring only.  "
+    "[default: none]",
     "--target-labels",
-    type=paths.LABELS,
-    metavar="COLUMN|FILE|FILE:COLUMN",
-    help="Their responses, where they are known: for scoring only.  [default: none]",
 )
-@click.option(
+@option(
     "--panel",
-    type=paths.WordOrFile("shared"),
+    paths.WordOrFile("shared"),
+    "Genes of family dist: those that all cohorts have, or a list.  [default: the backbone's, else "
+    "the cohorts']",
     metavar="shared|FILE",
-    help="Genes of family dist: those that all cohorts have, or a list.  "
-    "[default: the backbone's, else the cohorts']",
 )
-@click.option(
-    "--scale",
-    type=values.Scale(),
-    help="What the expression is, where it is neither counts nor log1p.  [default: found out]",
+@cohort.scale(
+    "Scale of the expression, where it is neither counts nor log1p.  [default: found from the "
+    "values]"
 )
-@click.option(
+@option(
     "--backbone",
-    type=paths.NameOrPath("folder"),
+    paths.NameOrPath("folder"),
+    "NAME@ALIAS, NAME/VERSION or a model folder.  [default: one in production, else one that was "
+    "pretrained on the reference]",
     metavar="NAME|FOLDER",
-    help="NAME@ALIAS, NAME/VERSION or a model folder.  "
-    "[default: one in production, else one pretrained on the reference]",
 )
-@click.option(
-    "--groups",
-    type=values.COLUMN,
-    metavar="COLUMN",
-    help="Keep samples of one tissue, patient or line in one fold.  [default: each on its own]",
+@cohort.group_by(
+    "Column with the tissue, patient or line. Samples of one group stay in one fold.  [default: "
+    "every sample by itself]",
+    former="--groups",
 )
-@click.option(
+@option(
     "--permutations",
-    type=values.Number(ranges.CountOrNone),
-    default=0,
-    show_default=True,
-    help="Train as often on permuted labels: what chance alone would reach.",
+    ranges.CountOrNone,
+    "Number of trainings on permuted labels, which show what chance alone reaches.",
+    0,
 )
-@click.option(
-    "--repeats",
-    type=values.Number(ranges.Repeats),
-    default=1,
-    show_default=True,
-    help="Cross-validate as often, on other folds.",
+@option("--repeats", ranges.Repeats, "Number of cross-validations, each on other folds.", 1)
+@option(
+    "--nested", bool, "Also score the best of inner folds on outer folds that did not choose it."
 )
-@click.option(
-    "--nested",
-    is_flag=True,
-    help="Also score the best of inner folds on outer ones, which did not choose it.",
-)
-@click.option(
-    "--learning-curve", is_flag=True, help="Also train on 20 to 100 % of the training samples."
-)
-@click.option(
+@option("--learning-curve", bool, "Also train on 20 to 100 % of the training samples.")
+@option(
     "--few-shot",
-    type=values.Number(ranges.CountOrNone),
-    default=0,
-    show_default=True,
+    ranges.CountOrNone,
+    "Labelled target cells of each class that the model may use; the score leaves them out.",
+    0,
     metavar="N",
-    help="Labelled target cells a class that the model may know; the score leaves them out.",
 )
-@click.option(
-    "--few-shot-use",
-    type=click.Choice(get_args(FewShotUse)),
-    default="train",
-    show_default=True,
-    help="What they are for.",
-)
-@click.option(
+@option("--few-shot-use", FewShotUse, "How the few-shot cells are used.", "train")
+@option(
     "--select",
-    type=click.Choice(get_args(Select)),
-    default="best-fold",
-    show_default=True,
-    help="What is registered: one fold, the heads of all folds, or a refit on all samples.",
+    Select,
+    "Model to register: one fold, the heads of all folds, or a refit on all samples.",
+    "best-fold",
 )
-@click.option(
-    "--published",
-    is_flag=True,
-    help="The published recipe in place of our defaults; options given beside it win.",
+@of_settings.published
+@of_settings.settings_file
+@of_settings.setting_options(
+    {family: default_transfer(family) for family in FAMILIES},
+    {**_FOLDS, **_ALIGNMENT, **_AUGMENTATION, **of_settings.TRAINING, **_NETWORK},
 )
-@options.settings_file_option
-@setting("folds", "Stratified folds of the source.")
-@setting("seed", "Of folds, initialisation, order and draws.")
-@setting("alignment", "How bulk and single cell are brought together; bi-adain is published.")
-@setting("mmd_weight", "Weight of the domain loss of mmd beside the cross-entropy.")
-@setting("statistics", "Rows that its statistics come from; all is published, and leaks.")
-@setting("augmentation", "Where extra training samples come from.")
-@setting("multiplier", "How many: the published rule, or the two numbers below.")
-@setting(
-    "majority_multiplier", "With preset: how many times its samples the larger class shall have."
-)
-@setting(
-    "minority_multiplier", "With preset: how many times its samples the rarer class shall have."
-)
-@setting("tomek", "Remove Tomek links after augmentation.")
-@setting("epochs", "Passes over the training samples.")
-@setting("min_steps", "Least number of training steps; adds epochs where samples are few.")
-@setting("batch_size", "Samples a step.")
-@setting("learning_rate", "Of AdamW.")
-@setting("weight_decay", "Of AdamW.")
-@setting("schedule", "How the learning rate changes.")
-@setting("drop_last", "Drop the last short batch.")
-@setting("latent", "Train on the posterior mean, or on a sampled z.")
-@setting("encoder_norm", "Whether the frozen encoder's batch statistics may drift.")
-@setting("post_training", "Last epochs in which the encoder trains too.")
-@setting("train_encoder", "Train the encoder too, from the first step on (mmd needs it).")
-@setting("threshold", "Resistant strictly above it; stored with the model.")
-@click.option("--no-promote", is_flag=True, help="Leave it at staging; do not ask the gate.")
-@options.device_option
-@options.allow_simulated_option
+@option("--no-promote", bool, "Leave the model at staging, and do not ask the gate.")
+@run.device
+@run.allow_simulated
 def transfer(
-    drug: str,
-    family: str,
     published: bool,  # noqa: FBT001
     settings_file: Path | None,
     no_promote: bool,  # noqa: FBT001
@@ -198,32 +165,31 @@ def transfer(
 ) -> None:
     """Learn a drug's response from bulk samples.
 
-    Cross-validates, compares with simple baselines on the same folds, registers the best fold at
-    staging, and promotes it to production where it passes the gate of registry_configs/.
+    Cross-validates, compares with simple baselines on the same folds, and registers the best fold
+    at staging. It is promoted to production where it passes the gate of registry_configs/.
     """
+    drug, family = given["drug"], given["family"]
     defaults = default_transfer(family)
     if published:
         defaults = published_transfer(family, defaults)
-    settings = options.chosen(defaults, given, settings_file)
-    from scatd.cli.tables import show_transfer
+    settings = of_settings.chosen(defaults, given, settings_file)
     from scatd.workflows.transfer.request import TransferRequest
-    from scatd.workflows.transfer.run import transfer as work
 
-    # Options that are no settings are fields of the request, by the same names.
-    asked = {field.name for field in dataclasses.fields(TransferRequest)} & set(given)
-    request = TransferRequest(
-        drug=drug,
-        family=family,
-        settings=settings,
-        promote=not no_promote,
-        **{name: given[name] for name in asked},
-    )
-    if is_panel(drug):
-        run_panel(request, min_sensitive=min_sensitive, figures=figures)
+    request = filled(TransferRequest, given, settings=settings, promote=not no_promote)
+    if is_sweep(drug):
+        run_sweep(request, min_sensitive=min_sensitive, figures=figures)
         return
     if min_sensitive:
         message = "chooses among many drugs: use it with --drug all."
         raise click.BadParameter(message, param_hint="--min-sensitive")
+    _run_one(request, published=published)
+
+
+def _run_one(request: TransferRequest, *, published: bool) -> None:
+    """Train on one drug, and print the results and the next commands."""
+    from scatd.cli.tables import show_transfer
+    from scatd.workflows.transfer.run import transfer as work
+
     result = work(request)
     show_transfer(result)
     if published:

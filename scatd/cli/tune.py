@@ -9,98 +9,68 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import options, paths, values
-from scatd.cli.base import ScatdCommand, examples
+from scatd.cli import paths, values
+from scatd.cli.base import command
+from scatd.cli.options import model, run
+from scatd.cli.options.build import option
+from scatd.cli.requests import filled
 from scatd.keys import DEMO_FOLDER
 
 
-@click.command(
-    cls=ScatdCommand,
+@command(
+    "scatd tune --family sf --input atlas.h5ad --trials 100",
+    "scatd tune --family sf --space my_space.yaml --storage sqlite:///optuna.db",
     demo_for=("input", "reference"),
-    epilog=examples(
-        "scatd tune --family sf --input atlas.h5ad --trials 100",
-        "scatd tune --family sf --space my_space.yaml --storage sqlite:///optuna.db",
-    ),
 )
-@options.family_option("sf", "Which features and network.")
-@click.option(
+@model.family("Family of the features and the network.", "sf")
+@option(
     "--input",
-    type=paths.COHORT,
-    help="Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  "
-    "[default: the demo reference, made on first use]",
+    paths.COHORT,
+    "Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  [default: the demo "
+    "reference, made on first use]",
 )
-@click.option(
-    "--trials",
-    type=values.Number(ranges.Count),
-    default=10,
-    help="Trials of the whole study, whoever does them.",
-)
-@click.option(
+@option("--trials", ranges.Count, "Trials of the whole study, over all its workers.", 10)
+@option(
     "--timeout",
-    type=values.Number(ranges.Seconds),
+    ranges.Seconds,
+    "Start no trial after so many seconds.  [default: no limit]",
     metavar="SECONDS",
-    help="Begin no trial after so long.  [default: no limit]",
 )
-@click.option(
-    "--epochs",
-    type=values.Number(ranges.Count),
-    help="Fix the epochs of a trial.  [default: searched]",
-)
-@click.option(
-    "--folds",
-    type=values.Number(ranges.Folds),
-    default=3,
-    help="Folds of a trial's cross-validation.",
-)
-@click.option(
-    "--subsample",
-    type=values.Number(ranges.ShareOfSome),
-    default=0.3,
-    help="Share of the cells that is used.",
-)
-@click.option(
+@option("--epochs", ranges.Count, "Epochs of every trial.  [default: searched]")
+@option("--folds", ranges.Folds, "Folds of a trial's cross-validation.", 3)
+@option("--subsample", ranges.ShareOfSome, "Share of the cells that is used.", 0.3)
+@option(
     "--space",
-    type=paths.FILE,
+    paths.FILE,
+    "Values to choose from.  [default: the published space of the family]",
     metavar="FILE.yaml",
-    help="What may be chosen.  [default: the published space of the family]",
 )
-@click.option(
+@option(
     "--study",
-    type=values.Text(r"[\w.-]+", "letters, digits, points, - and _"),
+    values.Text(r"[\w.-]+", "letters, digits, points, - and _"),
+    "Name of the study.  [default: made from data, space and options]",
     metavar="NAME",
-    help="Name of the study.  [default: made from data, space and options]",
 )
-@click.option(
+@option(
     "--storage",
-    type=paths.AddressOrFile(),
+    paths.AddressOrFile(),
+    "Database for the study, which several machines can share, or a journal file.  [default: a "
+    "journal file in .scatd, in the folder of the MLflow store]",
     metavar="URL|FILE",
-    help="Where the study is kept: a database, which several machines can share, or a journal "
-    "file.  [default: a journal file in .scatd, beside the MLflow store]",
 )
-@click.option(
-    "--seed",
-    type=values.Number(ranges.Seed),
-    default=42,
-    help="Of subsample, folds, choices and training.",
-)
-@options.device_option
-@click.option(
-    "--output",
-    "-o",
-    type=paths.NEW_FILE,
-    default="best_params.yaml",
-    help="Where the best settings go, for pretrain --settings.",
-)
+@run.seed("Seed of the subsample, the folds, the choices and the training.", 42)
+@run.device
+@run.output_file("File for the best settings, for pretrain --settings.", Path("best_params.yaml"))
 def tune(**given: Any) -> None:
-    """Search the settings of pretraining.
+    """Search for the best settings of pretraining.
 
-    Give the same command again to continue a study that was stopped, or beside a running one to
-    share its trials. Each trial is a nested run; poor ones are stopped early.
+    Give the same command again to continue a study that was stopped, or while it runs, to share its
+    trials. Each trial is a nested run. Poor trials are stopped early.
     """
     from scatd.workflows.tune.run import TuneRequest
     from scatd.workflows.tune.run import tune as work
 
-    result = work(TuneRequest(**given))
+    result = work(filled(TuneRequest, given))
     counts = result.trials["state"].value_counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     click.echo(f"\nStudy {result.study}: {states}.")

@@ -155,6 +155,11 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
+def is_all(text: str) -> bool:
+    """Whether a list of drugs asks for all of them."""
+    return text.strip().casefold() == ALL
+
+
 class LabelMap(Text):
     """`S=sensitive,R=resistant`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from scipy import sparse
@@ -45,10 +45,20 @@ def log_normalised(features: Features) -> tuple[Features, str]:
     return _row_wise(features, log_normalise, features.n_features), LOG1P
 
 
-def log_normalise(counts: np.ndarray) -> np.ndarray:
+@overload
+def log_normalise(counts: np.ndarray) -> np.ndarray: ...
+
+
+@overload
+def log_normalise(counts: sparse.csr_matrix) -> sparse.csr_matrix: ...
+
+
+def log_normalise(counts: np.ndarray | sparse.csr_matrix) -> np.ndarray | sparse.csr_matrix:
     """Log(1 + counts scaled to 10,000 a row) of (n_obs, n_genes); a row without counts stays 0."""
-    totals = counts.sum(axis=1, keepdims=True, dtype=np.float64)
+    totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).reshape(-1, 1)
     scale = (_TOTAL / np.maximum(totals, 1)).astype(np.float32)
+    if sparse.issparse(counts):
+        return (sparse.diags(scale.ravel()) @ counts).log1p().tocsr()
     return np.log1p(counts * scale)
 
 

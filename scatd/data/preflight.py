@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from scatd.data.genes import (
     GeneMap,
     GeneMatch,
     Kind,
+    Origin,
     Panel,
     is_mitochondrial,
     is_numbering,
@@ -36,13 +37,33 @@ from scatd.data.genes import (
     spellings,
     spreadsheet_dates,
 )
-from scatd.data.layers import choose
+from scatd.data.layers import Choice, choose
 from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
 _HIGH_MITO = 0.2
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a model requires of a cohort.
+
+    Parameters
+    ----------
+    accepts
+        Scales that the model can read, the preferred one first. They count only where the user did
+        not name the scale.
+    min_genes
+        Expressed genes that a cell needs.
+    """
+
+    accepts: tuple[InputScale, ...] = ("counts",)
+    min_genes: int = MIN_GENES
+
+
+ANY_COUNTS = Requirements()
 
 
 @dataclass(eq=False)
@@ -137,65 +158,67 @@ def look(
     *,
     layer: str | None = None,
     scale: InputScale | None = None,
-    accepts: Sequence[InputScale] = ("counts",),
-    min_genes: int = MIN_GENES,
+    requires: Requirements = ANY_COUNTS,
 ) -> Report:
-    """Judge a cohort by a sample of its rows and by the names of its genes.
+    """Check a cohort by a sample of its rows and by the names of its genes.
 
     Parameters
     ----------
     cohort
         From `io.open_cohort`.
     panels
-        The genes that models read, by what they are for; enough of one of them must be there.
+        Panels of genes by name. The cohort must hold enough genes of at least one panel.
     gene_map
-        To recognise ids and older names.
+        Recognises ids and older names.
     layer
         The matrix to use; None chooses one (`layers.choose`).
     scale
-        What the matrix holds, in the user's words; None where nothing was said.
-    accepts
-        Scales that will do where nothing was said, the best one first.
-    min_genes
-        Expressed genes that a cell needs.
+        The scale that the user named; None when the user named none.
+    requires
+        What the model requires of the cohort.
 
     Returns
     -------
-    The report, with faults collected and none raised.
+    The report. Its faults are collected, not raised.
 
     Raises
     ------
     InputError
         When there is no such layer.
     """
-    choice = choose(cohort, layer=layer, scale=scale, accepts=accepts)
-    chosen = choice.layer
-    matrix = cohort.matrices[chosen]
+    choice = choose(cohort, layer=layer, scale=scale, accepts=requires.accepts)
+    matrix = cohort.matrices[choice.layer]
     names = spellings(matrix.var)
-    parsed = [parse(name) for name in names[0]]
     origin = origin_of(matrix.var, _known_symbols(panels, gene_map))
-    report = Report(
-        cohort.path,
-        cohort.n_obs,
-        matrix.shape[1],
-        chosen,
-        choice.diagnoses,
-        kind_of(names[0]),
-        origin.species,
-        sum(gene.versioned for gene in parsed),
-        len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
-        min_genes,
+    report = _new_report(cohort, choice, names[0], origin, requires.min_genes)
+    if choice.fault is not None:
+        report.faults.take(choice.fault)
+    _judge_ids(report, cohort.obs.index)
+    _judge_genes(report, names, panels, gene_map)
+    return report
+
+
+def _new_report(
+    cohort: Cohort, choice: Choice, names: list[str], origin: Origin, min_genes: int
+) -> Report:
+    parsed = [parse(name) for name in names]
+    return Report(
+        path=cohort.path,
+        n_obs=cohort.n_obs,
+        n_columns=cohort.matrices[choice.layer].shape[1],
+        layer=choice.layer,
+        diagnoses=choice.diagnoses,
+        kind=kind_of(names),
+        species=origin.species,
+        n_versions=sum(gene.versioned for gene in parsed),
+        n_duplicates=len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
+        min_genes=min_genes,
         other_species=origin.other,
         others=origin.others if origin.other else None,
         faults=Faults(str(cohort.path)),
         warnings=choice.warnings,
         notes=[*cohort.notes, *choice.notes],
     )
-    if choice.fault is not None:
-        report.faults.take(choice.fault)
-    _judge_ids(report, cohort.obs.index)
-    _judge_genes(report, names, panels, gene_map)
-    return report
 
 
 def measure(

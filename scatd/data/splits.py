@@ -81,3 +81,8 @@ def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.nd
         raise InputError(what, expected=f"at least {max(n_folds, 3)}", remedy="Use fewer folds.")
     splitter = KFold(n_splits=n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros((n_obs, 1))))
+
+
+def fold_seed(seed: int, number: int) -> int:
+    """Seed of all draws of a fold: each fold has its own, and the same one in every run."""
+    return seed + number

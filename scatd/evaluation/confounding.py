@@ -11,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from scatd.data.splits import stratified_folds
-from scatd.evaluation.intervals import Fold, fold_mean_interval
+from scatd.evaluation.intervals import Bootstrap, Fold, fold_mean_interval
 from scatd.evaluation.metrics import Array, response_metrics
 
 LOGISTIC_C = 0.01
@@ -78,7 +78,7 @@ def confounding(
     of_groups = [
         (codes[val], group_rates(codes[train], groups[train], groups[val])) for train, val in folds
     ]
-    low, high = fold_mean_interval(of_groups, seed=seed)
+    low, high = fold_mean_interval(of_groups, bootstrap=Bootstrap(seed=seed))
     if not low > 0.5:
         return None
     of_profiles = []

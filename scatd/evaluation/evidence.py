@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scatd.evaluation.intervals import compare_models
+from scatd.evaluation.intervals import Bootstrap, compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
+from scatd.keys import metric_names
 
 MODEL = "response_model"
 NO_ADAPTATION = "no_adaptation"
@@ -67,7 +68,7 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
     by_model = fold_table(folds, 0.5).groupby("model")["auroc"]
     rows = []
-    for model, (own, lead) in compare_models(models, MODEL, seed=seed).items():
+    for model, (own, lead) in compare_models(models, MODEL, bootstrap=Bootstrap(seed=seed)).items():
         row = {
             "model": model,
             "auroc_mean": by_model.get_group(model).mean(),
@@ -86,10 +87,13 @@ def summary_metrics(folds: Sequence[FoldPredictions], threshold: float) -> dict[
     table = fold_table(folds, threshold)
     values: dict[str, float] = {}
     for model, group in table.groupby("model", sort=False):
-        prefix = "" if model == MODEL else f"baseline.{model}."
+        mean, sd = metric_names.BASELINE_MEAN, metric_names.BASELINE_SD
+        if model == MODEL:
+            mean, sd = metric_names.MEAN, metric_names.SD
         for metric in METRICS:
-            values[f"{prefix}{metric}_mean"] = float(group[metric].mean())
-            values[f"{prefix}{metric}_sd"] = float(group[metric].std(ddof=1))
+            words = {"model": model, "metric": metric}
+            values[mean.format(**words)] = float(group[metric].mean())
+            values[sd.format(**words)] = float(group[metric].std(ddof=1))
     return values
 
 

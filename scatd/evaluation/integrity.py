@@ -84,16 +84,34 @@ class Finding:
         return f"{self.found} {self.remedy}"
 
 
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """Features of the samples, and the groups that they belong to.
+
+    Parameters
+    ----------
+    X
+        (n_samples, n_features), finite.
+    groups
+        Batch, tissue or patient of each sample, (n_samples,). The name of the series is the name of
+        the column. A group that predicts the response as well as `X` does is reported.
+    seed
+        Seed of the folds in which groups and profiles are compared.
+    """
+
+    X: npt.NDArray
+    groups: pd.Series | None = None
+    seed: int = 42
+
+
 def findings(
     codes: pd.DataFrame,
     ids: npt.ArrayLike | None = None,
     *,
     drug: str | None = None,
-    X: npt.NDArray | None = None,
-    groups: pd.Series | None = None,
+    profiles: Profiles | None = None,
     auroc: Mapping[str, tuple[float, float, float]] | None = None,
     n_folds: int = 5,
-    seed: int = 42,
 ) -> list[Finding]:
     """Run every check that the given tables allow, worst findings first.
 
@@ -104,18 +122,14 @@ def findings(
     ids
         (n_samples,), names of the samples; row numbers when not given.
     drug
-        Report labels of this column only, beside the other columns; all when not given.
-    X
-        Profiles of the same samples, (n_samples, n_features), finite.
-    groups
-        Batch, tissue or patient of the same samples; its name is the column's. Compared with `X`,
-        and skipped without it.
+        Report findings about this column only; it is still compared with the other columns. None
+        reports all columns.
+    profiles
+        Features of the same samples.
     auroc
         Out-of-fold AUROC with its interval (mean, low, high), by drug.
     n_folds
         Folds that the labels will be split into.
-    seed
-        Of the folds in which groups and profiles are compared.
     """
     names = np.arange(len(codes)).astype(str) if ids is None else np.asarray(ids).astype(str)
     values = codes.to_numpy(dtype=np.int8)
@@ -130,11 +144,10 @@ def findings(
     found += id_findings(names)
     for name, (mean, low, high) in (auroc or {}).items():
         found += _polarity(name, mean, low, high)
-    if X is not None:
+    if profiles is not None:
         of_asked = values[:, [columns.index(name) for name in asked]]
-        found += _copies(X, of_asked, asked, names)
-        if groups is not None:
-            found += _confounded(of_asked, asked, X, groups, n_folds, seed)
+        found += _copies(profiles.X, of_asked, asked, names)
+        found += _confounded(of_asked, asked, profiles, n_folds)
     return by_severity(found)
 
 
@@ -316,16 +329,17 @@ def _polarity(name: str, mean: float, low: float, high: float) -> Iterator[Findi
 def _confounded(
     values: npt.NDArray[np.int8],
     columns: Sequence[str],
-    X: npt.NDArray,
-    groups: pd.Series,
+    profiles: Profiles,
     n_folds: int,
-    seed: int,
 ) -> Iterator[Finding]:
-    """A group column that predicts a response at least as well as the profiles do."""
+    """Find group columns that predict a response at least as well as the profiles do."""
+    groups, seed = profiles.groups, profiles.seed
+    if groups is None:
+        return
     named = groups.notna().to_numpy() & (groups.astype(str) != "").to_numpy()
     rows = sample_rows(named & (values >= 0).any(axis=1), seed)
     member = pd.factorize(groups.iloc[rows])[0]
-    gram = gram_matrix(X[rows])
+    gram = gram_matrix(profiles.X[rows])
     for column, name in enumerate(columns):
         codes = values[rows, column]
         at = np.flatnonzero(codes >= 0)

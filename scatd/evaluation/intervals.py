@@ -10,6 +10,7 @@ Read it beside the number of samples.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -42,16 +43,56 @@ class Comparison(NamedTuple):
     lead: Estimate
 
 
+@dataclass(frozen=True)
+class Bootstrap:
+    """How a bootstrap interval is computed.
+
+    Parameters
+    ----------
+    n_boot
+        Number of resamples.
+    seed
+        Equal seeds draw equal resamples.
+    level
+        Coverage of the interval.
+    """
+
+    n_boot: int = 1000
+    seed: int = 0
+    level: float = 0.95
+
+    def weights(self, n_obs: int, groups: npt.ArrayLike | None) -> Iterator[Array]:
+        """Draw resamples of rows, or of whole groups of rows.
+
+        Yields
+        ------
+        How often each row is drawn, (n_draws, n_obs), in blocks of a bounded size.
+        """
+        rng = np.random.default_rng(self.seed)
+        member, n_units = _units(n_obs, groups)
+        for size in _blocks(self.n_boot, n_obs):
+            yield _counts(rng, n_units, size)[:, member]
+
+    def bounds(self, draws: Array) -> tuple[float, float]:
+        """Return the percentile interval of resampled values; NaN where none is defined."""
+        defined = draws[~np.isnan(draws)]
+        if not len(defined):
+            return float("nan"), float("nan")
+        low, high = np.quantile(defined, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return float(low), float(high)
+
+
+DEFAULT = Bootstrap()
+
+
 def bootstrap_interval(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
     metric: str = "auroc",
     *,
     threshold: float = 0.5,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
     groups: npt.ArrayLike | None = None,
+    bootstrap: Bootstrap = DEFAULT,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of one metric.
 
@@ -69,8 +110,9 @@ def bootstrap_interval(
     -------
     Lower and upper bound; NaN where no resample defines the metric.
     """
-    draws = _bootstrap(codes, prob, [metric], threshold, n_boot, seed, groups)
-    return _bounds(draws[metric], level)
+    weights = bootstrap.weights(np.size(codes), groups)
+    draws = _resampled(codes, prob, [metric], threshold, weights)
+    return bootstrap.bounds(draws[metric])
 
 
 def intervals_table(
@@ -78,10 +120,8 @@ def intervals_table(
     prob: npt.ArrayLike,
     threshold: float = 0.5,
     *,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
     groups: npt.ArrayLike | None = None,
+    bootstrap: Bootstrap = DEFAULT,
 ) -> pd.DataFrame:
     """Every metric with its bootstrap interval, all from the same resamples.
 
@@ -92,8 +132,9 @@ def intervals_table(
     Columns `metric`, `value`, `ci_low`, `ci_high`; one row for each of `METRICS`.
     """
     values = response_metrics(codes, prob, threshold)
-    draws = _bootstrap(codes, prob, METRICS, threshold, n_boot, seed, groups)
-    rows = [(name, values[name], *_bounds(draws[name], level)) for name in METRICS]
+    weights = bootstrap.weights(np.size(codes), groups)
+    draws = _resampled(codes, prob, METRICS, threshold, weights)
+    rows = [(name, values[name], *bootstrap.bounds(draws[name])) for name in METRICS]
     return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
 
 
@@ -102,9 +143,7 @@ def fold_mean_interval(
     metric: str = "auroc",
     *,
     threshold: float = 0.5,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    bootstrap: Bootstrap = DEFAULT,
 ) -> tuple[float, float]:
     """Interval of the mean over folds of a metric.
 
@@ -121,8 +160,8 @@ def fold_mean_interval(
     -------
     Lower and upper bound; NaN when a fold leaves the metric undefined.
     """
-    (draws,) = _fold_means([folds], metric, threshold, n_boot, seed)
-    return _bounds(draws, level)
+    (draws,) = _fold_means([folds], metric, threshold, bootstrap)
+    return bootstrap.bounds(draws)
 
 
 def compare_models(
@@ -131,9 +170,7 @@ def compare_models(
     metric: str = "auroc",
     *,
     threshold: float = 0.5,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    bootstrap: Bootstrap = DEFAULT,
 ) -> dict[str, Comparison]:
     """Mean over folds of a metric, a model, and one model's lead over each, with their intervals.
 
@@ -159,11 +196,11 @@ def compare_models(
         name: np.array([response_metrics(*fold, threshold)[metric] for fold in folds])
         for name, folds in models.items()
     }
-    drawn = _fold_means(list(models.values()), metric, threshold, n_boot, seed)
+    drawn = _fold_means(list(models.values()), metric, threshold, bootstrap)
     draws = dict(zip(models, drawn, strict=True))
 
     def estimate(values: Array, resampled: Array) -> Estimate:
-        return Estimate(float(values.mean()), *_bounds(resampled, level))
+        return Estimate(float(values.mean()), *bootstrap.bounds(resampled))
 
     return {
         name: Comparison(
@@ -200,10 +237,8 @@ def wilson_interval(
 def mean_interval(
     values: npt.ArrayLike,
     *,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
     groups: npt.ArrayLike | None = None,
+    bootstrap: Bootstrap = DEFAULT,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean of values (n_obs,).
 
@@ -213,39 +248,27 @@ def mean_interval(
         As in `bootstrap_interval`: whole groups are resampled.
     """
     x = np.asarray(values, dtype=np.float64)
-    member, n_units = _units(len(x), groups)
-    rng = np.random.default_rng(seed)
-    means = []
-    for size in _blocks(n_boot, len(x)):
-        weights = _counts(rng, n_units, size)[:, member]
-        means.append(weights @ x / weights.sum(axis=1))
-    return _bounds(np.concatenate(means), level)
+    drawn = bootstrap.weights(len(x), groups)
+    means = [weights @ x / weights.sum(axis=1) for weights in drawn]
+    return bootstrap.bounds(np.concatenate(means))
 
 
-def _bootstrap(
+def _resampled(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
     names: Collection[str],
     threshold: float,
-    n_boot: int,
-    seed: int,
-    groups: npt.ArrayLike | None,
+    drawn: Iterator[Array],
 ) -> dict[str, Array]:
-    """Metrics of resampled rows, or of resampled groups of rows, (n_boot,) each."""
-    rng = np.random.default_rng(seed)
-    n_obs = np.size(codes)
-    member, n_units = _units(n_obs, groups)
+    """Compute metrics of resamples, (n_boot,) each, from the weights of their rows."""
     parts = [
-        weighted_metrics(
-            codes, prob, _counts(rng, n_units, size)[:, member], names, threshold=threshold
-        )
-        for size in _blocks(n_boot, n_obs)
+        weighted_metrics(codes, prob, weights, names, threshold=threshold) for weights in drawn
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def _units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.intp], int]:
-    """Which unit of resampling each row belongs to, (n_obs,), and how many there are."""
+    """Return the unit of resampling of each row, (n_obs,), and the number of units."""
     if groups is None:
         return np.arange(n_obs), n_obs
     member = np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -264,12 +287,12 @@ def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
 
 
 def _fold_means(
-    models: Sequence[Sequence[Fold]], metric: str, threshold: float, n_boot: int, seed: int
+    models: Sequence[Sequence[Fold]], metric: str, threshold: float, bootstrap: Bootstrap
 ) -> list[Array]:
     """Mean over folds of each model's metric in the same resamples, (n_boot,) each."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(bootstrap.seed)
     draws = [
-        _stratified(of_models, metric, threshold, n_boot, rng)
+        _stratified(of_models, metric, threshold, bootstrap.n_boot, rng)
         for of_models in zip(*models, strict=True)
     ]
     return [np.mean(of_model, axis=0) for of_model in zip(*draws, strict=True)]
@@ -309,11 +332,3 @@ def _counts(rng: np.random.Generator, n_units: int, n_draws: int) -> Array:
     drawn += np.arange(n_draws)[:, None] * n_units
     counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)
     return counts.reshape(n_draws, n_units).astype(np.float64)
-
-
-def _bounds(draws: Array, level: float) -> tuple[float, float]:
-    defined = draws[~np.isnan(draws)]
-    if not len(defined):
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

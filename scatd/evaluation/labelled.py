@@ -13,7 +13,12 @@ from scatd import keys
 from scatd.decision import Decision
 from scatd.evaluation import curves
 from scatd.evaluation.evidence import MODEL, FoldPredictions, model_table
-from scatd.evaluation.intervals import bootstrap_interval, intervals_table, wilson_interval
+from scatd.evaluation.intervals import (
+    Bootstrap,
+    bootstrap_interval,
+    intervals_table,
+    wilson_interval,
+)
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.selective import risk_coverage_table
 
@@ -68,9 +73,11 @@ def evaluation_tables(cells: Truths, *, seed: int) -> dict[str, pd.DataFrame]:
     `reliability`, `thresholds`, `risk_coverage`, and `groups` where they are known.
     """
     codes, prob, cut = cells.codes, cells.prob, cells.decision.threshold
-    metrics = intervals_table(codes, prob, cut, seed=seed)
+    metrics = intervals_table(codes, prob, cut, bootstrap=Bootstrap(seed=seed))
     if cells.groups is not None:
-        by_group = intervals_table(codes, prob, cut, seed=seed, groups=cells.groups)
+        by_group = intervals_table(
+            codes, prob, cut, groups=cells.groups, bootstrap=Bootstrap(seed=seed)
+        )
         metrics["group_ci_low"] = by_group["ci_low"]
         metrics["group_ci_high"] = by_group["ci_high"]
     value = metrics.set_index("metric")["value"]
@@ -158,7 +165,7 @@ def groups_table(cells: Truths, *, seed: int) -> pd.DataFrame:
         some = cells.groups == group
         codes, prob, words = cells.codes[some], cells.prob[some], cells.responses[some]
         values = response_metrics(codes, prob, cells.decision.threshold)
-        low, high = bootstrap_interval(codes, prob, seed=seed)
+        low, high = bootstrap_interval(codes, prob, bootstrap=Bootstrap(seed=seed))
         row = {
             "group": group,
             "n": len(codes),

@@ -1,8 +1,8 @@
-"""One feature is changed and the cells are scored again, to test what attribution says."""
+"""Test attributions: change one feature, score the cells again, and compare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scatd.evaluation.intervals import mean_interval
+from scatd.evaluation.intervals import Bootstrap, mean_interval
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.signature import RESISTANT
 from scatd.nn.products import fast_products
 
+COLUMNS = ["feature", "to", "n_obs", "effect", "ci_low", "ci_high", "prob_change", "expected",
+           "as_expected"]  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What is done to one feature at a time.
+    """A change that is made to one feature at a time.
 
     Parameters
     ----------
     to
-        In words.
+        Name of the new level, in words.
     cells
-        (n_obs,), the cells it is done to.
+        (n_obs,), True for the cells that are changed.
     level
         (1, n_features), aligned: the value that the feature takes.
     """
@@ -40,32 +43,33 @@ def perturb(
     path: LinearPath,
     x: Tensor,
     changes: Sequence[Change],
-    features: NDArray[np.intp],
-    slope: NDArray[np.float64],
-    seed: int,
+    slopes: Mapping[int, float],
+    *,
     groups: NDArray | None = None,
+    seed: int,
 ) -> pd.DataFrame:
-    """Set one feature at a time to another level in every cell, and score again.
+    """Set one feature at a time to another level in every cell, and score the cells again.
 
     Parameters
     ----------
     x
         Aligned cells (n_obs, n_features).
     changes
-        Which level, in which cells.
-    features
-        Positions to change.
-    slope
-        Attribution a unit of each feature, (n_features,): see `Tally.slope`.
+        The new levels, and the cells that take them.
+    slopes
+        Attribution a unit of each feature to change, by the position of the feature: see
+        `Tally.slope`.
     groups
         Patient of each cell: intervals resample whole patients.
+    seed
+        Of the bootstrap.
 
     Returns
     -------
     One row a change and feature: `feature` (position), `to`, `n_obs` (cells), `effect` (mean change
     of the resistant logit over cells; positive means more resistant), `ci_low`, `ci_high` (95 %
-    bootstrap), `prob_change` (mean change of P(resistant)), `expected` (what slope times change
-    predicts) and `as_expected` (whether the signs agree).
+    bootstrap), `prob_change` (mean change of P(resistant)), `expected` (slope times change) and
+    `as_expected` (whether the signs agree).
     """
     rows = []
     with fast_products(), torch.no_grad():
@@ -74,39 +78,42 @@ def perturb(
         for change in changes:
             own = torch.from_numpy(change.cells).to(x.device)
             of = None if groups is None else groups[change.cells]
-            for feature in features.tolist():
+            for feature, slope in slopes.items():
                 moved = (change.level[:, feature] - x[own, feature])[:, None]
                 column = path.columns(torch.tensor([feature], device=x.device))
                 after = path(u[own] + moved * column)
                 effect = (after - before[own])[:, RESISTANT].double().cpu().numpy()
-                low, high = mean_interval(effect, seed=seed, groups=of)
                 prob = after.softmax(dim=1) - before[own].softmax(dim=1)
-                expected = float(slope[feature] * moved.double().mean())
-                rows.append(
-                    {
-                        "feature": feature,
-                        "to": change.to,
-                        "n_obs": len(effect),
-                        "effect": effect.mean(),
-                        "ci_low": low,
-                        "ci_high": high,
-                        "prob_change": float(prob[:, RESISTANT].double().mean()),
-                        "expected": expected,
-                        "as_expected": bool(np.sign(expected) == np.sign(effect.mean())),
-                    }
-                )
-    return pd.DataFrame(rows)
+                row = _row(effect, float(slope * moved.double().mean()), seed, of)
+                prob_change = float(prob[:, RESISTANT].double().mean())
+                rows.append({"feature": feature, "to": change.to, "prob_change": prob_change} | row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(
+    effect: NDArray[np.float64], expected: float, seed: int, groups: NDArray | None
+) -> dict[str, object]:
+    low, high = mean_interval(effect, groups=groups, bootstrap=Bootstrap(seed=seed))
+    return {
+        "n_obs": len(effect),
+        "effect": effect.mean(),
+        "ci_low": low,
+        "ci_high": high,
+        "expected": expected,
+        "as_expected": bool(np.sign(expected) == np.sign(effect.mean())),
+    }
 
 
 def changes_of(x: Tensor, zero: Tensor, is_resistant: NDArray[np.bool_]) -> list[Change]:
-    """To zero in all cells, and to the mean of the other class in the cells of each class.
+    """Make the changes: to zero in all cells, and to the mean of the other class in each class.
 
     Parameters
     ----------
     x, zero
         Aligned cells (n_obs, n_features), and a row of zeros, aligned.
     is_resistant
-        (n_obs,), what the model calls them; where it calls all the same, zero is all there is.
+        (n_obs,), the model's response. If all cells have the same response, the only change is
+        zero.
     """
     found = [Change("zero", np.ones(len(x), bool), zero)]
     if is_resistant.all() or not is_resistant.any():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from scatd import keys
 from scatd.cards.writing import to_mapping
-from scatd.registry import hashes, state
 from scatd.registry.lookup import ModelRef, fetch, resolve_named
 from scatd.tracking import connect
 
@@ -69,9 +68,9 @@ def _values(ref: ModelRef) -> dict[tuple[str, str], str]:
     values["model", "weights"] = f"sha256 {digests[artifact.WEIGHTS_FILE][:16]}"
     stored = connect().get_model_version(ref.name, str(ref.version))
     values["registry", "run_id"] = str(stored.run_id)
-    skipped = (keys.TAG_FAMILY, keys.TAG_DRUG, keys.TAG_SIMULATED, state.TAG_GATE)
+    skipped = (keys.TAG_FAMILY, keys.TAG_DRUG, keys.TAG_SIMULATED, keys.TAG_GATE)
     for tag, text in stored.tags.items():
-        if tag not in skipped and not tag.startswith(hashes.TAG_PREFIX):
+        if tag not in skipped and not tag.startswith(keys.TAG_SHA256):
             values["registry", tag] = text
     return values
 

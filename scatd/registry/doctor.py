@@ -21,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from scatd import keys, tracking
 from scatd.cards.card import Card
 from scatd.errors import InputError
+from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, state
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
@@ -83,10 +84,10 @@ def examine() -> list[Fault]:
 def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterator[Fault]:
     """A version whose model folder is gone, damaged or changed, or was and is whole again."""
     where, number = f"{model.name}/{version.version}", int(version.version)
-    lost, known = _lost(client, version), state.TAG_LOST in version.tags
+    lost, known = _lost(client, version), keys.TAG_LOST in version.tags
 
     def find_again() -> None:
-        client.delete_model_version_tag(model.name, version.version, state.TAG_LOST)
+        client.delete_model_version_tag(model.name, version.version, keys.TAG_LOST)
         note_moves(model.name)
 
     if not lost and known:
@@ -112,7 +113,7 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
         return
 
     def retire() -> None:
-        client.set_model_version_tag(model.name, version.version, state.TAG_LOST, lost)
+        client.set_model_version_tag(model.name, version.version, keys.TAG_LOST, lost)
         archive(model.name, number, reason=f"lost: {lost}")
         note_moves(model.name)
 
@@ -139,7 +140,7 @@ def _lost(client: MlflowClient, version: ModelVersion) -> str:
 
 def _address(client: MlflowClient, version: ModelVersion) -> str:
     stored = client.get_model_version_download_uri(version.name, version.version)
-    return f"{stored}/artifacts/{state.ARTIFACT}"
+    return f"{stored}/artifacts/{artifact_paths.MODEL}"
 
 
 @contextlib.contextmanager

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from scatd import keys
 from scatd.errors import InputError
-
-TAG_PREFIX = "scatd.sha256."
 
 
 def as_tags(hashes: Mapping[str, str]) -> dict[str, str]:
     """Tags of a version, of the hashes of its files by name."""
-    return {TAG_PREFIX + name: digest for name, digest in hashes.items()}
+    return {keys.TAG_SHA256 + name: digest for name, digest in hashes.items()}
 
 
 def of_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Hashes by file name; empty for a version that scatd before 0.2 registered."""
     return {
-        tag.removeprefix(TAG_PREFIX): digest
+        tag.removeprefix(keys.TAG_SHA256): digest
         for tag, digest in tags.items()
-        if tag.startswith(TAG_PREFIX)
+        if tag.startswith(keys.TAG_SHA256)
     }
 
 

@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
+from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, state
 from scatd.registry.state import Model
 from scatd.tracking import cache_folder, connect
@@ -69,7 +70,7 @@ def production_versions() -> dict[str, int]:
     }
 
 
-def find_made(name: str, work_key: str) -> ModelRef | None:
+def find_made(name: str, resume_key: str) -> ModelRef | None:
     """The newest version that this work made (tag `scatd.work_key`), if any."""
     client = connect()
     if state.read(client, name) is None:
@@ -77,7 +78,7 @@ def find_made(name: str, work_key: str) -> ModelRef | None:
     made = [
         item
         for item in state.versions(client, name)
-        if item.tags.get(keys.TAG_WORK_KEY) == work_key
+        if item.tags.get(keys.TAG_RESUME_KEY) == resume_key
     ]
     return _ref(client, name, int(made[-1].version), None) if made else None
 
@@ -209,7 +210,7 @@ def fetch(ref: ModelRef) -> Path:
 
 def _fetched(client: MlflowClient, ref: ModelRef, tags: Mapping[str, str]) -> Path:
     stored = client.get_model_version_download_uri(ref.name, str(ref.version))
-    uri = f"{stored}/artifacts/{state.ARTIFACT}"
+    uri = f"{stored}/artifacts/{artifact_paths.MODEL}"
     if uri.startswith("file:"):
         try:
             return Path(download_artifacts(artifact_uri=uri))
@@ -295,8 +296,8 @@ def _describe(client: MlflowClient, model: Model) -> str:
         return f"{model.name}, at no stage"
     text = f"{model.name} version {version} at {_stages(model)}"
     tags = client.get_model_version(model.name, str(version)).tags
-    if tags.get(state.TAG_GATE_PASSED) == "false":
-        text += f", held back by the gate ({tags[state.TAG_GATE]})"
+    if tags.get(keys.TAG_GATE_PASSED) == "false":
+        text += f", held back by the gate ({tags[keys.TAG_GATE]})"
     return text
 
 

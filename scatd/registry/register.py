@@ -20,6 +20,7 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys, serving
 from scatd.cards.card import Card
+from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, state
 from scatd.tracking import Run, connect, lock
 
@@ -85,8 +86,8 @@ def register(
     all_tags = {
         **identity.as_tags(card),
         keys.TAG_VERSION: __version__,
-        state.TAG_BY: state.user(),
-        state.TAG_AT: state.now(),
+        keys.TAG_REGISTERED_BY: state.user(),
+        keys.TAG_REGISTERED_AT: state.now(),
         **hashes.as_tags(files),
         **tags,
     }
@@ -128,14 +129,14 @@ def _pack(
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         # MLflow names a stored folder after its source, and refuses links.
-        named = Path(scratch) / state.ARTIFACT
+        named = Path(scratch) / artifact_paths.MODEL
         shutil.copytree(folder, named)
         # It asks for an example: the signature says all that one would.
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         mlflow.pyfunc.save_model(
             target,
             python_model=str(Path(serving.__file__).parent / _SCRIPTS[card.kind]),
-            artifacts={state.ARTIFACT: str(named)},
+            artifacts={artifact_paths.MODEL: str(named)},
             signature=_signature(card.kind, card.sizes.n_features),
             pip_requirements=_requirements(),
             # Outside the model folder: one that was exchanged is told by plain MLflow, too.

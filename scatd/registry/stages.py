@@ -20,8 +20,8 @@ _MAX_REASON = 2000
 def set_gate_verdict(name: str, version: int, verdict: str, *, passed: bool) -> None:
     """Record what the gate said about a version, with its numbers."""
     client = connect()
-    client.set_model_version_tag(name, str(version), state.TAG_GATE, verdict[:_MAX_REASON])
-    client.set_model_version_tag(name, str(version), state.TAG_GATE_PASSED, str(passed).lower())
+    client.set_model_version_tag(name, str(version), keys.TAG_GATE, verdict[:_MAX_REASON])
+    client.set_model_version_tag(name, str(version), keys.TAG_GATE_PASSED, str(passed).lower())
 
 
 def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bool:
@@ -55,10 +55,10 @@ def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bo
             client.set_registered_model_alias(name, keys.PREVIOUS, str(current))
         client.set_registered_model_alias(name, keys.PRODUCTION, str(version))
         about = {
-            state.TAG_PROMOTED_BY: state.user(),
-            state.TAG_PROMOTED_AT: state.now(),
-            state.TAG_PROMOTED_FROM: "" if current is None else str(current),
-            state.TAG_EVIDENCE: evidence_run_id,
+            keys.TAG_PROMOTED_BY: state.user(),
+            keys.TAG_PROMOTED_AT: state.now(),
+            keys.TAG_PROMOTED_FROM: "" if current is None else str(current),
+            keys.TAG_EVIDENCE: evidence_run_id,
         }
         for tag, value in about.items():
             client.set_model_version_tag(name, str(version), tag, value)

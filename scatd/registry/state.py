@@ -22,18 +22,7 @@ from mlflow.tracking import MlflowClient
 from scatd import keys
 from scatd.errors import InputError, nearest
 
-ARTIFACT = "model"
-"""Name of the model folder among a version's artifacts."""
-
-TAG_BY, TAG_AT = "scatd.registered_by", "scatd.registered_at"
-TAG_GATE, TAG_GATE_PASSED = "scatd.gate", "scatd.gate_passed"
-TAG_PROMOTED_BY, TAG_PROMOTED_AT = "scatd.promoted_by", "scatd.promoted_at"
-TAG_PROMOTED_FROM, TAG_EVIDENCE = "scatd.promoted_from", "scatd.evidence_run"
-TAG_LOST = "scatd.lost"
-"""On a version whose files are gone: no alias may name it."""
-
 _NAME_PREFIX = "scatd-"
-_TAG_HISTORY = "scatd.history."
 _EVENT = {"at", "by", "action", "version", "production", "reason"}
 """Entries that every event of the history has."""
 
@@ -67,7 +56,7 @@ class Model:
         return [tag for tag, event in self._events().items() if event is None]
 
     def _events(self) -> dict[str, dict[str, Any] | None]:
-        found = sorted(tag for tag in self.tags if tag.startswith(_TAG_HISTORY))
+        found = sorted(tag for tag in self.tags if tag.startswith(keys.TAG_HISTORY))
         return {tag: _event(self.tags[tag]) for tag in found}
 
 
@@ -171,7 +160,7 @@ def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, d
     known
         Its versions, oldest first.
     """
-    whole = [int(item.version) for item in known if TAG_LOST not in item.tags]
+    whole = [int(item.version) for item in known if keys.TAG_LOST not in item.tags]
     newest, production = max(whole, default=None), model.aliases.get(keys.PRODUCTION)
     stages = {}
     for item in known:
@@ -203,7 +192,7 @@ def settle(client: MlflowClient, name: str) -> None:
 def remember(client: MlflowClient, name: str, action: str, **about: Any) -> None:
     """Append one event to the history: a tag of its own, so that no event overwrites another."""
     event = {"at": now(), "by": user(), "action": action, **about}
-    client.set_registered_model_tag(name, f"{_TAG_HISTORY}{time.time_ns()}", json.dumps(event))
+    client.set_registered_model_tag(name, f"{keys.TAG_HISTORY}{time.time_ns()}", json.dumps(event))
 
 
 def now() -> str:

@@ -35,7 +35,7 @@ def list_models() -> pd.DataFrame:
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
-                "gate": tags.get(state.TAG_GATE),
+                "gate": tags.get(keys.TAG_GATE),
             }
         )
     columns = ["model", "family", "drug", "production", "staging", "previous", "simulated", "gate"]
@@ -60,14 +60,14 @@ def show(name: str) -> pd.DataFrame:
     model = state.require(client, name)
     columns = {
         "stage": keys.TAG_STAGE,
-        "registered": state.TAG_AT,
-        "by": state.TAG_BY,
+        "registered": keys.TAG_REGISTERED_AT,
+        "by": keys.TAG_REGISTERED_BY,
         "simulated": keys.TAG_SIMULATED,
-        "gate": state.TAG_GATE,
-        "promoted_by": state.TAG_PROMOTED_BY,
-        "promoted_at": state.TAG_PROMOTED_AT,
-        "promoted_from": state.TAG_PROMOTED_FROM,
-        "evidence_run": state.TAG_EVIDENCE,
+        "gate": keys.TAG_GATE,
+        "promoted_by": keys.TAG_PROMOTED_BY,
+        "promoted_at": keys.TAG_PROMOTED_AT,
+        "promoted_from": keys.TAG_PROMOTED_FROM,
+        "evidence_run": keys.TAG_EVIDENCE,
     }
     rows = []
     for item in reversed(state.versions(client, name)):

@@ -1,6 +1,9 @@
-"""MLflow: where runs are kept, one handle on a run, and picking up what a killed run left."""
+"""MLflow: the store, runs of commands, reading runs, and continuing the work of a killed run."""
 
+from scatd.tracking.command import parent_run
+from scatd.tracking.curves import Curves
 from scatd.tracking.finished import FinishedRun, finished_runs
+from scatd.tracking.named import metric, metric_by
 from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
 from scatd.tracking.resume import (
     DeadRun,
@@ -8,11 +11,11 @@ from scatd.tracking.resume import (
     finished_drugs,
     leave_out_damaged,
     move_under,
+    resume_key,
+    resume_lock,
     unfinished,
-    work_key,
-    work_lock,
 )
-from scatd.tracking.runs import Curves, Run, parent_run
+from scatd.tracking.run import FINISHED, Run
 from scatd.tracking.store import (
     EXPERIMENT,
     cache_folder,
@@ -25,6 +28,7 @@ from scatd.tracking.store import (
 
 __all__ = [
     "EXPERIMENT",
+    "FINISHED",
     "Curves",
     "DeadRun",
     "FinishedRun",
@@ -40,12 +44,14 @@ __all__ = [
     "finished_runs",
     "leave_out_damaged",
     "lock",
+    "metric",
+    "metric_by",
     "move_under",
     "orphans",
     "parent_run",
+    "resume_key",
+    "resume_lock",
     "tracking_uri",
     "unfinished",
     "work_folder",
-    "work_key",
-    "work_lock",
 ]

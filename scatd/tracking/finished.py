@@ -6,13 +6,14 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scatd.tracking.runs import FINISHED
-from scatd.tracking.store import connect, experiment_id
+from scatd.tracking import search
+from scatd.tracking.run import FINISHED
+from scatd.tracking.store import connect
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What is known of a run without opening its files.
+    """A finished run, without its files.
 
     Parameters
     ----------
@@ -32,23 +33,13 @@ def finished_runs(tags: Mapping[str, str]) -> list[FinishedRun]:
     """Runs that ended FINISHED and have all of these tags, newest first."""
     client = connect()
     wanted = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
-    found: list[FinishedRun] = []
-    page: str | None = None
-    while page is None or page:
-        batch = client.search_runs(
-            [experiment_id(client)],
-            " AND ".join([f"attributes.status = '{FINISHED}'", *wanted]),
-            order_by=["attributes.start_time DESC"],
-            page_token=page,
+    wanted.append(f"attributes.status = '{FINISHED}'")
+    return [
+        FinishedRun(
+            run.info.run_id,
+            datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
+            dict(run.data.tags),
+            dict(run.data.metrics),
         )
-        found += [
-            FinishedRun(
-                run.info.run_id,
-                datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
-                dict(run.data.tags),
-                dict(run.data.metrics),
-            )
-            for run in batch
-        ]
-        page = batch.token or ""
-    return found
+        for run in search.runs(client, " AND ".join(wanted))
+    ]

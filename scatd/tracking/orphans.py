@@ -1,4 +1,4 @@
-"""Runs that nobody will ever finish, and runs whose parent is gone."""
+"""Runs whose process is dead, and runs whose parent was deleted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
-from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
 from scatd import keys
+from scatd.tracking import search
 from scatd.tracking.resume import mark_killed
-from scatd.tracking.runs import TAG_HOST, TAG_PROCESS
-from scatd.tracking.store import connect, experiment_id
+from scatd.tracking.store import connect
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def orphans() -> list[Orphan]:
     did not note its process, cannot be told from a living one and is left alone.
     """
     client = connect()
-    runs = {run.info.run_id: run for run in _all_runs(client)}
+    runs = {run.info.run_id: run for run in search.runs(client)}
     found = []
     for run_id, run in runs.items():
         parent = runs.get(run.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID, ""))
@@ -80,16 +79,16 @@ def close(orphan: Orphan) -> None:
 
 def deleted_runs() -> set[str]:
     """Runs of the experiment that were deleted and can be restored."""
-    return {run.info.run_id for run in _all_runs(connect(), ViewType.DELETED_ONLY)}
+    return {run.info.run_id for run in search.runs(connect(), view=ViewType.DELETED_ONLY)}
 
 
 def _is_dead(run: MlflowRun, parent: MlflowRun | None) -> bool:
     if parent is not None:
         return bool(parent.info.status != "RUNNING")
     tags = run.data.tags
-    if TAG_PROCESS not in tags or tags.get(TAG_HOST) != platform.node():
+    if keys.TAG_PROCESS not in tags or tags.get(keys.TAG_HOST) != platform.node():
         return False
-    return not _lives(int(tags[TAG_PROCESS]))
+    return not _lives(int(tags[keys.TAG_PROCESS]))
 
 
 def _lives(process: int) -> bool:
@@ -100,18 +99,3 @@ def _lives(process: int) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
-
-
-def _all_runs(client: MlflowClient, view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
-    found: list[MlflowRun] = []
-    page: str | None = None
-    while page is None or page:
-        batch = client.search_runs(
-            [experiment_id(client)],
-            run_view_type=view,
-            order_by=["attributes.start_time DESC"],
-            page_token=page,
-        )
-        found += batch
-        page = batch.token or ""
-    return found

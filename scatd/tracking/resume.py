@@ -1,4 +1,4 @@
-"""Picking up what a killed run left: finished folds are adopted, the rest is marked KILLED."""
+"""Continuing the work of a killed run: finished folds are adopted, the rest is marked KILLED."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
 from scatd.errors import InputError
-from scatd.tracking.runs import FINISHED, KILLED, TAG_HOST, Run
-from scatd.tracking.store import connect, experiment_id, lock
+from scatd.tracking import search
+from scatd.tracking.run import FINISHED, KILLED, Run
+from scatd.tracking.store import connect, lock
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DeadRun:
-    """What processes that did not finish left of some work.
+    """Runs of some work that did not finish.
 
     Parameters
     ----------
@@ -41,14 +42,14 @@ class DeadRun:
     folds: Mapping[int, str]
 
 
-def work_key(*parts: Any) -> str:
+def resume_key(*parts: Any) -> str:
     """Hash of everything that decides a result: settings and data hashes, as JSON values."""
     text = json.dumps([__version__, *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def work_lock(work_key: str) -> Iterator[None]:
+def resume_lock(resume_key: str) -> Iterator[None]:
     """Hold the right to do this work; a killed process loses it.
 
     Raises
@@ -56,7 +57,7 @@ def work_lock(work_key: str) -> Iterator[None]:
     InputError
         When another live process does the same work.
     """
-    held = lock(f"work-{work_key}")
+    held = lock(f"work-{resume_key}")
     try:
         held.acquire(timeout=0)
     except filelock.Timeout as error:
@@ -69,27 +70,26 @@ def work_lock(work_key: str) -> Iterator[None]:
         held.release()
 
 
-def unfinished(work_key: str) -> DeadRun | None:
-    """What is left of this work if it was started and never finished since.
+def unfinished(resume_key: str) -> DeadRun | None:
+    """Runs and folds that are left of this work; None when its last run finished.
 
-    Call it inside `work_lock` and before `parent_run`: a run that is still RUNNING on this host is
-    then known to be dead. RUNNING runs of other hosts are left alone.
+    Call it inside `resume_lock` and before `parent_run`: a run that is still RUNNING on this host
+    is then known to be dead. RUNNING runs of other hosts are left alone.
     """
     client = connect()
-    parents = client.search_runs(
-        [experiment_id(client)],
-        f"tags.`{keys.TAG_WORK_KEY}` = '{work_key}'",
-        order_by=["attributes.start_time DESC"],
-    )
+    parents = search.runs(client, f"tags.`{keys.TAG_RESUME_KEY}` = '{resume_key}'")
     dead: list[str] = []
     folds: dict[int, str] = {}
     for parent in parents:
         if parent.info.status == FINISHED:
             break
-        if parent.info.status == "RUNNING" and parent.data.tags.get(TAG_HOST) != platform.node():
+        if (
+            parent.info.status == "RUNNING"
+            and parent.data.tags.get(keys.TAG_HOST) != platform.node()
+        ):
             continue
         dead.append(parent.info.run_id)
-        for child in _children(client, parent.info.run_id):
+        for child in search.nested_runs(client, parent.info.run_id):
             if child.info.status == FINISHED and keys.TAG_FOLD in child.data.tags:
                 folds.setdefault(int(child.data.tags[keys.TAG_FOLD]), child.info.run_id)
     return DeadRun(tuple(dead), folds) if dead else None
@@ -119,7 +119,7 @@ def finished_drugs(dead: DeadRun) -> dict[str, str]:
     client = connect()
     found: dict[str, str] = {}
     for run_id in dead.run_ids:
-        for child in _children(client, run_id):
+        for child in search.nested_runs(client, run_id):
             tags = child.data.tags
             is_drug = tags.get(keys.TAG_LEVEL) == keys.LEVEL_DRUG
             if is_drug and child.info.status == FINISHED:
@@ -141,15 +141,9 @@ def move_under(parent: Run, run_id: str) -> None:
 
 
 def mark_killed(client: MlflowClient, run: MlflowRun) -> None:
-    """Mark a run that was left RUNNING, and what is nested in it, at any depth."""
-    for child in _children(client, run.info.run_id):
+    """Mark a run that was left RUNNING as KILLED, and the runs nested in it at any depth."""
+    for child in search.nested_runs(client, run.info.run_id):
         if child.info.status == "RUNNING":
             mark_killed(client, child)
     if run.info.status == "RUNNING":
         client.set_terminated(run.info.run_id, KILLED)
-
-
-def _children(client: MlflowClient, run_id: str) -> list[MlflowRun]:
-    experiment = client.get_run(run_id).info.experiment_id
-    wanted = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
-    return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"]))

@@ -28,6 +28,28 @@ class Draws(Protocol):
         ...
 
 
+def batch_sizes(n_rows: int, batch_size: int, *, drop_last: bool) -> list[int]:
+    """Number of rows in each batch of an epoch.
+
+    A last batch under half the size joins the one before: BatchNorm has no variance of a single
+    row (defect D25), and a poor one of a few. The only batch of an epoch is never dropped.
+
+    Parameters
+    ----------
+    drop_last
+        Leave out a last batch that is not full (published).
+    """
+    n_full, rest = divmod(n_rows, batch_size)
+    sizes = [batch_size] * n_full
+    if not sizes:
+        return [rest]
+    if rest >= batch_size / 2 and not drop_last:
+        return [*sizes, rest]
+    if not drop_last:
+        sizes[-1] += rest
+    return sizes
+
+
 class SeededDraws:
     """Draws from a generator on the CPU, so that every device trains on the same numbers.
 
@@ -44,18 +66,10 @@ class SeededDraws:
         self._device = torch.device(device)
 
     def batches(self, n_rows: int, batch_size: int, *, drop_last: bool) -> list[Tensor]:
-        """Shuffle rows into batches; a last batch under half the size joins the one before.
-
-        BatchNorm has no variance of a single row (defect D25), and a poor one of a few.
-        """
+        """Shuffle rows into batches of the sizes that `batch_sizes` gives."""
         order = torch.randperm(n_rows, generator=self._generator)
-        batches = list(order.split(batch_size))
-        if drop_last and len(batches) > 1 and len(batches[-1]) < batch_size:
-            batches.pop()
-        elif len(batches) > 1 and len(batches[-1]) < batch_size / 2:
-            short = batches.pop()
-            batches[-1] = torch.cat([batches[-1], short])
-        return [batch.to(self._device) for batch in batches]
+        sizes = batch_sizes(n_rows, batch_size, drop_last=drop_last)
+        return [batch.to(self._device) for batch in order[: sum(sizes)].split(sizes)]
 
     def normal(self, n_rows: int, n_latent: int) -> Tensor:
         """Standard-normal noise."""

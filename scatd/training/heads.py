@@ -25,7 +25,7 @@ from torch.optim.adamw import adamw
 from scatd.nn.blocks import POWER_ITERATIONS
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
-from scatd.training.draws import Draws
+from scatd.training.draws import Draws, batch_sizes
 from scatd.training.loop import (
     Reporter,
     Silent,
@@ -80,9 +80,8 @@ class TrainedHead:
 
 def can_share(settings: TransferSettings) -> bool:
     """Whether heads with these settings can train together: only on an encoder that never moves."""
-    trains_encoder = settings.train_encoder or settings.post_training > 0
     return (
-        not trains_encoder
+        not settings.trains_encoder
         and settings.latent == "mean"
         and settings.encoder_norm == "frozen"
         and settings.alignment != "mmd"
@@ -378,10 +377,8 @@ def _names(model: ResponseClassifier) -> list[str]:
 
 
 def _n_steps(task: HeadTask, settings: TransferSettings) -> int:
-    full, rest = divmod(len(task.codes_train), settings.batch_size)
-    if settings.drop_last or rest < settings.batch_size / 2:
-        return max(full, 1)
-    return full + 1
+    n_rows = len(task.codes_train)
+    return len(batch_sizes(n_rows, settings.batch_size, drop_last=settings.drop_last))
 
 
 def _largest_singular(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:

@@ -38,12 +38,17 @@ class AlignedFold:
         Source of shuffles and noise.
     reporter
         Is told the epochs of its training.
+    posterior, z_val
+        Posterior (mean, log-variance) of the training rows and posterior mean of the validation
+        rows, where the encoder has been run over them already.
     """
 
     alignment: Alignment
     data: FoldData
     draws: Draws
     reporter: Reporter = field(default_factory=Silent)
+    posterior: tuple[Tensor, Tensor] | None = None
+    z_val: Tensor | None = None
 
 
 class Trainer:
@@ -82,21 +87,9 @@ class Trainer:
             for (alignment, task, counts), head in zip(prepared, trained, strict=True)
         ]
 
-    def task(
-        self,
-        fold: AlignedFold,
-        posterior: tuple[Tensor, Tensor] | None = None,
-        z_val: Tensor | None = None,
-    ) -> tuple[HeadTask, Counts]:
-        """Balanced rows of a fold in latent space, for a head on the frozen encoder.
-
-        Parameters
-        ----------
-        posterior, z_val
-            What the encoder says of the training and of the validation rows, where that is known
-            already.
-        """
-        data = fold.data
+    def task(self, fold: AlignedFold) -> tuple[HeadTask, Counts]:
+        """Balanced rows of a fold in latent space, for a head on the frozen encoder."""
+        data, posterior, z_val = fold.data, fold.posterior, fold.z_val
         if posterior is None:
             posterior = posterior_of(self.untrained, data.X_train)
         if z_val is None:

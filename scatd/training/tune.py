@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 from torch import Tensor
 
+from scatd.data.splits import fold_seed
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import ResidualVAE, Sizes
 from scatd.settings import from_mapping, to_mapping
@@ -97,7 +98,7 @@ def objective(
     """
     lowest: list[float] = []
     for number, (train, val) in enumerate(folds, start=1):
-        ours = replace(settings, seed=settings.seed + number)
+        ours = replace(settings, seed=fold_seed(settings.seed, number))
         watcher = _FoldWatcher(lowest, ours.epochs, watch)
         vae = new_vae(X[train], ours, vae_of)
         train_vae(vae, X[train], X[val], ours, SeededDraws(ours.seed, X.device), watcher)

@@ -39,7 +39,7 @@ def audit(
     *,
     label_map: str | None = None,
     family: str = "sf",
-    groups: str | None = None,
+    group_by: str | None = None,
     predictions: Path | None = None,
     folds: int = 5,
 ) -> AuditResult:
@@ -54,7 +54,7 @@ def audit(
         As in `scatd.data.labels.read_label_table`: all drugs, unless one column is named.
     family
         Which features of the source.
-    groups
+    group_by
         Column of the source's obs or of the label table: batch, tissue, patient.
     predictions
         Scores of one drug by sample: what `predict` writes, or a run's `out_of_fold.csv`.
@@ -67,16 +67,15 @@ def audit(
         When a file, a column or a combination cannot be used.
     """
     features, table = _read(source, labels, label_map, family)
-    if features is None and groups is not None:
+    if features is None and group_by is not None:
         what = "groups are compared with profiles, and there are none"
-        raise InputError(what, where="--groups", remedy="Name the SOURCE as well.")
+        raise InputError(what, where="--group-by", remedy="Name the SOURCE as well.")
     paired = table if features is None else table.of(features)
     auroc = None if predictions is None else _auroc(predictions, table)
     found = integrity.findings(
         paired.codes,
         paired.ids,
-        X=None if features is None else features.X,
-        groups=None if features is None or groups is None else _groups(groups, features, paired),
+        profiles=None if features is None else _profiles(features, group_by, paired),
         auroc=auroc,
         n_folds=folds,
     )
@@ -112,6 +111,11 @@ def _read(
     return features, read_label_table(labels, label_map, features)
 
 
+def _profiles(features: Features, groups: str | None, table: LabelTable) -> integrity.Profiles:
+    column = None if groups is None else _groups(groups, features, table)
+    return integrity.Profiles(features.X, column)
+
+
 def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:
     for frame in (features.obs, table.others):
         if name in frame:
@@ -120,7 +124,7 @@ def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:
     expected = f"one of {', '.join(nearest(name, known) or known[:10])}" if known else ""
     raise InputError(
         f"there is no column '{name}'",
-        where="--groups",
+        where="--group-by",
         expected=expected or "a column of the source's obs or of the label table",
     )
 

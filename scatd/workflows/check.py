@@ -9,7 +9,7 @@ from scatd import console
 from scatd.data.demo_files import given_or_demo
 from scatd.data.io import open_cohort
 from scatd.data.limits import MIN_GENES
-from scatd.data.preflight import Report, look, measure
+from scatd.data.preflight import Report, Requirements, look, measure
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import (
@@ -72,7 +72,7 @@ def check(request: CheckRequest) -> Report:
             gene_map,
             layer=request.layer,
             scale=request.scale,
-            min_genes=request.min_genes,
+            requires=Requirements(min_genes=request.min_genes),
         )
         matrix = cohort.matrices[report.layer]
         with console.progress(cohort.n_obs, "Checking", "cell") as bar:

@@ -27,7 +27,7 @@ FAILED = Verdict(
 
 
 def make_transfer_result(*, passed=True, promoted=True):
-    from scatd.workflows.transfer.run import TransferResult
+    from scatd.workflows.transfer.record import TransferResult
 
     folds = pd.DataFrame(
         {"fold": [1, 2], "n": [40, 41], "auroc": [0.8, 0.90123], "auprc": [0.7, 0.75], "mcc": 0.5}
@@ -45,7 +45,8 @@ def make_transfer_result(*, passed=True, promoted=True):
         }
     )
     verdict = PASSED if passed else FAILED
-    return TransferResult(REF, "run-1", folds, models, verdict, promoted, "The finding in words.")
+    finding = "The finding in words."
+    return TransferResult(REF, "run-1", folds, models, {}, verdict, promoted, finding)
 
 
 def make_tune_result():
@@ -126,8 +127,8 @@ def make_prepare_result():
     return PrepareResult(Path("out.h5ad"), 10, 1, make_report(), found, Path("out_report"))
 
 
-def make_panel_result():
-    from scatd.workflows.sweep.run import PanelResult
+def make_sweep_result():
+    from scatd.workflows.sweep.run import SweepResult
 
     rows = {
         "drug": ["B", "A", "RARE"],
@@ -141,7 +142,7 @@ def make_panel_result():
         "stage": ["production", "staging", None],
         "reason": [None, None, "too few samples of a class"],
     }
-    return PanelResult("run-1", pd.DataFrame(rows), "The finding in words.")
+    return SweepResult("run-1", pd.DataFrame(rows), "The finding in words.")
 
 
 def make_evaluate_result():
@@ -176,7 +177,6 @@ def make_screen_result():
 ELSEWHERE = {
     "promote": "models.promote",
     "distill": "pretrain.distill",
-    "panel": "sweep.run",
     "check": "check",
     "audit": "audit",
     "compare": "compare",
@@ -197,6 +197,8 @@ def result_of(name):
     """What the workflow of this command would return."""
     if name == "check":
         return make_report()
+    if name == "audit":
+        return module_of(name).AuditResult("cells.h5ad", 10, ("D",), [])
     if name == "prepare":
         return make_prepare_result()
     if name == "serve":
@@ -210,8 +212,8 @@ def result_of(name):
         return module.PretrainResult(REF, summary, run_id="run-1", n_latent=421)
     if name == "tune":
         return make_tune_result()
-    if name == "panel":
-        return make_panel_result()
+    if name == "sweep":
+        return make_sweep_result()
     if name == "transfer":
         return make_transfer_result()
     if name == "promote":

@@ -30,6 +30,7 @@ from scatd.training.settings import (
     published_transfer,
 )
 from scatd.workflows.tcga.request import Survival
+from tests.requests import fields_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -83,7 +84,7 @@ SAMPLES = {
     "scale": ("zscore", "zscore"),
     "mmd_weight": ("0.25", 0.25),
     "train_encoder": ("true", True),
-    "groups": ("patient", "patient"),
+    "groups": ("patient", "patient"),  # the former name of group_by
     "host": ("localhost", "localhost"),
     "port": ("8001", 8001),
     "refresh": ("2.5", 2.5),
@@ -165,8 +166,8 @@ OWN_SAMPLES = {
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
-OF_A_PANEL = ("min_sensitive", "figures")
-"""Parameters of transfer that only a panel of drugs has."""
+OF_A_SWEEP = ("min_sensitive", "figures")
+"""Parameters of transfer that only a sweep of drugs has."""
 
 
 OF_DATA = (
@@ -233,8 +234,7 @@ def run_point(point, workflow, work=None, **given):
     request = call.pop("request", None)
     if request is None:
         return call
-    flat = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    return flat | call
+    return fields_of(request) | call
 
 
 def expected_without_parameters(module):
@@ -347,7 +347,7 @@ def expected_without_parameters(module):
             "drug": "D",
             "family": "sf",
             **nothing,
-            "groups": None,
+            "group_by": None,
             "permutations": 0,
             "repeats": 1,
             "nested": False,
@@ -384,7 +384,7 @@ def expected_with(module, name, value):
     if module == "serve":
         return {"settings": dataclasses.replace(asked["settings"], **{name: value})}
     settings = asked.get("settings")
-    if (module, name) == ("evaluate", "groups"):
+    if name == "groups":
         return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
@@ -469,8 +469,8 @@ def test_defaults_ask_for_what_the_command_asks_for(point, workflow):
 @pytest.mark.parametrize(("point", "name"), PARAMETERS)
 def test_a_parameter_reaches_the_workflow_alone(point, name, workflow, tmp_path):
     command, module = command_of(point)
-    if name in OF_A_PANEL:
-        asked = run_point(point, workflow, "panel", drug="all", **{name: SAMPLES[name][0]})
+    if name in OF_A_SWEEP:
+        asked = run_point(point, workflow, "sweep", drug="all", **{name: SAMPLES[name][0]})
         nothing = {"drug": "all", "names": None, "min_sensitive": 0, "figures": False}
         assert asked == expected_without_parameters(module) | nothing | {name: SAMPLES[name][1]}
         return

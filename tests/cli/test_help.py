@@ -14,23 +14,16 @@ from click.testing import CliRunner
 
 from scatd import __version__
 from scatd.cli import main
+from scatd.cli.former import FormerName
 from scatd.keys import FAMILIES
 from scatd.training.settings import default_pretrain, default_transfer
+from tests.cli.commands import COMMANDS
 
 SCATD = Path(sys.executable).with_name("scatd")
 CPU_SECONDS = 0.5
 WITHOUT_DEFAULT = {"label_map", "settings_file", "panel", "drug"}
 
 
-def commands(command, path=()):
-    """Every command with the words that call it."""
-    yield path, command
-    if hasattr(command, "commands"):
-        for name, child in command.commands.items():
-            yield from commands(child, (*path, name))
-
-
-COMMANDS = dict(commands(main))
 IDS = [" ".join(path) or "scatd" for path in COMMANDS]
 
 
@@ -104,6 +97,9 @@ def test_every_option_is_explained_with_its_default(path):
         if not isinstance(option, click.Option):
             continue
         assert option.help, option.name
+        if option.hidden:
+            assert isinstance(option, FormerName)
+            continue
         if option.is_flag and not option.secondary_opts:
             continue  # a bare switch is off when it is not given
         _, said = option.get_help_record(context)

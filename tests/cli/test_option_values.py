@@ -6,7 +6,6 @@ never gets that far.
 
 from __future__ import annotations
 
-import importlib
 import math
 
 import click
@@ -14,52 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from scatd.cli import main, paths, values
+from tests.cli.commands import NEEDED, WORKING, words_with, work_of
 
-NEEDED = {
-    "demo-data": ("--out", "a folder"),
-    "download": ("geneformer-12L",),
-    "embed": ("cells.h5ad", "--backend", "geneformer"),
-    "import-checkpoint": ("x.pth", "--family", "sf"),
-    "export-checkpoint": ("scatd-sf-backbone", "-o", "new.pth"),
-    "audit": ("cells.h5ad",),
-    "evaluate": ("cells.h5ad", "--drug", "D"),
-    "explain": ("cells.h5ad", "--drug", "D"),
-    "explain compare": ("one.csv", "two.csv"),
-    "explain enrich": ("one.csv", "--gene-sets", "sets.gmt"),
-    "predict": ("cells.h5ad", "--drug", "D"),
-    "promote": ("--drug", "D"),
-    "screen": ("cells.h5ad",),
-    "tcga": ("tpm.tsv", "--drug", "D", "--survival", "os.tsv"),
-    "transfer": ("--drug", "D"),
-    "registry promote": ("--drug", "D"),
-    "registry archive": ("scatd-sf-d", "--version", "1"),
-    "registry diff": ("1", "2", "scatd-sf-d"),
-    **{f"registry {name}": ("scatd-sf-d",) for name in ("show", "history", "rollback")},
-}
-"""Words that a command cannot do without; others need none."""
-WORK = {
-    "check": "scatd.workflows.check check",
-    "distill": "scatd.workflows.pretrain.distill distill",
-    "promote": "scatd.workflows.models.promote promote",
-    "audit": "scatd.workflows.audit audit",
-    "compare": "scatd.workflows.compare compare",
-    "demo-data": "scatd.data.demo write_demo",
-    "download": "scatd.data.downloads download",
-    "import-checkpoint": "scatd.workflows.models.checkpoints import_checkpoint",
-    "export-checkpoint": "scatd.workflows.models.checkpoints export_checkpoint",
-    "explain compare": "scatd.workflows.explain.compare compare",
-    "explain enrich": "scatd.workflows.explain.enrich enrich",
-    "serve": "scatd.serving.server serve",
-    "registry promote": "scatd.workflows.models.promote promote",
-    "registry list": "scatd.registry list_models",
-    "registry show": "scatd.registry show",
-    "registry history": "scatd.registry history",
-    "registry rollback": "scatd.registry rollback",
-    "registry archive": "scatd.registry archive",
-    "registry diff": "scatd.registry diff",
-    "registry doctor": "scatd.registry examine",
-}
-"""What a command calls to do its work, where that is not `scatd.workflows.NAME.run NAME`."""
 A_NAME = {
     "--layer", "--drug", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
     "--weights", "--backbone", "--teacher", "--study", "--storage", "--evaluation", "--reason",
@@ -70,15 +25,6 @@ model, a study, a run, a host. That there is none of that name is found where it
 NUMBERS_AS_TEXT = ("nan", "inf", "-inf", "NaN", "Infinity")
 
 
-def commands(command, path=()):
-    """Every command that does something, with the words that call it."""
-    if not isinstance(command, click.Group):
-        yield " ".join(path), command
-    for name, child in getattr(command, "commands", {}).items():
-        yield from commands(child, (*path, name))
-
-
-COMMANDS = dict(commands(main))
 OURS = (values.Number, values.Text, click.Choice, click.types.BoolParamType)
 
 
@@ -139,24 +85,6 @@ def bad_values(param):
     return [*bad, *own.get(name, ["nan"] if name in ("V1", "V2") else [])]
 
 
-def words_with(name, command, param, value):
-    """The words of a command with one value in place of what it needs."""
-    needed = list(NEEDED.get(name, ()))
-    if getattr(param, "is_flag", False):
-        return [*needed, f"{param.opts[0]}{value}"]
-    if isinstance(param, click.Option):
-        for own in param.opts:
-            if own in needed:
-                del needed[needed.index(own) : needed.index(own) + 2]
-        return [*needed, max(param.opts, key=len), value]
-    own = [other for other in command.params if isinstance(other, click.Argument)]
-    options = [place for place, word in enumerate(needed) if word.startswith("-")]
-    given = needed[: options[0]] if options else needed
-    place = own.index(param)
-    rest = needed[len(given) :]
-    return [*rest, "--", *given[:place], value, *given[place + 1 :]]
-
-
 @pytest.fixture
 def refuse_work(monkeypatch, files):
     """A working folder with files, where every command's work is an error."""
@@ -165,26 +93,26 @@ def refuse_work(monkeypatch, files):
     monkeypatch.setenv("SCATD_TOKEN", "a secret")
 
     def prepare(name):
-        module, attribute = WORK.get(name, f"scatd.workflows.{name}.run {name}").split()
+        module, attribute = work_of(name)
 
         def called(*_, **__):
             message = "the work was begun"
             raise RuntimeError(message)
 
-        monkeypatch.setattr(importlib.import_module(module), attribute, called)
+        monkeypatch.setattr(module, attribute, called)
 
     return prepare
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WORKING)
 def test_every_bad_value_is_refused_before_anything_is_done(name, refuse_work, files):
-    command = COMMANDS[name]
+    command = WORKING[name]
     refuse_work(name)
     before = sorted(path.name for path in files.iterdir())
     wrong = []
     for param in command.params:
         for value in bad_values(param):
-            words = [*name.split(), *words_with(name, command, param, value)]
+            words = [*name.split(), *words_with(NEEDED.get(name, ()), command, param, value)]
             done = CliRunner().invoke(main, words, prog_name="scatd")
             lines = done.stderr.splitlines()
             is_told = len(lines) == 1 and lines[0].startswith("Error: ") and len(lines[0]) < 700
@@ -194,7 +122,7 @@ def test_every_bad_value_is_refused_before_anything_is_done(name, refuse_work, f
     assert sorted(path.name for path in files.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WORKING)
 def test_without_a_bad_value_the_work_begins(name, refuse_work):
     """So the refusals above are about the values, and about nothing else."""
     refuse_work(name)
@@ -202,24 +130,24 @@ def test_without_a_bad_value_the_work_begins(name, refuse_work):
     assert "the work was begun" in done.stderr, done.output
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WORKING)
 def test_numbers_as_text_are_refused_or_are_names(name, refuse_work):
     """An option that takes `nan` says in its help what kind of name it takes."""
-    command = COMMANDS[name]
+    command = WORKING[name]
     refuse_work(name)
     for param in command.params:
         if getattr(param, "is_flag", False) or isinstance(param, click.Argument):
             continue
         is_new = isinstance(param.type, paths.NewFile | paths.NewFolder)
         for value in NUMBERS_AS_TEXT:
-            words = [*name.split(), *words_with(name, command, param, value)]
+            words = [*name.split(), *words_with(NEEDED.get(name, ()), command, param, value)]
             done = CliRunner().invoke(main, words, prog_name="scatd")
             if done.exit_code != 2:
                 assert is_new or values.name_of(param) in A_NAME, (values.name_of(param), value)
 
 
 def test_every_option_has_one_of_our_types():
-    for name, command in COMMANDS.items():
+    for name, command in WORKING.items():
         for param in command.params:
             if name == "" or param.name == "help":
                 continue

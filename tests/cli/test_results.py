@@ -81,8 +81,8 @@ def test_screen(scatd, workflow):
     assert "Report: out/report.html  (run run-1)" in lines
 
 
-def test_panel(scatd, workflow):
-    calls = workflow("panel")
+def test_sweep(scatd, workflow):
+    calls = workflow("sweep")
     lines = scatd("transfer", "--drug", "B, A,RARE", "--figures").output.splitlines()
     assert calls[0]["names"] == ("B", "A", "RARE")
     assert calls[0]["figures"]
@@ -99,7 +99,7 @@ def test_panel(scatd, workflow):
 
 @pytest.mark.parametrize("word", ["all", "ALL", " All "])
 def test_all_drugs(scatd, workflow, word):
-    calls = workflow("panel")
+    calls = workflow("sweep")
     scatd("transfer", "--drug", word, "--min-sensitive", "30")
     assert calls[0]["names"] is None
     assert calls[0]["min_sensitive"] == 30

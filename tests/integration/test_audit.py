@@ -46,7 +46,7 @@ def test_labels_alone(scatd, files):
 
 
 def test_source_labels_and_groups_as_json_and_table(scatd, files):
-    arguments = ["audit", "source.csv", "--labels", "labels.csv:D", "--groups", "batch"]
+    arguments = ["audit", "source.csv", "--labels", "labels.csv:D", "--group-by", "batch"]
     done = scatd(*arguments, "--json", "-o", "found.csv")
     report = json.loads(done.stdout)
     assert (report["samples"], report["drugs"]) == (60, ["D"])
@@ -93,8 +93,8 @@ def test_nothing_found(scatd, files):
     [
         ((), "Give a SOURCE, --labels, or both."),
         (("--labels", "nowhere.csv"), "nowhere.csv"),
-        (("--labels", "labels.csv", "--groups", "batch"), "Name the SOURCE as well."),
-        (("source.csv", "--labels", "labels.csv", "--groups", "btch"), "Expected one of batch"),
+        (("--labels", "labels.csv", "--group-by", "batch"), "Name the SOURCE as well."),
+        (("source.csv", "--labels", "labels.csv", "--group-by", "btch"), "Expected one of batch"),
         (("--labels", "labels.csv", "--predictions", "scores.csv"), "labels of 3"),
         (("--labels", "labels.csv:D", "--predictions", "labels.csv"), "prob_resistant"),
         (("--labels", "labels.csv", "-o", "no/such/folder.csv"), "no/such"),

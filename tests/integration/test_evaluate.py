@@ -59,7 +59,7 @@ def evaluated(learned_folder, run_scatd, cohort, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("evaluated")
     shutil.copy(learned_folder / "mlflow.db", folder)
     with inside(folder):
-        said = run_scatd(*arguments(cohort["first"], "--groups", "patient", "-o", "out"))
+        said = run_scatd(*arguments(cohort["first"], "--group-by", "patient", "-o", "out"))
         (folder / "said.txt").write_text(said.output)
     return folder
 
@@ -318,7 +318,7 @@ def test_what_cannot_be_evaluated_is_refused_in_a_line(here, run_scatd, cohort):
     cells = cohort["first"]
     for more, message in {
         ("--stage", "9"): "no version 9",
-        ("--groups", "hospital"): "no column 'hospital'",
+        ("--group-by", "hospital"): "no column 'hospital'",
         ("--calibrate", "fpr=0.1"): "'fpr=0.1' is no goal",
         ("--calibrate", "youden", "--calibrate", "fdr=0.1"): "youden settles the threshold",
         ("--abstain", "0.1"): "'0.1' is no goal",

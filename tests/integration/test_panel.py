@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from scatd import registry, tracking
-from scatd.workflows.sweep import heads as panel_heads
+from scatd.workflows.sweep import processes
 
 BASELINES = ("prevalence", "logistic_regression", "gradient_boosting", "no_adaptation")
 
@@ -95,7 +95,7 @@ def test_all_drugs_at_once(scatd, task, panel_task):
 
 
 def test_a_drug_of_a_panel_is_what_it_is_alone(scatd, task, panel_task, monkeypatch):
-    monkeypatch.setattr(panel_heads, "WORTH_PROCESSES", 2)  # and whichever process learned it
+    monkeypatch.setattr(processes, "WORTH_PROCESSES", 2)  # and whichever process learned it
     scatd(*arguments(task, panel_task, "NOISY, docetaxel"), "--figures")
     _, table = sweep_table()
     assert sorted(table.index) == ["DOCETAXEL", "NOISY"]

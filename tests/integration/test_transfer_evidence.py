@@ -67,7 +67,7 @@ def test_groups_are_never_split(run_of, task, scatd, tmp_path):
     labels = pd.read_csv(task.labels, index_col=0)
     labels["patient"] = [f"patient{row // 10}" for row in range(len(labels))]
     labels.to_csv(tmp_path / "grouped.csv")
-    run, _ = run_of("--labels", tmp_path / "grouped.csv", "--groups", "patient")
+    run, _ = run_of("--labels", tmp_path / "grouped.csv", "--group-by", "patient")
     table = _table(run, "out_of_fold.csv")
     table["patient"] = labels["patient"].reindex(table["id"]).to_numpy()
     by_patient = table.groupby("patient")["fold"]
@@ -75,7 +75,7 @@ def test_groups_are_never_split(run_of, task, scatd, tmp_path):
 
 
 def test_an_unknown_group_is_refused(run_of):
-    assert "no column 'patient'" in run_of("--groups", "patient", code=2).output
+    assert "no column 'patient'" in run_of("--group-by", "patient", code=2).output
 
 
 @pytest.mark.parametrize("use", ["train", "threshold", "select"])

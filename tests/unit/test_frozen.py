@@ -17,7 +17,7 @@ from scatd.embed.cells import DIGEST_TYPE
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.scoring import Scorer
+from scatd.scoring import ScoreOptions, Scorer
 from scatd.training.checkpoint import Checkpoint
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import adamw
@@ -57,7 +57,7 @@ def test_registered_versions_give_the_same_scores(stored, family, version):
 @pytest.mark.parametrize("family", ["sf", "gf"])
 def test_folders_give_the_same_scores(family):
     X = read_features(FROZEN / f"{family}.h5ad", family).X
-    ours = Scorer(FROZEN / "folders" / family).score(X, fold_sd=True)
+    ours = Scorer(FROZEN / "folders" / family).score(X, options=ScoreOptions(fold_sd=True))
     then = expected(family, 2)
     for column in ("prob_resistant", "prob_sd_folds", "ood_p"):
         np.testing.assert_allclose(getattr(ours, column), then[column], rtol=0, atol=TOLERANCE)

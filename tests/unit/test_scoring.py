@@ -16,7 +16,7 @@ from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, adain, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
-from scatd.scoring import Scorer
+from scatd.scoring import ScoreOptions, Scorer
 from scatd.training.domain import fit_domain
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
@@ -54,7 +54,7 @@ def by_hand(model, x):
 @pytest.mark.parametrize("family", ["sf", "gf", "dist"])
 def test_round_trip_scores_what_the_network_says(tmp_path, cells, family):
     model = make(tmp_path, Alignment("none"), family)
-    scores = Scorer(tmp_path).score(cells, keep_latent=True)
+    scores = Scorer(tmp_path).score(cells, options=ScoreOptions(keep_latent=True))
     expected = by_hand(model, torch.from_numpy(cells))
     np.testing.assert_allclose(scores.prob_resistant, expected, atol=1e-6)
     assert list(scores.responses) == ["resistant" if p > 0.4 else "sensitive" for p in expected]
@@ -83,7 +83,8 @@ def test_bi_adain_gives_the_target_the_source_style(tmp_path, cells, source_and_
     x = torch.from_numpy(cells)
     expected = by_hand(model, adain(x, reference, source))
     np.testing.assert_allclose(Scorer(tmp_path).score(cells).prob_resistant, expected, atol=1e-5)
-    published = Scorer(tmp_path).score(cells, stats="cohort", shrunk=False).prob_resistant
+    options = ScoreOptions(stats="cohort", shrunk=False)
+    published = Scorer(tmp_path).score(cells, options=options).prob_resistant
     moved = adain(x, feature_stats([x]), source)
     np.testing.assert_allclose(published, by_hand(model, moved), atol=1e-5)
 
@@ -91,15 +92,15 @@ def test_bi_adain_gives_the_target_the_source_style(tmp_path, cells, source_and_
 def test_cohort_statistics_need_a_cohort(tmp_path, cells, source_and_reference):
     make(tmp_path, Alignment("adain", *source_and_reference))
     with pytest.raises(InputError, match=r"49 cells .* at least 50"):
-        Scorer(tmp_path).score(cells[:49], stats="cohort")
+        Scorer(tmp_path).score(cells[:49], options=ScoreOptions(stats="cohort"))
 
 
 def test_posterior_draws_are_seeded_and_spread(tmp_path, cells):
     make(tmp_path, Alignment("none"))
     scorer = Scorer(tmp_path)
-    first = scorer.score(cells[:20], mc_samples=30, seed=1)
-    again = scorer.score(cells[:20], mc_samples=30, seed=1)
-    other = scorer.score(cells[:20], mc_samples=30, seed=2)
+    first = scorer.score(cells[:20], mc_samples=30, options=ScoreOptions(seed=1))
+    again = scorer.score(cells[:20], mc_samples=30, options=ScoreOptions(seed=1))
+    other = scorer.score(cells[:20], mc_samples=30, options=ScoreOptions(seed=2))
     np.testing.assert_array_equal(first.prob_resistant, again.prob_resistant)
     assert (first.prob_resistant != other.prob_resistant).any()
     assert (first.prob_sd > 0).all()
@@ -131,7 +132,7 @@ def test_disagreement_of_folds_leaves_the_score_alone(tmp_path, cells):
     model = make(tmp_path, Alignment("none"))
     alone = Scorer(tmp_path).score(cells)
     with pytest.raises(InputError, match="no heads of other folds"):
-        Scorer(tmp_path).score(cells, fold_sd=True)
+        Scorer(tmp_path).score(cells, options=ScoreOptions(fold_sd=True))
     probs, heads = [by_hand(model, torch.from_numpy(cells))], []
     for factor in (0.5, -1.0):
         head = {f"fc4.{name}": value * factor for name, value in model.fc4.state_dict().items()}
@@ -140,7 +141,7 @@ def test_disagreement_of_folds_leaves_the_score_alone(tmp_path, cells):
         probs.append(by_hand(other, torch.from_numpy(cells)))
         heads.append({n: v for n, v in other.state_dict().items() if n.startswith(HEAD_PREFIXES)})
     artifact.write(tmp_path, replace(artifact.read(tmp_path), fold_heads=tuple(heads)))
-    scores = Scorer(tmp_path).score(cells, fold_sd=True)
+    scores = Scorer(tmp_path).score(cells, options=ScoreOptions(fold_sd=True))
     np.testing.assert_array_equal(scores.prob_resistant, alone.prob_resistant)
     np.testing.assert_allclose(scores.prob_sd_folds, np.std(probs, axis=0), atol=1e-6)
     assert Scorer(tmp_path).score(cells).prob_sd_folds is None

@@ -25,11 +25,11 @@ from scatd.workflows.explain.enrich import EnrichRequest
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
 from scatd.workflows.predict.request import PredictRequest
-from scatd.workflows.prepare.run import PrepareRequest
+from scatd.workflows.prepare.request import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.request import ControlsRequest, FewShotRequest, TransferRequest
 from scatd.workflows.tune.run import TuneRequest
 
 HERE = Path("x")
@@ -37,6 +37,7 @@ PRETRAIN = default_pretrain("sf")
 GOOD = [
     PRETRAIN, TransferSettings(), ExplainSettings(), Gate(), TargetGate(), Searchable(),
     Range(0.1, 1.0), ServeSettings(), DemoSettings(), TransferRequest("D"), TuneRequest(),
+    FewShotRequest(), ControlsRequest(),
     PredictRequest("D", HERE, HERE), EvaluateRequest("D", HERE), ExplainRequest("D"),
     EnrichRequest(HERE, HERE), ScreenRequest(HERE), PretrainRequest(HERE, "sf", PRETRAIN),
     DistillRequest(HERE, PRETRAIN), PrepareRequest(HERE, HERE), ImportRequest(HERE, "sf"),

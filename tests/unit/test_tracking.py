@@ -252,11 +252,11 @@ def test_main_is_the_demo(project_run):
 
 
 # Resuming ----------------------------------------------------------------------------------
-def test_work_key_is_about_content():
-    key = tracking.work_key({"folds": 5, "lr": 1e-3}, "abc")
-    assert key == tracking.work_key({"lr": 0.001, "folds": 5}, "abc")
+def test_resume_key_is_about_content():
+    key = tracking.resume_key({"folds": 5, "lr": 1e-3}, "abc")
+    assert key == tracking.resume_key({"lr": 0.001, "folds": 5}, "abc")
     assert (
-        len({key, tracking.work_key({"folds": 5, "lr": 1e-4}, "abc"), tracking.work_key("abc")})
+        len({key, tracking.resume_key({"folds": 5, "lr": 1e-4}, "abc"), tracking.resume_key("abc")})
         == 3
     )
     assert len(key) == 16
@@ -266,8 +266,8 @@ def test_work_key_is_about_content():
 KILLED_IN_FOLD_3 = """
 import os, signal, sys
 from scatd import tracking
-with tracking.work_lock("k"):
-    with tracking.parent_run("transfer", name="a", tags={}, settings={}, work_key="k") as run:
+with tracking.resume_lock("k"):
+    with tracking.parent_run("transfer", name="a", tags={}, settings={}, resume_key="k") as run:
         for fold in range(5):
             with run.child(f"fold {fold}", {"scatd.fold": str(fold)}) as child:
                 child.log_metrics({"auroc": fold / 10})
@@ -282,11 +282,11 @@ def test_killed_work_is_resumed(store):
     assert first.returncode == -signal.SIGKILL
     client = tracking.connect()
     (experiment,) = [client.get_experiment_by_name("scatd").experiment_id]
-    with tracking.work_lock("k"):
+    with tracking.resume_lock("k"):
         dead = tracking.unfinished("k")
         assert dead is not None
         assert sorted(dead.folds) == [0, 1]
-        with tracking.parent_run("transfer", name="b", tags={}, settings={}, work_key="k") as run:
+        with tracking.parent_run("transfer", name="b", tags={}, settings={}, resume_key="k") as run:
             tracking.adopt(dead, run)
     by_parent = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run.run_id}'")
     assert {r.data.metrics["auroc"] for r in by_parent} == {0.0, 0.1}
@@ -298,7 +298,7 @@ def test_killed_work_is_resumed(store):
 
 def test_folds_of_several_dead_runs_are_collected(store):
     for folds in ([0, 1], [1, 2], []):
-        with tracking.parent_run("transfer", name="a", tags={}, settings={}, work_key="k") as run:
+        with tracking.parent_run("transfer", name="a", tags={}, settings={}, resume_key="k") as run:
             for fold in folds:
                 with run.child("fold", {"scatd.fold": str(fold)}):
                     pass
@@ -323,17 +323,17 @@ def test_a_run_of_another_host_is_left_alone(store):
 def test_the_same_work_is_not_done_twice_at_once(store):
     script = (
         "from scatd import tracking\n"
-        "with tracking.work_lock('k'): print('held', flush=True); input()"
+        "with tracking.resume_lock('k'): print('held', flush=True); input()"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(InputError, match="another process"), tracking.work_lock("k"):
+    with pytest.raises(InputError, match="another process"), tracking.resume_lock("k"):
         pass
     holder.kill()
     holder.communicate()
-    with tracking.work_lock("k"):
+    with tracking.resume_lock("k"):
         pass
 
 

@@ -16,13 +16,13 @@ from scipy import sparse
 
 from scatd import keys
 from scatd.data.demo.world import Floats, World
+from scatd.data.expression import log_normalise
 
 FEATURE_WIDTHS = {keys.OBSM_FEATURES["sf"]: 3072, keys.OBSM_FEATURES["gf"]: 512}
 _SEED = 20_250_802
 _N_MIXTURES = 8
 _N_HIDDEN = 320
 _HIDDEN_PER_FEATURE = 2
-_NORMALISED_TOTAL = 1e4
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,6 @@ class FeatureMap:
             slot: (active @ weights + self.offset[slot]).astype(np.float32)
             for slot, weights in self.out.items()
         }
-
-
-def log_normalise(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """log(1 + counts scaled to 10,000 a row), still sparse."""
-    totals = np.asarray(counts.sum(axis=1)).ravel()
-    scaled = sparse.diags((_NORMALISED_TOTAL / np.maximum(totals, 1)).astype(np.float32)) @ counts
-    return scaled.log1p().tocsr()
 
 
 def make_feature_map(world: World, calibration: sparse.csr_matrix) -> FeatureMap:

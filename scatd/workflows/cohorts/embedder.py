@@ -15,7 +15,7 @@ from scatd.data import downloads
 from scatd.data.catalogue import PANEL
 from scatd.data.cohort import Cohort
 from scatd.data.genes import Panel, gene_names
-from scatd.data.preflight import Report, look
+from scatd.data.preflight import Report, Requirements, look
 from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import GeneVocabulary, read_vocabulary
 from scatd.embed.scfoundation import ScFoundation
@@ -148,7 +148,8 @@ class Embedder:
             what = "Geneformer ranks raw counts"
             raise InputError(what, where=f"--scale {scale}", expected="counts")
         panels = {self.slot: self.panel_for(cohort)}
-        report = look(cohort, panels, self.gene_map, layer=layer, scale=scale, accepts=self.accepts)
+        requires = Requirements(self.accepts)
+        report = look(cohort, panels, self.gene_map, layer=layer, scale=scale, requires=requires)
         report.faults.raise_if_any()
         return report
 

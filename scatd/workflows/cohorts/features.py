@@ -24,7 +24,7 @@ from scatd.data.genes import Combine, Panel, aligned
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import Report, look, measure, require_human
+from scatd.data.preflight import Report, Requirements, look, measure, require_human
 from scatd.data.preparation import Preparation
 from scatd.errors import InputError
 from scatd.keys import InputScale
@@ -164,8 +164,7 @@ def _checked(
         find_gene_map(preparation.gene_map),
         layer=preparation.layer,
         scale=preparation.scale,
-        accepts=accepts,
-        min_genes=min_genes,
+        requires=Requirements(accepts, min_genes),
     )
     report.faults.raise_if_any()
     with console.progress(cohort.n_obs, "Checking cells", "cell") as bar:

@@ -15,8 +15,9 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.workflows.predict.report import PredictResult
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.run import predict
-from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.run import TransferResult, transfer
+from scatd.workflows.transfer.record import TransferResult
+from scatd.workflows.transfer.request import CohortFiles, TransferRequest
+from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
     ) as run:
         logger.info("1/2  Learning %s from %s", drug, files["source"])
         learned = transfer(
-            TransferRequest(drug, source=files["source"], reference=files["reference"])
+            TransferRequest(drug, cohorts=CohortFiles(files["source"], files["reference"]))
         )
         logger.info("2/2  Scoring %s by drug name", files["target"])
         stage = keys.PRODUCTION if learned.verdict.passed else keys.STAGING

@@ -20,7 +20,6 @@ from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import ScoredCells
 
 REPORT = "report.html"
-TAG_FROM = "scatd.calibrated_from"
 
 
 @dataclass(frozen=True)
@@ -161,6 +160,6 @@ def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
             tags={
                 keys.TAG_DRUG: ref.drug,
                 keys.TAG_TRAINING_RUN: cells.version.training_run,
-                TAG_FROM: str(ref.version),
+                keys.TAG_CALIBRATED_FROM: str(ref.version),
             },
         )

@@ -143,4 +143,5 @@ def _perturbed(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) 
     changes = changes_of(x, subject.zero(), subject.is_resistant[places])
     groups = None if subject.groups is None else subject.groups[places]
     slope = tally.slope(keys.RESISTANT)
-    return perturb(subject.path, x, changes, np.concatenate([first, some]), slope, seed, groups)
+    slopes = {place: slope[place] for place in np.concatenate([first, some]).tolist()}
+    return perturb(subject.path, x, changes, slopes, groups=groups, seed=seed)

@@ -17,13 +17,14 @@ from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
+from scatd.registry import ModelRef
+from scatd.scoring import Scorer
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import read_embeddings, read_expression
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
-from scatd.workflows.models.find import Loaded
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -49,7 +50,9 @@ class Bulk:
 
 
 @contextmanager
-def opened(request: ExplainRequest, model: Loaded, source: Path | AnnData) -> Iterator[Subject]:
+def opened(
+    request: ExplainRequest, ref: ModelRef, scorer: Scorer, source: Path | AnnData
+) -> Iterator[Subject]:
     """Open cells for a model, and score them.
 
     Parameters
@@ -62,13 +65,14 @@ def opened(request: ExplainRequest, model: Loaded, source: Path | AnnData) -> It
     InputError
         When the cells cannot be used.
     """
-    ref, card, device = model.ref, model.scorer.card, model.scorer.device
-    with scoring_input(source, ref.family, card, request.preparation, device) as given:
+    family, preparation = ref.family, request.preparation
+    with scoring_input(source, family, scorer.card, preparation, scorer.device) as given:
         for note in given.notes:
             logger.info("%s", note)
+        features = given.features
         if request.input is not None and not isinstance(source, Path):
-            given = replace(given, features=replace(given.features, path=request.input))
-        yield subject_of(request, model, given)
+            features = replace(features, path=request.input)
+        yield subject_of(request, ref, scorer, features, given.reasons)
 
 
 def read_bulk(subject: Subject) -> Bulk | None:

@@ -73,7 +73,8 @@ def explain(request: ExplainRequest) -> ExplainResult:
     require_writable(request)
     model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
     path = given_or_demo(request.input, "target")
-    with opened(request, model, path) as subject, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        subject = stack.enter_context(opened(request, model.ref, model.scorer, path))
         require_published(subject)
         # All inputs are read and checked before there is a run.
         bulk = read_bulk(subject) if request.controls else None
@@ -110,7 +111,10 @@ def explained(
     InputError
         When no cell can be scored, or simulated and real data would mix.
     """
-    with opened(request, model, cells) as subject, tracked(subject) as found:
+    with (
+        opened(request, model.ref, model.scorer, cells) as subject,
+        tracked(subject) as found,
+    ):
         yield found
 
 
@@ -133,8 +137,8 @@ def tracked(
         As `explain_cells`.
     """
     ref, request = subject.ref, subject.request
-    key = tracking.work_key("explain", subject.identity())
-    with tracking.work_lock(key):
+    key = tracking.resume_key("explain", subject.identity())
+    with tracking.resume_lock(key):
         dead = tracking.unfinished(key)
         with tracking.parent_run(
             "explain",
@@ -148,7 +152,7 @@ def tracked(
                 keys.TAG_MODEL_RUN: ref.run_id,
             },
             settings={**to_mapping(request.settings), "stats": request.stats},
-            work_key=key,
+            resume_key=key,
         ) as run:
             if dead is not None:
                 tracking.adopt(dead, run)

@@ -24,11 +24,9 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
-from scatd.scoring import Scores
+from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.settings import to_mapping
-from scatd.workflows.cohorts.features import ScoringInput
 from scatd.workflows.explain.request import ExplainRequest
-from scatd.workflows.models.find import Loaded
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations use, drawn by the seed."""
@@ -143,34 +141,39 @@ class Subject:
         }
 
 
-def subject_of(request: ExplainRequest, model: Loaded, given: ScoringInput) -> Subject:
+def subject_of(
+    request: ExplainRequest,
+    ref: ModelRef,
+    scorer: Scorer,
+    features: Features,
+    reasons: NDArray[np.object_],
+) -> Subject:
     """Score the cells, align the baselines, and cut the network.
+
+    Parameters
+    ----------
+    reasons
+        (n_obs,) text, empty where a cell can be scored.
 
     Raises
     ------
     InputError
         When no cell can be scored, there is no such group column, or simulated meets real.
     """
-    ref, scorer = model.ref, model.scorer
-    features = given.features
     refuse_mixing(
         {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
         allowed=request.allow_simulated,
     )
-    usable = given.reasons == ""
+    usable = reasons == ""
     if not usable.any():
-        what = f"none of {features.n_obs} cells can be scored ({given.reasons[0]})"
+        what = f"none of {features.n_obs} cells can be scored ({reasons[0]})"
         raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
     column = request.group_by
     groups = None if column is None else group_column(column, features.obs)
     with console.progress(features.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
-        scores = scorer.score(
-            features.X,
-            alignment=request.alignment,
-            stats=request.stats,
-            progress=bar.update,
-        )
-    move = scorer.mover(features.X, alignment=request.alignment, stats=request.stats)
+        options = ScoreOptions(alignment=request.alignment, stats=request.stats)
+        scores = scorer.score(features.X, options=options, progress=bar.update)
+    move = scorer.mover(features.X, options)
     settings = request.settings
     is_sensitive = scores.responses == keys.SENSITIVE
     pool = baseline_pool(settings.baseline, features.X, usable, is_sensitive, settings.seed)

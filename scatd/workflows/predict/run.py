@@ -17,7 +17,7 @@ from scatd.evaluation.domain import cohort_shift
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer, Scores
+from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.models.find import find_model
 from scatd.workflows.predict.output import require_output, write_prediction
@@ -134,11 +134,13 @@ def _scores(
             features.X,
             threshold=request.threshold,
             mc_samples=request.n_draws,
-            seed=request.seed,
-            fold_sd="folds" in request.uncertainty,
-            alignment=request.alignment,
-            stats=request.stats,
-            keep_latent=request.keeps_latent,
+            options=ScoreOptions(
+                alignment=request.alignment,
+                stats=request.stats,
+                seed=request.seed,
+                fold_sd="folds" in request.uncertainty,
+                keep_latent=request.keeps_latent,
+            ),
             progress=done,
         )
 

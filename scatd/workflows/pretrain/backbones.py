@@ -95,7 +95,7 @@ class Work:
         taught = [] if self.teacher is None else [self.teacher.digest]
         settings = to_mapping(self.settings)
         data = [self.features.sha256(), *names, *taught]
-        return tracking.work_key(self.command, self.family, settings, *data)
+        return tracking.resume_key(self.command, self.family, settings, *data)
 
     @cached_property
     def stats(self) -> FeatureStats:
@@ -173,14 +173,14 @@ def make(work: Work) -> PretrainResult:
         When training diverges.
     """
     parts = splits(work.features.n_obs, work.settings)
-    with tracking.work_lock(work.key):
+    with tracking.resume_lock(work.key):
         dead = tracking.unfinished(work.key)
         with tracking.parent_run(
             work.command,
             name=f"{work.command} {work.family}",
             tags=work.tags,
             settings=to_mapping(work.settings),
-            work_key=work.key,
+            resume_key=work.key,
         ) as run:
             if dead is None:
                 _forget(work)
@@ -346,7 +346,7 @@ def _register(run: tracking.Run, work: Work, fold: _Fold, table: pd.DataFrame | 
             run.run_id,
             metrics=summary,
             description=description,
-            tags={keys.TAG_WORK_KEY: work.key},
+            tags={keys.TAG_RESUME_KEY: work.key},
         )
 
 

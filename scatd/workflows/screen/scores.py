@@ -15,7 +15,7 @@ from scatd.data.simulated import refuse_mixing
 from scatd.errors import ScatdError
 from scatd.evaluation.domain import is_outside
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer
+from scatd.scoring import ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import ScoringInput
 from scatd.workflows.cohorts.map import MOST_CELLS
 from scatd.workflows.screen.inputs import DrugModel
@@ -165,6 +165,7 @@ def _to_draw(given: ScoringInput, scorer: Scorer, seed: int) -> Drawn:
         drawn = np.random.default_rng(seed).choice(len(cells), MOST_CELLS, replace=False)
         cells = np.asarray(cells)[np.sort(drawn)].tolist()
     picked = np.asarray(cells, dtype=np.intp)
-    latent = scorer.score(np.asarray(given.features.X[picked]), keep_latent=True).latent
+    options = ScoreOptions(keep_latent=True)
+    latent = scorer.score(np.asarray(given.features.X[picked]), options=options).latent
     assert latent is not None
     return Drawn(picked, latent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.errors import ScatdError
+from scatd.errors import InputError, ScatdError
 from scatd.evaluation.evidence import MODEL
-from scatd.evaluation.metrics import response_metrics
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
-from scatd.workflows.sweep.heads import PanelFold
-from scatd.workflows.transfer.inputs import Work
+from scatd.training.learner import LearnedFold
+from scatd.workflows.transfer.folds import fold_identity, fold_metrics, fold_rows
 from scatd.workflows.transfer.integrity import log_doubts
+from scatd.workflows.transfer.task import DrugTask
 
 logger = logging.getLogger(__name__)
 
@@ -46,32 +46,14 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def log_fold(
-    run: tracking.Run,
-    work: Work,
-    number: int,
-    fold: PanelFold,
-    metrics: Mapping[str, float],
-    *,
-    figures: bool,
-) -> None:
+def log_fold(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
     """Record a fold as a nested run, all of its numbers in one write."""
-    others = {
-        f"baseline.{model}.auroc": response_metrics(fold.predictions.codes, prob)["auroc"]
-        for model, prob in fold.predictions.prob.items()
-        if model != MODEL
-    }
-    child = run.finished_child(
-        f"{work.key} fold {number}",
-        {**work.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)},
-        {**metrics, **others, "train_seconds": fold.seconds},
-        fold.history,
-    )
-    run.log_metrics({"fold_auroc": metrics["auroc"]}, step=number)
-    rows = {"rows": fold.counts, "train_rows": fold.train_rows}
-    run.client.log_text(run.run_id, json.dumps(rows), f"rows/fold_{number}.json")
+    metrics, number = fold_metrics(fold, task.settings), fold.job.number
+    child = run.finished_child(*fold_identity(task, number), metrics, fold.history)
+    run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
+    run.client.log_text(run.run_id, fold_rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
     if figures:
-        child.log_table(pd.DataFrame(fold.history), "history.csv")
+        child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 
 
 def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFrame) -> Row:
@@ -81,12 +63,14 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
     found: Row = {
         "drug": drug,
         "status": FINISHED,
-        "n_sensitive": int(summary["n_sensitive"]),
-        "n_resistant": int(summary["n_resistant"]),
         **{
-            f"{metric}_{part}": summary[f"{metric}_{part}"]
+            f"n_{word}": int(_value(summary, metric_names.N_RESPONSE, response=word))
+            for word in keys.RESPONSES
+        },
+        **{
+            f"{metric}_{part}": _value(summary, name, metric=metric)
             for metric in METRICS
-            for part in ("mean", "sd")
+            for part, name in (("mean", metric_names.MEAN), ("sd", metric_names.SD))
         },
         "auroc_ci_low": ours["auroc_ci_low"],
         "auroc_ci_high": ours["auroc_ci_high"],
@@ -98,6 +82,14 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
     for name, values in others.iterrows():
         found |= {f"{name}_auroc": values["auroc_mean"], f"{name}_lead": values["lead"]}
     return found
+
+
+def _value(summary: Mapping[str, float], name: str, **words: str) -> float:
+    value = tracking.metric(summary, name, **words)
+    if value is None:
+        what = f"the run of a drug has no metric {name.format(**words)}"
+        raise InputError(what, remedy="Learn the drug anew.")
+    return value
 
 
 def adopted(drug: str, run_id: str) -> Row:
@@ -130,12 +122,12 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     table = table.sort_values("auroc_mean", ascending=False, ignore_index=True)
     finished = table[table["status"] == FINISHED]
     sentence = _in_words(table, finished)
-    run.log_table(table, "tables/panel.csv")
+    run.log_table(table, artifact_paths.SWEEP)
     run.log_metrics(
         {
-            "drugs_finished": len(finished),
-            "drugs_failed": len(table) - len(finished),
-            "drugs_in_production": int((finished["stage"] == keys.PRODUCTION).sum()),
+            metric_names.DRUGS_FINISHED: len(finished),
+            metric_names.DRUGS_FAILED: len(table) - len(finished),
+            metric_names.DRUGS_IN_PRODUCTION: int((finished["stage"] == keys.PRODUCTION).sum()),
         }
     )
     run.describe(sentence)
@@ -153,19 +145,20 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     return table, sentence
 
 
-def integrity(run: tracking.Run, work: Work, table: pd.DataFrame) -> None:
-    """Log what `scatd audit` says of the source and all of its labels, once for the panel.
+def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
+    """Log the findings of `scatd audit` in the source and all of its labels, once for all drugs.
 
     Parameters
     ----------
-    work
+    task
         Of any drug.
     table
         Of `write`: an AUROC may say that labels are inverted.
     """
     names = ["auroc_mean", "auroc_ci_low", "auroc_ci_high"]
     finished = table[table["status"] == FINISHED].set_index("drug")[names].astype(float)
-    doubts = log_doubts(run, work, {str(drug): tuple(row) for drug, row in finished.T.items()})
+    auroc = {str(drug): tuple(row) for drug, row in finished.T.items()}
+    doubts = log_doubts(run, task, auroc, of_drug=False)
     if doubts:
         logger.warning(
             "%d doubts about labels or samples: tables/integrity.csv says which", len(doubts)

@@ -12,13 +12,11 @@ from scipy import sparse
 
 from scatd.cards.card import Card
 from scatd.data.expression import LOG1P, as_log1p
-from scatd.data.files import atomic_path
-from scatd.data.io import read_adata
 from scatd.data.limits import MIN_GENES
 from scatd.data.scale import Diagnosis
-from scatd.data.storable import write_h5ad
 from scatd.data.tables import read_table
-from scatd.workflows.prepare.run import PrepareRequest, prepare
+from scatd.workflows.prepare.request import PrepareRequest
+from scatd.workflows.prepare.run import prepare_in_memory
 from scatd.workflows.tcga.patients import require_survival, survival_columns
 from scatd.workflows.tcga.request import TcgaRequest
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREPARED = "patients.h5ad"
+"""File of the prepared patients; the report on their genes lies beside it."""
 AS_GIVEN = "as_given"
 """Layer that keeps the values of the table, in the order of the model's genes."""
 
@@ -45,7 +44,7 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
     card
         Of the model.
     folder
-        For `patients.h5ad`, which holds the same, and the report on its genes.
+        For the report on their genes.
 
     Raises
     ------
@@ -53,17 +52,16 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
         For tables that cannot be used, or of other patients.
     """
     survival, genes = request.survival, card.about.genes
-    output = folder / PREPARED
     with tempfile.TemporaryDirectory() as scratch:
         panel = Path(scratch) / "the model's genes.txt"
         if genes:
             panel.write_text("\n".join(genes) + "\n", encoding="utf-8")
         # The columns are checked before anything is written.
         survival_columns(read_table(survival.table, as_text=False), survival)
-        prepared = prepare(
+        patients, prepared = prepare_in_memory(
             PrepareRequest(
                 input=request.expression,
-                output=output,
+                output=folder / PREPARED,
                 panel=panel if genes else None,
                 gene_map=request.gene_map,
                 scale=request.scale,
@@ -72,13 +70,10 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
                 survival=survival.table,
             )
         )
-    patients = read_adata(output)
     require_survival(patients.obs, survival)
     if card.about.input_scale == LOG1P:
         report = prepared.report
         _rescale(patients, report.diagnoses[report.layer])
-        with atomic_path(output) as unfinished:
-            write_h5ad(patients, unfinished)
     return patients
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from scatd import keys, tracking
 from scatd.data.files import atomic_path
+from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
 from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
@@ -15,11 +17,14 @@ from scatd.settings import to_mapping
 from scatd.workflows.tcga.report import Study, figures_of
 from scatd.workflows.tcga.request import FAMILY, TcgaRequest
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 CAVEAT = (
     "Scores were learned from cell lines in vitro. These patients received this drug with others, "
     "or not at all. Survival is no measure of response, and an association is no prediction."
 )
-FIGURES = "figures"
+EXPLAINED, FIGURES = "explained.h5ad", "figures"
 
 
 def place_of(request: TcgaRequest, ref: ModelRef) -> tuple[Path, dict[str, str]]:
@@ -43,6 +48,12 @@ def place_of(request: TcgaRequest, ref: ModelRef) -> tuple[Path, dict[str, str]]
         "survival": str(request.survival.table.absolute()),
     }
     return folder, about
+
+
+def write_cells(cells: AnnData, path: Path) -> None:
+    """Write patients with all that is known of them to an `.h5ad`."""
+    with atomic_path(path) as unfinished:
+        write_h5ad(cells, unfinished)
 
 
 def record(request: TcgaRequest, study: Study) -> str:

@@ -14,24 +14,21 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scatd.data import results
-from scatd.data.files import atomic_path, copy_files
+from scatd.data.files import copy_files
 from scatd.data.simulated import refuse_mixing
-from scatd.data.storable import write_h5ad
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.run import explained
 from scatd.workflows.models.find import Loaded, load_model
 from scatd.workflows.tcga.inputs import PREPARED, read_patients
-from scatd.workflows.tcga.output import place_of, record
+from scatd.workflows.tcga.output import EXPLAINED, place_of, record, write_cells
 from scatd.workflows.tcga.patients import scored_patients
 from scatd.workflows.tcga.report import Patients, Study, tables_of
 from scatd.workflows.tcga.request import FAMILY, TcgaRequest
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-EXPLAINED = "explained.h5ad"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +61,9 @@ def tcga(request: TcgaRequest) -> TcgaResult:
         patients = read_patients(request, model.scorer.card, Path(scratch))
         with results.made_anew(output, about):
             copy_files(Path(scratch), output)
+            write_cells(patients, output / PREPARED)
             study = study_patients(request, model, patients)
-            with atomic_path(output / EXPLAINED) as unfinished:
-                write_h5ad(study.cells, unfinished)
+            write_cells(study.cells, output / EXPLAINED)
             run_id = record(request, study)
     return TcgaResult(ref, study.tables, study.label, output, run_id)
 

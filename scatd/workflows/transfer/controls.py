@@ -1,4 +1,4 @@
-"""Controls of a transfer: what the evidence would be by chance, by luck, and with fewer samples.
+"""Controls of a transfer: the evidence by chance, on other folds, and with fewer samples.
 
 Each trains the same recipe on other rows or other labels, and none touches the registered model.
 """
@@ -6,7 +6,6 @@ Each trains the same recipe on other rows or other labels, and none touches the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import console, tracking
-from scatd.data.label_words import MISSING
-from scatd.data.splits import stratified_folds
+from scatd.data.splits import fold_seed, stratified_folds
 from scatd.evaluation.controls import (
     learning_curve_in_words,
     learning_curve_table,
@@ -24,14 +22,13 @@ from scatd.evaluation.controls import (
 )
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.controls import learning_curve, null_distribution
 from scatd.training.baselines import LinearBaseline
-from scatd.training.folds import FoldData
 from scatd.training.heads import can_share
-from scatd.training.trainer import AlignedFold
-from scatd.training.transfer import FittedFold, probabilities
-from scatd.workflows.transfer.folds import aligned_fold, fold_data, target_rows
-from scatd.workflows.transfer.inputs import Work
+from scatd.training.learner import FoldJob, Rows
+from scatd.training.transfer import FittedFold
+from scatd.workflows.transfer.task import DrugTask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,13 +37,11 @@ SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 PERMUTED_AT_ONCE = 10
 """More heads would fall out of a processor's cache."""
 
-Rows = NDArray[np.intp]
-
 
 def run_controls(
-    run: tracking.Run, work: Work, auroc: float, target_auroc: float | None
+    run: tracking.Run, task: DrugTask, auroc: float, target_auroc: float | None
 ) -> list[str]:
-    """Do what the request asks for, and log its tables, metrics and figures.
+    """Run the controls that the request asks for; log tables, metrics and figures.
 
     Parameters
     ----------
@@ -55,139 +50,123 @@ def run_controls(
 
     Returns
     -------
-    What each control found, in plain words.
+    The finding of each control, in plain words.
     """
-    request = work.request
+    asked = task.basis.request.controls
     figures: dict[str, Figure] = {}
     said: list[str] = []
-    if request.permutations:
-        null = _permutations(work, request.permutations)
-        run.log_table(null, "tables/permutations.csv")
-        run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
+    if asked.permutations:
+        null = _permutations(task, asked.permutations)
+        run.log_table(null, artifact_paths.PERMUTATIONS)
+        run.log_metrics(null_summary(null["auroc"], auroc, metric_names.NULL_AUROC))
         said.append(null_in_words(null["auroc"], auroc, "mean fold"))
-        figures["permutations"] = null_distribution(null["auroc"], auroc, work.subject)
+        figures["permutations"] = null_distribution(null["auroc"], auroc, task.subject)
         if target_auroc is not None:
             column = null["target_auroc"]
-            run.log_metrics(null_summary(column, target_auroc, "null_target_auroc"))
+            run.log_metrics(null_summary(column, target_auroc, metric_names.NULL_TARGET_AUROC))
             said.append(null_in_words(column, target_auroc, "target"))
-            subject = f"{work.subject}, target"
+            subject = f"{task.subject}, target"
             figures["permutations_target"] = null_distribution(column, target_auroc, subject)
-    if request.repeats > 1:
-        table = _repeats(work, request.repeats)
-        run.log_table(table, "tables/repeats.csv")
+    if asked.repeats > 1:
+        table = _repeats(task, asked.repeats)
+        run.log_table(table, artifact_paths.REPEATS)
         means = table.groupby("repeat")["auroc"].mean()
         mean, sd = means.mean(), means.std(ddof=1)
-        run.log_metrics({"repeats_auroc_mean": mean, "repeats_auroc_sd": sd})
-        said.append(f"Cross-validated {request.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
-    if request.nested:
-        table = _nested(work)
-        run.log_table(table, "tables/nested.csv")
+        run.log_metrics({metric_names.REPEATS_MEAN: mean, metric_names.REPEATS_SD: sd})
+        said.append(f"Cross-validated {asked.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
+    if asked.nested:
+        table = _nested(task)
+        run.log_table(table, artifact_paths.NESTED)
         means = table[["inner_auroc", "auroc"]].mean()
-        run.log_metrics({"nested_auroc_mean": means["auroc"]})
+        run.log_metrics({metric_names.NESTED_MEAN: means["auroc"]})
         said.append(
             f"Best of inner folds: AUROC {means['inner_auroc']:.3f} on the samples that chose it, "
             f"{means['auroc']:.3f} on samples that did not."
         )
-    if request.learning_curve:
-        table = learning_curve_table(_shares(work))
-        run.log_table(table, "tables/learning_curve.csv")
-        figures["learning_curve"] = learning_curve(table, work.subject)
+    if asked.learning_curve:
+        table = learning_curve_table(_shares(task))
+        run.log_table(table, artifact_paths.LEARNING_CURVE)
+        figures["learning_curve"] = learning_curve(table, task.subject)
         said.append(learning_curve_in_words(table, MODEL))
     run.log_figures(figures)
     return said
 
 
-def _aligned(
-    work: Work, train: Rows, val: Rows, *, seed: int, codes: NDArray[np.int_] | None = None
-) -> AlignedFold:
-    """Some of the labelled rows, perhaps with other labels, ready for the recipe."""
-    data = fold_data(work, train, val)
-    if codes is not None:
-        data = replace(data, codes_train=codes[train], codes_val=codes[val])
-    return aligned_fold(work, data, seed)
-
-
-def _fit(work: Work, train: Rows, val: Rows, *, seed: int) -> tuple[FittedFold, FoldData]:
+def _fit(task: DrugTask, train: Rows, val: Rows, *, seed: int) -> FittedFold:
     """Train the recipe on some of the labelled rows."""
-    fold = _aligned(work, train, val, seed=seed)
-    (fitted,) = work.trainer.fit([fold])
-    return fitted, fold.data
+    (fitted,) = task.basis.learner.fit([task.job(train, val, seed=seed)])
+    return fitted
 
 
 def _auroc(codes: NDArray[np.int_], prob: NDArray[np.float64]) -> float:
     return response_metrics(codes, prob)["auroc"]
 
 
-def _permutations(work: Work, n: int) -> pd.DataFrame:
+def _permutations(task: DrugTask, n: int) -> pd.DataFrame:
     """One row a permutation of the source's labels: permutation, fold, auroc, target_auroc.
 
     Each trains one fold, in turn: the null of a single fold is wider than that of a mean over
     folds, so that comparing the mean with it errs on the safe side.
     """
-    settings = work.request.settings
-    at_once = PERMUTED_AT_ONCE if can_share(settings) else 1
+    learner = task.basis.learner
+    at_once = PERMUTED_AT_ONCE if can_share(task.settings) else 1
     records = []
     with console.progress(n, "Permuted labels", "run") as bar:
         for start in range(0, n, at_once):
             numbers = range(start, min(start + at_once, n))
-            plans = [_permuted(work, number) for number in numbers]
-            trained = work.trainer.fit(
-                _aligned(work, train, val, seed=seed, codes=codes)
-                for seed, codes, train, val in plans
-            )
-            for number, (_, codes, _, val), fitted in zip(numbers, plans, trained, strict=True):
-                record = {"permutation": number + 1, "auroc": _auroc(codes[val], fitted.prob_val)}
-                if work.target_codes is not None:
-                    moved = fitted.alignment.move_target(target_rows(work))
-                    known = work.target_codes[work.target_codes != MISSING]
-                    prob = probabilities(fitted.classifier, moved)
-                    record["target_auroc"] = _auroc(known.astype(np.int64), prob)
+            jobs = [_permuted(task, number) for number in numbers]
+            for number, job, fitted in zip(numbers, jobs, learner.fit(jobs), strict=True):
+                auroc = _auroc(job.codes_val, fitted.prob_val)
+                record = {"permutation": number + 1, "auroc": auroc}
+                if job.target is not None:
+                    prob = learner.on_target(fitted, job.target)
+                    record["target_auroc"] = _auroc(job.target.codes, prob)
                 records.append(record)
             bar.update(len(numbers))
     return pd.DataFrame(records)
 
 
-def _permuted(work: Work, number: int) -> tuple[int, NDArray[np.int_], Rows, Rows]:
-    """Seed, labels, and training and validation rows of a permutation."""
-    settings = work.request.settings
+def _permuted(task: DrugTask, number: int) -> FoldJob:
+    """One fold of a permutation of the labels."""
+    settings = task.settings
     seed = settings.seed + 1000 + number
-    codes = np.random.default_rng(seed).permutation(work.codes)
+    codes = np.random.default_rng(seed).permutation(task.source.codes)
     train, val = stratified_folds(codes, settings.folds, seed)[number % settings.folds]
-    return seed, codes, train, val
+    return task.job(train, val, seed=seed, codes=codes)
 
 
-def _repeats(work: Work, n: int) -> pd.DataFrame:
+def _repeats(task: DrugTask, n: int) -> pd.DataFrame:
     """One row a repeat and fold, each repeat with folds of its own: repeat, fold, auroc."""
-    settings = work.request.settings
+    settings = task.settings
     records = []
     with console.progress(n * settings.folds, "Repeated folds", "fold") as bar:
         for repeat in range(1, n + 1):
             seed = settings.seed + repeat - 1
-            for fold, (train, val) in enumerate(work.splits(seed), start=1):
-                fitted, _ = _fit(work, train, val, seed=seed + fold)
-                auroc = _auroc(work.codes[val], fitted.prob_val)
+            for fold, (train, val) in enumerate(task.splits(seed), start=1):
+                fitted = _fit(task, train, val, seed=fold_seed(seed, fold))
+                auroc = _auroc(task.source.codes[val], fitted.prob_val)
                 records.append({"repeat": repeat, "fold": fold, "auroc": auroc})
                 bar.update(1)
     return pd.DataFrame(records)
 
 
-def _nested(work: Work) -> pd.DataFrame:
+def _nested(task: DrugTask) -> pd.DataFrame:
     """Best of the inner folds, scored on outer rows that had no part in choosing it (D13).
 
     One row an outer fold: fold, chosen (inner fold), inner_auroc (of the chosen), auroc.
     """
-    settings = work.request.settings
-    outer = work.splits(settings.seed)
+    settings = task.settings
+    outer = task.splits(settings.seed)
     records = []
     with console.progress(len(outer) * settings.folds, "Nested selection", "fold") as bar:
         for number, (rest, val) in enumerate(outer, start=1):
-            inner = work.splits(settings.seed + number, rest)
+            inner = task.splits(fold_seed(settings.seed, number), rest)
             candidates = []
             for fold, (train, check) in enumerate(inner, start=1):
                 both = np.concatenate([check, val])
-                fitted, _ = _fit(work, train, both, seed=settings.seed + fold)
-                inner_auroc = _auroc(work.codes[check], fitted.prob_val[: len(check)])
-                auroc = _auroc(work.codes[val], fitted.prob_val[len(check) :])
+                fitted = _fit(task, train, both, seed=fold_seed(settings.seed, fold))
+                inner_auroc = _auroc(task.source.codes[check], fitted.prob_val[: len(check)])
+                auroc = _auroc(task.source.codes[val], fitted.prob_val[len(check) :])
                 candidates.append((inner_auroc, fold, auroc))
                 bar.update(1)
             best = max(candidates, key=lambda candidate: candidate[0])
@@ -196,24 +175,27 @@ def _nested(work: Work) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def _shares(work: Work) -> Iterator[dict[str, float | str]]:
+def _shares(task: DrugTask) -> Iterator[dict[str, float | str]]:
     """AUROC of response model and logistic regression on growing parts of the training rows."""
-    settings = work.request.settings
-    splits = work.splits(settings.seed)
+    settings = task.settings
+    splits, learner = task.splits(settings.seed), task.basis.learner
     with console.progress(len(splits) * len(SHARES), "Learning curve", "fit") as bar:
         for fold, (train, val) in enumerate(splits, start=1):
-            rng = np.random.default_rng(settings.seed + fold)
+            rng = np.random.default_rng(fold_seed(settings.seed, fold))
             order = rng.permutation(train)
             for share in SHARES:
-                picked = np.sort(_share_of(order, work.codes, share))
-                fitted, aligned = _fit(work, picked, val, seed=settings.seed + fold)
-                linear = LinearBaseline.fit(aligned.X_train.cpu().numpy(), aligned.codes_train)
-                beside = linear.probabilities(aligned.X_val.cpu().numpy())
+                picked = np.sort(_share_of(order, task.source.codes, share))
+                job = task.job(picked, val, seed=fold_seed(settings.seed, fold))
+                aligned = learner.aligned(job)
+                (fitted,) = learner.trainer.fit([aligned])
+                data = aligned.data
+                linear = LinearBaseline.fit(data.X_train.cpu().numpy(), data.codes_train)
+                beside = linear.probabilities(data.X_val.cpu().numpy())
                 for model, prob in (
                     ("response_model", fitted.prob_val),
                     ("logistic_regression", beside["logistic_regression"]),
                 ):
-                    auroc = _auroc(work.codes[val], prob)
+                    auroc = _auroc(task.source.codes[val], prob)
                     yield {"model": model, "fold": fold, "n_train": len(picked), "auroc": auroc}
                 bar.update(1)
 

@@ -1,4 +1,4 @@
-"""What cells a model knows: the training domain that a target cell is compared with."""
+"""The training domain of a model: the cells that a target cell is compared with."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain, Role
 from scatd.training.domain import fit_domain
 from scatd.training.transfer import posterior_of
-from scatd.workflows.transfer.inputs import Work
+from scatd.workflows.transfer.task import Basis
 
 
 def training_domain(
-    work: Work, classifier: ResponseClassifier, alignment: Alignment
+    basis: Basis, classifier: ResponseClassifier, alignment: Alignment
 ) -> Domain | None:
-    """What the cells that a model was made for look like, to its encoder and in its latent space.
+    """Describe the cells that a model was made for, as features and in its latent space.
 
     They are the reference's, moved as a target is moved. (With `adain` neither moves: the source
     has come to them.) Without single cells at hand they are the source's, moved as in training; all
@@ -34,12 +34,14 @@ def training_domain(
     None where there are too few cells to tell.
     """
     role: Role
-    if work.reference_sample is not None:
-        cells = torch.from_numpy(work.reference_sample).to(work.device)
+    if basis.reference_sample is not None:
+        cells = torch.from_numpy(basis.reference_sample).to(basis.device)
         role, moved = "reference", alignment.move_target(cells)
     else:
-        samples = torch.from_numpy(np.array(work.source.X, dtype=np.float32)).to(work.device)
+        samples = torch.from_numpy(np.array(basis.cohorts.source.X, dtype=np.float32)).to(
+            basis.device
+        )
         own = Alignment(alignment.method, feature_stats([samples]), alignment.reference)
         role, moved = "source", own.move_source(samples)
     z = posterior_of(classifier, moved)[0]
-    return fit_domain(moved.cpu(), z.cpu(), role, work.request.settings.seed)
+    return fit_domain(moved.cpu(), z.cpu(), role, basis.settings.seed)

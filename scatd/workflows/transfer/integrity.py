@@ -1,4 +1,4 @@
-"""What `scatd audit` says of a source and its labels, in every run that learns from them."""
+"""The checks of `scatd audit`, in every run that learns from a source and its labels."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 
 from scatd import tracking
-from scatd.data.labels import read_label_table
 from scatd.evaluation import integrity
 from scatd.evaluation.integrity import Finding
-from scatd.workflows.transfer.inputs import Work
+from scatd.keys import artifact_paths
+from scatd.workflows.transfer.task import DrugTask
 
 
 def log_doubts(
     run: tracking.Run,
-    work: Work,
+    task: DrugTask,
     auroc: dict[str, tuple[float, float, float]],
-    drug: str | None = None,
+    *,
+    of_drug: bool,
 ) -> list[Finding]:
     """Look for copied labels, copied profiles, confounding and inversion; log a table of them.
 
@@ -25,28 +26,26 @@ def log_doubts(
     auroc
         Mean over folds and the bounds of its interval, a drug: one under 0.5 may mean inverted
         labels.
-    drug
-        The one that is asked about; all of the label table without it.
+    of_drug
+        Ask about the drug of the task alone; else about all drugs of the label table.
 
     Returns
     -------
     The findings that are more than a note.
     """
-    request, source = work.request, work.source
+    source, settings = task.source, task.settings
     groups = None
-    if drug is not None and work.groups is not None:
-        names = np.full(source.n_obs, "", dtype=object)
-        names[work.rows] = work.groups
-        groups = pd.Series(names, name=request.groups)
+    if of_drug and source.groups is not None:
+        names = np.full(source.cohort.n_obs, "", dtype=object)
+        names[source.rows] = source.groups
+        groups = pd.Series(names, name=task.basis.request.labelled.group_by)
     found = integrity.findings(
-        read_label_table(request.labels, request.label_map, source).of(source).codes,
-        source.ids,
-        drug=drug,
-        X=np.asarray(source.X),
-        groups=groups,
+        task.basis.labels.table.of(source.cohort).codes,
+        source.cohort.ids,
+        drug=source.labels.column if of_drug else None,
+        profiles=integrity.Profiles(np.asarray(source.cohort.X), groups, settings.seed),
         auroc=auroc,
-        n_folds=request.settings.folds,
-        seed=request.settings.seed,
+        n_folds=settings.folds,
     )
-    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
+    run.log_table(integrity.findings_table(found), artifact_paths.INTEGRITY)
     return [finding for finding in found if finding.severity != integrity.NOTE]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import artifact
 from scatd.artifact import Artifact
-from scatd.cards.card import FewShot
+from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, FewShot, LabelsUsed
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
@@ -22,10 +22,31 @@ from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
 from scatd.scoring import mean_probability
+from scatd.settings import to_mapping
 from scatd.training.baselines import LinearBaseline
+from scatd.training.learner import LabelledCells
+from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.domain import training_domain
-from scatd.workflows.transfer.folds import aligned_fold, fold_artifact, fold_data, model_metrics
-from scatd.workflows.transfer.inputs import Work
+from scatd.workflows.transfer.task import DrugTask, LabelledSource
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The folds of a drug when all are done.
+
+    Parameters
+    ----------
+    predictions
+        Of each fold, in order.
+    target
+        Predictions for the labelled target cells by the models of each fold; empty without them.
+    checkpoints
+        Folder of each fold's model and logistic regression, by number.
+    """
+
+    predictions: Sequence[FoldPredictions]
+    target: Sequence[FoldPredictions]
+    checkpoints: Mapping[int, Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +62,7 @@ class Chosen:
     metrics
         Of its own validation samples; empty where it has none.
     held
-        What it is, in words.
+        Description of it, in words.
     baseline
         Logistic regression on the samples that the weights were trained on.
     """
@@ -53,76 +74,78 @@ class Chosen:
     baseline: LinearBaseline
 
 
-def choose(
-    work: Work,
-    folds: Sequence[FoldPredictions],
-    checkpoints: Mapping[int, Path],
-    domain: Domain | None = None,
-) -> Chosen:
-    """The model that the request selects, its threshold set where few-shot cells may set it.
+def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen:
+    """Choose the model that the request selects. Few-shot cells may set its threshold.
 
     Parameters
     ----------
     domain
         Its training domain, where another drug's model on the same encoder has the same.
     """
-    base = work.backbone.encoder_state()
-    members = {number: artifact.read(folder, base=base) for number, folder in checkpoints.items()}
-    best = _best(work, folds, members)
+    request, settings = task.basis.request, task.settings
+    base = task.basis.backbone.artifact.encoder_state()
+    members = {
+        number: artifact.read(folder, base=base) for number, folder in folds.checkpoints.items()
+    }
+    few = None if task.target is None else task.target.few
+    selecting = few if request.few.few_shot_use == "select" else None
+    best = _best(folds.predictions, members, selecting)
     model, number = members[best.fold], best.fold
-    metrics: Mapping[str, float] = model_metrics(best, work.request.settings)
-    rule = "validation AUROC" if not _selects(work) else "AUROC on the few-shot cells"
-    held = f"Holds fold {number} of {len(folds)} (best {rule})."
+    metrics: Mapping[str, float] = model_metrics(best, settings)
+    rule = "validation AUROC" if selecting is None else "AUROC on the few-shot cells"
+    held = f"Holds fold {number} of {len(members)} (best {rule})."
     fold: int | None = number
-    if work.request.select == "mean-of-folds":
+    if request.select == "mean-of-folds":
         model, fold, metrics = replace(model, more_heads=_heads(members, model)), None, {}
-        held = f"Holds the heads of all {len(folds)} folds; a score is the mean of theirs."
-    elif work.request.select == "refit":
-        model, fold, metrics = _refit(work), None, {}
+        held = f"Holds the heads of all {len(members)} folds; a score is the mean of theirs."
+    elif request.select == "refit":
+        model, fold, metrics = _refit(task), None, {}
         model = replace(model, fold_heads=_heads(members, model))
-        held = f"Trained anew on all {len(work.rows)} samples; the folds are its evidence."
+        held = f"Trained anew on all {len(task.source.rows)} samples; the folds are its evidence."
     else:
         model = replace(model, fold_heads=_heads(members, model))
-    baseline = _on_all(work, model) if fold is None else LinearBaseline.read(checkpoints[fold])
-    about = replace(model.about, select=work.request.select)
-    if len(work.few_rows):
-        about = replace(about, few_shot=_few_shot(work))
-    if len(work.few_rows) and work.request.few_shot_use == "threshold":
-        cut = youden(work.few_codes, _on_few(work, model))
-        origin = f"Youden's index on {len(work.few_rows)} few-shot target cells"
-        about = replace(about, threshold_origin=origin)
-        model = replace(model, threshold=cut)
+    if fold is None:
+        baseline = _on_all(task.source, alignment_of(model))
+    else:
+        baseline = LinearBaseline.read(folds.checkpoints[fold])
+    model = replace(model, about=replace(model.about, select=request.select))
+    if few is not None:
+        model = _knowing_few(model, task, few)
     if domain is None:
-        assert model.alignment is not None
-        classifier = model.classifier().to(work.device)
-        domain = training_domain(work, classifier, model.alignment.to(work.device))
-    return Chosen(replace(model, about=about, domain=domain), fold, metrics, held, baseline)
+        alignment = alignment_of(model).to(task.basis.device)
+        domain = training_domain(task.basis, model.classifier().to(task.basis.device), alignment)
+    return Chosen(replace(model, domain=domain), fold, metrics, held, baseline)
 
 
-def _selects(work: Work) -> bool:
-    return bool(len(work.few_rows)) and work.request.few_shot_use == "select"
+def alignment_of(model: Artifact) -> Alignment:
+    """Alignment of a response model; rows of a model without one stay where they are."""
+    return model.alignment or Alignment("none")
+
+
+def model_metrics(predictions: FoldPredictions, settings: TransferSettings) -> dict[str, float]:
+    """Metrics of the response model on one fold."""
+    prob = predictions.prob[evidence.MODEL]
+    return response_metrics(predictions.codes, prob, settings.threshold)
 
 
 def _best(
-    work: Work, folds: Sequence[FoldPredictions], members: Mapping[int, Artifact]
+    folds: Sequence[FoldPredictions], members: Mapping[int, Artifact], few: LabelledCells | None
 ) -> FoldPredictions:
     """Best on its own validation samples, or on the few-shot cells; ties go to the former."""
     best = evidence.best_fold(folds)
-    if not _selects(work):
+    if few is None:
         return best
 
     def merit(fold: FoldPredictions) -> tuple[float, bool]:
-        prob = _on_few(work, members[fold.fold])
-        return response_metrics(work.few_codes, prob)["auroc"], fold.fold == best.fold
+        prob = _on_cells(members[fold.fold], few)
+        return response_metrics(few.codes, prob)["auroc"], fold.fold == best.fold
 
     return max(folds, key=merit)
 
 
-def _on_few(work: Work, model: Artifact) -> NDArray[np.float64]:
-    assert work.cohorts.target is not None
-    assert model.alignment is not None
-    cells = torch.from_numpy(np.array(work.cohorts.target.X[work.few_rows]))
-    return mean_probability(model.classifiers(), model.alignment.move_target(cells))
+def _on_cells(model: Artifact, cells: LabelledCells) -> NDArray[np.float64]:
+    moved = alignment_of(model).move_target(torch.from_numpy(cells.X))
+    return mean_probability(model.classifiers(), moved)
 
 
 def _heads(
@@ -144,29 +167,82 @@ def _heads(
     )
 
 
-def _refit(work: Work) -> Artifact:
+def _refit(task: DrugTask) -> Artifact:
     """The recipe on all labelled samples; its validation curve is that of its own samples."""
-    settings = work.request.settings
-    everything = np.arange(len(work.rows))
-    data = fold_data(work, everything, everything[:1])
-    (fitted,) = work.trainer.fit([aligned_fold(work, data, settings.seed)])
-    return fold_artifact(work, fitted.classifier.state_dict(), fitted.alignment, None)
+    everything = np.arange(len(task.source.rows))
+    learner = task.basis.learner
+    (fitted,) = learner.fit([task.job(everything, everything[:1], seed=task.settings.seed)])
+    return response_artifact(task, learner.own_weights(fitted.classifier), fitted.alignment)
 
 
-def _on_all(work: Work, model: Artifact) -> LinearBaseline:
+def _on_all(source: LabelledSource, alignment: Alignment) -> LinearBaseline:
     """The baseline of a model that is no single fold's."""
-    alignment = model.alignment or Alignment("none")
-    X = torch.from_numpy(np.array(work.source.X[work.rows], dtype=np.float32))
+    X = torch.from_numpy(np.array(source.cohort.X[source.rows], dtype=np.float32))
     moved = alignment.to(torch.device("cpu")).move_source(X)
-    return LinearBaseline.fit(moved.numpy(), work.codes)
+    return LinearBaseline.fit(moved.numpy(), source.codes)
 
 
-def _few_shot(work: Work) -> FewShot:
-    """Which labelled target cells had a part in the model, and which."""
-    assert work.cohorts.target is not None
-    return FewShot(
-        use=work.request.few_shot_use,
-        n_per_class=work.request.few_shot,
-        cells=cell_ledger(work.cohorts.target, work.few_rows),
-        codes=tuple(work.few_codes.tolist()),
+def _knowing_few(model: Artifact, task: DrugTask, few: LabelledCells) -> Artifact:
+    """The model with the few-shot cells in its card, and its threshold from them if asked for."""
+    assert task.target is not None
+    request = task.basis.request
+    used = FewShot(
+        use=request.few.few_shot_use,
+        n_per_class=request.few.few_shot,
+        cells=cell_ledger(task.target.cohort, few.rows),
+        codes=tuple(few.codes.tolist()),
+    )
+    about = replace(model.about, few_shot=used)
+    if request.few.few_shot_use != "threshold":
+        return replace(model, about=about)
+    origin = f"Youden's index on {len(few.rows)} few-shot target cells"
+    about = replace(about, threshold_origin=origin)
+    return replace(model, about=about, threshold=youden(few.codes, _on_cells(model, few)))
+
+
+def response_artifact(
+    task: DrugTask,
+    weights: Mapping[str, torch.Tensor],
+    alignment: Alignment,
+    fold: int | None = None,
+) -> Artifact:
+    """A response model with all that its card can know before the other folds.
+
+    Parameters
+    ----------
+    weights
+        Tensors that are not the backbone's: see `LearnedFold.weights`.
+    fold
+        Number of its fold; None where it is no single fold's.
+    """
+    basis, source, labels = task.basis, task.source.cohort, task.source.labels
+    reference = basis.cohorts.reference
+    data = DataUsed(
+        source=CohortUsed(source.path.name, source.sha256(), len(task.source.rows)),
+        labels=LabelsUsed(Path(labels.origin).name, labels.column),
+        reference=None if reference is None else CohortUsed(reference.path.name),
+    )
+    backbone = basis.backbone.artifact
+    return Artifact(
+        kind="response",
+        family=basis.request.family,
+        design=backbone.design,
+        sizes=backbone.sizes,
+        state={**backbone.encoder_state(), **weights},
+        alignment=alignment,
+        threshold=task.settings.threshold,
+        simulated=basis.simulated,
+        about=About(
+            drug=labels.column,
+            drug_key=task.drug_key,
+            threshold_origin="default of the settings, not calibrated",
+            features=FeaturesRead(source.n_features, source.key, source.names),
+            input_scale=basis.cohorts.input_scale,
+            transductive=basis.cohorts.is_transductive,
+            backbone=basis.backbone.name,
+            data=data,
+            fold=fold,
+            settings=to_mapping(task.settings),
+            versions=artifact.versions(),
+        ),
     )

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import torch
 
 from scatd import keys, tracking
 from scatd.evaluation import curves, evidence
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
-from scatd.evaluation.intervals import intervals_table
+from scatd.evaluation.intervals import Bootstrap, intervals_table
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.scoring import mean_probability
-from scatd.training.settings import TransferSettings
-from scatd.workflows.transfer.folds import target_rows
-from scatd.workflows.transfer.inputs import Work
-from scatd.workflows.transfer.model import Chosen
+from scatd.workflows.transfer.model import Chosen, alignment_of
+from scatd.workflows.transfer.task import DrugTask, TargetTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What the folds came to: tables, means and s.d. by metric name, and the finding in words."""
+    """Results of the folds: tables, means and s.d. by metric name, and the finding in words."""
 
     folds: pd.DataFrame
     models: pd.DataFrame
@@ -33,27 +36,18 @@ class Report:
 
 
 def write(
-    run: tracking.Run,
-    folds: Sequence[FoldPredictions],
-    ids: NDArray,
-    subject: str,
-    settings: TransferSettings,
-    *,
-    figures: bool = True,
+    run: tracking.Run, task: DrugTask, folds: Sequence[FoldPredictions], *, figures: bool = True
 ) -> Report:
     """Compute and log everything that the folds of a drug show.
 
     Parameters
     ----------
     folds
-        Every fold's predictions.
-    ids
-        Of the whole source, (n_obs,).
-    subject
-        Drug and family, for titles and the finding.
+        Predictions of every fold.
     figures
         Draw them too; the loss needs the history of each fold run.
     """
+    settings, subject = task.settings, task.subject
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
     by_fold = evidence.fold_table(folds, settings.threshold)
@@ -61,33 +55,37 @@ def write(
     summary = evidence.summary_metrics(folds, settings.threshold)
     ours = models[models["model"] == MODEL]
     summary |= {
-        "auroc_ci_low": ours["auroc_ci_low"].item(),
-        "auroc_ci_high": ours["auroc_ci_high"].item(),
-        "n_sensitive": float((codes == 0).sum()),
-        "n_resistant": float((codes == 1).sum()),
+        metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
+        metric_names.CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
+        **{
+            metric_names.N_RESPONSE.format(response=word): float((codes == code).sum())
+            for word, code in keys.POLARITY.items()
+        },
     }
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
-    run.log_table(by_fold, "tables/folds.csv")
+    run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, keys.MODELS_TABLE)
     run.log_table(
-        intervals_table(codes, prob, settings.threshold, seed=settings.seed), "tables/metrics.csv"
+        intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
+        artifact_paths.METRICS,
     )
-    run.log_table(evidence.out_of_fold(folds, ids), "tables/out_of_fold.csv")
+    run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
     if figures:
-        _draw(run, folds, by_fold, codes, prob, subject, settings)
+        run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
 
 
 def write_target(
     run: tracking.Run,
+    task: DrugTask,
+    target: TargetTask,
     folds: Sequence[FoldPredictions],
     chosen: Chosen,
-    work: Work,
 ) -> tuple[pd.DataFrame, str]:
-    """Compute and log what the models say of the labelled target cells.
+    """Compute and log the evidence of the labelled target cells.
 
     Parameters
     ----------
@@ -102,67 +100,72 @@ def write_target(
     One row a model, as `evidence.model_table` has it, and `folds_mean`: the mean
     AUROC over the models of all folds. Also the finding in words.
     """
-    settings = work.request.settings
-    mine = _registered(folds, chosen, work)
+    settings = task.settings
+    mine = _registered(folds, chosen, target)
     by_fold = evidence.fold_table(folds, settings.threshold)
     table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
     for row in table.to_dict(orient="records"):
-        prefix = "" if row["model"] == MODEL else f"baseline.{row['model']}."
-        mean = row["folds_mean"]
-        run.log_metrics({f"{prefix}target_auroc": row["auroc"], f"{prefix}target_auroc_mean": mean})
+        is_ours = row["model"] == MODEL
+        names = (
+            (metric_names.TARGET, metric_names.TARGET_MEAN)
+            if is_ours
+            else (metric_names.BASELINE_TARGET, metric_names.BASELINE_TARGET_MEAN)
+        )
+        words = {"metric": "auroc", "model": row["model"]}
+        values = zip(names, (row["auroc"], row["folds_mean"]), strict=True)
+        run.log_metrics({name.format(**words): value for name, value in values})
     ours = table[table["model"] == MODEL]
     run.log_metrics(
         {
-            "target_auroc_ci_low": ours["auroc_ci_low"].item(),
-            "target_auroc_ci_high": ours["auroc_ci_high"].item(),
+            metric_names.TARGET_CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
+            metric_names.TARGET_CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
         }
     )
-    run.log_table(by_fold, "tables/target_folds.csv")
-    run.log_table(table, "tables/target.csv")
-    ids = work.cohorts.target.ids if work.cohorts.target is not None else work.source.ids
-    run.log_table(evidence.out_of_fold([mine], ids), "tables/target_predictions.csv")
+    run.log_table(by_fold, artifact_paths.TARGET_FOLDS)
+    run.log_table(table, artifact_paths.TARGET)
+    run.log_table(
+        evidence.out_of_fold([mine], target.cohort.ids), artifact_paths.TARGET_PREDICTIONS
+    )
     pairs = {"registered model": (mine.codes, mine.prob[MODEL])}
     figures = {
         "target_roc": performance.roc(
             {name: curves.roc_table(*pair) for name, pair in pairs.items()},
-            f"{work.subject}, target",
+            f"{task.subject}, target",
         ),
         "target_scores": performance.score_distribution(
-            mine.codes, mine.prob[MODEL], settings.threshold, f"{work.subject}, target"
+            mine.codes, mine.prob[MODEL], settings.threshold, f"{task.subject}, target"
         ),
     }
     run.log_figures(figures)
     return table, evidence.target_in_words(table, len(mine.codes))
 
 
-def _registered(folds: Sequence[FoldPredictions], chosen: Chosen, work: Work) -> FoldPredictions:
-    """What the registered model and its baselines say of the labelled target cells."""
+def _registered(
+    folds: Sequence[FoldPredictions], chosen: Chosen, target: TargetTask
+) -> FoldPredictions:
+    """Predictions of the registered model and its baselines for the labelled target cells."""
     if chosen.fold is not None:
         return folds[chosen.fold - 1]
-    assert chosen.model.alignment is not None
     prob = {name: np.mean([fold.prob[name] for fold in folds], axis=0) for name in folds[0].prob}
-    cells = chosen.model.alignment.move_target(target_rows(work).cpu())
+    cells = alignment_of(chosen.model).move_target(torch.from_numpy(target.scored.X))
     prob[MODEL] = mean_probability(chosen.model.classifiers(), cells)
     return replace(folds[0], fold=0, prob=prob)
 
 
-def _draw(
-    run: tracking.Run,
-    folds: Sequence[FoldPredictions],
-    by_fold: pd.DataFrame,
-    codes: NDArray[np.int_],
-    prob: NDArray[np.float64],
-    subject: str,
-    settings: TransferSettings,
-) -> None:
+def _figures(
+    task: DrugTask, folds: Sequence[FoldPredictions], by_fold: pd.DataFrame
+) -> dict[str, Figure]:
+    subject = task.subject
+    codes = np.concatenate([fold.codes for fold in folds])
+    prob = np.concatenate([fold.prob[MODEL] for fold in folds])
     by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
     comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
     comparison.index = pd.Index(
         ["response model" if name == MODEL else WORDS[name] for name in comparison.index]
     )
-    figures = {
+    return {
         "roc": performance.roc({k: curves.roc_table(*v) for k, v in by_name.items()}, subject),
         "precision_recall": performance.precision_recall(
             {name: curves.pr_table(*pair) for name, pair in by_name.items()},
@@ -170,39 +173,38 @@ def _draw(
             float(codes.mean()),
         ),
         "reliability": performance.reliability(curves.reliability_table(codes, prob), subject),
-        "scores": performance.score_distribution(codes, prob, settings.threshold, subject),
+        "scores": performance.score_distribution(codes, prob, task.settings.threshold, subject),
         "baselines": performance.fold_comparison(comparison, subject),
-        "loss": training.loss_curves(_history(run, len(folds)), subject),
     }
-    run.log_figures(figures)
 
 
-def _history(run: tracking.Run, n_folds: int) -> pd.DataFrame:
+def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
     """Curves of all folds, from the runs that hold them: some may have been adopted."""
     by_fold = run.fold_runs()
-    return pd.concat(
-        pd.read_csv(by_fold[fold].fetch("history.csv")).assign(fold=fold)
+    history = pd.concat(
+        pd.read_csv(by_fold[fold].fetch(artifact_paths.HISTORY)).assign(fold=fold)
         for fold in range(1, n_folds + 1)
     )
+    return {"loss": training.loss_curves(history, task.subject)}
 
 
-def divergence(
-    run: tracking.Run,
-    source: NDArray[np.float32],
-    reference: NDArray[np.float32] | None,
-    subject: str,
-) -> None:
+def divergence(run: tracking.Run, task: DrugTask) -> None:
     """Log the KL divergence of each feature between source and reference, before and after.
 
-    The whole source is aligned here, for a picture of the gap; training never sees that.
+    The labelled source is aligned as a whole, by the alignment of the settings, for a picture of
+    the gap. Training never sees that.
     """
+    reference = task.basis.reference_sample
     if reference is None:
         return
-    before = kl_per_feature(source, reference)
-    scale = source.std(axis=0) + 1e-8
-    aligned = (source - source.mean(axis=0)) / scale * reference.std(axis=0)
-    after = kl_per_feature(aligned + reference.mean(axis=0), reference)
-    run.log_metrics({"kl_before_mean": float(before.mean()), "kl_after_mean": float(after.mean())})
+    everything = np.arange(len(task.source.rows))
+    job = replace(task.job(everything, everything[:0], seed=task.settings.seed), few=None)
+    aligned = task.basis.learner.aligned(job).data.X_train.cpu().numpy()
+    before = kl_per_feature(task.source.cohort.X[task.source.rows], reference)
+    after = kl_per_feature(aligned, reference)
+    run.log_metrics(
+        {metric_names.KL_BEFORE: float(before.mean()), metric_names.KL_AFTER: float(after.mean())}
+    )
     table = pd.DataFrame({"feature": np.arange(len(before)), "before": before, "after": after})
-    run.log_table(table, "tables/kl_divergence.csv")
-    run.log_figures({"divergence": alignment.divergence(before, after, subject)})
+    run.log_table(table, artifact_paths.KL_DIVERGENCE)
+    run.log_figures({"divergence": alignment.divergence(before, after, task.subject)})

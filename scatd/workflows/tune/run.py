@@ -121,11 +121,11 @@ class _Work:
 
     @property
     def study_name(self) -> str:
-        return self.request.study or f"{self.request.family}-{tracking.work_key(self.identity)}"
+        return self.request.study or f"{self.request.family}-{tracking.resume_key(self.identity)}"
 
     @property
     def key(self) -> str:
-        return tracking.work_key("tune", self.study_name, self.identity)
+        return tracking.resume_key("tune", self.study_name, self.identity)
 
     def tags(self, level: str) -> dict[str, str]:
         return {
@@ -303,7 +303,7 @@ def _parent_run(work: _Work, storage: str) -> contextlib.AbstractContextManager[
             "seed": request.seed,
             "space": work.space.to_mapping(),
         },
-        work_key=work.key,
+        resume_key=work.key,
     )
 
 

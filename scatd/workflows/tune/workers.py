@@ -9,8 +9,8 @@ import filelock
 from mlflow.exceptions import MlflowException
 from mlflow.utils import mlflow_tags
 
-from scatd import tracking
-from scatd.tracking.runs import FINISHED, TAG_HOST
+from scatd import keys, tracking
+from scatd.tracking import FINISHED
 from scatd.training.tune import Study
 
 
@@ -63,7 +63,8 @@ def _is_open_here(run: tracking.Run, owner: str) -> bool:
         found = run.client.get_run(owner)
     except MlflowException:
         return False
-    return found.info.status != FINISHED and found.data.tags.get(TAG_HOST) == platform.node()
+    is_here = found.data.tags.get(keys.TAG_HOST) == platform.node()
+    return found.info.status != FINISHED and is_here
 
 
 def _lives(owner: str) -> bool:

@@ -15,7 +15,7 @@ from scatd.data.cells import CellQuality, failures
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import GeneMap, Panel
 from scatd.data.io import open_cohort
-from scatd.data.preflight import look, measure, require_human
+from scatd.data.preflight import Requirements, look, measure, require_human
 from scatd.errors import InputError
 
 RNG = np.random.default_rng(1)
@@ -42,7 +42,7 @@ def faults(found):
 
 
 def test_good_counts_have_no_faults_and_no_warnings():
-    found = look(cohort(), {"panel": PANEL}, min_genes=100)
+    found = look(cohort(), {"panel": PANEL}, requires=Requirements(min_genes=100))
     measure(found, cohort().matrices["X"])
     assert (found.layer, found.scale, found.kind) == ("X", "counts", "symbol")
     assert faults(found) == []
@@ -160,7 +160,7 @@ def test_quality_of_cells_against_numpy():
     X = COUNTS.copy()
     X[3] = 0
     names = ["MT-CO1", "MT-ND1", *PANEL.names[2:]]
-    found = look(cohort(names, X=X), {"panel": PANEL}, min_genes=205)
+    found = look(cohort(names, X=X), {"panel": PANEL}, requires=Requirements(min_genes=205))
     measure(found, cohort(names, X=X).matrices["X"])
     np.testing.assert_allclose(found.cells["n_counts"], X.sum(axis=1))
     np.testing.assert_array_equal(found.cells["n_genes"], (X > 0).sum(axis=1))
@@ -251,7 +251,7 @@ def test_cells_and_genes_of_another_species_are_left_out_and_counted():
     X = np.hstack([COUNTS, np.zeros((40, 100), np.float32)])
     X[:5, :300], X[:5, 300:] = 0, 7  # five cells of mouse
     mixed = cohort([*HUMAN_GENES, *MOUSE_GENES], X=X)
-    found = look(mixed, {"panel": PANEL}, min_genes=50)
+    found = look(mixed, {"panel": PANEL}, requires=Requirements(min_genes=50))
     assert faults(found) == []
     assert found.species == "human"
     assert any("100 of 400 columns are genes of mouse" in note for note in found.notes)

@@ -12,6 +12,7 @@ from scatd.data.labels import read_label_table
 from scatd.evaluation.integrity import (
     REMEDIES,
     SEVERITIES,
+    Profiles,
     findings,
     findings_table,
     id_findings,
@@ -38,7 +39,7 @@ def test_nothing_is_found_where_nothing_is_wrong(rng):
     X = rng.normal(size=(60, 5)).astype(np.float32)
     groups = pd.Series(rng.integers(0, 3, 60), name="batch")
     auroc = {"D0": (0.5, 0.4, 0.6), "D1": (float("nan"),) * 3}
-    assert findings(codes, X=X, groups=groups, auroc=auroc) == []
+    assert findings(codes, profiles=Profiles(X, groups), auroc=auroc) == []
     assert findings_table([]).columns[0] == "severity"
 
 
@@ -146,7 +147,7 @@ def test_copies_of_a_profile(rng):
     X[7, 0], X[12] = 0.0, X[7]
     X[12, 0] = -0.0
     codes.loc[12] = -1
-    found = findings(codes, X=X)
+    found = findings(codes, profiles=Profiles(X))
     assert [(finding.check, finding.samples, finding.columns) for finding in found] == [
         ("contradicting copies", ("0", "9"), ("D",)),
         ("copies", ("2", "4"), ()),
@@ -173,14 +174,14 @@ def test_a_batch_that_predicts_the_response(rng):
     X = rng.normal(size=(200, 8)).astype(np.float32)
     batch = np.where(rng.random(200) < 0.8, truth, 1 - truth)
     groups = pd.Series(np.array(["a", "b"])[batch], name="batch")
-    (found,) = findings(codes, X=X, groups=groups)
+    (found,) = findings(codes, profiles=Profiles(X, groups))
     assert (found.check, found.columns) == ("confounding", ("D0", "batch"))
     assert 0.7 < found.value < 0.9
     signal = X + 10 * truth[:, None].astype(np.float32)
-    assert findings(codes, X=signal, groups=groups) == []
+    assert findings(codes, profiles=Profiles(signal, groups)) == []
     # A batch that is the response is no better than perfect profiles, and worth a word.
     same = pd.Series(truth, name="batch")
-    assert [finding.value for finding in findings(codes, X=signal, groups=same)] == [1.0]
+    assert [finding.value for finding in findings(codes, profiles=Profiles(signal, same))] == [1.0]
 
 
 def test_groups_with_gaps_and_rare_classes_are_asked_as_far_as_they_go(rng):
@@ -189,7 +190,7 @@ def test_groups_with_gaps_and_rare_classes_are_asked_as_far_as_they_go(rng):
     groups[:10], groups[10:20] = None, ""
     codes.loc[30:35, "D0"] = -1
     X = rng.normal(size=(100, 4)).astype(np.float32)
-    (found,) = of(findings(codes, X=X, groups=groups), "confounding")
+    (found,) = of(findings(codes, profiles=Profiles(X, groups)), "confounding")
     assert found.columns == ("D0", "batch")
 
 

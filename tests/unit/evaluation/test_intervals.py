@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from scatd.errors import InputError
 from scatd.evaluation import intervals
 from scatd.evaluation.intervals import (
+    Bootstrap,
     bootstrap_interval,
     compare_models,
     fold_mean_interval,
@@ -56,7 +57,7 @@ def test_interval_is_that_of_a_plain_bootstrap_loop(metric: str) -> None:
             else np.mean((prob[rows] > 0.5) == codes[rows])
         )
     expected = np.quantile(looped, [0.025, 0.975])
-    ours = bootstrap_interval(codes, prob, metric, n_boot=4000, seed=3)
+    ours = bootstrap_interval(codes, prob, metric, bootstrap=Bootstrap(n_boot=4000, seed=3))
     np.testing.assert_allclose(ours, expected, atol=0.012)
 
 
@@ -68,7 +69,7 @@ def test_coverage_of_the_truth(seed: int) -> None:
     hits = 0
     for repeat in range(100):
         codes, prob = scores(rng, 90, 60)
-        low, high = bootstrap_interval(codes, prob, n_boot=500, seed=repeat)
+        low, high = bootstrap_interval(codes, prob, bootstrap=Bootstrap(n_boot=500, seed=repeat))
         hits += low <= truth <= high
     assert 90 <= hits <= 98
 
@@ -79,7 +80,7 @@ def test_coverage_of_the_mean_over_folds() -> None:
     hits = 0
     for repeat in range(100):
         folds = [scores(rng, 30, 20) for _ in range(5)]
-        low, high = fold_mean_interval(folds, n_boot=400, seed=repeat)
+        low, high = fold_mean_interval(folds, bootstrap=Bootstrap(n_boot=400, seed=repeat))
         hits += low <= truth <= high
     assert 90 <= hits <= 98
 
@@ -90,9 +91,11 @@ def test_groups_are_resampled_whole() -> None:
     codes, prob = scores(rng, 25, 15)
     patient = np.arange(40)
     repeated = [np.repeat(values, 20) for values in (codes, prob, patient)]
-    one_each = bootstrap_interval(codes, prob, n_boot=2000)
-    grouped = bootstrap_interval(*repeated[:2], groups=repeated[2], n_boot=2000)
-    cells = bootstrap_interval(*repeated[:2], n_boot=2000)
+    one_each = bootstrap_interval(codes, prob, bootstrap=Bootstrap(n_boot=2000))
+    grouped = bootstrap_interval(
+        *repeated[:2], groups=repeated[2], bootstrap=Bootstrap(n_boot=2000)
+    )
+    cells = bootstrap_interval(*repeated[:2], bootstrap=Bootstrap(n_boot=2000))
     np.testing.assert_allclose(grouped, one_each, atol=0.02)
     assert cells[1] - cells[0] < 0.4 * (grouped[1] - grouped[0])
 
@@ -120,17 +123,23 @@ def test_table_has_every_metric_with_its_value_inside() -> None:
 def test_same_seed_same_interval_and_wider_level_wider_interval() -> None:
     codes, prob = scores(np.random.default_rng(8), 60, 40)
     assert bootstrap_interval(codes, prob) == bootstrap_interval(codes, prob)
-    assert bootstrap_interval(codes, prob) != bootstrap_interval(codes, prob, seed=1)
-    narrow, wide = (bootstrap_interval(codes, prob, level=level) for level in (0.8, 0.99))
+    assert bootstrap_interval(codes, prob) != bootstrap_interval(
+        codes, prob, bootstrap=Bootstrap(seed=1)
+    )
+    narrow, wide = (
+        bootstrap_interval(codes, prob, bootstrap=Bootstrap(level=level)) for level in (0.8, 0.99)
+    )
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
 
 
 def test_blocks_bound_memory_not_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, prob = scores(np.random.default_rng(9), 60, 40)
-    whole = bootstrap_interval(codes, prob, n_boot=1000)
+    whole = bootstrap_interval(codes, prob, bootstrap=Bootstrap(n_boot=1000))
     monkeypatch.setattr(intervals, "_BLOCK", 700)  # 7 resamples a block, the last one short
     assert list(intervals._blocks(20, 100)) == [7, 7, 6]
-    np.testing.assert_allclose(bootstrap_interval(codes, prob, n_boot=1000), whole, atol=0.02)
+    np.testing.assert_allclose(
+        bootstrap_interval(codes, prob, bootstrap=Bootstrap(n_boot=1000)), whole, atol=0.02
+    )
 
 
 def test_one_class_has_no_interval() -> None:
@@ -183,10 +192,10 @@ def test_lead_is_the_mean_difference_of_fold_values() -> None:
 
 def test_a_model_has_the_interval_that_it_has_alone() -> None:
     folds_a, folds_b = paired_folds(gain=0.3)
-    found = compare_models({"a": folds_a, "b": folds_b}, "b", seed=3)
+    found = compare_models({"a": folds_a, "b": folds_b}, "b", bootstrap=Bootstrap(seed=3))
     for name, folds in (("a", folds_a), ("b", folds_b)):
         own = found[name].own
-        assert (own.ci_low, own.ci_high) == fold_mean_interval(folds, seed=3)
+        assert (own.ci_low, own.ci_high) == fold_mean_interval(folds, bootstrap=Bootstrap(seed=3))
         assert own.mean == pytest.approx(np.mean([roc_auc_score(*fold) for fold in folds]))
 
 

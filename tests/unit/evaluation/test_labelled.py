@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from scatd.decision import Decision
-from scatd.evaluation.intervals import bootstrap_interval, intervals_table
+from scatd.evaluation.intervals import Bootstrap, bootstrap_interval, intervals_table
 from scatd.evaluation.labelled import (
     Truths,
     answers_table,
@@ -58,7 +58,9 @@ def test_intervals_hold_the_truth_of_a_simulation():
     rng = np.random.default_rng(3)
     hits = dict.fromkeys(truth, 0)
     for seed in range(100):
-        table = intervals_table(*drawn(rng, 250), n_boot=400, seed=seed).set_index("metric")
+        table = intervals_table(
+            *drawn(rng, 250), bootstrap=Bootstrap(n_boot=400, seed=seed)
+        ).set_index("metric")
         for name, value in truth.items():
             hits[name] += table.loc[name, "ci_low"] <= value <= table.loc[name, "ci_high"]
     assert all(90 <= count <= 98 for count in hits.values()), hits
@@ -77,9 +79,11 @@ def test_cells_of_a_patient_are_alike_which_only_group_intervals_know():
     by_cell, by_patient = 0, 0
     for seed in range(100):
         codes, prob = evaluated()
-        low, high = bootstrap_interval(codes, prob, n_boot=200, seed=seed)
+        low, high = bootstrap_interval(codes, prob, bootstrap=Bootstrap(n_boot=200, seed=seed))
         by_cell += low <= truth <= high
-        low, high = bootstrap_interval(codes, prob, n_boot=200, seed=seed, groups=patients)
+        low, high = bootstrap_interval(
+            codes, prob, groups=patients, bootstrap=Bootstrap(n_boot=200, seed=seed)
+        )
         by_patient += low <= truth <= high
     assert 88 <= by_patient <= 98
     assert by_cell < 75

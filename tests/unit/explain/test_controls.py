@@ -138,7 +138,7 @@ def test_changed_features_of_a_linear_model(linear_model, cells):
     slope = weights[1].numpy()
     zero = torch.zeros_like(x[:1])
     changes = changes_of(x, zero, is_resistant)
-    table = perturb(path, x, changes, np.array([0, 5]), slope, seed=0)
+    table = perturb(path, x, changes, {0: slope[0], 5: slope[5]}, seed=0)
     np.testing.assert_allclose(table["effect"], table["expected"], rtol=1e-6)
     effects = table.set_index(["to", "feature"])["effect"]
     by_hand = -float((weights[1, 5] * x[:, 5]).mean())

@@ -120,13 +120,20 @@ def backbone_name(family: str) -> str:
 PUBLISHED_ORIGIN = "published by the scATD authors"
 """Who made an imported checkpoint, unless something else is said."""
 
-# MLflow tags -------------------------------------------------------------------------------
+# MLflow tags and parameters ----------------------------------------------------------------
+# Metrics are in `metric_names`, files in `artifact_paths`.
+CFG = "cfg."
+"""Prefix of resolved settings: MLflow logs the raw parameters of a project run under bare names."""
+
+TAG_CALIBRATED_FROM = "scatd.calibrated_from"
 TAG_COMMAND = "scatd.command"
 TAG_CONTROLS = "scatd.controls"
 """What the controls say of a list of features."""
 TAG_DRUG = "scatd.drug"
 TAG_FAMILY = "scatd.family"
 TAG_FOLD = "scatd.fold"
+TAG_HOST, TAG_PROCESS = "scatd.host", "scatd.process"
+"""The host of a command's process, and its number there."""
 TAG_LEVEL = "scatd.level"
 TAG_MODEL = "scatd.model"
 """Name and version of the registered model that a run is about."""
@@ -140,8 +147,8 @@ TAG_TRAINING_RUN = "scatd.training_run"
 TAG_TRIAL = "scatd.trial"
 TAG_TRIAL_STATE = "scatd.trial_state"
 TAG_VERSION = "scatd.version"
-TAG_WORK_KEY = "scatd.work_key"
-"""Hash of settings, data, backbone and scatd version: what makes two runs the same work."""
+TAG_RESUME_KEY = "scatd.work_key"
+"""Hash of settings, data, backbone and scatd version. Runs of the same hash do the same work."""
 
 LEVEL_SWEEP, LEVEL_DRUG, LEVEL_FOLD, LEVEL_BACKBONE = "sweep", "drug", "fold", "backbone"
 LEVEL_STUDY, LEVEL_TRIAL = "study", "trial"
@@ -149,6 +156,16 @@ LEVEL_EXPLANATION = "explanation"
 LEVEL_EVALUATION = "evaluation"
 LEVEL_SCREEN = "screen"
 
-# MLflow artifacts --------------------------------------------------------------------------
+# Tags of a registered model and its versions
+TAG_REGISTERED_BY, TAG_REGISTERED_AT = "scatd.registered_by", "scatd.registered_at"
+TAG_GATE, TAG_GATE_PASSED = "scatd.gate", "scatd.gate_passed"
+TAG_PROMOTED_BY, TAG_PROMOTED_AT = "scatd.promoted_by", "scatd.promoted_at"
+TAG_PROMOTED_FROM, TAG_EVIDENCE = "scatd.promoted_from", "scatd.evidence_run"
+TAG_LOST = "scatd.lost"
+"""On a version whose files are gone: no alias may name it."""
+TAG_HISTORY = "scatd.history."
+"""Prefix: each move between stages is a tag of its own."""
+TAG_SHA256 = "scatd.sha256."
+"""Prefix: each file of a version has its hash in a tag."""
+
 MODELS_TABLE = "tables/models.csv"
-"""Of a drug's run: the response model and its baselines, with the intervals of its lead."""

@@ -1,4 +1,4 @@
-"""A panel of drugs: how `scatd transfer --drug all` is asked for, and what it came to."""
+"""A sweep of many drugs, `scatd transfer --drug all`: the call and the printed results."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING
 import click
 
 from scatd.cli.tables import table
-from scatd.cli.values import ALL, split_names
+from scatd.cli.values import is_all, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scatd.workflows.sweep.run import PanelResult
+    from scatd.workflows.sweep.run import SweepResult
     from scatd.workflows.transfer.request import TransferRequest
 
 
-def is_panel(drug: str) -> bool:
+def is_sweep(drug: str) -> bool:
     """Whether `--drug` names more than one drug."""
-    return drug.strip().casefold() == ALL or "," in drug
+    return is_all(drug) or "," in drug
 
 
-def run_panel(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
-    """Learn every drug of a panel and print the table."""
-    from scatd.workflows.sweep.run import panel
+def run_sweep(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
+    """Train on every drug of a sweep and print the table."""
+    from scatd.workflows.sweep.run import sweep
 
-    is_all = request.drug.strip().casefold() == ALL
-    names = None if is_all else split_names(request.drug)
-    show_panel(panel(request, names, min_sensitive=min_sensitive, figures=figures))
+    names = None if is_all(request.drug) else split_names(request.drug)
+    show_sweep(sweep(request, names, min_sensitive=min_sensitive, figures=figures))
 
 
-def show_panel(result: PanelResult) -> None:
+def show_sweep(result: SweepResult) -> None:
     """Print drugs by AUROC beside their best baseline, what failed, and what comes next."""
     shown = _shown(result.table)
     click.echo(f"\n{len(shown)} drugs, mean fold AUROC beside the best baseline on the same folds")

@@ -1,4 +1,4 @@
-"""One handle on an MLflow run, and the run of a command.
+"""A handle on one MLflow run.
 
 Runs are written through `MlflowClient`, never through MLflow's stack of active runs: several drugs
 may be at work in one process.
@@ -9,16 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import platform
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mlflow.entities import (
     Dataset,
@@ -29,32 +24,46 @@ from mlflow.entities import (
     Param,
     RunTag,
 )
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
-from scatd import __version__, keys
+from scatd import keys
 from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import InputError
+from scatd.keys import artifact_paths
 from scatd.plots.style import save_figure
-from scatd.tracking.store import connect, experiment_id
+from scatd.tracking import search
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-CFG = "cfg."
-"""Prefix of resolved settings: MLflow logs the raw parameters of a project run under bare names."""
-
-TAG_HOST, TAG_PROCESS = "scatd.host", "scatd.process"
-"""Where a command's process is, and its number there."""
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 _MAX_METRICS, _MAX_PARAMS, _MAX_TAGS = 1000, 100, 100  # MLflow's limits for one log_batch
 _MAX_PARAM_LENGTH, _MAX_DIGEST_LENGTH = 6000, 36
 
 T = TypeVar("T")
+
+
+class Cohort(Protocol):
+    """A cohort that came from a file."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def n_obs(self) -> int:
+        """Cells or samples."""
+        ...
+
+    @property
+    def n_features(self) -> int:
+        """Columns of the matrix that is used."""
+        ...
 
 
 class Run:
@@ -75,7 +84,8 @@ class Run:
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Log resolved settings as parameters `cfg.*`; nested ones are joined with dots."""
         params = [
-            Param(CFG + name, str(value)[:_MAX_PARAM_LENGTH]) for name, value in _flat(settings)
+            Param(keys.CFG + name, str(value)[:_MAX_PARAM_LENGTH])
+            for name, value in _flat(settings)
         ]
         for batch in _batches(params, _MAX_PARAMS):
             self.client.log_batch(self.run_id, params=batch)
@@ -127,22 +137,38 @@ class Run:
             for name, figure in figures.items():
                 save_figure(figure, Path(scratch), name)
             if figures:
-                self.log_files(Path(scratch), "figures")
+                self.log_files(Path(scratch), artifact_paths.FIGURES)
 
     def holds(self, artifact_path: str) -> bool:
-        """Whether a file is stored there."""
-        folder = artifact_path.rpartition("/")[0] or None
-        stored = self.client.list_artifacts(self.run_id, folder)
-        return artifact_path in [item.path for item in stored]
+        """Whether a file is stored there, or at an older path of it."""
+        return any(map(self._has, _paths(artifact_path)))
 
     def fetch(self, artifact_path: str) -> Path:
-        """Local path of a stored file or folder; a copy where the store is remote."""
-        return Path(self.client.download_artifacts(self.run_id, artifact_path))
+        """Local path of a stored file or folder; a copy where the store is remote.
+
+        A run of an earlier version may hold it at an older path (`artifact_paths.OLDER`).
+        """
+        present, *older = _paths(artifact_path)
+        place = present
+        if older and not self._has(present):
+            place = next(filter(self._has, older), present)
+        return Path(self.client.download_artifacts(self.run_id, place))
+
+    def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
+        """Record which cohort went in, and as what (`context`: source, reference, target)."""
+        self.log_dataset(
+            cohort.path.stem,
+            str(cohort.path),
+            digest=digest,
+            n_rows=cohort.n_obs,
+            n_features=cohort.n_features,
+            context=context,
+        )
 
     def log_dataset(
         self, name: str, path: str, *, digest: str, n_rows: int, n_features: int, context: str
     ) -> None:
-        """Record which data went in, and as what (`context`: source, reference, target)."""
+        """Record which data went in, as what, where they are no cohort of one file."""
         dataset = Dataset(
             name=name,
             digest=digest[:_MAX_DIGEST_LENGTH],
@@ -172,13 +198,10 @@ class Run:
 
     def fold_runs(self) -> dict[int, Run]:
         """Nested fold runs by fold."""
-        experiment = self.client.get_run(self.run_id).info.experiment_id
-        nested = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{self.run_id}'"
-        finished = f"{nested} AND attributes.status = '{FINISHED}'"
         return {
             int(found.data.tags[keys.TAG_FOLD]): Run(self.client, found.info.run_id)
-            for found in self.client.search_runs([experiment], finished)
-            if keys.TAG_FOLD in found.data.tags
+            for found in search.nested_runs(self.client, self.run_id)
+            if found.info.status == FINISHED and keys.TAG_FOLD in found.data.tags
         }
 
     @contextlib.contextmanager
@@ -186,8 +209,8 @@ class Run:
         """Open a nested run; it ends as the block ends."""
         experiment = self.client.get_run(self.run_id).info.experiment_id
         nested = {mlflow_tags.MLFLOW_PARENT_RUN_ID: self.run_id, **tags}
-        run = _create(self.client, experiment, name, nested)
-        with _ended_with_block(run):
+        run = create(self.client, experiment, name, nested)
+        with ended_with_block(run):
             yield run
 
     def finished_child(
@@ -204,114 +227,25 @@ class Run:
             )
         return run
 
+    def _has(self, artifact_path: str) -> bool:
+        folder = artifact_path.rpartition("/")[0] or None
+        stored = self.client.list_artifacts(self.run_id, folder)
+        return artifact_path in [item.path for item in stored]
+
     def _log(self, metrics: list[Metric]) -> None:
         for batch in _batches(metrics, _MAX_METRICS):
             self.client.log_batch(self.run_id, metrics=batch)
 
 
-class Curves:
-    """A training loop's reporter: keeps epochs and writes them a few seconds apart.
-
-    One write an epoch would cost more than the epoch. Use as a context manager: what is left is
-    written at the end.
-
-    Parameters
-    ----------
-    run
-        Where the curves go.
-    every
-        Seconds between two writes.
-    """
-
-    def __init__(self, run: Run, every: float = 10.0) -> None:
-        self._run, self._every = run, every
-        self._rows: list[dict[str, float]] = []
-        self._written = time.monotonic()
-
-    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Take the values of one epoch."""
-        self._rows.append({"epoch": epoch, **values})
-        if time.monotonic() - self._written >= self._every:
-            self._flush()
-
-    def __enter__(self) -> Curves:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-
-    def _flush(self) -> None:
-        rows, self._rows = self._rows, []
-        self._run.log_history(rows)
-        self._written = time.monotonic()
-
-
-@contextlib.contextmanager
-def parent_run(
-    command: str,
-    *,
-    name: str,
-    tags: Mapping[str, str],
-    settings: Mapping[str, Any],
-    work_key: str | None = None,
-) -> Iterator[Run]:
-    """Open the run of a command; it ends FINISHED, FAILED, or KILLED (Ctrl-C, SIGTERM).
-
-    Parameters
-    ----------
-    command
-        The command that this run is for. A run that `mlflow run` made beforehand is taken over
-        only by the entry point asked for, not by a backbone made on the way.
-    name, tags, settings
-        As shown in the UI; settings become parameters `cfg.*`.
-    work_key
-        From `work_key()`: lets a later process resume this work.
-    """
-    client = connect()
-    run = _claim_project_run(client, command)
-    if run is None:
-        run = _create(client, experiment_id(client), name, {})
-    else:
-        client.update_run(run.run_id, name=name)
-    with _sigterm_raises(), _ended_with_block(run):
-        about = {
-            keys.TAG_COMMAND: command,
-            keys.TAG_VERSION: __version__,
-            TAG_HOST: platform.node(),
-            TAG_PROCESS: str(os.getpid()),
-            **tags,
-        }
-        if work_key is not None:
-            about[keys.TAG_WORK_KEY] = work_key
-        run.set_tags(about)
-        run.log_settings(settings)
-        yield run
-
-
-def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
-    run_id = os.environ.get("MLFLOW_RUN_ID")
-    if not run_id:
-        return None
-    try:
-        tags = client.get_run(run_id).data.tags
-    except MlflowException as error:
-        what, expected = f"there is no run '{run_id}'", "the id of one, or no variable"
-        raise InputError(what, where="MLFLOW_RUN_ID", expected=expected) from error
-    entry_point = tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)
-    if command != ("demo" if entry_point == "main" else entry_point):
-        return None
-    # Taken: neither a second run of this process nor a child process may have it.
-    del os.environ["MLFLOW_RUN_ID"]
-    return Run(client, run_id)
-
-
-def _create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
+    """A new run; MLflow adds who made it, and from what."""
     made = client.create_run(experiment, run_name=name, tags=resolve_tags(dict(tags)))
     return Run(client, made.info.run_id)
 
 
 @contextlib.contextmanager
-def _ended_with_block(run: Run) -> Iterator[None]:
+def ended_with_block(run: Run) -> Iterator[None]:
+    """End a run as a block ends: FINISHED, FAILED, or KILLED (Ctrl-C, SIGTERM)."""
     status = FAILED
     try:
         yield
@@ -321,23 +255,6 @@ def _ended_with_block(run: Run) -> Iterator[None]:
         raise
     finally:
         run.client.set_terminated(run.run_id, status)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that runs are closed; only a main thread may ask for it."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _metric(name: str, value: float, step: int, model_id: str | None) -> Metric:
@@ -359,6 +276,13 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _paths(artifact_path: str) -> tuple[str, ...]:
+    """The path, then older ones; also of the hash beside an artifact."""
+    stem = artifact_path.removesuffix(HASH_SUFFIX)
+    ending = artifact_path[len(stem) :]
+    return artifact_path, *(older + ending for older in artifact_paths.OLDER.get(stem, ()))
 
 
 def _batches(items: list[T], size: int) -> Iterator[list[T]]:

@@ -1,0 +1,45 @@
+"""Curves of a training loop, written to a run a few seconds apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from scatd.tracking.run import Run
+
+
+class Curves:
+    """A training loop's reporter: keeps epochs and writes them a few seconds apart.
+
+    One write an epoch would cost more than the epoch. Use as a context manager: the last epochs
+    are written at its end.
+
+    Parameters
+    ----------
+    run
+        Where the curves go.
+    every
+        Seconds between two writes.
+    """
+
+    def __init__(self, run: Run, every: float = 10.0) -> None:
+        self._run, self._every = run, every
+        self._rows: list[dict[str, float]] = []
+        self._written = time.monotonic()
+
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Take the values of one epoch."""
+        self._rows.append({"epoch": epoch, **values})
+        if time.monotonic() - self._written >= self._every:
+            self._flush()
+
+    def __enter__(self) -> Curves:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        self._run.log_history(rows)
+        self._written = time.monotonic()

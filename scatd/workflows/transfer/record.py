@@ -1,0 +1,231 @@
+"""Record a drug whose folds are done: its evidence, its model, and what the gate says."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scatd import artifact, keys, registry, tracking
+from scatd.data.features import Features
+from scatd.evaluation import evidence
+from scatd.evaluation.gate import Verdict, load_config
+from scatd.evaluation.ledger import cell_ledger
+from scatd.nn.domain import Domain
+from scatd.registry import ModelRef
+from scatd.workflows.models.baselines import log_baseline
+from scatd.workflows.models.promote import judge, promote_version
+from scatd.workflows.transfer import report as drug_report
+from scatd.workflows.transfer.controls import run_controls
+from scatd.workflows.transfer.integrity import log_doubts
+from scatd.workflows.transfer.model import Chosen, Folds, choose
+from scatd.workflows.transfer.report import Report
+from scatd.workflows.transfer.task import FEW_SAMPLES, Basis, DrugTask, digest_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TransferResult:
+    """The outcome of learning one drug.
+
+    Parameters
+    ----------
+    ref
+        The registered version.
+    run_id
+        The run of the drug.
+    folds
+        One row a fold: fold, n, and every metric of the response model.
+    models
+        One row a model (response model and baselines): see `evidence.model_table`.
+    summary
+        Mean and s.d. over folds of each metric, by the metric's name in MLflow.
+    verdict
+        Of the gate.
+    promoted
+        Whether it is in production now.
+    sentence
+        The finding in plain words.
+    controls
+        The finding of each control that was asked for, in plain words.
+    target
+        As `models`, for the labelled target cells, scored by the registered fold.
+    """
+
+    ref: ModelRef
+    run_id: str
+    folds: pd.DataFrame
+    models: pd.DataFrame
+    summary: Mapping[str, float]
+    verdict: Verdict
+    promoted: bool
+    sentence: str
+    controls: list[str] = field(default_factory=list)
+    target: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The key under which a drug's work is resumed, and the killed runs of the same work."""
+
+    key: str
+    dead_runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class InSweep:
+    """How a drug of a sweep is recorded. What is the same for all drugs is recorded once, above.
+
+    Parameters
+    ----------
+    domain
+        Training domain, where it is that of all drugs.
+    figures
+        Draw the drug.
+    """
+
+    domain: Domain | None
+    figures: bool
+
+
+def record_drug(
+    run: tracking.Run,
+    task: DrugTask,
+    folds: Folds,
+    resumed: Resumed,
+    sweep: InSweep | None = None,
+) -> TransferResult:
+    """Write tables and figures of a drug's run, register its model, and ask the gate.
+
+    Parameters
+    ----------
+    run
+        Of the drug.
+    folds
+        All folds of the drug.
+    resumed
+        A killed run of the same work may have registered the model already.
+    sweep
+        Where the drug is one of many.
+    """
+    figures = sweep is None or sweep.figures
+    report = drug_report.write(run, task, folds.predictions, figures=figures)
+    chosen = choose(task, folds, None if sweep is None else sweep.domain)
+    target: pd.DataFrame | None = None
+    controls: list[str] = []
+    if sweep is None:
+        target, controls = _beside_the_folds(run, task, folds, chosen, report)
+    name = task.model_name
+    version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
+    if version is None:
+        version = _register(run, task, chosen, report, target, resumed.key)
+    config = load_config(task.drug_key)
+    verdict = judge(registry.resolve_named(name, str(version)), config.gate)
+    promoted = False
+    if verdict.passed and config.auto_promote and task.basis.request.promote:
+        promoted = promote_version(registry.resolve_named(name, str(version)), verdict)
+    return TransferResult(
+        ref=registry.resolve_named(name, str(version)),
+        run_id=run.run_id,
+        folds=report.folds,
+        models=report.models,
+        summary=report.summary,
+        target=target,
+        verdict=verdict,
+        promoted=promoted,
+        sentence=report.sentence,
+        controls=controls,
+    )
+
+
+def _beside_the_folds(
+    run: tracking.Run, task: DrugTask, folds: Folds, chosen: Chosen, report: Report
+) -> tuple[pd.DataFrame | None, list[str]]:
+    """Target, doubts about the data, controls and divergence; the target's table and findings."""
+    target, said, auroc = None, [report.sentence], None
+    if task.target is not None:
+        target, finding = drug_report.write_target(run, task, task.target, folds.target, chosen)
+        said.append(finding)
+        auroc = float(target.loc[target["model"] == evidence.MODEL, "auroc"].item())
+    drug = task.source.labels.column
+    mean, low, high = (report.summary[f"auroc_{part}"] for part in ("mean", "ci_low", "ci_high"))
+    for doubt in log_doubts(run, task, {drug: (mean, low, high)}, of_drug=True):
+        logger.warning("%s", doubt)
+    controls = run_controls(run, task, report.summary["auroc_mean"], auroc)
+    run.describe("\n\n".join([*said, *controls]))
+    drug_report.divergence(run, task)
+    return target, controls
+
+
+def log_data(run: tracking.Run, basis: Basis) -> None:
+    """Record which cohorts went in, and as what."""
+    cohorts, stats = basis.cohorts, basis.reference_stats
+    _log_cohort(run, cohorts.source, cohorts.source.sha256(), "source")
+    if stats is not None and cohorts.reference is not None:
+        _log_cohort(run, cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
+    if cohorts.target is not None:
+        _log_cohort(run, cohorts.target, cohorts.target.sha256(), "target")
+
+
+def _log_cohort(run: tracking.Run, cohort: Features, digest: str, context: str) -> None:
+    run.log_dataset(
+        cohort.path.stem,
+        str(cohort.path),
+        digest=digest,
+        n_rows=cohort.n_obs,
+        n_features=cohort.n_features,
+        context=context,
+    )
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _register(
+    run: tracking.Run,
+    task: DrugTask,
+    chosen: Chosen,
+    report: Report,
+    target: pd.DataFrame | None,
+    resume_key: str,
+) -> int:
+    """Register a model with its evidence, and keep its baseline; returns the version."""
+    log_baseline(run, chosen.baseline)
+    metrics: dict[str, Any] = {"out_of_fold": report.summary}
+    if chosen.fold is not None:
+        metrics["chosen_fold"] = dict(chosen.metrics)
+    if target is not None:
+        metrics["target"] = _rows(target)
+    about, rows = chosen.model.about, task.source.rows
+    assert about.data.source is not None
+    source = replace(about.data.source, cells=cell_ledger(task.source.cohort, rows))
+    about = replace(
+        about,
+        data=replace(about.data, source=source),
+        metrics=metrics,
+        baselines=tuple(_rows(report.models)),
+        finding=report.sentence,
+        few_samples=len(rows) < FEW_SAMPLES,
+        run_id=run.run_id,
+    )
+    tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_RESUME_KEY: resume_key}
+    if chosen.fold is not None:
+        tags[keys.TAG_FOLD] = str(chosen.fold)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        artifact.write(folder, replace(chosen.model, about=about))
+        return registry.register(
+            folder,
+            task.model_name,
+            run.run_id,
+            metrics=chosen.metrics,
+            description=f"{report.sentence}\n\n{chosen.held} {keys.CAVEAT}",
+            tags=tags,
+        )

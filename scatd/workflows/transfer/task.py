@@ -1,0 +1,284 @@
+"""What is learned: one drug's labels, on the basis that it shares with other drugs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scatd import keys
+from scatd.artifact import Artifact
+from scatd.data.features import Features
+from scatd.data.label_words import MISSING
+from scatd.data.labels import Labels, LabelSource
+from scatd.data.splits import fold_seed, stratified_folds
+from scatd.nn.alignment import FeatureStats
+from scatd.settings import to_mapping
+from scatd.training.learner import Codes, FoldJob, LabelledCells, Learner, LearnerInputs, Rows
+from scatd.training.settings import TransferSettings
+from scatd.workflows.cohorts.training import Cohorts
+from scatd.workflows.transfer.request import TransferRequest
+
+FEW_SAMPLES = 200
+"""Fewer labelled samples give wide intervals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A pretrained backbone, by the name that runs and cards give it: NAME/VERSION or a folder."""
+
+    name: str
+    artifact: Artifact
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSource:
+    """The source with the response to one drug.
+
+    Parameters
+    ----------
+    cohort
+        All samples.
+    labels
+        Of all samples.
+    groups
+        Group of each labelled sample: a group is never split between folds. None without groups.
+    """
+
+    cohort: Features
+    labels: Labels
+    groups: NDArray[np.str_] | None
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Positions of the labelled samples."""
+        return np.flatnonzero(self.labels.codes != MISSING)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Classes of the labelled samples."""
+        return self.labels.codes[self.rows].astype(np.int64)
+
+    def splits(
+        self, n_folds: int, seed: int, within: Rows | None = None
+    ) -> list[tuple[Rows, Rows]]:
+        """Training and validation positions among the labelled samples, or among some of them."""
+        rows = np.arange(len(self.rows)) if within is None else within
+        groups = None if self.groups is None else self.groups[rows]
+        folds = stratified_folds(self.codes[rows], n_folds, seed, groups)
+        return [(rows[train], rows[val]) for train, val in folds]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetTask:
+    """Target cells whose response is known.
+
+    Parameters
+    ----------
+    cohort
+        All cells of the target.
+    scored
+        Cells that the models are judged on.
+    few
+        Few-shot cells, which have a part in the model and are not scored; None without any.
+    """
+
+    cohort: Features
+    scored: LabelledCells
+    few: LabelledCells | None
+
+
+@dataclass(frozen=True, eq=False)
+class DrugLabels:
+    """The labels of one drug, checked.
+
+    Parameters
+    ----------
+    drug_key
+        Of the drug.
+    source
+        The source with its labels.
+    target
+        Labelled target cells; None without `--target-labels`.
+    """
+
+    drug_key: str
+    source: LabelledSource
+    target: TargetTask | None
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """All that is the same for every drug of a request.
+
+    Parameters
+    ----------
+    request
+        Its drug is not read.
+    cohorts, labels, backbone
+        Opened and checked; the labels are those of all drugs.
+    reference_stats
+        Style that the source takes; None with alignment "none".
+    reference_sample
+        Some single cells of the reference, (n_cells, n_features); None without a reference.
+    device
+        Where to compute.
+    """
+
+    request: TransferRequest
+    cohorts: Cohorts
+    labels: LabelSource
+    backbone: Backbone
+    reference_stats: FeatureStats | None
+    reference_sample: NDArray[np.float32] | None
+    device: torch.device
+
+    @property
+    def settings(self) -> TransferSettings:
+        """How to train."""
+        return self.request.settings
+
+    @property
+    def simulated(self) -> bool:
+        """Whether anything that takes part is simulated."""
+        cohorts = any(cohort.simulated for cohort in self.cohorts.all)
+        return cohorts or self.backbone.artifact.simulated
+
+    @property
+    def learner_inputs(self) -> LearnerInputs:
+        """Inputs of a `Learner`; they may travel to another process."""
+        X = np.array(self.cohorts.source.X, dtype=np.float32)
+        # Other alignments know the cells by their statistics.
+        needs_cells = self.settings.alignment in ("coral", "mmd")
+        cells = self.reference_sample if needs_cells else None
+        stats, backbone = self.reference_stats, self.backbone.artifact
+        return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)
+
+    @cached_property
+    def learner(self) -> Learner:
+        """Fits folds in this process."""
+        return Learner(self.learner_inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class DrugTask:
+    """One drug to learn: its labels, and the basis that it shares with other drugs."""
+
+    basis: Basis
+    labels: DrugLabels
+
+    @property
+    def drug_key(self) -> str:
+        """Of the drug."""
+        return self.labels.drug_key
+
+    @property
+    def source(self) -> LabelledSource:
+        """The source with its labels."""
+        return self.labels.source
+
+    @property
+    def target(self) -> TargetTask | None:
+        """Labelled target cells."""
+        return self.labels.target
+
+    @property
+    def settings(self) -> TransferSettings:
+        """How to train."""
+        return self.basis.settings
+
+    @property
+    def subject(self) -> str:
+        """Drug and family, as titles and findings name them."""
+        return f"{self.source.labels.column} ({self.basis.request.family})"
+
+    @property
+    def model_name(self) -> str:
+        """Registered name of its response model."""
+        return keys.response_model_name(self.basis.request.family, self.drug_key)
+
+    def tags(self, level: str) -> dict[str, str]:
+        """Tags of its runs."""
+        return {
+            keys.TAG_DRUG: self.drug_key,
+            keys.TAG_FAMILY: self.basis.request.family,
+            keys.TAG_LEVEL: level,
+            keys.TAG_SIMULATED: str(self.basis.simulated).lower(),
+        }
+
+    def splits(self, seed: int, within: Rows | None = None) -> list[tuple[Rows, Rows]]:
+        """Folds of the labelled samples, or of some of them."""
+        return self.source.splits(self.settings.folds, seed, within)
+
+    def job(
+        self, train: Rows, val: Rows, *, seed: int, number: int = 0, codes: Codes | None = None
+    ) -> FoldJob:
+        """Some of the labelled samples, to be trained on and to be asked about.
+
+        Parameters
+        ----------
+        train, val
+            Positions among the labelled samples.
+        codes
+            Classes of all labelled samples, where they are not the true ones.
+        """
+        rows, codes = self.source.rows, self.source.codes if codes is None else codes
+        target = few = None
+        if self.target is not None:
+            target = self.target.scored
+            few = self.target.few if self.basis.request.few.few_shot_use == "train" else None
+        return FoldJob(
+            drug_key=self.drug_key,
+            number=number,
+            seed=seed,
+            train=rows[train],
+            val=rows[val],
+            codes_train=codes[train],
+            codes_val=codes[val],
+            few=few,
+            target=target,
+        )
+
+    def folds(self) -> list[FoldJob]:
+        """The folds of the drug, in order."""
+        seed = self.settings.seed
+        return [
+            self.job(train, val, seed=fold_seed(seed, number), number=number)
+            for number, (train, val) in enumerate(self.splits(seed), start=1)
+        ]
+
+
+def basis_identity(basis: Basis) -> dict[str, Any]:
+    """The hashes and settings that make two transfers the same work, whatever the drug."""
+    request, stats, target = basis.request, basis.reference_stats, basis.cohorts.target
+    return {
+        "target": [] if target is None else [target.sha256(), request.labelled.target_labels],
+        "few_shot": [request.few.few_shot, request.few.few_shot_use],
+        "select": request.select,
+        "groups": request.labelled.group_by,
+        "settings": to_mapping(request.settings),
+        "family": request.family,
+        "source": basis.cohorts.source.sha256(),
+        "reference": "" if stats is None else digest_of([stats.mean, stats.std]),
+        "backbone": digest_of(basis.backbone.artifact.state.values()),
+    }
+
+
+def drug_identity(task: DrugTask) -> dict[str, Any]:
+    """The same for one drug."""
+    labels = digest_of([torch.from_numpy(task.source.labels.codes)])
+    return {"drug": task.drug_key, "labels": labels}
+
+
+def digest_of(tensors: Iterable[torch.Tensor]) -> str:
+    """Hex SHA-256 of the values of some tensors, in order."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
