@@ -1,4 +1,4 @@
-"""What a person gets to see of a scored file: numbers, a table, two pictures and a report."""
+"""Results of a scored file for the page: counts, a table, two figures and a report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WHAT_IT_MEANS = (
 
 
 def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
-    """What the page shows as soon as there are scores: plain values for JSON."""
+    """Results that the page shows as soon as the scores are there, as plain values for JSON."""
     ref, table = result.ref, result.table
     called = table["response"].value_counts()
     shown = table.head(_ROWS)
@@ -59,7 +59,7 @@ def write_scores(result: PredictResult, folder: Path) -> None:
 
 
 def write_map(result: PredictResult, folder: Path) -> bool:
-    """The map of cells; returns whether there is one."""
+    """Draw the map of cells, and return whether there is one."""
     import anndata
 
     cohort = anndata.read_h5ad(folder / H5AD)
@@ -72,7 +72,7 @@ def write_map(result: PredictResult, folder: Path) -> bool:
 
 
 def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
-    """The report: one file that can be kept beside the scores."""
+    """Write the report, as one file that can be kept with the scores."""
     ref, said = result.ref, summary(result, threshold)
     n_scored = result.n_obs - result.n_failed
     calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)

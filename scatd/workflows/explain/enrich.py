@@ -12,6 +12,7 @@ from scatd.data.files import atomic_path
 from scatd.data.gene_sets import GeneSets, read_gene_sets
 from scatd.errors import InputError
 from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.style import save_figure
 from scatd.ranges import Count, RandomSets, Seed, check_fields
@@ -124,8 +125,10 @@ def _write(request: EnrichRequest, found: Enriched, model: dict[str, str]) -> No
         tags={keys.TAG_CONTROLS: found.label, **model},
         settings=asdict(request),
     ) as run:
-        run.log_table(whole, "tables/gene_sets.csv")
-        run.log_metrics({"n_sets": found.n_sets, "n_background": found.n_background})
+        run.log_table(whole, artifact_paths.GENE_SETS)
+        run.log_metrics(
+            {metric_names.N_SETS: found.n_sets, metric_names.N_BACKGROUND: found.n_background}
+        )
 
 
 def combined(found: Enriched) -> pd.DataFrame:

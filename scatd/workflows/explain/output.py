@@ -14,6 +14,7 @@ from scatd.data import results
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
+from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.explain.explanation import Explanation
 from scatd.workflows.explain.report import figures_of
 from scatd.workflows.explain.request import ExplainRequest
@@ -58,19 +59,6 @@ def require_published(subject: Subject) -> None:
         results.require_own(folder, _published_of(subject), option=_PUBLISHED_OPTION)
 
 
-def log_cohort(run: tracking.Run, subject: Subject) -> None:
-    """Record the cells that are explained."""
-    features = subject.features
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=subject.sha256,
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="target",
-    )
-
-
 def log_explanation(run: tracking.Run, found: Explanation) -> None:
     """Store every number, table and figure of an explanation with its run."""
     tables = {
@@ -81,23 +69,33 @@ def log_explanation(run: tracking.Run, found: Explanation) -> None:
     }
     if found.by_group is not None:
         tables["importance_by_group"] = found.by_group
-    metrics = {f"delta_{name}": found.convergence[name].iloc[0] for name in ("max", "mean")}
+    metrics = {
+        metric_names.DELTA.format(statistic=name): found.convergence[name].iloc[0]
+        for name in ("max", "mean")
+    }
     metrics |= {
-        f"control.{one.name}": one.value for one in found.controls if np.isfinite(one.value)
+        metric_names.CONTROL.format(name=one.name): one.value
+        for one in found.controls
+        if np.isfinite(one.value)
     }
     if found.genes is not None:
         tables["genes"] = found.genes.importance
         reached = found.genes.convergence
-        metrics |= {f"genes_delta_{name}": reached[name] for name in ("max", "mean")}
-        metrics |= {f"control.{one.name}": one.value for one in found.genes.controls}
+        metrics |= {
+            metric_names.GENES_DELTA.format(statistic=name): reached[name]
+            for name in ("max", "mean")
+        }
+        metrics |= {
+            metric_names.CONTROL.format(name=one.name): one.value for one in found.genes.controls
+        }
     for name, table in tables.items():
-        run.log_table(table, f"tables/{name}.csv")
+        run.log_table(table, artifact_paths.TABLE.format(name=name))
     run.log_metrics(metrics)
     run.set_tags({keys.TAG_CONTROLS: found.label})
     run.describe(found.in_words())
     with tempfile.TemporaryDirectory() as scratch:
         _write_parquet(Path(scratch) / "cells.parquet", found.subject, found.store)
-        run.log_files(Path(scratch), "attributions")
+        run.log_files(Path(scratch), artifact_paths.ATTRIBUTIONS)
     run.log_figures(figures_of(found))
 
 

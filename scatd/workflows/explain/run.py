@@ -20,7 +20,6 @@ from scatd.workflows.explain.explanation import Explanation, explain_cells
 from scatd.workflows.explain.genes import GeneReader, GeneResult, gene_reader
 from scatd.workflows.explain.inputs import Bulk, opened, read_bulk
 from scatd.workflows.explain.output import (
-    log_cohort,
     log_explanation,
     require_published,
     require_writable,
@@ -156,7 +155,7 @@ def tracked(
         ) as run:
             if dead is not None:
                 tracking.adopt(dead, run)
-            log_cohort(run, subject)
+            run.log_cohort(subject.features, subject.sha256, "target")
             store = AttributionStore(tracking.work_folder() / f"explain-{key}", subject.classes)
             found = explain_cells(subject, store, bulk, reader)
             log_explanation(run, found)

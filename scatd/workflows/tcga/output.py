@@ -11,6 +11,7 @@ from scatd import keys, tracking
 from scatd.data.files import atomic_path
 from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
@@ -80,19 +81,19 @@ def record(request: TcgaRequest, study: Study) -> str:
         settings=settings,
     ) as run:
         for name, table in study.tables.items():
-            run.log_table(table, f"tables/{name}.csv")
+            run.log_table(table, artifact_paths.TABLE.format(name=name))
             with atomic_path(request.output / f"{name}.csv") as unfinished:
                 table.to_csv(unfinished, index=False)
-        run.log_metrics({"n_patients": len(patients.table), **_metrics(study.tables)})
+        run.log_metrics({metric_names.N_PATIENTS: len(patients.table), **_metrics(study.tables)})
         for name, figure in figures_of(patients, study.tables):
             save_figure(figure, request.output / FIGURES, name)
-        run.log_files(request.output / FIGURES, FIGURES)
+        run.log_files(request.output / FIGURES, artifact_paths.FIGURES)
         run.describe(f"{len(patients.table)} patients, {patients.subject}.\n\n**{CAVEAT}**")
     return run.run_id
 
 
 def _metrics(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     """Numbers of the tables that compare runs; missing values are left out."""
-    found = {"log_rank_p": tables["log_rank"]["p"].iloc[0]}
-    found["hazard_ratio"] = tables["cox"]["hazard_ratio"].iloc[0]
+    found = {metric_names.LOG_RANK_P: tables["log_rank"]["p"].iloc[0]}
+    found[metric_names.HAZARD_RATIO] = tables["cox"]["hazard_ratio"].iloc[0]
     return {name: float(value) for name, value in found.items() if pd.notna(value)}

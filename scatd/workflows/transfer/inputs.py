@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, keys, registry
+from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
-from scatd.data.expression import LOG1P
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
@@ -26,8 +24,14 @@ from scatd.registry import ModelRef
 from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
-from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
-from scatd.workflows.models.find import require_backbone
+from scatd.workflows.cohorts.training import (
+    Cohorts,
+    ExpressionRead,
+    pooled,
+    read_embeddings,
+    read_expression,
+)
+from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.task import (
@@ -187,9 +191,8 @@ def _read(request: TransferRequest, backbone: Backbone | None) -> Cohorts:
         reference,
         request.cohorts.target,
         panel=request.cohorts.panel,
-        backbone_genes=about.genes,
         scale=request.cohorts.scale,
-        reads="counts" if about.input_scale == "counts" else LOG1P,
+        reads=ExpressionRead.of(about),
     )
 
 
@@ -200,11 +203,11 @@ def _style(request: TransferRequest, cohorts: Cohorts, backbone: Backbone) -> Fe
         return None
     if cohorts.reference is not None:
         return matrix_stats(cohorts.reference.X)
-    needs_rows = method in ("coral", "mmd")
+    needs_cells = method in keys.ALIGNED_BY_CELLS
     alignment = backbone.artifact.alignment
-    if not needs_rows and alignment is not None and alignment.reference:
+    if not needs_cells and alignment is not None and alignment.reference:
         return alignment.reference
-    lacks = "single cells" if needs_rows else f"a style, and backbone {backbone.name} holds none"
+    lacks = "single cells" if needs_cells else f"a style, and backbone {backbone.name} holds none"
     remedy = "Add --reference with unlabelled single cells, --target, or --alignment none."
     raise InputError(f"alignment {method} needs {lacks}", remedy=remedy)
 
@@ -213,11 +216,7 @@ def _given_backbone(request: TransferRequest) -> Backbone | None:
     """`--backbone`, by folder or registered name."""
     if request.backbone is None:
         return None
-    folder = Path(request.backbone)
-    if folder.is_dir():
-        found = Backbone(str(folder), artifact.read(folder))
-    else:
-        found = _fetched(registry.resolve_backbone(request.backbone))
+    found = Backbone(*open_model(request.backbone))
     require_backbone(f"backbone {found.name}", found.artifact)
     return found
 
@@ -246,7 +245,7 @@ def _default_backbone(request: TransferRequest, cohorts: Cohorts, device: torch.
 
 
 def _fetched(ref: ModelRef) -> Backbone:
-    return Backbone(f"{ref.name}/{ref.version}", artifact.read(registry.fetch(ref)))
+    return Backbone(*read_named(ref))
 
 
 def _sample(X: NDArray[np.float32], seed: int, n_rows: int = 5000) -> NDArray[np.float32]:
