@@ -85,7 +85,7 @@ class Audited:
 
 @dataclass(frozen=True, eq=False)
 class AuditResult:
-    """The inputs that were checked, and the findings, worst first."""
+    """Origin and size of the checked data, and the findings, worst first."""
 
     origin: str
     n_samples: int

@@ -1,4 +1,4 @@
-"""Use case: which features drive a model's scores, and does the list pass its controls."""
+"""Use case: find the features that drive a model's scores, and test the list."""
 
 from __future__ import annotations
 
