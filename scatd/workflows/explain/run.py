@@ -97,13 +97,9 @@ def explain(request: ExplainRequest) -> ExplainResult:
 def explained(
     request: ExplainRequest, model: Loaded, cells: AnnData
 ) -> Iterator[tuple[str, Explanation]]:
-    """Explain the scores of cells in memory by a model that was found already.
+    """Explain the scores of cells in memory by a model that was found already, as `tracked` does.
 
-    `request.input` names the cells in the run. Nothing is written; otherwise as `tracked`.
-
-    Yields
-    ------
-    The run, and the explanation.
+    `request.input` names the cells in the run. Nothing is written.
 
     Raises
     ------
