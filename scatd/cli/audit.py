@@ -13,6 +13,7 @@ from scatd.cli import paths
 from scatd.cli.base import command
 from scatd.cli.options import cohort, model, run
 from scatd.cli.options.build import option
+from scatd.cli.requests import filled
 
 if TYPE_CHECKING:
     from scatd.workflows.audit import AuditResult
@@ -56,9 +57,10 @@ def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FB
         raise click.UsageError(message, click.get_current_context())
     from scatd.data.files import atomic_path
     from scatd.evaluation.integrity import findings_table
+    from scatd.workflows.audit import AuditRequest
     from scatd.workflows.audit import audit as work
 
-    result = work(**given)
+    result = work(filled(AuditRequest, given))
     if output is not None:
         with atomic_path(output) as unfinished:
             findings_table(result.findings).to_csv(unfinished, index=False)

@@ -75,8 +75,7 @@ def tcga(
     patients who live. One tumour of each patient counts.
     """
     settings = chosen(ExplainSettings(), given, None)
-    from scatd.workflows.tcga.patients import Survival
-    from scatd.workflows.tcga.run import TcgaRequest
+    from scatd.workflows.tcga.request import Survival, TcgaRequest
     from scatd.workflows.tcga.run import tcga as work
 
     table = Survival(survival, time, event)
@@ -85,7 +84,7 @@ def tcga(
 
 
 def _show(result: TcgaResult) -> None:
-    from scatd.workflows.tcga.run import CAVEAT
+    from scatd.workflows.tcga.output import CAVEAT
 
     test = result.tables["log_rank"].iloc[0]
     click.echo(

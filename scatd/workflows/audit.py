@@ -1,4 +1,4 @@
-"""Use case: look for what is wrong with labels and samples, and change nothing."""
+"""Use case: look for faults of labels and samples, and change nothing."""
 
 from __future__ import annotations
 
@@ -9,41 +9,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from scatd.data import groups
 from scatd.data.features import Features, read_features
+from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelTable, read_label_table
 from scatd.data.tables import read_table
 from scatd.data.text.values import require_numbers
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.evaluation import integrity
 from scatd.evaluation.integrity import Finding
 from scatd.evaluation.intervals import bootstrap_interval, fold_mean_interval
 from scatd.evaluation.metrics import response_metrics
+from scatd.ranges import Folds, check_fields
 
 _PROBABILITIES = ("prob_resistant", "prob_response_model")
 _IDS = ("id", "barcode")
 
 
-@dataclass(frozen=True, eq=False)
-class AuditResult:
-    """What was looked at, and what was found, worst first."""
-
-    origin: str
-    n_samples: int
-    drugs: tuple[str, ...]
-    findings: list[Finding]
-
-
-def audit(
-    source: Path | None,
-    labels: str | None,
-    *,
-    label_map: str | None = None,
-    family: str = "sf",
-    group_by: str | None = None,
-    predictions: Path | None = None,
-    folds: int = 5,
-) -> AuditResult:
-    """Run every check that the given files allow.
+@dataclass(frozen=True)
+class AuditRequest:
+    """Which labels and samples to check.
 
     Parameters
     ----------
@@ -53,56 +38,127 @@ def audit(
     labels, label_map
         As in `scatd.data.labels.read_label_table`: all drugs, unless one column is named.
     family
-        Which features of the source.
+        Family whose features of the source are read.
     group_by
         Column of the source's obs or of the label table: batch, tissue, patient.
     predictions
-        Scores of one drug by sample: what `predict` writes, or a run's `out_of_fold.csv`.
+        Scores of one drug by sample: a file of `predict`, or a run's `out_of_fold.csv`.
     folds
-        Folds that the labels will be split into.
+        Number of folds that a training will use.
+    """
+
+    source: Path | None = None
+    labels: str | None = None
+    label_map: str | None = None
+    family: str = "sf"
+    group_by: str | None = None
+    predictions: Path | None = None
+    folds: Folds = 5
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """The inputs of an audit, opened.
+
+    Parameters
+    ----------
+    features
+        Of the source; None where only labels are checked.
+    table, paired
+        The labels as the file holds them, and in the order of the source.
+    groups
+        Group of each labelled sample of the source, empty for the others; None without a column.
+    auroc
+        Mean, low and high by drug, where there are predictions.
+    """
+
+    features: Features | None
+    table: LabelTable
+    paired: LabelTable
+    groups: pd.Series | None
+    auroc: dict[str, tuple[float, float, float]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class AuditResult:
+    """Origin and size of the checked data, and the findings, worst first."""
+
+    origin: str
+    n_samples: int
+    drugs: tuple[str, ...]
+    findings: list[Finding]
+
+
+def audit(request: AuditRequest) -> AuditResult:
+    """Run every check that the given files allow; nothing is changed.
 
     Raises
     ------
     InputError
         When a file, a column or a combination cannot be used.
     """
-    features, table = _read(source, labels, label_map, family)
-    if features is None and group_by is not None:
-        what = "groups are compared with profiles, and there are none"
-        raise InputError(what, where="--group-by", remedy="Name the SOURCE as well.")
-    paired = table if features is None else table.of(features)
-    auroc = None if predictions is None else _auroc(predictions, table)
+    given = read_inputs(request)
+    table = given.table
+    return AuditResult(
+        origin=table.origin if given.features is None else f"{request.source} with {table.origin}",
+        n_samples=len(given.paired.codes),
+        drugs=tuple(map(str, given.paired.codes.columns)),
+        findings=find_faults(given, request.folds),
+    )
+
+
+def find_faults(given: Audited, n_folds: int) -> list[Finding]:
+    """The findings of every check, worst first."""
+    features, table, paired = given.features, given.table, given.paired
     found = integrity.findings(
         paired.codes,
         paired.ids,
-        profiles=None if features is None else _profiles(features, group_by, paired),
-        auroc=auroc,
-        n_folds=folds,
+        profiles=None if features is None else integrity.Profiles(features.X, given.groups),
+        auroc=given.auroc,
+        n_folds=n_folds,
     )
     if features is not None and table.file is not None and table.ids is not None:
-        # Of the label file, what pairing has hidden.
+        # Faults of the label file that pairing has hidden.
         known = {(finding.check, finding.samples) for finding in found}
         found += [
             finding
             for finding in integrity.id_findings(table.ids)
             if (finding.check, finding.samples) not in known
         ]
-    return AuditResult(
-        origin=table.origin if features is None else f"{source} with {table.origin}",
-        n_samples=len(paired.codes),
-        drugs=tuple(map(str, paired.codes.columns)),
-        findings=integrity.by_severity(found),
-    )
+    return integrity.by_severity(found)
 
 
-def _read(
-    source: Path | None, labels: str | None, label_map: str | None, family: str
-) -> tuple[Features | None, LabelTable]:
+def read_inputs(request: AuditRequest) -> Audited:
+    """Read the cohort, its labels, their groups and the predictions.
+
+    Raises
+    ------
+    InputError
+        As `audit`.
+    """
+    features, table = _read(request)
+    if features is None and request.group_by is not None:
+        what = "groups are compared with profiles, and there are none"
+        raise InputError(what, where=groups.OPTION, remedy="Name the SOURCE as well.")
+    paired = table if features is None else table.of(features)
+    auroc = None if request.predictions is None else _auroc(request.predictions, table)
+    named = None
+    if features is not None and request.group_by is not None:
+        named = _groups(request.group_by, features, paired)
+    return Audited(features, table, paired, named, auroc)
+
+
+def _read(request: AuditRequest) -> tuple[Features | None, LabelTable]:
     """The cohort, if there is one, and its labels."""
+    source, labels, label_map = request.source, request.labels, request.label_map
     if source is None:
         return None, read_label_table(labels, label_map)
     try:
-        features = read_features(source, family, unique_ids=False)
+        features = read_features(source, request.family, unique_ids=False)
     except InputError:
         if labels is None:
             with contextlib.suppress(InputError):
@@ -111,26 +167,15 @@ def _read(
     return features, read_label_table(labels, label_map, features)
 
 
-def _profiles(features: Features, groups: str | None, table: LabelTable) -> integrity.Profiles:
-    column = None if groups is None else _groups(groups, features, table)
-    return integrity.Profiles(features.X, column)
-
-
-def _groups(name: str, features: Features, table: LabelTable) -> pd.Series:
-    for frame in (features.obs, table.others):
-        if name in frame:
-            return frame[name].reset_index(drop=True)
-    known = [*map(str, features.obs.columns), *map(str, table.others.columns)]
-    expected = f"one of {', '.join(nearest(name, known) or known[:10])}" if known else ""
-    raise InputError(
-        f"there is no column '{name}'",
-        where="--group-by",
-        expected=expected or "a column of the source's obs or of the label table",
-    )
+def _groups(column: str, features: Features, paired: LabelTable) -> pd.Series:
+    rows = np.flatnonzero((paired.codes != MISSING).any(axis=1))
+    names = np.full(features.n_obs, "", dtype=object)
+    names[rows] = groups.group_column(column, features.obs, paired.others, rows=rows)
+    return pd.Series(names, name=column)
 
 
 def _auroc(path: Path, table: LabelTable) -> dict[str, tuple[float, float, float]]:
-    """AUROC of one drug's predictions: mean over folds where they name folds."""
+    """AUROC of one drug's predictions; the mean over folds, if the table has a column `fold`."""
     if len(table.codes.columns) != 1:
         what = f"predictions are of one drug, and the labels of {len(table.codes.columns)}"
         remedy = "Name its column: --labels FILE:COLUMN"
@@ -164,4 +209,4 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...], path: Path) -> pd.Serie
         if name in frame:
             return frame[name]
     what = f"has no column {' or '.join(names)}"
-    raise InputError(what, where=str(path), expected="what predict or transfer wrote")
+    raise InputError(what, where=str(path), expected="a table of predict or transfer")

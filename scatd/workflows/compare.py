@@ -1,4 +1,4 @@
-"""Use case: every drug's newest run beside the others, from the tracking store."""
+"""Use case: compare the newest runs of all drugs, from the tracking store."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def compare(
     family
         Only this family.
     metric
-        One of those that the gate knows: higher is better.
+        One of the gate's metrics; high values are better.
 
     Returns
     -------
     Columns `COLUMNS`, by drug, then family. `mean`, `sd`, `ci_low`, `ci_high`: over validation
     folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
-    on labelled target cells, where there were some. Intervals are stored for AUROC only; what a
-    run does not hold is missing.
+    on labelled target cells, if there were any. Intervals are stored for AUROC only. Values that
+    a run does not hold are missing.
 
     Raises
     ------

@@ -29,7 +29,7 @@ from scatd.training.settings import (
     default_transfer,
     published_transfer,
 )
-from scatd.workflows.tcga.patients import Survival
+from scatd.workflows.tcga.request import Survival
 from tests.requests import fields_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]

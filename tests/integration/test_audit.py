@@ -61,6 +61,15 @@ def test_source_labels_and_groups_as_json_and_table(scatd, files):
     assert table["remedy"].tolist() == [finding["remedy"] for finding in report["findings"]]
 
 
+def test_a_labelled_sample_without_a_group_is_refused(scatd, files):
+    labels = pd.read_csv(files / "labels.csv")
+    labels.loc[[3, 4], "batch"] = None
+    labels.to_csv(files / "labels.csv", index=False)
+    arguments = ["audit", "source.csv", "--labels", "labels.csv:D", "--group-by", "batch"]
+    said = scatd(*arguments, code=2).output
+    assert "--group-by: column 'batch' is empty for 2 of 60 rows" in said
+
+
 def test_predictions_that_are_upside_down(scatd, files):
     done = scatd("audit", "--labels", "labels.csv:D", "--predictions", "scores.csv")
     assert "D: AUROC 0.000 (interval 0.000 to 0.000), under 0.5" in done.stdout

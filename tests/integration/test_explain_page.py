@@ -264,3 +264,37 @@ def test_what_cannot_be_used_is_refused(here, run_scatd, change, message):
         assert message in run_scatd(*TCGA, *SURVIVAL, "-o", "prad", *change, code=2).output
     assert {path: path.stat().st_mtime_ns for path in here.glob("prad/**/*")} == earlier
     assert len(client.search_runs([tracking.experiment_id(client)])) == before
+
+
+def test_a_promotion_in_between_mixes_no_two_versions(work, run_scatd, tmp_path, monkeypatch):
+    """Another version reaches production while the patients are prepared."""
+    from scatd.workflows.tcga import inputs
+
+    shutil.copytree(work, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    first = registry.resolve("docetaxel", stage="staging")
+    folder, prepare = registry.fetch(first), inputs.prepare_in_memory
+
+    def promoted(version):
+        registry.promote(first.name, version, reason="", evidence_run_id=first.run_id)
+
+    def prepare_and_promote(request):
+        done = prepare(request)
+        tags = {keys.TAG_DRUG: "docetaxel"}
+        more = {"metrics": {}, "description": "", "tags": tags}
+        promoted(registry.register(folder, first.name, first.run_id, **more))
+        return done
+
+    promoted(first.version)
+    monkeypatch.setattr(inputs, "prepare_in_memory", prepare_and_promote)
+    words = ("tcga", "--drug", "docetaxel", "TCGA-PRAD.star_tpm.tsv.gz", *SURVIVAL)
+    said = run_scatd(*words, "--no-controls", "-o", "between").output
+    assert registry.resolve("docetaxel").version == first.version + 1
+    assert f"scored by {first.name} version {first.version}" in said
+    about = ad.read_h5ad("between/explained.h5ad").uns["scatd"]["docetaxel"]
+    assert about["version"] == first.version
+    client = tracking.connect()
+    for command in ("tcga", "explain"):
+        wanted = f"tags.`{keys.TAG_COMMAND}` = '{command}'"
+        newest = client.search_runs([tracking.experiment_id(client)], wanted)[0]
+        assert newest.data.tags[keys.TAG_MODEL] == f"{first.name}/{first.version}"

@@ -27,11 +27,11 @@ USES = {
 
 CAPTIONS = {
     "roc": "How well the scores rank cells: the further up and left, the better.",
-    "precision_recall": "How many calls are right, against how many resistant cells are found.",
+    "precision_recall": "Share of correct calls against share of resistant cells that are found.",
     "scores": "Scores of both true responses: the less they overlap, the better.",
     "confusion": "Calls against the truth; shares are of each true response.",
-    "reliability": "Predicted probability against the fraction that is resistant. On the dashed "
-    "line a probability means what it says.",
+    "reliability": "Predicted probability against the fraction of resistant cells. On the dashed "
+    "line both are equal.",
     "reliability_after": "The same after calibration, on the cells that it was fitted to.",
     "thresholds": "The same metrics at other thresholds.",
     "risk_coverage": "Share of wrong answers when only the most certain cells are answered.",
@@ -162,15 +162,15 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
     """Reasons to trust these numbers less."""
     found = [
         f"{int(seen.sum())} of these {len(seen)} cells are cells that the version was {USES[use]}: "
-        "the numbers flatter it and are no evidence for promoting it. (Where other cells merely "
-        "share their ids, make ids unique, such as by a prefix for the sample.)"
+        "the numbers look too good, and are no evidence for promoting it. (If other cells have the "
+        "same ids by chance, make the ids unique, such as by a prefix for the sample.)"
         for use, seen in cells.seen.items()
         if seen.any()
     ]
     metrics = tables["metrics"].set_index("metric")["value"]
     if metrics["auroc"] < 0.5:
         found.append(
-            "An AUROC under 0.5 says that the labels may be inverted; nothing was turned around."
+            "The AUROC is under 0.5: the labels may be inverted. No label or score was changed."
         )
     if "groups" in tables and len(tables["groups"]) < FEW_GROUPS:
         found.append(

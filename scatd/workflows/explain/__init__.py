@@ -1,1 +1,1 @@
-"""Use case: say which features drive a model's scores."""
+"""Use case: find the features that drive a model's scores."""

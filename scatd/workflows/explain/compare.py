@@ -18,7 +18,7 @@ from scatd.workflows.explain.tables import Importance, read_importance, require_
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """How alike cohorts rank the features.
+    """Agreement of cohorts about the importance of features.
 
     Parameters
     ----------

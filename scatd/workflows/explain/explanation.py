@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from scatd import artifact, keys
 from scatd.explain.controls import Control, controls_table, label
 from scatd.explain.importance import Tally, group_table
+from scatd.settings import to_mapping
 from scatd.workflows.explain.attribute import attribute, summed
 from scatd.workflows.explain.controls import judge
 from scatd.workflows.explain.genes import GeneReader, GeneResult, explain_genes
 from scatd.workflows.explain.inputs import Bulk
 from scatd.workflows.explain.store import AttributionStore
 from scatd.workflows.explain.subject import Subject
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,50 @@ class Explanation:
             *(f"- {one.name}: {one.status}. {one.sentence}." for one in self.controls),
         ]
         return "\n\n".join(lines)
+
+    def annotated(self) -> AnnData:
+        """Cells x features: values in X, attributions in layers, importance in varm, rest in uns.
+
+        Rows of cells that could not be scored are NaN. To be asked for while the store is there.
+        """
+        from anndata import AnnData
+
+        subject = self.subject
+        features, drug_key = subject.features, subject.drug_key
+        shape = (features.n_obs, features.n_features)
+        cells = AnnData(
+            np.full(shape, np.nan, np.float32),
+            obs=features.obs.copy(),
+            var=pd.DataFrame(index=pd.Index(subject.names)),
+        )
+        layers = {word: np.full(shape, np.nan, np.float32) for word in subject.classes}
+        for block in self.store.blocks():
+            cells.X[block.rows] = np.asarray(features.X[block.rows], np.float32)
+            for word, one in block.attributed.items():
+                layers[word][block.rows] = one.attributions
+        for word, layer in layers.items():
+            cells.layers[f"attribution_{word}"] = layer
+        is_scored = subject.usable
+        cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
+        cells.obs[keys.prob_column(drug_key)] = cells.obs["prob_resistant"]
+        cells.obs[keys.response_column(drug_key)] = pd.Categorical(
+            pd.Series(subject.scores.responses).where(is_scored)
+        )
+        ranked = self.importance.drop(columns="controls").set_index("feature")
+        cells.varm["importance"] = ranked.loc[list(subject.names)].set_axis(cells.var_names)
+        cells.uns[keys.UNS_SCATD] = {
+            drug_key: {
+                "model": subject.ref.name,
+                "version": subject.ref.version,
+                "settings": to_mapping(subject.request.settings),
+                "controls": self.label,
+                "controls_table": self.controls_table.astype({"value": float, "bound": float}),
+                "versions": artifact.versions(),
+                "use": keys.CAVEAT,
+            }
+        }
+        cells.uns[keys.UNS_SIMULATED] = bool(subject.ref.simulated or features.simulated)
+        return cells
 
 
 def explain_cells(

@@ -6,18 +6,18 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd import registry
 from scatd.cards.card import About
-from scatd.data.demo_files import demo_file, given_or_demo
+from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
-from scatd.nn.devices import pick_device
-from scatd.registry.by_drug import find_model
+from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
@@ -25,6 +25,9 @@ from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
@@ -47,22 +50,29 @@ class Bulk:
 
 
 @contextmanager
-def opened(request: ExplainRequest) -> Iterator[Subject]:
-    """Find the model, open the cells for it, and score them.
+def opened(
+    request: ExplainRequest, ref: ModelRef, scorer: Scorer, source: Path | AnnData
+) -> Iterator[Subject]:
+    """Open cells for a model, and score them.
+
+    Parameters
+    ----------
+    source
+        A file, or cells in memory, which `request.input` names.
 
     Raises
     ------
     InputError
-        When there is no such model, or the cells cannot be used.
+        When the cells cannot be used.
     """
-    device = pick_device(request.device)
-    ref = find_model(request.drug, request.family, request.stage)
-    scorer = Scorer(registry.read(ref), str(device))
-    path = given_or_demo(request.input, "target")
-    with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
+    family, preparation = ref.family, request.preparation
+    with scoring_input(source, family, scorer.card, preparation, scorer.device) as given:
         for note in given.notes:
             logger.info("%s", note)
-        yield subject_of(request, ref, scorer, given)
+        features = given.features
+        if request.input is not None and not isinstance(source, Path):
+            features = replace(features, path=request.input)
+        yield subject_of(request, ref, scorer, features, given.reasons)
 
 
 def read_bulk(subject: Subject) -> Bulk | None:

@@ -6,17 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
-from scatd import artifact, keys, tracking
+from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
 from scatd.keys import artifact_paths, metric_names
-from scatd.settings import to_mapping
 from scatd.workflows.explain.explanation import Explanation
 from scatd.workflows.explain.report import figures_of
 from scatd.workflows.explain.request import ExplainRequest
@@ -109,7 +107,7 @@ def write_output(found: Explanation, target: Path) -> Path:
         elif target.suffix == ".parquet":
             _write_parquet(unfinished, found.subject, found.store)
         else:
-            write_h5ad(annotated(found), unfinished)
+            write_h5ad(found.annotated(), unfinished)
     return target
 
 
@@ -151,49 +149,6 @@ def _strongest(subject: Subject, block: Block) -> pd.DataFrame:
     for word, one in zip(subject.classes, values, strict=True):
         table[f"attribution_{word}"] = one[rows, columns]
     return pd.DataFrame(table)
-
-
-def annotated(found: Explanation) -> ad.AnnData:
-    """Cells x features: values in X, attributions in layers, importance in varm, the rest in uns.
-
-    Rows of cells that could not be scored are NaN.
-    """
-    subject = found.subject
-    features, drug_key = subject.features, subject.drug_key
-    shape = (features.n_obs, features.n_features)
-    cells = ad.AnnData(
-        np.full(shape, np.nan, np.float32),
-        obs=features.obs.copy(),
-        var=pd.DataFrame(index=pd.Index(subject.names)),
-    )
-    layers = {word: np.full(shape, np.nan, np.float32) for word in subject.classes}
-    for block in found.store.blocks():
-        cells.X[block.rows] = np.asarray(features.X[block.rows], np.float32)
-        for word, one in block.attributed.items():
-            layers[word][block.rows] = one.attributions
-    for word, layer in layers.items():
-        cells.layers[f"attribution_{word}"] = layer
-    is_scored = subject.usable
-    cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
-    cells.obs[keys.prob_column(drug_key)] = cells.obs["prob_resistant"]
-    cells.obs[keys.response_column(drug_key)] = pd.Categorical(
-        pd.Series(subject.scores.responses).where(is_scored)
-    )
-    ranked = found.importance.drop(columns="controls").set_index("feature")
-    cells.varm["importance"] = ranked.loc[list(subject.names)].set_axis(cells.var_names)
-    cells.uns[keys.UNS_SCATD] = {
-        drug_key: {
-            "model": subject.ref.name,
-            "version": subject.ref.version,
-            "settings": to_mapping(subject.request.settings),
-            "controls": found.label,
-            "controls_table": found.controls_table.astype({"value": float, "bound": float}),
-            "versions": artifact.versions(),
-            "use": keys.CAVEAT,
-        }
-    }
-    cells.uns[keys.UNS_SIMULATED] = bool(subject.ref.simulated or features.simulated)
-    return cells
 
 
 def write_published(found: Explanation) -> list[Path]:

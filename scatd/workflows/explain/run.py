@@ -1,4 +1,4 @@
-"""Use case: which features drive a model's scores, and does the list pass its controls."""
+"""Use case: find the features that drive a model's scores, and test the list."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from scatd import keys, tracking
+from scatd.data.demo_files import given_or_demo
+from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows.explain.explanation import Explanation, explain_cells
@@ -26,6 +29,10 @@ from scatd.workflows.explain.output import (
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.store import AttributionStore
 from scatd.workflows.explain.subject import Subject
+from scatd.workflows.models.load import Loaded, load_model
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +70,10 @@ def explain(request: ExplainRequest) -> ExplainResult:
         For a model, cohort or output that cannot be used; nothing is then written.
     """
     require_writable(request)
-    with opened(request) as subject, contextlib.ExitStack() as stack:
+    model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
+    path = given_or_demo(request.input, "target")
+    with contextlib.ExitStack() as stack:
+        subject = stack.enter_context(opened(request, model.ref, model.scorer, path))
         require_published(subject)
         # All inputs are read and checked before there is a run.
         bulk = read_bulk(subject) if request.controls else None
@@ -81,6 +91,26 @@ def explain(request: ExplainRequest) -> ExplainResult:
         output=written,
         genes=found.genes,
     )
+
+
+@contextlib.contextmanager
+def explained(
+    request: ExplainRequest, model: Loaded, cells: AnnData
+) -> Iterator[tuple[str, Explanation]]:
+    """Explain the scores of cells in memory by a model that was found already, as `tracked` does.
+
+    `request.input` names the cells in the run. Nothing is written.
+
+    Raises
+    ------
+    InputError
+        When no cell can be scored, or simulated and real data would mix.
+    """
+    with (
+        opened(request, model.ref, model.scorer, cells) as subject,
+        tracked(subject) as found,
+    ):
+        yield found
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Attributions on disk, block by block: what a killed run has done is not done again."""
+"""Attributions on disk, block by block: a killed run continues with the first missing block."""
 
 from __future__ import annotations
 

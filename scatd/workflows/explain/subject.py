@@ -26,7 +26,6 @@ from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.settings import to_mapping
-from scatd.workflows.cohorts.features import ScoringInput
 from scatd.workflows.explain.request import ExplainRequest
 
 N_CONTROL_CELLS = 200
@@ -143,23 +142,31 @@ class Subject:
 
 
 def subject_of(
-    request: ExplainRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
+    request: ExplainRequest,
+    ref: ModelRef,
+    scorer: Scorer,
+    features: Features,
+    reasons: NDArray[np.object_],
 ) -> Subject:
     """Score the cells, align the baselines, and cut the network.
+
+    Parameters
+    ----------
+    reasons
+        (n_obs,) text, empty where a cell can be scored.
 
     Raises
     ------
     InputError
         When no cell can be scored, there is no such group column, or simulated meets real.
     """
-    features = given.features
     refuse_mixing(
         {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
         allowed=request.allow_simulated,
     )
-    usable = given.reasons == ""
+    usable = reasons == ""
     if not usable.any():
-        what = f"none of {features.n_obs} cells can be scored ({given.reasons[0]})"
+        what = f"none of {features.n_obs} cells can be scored ({reasons[0]})"
         raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
     column = request.group_by
     groups = None if column is None else group_column(column, features.obs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,14 @@ from scatd.data.cells import FAILED, CellQuality, failures
 from scatd.data.cohort import Matrix
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.preflight import Report, judge_cells, quality_of
-from scatd.data.writing import RowWriter, writing_cohort
+from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
 from scatd.workflows.prepare.inputs import CheckedCohort, checked_cohort
 from scatd.workflows.prepare.output import require_output, track, write_report
 from scatd.workflows.prepare.request import PrepareRequest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
@@ -78,10 +81,32 @@ def prepare(request: PrepareRequest) -> PrepareResult:
         With every fault that the pre-flight check found; nothing is written then.
     """
     require_output(request)
+    with (
+        checked_cohort(request) as checked,
+        writing_cohort(request.output, len(checked.match.panel)) as writer,
+    ):
+        made = prepare_cells(request, checked, writer)
+    return _reported(request, checked, made)
+
+
+def prepare_in_memory(request: PrepareRequest) -> tuple[AnnData, PrepareResult]:
+    """As `prepare`, but the cohort stays in memory: only the folder beside the output is written.
+
+    Raises
+    ------
+    InputError
+        As `prepare`.
+    """
+    require_output(request)
+    writer = CohortCollector()
     with checked_cohort(request) as checked:
-        report, match = checked.report, checked.match
-        with writing_cohort(request.output, len(match.panel)) as writer:
-            made = prepare_cells(request, checked, writer)
+        made = prepare_cells(request, checked, writer)
+    return writer.cohort, _reported(request, checked, made)
+
+
+def _reported(request: PrepareRequest, checked: CheckedCohort, made: Prepared) -> PrepareResult:
+    """Log the findings, write the table of genes and the figures, and track them."""
+    report, match = checked.report, checked.match
     for text in report.notes:
         logger.info("%s", text)
     for text in report.warnings:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import registry
-from scatd.artifact import read_card
 from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.data.io import STORE_SUFFIXES, open_store
@@ -34,10 +33,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DrugModel:
-    """The model of one drug: where it is in the registry, its folder here, and its card."""
+    """The model of one drug: its place in the registry, and its card."""
 
     ref: ModelRef
-    folder: Path
     card: Card
 
 
@@ -49,11 +47,7 @@ def models_of(request: ScreenRequest) -> dict[str, DrugModel]:
     InputError
         When a drug that was named has none, or none has any.
     """
-    found = {}
-    for drug, ref in _found(request).items():
-        folder = registry.fetch(ref)
-        found[drug] = DrugModel(ref, folder, read_card(folder))
-    return found
+    return {drug: DrugModel(ref, registry.read_card(ref)) for drug, ref in _found(request).items()}
 
 
 def _found(request: ScreenRequest) -> dict[str, ModelRef]:

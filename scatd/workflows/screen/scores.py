@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from scatd import registry
 from scatd.cards.card import Card
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import ScatdError
@@ -128,7 +129,7 @@ def score_drugs(
     found = Scored()
     for drug, model in models.items():
         try:
-            scorer = Scorer(model.folder, str(device))
+            scorer = Scorer(registry.read(model.ref), str(device))
             found.drugs[drug] = _scored(request, given, model.ref, scorer)
         except ScatdError as error:
             found.left_out[drug] = str(error)

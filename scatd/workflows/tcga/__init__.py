@@ -1,1 +1,1 @@
-"""Use case: score and explain patients beside their survival."""
+"""Use case: score patients, explain the scores, and compare both with survival."""

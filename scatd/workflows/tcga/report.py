@@ -24,10 +24,12 @@ from scatd.plots.explain.heatmaps import by_cell
 from scatd.plots.explain.local import local_bars
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
+from scatd.registry import ModelRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anndata import AnnData
     from matplotlib.figure import Figure
 
 N_EXTREME = 3
@@ -58,6 +60,30 @@ class Patients:
     expression: pd.DataFrame
     attributions: pd.DataFrame
     leading: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study of patients.
+
+    Parameters
+    ----------
+    ref
+        The model.
+    patients, tables
+        The scored patients, and every table by name.
+    cells
+        All patients with scores and attributions.
+    label, explanation_run
+        The label of the list of genes, and the run that holds it.
+    """
+
+    ref: ModelRef
+    patients: Patients
+    tables: dict[str, pd.DataFrame]
+    cells: AnnData
+    label: str
+    explanation_run: str
 
 
 def tables_of(patients: Patients) -> dict[str, pd.DataFrame]:
