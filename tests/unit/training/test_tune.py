@@ -16,12 +16,15 @@ from scatd.errors import InputError, TrainingError
 from scatd.keys import FAMILIES
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.settings import from_mapping, to_mapping
+from scatd.training.backbone import new_vae
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import Silent
-from scatd.training.pretrain import new_vae, train_vae
+from scatd.training.objective import STEPS_A_FOLD, Progress, objective
+from scatd.training.pretrain import train_vae
+from scatd.training.pruner import MedianOfFolds
 from scatd.training.settings import PUBLISHED_PRETRAIN, PretrainSettings, default_pretrain
 from scatd.training.space import Range, Space, read_space
-from scatd.training.tune import STEPS_A_FOLD, MedianOfFolds, Progress, Study, objective
+from scatd.training.study import Study
 
 BASE = default_pretrain("sf")
 SPACE = Space(
