@@ -64,7 +64,7 @@ def predict(**given: Any) -> None:
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
     them first. Without INPUT, the demo target is scored. Every cell is kept.
     """
-    from scatd.workflows.predict.run import PredictRequest
+    from scatd.workflows.predict.request import PredictRequest
     from scatd.workflows.predict.run import predict as work
 
     _show(work(filled(PredictRequest, given)))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.data.feature_files import find_features
+from scatd.data.feature_files import Found, find_features
 from scatd.data.files import row_blocks, sha256_array
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.opened import OpenedInput, open_input
@@ -72,7 +72,7 @@ class Features:
 
 
 def read_features(
-    path: Path,
+    given: Path | OpenedInput,
     family: str,
     *,
     n_features: int | None = None,
@@ -84,13 +84,13 @@ def read_features(
 
     Parameters
     ----------
-    path
-        A cohort (`.h5ad`, `.zarr`): the family's embedding in `obsm`, or for `dist` its expression:
-        of several matrices the counts, else `X` as it is. Or a
-        matrix, (n_obs, n_features): `.npy`, `.npz` (one array, or the one named X), `.csv`,
-        `.tsv` (also gzipped), `.parquet`. Arrays take ids from `NAME.ids.txt` or `NAME.ids.csv`
-        beside them (one id a line, no header); tables from the first column without numbers, or
-        from a first column named as one (cell, id, barcode, or no name).
+    given
+        A cohort (`.h5ad`, `.zarr`, or an AnnData in memory): the family's embedding in `obsm`, or
+        for `dist` its expression: of several matrices the counts, else `X` as it is. Or a matrix,
+        (n_obs, n_features): `.npy`, `.npz` (one array, or the one named X), `.csv`, `.tsv` (also
+        gzipped), `.parquet`. Arrays take ids from `NAME.ids.txt` or `NAME.ids.csv` beside them (one
+        id a line, no header); tables from the first column without numbers, or from a first column
+        named as one (cell, id, barcode, or no name).
     family
         One of `keys.FAMILIES`.
     n_features
@@ -110,29 +110,13 @@ def read_features(
         wrong number of features, values that are not finite or do not fit float32, repeated or
         missing ids, no rows.
     """
-    with open_input(path, outlives=True) as opened:
-        return features_of(
-            opened, family, n_features=n_features, mmap=mmap, unique_ids=unique_ids, scale=scale
-        )
-
-
-def features_of(
-    opened: OpenedInput,
-    family: str,
-    *,
-    n_features: int | None = None,
-    mmap: bool = False,
-    unique_ids: bool = True,
-    scale: InputScale | None = None,
-) -> Features:
-    """As `read_features`, of an input that is open, or of an AnnData in memory."""
     if family not in keys.FAMILIES:
         what = f"unknown family '{family}'"
         raise InputError(what, expected=f"one of {', '.join(keys.FAMILIES)}")
-    path = opened.path
-    faults = Faults(str(path))
-    found = find_features(opened, family, faults, mmap=mmap, scale=scale)
-    _require_matrix(found.raw, found.key, path)
+    with open_input(given, outlives=True) as opened:
+        path, faults = opened.path, Faults(str(opened.path))
+        found = find_features(opened, family, faults, mmap=mmap, scale=scale)
+    _require_matrix(found, path)
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:
         faults.add(
@@ -143,27 +127,28 @@ def features_of(
     if not n_obs or not width:
         faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
     ids, has_ids = _checked_ids(found.ids, n_obs, faults, unique=unique_ids)
-    X = _float32(_converted_later(found.raw), found.key, ids, faults)
+    X = _float32(_readable(found), found.key, ids, faults)
     faults.raise_if_any()
     index = pd.Index(ids)
     obs = pd.DataFrame(index=index) if found.obs is None else found.obs.set_axis(index, axis=0)
     return Features(X, ids, has_ids, obs, path, found.key, found.simulated, found.names)
 
 
-def _require_matrix(raw: Any, key: str, path: Path) -> None:
-    if raw.ndim != 2:
-        shape = " x ".join(map(str, raw.shape)) or "one number"
-        what = f"{key} has {raw.ndim} dimensions ({shape})"
+def _require_matrix(found: Found, path: Path) -> None:
+    if found.raw.ndim != 2:
+        shape = " x ".join(map(str, found.raw.shape)) or "one number"
+        what = f"{found.key} has {found.raw.ndim} dimensions ({shape})"
         raise InputError(what, where=str(path), expected="a matrix, rows by features")
-    if raw.dtype.kind not in "fiu":
-        what = f"{key} holds values of type {raw.dtype}"
+    if found.raw.dtype.kind not in "fiu":
+        what = f"{found.key} holds values of type {found.raw.dtype}"
         raise InputError(what, where=str(path), expected="real numbers, best as float32")
 
 
-def _converted_later(raw: Any) -> Any:
-    """Convert a large memory map to float32 when its rows are read, not in memory now."""
+def _readable(found: Found) -> Any:
+    """The matrix as it is, or its rows one block at a time where it is mapped and not float32."""
+    raw = found.raw
     if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
-        return LazyMatrix(lambda start, stop: raw[start:stop], raw.shape)
+        return LazyMatrix(lambda start, stop: raw[start:stop], (raw.shape[0], raw.shape[1]))
     return raw
 
 

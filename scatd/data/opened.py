@@ -66,8 +66,8 @@ class OpenedInput:
         return self.adata is not None or is_cohort(self.path)
 
     @property
-    def has_expression_by_genes(self) -> bool:
-        """Whether the columns may have names of genes."""
+    def may_name_genes(self) -> bool:
+        """Whether its columns can have names: an array has none."""
         return self.is_cohort or has_suffix(self.path, TABLE_SUFFIXES)
 
     @property
@@ -112,8 +112,10 @@ class OpenedInput:
 
 
 @contextlib.contextmanager
-def open_input(source: Path | AnnData, *, outlives: bool = False) -> Iterator[OpenedInput]:
-    """Open a file once, or take an AnnData as it is.
+def open_input(
+    source: Path | AnnData | OpenedInput, *, outlives: bool = False
+) -> Iterator[OpenedInput]:
+    """Open a file once; an AnnData, or an input that is open, is taken as it is.
 
     Parameters
     ----------
@@ -127,6 +129,9 @@ def open_input(source: Path | AnnData, *, outlives: bool = False) -> Iterator[Op
     InputError
         When there is no such file, or its store is damaged.
     """
+    if isinstance(source, OpenedInput):
+        yield source
+        return
     with contextlib.ExitStack() as stack:
         if not isinstance(source, Path):
             yield OpenedInput(IN_MEMORY, stack, adata=source)

@@ -1,4 +1,4 @@
-"""Figures of the quality of cells, as they are looked at before anything else."""
+"""Figures of the quality of cells, before any analysis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = 20_000
-"""Cells that are drawn as points; more of them hide each other."""
+"""Most cells drawn as points; more points would hide each other."""
 
 
 def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure:
@@ -58,7 +58,7 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
 
 
 def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure:
-    """Each cell's total against its expressed genes and its mitochondrial share.
+    """Total counts of each cell against its expressed genes and its mitochondrial share.
 
     Parameters are those of `quality_violins`.
     """

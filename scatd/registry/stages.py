@@ -10,7 +10,8 @@ from mlflow.tracking import MlflowClient
 from scatd import keys
 from scatd.errors import InputError
 from scatd.registry import state
-from scatd.registry.lookup import fetch, resolve_named
+from scatd.registry.files import read
+from scatd.registry.refs import get
 from scatd.registry.state import Model
 from scatd.tracking import connect, lock
 
@@ -91,8 +92,6 @@ def rollback(name: str, *, reason: str) -> int:
     InputError
         When there is no previous version, or its files are gone, damaged or changed.
     """
-    from scatd import artifact
-
     client = connect()
     state.require(client, name)
     with lock("registry"):
@@ -104,7 +103,7 @@ def rollback(name: str, *, reason: str) -> int:
                 "there is no previous version to go back to", where=name, remedy=remedy
             )
         # Before anything is moved: a version that cannot be read serves nobody.
-        artifact.read(fetch(resolve_named(name, str(restored))))
+        read(get(name, restored))
         left = model.aliases.get(keys.PRODUCTION)
         client.set_registered_model_alias(name, keys.PRODUCTION, str(restored))
         earlier = _replaced_by(model, restored)

@@ -1,7 +1,8 @@
-"""What a file would grow to when it is read, found out before any of it is kept in memory.
+"""Check the content of an upload before any of it is kept in memory.
 
-A megabyte of compressed zeros may be a terabyte of cells; a small file may point at others on this
-computer. Both are refused. What is left is read once, block by block: a damaged block shows here.
+A megabyte of compressed zeros may hold a terabyte of cells, and a small file may refer to other
+files on this computer. Both are refused. Other files are read once, block by block, so that a
+damaged block is found here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _READ_WHOLE = ("obs", "var", "obsm", "uns", "varm", "obsp", "varp")
 
 
 def require_harmless(path: Path, kind: str, max_content: int) -> None:
-    """Refuse a file that is larger inside than outside, or that reads from other files.
+    """Refuse a file whose content is too large, or that reads from other files.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     Raises
     ------
     Refusal
-        413 for a file that is too large inside, 422 for one that is damaged, refers to other files
-        or holds what no cohort needs.
+        413 for a file whose content is too large, 422 for one that is damaged, refers to other
+        files or holds something that no cohort needs.
     """
     try:
         if kind == H5AD:
@@ -50,7 +51,7 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
 
 
 class _Budget:
-    """Bytes that may still be asked for."""
+    """The memory in bytes that the content of a file may still take."""
 
     def __init__(self, left: int) -> None:
         self._left, self._whole = left, left
@@ -62,7 +63,7 @@ class _Budget:
             raise Refusal(TOO_LARGE, f"The file holds more than {whole} when it is unpacked.")
 
     def names(self, longest: int, n_names: int) -> None:
-        """Numpy gives every name of a table the width of the longest."""
+        """Count names; numpy stores every name of a table with the width of the longest."""
         if longest > _LONGEST_NAME:
             self.spend(4 * longest * n_names)
 
@@ -91,9 +92,9 @@ def _measure_attributes(item: Any, budget: _Budget) -> None:
 
 
 def _rehearse(file: Any) -> None:
-    """Read what scoring will read, as it will; only whether that ends well is of interest here.
+    """Read the parts that scoring will read, to see whether a reader crashes.
 
-    What a library says about it is left to scoring, which says it better.
+    Errors are ignored here, because scoring reports them with better messages.
     """
     from anndata.io import read_elem
 
@@ -103,14 +104,14 @@ def _rehearse(file: Any) -> None:
 
 
 def _measure_sparse(group: Any, budget: _Budget) -> None:
-    """Expression is read sparse, block by block; any other sparse matrix is filled with zeros."""
+    """Count a sparse matrix as dense, unless it is expression, which is read in sparse blocks."""
     if group.name not in ("/X", "/raw/X") and not group.name.startswith("/layers/"):
         n_rows, n_columns = stored_shape(group)
         budget.spend(8 * max(n_rows, 0) * max(n_columns, 0))
 
 
 def _measure(data: Any, budget: _Budget) -> None:
-    """Spend what reading the dataset would take; words are of any length, so they are counted."""
+    """Count the memory that the dataset takes; strings have any length, so they are read."""
     import h5py
 
     if data.shape is None:

@@ -1,8 +1,8 @@
-"""A child process that reads every upload first: what crashes a reader must not end the server.
+"""A child process that reads every upload first, because a reader may crash.
 
-A file that is damaged on purpose, or by chance, can crash the libraries that read HDF5 and Parquet,
-and a crash takes the whole process with it. So a child reads the file from end to end, and what it
-survives is read again for scoring.
+A damaged file can crash the libraries that read HDF5 and Parquet, and a crash ends the whole
+process. So a child process reads the whole file first. If it does not crash, the file is read again
+for scoring.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 
 
 class Examiner:
-    """One child, started when it is first needed and again after each crash; for one thread."""
+    """One child process for one thread. It starts when needed, and again after each crash."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
 
     def examine(self, path: Path, kind: str, max_content: int, seconds: float) -> None:
-        """Have a file read.
+        """Let the child read a file.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Examiner:
 
 
 def main() -> None:
-    """Read files until nobody asks any more: a line in, a line out."""
+    """Read the files named on stdin, one a line, and print one line of result for each."""
     for line in sys.stdin:
         path, kind, max_content = json.loads(line)
         print(json.dumps(_judged(Path(path), kind, max_content)), flush=True)  # noqa: T201

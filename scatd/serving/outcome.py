@@ -1,4 +1,4 @@
-"""What a person gets to see of a scored file: numbers, a table, two pictures and a report."""
+"""Results of a scored file for the page: counts, a table, two figures and a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.cohorts.map import cell_map
-from scatd.workflows.predict.run import PredictResult, write_table
+from scatd.workflows.predict.output import write_table
+from scatd.workflows.predict.report import PredictResult
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"
@@ -31,7 +32,7 @@ WHAT_IT_MEANS = (
 
 
 def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
-    """What the page shows as soon as there are scores: plain values for JSON."""
+    """Results that the page shows as soon as the scores are there, as plain values for JSON."""
     ref, table = result.ref, result.table
     called = table["response"].value_counts()
     shown = table.head(_ROWS)
@@ -49,19 +50,19 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
     }
 
 
-def write_scores(result: PredictResult, folder: Path, about: dict[str, Any]) -> None:
-    """The table of cells, and the histogram."""
-    table = result.table
-    write_table(folder / CSV, table, about)
-    figure = score_histogram(table["prob_resistant"], about["threshold"], result.ref.drug)
+def write_scores(result: PredictResult, folder: Path) -> None:
+    """Write the table of cells, and the histogram of their scores."""
+    write_table(folder / CSV, result)
+    threshold = result.about["threshold"]
+    figure = score_histogram(result.table["prob_resistant"], threshold, result.ref.drug)
     save_figure(figure, folder, Path(HISTOGRAM).stem)
 
 
 def write_map(result: PredictResult, folder: Path) -> bool:
-    """The map of cells; returns whether there is one."""
+    """Draw the map of cells, and return whether there is one."""
     import anndata
 
-    cohort = anndata.read_h5ad(result.output)
+    cohort = anndata.read_h5ad(folder / H5AD)
     xy = cell_map(cohort, result.ref.family)
     if xy is None:
         return False
@@ -71,7 +72,7 @@ def write_map(result: PredictResult, folder: Path) -> bool:
 
 
 def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
-    """The report: one file that can be kept beside the scores."""
+    """Write the report, as one file that can be kept with the scores."""
     ref, said = result.ref, summary(result, threshold)
     n_scored = result.n_obs - result.n_failed
     calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)

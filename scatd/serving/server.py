@@ -1,4 +1,4 @@
-"""Use case: serve the registry over HTTP until told to stop."""
+"""Use case: serve the registered models over HTTP until the process is stopped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from scatd.serving.settings import ServeSettings
 
 
 def serve(settings: ServeSettings) -> None:
-    """Listen, and answer until the process is interrupted.
+    """Answer requests until the process is interrupted.
 
     Raises
     ------
     InputError
-        When the place to listen at is taken, the store cannot be opened, or there is no such
-        device.
+        If the address is in use, the store cannot be opened, or there is no such device.
     """
     import uvicorn
 

@@ -1,4 +1,4 @@
-"""What all requests of a server share: the models, places to compute, and one way to score."""
+"""State that the requests of a server share: models, threads, limits; and scoring of uploads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
-from scatd.workflows.predict.run import PredictRequest, PredictResult, score_file
+from scatd.workflows.predict.report import PredictResult
+from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.run import score_file
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,18 +42,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """An answer, and the folder that it lies in; whoever sends it removes that."""
+    """An answer and its folder. The sender of the answer removes the folder."""
 
     result: PredictResult
-    folder: Path
+    file: Path
 
 
 class _GivenUpError(Exception):
-    """Nobody waits for this work any more."""
+    """The client no longer waits for this work."""
 
 
 class Service:
-    """The state of one server; `open` it before the first request and `close` it after the last."""
+    """The state of one server. Call `close` after the last request."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
@@ -66,14 +68,14 @@ class Service:
 
     @property
     def seconds_since_refresh(self) -> float:
-        """How old the knowledge of the registry is."""
+        """Seconds since the registry was last read."""
         return monotonic() - self._seen
 
     def refresh(self) -> None:
-        """Look at the registry; where that fails, what was known stays."""
+        """Read the registry. If that fails, the models stay as they are."""
         try:
             changed = self.models.refresh()
-        except Exception as error:  # noqa: BLE001 (a registry that is away must not end the server)
+        except Exception as error:  # noqa: BLE001 (without its registry the server goes on)
             self.metrics.refreshes_failed.inc()
             logs.failure("refresh failed", error)
             return
@@ -83,25 +85,25 @@ class Service:
             logs.event("in production", drug=ref.drug, model=ref.name, version=ref.version)
 
     async def follow(self) -> None:
-        """Look at the registry now and then, for ever."""
+        """Read the registry again and again, until the task is cancelled."""
         while True:
             await asyncio.sleep(self.settings.refresh)
             await asyncio.to_thread(self.refresh)
 
     def close(self) -> None:
-        """End the threads and remove what lies on the disk."""
+        """End the threads and remove all uploads and answers."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for examiner in self._examiners:
             examiner.close()
         self.scratch.clear()
 
     def find(self, drug: str, family: str | None) -> ModelRef:
-        """The version that answers for a drug.
+        """The production version of a drug.
 
         Raises
         ------
         Refusal
-            404 when there is none.
+            404 if there is none.
         """
         try:
             return self.models.find(drug, family)
@@ -110,12 +112,12 @@ class Service:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the places for requests that upload, wait or compute.
+        """Hold one of the places that limit the requests in work.
 
         Raises
         ------
         Refusal
-            503 when all are taken.
+            503 if all places are taken.
         """
         if self._places == 0:
             raise Refusal(BUSY, "The server is busy. Try again in a second.", {"Retry-After": "1"})
@@ -128,12 +130,12 @@ class Service:
             self.metrics.in_work.dec()
 
     async def upload(self, request: Request, folder: Path) -> Path:
-        """Write the body to `folder`, within the time that a request has.
+        """Write the body to `folder`, within the time limit of a request.
 
         Raises
         ------
         Refusal
-            As `uploads.receive`; 408 when it takes too long.
+            As `uploads.receive`; 408 if it takes too long.
         """
         try:
             async with asyncio.timeout(self.settings.time_limit):
@@ -152,7 +154,7 @@ class Service:
         Raises
         ------
         Refusal
-            When there is no place, no time, or the body cannot be used.
+            If the server is busy, the time is over, or the body cannot be used.
         """
         with ExitStack() as held:
             held.enter_context(self.place())
@@ -162,27 +164,28 @@ class Service:
             started = monotonic()
             upload = await self.upload(request, folder)
             left = self.settings.time_limit - (monotonic() - started)
-            work = self.start(ref, upload, folder / f"scored{kind}")
+            file = folder / f"scored{kind}"
+            work = self.start(ref, upload, file)
             try:
                 async with asyncio.timeout(left):
                     result = await work.done
             except BaseException as error:
-                if work.give_up():  # it has not ended: its place and files are its own until then
+                if work.give_up():  # the thread keeps its place and its files until it ends
                     work.when_ended(held.pop_all().close)
                 if isinstance(error, TimeoutError):
                     what = f"This took longer than {self.settings.time_limit:g} seconds."
                     raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
                 raise
             on_fault.pop_all()
-            return Scored(result, folder)
+            return Scored(result, file)
 
     def examine(self, path: Path, kind: str) -> None:
-        """Have the examiner of this thread read a file.
+        """Let the examiner of this thread read a file.
 
         Raises
         ------
         Refusal
-            When it would harm.
+            If the file must not be read.
         """
         if not hasattr(self._own, "examiner"):
             self._own.examiner = Examiner()
@@ -193,14 +196,14 @@ class Service:
     def start(
         self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
     ) -> Work:
-        """Begin to score an upload, when a thread is free."""
+        """Score an upload as soon as a thread is free."""
         return Work(self, ref, upload, output, progress)
 
 
 class Work:
-    """One upload on its way to its scores, in a thread of the pool.
+    """The scoring of one upload in a thread of the pool.
 
-    `done` can be awaited; the thread's own future says when its files are no longer in use.
+    Await `done` for the result. `when_ended` tells when the thread no longer uses the files.
     """
 
     def __init__(
@@ -218,13 +221,13 @@ class Work:
         self.done = asyncio.shield(asyncio.wrap_future(self._future))
 
     def give_up(self) -> bool:
-        """End it at its next step; returns whether it is still going on."""
+        """Stop the work at its next step, and return whether it still runs."""
         self._given_up.set()
         self._future.cancel()
         return not self._future.done()
 
     def when_ended(self, call: Callable[[], object]) -> None:
-        """Call something in the loop once the thread has ended."""
+        """Call a function in the event loop after the thread has ended."""
         self._future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
 
     def _run(self) -> PredictResult:
@@ -247,7 +250,7 @@ class Work:
         except (Refusal, _GivenUpError):
             raise
         except Exception as error:
-            # Readers raise anything for a damaged file. Should it be a fault of ours: it is logged.
+            # Readers raise many errors for a damaged file. An error in scatd is logged, too.
             logs.failure("unreadable upload", error)
             what = "The file cannot be read: it may be truncated or damaged."
             raise Refusal(UNUSABLE, what) from error

@@ -1,4 +1,4 @@
-"""What a server may be asked to do, and how much of it."""
+"""Settings and limits of the server."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where to listen, how models are followed, and the limits of a request.
+    """Address of the server, updates of the models, and limits of a request.
 
     Parameters
     ----------
     host, port
-        Where to listen; port 0 takes a free one.
+        Address to listen on; port 0 takes a free port.
     token
-        What a client has to show (`Authorization: Bearer ...`); without one only this computer may
-        be listened to.
+        Secret that a client sends (`Authorization: Bearer ...`). Without a token, the server only
+        listens to this computer.
     refresh
-        Seconds between two looks at the registry.
+        Seconds between two readings of the registry.
     max_upload_mb
-        Largest body of a request; what a file claims to hold may be eight times as much.
+        Largest body of a request. The content of a file may be eight times as large in memory.
     time_limit
-        Seconds that a request may take, the upload included.
+        Seconds that a request may take, with its upload.
     workers
         Requests that are computed at the same time.
     waiting
-        Requests beyond these that may upload or wait; more are told to come back.
+        Further requests that may upload or wait. Requests beyond them are refused as busy.
     device, weights, gene_map, allow_simulated
-        As `scatd predict` has them.
+        As in `scatd predict`.
     """
 
     host: str = "127.0.0.1"
@@ -74,5 +74,5 @@ class ServeSettings:
 
     @property
     def max_content(self) -> int:
-        """Largest amount of memory that a file's content may ask for, bytes."""
+        """Largest memory that the content of a file may take, bytes."""
         return 8 * self.max_upload

@@ -80,9 +80,8 @@ class TrainedHead:
 
 def can_share(settings: TransferSettings) -> bool:
     """Whether heads with these settings can train together: only on an encoder that never moves."""
-    trains_encoder = settings.train_encoder or settings.post_training > 0
     return (
-        not trains_encoder
+        not settings.trains_encoder
         and settings.latent == "mean"
         and settings.encoder_norm == "frozen"
         and settings.alignment != "mmd"

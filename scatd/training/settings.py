@@ -220,6 +220,11 @@ class TransferSettings:
     threshold: ShareInside = 0.5
     seed: Seed = 42
 
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder is trained in any step."""
+        return self.train_encoder or self.post_training > 0
+
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
         check_fields(self)

@@ -60,6 +60,14 @@ def make_tune_result():
     return TuneResult("sf-abc", "a.journal", trials, best, default_pretrain("sf"), "run-1")
 
 
+def make_predict_result(output):
+    from scatd.workflows.predict.report import PredictResult
+
+    calls = ["resistant"] * 50 + ["sensitive"] * 150
+    table = pd.DataFrame({"response": calls, "reason": ""})
+    return PredictResult(REF, table, notes=["a note"], output=output)
+
+
 def make_explain_result():
     from scatd.workflows.explain.run import ExplainResult
 
@@ -188,7 +196,7 @@ def module_of(name):
 
 
 def result_of(name):
-    """What the workflow of this command would return."""
+    """A result such as the workflow of this command returns."""
     if name == "check":
         return make_report()
     if name == "audit":
@@ -223,8 +231,7 @@ def result_of(name):
         return make_tcga_result()
     if name == "screen":
         return make_screen_result()
-    predict = importlib.import_module("scatd.workflows.predict.run")
-    prediction = predict.PredictResult(REF, scored, n_obs=200, n_resistant=50, notes=["a note"])
+    prediction = make_predict_result(scored)
     if name == "predict":
         return prediction
     target = {"auroc": 0.83, "ci_low": 0.79, "ci_high": 0.87, "n": 800.0}
@@ -253,7 +260,7 @@ def files(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def transfer_result():
-    """Make what a transfer came to: `transfer_result(passed=..., promoted=...)`."""
+    """Make the result of a transfer: `transfer_result(passed=..., promoted=...)`."""
     return make_transfer_result
 
 

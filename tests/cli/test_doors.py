@@ -30,6 +30,7 @@ from scatd.training.settings import (
     published_transfer,
 )
 from scatd.workflows.tcga.patients import Survival
+from tests.requests import fields_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
@@ -42,7 +43,7 @@ NEEDED = {
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
     "screen": {"cohort": "cells.h5ad"},
 }
-"""What a command cannot do without, where that is no drug."""
+"""Parameters that a command needs, other than a drug."""
 ARGUMENTS = ("input", "target", "expression", "cohort")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
@@ -233,12 +234,11 @@ def run_point(point, workflow, work=None, **given):
     request = call.pop("request", None)
     if request is None:
         return call
-    flat = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
-    return flat | call
+    return fields_of(request) | call
 
 
 def expected_without_parameters(module):
-    """What a workflow must be asked for when nothing but a drug is given, said independently."""
+    """The request when nothing but a drug is given, written independently of the commands."""
     if module == "demo":
         return {"drug": "DOCETAXEL", "seed": 0, "folder": Path("scatd-demo")}
     if module in ("check", "prepare"):

@@ -6,6 +6,7 @@ import pytest
 
 from scatd.cli import main
 from scatd.cli.former import FormerName
+from tests.requests import fields_of
 
 WORDS = {
     "audit": ("cells.h5ad",),
@@ -24,7 +25,7 @@ def asked(request, scatd, workflow):
         done = scatd(name, *WORDS[name], *more)
         call = calls[0] if calls else None
         if call is not None:
-            call = call["group_by"] if name == "audit" else call["request"].group_by
+            call = call["group_by"] if name == "audit" else fields_of(call["request"])["group_by"]
         return call, done
 
     return run

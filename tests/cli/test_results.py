@@ -1,4 +1,4 @@
-"""What the commands print when all went well."""
+"""The output of commands that succeed."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def registered(store, model):
                 tags={"scatd.drug": "docetaxel"},
             )  # fmt: skip
     registry.promote(NAME, 1, reason="", evidence_run_id="")
-    return {number: registry.fetch(registry.resolve_named(NAME, str(number))) for number in (1, 2)}
+    return {number: registry.fetch(registry.get(NAME, number)) for number in (1, 2)}
 
 
 def test_a_folder_that_was_replaced_as_a_whole(registered):

@@ -22,13 +22,13 @@ from scatd.training.space import Range, Searchable, read_space
 from scatd.workflows.check import CheckRequest
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
-from scatd.workflows.explain.inputs import ExplainRequest
+from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.import_checkpoint import ImportRequest
-from scatd.workflows.predict.run import PredictRequest
+from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.prepare.run import PrepareRequest
 from scatd.workflows.pretrain.request import DistillRequest, PretrainRequest
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.request import ControlsRequest, FewShotRequest, TransferRequest
 from scatd.workflows.tune.request import TuneRequest
 
 HERE = Path("x")
@@ -36,6 +36,7 @@ PRETRAIN = default_pretrain("sf")
 GOOD = [
     PRETRAIN, TransferSettings(), ExplainSettings(), Gate(), TargetGate(), Searchable(),
     Range(0.1, 1.0), ServeSettings(), DemoSettings(), TransferRequest("D"), TuneRequest(),
+    FewShotRequest(), ControlsRequest(),
     PredictRequest("D", HERE, HERE), EvaluateRequest("D", HERE), ExplainRequest("D"),
     EnrichRequest(HERE, HERE), ScreenRequest(HERE), PretrainRequest(HERE, "sf", PRETRAIN),
     DistillRequest(HERE, PRETRAIN), PrepareRequest(HERE, HERE), ImportRequest(HERE, "sf"),

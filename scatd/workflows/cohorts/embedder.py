@@ -1,4 +1,4 @@
-"""What an embedding needs: weights, dictionaries, genes, and a cohort's rows as tokens."""
+"""A loaded foundation model, and the cohorts that it can embed."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ import torch
 
 from scatd import keys
 from scatd.data import downloads
-from scatd.data.catalogue import CATALOGUE, PANEL
+from scatd.data.catalogue import PANEL
 from scatd.data.cohort import Cohort
-from scatd.data.genes import GeneMap, Panel, gene_names
+from scatd.data.genes import Panel, gene_names
 from scatd.data.preflight import Report, Requirements, look
 from scatd.embed.geneformer import Geneformer
-from scatd.embed.geneformer_dictionaries import (
-    NAMES_FILE,
-    TOKENS_FILE,
-    GeneVocabulary,
-    find_dictionary,
-    read_vocabulary,
-)
-from scatd.embed.loading import load_dictionary
+from scatd.embed.geneformer_dictionaries import GeneVocabulary, read_vocabulary
 from scatd.embed.scfoundation import ScFoundation
 from scatd.embed.settings import ScFoundationSettings
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.keys import Backend, InputScale
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
+from scatd.workflows.cohorts.token_rows import RowEmbedder
+from scatd.workflows.cohorts.weights import (
+    dictionaries,
+    geneformer_weights,
+    published_names,
+    scfoundation_weights,
+)
 
 _SLOTS = {backend: keys.OBSM_FEATURES[family] for family, backend in keys.BACKENDS.items()}
 _PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
 """Of the 19,264 names in order, one a line: the positions that scFoundation's weights mean."""
-_WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,14 @@ class EmbedderRequest:
         scfoundation or geneformer.
     weights
         A file (scFoundation), a folder or hub name (Geneformer), or a name of `scatd download`;
-        None takes what was put into the folder of downloads.
+        None takes the weights in the folder of downloads.
     settings
         Of scFoundation; Geneformer takes the precision alone.
     dictionaries
-        Folder of Geneformer's; None looks beside the weights, then among the downloads.
+        Folder of Geneformer's dictionaries; None looks beside the weights, then among the
+        downloads.
     panel, gene_map
-        Gene order of scFoundation, and what genes are called.
+        File with the gene order of scFoundation; table of ids and older names of genes.
     device
         Where to compute.
     """
@@ -85,27 +85,27 @@ class Embedder:
         if request.backend == "scfoundation":
             self._panel_file = request.panel
             self.gene_map = find_gene_map(request.gene_map)
-            weights = _scfoundation_weights(request.weights)
+            weights = scfoundation_weights(request.weights)
             self.encoder = ScFoundation(weights, request.settings, request.device)
         else:
             _require_no_options_of_scfoundation(request.settings)
-            name = _geneformer_weights(request.weights)
-            dictionaries = _dictionaries(request.dictionaries, name)
-            self.vocabulary = read_vocabulary(dictionaries)
-            own = None if request.gene_map is not None else _published_names(dictionaries)
+            name = geneformer_weights(request.weights)
+            folder = dictionaries(request.dictionaries, name)
+            self.vocabulary = read_vocabulary(folder)
+            own = None if request.gene_map is not None else published_names(folder)
             self.gene_map = own or find_gene_map(request.gene_map)
             self.encoder = Geneformer(
                 name, self.vocabulary, precision=request.settings.precision, device=request.device
             )
         identity = json.dumps(self.encoder.identity, sort_keys=True).encode()
-        folder = f"{request.backend}-{hashlib.sha256(identity).hexdigest()[:16]}"
+        kept = f"{request.backend}-{hashlib.sha256(identity).hexdigest()[:16]}"
         self.store = EmbeddingStore(
-            downloads.cache_folder() / "embeddings" / folder, self.encoder.width
+            downloads.cache_folder() / "embeddings" / kept, self.encoder.width
         )
 
     @property
     def accepts(self) -> tuple[InputScale, ...]:
-        """What the matrix has to hold, unless the user says otherwise."""
+        """Scales that the model reads where the user names none, the best one first."""
         if self.vocabulary is not None or self.settings.pre_normalized == "F":
             return ("counts",)
         return ("rma", "log1p") if self.settings.input_type == "bulk" else ("log1p", "rma")
@@ -153,6 +153,16 @@ class Embedder:
         report.faults.raise_if_any()
         return report
 
+    def rows(self, cohort: Cohort, report: Report) -> RowEmbedder:
+        """An embedder of the rows of one cohort, which `look` has judged.
+
+        Raises
+        ------
+        InputError
+            When a total of each cell is needed and the cohort has none.
+        """
+        return RowEmbedder(self, cohort, report)
+
     def token_names(self, cohort: Cohort) -> dict[int, str]:
         """Gene of each token id: the panel's name, or the Ensembl id that Geneformer knows."""
         if self.vocabulary is not None:
@@ -176,55 +186,6 @@ class Embedder:
         if self.gene_map is not None:
             about["gene_map_sha256"] = self.gene_map.sha256
         return about
-
-
-def _folder(name: str) -> Path:
-    return downloads.folder_of(CATALOGUE[name], downloads.cache_folder())
-
-
-def _scfoundation_weights(given: str | None) -> Path:
-    if given is not None:
-        return Path(given)
-    found = _folder("scfoundation-weights") / "models.ckpt"
-    if found.is_file():
-        return found
-    weights = CATALOGUE["scfoundation-weights"]
-    what = f"needs {weights.about}, and none is given (licence: {weights.licence})"
-    remedy = f"{weights.by_hand} See {weights.page} {_WITHOUT_WEIGHTS}"
-    raise InputError(what, where="--backend scfoundation", expected="--weights FILE", remedy=remedy)
-
-
-def _geneformer_weights(given: str | None) -> str:
-    if given is not None and Path(given).exists():
-        return given
-    name = given or "geneformer-12L"
-    if name not in CATALOGUE:
-        return name
-    if (_folder(name) / "config.json").is_file():
-        return str(_folder(name))
-    what = f"{CATALOGUE[name].about}: the weights are not here"
-    remedy = f"Get them: scatd download {name} ({CATALOGUE[name].licence}). {_WITHOUT_WEIGHTS}"
-    raise InputError(what, where=f"--weights {name}", remedy=remedy)
-
-
-def _dictionaries(given: Path | None, weights: str) -> Path:
-    if given is not None:
-        return given
-    if find_dictionary(Path(weights), TOKENS_FILE) is not None:
-        return Path(weights)
-    return _folder("geneformer-dictionaries")
-
-
-def _published_names(folder: Path) -> GeneMap | None:
-    """Gene symbols as Geneformer's own dictionary gives them."""
-    path = find_dictionary(folder, NAMES_FILE)
-    if path is None:
-        return None
-    names = {name: str(gene) for name, gene in load_dictionary(path).items() if name}
-    content = json.dumps(names, sort_keys=True).encode()
-    ids = {gene: name for name, gene in names.items()}
-    digest = hashlib.sha256(content).hexdigest()
-    return GeneMap(frozenset(names), ids, {}, {}, str(path), digest)
 
 
 def _require_no_options_of_scfoundation(settings: ScFoundationSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,27 @@ from scatd.embed.cells import Cells
 from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import GeneVocabulary
 from scatd.embed.geneformer_tokens import MAX_TOKENS, RankTokenizer
+from scatd.embed.scfoundation import ScFoundation
+from scatd.embed.settings import ScFoundationSettings
+from scatd.embed.store import EmbeddingStore
 from scatd.errors import Faults, InputError
-from scatd.workflows.cohorts.embedder import Embedder
 
 TOTAL_COLUMNS = ("total_counts", "n_counts", "nCount_RNA", "total")
 """Where the raw total of a cell is looked for under `pre_normalized` A."""
+
+
+class FoundationModel(Protocol):
+    """A loaded foundation model, as `cohorts.embedder.Embedder` is one.
+
+    `slot` names its embedding in `obsm`; `vocabulary` is None for scFoundation; `store` keeps
+    embeddings by their tokens.
+    """
+
+    slot: str
+    settings: ScFoundationSettings
+    vocabulary: GeneVocabulary | None
+    encoder: ScFoundation | Geneformer
+    store: EmbeddingStore
 
 
 class CohortRanks:
@@ -56,7 +73,7 @@ class CohortRanks:
 
 
 class RowEmbedder:
-    """Embeds rows of one cohort, which are handed in as they were read.
+    """Embeds the rows of one cohort, block by block.
 
     Raises
     ------
@@ -64,7 +81,7 @@ class RowEmbedder:
         When a total is asked for that the cohort does not have.
     """
 
-    def __init__(self, embedder: Embedder, cohort: Cohort, report: Report) -> None:
+    def __init__(self, embedder: FoundationModel, cohort: Cohort, report: Report) -> None:
         self._embedder = embedder
         self._where = str(cohort.path)
         self._matrix = cohort.matrices[report.layer]
@@ -82,6 +99,33 @@ class RowEmbedder:
             self._totals = _totals(cohort, self._matrix)
         elif (settings.input_type, settings.pre_normalized) == ("bulk", "F"):
             self._median_total = self._median_of_totals()
+
+    def embed_all(
+        self, into: NDArray[np.float32], progress: Callable[[int], object]
+    ) -> NDArray[np.object_]:
+        """Embed every row of the cohort.
+
+        Parameters
+        ----------
+        into
+            Takes the embeddings, (n_obs, width); NaN where there is a reason. May be a memory map.
+        progress
+            Called with the number of cells that are done.
+
+        Returns
+        -------
+        (n_obs,) reasons why a cell has no embedding; empty where it has one.
+
+        Raises
+        ------
+        InputError
+            When values are not finite, or below zero.
+        """
+        reasons = np.full(self._matrix.shape[0], "", dtype=object)
+        for start, block in self._matrix.blocks():
+            rows = slice(start, start + block.shape[0])
+            into[rows], reasons[rows] = self.embed(start, block, progress)
+        return reasons
 
     def embed(
         self, start: int, X: sparse.csr_matrix, progress: Callable[[int], object] = lambda _: None

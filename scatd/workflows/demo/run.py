@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from scatd import keys, tracking
 from scatd.data.demo.world import DRUGS
 from scatd.data.demo_files import demo_file
@@ -15,9 +13,11 @@ from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
-from scatd.workflows.predict.run import PredictRequest, PredictResult, predict
+from scatd.workflows.predict.report import PredictResult
+from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.record import TransferResult
-from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.request import CohortFiles, TransferRequest
 from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,12 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
     ) as run:
         logger.info("1/2  Learning %s from %s", drug, files["source"])
         learned = transfer(
-            TransferRequest(drug, source=files["source"], reference=files["reference"])
+            TransferRequest(drug, cohorts=CohortFiles(files["source"], files["reference"]))
         )
         logger.info("2/2  Scoring %s by drug name", files["target"])
         stage = keys.PRODUCTION if learned.verdict.passed else keys.STAGING
         scored = predict(PredictRequest(drug, files["target"], folder / "scored.h5ad", stage=stage))
-        target = _against_truth(scored.output, key)
+        target = _against_truth(scored)
         run.log_metrics(
             {metric_names.DEMO_TARGET.format(metric=name): value for name, value in target.items()}
         )
@@ -70,12 +70,11 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
     return DemoResult(learned, scored, target)
 
 
-def _against_truth(scored: Path, key: str) -> dict[str, float]:
-    from scatd.data.io import read_adata
-
-    obs: pd.DataFrame = read_adata(scored).obs
-    codes = (obs[keys.truth_column(key)] == keys.RESISTANT).to_numpy(dtype=int)
-    prob = obs[keys.prob_column(key)].to_numpy()
+def _against_truth(scored: PredictResult) -> dict[str, float]:
+    """AUROC of the scores against the simulated responses, with its interval."""
+    truth = scored.obs[keys.truth_column(scored.ref.drug)]
+    codes = (truth == keys.RESISTANT).to_numpy(dtype=int)
+    prob = scored.table["prob_resistant"].to_numpy()
     low, high = bootstrap_interval(codes, prob)
     auroc = response_metrics(codes, prob)["auroc"]
     return {"auroc": auroc, "ci_low": low, "ci_high": high, "n": float(len(codes))}

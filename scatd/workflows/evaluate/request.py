@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.scoring_request import ScoringRequest
 from scatd.evaluation.calibration import CalibrationMethod
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.ranges import Seed
-from scatd.workflows.cohorts.request import ScoringRequest
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from scatd import artifact, keys, registry
+from scatd import keys
 from scatd.artifact import Artifact
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
 from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import Sizes
-from scatd.workflows.models.find import find_model
+from scatd.workflows.models.find import find_model, open_model, read_named
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,8 @@ def _find(request: ExportRequest) -> tuple[str, Artifact]:
         what = "no model is named" if request.drug is None else "two models are named"
         raise InputError(what, expected="a registered name or model folder, or --drug DRUG")
     if request.model is not None:
-        folder = Path(request.model)
-        if folder.is_dir():
-            return str(folder), artifact.read(folder)
-        ref = registry.resolve_backbone(request.model)
-    else:
-        ref = find_model(str(request.drug), request.family, request.stage)
-    return f"{ref.name} version {ref.version}", artifact.read(registry.fetch(ref))
+        return open_model(request.model)
+    return read_named(find_model(str(request.drug), request.family, request.stage))
 
 
 def _left_out(stored: Artifact, kind: Kind) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -120,8 +119,11 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             about=about,
         )
         said = f"Imported from {request.file.name}, {request.origin}. Not evaluated here."
-        version = _register(run, name, stored, tags, f"{said} {keys.CAVEAT}")
-    return ImportResult(registry.resolve_backbone(f"{name}/{version}"), found, stored.threshold)
+        about_it = f"{said} {keys.CAVEAT}"
+        version = registry.register_artifact(
+            stored, name, run.run_id, metrics={}, description=about_it, tags=tags
+        )
+    return ImportResult(registry.get(name, version), found, stored.threshold)
 
 
 def _registered_as(request: ImportRequest) -> tuple[str, dict[str, str]]:
@@ -140,17 +142,6 @@ def _provenance(request: ImportRequest) -> dict[str, str]:
         "origin": request.origin,
         "licence": PUBLISHED_LICENCE if is_published else UNKNOWN_LICENCE,
     }
-
-
-def _register(
-    run: tracking.Run, name: str, stored: Artifact, tags: dict[str, str], description: str
-) -> int:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        artifact.write(folder, stored)
-        return registry.register(
-            folder, name, run.run_id, metrics={}, description=description, tags=tags
-        )
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.evaluation.gate import (
@@ -15,7 +15,6 @@ from scatd.evaluation.gate import (
     TargetEvidence,
     Verdict,
     decide,
-    load_config,
 )
 from scatd.evaluation.metrics import METRICS
 from scatd.keys import metric_names
@@ -55,11 +54,10 @@ def promote(
         fails; nothing is then moved.
     """
     key = drug_key(drug)
-    config = load_config(key)
+    config = registry.load_config(key)
     families = config.families if family is None else (family,)
-    stage = keys.STAGING if version is None else str(version)
-    ref = registry.resolve(key, stage=stage, families=families)
-    artifact.read(registry.fetch(ref))  # a version that cannot be read serves nobody
+    ref = registry.resolve(key, stage=keys.STAGING, version=version, families=families)
+    registry.read(ref)  # a version that cannot be read must not serve
     shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
     verdict = judge(ref, config.gate, shown)
     if not verdict.passed:

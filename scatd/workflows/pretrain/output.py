@@ -71,14 +71,11 @@ def log_model(run: tracking.Run, model: Artifact, place: str) -> None:
 
 def register_model(run: tracking.Run, task: BackboneTask, model: Artifact, description: str) -> int:
     """Register a backbone at `staging`; returns its version."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "backbone"
-        artifact.write(folder, model)
-        return registry.register(
-            folder,
-            task.name,
-            run.run_id,
-            metrics=dict(model.about.metrics),
-            description=description,
-            tags={keys.TAG_RESUME_KEY: task.resume_key},
-        )
+    return registry.register_artifact(
+        model,
+        task.name,
+        run.run_id,
+        metrics=dict(model.about.metrics),
+        description=description,
+        tags={keys.TAG_RESUME_KEY: task.resume_key},
+    )

@@ -121,7 +121,7 @@ def make(task: BackboneTask) -> PretrainResult:
                 model = fold.model if table is None else _with_folds(fold, table)
                 version = register_model(run, task, model, describe(task, fold, table))
         delete_checkpoints(task)
-    ref = registry.resolve_backbone(f"{task.name}/{version}")
+    ref = registry.get(task.name, version)
     return PretrainResult(ref, fold.summary, run.run_id, fold.model.sizes.n_latent, table)
 
 

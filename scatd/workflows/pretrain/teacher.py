@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scatd import artifact, console, keys, registry
+from scatd import console, keys, registry
 from scatd.artifact import Artifact
 from scatd.data.features import Features, read_features
 from scatd.data.files import row_blocks, sha256_array
@@ -62,7 +62,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     name = f"teacher {ref.name}/{ref.version}"
     _refuse_mixing(request, name, ref, expression)
     logger.info("Teacher: %s version %d", ref.name, ref.version)
-    model = artifact.read(registry.fetch(ref))
+    model = registry.read(ref)
     require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
         what = f"reads {model.sizes.n_features} features"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.scoring_request import ScoringRequest
 from scatd.ranges import Seed
-from scatd.workflows.cohorts.request import ScoringRequest
 
 
 @dataclass(frozen=True)

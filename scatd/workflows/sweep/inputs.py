@@ -35,7 +35,7 @@ def chosen_drugs(
     """
     labels = opened.labels
     if labels.column is not None:
-        what = f"'{opened.request.labels}' names one column"
+        what = f"'{opened.request.labelled.labels}' names one column"
         raise InputError(what, where="--labels", expected="a table, for many drugs")
     table = labels.table.of(labels.features)
     codes, where = table.codes, table.origin

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.errors import ScatdError
+from scatd.errors import InputError, ScatdError
 from scatd.evaluation.evidence import MODEL
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
 from scatd.training.learner import LearnedFold
 from scatd.workflows.transfer.folds import fold_identity, fold_metrics, fold_rows
@@ -49,10 +50,10 @@ def log_fold(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: b
     """Record a fold as a nested run, all of its numbers in one write."""
     metrics, number = fold_metrics(fold, task.settings), fold.job.number
     child = run.finished_child(*fold_identity(task, number), metrics, fold.history)
-    run.log_metrics({"fold_auroc": metrics["auroc"]}, step=number)
-    run.client.log_text(run.run_id, fold_rows(fold), f"rows/fold_{number}.json")
+    run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
+    run.client.log_text(run.run_id, fold_rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
     if figures:
-        child.log_table(pd.DataFrame(fold.history), "history.csv")
+        child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 
 
 def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFrame) -> Row:
@@ -62,12 +63,14 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
     found: Row = {
         "drug": drug,
         "status": FINISHED,
-        "n_sensitive": int(summary["n_sensitive"]),
-        "n_resistant": int(summary["n_resistant"]),
         **{
-            f"{metric}_{part}": summary[f"{metric}_{part}"]
+            f"n_{word}": int(_value(summary, metric_names.N_RESPONSE, response=word))
+            for word in keys.RESPONSES
+        },
+        **{
+            f"{metric}_{part}": _value(summary, name, metric=metric)
             for metric in METRICS
-            for part in ("mean", "sd")
+            for part, name in (("mean", metric_names.MEAN), ("sd", metric_names.SD))
         },
         "auroc_ci_low": ours["auroc_ci_low"],
         "auroc_ci_high": ours["auroc_ci_high"],
@@ -79,6 +82,14 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
     for name, values in others.iterrows():
         found |= {f"{name}_auroc": values["auroc_mean"], f"{name}_lead": values["lead"]}
     return found
+
+
+def _value(summary: Mapping[str, float], name: str, **words: str) -> float:
+    value = tracking.metric(summary, name, **words)
+    if value is None:
+        what = f"the run of a drug has no metric {name.format(**words)}"
+        raise InputError(what, remedy="Learn the drug anew.")
+    return value
 
 
 def adopted(drug: str, run_id: str) -> Row:
@@ -111,12 +122,12 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     table = table.sort_values("auroc_mean", ascending=False, ignore_index=True)
     finished = table[table["status"] == FINISHED]
     sentence = _in_words(table, finished)
-    run.log_table(table, "tables/panel.csv")
+    run.log_table(table, artifact_paths.SWEEP)
     run.log_metrics(
         {
-            "drugs_finished": len(finished),
-            "drugs_failed": len(table) - len(finished),
-            "drugs_in_production": int((finished["stage"] == keys.PRODUCTION).sum()),
+            metric_names.DRUGS_FINISHED: len(finished),
+            metric_names.DRUGS_FAILED: len(table) - len(finished),
+            metric_names.DRUGS_IN_PRODUCTION: int((finished["stage"] == keys.PRODUCTION).sum()),
         }
     )
     run.describe(sentence)

@@ -139,12 +139,9 @@ def _collected(
 def _can_share(request: TransferRequest) -> bool:
     """Whether nothing is asked for that needs a drug's folds one after the other."""
     extras = (
-        request.target_labels is not None,
-        request.permutations > 0,
-        request.repeats > 1,
-        request.nested,
-        request.learning_curve,
-        request.few_shot > 0,
+        request.labelled.target_labels is not None,
+        request.controls.any,
+        request.few.few_shot > 0,
         request.select == "refit",
     )
     return can_share(request.settings) and not any(extras)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.cards.card import Card
 from scatd.data import results
 from scatd.data.drugs import drug_key
@@ -26,6 +26,7 @@ from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows.explain.run import ExplainRequest, ExplainResult, explain
+from scatd.workflows.models.find import find_model
 from scatd.workflows.tcga.patients import Survival, prepare_patients, scored_patients
 from scatd.workflows.tcga.report import Patients, figures_of, tables_of
 
@@ -92,9 +93,8 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     InputError
         When there is no such model, or the tables cannot be used.
     """
-    key = drug_key(request.drug)
-    ref = registry.resolve(key, stage=request.stage, families=(FAMILY,))
-    card = artifact.read_card(registry.fetch(ref))
+    ref = find_model(request.drug, FAMILY, request.stage)
+    card = registry.read_card(ref)
     simulated = {f"model {ref.name}": ref.simulated, str(request.expression): False}
     refuse_mixing(simulated, allowed=request.allow_simulated)
     output, about = _place(request, ref)

@@ -22,6 +22,7 @@ from scatd.evaluation.controls import (
 )
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.controls import learning_curve, null_distribution
 from scatd.training.baselines import LinearBaseline
 from scatd.training.heads import can_share
@@ -51,40 +52,40 @@ def run_controls(
     -------
     The finding of each control, in plain words.
     """
-    request = task.basis.request
+    asked = task.basis.request.controls
     figures: dict[str, Figure] = {}
     said: list[str] = []
-    if request.permutations:
-        null = _permutations(task, request.permutations)
-        run.log_table(null, "tables/permutations.csv")
-        run.log_metrics(null_summary(null["auroc"], auroc, "null_auroc"))
+    if asked.permutations:
+        null = _permutations(task, asked.permutations)
+        run.log_table(null, artifact_paths.PERMUTATIONS)
+        run.log_metrics(null_summary(null["auroc"], auroc, metric_names.NULL_AUROC))
         said.append(null_in_words(null["auroc"], auroc, "mean fold"))
         figures["permutations"] = null_distribution(null["auroc"], auroc, task.subject)
         if target_auroc is not None:
             column = null["target_auroc"]
-            run.log_metrics(null_summary(column, target_auroc, "null_target_auroc"))
+            run.log_metrics(null_summary(column, target_auroc, metric_names.NULL_TARGET_AUROC))
             said.append(null_in_words(column, target_auroc, "target"))
             subject = f"{task.subject}, target"
             figures["permutations_target"] = null_distribution(column, target_auroc, subject)
-    if request.repeats > 1:
-        table = _repeats(task, request.repeats)
-        run.log_table(table, "tables/repeats.csv")
+    if asked.repeats > 1:
+        table = _repeats(task, asked.repeats)
+        run.log_table(table, artifact_paths.REPEATS)
         means = table.groupby("repeat")["auroc"].mean()
         mean, sd = means.mean(), means.std(ddof=1)
-        run.log_metrics({"repeats_auroc_mean": mean, "repeats_auroc_sd": sd})
-        said.append(f"Cross-validated {request.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
-    if request.nested:
+        run.log_metrics({metric_names.REPEATS_MEAN: mean, metric_names.REPEATS_SD: sd})
+        said.append(f"Cross-validated {asked.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
+    if asked.nested:
         table = _nested(task)
-        run.log_table(table, "tables/nested.csv")
+        run.log_table(table, artifact_paths.NESTED)
         means = table[["inner_auroc", "auroc"]].mean()
-        run.log_metrics({"nested_auroc_mean": means["auroc"]})
+        run.log_metrics({metric_names.NESTED_MEAN: means["auroc"]})
         said.append(
             f"Best of inner folds: AUROC {means['inner_auroc']:.3f} on the samples that chose it, "
             f"{means['auroc']:.3f} on samples that did not."
         )
-    if request.learning_curve:
+    if asked.learning_curve:
         table = learning_curve_table(_shares(task))
-        run.log_table(table, "tables/learning_curve.csv")
+        run.log_table(table, artifact_paths.LEARNING_CURVE)
         figures["learning_curve"] = learning_curve(table, task.subject)
         said.append(learning_curve_in_words(table, MODEL))
     run.log_figures(figures)

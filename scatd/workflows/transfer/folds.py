@@ -17,6 +17,7 @@ from scatd import artifact, console, keys, tracking
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
+from scatd.keys import artifact_paths, metric_names
 from scatd.training.baselines import LinearBaseline
 from scatd.training.heads import can_share
 from scatd.training.learner import FoldJob, LearnedFold, fit_folds
@@ -25,8 +26,6 @@ from scatd.workflows.models.progress import Watched
 from scatd.workflows.transfer.model import Folds, model_metrics, response_artifact
 from scatd.workflows.transfer.task import DrugTask
 
-TARGET_PREDICTIONS = "target_predictions.csv"
-_PREDICTIONS = "predictions.csv"
 QUICK = 40_000
 """Steps of heads, half a minute on two cores, that are rather done again than kept one by one."""
 
@@ -47,9 +46,9 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
 
     def take(fold_run: tracking.Run, predictions: FoldPredictions) -> None:
         number = predictions.fold
-        found[number], checkpoints[number] = predictions, fold_run.fetch("checkpoint")
+        found[number], checkpoints[number] = predictions, fold_run.fetch(artifact_paths.CHECKPOINT)
         auroc = model_metrics(predictions, task.settings)["auroc"]
-        run.log_metrics({"fold_auroc": auroc}, step=number)
+        run.log_metrics({metric_names.FOLD_AUROC: auroc}, step=number)
 
     with console.progress(len(jobs), task.drug_key, "fold") as bar:
         for number, run_id in done.items():
@@ -79,12 +78,12 @@ def require_whole(task: DrugTask, run: tracking.Run) -> None:
     InputError
         When one is.
     """
-    folder = run.fetch("checkpoint")
+    folder = run.fetch(artifact_paths.CHECKPOINT)
     artifact.read(folder, base=task.basis.backbone.artifact.encoder_state())
     LinearBaseline.read(folder)
-    run.fetch_checked(_PREDICTIONS)
+    run.fetch_checked(artifact_paths.FOLD_PREDICTIONS)
     if task.target is not None:
-        run.fetch_checked(TARGET_PREDICTIONS)
+        run.fetch_checked(artifact_paths.FOLD_TARGET_PREDICTIONS)
 
 
 def _fold_run(
@@ -122,11 +121,13 @@ def fold_metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, flo
     """Metrics of a fold's run: of the response model, and the AUROC of each baseline."""
     metrics = model_metrics(fold.predictions, settings)
     metrics |= {
-        f"baseline.{model}.auroc": response_metrics(fold.predictions.codes, prob)["auroc"]
+        metric_names.BASELINE.format(model=model, metric="auroc"): response_metrics(
+            fold.predictions.codes, prob
+        )["auroc"]
         for model, prob in fold.predictions.prob.items()
         if model != evidence.MODEL
     }
-    metrics["train_seconds"] = fold.seconds
+    metrics[metric_names.TRAIN_SECONDS] = fold.seconds
     return metrics
 
 
@@ -138,18 +139,19 @@ def fold_rows(fold: LearnedFold) -> str:
 def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     """Write a fold to its run."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "checkpoint"
+        folder = Path(scratch) / artifact_paths.CHECKPOINT
         write_checkpoint(folder, task, fold)
-        run.log_files(folder, "checkpoint")
+        run.log_files(folder, artifact_paths.CHECKPOINT)
     table = evidence.out_of_fold([fold.predictions], task.source.cohort.ids)
-    run.log_checked_table(table, _PREDICTIONS)
-    run.log_table(pd.DataFrame(fold.history), "history.csv")
-    run.client.log_text(run.run_id, fold_rows(fold), "rows.json")
+    run.log_checked_table(table, artifact_paths.FOLD_PREDICTIONS)
+    run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
+    run.client.log_text(run.run_id, fold_rows(fold), artifact_paths.ROWS)
     metrics = fold_metrics(fold, task.settings)
     if fold.target is not None and task.target is not None:
         table = evidence.out_of_fold([fold.target], task.target.cohort.ids)
-        run.log_checked_table(table, TARGET_PREDICTIONS)
-        metrics["target_auroc"] = model_metrics(fold.target, task.settings)["auroc"]
+        run.log_checked_table(table, artifact_paths.FOLD_TARGET_PREDICTIONS)
+        auroc = model_metrics(fold.target, task.settings)["auroc"]
+        metrics[metric_names.TARGET.format(metric="auroc")] = auroc
     run.log_metrics(metrics)
 
 
@@ -157,13 +159,13 @@ def _on_target(run: tracking.Run, n_folds: int) -> list[FoldPredictions]:
     """Predictions for the labelled target cells by the models of all folds."""
     by_fold = run.fold_runs()
     return [
-        _stored_predictions(by_fold[number], number, TARGET_PREDICTIONS)
+        _stored_predictions(by_fold[number], number, artifact_paths.FOLD_TARGET_PREDICTIONS)
         for number in range(1, n_folds + 1)
     ]
 
 
 def _stored_predictions(
-    run: tracking.Run, number: int, file: str = _PREDICTIONS
+    run: tracking.Run, number: int, file: str = artifact_paths.FOLD_PREDICTIONS
 ) -> FoldPredictions:
     table = pd.read_csv(run.fetch_checked(file))
     prob = {

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, keys, registry
+from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
@@ -27,7 +26,7 @@ from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
 from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
-from scatd.workflows.models.find import require_backbone
+from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.task import (
@@ -82,10 +81,12 @@ def open_inputs(request: TransferRequest) -> Opened:
     device = pick_device(request.device)
     backbone = _given_backbone(request)
     cohorts = _read(request, backbone)
-    labels = open_labels(cohorts.source, request.labels, request.label_map)
+    labels = open_labels(cohorts.source, request.labelled.labels, request.labelled.label_map)
     target_labels = None
-    if cohorts.target is not None and request.target_labels is not None:
-        target_labels = open_labels(cohorts.target, request.target_labels, request.label_map)
+    if cohorts.target is not None and request.labelled.target_labels is not None:
+        target_labels = open_labels(
+            cohorts.target, request.labelled.target_labels, request.labelled.label_map
+        )
     return Opened(request, cohorts, labels, target_labels, backbone, device)
 
 
@@ -109,8 +110,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
             len(rows) // n_folds,
         )
     groups = None
-    if request.group_by is not None:
-        groups = read_groups(cohort, rows, request.group_by, opened.labels)
+    if request.labelled.group_by is not None:
+        groups = read_groups(cohort, rows, request.labelled.group_by, opened.labels)
     target = None
     if opened.target_labels is not None:
         target = _target_task(opened.target_labels, drug, request)
@@ -123,7 +124,7 @@ def _target_task(labels: LabelSource, drug: str, request: TransferRequest) -> Ta
     known = np.flatnonzero(truth.codes != MISSING)
     require_two_classes(truth.codes[known], 2, where)
     few = np.empty(0, dtype=np.intp)
-    if request.few_shot:
+    if request.few.few_shot:
         few = _few_cells(truth.codes, request, where)
 
     def cells(rows: Rows) -> LabelledCells:
@@ -139,11 +140,11 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
     picked = []
     for code, word in enumerate(keys.RESPONSES):
         cells = np.flatnonzero(codes == code)
-        if len(cells) < request.few_shot + 2:
-            what = f"{len(cells)} {word} cells, of which {request.few_shot} are to be set aside"
-            expected = f"at least {request.few_shot + 2}, so that two are left to score"
+        if len(cells) < request.few.few_shot + 2:
+            what = f"{len(cells)} {word} cells, of which {request.few.few_shot} are to be set aside"
+            expected = f"at least {request.few.few_shot + 2}, so that two are left to score"
             raise InputError(what, where=where, expected=expected)
-        picked.append(rng.choice(cells, request.few_shot, replace=False))
+        picked.append(rng.choice(cells, request.few.few_shot, replace=False))
     return np.sort(np.concatenate(picked))
 
 
@@ -174,19 +175,19 @@ def basis_of(opened: Opened) -> Basis:
 
 
 def _read(request: TransferRequest, backbone: Backbone | None) -> Cohorts:
-    is_demo = request.source is None
-    source = given_or_demo(request.source, "source")
-    reference = request.reference or (demo_file("reference") if is_demo else None)
+    is_demo = request.cohorts.source is None
+    source = given_or_demo(request.cohorts.source, "source")
+    reference = request.cohorts.reference or (demo_file("reference") if is_demo else None)
     if request.family != "dist":
-        return read_embeddings(source, reference, request.target, request.family)
+        return read_embeddings(source, reference, request.cohorts.target, request.family)
     about = About() if backbone is None else backbone.artifact.about
     return read_expression(
         source,
         reference,
-        request.target,
-        panel=request.panel,
+        request.cohorts.target,
+        panel=request.cohorts.panel,
         backbone_genes=about.genes,
-        scale=request.scale,
+        scale=request.cohorts.scale,
         reads="counts" if about.input_scale == "counts" else LOG1P,
     )
 
@@ -198,11 +199,11 @@ def _style(request: TransferRequest, cohorts: Cohorts, backbone: Backbone) -> Fe
         return None
     if cohorts.reference is not None:
         return matrix_stats(cohorts.reference.X)
-    needs_rows = method in ("coral", "mmd")
+    needs_cells = method in keys.ALIGNED_BY_CELLS
     alignment = backbone.artifact.alignment
-    if not needs_rows and alignment is not None and alignment.reference:
+    if not needs_cells and alignment is not None and alignment.reference:
         return alignment.reference
-    lacks = "single cells" if needs_rows else f"a style, and backbone {backbone.name} holds none"
+    lacks = "single cells" if needs_cells else f"a style, and backbone {backbone.name} holds none"
     remedy = "Add --reference with unlabelled single cells, --target, or --alignment none."
     raise InputError(f"alignment {method} needs {lacks}", remedy=remedy)
 
@@ -211,11 +212,7 @@ def _given_backbone(request: TransferRequest) -> Backbone | None:
     """`--backbone`, by folder or registered name."""
     if request.backbone is None:
         return None
-    folder = Path(request.backbone)
-    if folder.is_dir():
-        found = Backbone(str(folder), artifact.read(folder))
-    else:
-        found = _fetched(registry.resolve_backbone(request.backbone))
+    found = Backbone(*open_model(request.backbone))
     require_backbone(f"backbone {found.name}", found.artifact)
     return found
 
@@ -244,7 +241,7 @@ def _default_backbone(request: TransferRequest, cohorts: Cohorts, device: torch.
 
 
 def _fetched(ref: ModelRef) -> Backbone:
-    return Backbone(f"{ref.name}/{ref.version}", artifact.read(registry.fetch(ref)))
+    return Backbone(*read_named(ref))
 
 
 def _sample(X: NDArray[np.float32], seed: int, n_rows: int = 5000) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import pandas as pd
 from scatd import tracking
 from scatd.evaluation import integrity
 from scatd.evaluation.integrity import Finding
+from scatd.keys import artifact_paths
 from scatd.workflows.transfer.task import DrugTask
 
 
@@ -37,7 +38,7 @@ def log_doubts(
     if of_drug and source.groups is not None:
         names = np.full(source.cohort.n_obs, "", dtype=object)
         names[source.rows] = source.groups
-        groups = pd.Series(names, name=task.basis.request.group_by)
+        groups = pd.Series(names, name=task.basis.request.labelled.group_by)
     found = integrity.findings(
         task.basis.labels.table.of(source.cohort).codes,
         source.cohort.ids,
@@ -46,5 +47,5 @@ def log_doubts(
         auroc=auroc,
         n_folds=settings.folds,
     )
-    run.log_table(integrity.findings_table(found), "tables/integrity.csv")
+    run.log_table(integrity.findings_table(found), artifact_paths.INTEGRITY)
     return [finding for finding in found if finding.severity != integrity.NOTE]

@@ -88,7 +88,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
         number: artifact.read(folder, base=base) for number, folder in folds.checkpoints.items()
     }
     few = None if task.target is None else task.target.few
-    selecting = few if request.few_shot_use == "select" else None
+    selecting = few if request.few.few_shot_use == "select" else None
     best = _best(folds.predictions, members, selecting)
     model, number = members[best.fold], best.fold
     metrics: Mapping[str, float] = model_metrics(best, settings)
@@ -187,13 +187,13 @@ def _knowing_few(model: Artifact, task: DrugTask, few: LabelledCells) -> Artifac
     assert task.target is not None
     request = task.basis.request
     used = FewShot(
-        use=request.few_shot_use,
-        n_per_class=request.few_shot,
+        use=request.few.few_shot_use,
+        n_per_class=request.few.few_shot,
         cells=cell_ledger(task.target.cohort, few.rows),
         codes=tuple(few.codes.tolist()),
     )
     about = replace(model.about, few_shot=used)
-    if request.few_shot_use != "threshold":
+    if request.few.few_shot_use != "threshold":
         return replace(model, about=about)
     origin = f"Youden's index on {len(few.rows)} few-shot target cells"
     about = replace(about, threshold_origin=origin)

@@ -15,6 +15,7 @@ from scatd.evaluation import curves, evidence
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.scoring import mean_probability
 from scatd.workflows.transfer.model import Chosen, alignment_of
@@ -54,20 +55,22 @@ def write(
     summary = evidence.summary_metrics(folds, settings.threshold)
     ours = models[models["model"] == MODEL]
     summary |= {
-        "auroc_ci_low": ours["auroc_ci_low"].item(),
-        "auroc_ci_high": ours["auroc_ci_high"].item(),
-        "n_sensitive": float((codes == 0).sum()),
-        "n_resistant": float((codes == 1).sum()),
+        metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
+        metric_names.CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
+        **{
+            metric_names.N_RESPONSE.format(response=word): float((codes == code).sum())
+            for word, code in keys.POLARITY.items()
+        },
     }
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
-    run.log_table(by_fold, "tables/folds.csv")
+    run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, keys.MODELS_TABLE)
     run.log_table(
         intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
-        "tables/metrics.csv",
+        artifact_paths.METRICS,
     )
-    run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), "tables/out_of_fold.csv")
+    run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
     if figures:
         run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
@@ -104,19 +107,27 @@ def write_target(
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
     for row in table.to_dict(orient="records"):
-        prefix = "" if row["model"] == MODEL else f"baseline.{row['model']}."
-        mean = row["folds_mean"]
-        run.log_metrics({f"{prefix}target_auroc": row["auroc"], f"{prefix}target_auroc_mean": mean})
+        is_ours = row["model"] == MODEL
+        names = (
+            (metric_names.TARGET, metric_names.TARGET_MEAN)
+            if is_ours
+            else (metric_names.BASELINE_TARGET, metric_names.BASELINE_TARGET_MEAN)
+        )
+        words = {"metric": "auroc", "model": row["model"]}
+        values = zip(names, (row["auroc"], row["folds_mean"]), strict=True)
+        run.log_metrics({name.format(**words): value for name, value in values})
     ours = table[table["model"] == MODEL]
     run.log_metrics(
         {
-            "target_auroc_ci_low": ours["auroc_ci_low"].item(),
-            "target_auroc_ci_high": ours["auroc_ci_high"].item(),
+            metric_names.TARGET_CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
+            metric_names.TARGET_CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
         }
     )
-    run.log_table(by_fold, "tables/target_folds.csv")
-    run.log_table(table, "tables/target.csv")
-    run.log_table(evidence.out_of_fold([mine], target.cohort.ids), "tables/target_predictions.csv")
+    run.log_table(by_fold, artifact_paths.TARGET_FOLDS)
+    run.log_table(table, artifact_paths.TARGET)
+    run.log_table(
+        evidence.out_of_fold([mine], target.cohort.ids), artifact_paths.TARGET_PREDICTIONS
+    )
     pairs = {"registered model": (mine.codes, mine.prob[MODEL])}
     figures = {
         "target_roc": performance.roc(
@@ -171,7 +182,7 @@ def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
     """Curves of all folds, from the runs that hold them: some may have been adopted."""
     by_fold = run.fold_runs()
     history = pd.concat(
-        pd.read_csv(by_fold[fold].fetch("history.csv")).assign(fold=fold)
+        pd.read_csv(by_fold[fold].fetch(artifact_paths.HISTORY)).assign(fold=fold)
         for fold in range(1, n_folds + 1)
     )
     return {"loss": training.loss_curves(history, task.subject)}
@@ -180,17 +191,20 @@ def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
 def divergence(run: tracking.Run, task: DrugTask) -> None:
     """Log the KL divergence of each feature between source and reference, before and after.
 
-    The whole source is aligned here, for a picture of the gap; training never sees that.
+    The labelled source is aligned as a whole, by the alignment of the settings, for a picture of
+    the gap. Training never sees that.
     """
     reference = task.basis.reference_sample
     if reference is None:
         return
-    source = task.source.cohort.X[task.source.rows]
-    before = kl_per_feature(source, reference)
-    scale = source.std(axis=0) + 1e-8
-    aligned = (source - source.mean(axis=0)) / scale * reference.std(axis=0)
-    after = kl_per_feature(aligned + reference.mean(axis=0), reference)
-    run.log_metrics({"kl_before_mean": float(before.mean()), "kl_after_mean": float(after.mean())})
+    everything = np.arange(len(task.source.rows))
+    job = replace(task.job(everything, everything[:0], seed=task.settings.seed), few=None)
+    aligned = task.basis.learner.aligned(job).data.X_train.cpu().numpy()
+    before = kl_per_feature(task.source.cohort.X[task.source.rows], reference)
+    after = kl_per_feature(aligned, reference)
+    run.log_metrics(
+        {metric_names.KL_BEFORE: float(before.mean()), metric_names.KL_AFTER: float(after.mean())}
+    )
     table = pd.DataFrame({"feature": np.arange(len(before)), "before": before, "after": after})
-    run.log_table(table, "tables/kl_divergence.csv")
+    run.log_table(table, artifact_paths.KL_DIVERGENCE)
     run.log_figures({"divergence": alignment.divergence(before, after, task.subject)})

@@ -1,4 +1,4 @@
-"""What a transfer is asked for, and what makes no sense to ask."""
+"""The request of a transfer, and which options contradict each other."""
 
 from __future__ import annotations
 
@@ -12,8 +12,86 @@ from scatd.training.settings import TransferSettings
 
 
 @dataclass(frozen=True)
+class CohortFiles:
+    """The cohorts of a transfer. A source or reference that is not given is the demo's.
+
+    Parameters
+    ----------
+    source
+        Labelled bulk cohort.
+    reference
+        Unlabelled single cells whose style the source takes.
+    target
+        Single cells to score. Without a reference, the unlabelled target takes its place.
+    panel, scale
+        Family dist: which genes, and the scale of the values; see `read_expression`.
+    """
+
+    source: Path | None = None
+    reference: Path | None = None
+    target: Path | None = None
+    panel: str | None = None
+    scale: InputScale | None = None
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Where the responses stand, in the grammar of `scatd.data.labels`.
+
+    Parameters
+    ----------
+    labels, label_map
+        Of the source.
+    target_labels
+        Of the target. They are used for scoring only, but for few-shot cells.
+    group_by
+        Column (of obs, or of the label table) whose values are never split between folds, such as
+        the patient.
+    """
+
+    labels: str | None = None
+    label_map: str | None = None
+    target_labels: str | None = None
+    group_by: str | None = None
+
+
+@dataclass(frozen=True)
+class FewShotRequest:
+    """Labelled target cells a class that have a part in the model, and which part.
+
+    They are left out of the target's score.
+    """
+
+    few_shot: CountOrNone = 0
+    few_shot_use: FewShotUse = "train"
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class ControlsRequest:
+    """Controls that are run after the folds: see `scatd.workflows.transfer.controls`."""
+
+    permutations: CountOrNone = 0
+    repeats: Repeats = 1
+    nested: bool = False
+    learning_curve: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
+
+    @property
+    def any(self) -> bool:
+        """Whether any control is asked for."""
+        return self != ControlsRequest()
+
+
+@dataclass(frozen=True)
 class TransferRequest:
-    """One drug to learn. A file that is not given is the demo cohort's.
+    """One drug to learn.
 
     Parameters
     ----------
@@ -21,30 +99,17 @@ class TransferRequest:
         Name, compared by drug key.
     family
         Which features and backbone.
-    source, labels, label_map
-        Labelled bulk cohort; `labels` follows the grammar of `scatd.data.labels`.
-    reference
-        Unlabelled single cells whose style the source takes.
-    target, target_labels
-        Single cells to score, and their responses (`COLUMN | FILE | FILE:COLUMN`), which are used
-        for scoring only. Without a reference, the unlabelled target takes its place.
-    panel, scale
-        Family dist: which genes, and what the values are; see `read_expression`.
+    cohorts, labelled
+        Cohorts and their labels.
     backbone
         Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder.
     settings, device
-        How to train.
-    group_by
-        Column (of obs, or of the label table) whose values are never split between folds, such as
-        the patient.
-    permutations, repeats, nested, learning_curve
-        Controls that are run after the folds: see `scatd.workflows.transfer.controls`.
-    few_shot, few_shot_use
-        Labelled target cells a class that training, threshold or choice of fold may use; they are
-        left out of the target's score.
+        How to train, and where.
+    controls, few
+        Controls, and few-shot cells.
     select
-        What is registered: the "best-fold", the "mean-of-folds" (their heads score together), or a
-        "refit" on all samples.
+        The model that is registered: the "best-fold", the "mean-of-folds" (their heads score
+        together), or a "refit" on all samples.
     allow_simulated
         Let simulated and real things mix.
     promote
@@ -53,30 +118,19 @@ class TransferRequest:
 
     drug: str
     family: str = "sf"
-    source: Path | None = None
-    labels: str | None = None
-    label_map: str | None = None
-    reference: Path | None = None
-    target: Path | None = None
-    target_labels: str | None = None
-    panel: str | None = None
-    scale: InputScale | None = None
+    cohorts: CohortFiles = field(default_factory=CohortFiles)
+    labelled: LabelFiles = field(default_factory=LabelFiles)
     backbone: str | None = None
     settings: TransferSettings = field(default_factory=TransferSettings)
-    group_by: str | None = None
-    permutations: CountOrNone = 0
-    repeats: Repeats = 1
-    nested: bool = False
-    learning_curve: bool = False
-    few_shot: CountOrNone = 0
-    few_shot_use: FewShotUse = "train"
+    controls: ControlsRequest = field(default_factory=ControlsRequest)
+    few: FewShotRequest = field(default_factory=FewShotRequest)
     select: Select = "best-fold"
     device: str = "auto"
     allow_simulated: bool = False
     promote: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse numbers outside their range."""
+        """Refuse values that a field does not take."""
         check_fields(self)
 
 
@@ -89,23 +143,22 @@ def require_sense(request: TransferRequest) -> None:
         For the first that makes no sense.
     """
     settings = request.settings
-    if request.target_labels is not None and request.target is None:
+    if request.labelled.target_labels is not None and request.cohorts.target is None:
         what = "target labels without a target"
         raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
-    if request.few_shot and request.target_labels is None:
+    if request.few.few_shot and request.labelled.target_labels is None:
         what = "few-shot cells without target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
-    trains_encoder = settings.train_encoder or settings.post_training > 0
-    if request.select == "mean-of-folds" and trains_encoder:
+    if request.select == "mean-of-folds" and settings.trains_encoder:
         what = "the folds share no encoder when it is trained"
         remedy = "Take --select refit or best-fold, or keep the encoder frozen."
         raise InputError(what, where="--select mean-of-folds", remedy=remedy)
     if request.family != "dist":
-        for name, value in (("panel", request.panel), ("scale", request.scale)):
+        for name, value in (("panel", request.cohorts.panel), ("scale", request.cohorts.scale)):
             if value is not None:
                 what = f"family {request.family} reads embeddings, not genes"
                 raise InputError(what, where=f"--{name}", remedy=f"Leave --{name} out.")
-    if settings.alignment == "mmd" and not (settings.train_encoder or settings.post_training):
+    if settings.alignment == "mmd" and not settings.trains_encoder:
         what = "alignment mmd has nothing to act on while the encoder is frozen"
         remedy = "Add --train-encoder, or --post-training with a number of epochs."
         raise InputError(what, where="--alignment", remedy=remedy)

@@ -155,7 +155,7 @@ class Basis:
         """Inputs of a `Learner`; they may travel to another process."""
         X = np.array(self.cohorts.source.X, dtype=np.float32)
         # Other alignments know the cells by their statistics.
-        needs_cells = self.settings.alignment in ("coral", "mmd")
+        needs_cells = self.settings.alignment in keys.ALIGNED_BY_CELLS
         cells = self.reference_sample if needs_cells else None
         stats, backbone = self.reference_stats, self.backbone.artifact
         return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)
@@ -232,7 +232,7 @@ class DrugTask:
         target = few = None
         if self.target is not None:
             target = self.target.scored
-            few = self.target.few if self.basis.request.few_shot_use == "train" else None
+            few = self.target.few if self.basis.request.few.few_shot_use == "train" else None
         return FoldJob(
             drug_key=self.drug_key,
             number=number,
@@ -258,10 +258,10 @@ def basis_identity(basis: Basis) -> dict[str, Any]:
     """The hashes and settings that make two transfers the same work, whatever the drug."""
     request, stats, target = basis.request, basis.reference_stats, basis.cohorts.target
     return {
-        "target": [] if target is None else [target.sha256(), request.target_labels],
-        "few_shot": [request.few_shot, request.few_shot_use],
+        "target": [] if target is None else [target.sha256(), request.labelled.target_labels],
+        "few_shot": [request.few.few_shot, request.few.few_shot_use],
         "select": request.select,
-        "groups": request.group_by,
+        "groups": request.labelled.group_by,
         "settings": to_mapping(request.settings),
         "family": request.family,
         "source": basis.cohorts.source.sha256(),

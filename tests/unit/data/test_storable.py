@@ -10,7 +10,8 @@ import pytest
 
 from scatd.data.storable import write_h5ad
 from scatd.data.writing import writing_cohort
-from scatd.workflows.predict.run import PredictRequest, predict
+from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.run import predict
 from tests.containers import WRITERS
 
 IDS = ["a", "b", "c"]

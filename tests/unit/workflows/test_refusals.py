@@ -10,7 +10,7 @@ import pytest
 from scatd.errors import InputError
 from scatd.workflows.embed.run import EmbedRequest, embed
 from scatd.workflows.sweep.run import sweep
-from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
 
 
 @pytest.mark.parametrize("backend", ["scfoundation", "geneformer"])
@@ -35,7 +35,10 @@ def test_two_columns_of_one_drug_are_no_sweep(tmp_path, monkeypatch):
     table = pd.DataFrame({"5-Fluorouracil": words, "X5.FLUOROURACIL": words})
     table.set_axis([f"s{row}" for row in range(8)]).to_csv("labels.csv")
     request = TransferRequest(
-        drug="all", family="sf", source=tmp_path / "x.npy", labels=str(tmp_path / "labels.csv")
+        drug="all",
+        family="sf",
+        cohorts=CohortFiles(source=tmp_path / "x.npy"),
+        labelled=LabelFiles(labels=str(tmp_path / "labels.csv")),
     )
     with pytest.raises(InputError, match=r"2 columns are one drug: 5-Fluorouracil, X5.FLUOR"):
         sweep(request, None)

@@ -23,11 +23,11 @@ def test_a_tag_that_contradicts_the_card_is_refused_and_repaired(copied_registry
     client = tracking.connect()
     client.set_model_version_tag(NAME, "1", tag, value)
     with pytest.raises(InputError, match=tag):
-        registry.fetch(registry.resolve_named(NAME, "1"))
+        registry.fetch(registry.get(NAME, 1))
     found = [fault for fault in registry.examine() if tag in fault.what]
     assert [fault.where for fault in found] == [f"{NAME}/1"]
     found[0].repair()
-    registry.fetch(registry.resolve_named(NAME, "1"))
+    registry.fetch(registry.get(NAME, 1))
     assert registry.examine() == []
 
 
@@ -99,7 +99,7 @@ def test_odd_variables_of_mlflow_are_refused(store, monkeypatch, name, value):
 
 def test_lost_hashes_are_refused_and_found(copied_registry):
     """Only scatd before 0.2 noted none."""
-    ref = registry.resolve("docetaxel", stage="1", families=["sf"])
+    ref = registry.resolve("docetaxel", version=1, families=["sf"])
     client = tracking.connect()
     for tag in client.get_model_version(ref.name, "1").tags:
         if tag.startswith("scatd.sha256."):

@@ -194,11 +194,11 @@ def test_families_are_tried_in_order(add):
 def test_a_version_number_is_a_stage(add):
     add()
     add(kind="demo")
-    found = registry.resolve("afatinib", stage="1")
+    found = registry.resolve("afatinib", version=1)
     assert (found.version, found.simulated, found.stage) == (1, False, "archived")
     assert registry.resolve("afatinib", stage="staging").simulated
     with pytest.raises(InputError, match="has no version 3"):
-        registry.resolve("afatinib", stage="3")
+        registry.resolve("afatinib", version=3)
     with pytest.raises(InputError, match="no stage 'produktion'"):
         registry.resolve("afatinib", stage="produktion")
 

@@ -1,0 +1,85 @@
+"""Where the weights and dictionaries of foundation models lie: given, or downloaded before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from scatd.data import downloads
+from scatd.data.catalogue import CATALOGUE
+from scatd.data.genes import GeneMap
+from scatd.embed.geneformer_dictionaries import NAMES_FILE, TOKENS_FILE, find_dictionary
+from scatd.embed.loading import load_dictionary
+from scatd.errors import InputError
+
+_WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
+
+
+def _folder(name: str) -> Path:
+    return downloads.folder_of(CATALOGUE[name], downloads.cache_folder())
+
+
+def scfoundation_weights(given: str | None) -> Path:
+    """The file of `--weights`, else the one in the folder of downloads.
+
+    Raises
+    ------
+    InputError
+        When there is none; it says how to get it.
+    """
+    if given is not None:
+        return Path(given)
+    found = _folder("scfoundation-weights") / "models.ckpt"
+    if found.is_file():
+        return found
+    weights = CATALOGUE["scfoundation-weights"]
+    what = f"needs {weights.about}, and none is given (licence: {weights.licence})"
+    remedy = f"{weights.by_hand} See {weights.page} {_WITHOUT_WEIGHTS}"
+    raise InputError(what, where="--backend scfoundation", expected="--weights FILE", remedy=remedy)
+
+
+def geneformer_weights(given: str | None) -> str:
+    """A folder of Geneformer's weights, or a name on the Hugging Face hub.
+
+    Parameters
+    ----------
+    given
+        A folder, a name of `scatd download` or of the hub; None takes the 12-layer model.
+
+    Raises
+    ------
+    InputError
+        When a model of `scatd download` was not downloaded.
+    """
+    if given is not None and Path(given).exists():
+        return given
+    name = given or "geneformer-12L"
+    if name not in CATALOGUE:
+        return name
+    if (_folder(name) / "config.json").is_file():
+        return str(_folder(name))
+    what = f"{CATALOGUE[name].about}: the weights are not here"
+    remedy = f"Get them: scatd download {name} ({CATALOGUE[name].licence}). {_WITHOUT_WEIGHTS}"
+    raise InputError(what, where=f"--weights {name}", remedy=remedy)
+
+
+def dictionaries(given: Path | None, weights: str) -> Path:
+    """Folder of Geneformer's dictionaries: given, beside the weights, or among the downloads."""
+    if given is not None:
+        return given
+    if find_dictionary(Path(weights), TOKENS_FILE) is not None:
+        return Path(weights)
+    return _folder("geneformer-dictionaries")
+
+
+def published_names(folder: Path) -> GeneMap | None:
+    """Symbols of genes from Geneformer's own dictionary; None where the folder has none."""
+    path = find_dictionary(folder, NAMES_FILE)
+    if path is None:
+        return None
+    names = {name: str(gene) for name, gene in load_dictionary(path).items() if name}
+    content = json.dumps(names, sort_keys=True).encode()
+    ids = {gene: name for name, gene in names.items()}
+    digest = hashlib.sha256(content).hexdigest()
+    return GeneMap(frozenset(names), ids, {}, {}, str(path), digest)
