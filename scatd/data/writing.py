@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,46 @@ from scatd.data.storable import storable, storable_value
 from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 _CHUNK = 1 << 18
 """Values that the file stores together."""
 
 
+class RowWriter(Protocol):
+    """An unfinished cohort: `add` rows in order, then `finish` it once."""
+
+    def add(self, block: sparse.csr_matrix) -> None:
+        """Append rows to `X`."""
+
+    def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
+        """Add what describes rows and columns, and the whole."""
+
+
+class CohortCollector:
+    """A cohort that is made in memory; `cohort` is there once it is finished."""
+
+    cohort: AnnData
+
+    def __init__(self) -> None:
+        self._blocks: list[sparse.csr_matrix] = []
+
+    def add(self, block: sparse.csr_matrix) -> None:
+        """Append rows to `X`; values become float32, as in a file."""
+        self._blocks.append(block.astype(np.float32))
+
+    def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
+        """Make the cohort."""
+        import anndata
+
+        X = sparse.vstack(self._blocks, format="csr")
+        described = storable(obs), storable(var)
+        self.cohort = anndata.AnnData(X, *described, uns=dict(storable_value(uns)))
+
+
 class CohortWriter:
-    """An unfinished cohort; `add` rows, then `finish` with what is known of them."""
+    """A cohort that is written to a file block by block."""
 
     def __init__(self, root: Any, n_columns: int) -> None:
         import anndata

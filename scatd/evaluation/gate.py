@@ -14,6 +14,8 @@ from scatd.errors import InputError
 from scatd.ranges import Range, Share, check_fields
 
 _Minimum = Annotated[float, Range(-1, 1)]
+_Ranking = Literal["auroc", "auprc", "auprc_sensitive"]
+_Calls = Literal["mcc", "f1", "recall", "precision", "specificity", "accuracy", "balanced_accuracy"]
 _Samples = Annotated[int, Range(0, 10**9)]
 
 _ROUNDING = 1e-9
@@ -34,18 +36,7 @@ class TargetGate:
         Fewest labelled cells of the rarer response.
     """
 
-    metric: Literal[
-        "auroc",
-        "auprc",
-        "auprc_sensitive",
-        "mcc",
-        "f1",
-        "recall",
-        "precision",
-        "specificity",
-        "accuracy",
-        "balanced_accuracy",
-    ] = "auroc"
+    metric: Literal[_Ranking, _Calls] = "auroc"
     minimum: _Minimum = 0.60
     min_cells_per_class: _Samples = 20
 
@@ -76,9 +67,7 @@ class Gate:
         What an evaluation on target cells must show; None asks for none.
     """
 
-    metric: Literal[
-        "auroc", "auprc", "auprc_sensitive", "mcc", "f1", "accuracy", "balanced_accuracy"
-    ] = "auroc"
+    metric: Literal[_Ranking, "mcc", "f1", "accuracy", "balanced_accuracy"] = "auroc"
     minimum: _Minimum = 0.60
     baseline: str = "best"
     margin: Share = 0.02
