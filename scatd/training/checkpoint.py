@@ -72,7 +72,7 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
-        """Load the last save into `model` and `optimizer`; returns its history, empty without.
+        """Load the last save into `model` and `optimizer`; returns its history, empty if none.
 
         A save that is damaged, or that cannot be checked, is left out with a warning.
         """
@@ -98,12 +98,12 @@ class Checkpoint:
         *,
         last: bool,
     ) -> None:
-        """Take in the epoch that `history` ends with, and save when it is time.
+        """Keep the weights of the last epoch of `history` if they are the best, and save when due.
 
         Parameters
         ----------
         last
-            No epoch will follow: save in any case, and forget nothing.
+            No epoch will follow: save in any case.
         """
         is_best = history[-1]["val_total"] < self._lowest
         if is_best:

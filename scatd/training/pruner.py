@@ -37,7 +37,7 @@ class MedianOfFolds(optuna.pruners.BasePruner):
 
 
 def _value_at(trial: FrozenTrial, step: int) -> float | None:
-    """What `trial` last reported in the fold of `step`, not later than there."""
+    """The last value that `trial` reported in the fold of `step`, at `step` or before."""
     fold = (step - 1) // STEPS_A_FOLD
     reported = trial.intermediate_values
     before = [at for at in reported if at <= step and (at - 1) // STEPS_A_FOLD == fold]

@@ -27,7 +27,7 @@ Batch = tuple[Tensor, Tensor | None]
 
 
 class Rows(Protocol):
-    """Where a training loop takes its batches from."""
+    """The source of the batches of a training loop."""
 
     def __len__(self) -> int:
         """Number of training rows."""

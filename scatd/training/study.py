@@ -33,18 +33,18 @@ State = Literal["complete", "pruned", "diverged", "failed", "running"]
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What a study knows of one trial.
+    """One trial of a study, as it is stored.
 
     Parameters
     ----------
     state
-        "diverged" is an answer too; a trial "failed" when its process was stopped.
+        A trial "failed" when its process was stopped. A trial that "diverged" is not done again.
     value
         The objective; of a pruned trial, where it stood.
     owner
-        Run of the process that does or did it.
+        Parent run of the process that does it, or did it.
     run
-        Its own run.
+        The trial's own run.
     """
 
     number: int
@@ -57,7 +57,7 @@ class TrialRecord:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it need not be done again."""
+        """Whether the trial is not to be done again."""
         return self.state in ("complete", "pruned", "diverged")
 
 
@@ -70,7 +70,7 @@ class Trial:
     _trial: optuna.Trial
 
     def watch(self, progress: Progress) -> None:
-        """Report where the trial stands; raises what ends it when that is too bad."""
+        """Report the progress of the trial; raises `TrialPruned` when it stands too badly."""
         self._trial.report(progress.objective, progress.step)
         if self._trial.should_prune():
             raise optuna.TrialPruned
@@ -90,9 +90,9 @@ class Study:
     name
         Of the study in it.
     identity
-        What makes trials comparable, by name; a study of another identity is refused.
+        By name, all that makes trials comparable. A study of another identity is refused.
     seed
-        Of the sampler. A trial depends on it and on the trials before, not on who asks.
+        Seed of the sampler. A trial depends on it and on the trials before, not on the process.
 
     Raises
     ------
@@ -142,7 +142,7 @@ class Study:
         return Trial(trial.number, settings, trial)
 
     def evaluate(self, trial: Trial, compute: Callable[[], float]) -> State:
-        """Record what `compute` comes to.
+        """Compute the objective of a trial, and record it.
 
         Raises
         ------
@@ -163,7 +163,7 @@ class Study:
         return "complete"
 
     def fail(self, number: int) -> None:
-        """Give up a trial whose process is gone."""
+        """Mark a trial whose process is dead as failed."""
         self._study.tell(number, state=TrialState.FAIL)
 
     def trials(self) -> list[TrialRecord]:
@@ -180,7 +180,7 @@ class Study:
         return _record(best), settings
 
     def importance(self) -> dict[str, float]:
-        """How much each parameter sets good trials apart, largest first, as shares of 1.
+        """How much each parameter separates good trials from others, largest first; the sum is 1.
 
         PED-ANOVA (Watanabe et al., 2023); of a few trials it says little. Empty with fewer than
         two completed ones.

@@ -161,7 +161,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def _not_a_state(loaded: Any) -> str:
-    """What keeps it from being a dictionary of tensors, or ""."""
+    """The reason why it is no dictionary of tensors, or ""."""
     if not isinstance(loaded, dict):
         return f"is no state dictionary but of type {type(loaded).__name__}"
     for name, value in loaded.items():

@@ -1,4 +1,4 @@
-"""Watching a training loop: curves to the tracker, epochs to whoever shows a bar."""
+"""A reporter of training loops: curves go to the tracker, epochs to a progress bar."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scatd.tracking import Curves
 
 
 class Watched:
-    """A reporter that keeps the curves and tells the terminal which epoch has passed.
+    """A reporter that logs curves and shows the number of each finished epoch.
 
     Parameters
     ----------
