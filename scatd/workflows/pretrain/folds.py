@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ from scatd.training.backbone import FittedBackbone, Split, UnlabelledCells, fit_
 from scatd.training.checkpoint import SaveTo
 from scatd.training.loop import n_epochs
 from scatd.workflows.models.progress import Watched
-from scatd.workflows.pretrain.output import log_model, model_of
+from scatd.workflows.pretrain.output import checkpoint_of, log_model, model_of
 from scatd.workflows.pretrain.task import BackboneTask
 
 logger = logging.getLogger(__name__)
@@ -143,7 +142,7 @@ class _Trainer:
                 settings,
                 lambda sizes: ResidualVAE(sizes, DESIGNS[task.family]),
                 Watched(curves, show),
-                SaveTo(_checkpoint(task, number), task.checkpoint_every),
+                SaveTo(checkpoint_of(task, number), task.checkpoint_every),
                 self.bar.update,
             )
 
@@ -152,13 +151,3 @@ def _n_rows(task: BackboneTask, part: Split) -> int:
     """Training rows of a split, counted once an epoch."""
     settings, n_train = task.settings, len(part[0])
     return n_train * n_epochs(settings.epochs, settings.min_steps, settings.batch_size, n_train)
-
-
-def _checkpoint(task: BackboneTask, number: int) -> Path:
-    return tracking.work_folder() / f"{task.command}-{task.resume_key}-{number}.pt"
-
-
-def delete_checkpoints(task: BackboneTask) -> None:
-    """Delete the training checkpoints of a backbone."""
-    for path in tracking.work_folder().glob(f"{task.command}-{task.resume_key}-*"):
-        path.unlink(missing_ok=True)

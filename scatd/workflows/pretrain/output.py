@@ -1,4 +1,4 @@
-"""Model folders of backbones: made from weights, kept in a run, and registered."""
+"""Files of backbones: model folders in runs and registry, and checkpoints of their training."""
 
 from __future__ import annotations
 
@@ -79,3 +79,14 @@ def register_model(run: tracking.Run, task: BackboneTask, model: Artifact, descr
         description=description,
         tags={keys.TAG_RESUME_KEY: task.resume_key},
     )
+
+
+def checkpoint_of(task: BackboneTask, number: int) -> Path:
+    """File that holds the unfinished training of a fold."""
+    return tracking.work_folder() / f"{task.command}-{task.resume_key}-{number}.pt"
+
+
+def delete_checkpoints(task: BackboneTask) -> None:
+    """Delete the training checkpoints of a backbone."""
+    for path in tracking.work_folder().glob(f"{task.command}-{task.resume_key}-*"):
+        path.unlink(missing_ok=True)

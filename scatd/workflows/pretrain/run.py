@@ -17,13 +17,8 @@ from scatd.settings import to_mapping
 from scatd.training.backbone import splits
 from scatd.training.settings import PretrainSettings
 from scatd.workflows.pretrain import inputs
-from scatd.workflows.pretrain.folds import (
-    REGISTERED_FOLD,
-    TrainedFold,
-    delete_checkpoints,
-    train_folds,
-)
-from scatd.workflows.pretrain.output import register_model
+from scatd.workflows.pretrain.folds import REGISTERED_FOLD, TrainedFold, train_folds
+from scatd.workflows.pretrain.output import delete_checkpoints, register_model
 from scatd.workflows.pretrain.report import describe, log_curves, log_folds
 from scatd.workflows.pretrain.request import PretrainRequest
 from scatd.workflows.pretrain.task import BackboneTask
