@@ -33,11 +33,11 @@ from scatd.data.features import Features, read_features
 from scatd.data.splits import stratified_folds
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats, shrink
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.baselines import Baselines
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import TransferSettings, default_pretrain, default_transfer
 from scatd.training.trainer import AlignedFold, Trainer
 from scatd.training.transfer import probabilities
@@ -275,7 +275,7 @@ def _backbone(name: str, X: NDArray[np.float32], family: str) -> ResidualVAE:
     folder = WORK / "backbones" / name
     if not folder.exists():
         vae = fit_backbone(
-            X,
+            UnlabelledCells(X),
             default_pretrain(family),
             lambda sizes: ResidualVAE(sizes, DESIGNS[family]),
             Silent(),

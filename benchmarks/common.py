@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
 N_FEATURES = 3072
@@ -55,7 +55,9 @@ def pretrained(reference: NDArray[np.float32]) -> ResidualVAE:
     """
     design = DESIGNS["sf"]
     settings = default_pretrain("sf")
-    vae = fit_backbone(reference, settings, lambda sizes: ResidualVAE(sizes, design), Silent()).vae
+    vae = fit_backbone(
+        UnlabelledCells(reference), settings, lambda sizes: ResidualVAE(sizes, design), Silent()
+    ).vae
     return vae.eval()
 
 

@@ -23,7 +23,7 @@ from scatd.evaluation.survival import at_risk, cox, kaplan_meier, log_rank, rank
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm
 from scatd.plots.explain.curves import deletion_insertion
-from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.dependence import dependence, interaction
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
@@ -129,7 +129,6 @@ def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
         "bars_of_both_classes": lambda: importance_bars(data.importance, SUBJECT, 15),
         "ranks": lambda: importance_ranks(one_class, SUBJECT, marked=[DRIVER, SWITCH, "GENE40"]),
         "dependence": lambda: dependence(*pair),
-        "dependence_histogram": lambda: dependence_histogram(*pair),
         "interaction": lambda: interaction(*pair),
         "waterfall": lambda: waterfall(pushes, levels, -0.4, of_cell),
         "force": lambda: force(pushes, -0.4, of_cell),

@@ -48,8 +48,8 @@ def import_checkpoint(**given: Any) -> None:
     and its sizes are read from its tensors. No code in it is run. A response model scores cells as
     they are, because the file holds no statistics to align with.
     """
-    from scatd.workflows.models.checkpoints import ImportRequest
-    from scatd.workflows.models.checkpoints import import_checkpoint as work
+    from scatd.workflows.models.import_checkpoint import ImportRequest
+    from scatd.workflows.models.import_checkpoint import import_checkpoint as work
 
     result = work(filled(ImportRequest, given))
     ref, found = result.ref, result.recognised
@@ -87,8 +87,8 @@ def export_checkpoint(**given: Any) -> None:
     MODEL is a registered name (NAME@ALIAS or NAME/VERSION) or a model folder. The file is a state
     dictionary with the published names in their order. It holds weights only.
     """
-    from scatd.workflows.models.checkpoints import ExportRequest
-    from scatd.workflows.models.checkpoints import export_checkpoint as work
+    from scatd.workflows.models.export_checkpoint import ExportRequest
+    from scatd.workflows.models.export_checkpoint import export_checkpoint as work
 
     result = work(filled(ExportRequest, given))
     click.echo(f"{result.output}: {result.name}")

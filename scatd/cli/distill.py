@@ -54,7 +54,7 @@ def distill(published: bool, settings_file: Path | None, **given: Any) -> None: 
     """
     defaults = PUBLISHED_PRETRAIN["dist"] if published else default_pretrain("dist")
     settings = chosen(defaults, given, settings_file)
-    from scatd.workflows.pretrain.distill import DistillRequest
     from scatd.workflows.pretrain.distill import distill as work
+    from scatd.workflows.pretrain.request import DistillRequest
 
     show_backbone(work(filled(DistillRequest, given, settings=settings)))

@@ -15,7 +15,7 @@ from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
 if TYPE_CHECKING:
-    from scatd.workflows.pretrain.backbones import PretrainResult
+    from scatd.workflows.pretrain.run import PretrainResult
 
 
 @command(
@@ -36,7 +36,7 @@ def pretrain(published: bool, settings_file: Path | None, **given: Any) -> None:
     family = given["family"]
     defaults = PUBLISHED_PRETRAIN[family] if published else default_pretrain(family)
     settings = chosen(defaults, given, settings_file)
-    from scatd.workflows.pretrain.run import PretrainRequest
+    from scatd.workflows.pretrain.request import PretrainRequest
     from scatd.workflows.pretrain.run import pretrain as work
 
     show_backbone(work(filled(PretrainRequest, given, settings=settings)))

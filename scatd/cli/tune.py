@@ -58,7 +58,7 @@ def tune(**given: Any) -> None:
     Give the same command again to continue a study that was stopped, or while it runs, to share its
     trials. Each trial is a nested run. Poor trials are stopped early.
     """
-    from scatd.workflows.tune.run import TuneRequest
+    from scatd.workflows.tune.request import TuneRequest
     from scatd.workflows.tune.run import tune as work
 
     result = work(filled(TuneRequest, given))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from scipy import sparse
 
 from scatd.keys import InputScale
 
-SCALES: tuple[InputScale, ...] = get_args(InputScale)
 _WHOLE = 0.999
 _MOSTLY = 0.5
 """Above this share of whole numbers, values are estimated or corrected counts."""

@@ -1,4 +1,4 @@
-"""What a response model has to beat, on the same folds and the same aligned features."""
+"""Baselines of a response model, on the same folds and the same aligned features."""
 
 from __future__ import annotations
 

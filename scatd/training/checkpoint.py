@@ -1,4 +1,4 @@
-"""What a training keeps: its best weights, and all that a killed one needs to go on."""
+"""The best weights of a training, and the file that a killed training continues from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -35,27 +36,43 @@ def is_stalled(history: Sequence[dict[str, float]], patience: int) -> bool:
     return 0 < patience <= len(history) - best_epoch(history)
 
 
+@dataclass(frozen=True)
+class SaveTo:
+    """Where an unfinished training is saved, and how often.
+
+    Parameters
+    ----------
+    path
+        File, replaced atomically.
+    every
+        Epochs between two saves; 0 saves when the last save is 10 seconds old.
+    """
+
+    path: Path
+    every: int = 0
+
+
 class Checkpoint:
-    """Best weights of a training, and everything that lets it go on as if nothing had happened.
+    """Best weights of a training, and all that a killed training needs to continue.
 
     Parameters
     ----------
     draws
         Whose generator is saved and restored with the weights.
-    path
-        File, replaced atomically; None keeps the best weights in memory only.
-    every
-        Epochs between two saves; 0 saves when the last save is 10 seconds old.
+    save_to
+        None keeps the best weights in memory only.
     """
 
-    def __init__(self, draws: SeededDraws, path: Path | None = None, every: int = 0) -> None:
+    def __init__(self, draws: SeededDraws, save_to: SaveTo | None = None) -> None:
         self.best: dict[str, Tensor] = {}
-        self._draws, self._path, self._every = draws, path, every
+        self._draws = draws
+        self._path = None if save_to is None else save_to.path
+        self._every = 0 if save_to is None else save_to.every
         self._lowest = math.inf
         self._saved_at = time.monotonic()
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
-        """Load the last save into `model` and `optimizer`; returns its history, empty without.
+        """Load the last save into `model` and `optimizer`; returns its history, empty if none.
 
         A save that is damaged, or that cannot be checked, is left out with a warning.
         """
@@ -81,12 +98,12 @@ class Checkpoint:
         *,
         last: bool,
     ) -> None:
-        """Take in the epoch that `history` ends with, and save when it is time.
+        """Keep the weights of the last epoch of `history` if they are the best, and save when due.
 
         Parameters
         ----------
         last
-            No epoch will follow: save in any case, and forget nothing.
+            No epoch will follow: save in any case.
         """
         is_best = history[-1]["val_total"] < self._lowest
         if is_best:

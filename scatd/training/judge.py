@@ -1,4 +1,4 @@
-"""How good a pretrained backbone is, from rows that it was not trained on."""
+"""Quality of a pretrained backbone, on rows that it was not trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all training loops share: reporter, schedule, optimiser, the check for finite numbers."""
+"""Parts of all training loops: reporter, schedule, optimiser, and a check for finite numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ETA_MIN = 0.01
 
 
 class Reporter(Protocol):
-    """Whoever wants to know how training goes: a tracker, a terminal, a test."""
+    """Receives the progress of a training: a tracker, a terminal, a test."""
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Receive the values of a finished epoch (1-based)."""
@@ -25,7 +25,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """A reporter that keeps the history and tells nobody."""
+    """A reporter that only keeps the history."""
 
     def __init__(self) -> None:
         self.history: list[dict[str, float]] = []
@@ -54,7 +54,7 @@ def learning_rate(schedule: Schedule, epoch: int, n_epochs: int, initial: float)
 
 @contextlib.contextmanager
 def one_thread(*, when: bool) -> Iterator[None]:
-    """Compute on one core where the matrices are so small that threads only wait for each other."""
+    """Compute on one core: with small matrices, several threads would wait for each other."""
     before = torch.get_num_threads()
     if when:
         torch.set_num_threads(1)

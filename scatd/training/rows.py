@@ -27,7 +27,7 @@ Batch = tuple[Tensor, Tensor | None]
 
 
 class Rows(Protocol):
-    """Where a training loop takes its batches from."""
+    """The source of the batches of a training loop."""
 
     def __len__(self) -> int:
         """Number of training rows."""
@@ -84,8 +84,6 @@ class StoredRows:
         Latent targets of all rows of `X`, (n_obs, n_latent).
     seed
         Of `sample`.
-    chunk_bytes, buffer_bytes
-        Size of a chunk, and of the chunks that are shuffled together.
     """
 
     def __init__(
@@ -96,19 +94,17 @@ class StoredRows:
         *,
         teacher_z: NDArray[np.float32] | None = None,
         seed: int = 0,
-        chunk_bytes: int = CHUNK_BYTES,
-        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._X, self._rows, self._teacher_z = X, rows, teacher_z
         self._device, self._seed = device, seed
         row_bytes = X.shape[1] * np.dtype(np.float32).itemsize
         # A file that is compressed in blocks of rows is read in whole blocks.
         stored = getattr(X, "block_rows", 1)
-        wanted = max(chunk_bytes // row_bytes, 1)
+        wanted = max(CHUNK_BYTES // row_bytes, 1)
         self._chunk = -(-wanted // stored) * stored
         self._n_chunks = -(-len(X) // self._chunk)
         self._kept: NDArray[np.float32] | None = None
-        self._at_once = max(buffer_bytes // (self._chunk * row_bytes), 2)
+        self._at_once = max(BUFFER_BYTES // (self._chunk * row_bytes), 2)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -1,4 +1,4 @@
-"""Search spaces: YAML files that say which settings a search may choose, and from what.
+"""Search spaces: YAML files with the settings that a search may choose, and their values.
 
 The published spaces lie in `spaces/`, one a family. They name what pretraining reads, so that the
 best values need no renaming (defect D20), and what was a constant in a file is an option (D21).
@@ -31,7 +31,7 @@ SPACES = Path(__file__).parent / "spaces"
 
 
 class Picker(Protocol):
-    """Whoever picks values: a trial of Optuna."""
+    """Picks values: a trial of Optuna."""
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None, log: bool
@@ -74,7 +74,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Searchable:
-    """Everything that a space may name, and of which type. The values here mean nothing."""
+    """All settings that a space may name, with their types. The values here are not used."""
 
     epochs: Count = 1
     batch_size: Count = 1
@@ -100,7 +100,7 @@ _WIDTHS = ("blocks", "first_width", "last_width")
 
 @dataclass(frozen=True)
 class Space:
-    """What a search may choose.
+    """The settings that a search may choose, and their values.
 
     Parameters
     ----------

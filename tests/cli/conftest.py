@@ -51,7 +51,7 @@ def make_transfer_result(*, passed=True, promoted=True):
 
 def make_tune_result():
     from scatd.training.settings import default_pretrain
-    from scatd.training.tune import TrialRecord
+    from scatd.training.study import TrialRecord
     from scatd.workflows.tune.run import TuneResult
 
     trials = pd.DataFrame({"trial": [0, 1, 2], "state": ["complete", "complete", "pruned"]})
@@ -182,8 +182,8 @@ ELSEWHERE = {
     "check": "check",
     "audit": "audit",
     "compare": "compare",
-    "import_checkpoint": "models.checkpoints",
-    "export_checkpoint": "models.checkpoints",
+    "import_checkpoint": "models.import_checkpoint",
+    "export_checkpoint": "models.export_checkpoint",
 }
 """Modules of use cases that are not the `run` of a package of their own name."""
 

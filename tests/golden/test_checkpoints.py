@@ -12,12 +12,8 @@ import torch
 from scatd import artifact, registry
 from scatd.nn.recognise import Recognised
 from scatd.scoring import Scorer
-from scatd.workflows.models.checkpoints import (
-    ExportRequest,
-    ImportRequest,
-    export_checkpoint,
-    import_checkpoint,
-)
+from scatd.workflows.models.export_checkpoint import ExportRequest, export_checkpoint
+from scatd.workflows.models.import_checkpoint import ImportRequest, import_checkpoint
 
 pytestmark = pytest.mark.golden
 

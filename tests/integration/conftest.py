@@ -21,8 +21,8 @@ from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import PretrainSettings
 
 N_FEATURES = 24
@@ -89,7 +89,10 @@ def task(tmp_path_factory) -> Task:
         decoder_hidden=(16, 32),
     )
     fitted = fit_backbone(
-        reference, settings, lambda sizes: ResidualVAE(sizes, DESIGNS["sf"]), Silent()
+        UnlabelledCells(reference),
+        settings,
+        lambda sizes: ResidualVAE(sizes, DESIGNS["sf"]),
+        Silent(),
     )
     import torch
 

@@ -13,7 +13,7 @@ import torch
 from scatd import artifact, registry, tracking
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
-from scatd.training.pretrain import splits
+from scatd.training.backbone import splits
 from scatd.training.settings import default_pretrain
 
 SMALL = """
@@ -143,14 +143,13 @@ def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
     """None is in production, so one is pretrained on the cohort's own embedding."""
     from scatd import settings
     from scatd.training.settings import PretrainSettings
-    from scatd.workflows.pretrain.run import distill
 
     def small(family):
         values = settings.to_mapping(default_pretrain(family))
         values |= settings.load_yaml(Path("small.yaml"))
         return settings.from_mapping(PretrainSettings, values | {"epochs": 2}, where="")
 
-    monkeypatch.setattr(distill, "default_pretrain", small)
+    monkeypatch.setattr("scatd.workflows.pretrain.teacher.default_pretrain", small)
     words = ("--input", "cells.h5ad", "--settings", "small.yaml", "--epochs", "1")
     scatd("distill", *words)
     assert registry.resolve_backbone("scatd-sf-backbone").version == 2

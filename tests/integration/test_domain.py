@@ -16,9 +16,9 @@ from scatd.data.demo import DemoSettings, simulate
 from scatd.data.expression import log_normalise
 from scatd.evaluation.domain import is_outside
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.domain import fit_domain
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import PretrainSettings
 
 
@@ -74,7 +74,10 @@ def test_foreign_cells_of_the_demo_are_marked_in_every_family(demo, family):
     )
     reference = features("reference")
     fitted = fit_backbone(
-        reference.numpy(), settings, lambda sizes: ResidualVAE(sizes, DESIGNS[family]), Silent()
+        UnlabelledCells(reference.numpy()),
+        settings,
+        lambda sizes: ResidualVAE(sizes, DESIGNS[family]),
+        Silent(),
     )
     with torch.no_grad():
         z = {

@@ -17,10 +17,10 @@ from scatd.explain.randomised import randomised
 from scatd.explain.signature import signature
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
+from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone
 from scatd.training.settings import PretrainSettings, TransferSettings
 from scatd.training.transfer import fit_fold, posterior_of
 
@@ -53,7 +53,7 @@ def learned(demo):
         n_latent=48, encoder_hidden=(192, 96), decoder_hidden=(192,),
     )  # fmt: skip
     vae = fit_backbone(
-        rows["reference"].numpy(),
+        UnlabelledCells(rows["reference"].numpy()),
         pretraining,
         lambda sizes: ResidualVAE(sizes, DESIGNS["dist"]),
         Silent(),

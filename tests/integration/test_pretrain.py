@@ -19,7 +19,7 @@ from scatd import artifact, keys, registry, tracking
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.lazy import LazyMatrix
-from scatd.training import pretrain as training
+from scatd.training import backbone
 
 SETTINGS = """
 epochs: 5
@@ -202,13 +202,14 @@ def test_an_input_larger_than_memory(cells, scatd, monkeypatch, name):
     here = card_of("scatd-sf-backbone")
     write_as(name)
     monkeypatch.setattr("scatd.data.lazy.IN_MEMORY_BYTES", 0)
-    fit = training.fit_backbone
+    monkeypatch.setattr("scatd.training.backbone.IN_MEMORY_BYTES", 0)
+    fit = backbone.fit_backbone
 
-    def from_disk(X, *args, **kwargs):
-        assert isinstance(X, np.memmap | LazyMatrix)
-        return fit(X, *args, **kwargs, in_memory_bytes=0)
+    def from_disk(cells, *args):
+        assert isinstance(cells.X, np.memmap | LazyMatrix)
+        return fit(cells, *args)
 
-    monkeypatch.setattr("scatd.workflows.pretrain.backbones.fit_backbone", from_disk)
+    monkeypatch.setattr("scatd.workflows.pretrain.folds.fit_backbone", from_disk)
     scatd("pretrain", "--input", name, *words, "--seed", "43")
     there = card_of("scatd-sf-backbone")
     assert here["metrics"]["r2"] > 0.5

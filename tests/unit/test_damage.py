@@ -20,7 +20,7 @@ from scatd.explain.attribution import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
 from scatd.training.baselines import LINEAR_FILE, LinearBaseline
-from scatd.training.checkpoint import Checkpoint
+from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.workflows.explain.store import AttributionStore, Block
 from tests.frozen import FROZEN
@@ -264,7 +264,7 @@ def test_a_damaged_checkpoint_is_named_and_training_starts_anew(tmp_path, caplog
     history = [{"epoch": 1.0, "val_total": 2.0}, {"epoch": 2.0, "val_total": 2.0}]
 
     def kept():
-        return Checkpoint(SeededDraws(0, torch.device("cpu")), path, 1)
+        return Checkpoint(SeededDraws(0, torch.device("cpu")), SaveTo(path, 1))
 
     kept().keep(vae, optimizer, history[:1], last=True)
     assert len(kept().restore(vae, optimizer)) == 1

@@ -18,7 +18,7 @@ from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import ScoreOptions, Scorer
-from scatd.training.checkpoint import Checkpoint
+from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import adamw
 from tests.frozen import FROZEN, unpack_store
@@ -108,7 +108,7 @@ def test_a_pretraining_that_cannot_be_checked_starts_anew(tmp_path, caplog):
     before = {name: value.clone() for name, value in vae.state_dict().items()}
     draws = SeededDraws(42, torch.device("cpu"))
     optimizer = adamw(list(vae.parameters()), rate=1e-3, weight_decay=0.0)
-    assert Checkpoint(draws, path).restore(vae, optimizer) == []
+    assert Checkpoint(draws, SaveTo(path)).restore(vae, optimizer) == []
     assert str(path) in caplog.text
     assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
 

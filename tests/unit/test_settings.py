@@ -23,14 +23,13 @@ from scatd.workflows.check import CheckRequest
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
 from scatd.workflows.explain.request import ExplainRequest
-from scatd.workflows.models.checkpoints import ImportRequest
+from scatd.workflows.models.import_checkpoint import ImportRequest
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.prepare.request import PrepareRequest
-from scatd.workflows.pretrain.distill import DistillRequest
-from scatd.workflows.pretrain.run import PretrainRequest
+from scatd.workflows.pretrain.request import DistillRequest, PretrainRequest
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.transfer.request import ControlsRequest, FewShotRequest, TransferRequest
-from scatd.workflows.tune.run import TuneRequest
+from scatd.workflows.tune.request import TuneRequest
 
 HERE = Path("x")
 PRETRAIN = default_pretrain("sf")

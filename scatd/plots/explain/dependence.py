@@ -66,25 +66,6 @@ def dependence(
     return figure
 
 
-def dependence_histogram(
-    values: pd.DataFrame, attributions: pd.DataFrame, feature: str, subject: str, unit: str
-) -> Figure:
-    """Number of cells in 50 x 50 bins: for more cells than points can show.
-
-    Parameters are those of `dependence`.
-    """
-    from matplotlib.colors import LogNorm
-
-    figure, (axes,) = new_figure(width=5.8, height=4.4)
-    pair = pd.DataFrame({"x": values[feature], "y": attributions[feature]}, dtype=float)
-    *_, mesh = axes.hist2d(pair["x"], pair["y"], bins=_BINS, cmin=1, cmap=VALUES, norm=LogNorm())
-    title = f"{subject}: {feature}, {len(pair):,} cells"
-    label_axes(axes, title, f"{feature} ({unit}); line: LOWESS", _Y)
-    _trend(axes, pair)
-    value_bar(figure, axes, mesh, "cells")
-    return figure
-
-
 def interaction(
     values: pd.DataFrame,
     attributions: pd.DataFrame,

@@ -25,7 +25,7 @@ def log_baseline(run: tracking.Run, baseline: LinearBaseline) -> None:
 
 
 def kept_baseline(run: tracking.Run) -> LinearBaseline | None:
-    """The baseline that `log_baseline` stored; None in a run of an earlier scatd."""
+    """The baseline that `log_baseline` kept; None in runs of older versions, which kept none."""
     if not run.holds(f"{artifact_paths.BASELINES}/{LINEAR_FILE}"):
         return None
     return LinearBaseline.read(run.fetch(artifact_paths.BASELINES))

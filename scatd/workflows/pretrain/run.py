@@ -1,43 +1,54 @@
-"""Use case: pretrain a backbone, or find the one that the same work made before."""
+"""Use case: pretrain a backbone, track and register it; the work of a killed process continues."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+import pandas as pd
 import torch
 
-from scatd import keys
-from scatd.data.demo_files import given_or_demo
-from scatd.data.expression import log_normalised
-from scatd.data.features import Features, read_features
-from scatd.nn.devices import pick_device
-from scatd.ranges import CountOrNone, check_fields
+from scatd import artifact, registry, tracking
+from scatd.artifact import Artifact
+from scatd.data.features import Features
+from scatd.keys import artifact_paths
 from scatd.registry import ModelRef
+from scatd.settings import to_mapping
+from scatd.training.backbone import splits
 from scatd.training.settings import PretrainSettings
-from scatd.workflows.pretrain import backbones
-from scatd.workflows.pretrain.backbones import PretrainResult, Work
+from scatd.workflows.pretrain import inputs
+from scatd.workflows.pretrain.folds import REGISTERED_FOLD, TrainedFold, train_folds
+from scatd.workflows.pretrain.output import delete_checkpoints, register_model
+from scatd.workflows.pretrain.report import describe, log_curves, log_folds
+from scatd.workflows.pretrain.request import PretrainRequest
+from scatd.workflows.pretrain.task import BackboneTask
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PretrainRequest:
-    """What to pretrain on (None: the demo reference), and how.
+@dataclass(frozen=True, eq=False)
+class PretrainResult:
+    """The registered backbone, and how good it is.
 
-    `checkpoint_every` is in epochs; 0 saves every 10 seconds at most.
+    Parameters
+    ----------
+    ref
+        The registered version.
+    summary
+        Quality of its weights: see `scatd.training.judge.judge`.
+    run_id
+        The run that made it.
+    n_latent
+        Width of its latent.
+    folds
+        One row a fold (`fold` and the summary), where there were several; else None.
     """
 
-    input: Path | None
-    family: str
-    settings: PretrainSettings
-    device: str = "auto"
-    checkpoint_every: CountOrNone = 0
-
-    def __post_init__(self) -> None:
-        """Refuse numbers outside their range."""
-        check_fields(self)
+    ref: ModelRef
+    summary: dict[str, float]
+    run_id: str
+    n_latent: int
+    folds: pd.DataFrame | None = None
 
 
 def pretrain(request: PretrainRequest) -> PretrainResult:
@@ -50,11 +61,7 @@ def pretrain(request: PretrainRequest) -> PretrainResult:
     TrainingError
         When training diverges.
     """
-    device = pick_device(request.device)
-    path = given_or_demo(request.input, "reference")
-    features = read_features(path, request.family, mmap=True)
-    every = request.checkpoint_every
-    return backbones.make(_work(features, request.family, request.settings, device, every))
+    return make(inputs.read_task(request))
 
 
 def backbone_for(
@@ -69,31 +76,71 @@ def backbone_for(
 
     Expression is log-normalised unless `input_scale` says that it is on its scale already.
     """
-    work = _work(features, family, settings, device, input_scale=input_scale)
-    made = backbones.find(work)
+    task = inputs.task_on(features, family, settings, device, input_scale=input_scale)
+    made = registry.find_made(task.name, task.resume_key)
     if made is not None:
         logger.info("Backbone: %s version %d", made.name, made.version)
         return made
     logger.info("Backbone: pretraining one on %s", features.path)
-    return backbones.make(work).ref
+    return make(task).ref
 
 
-def _work(
-    features: Features,
-    family: str,
-    settings: PretrainSettings,
-    device: torch.device,
-    checkpoint_every: int = 0,
-    input_scale: str | None = None,
-) -> Work:
-    if family not in keys.OBSM_FEATURES and input_scale is None:
-        features, input_scale = log_normalised(features)
-    return Work(
-        "pretrain",
-        features,
-        family,
-        settings,
-        device,
-        input_scale=input_scale,
-        checkpoint_every=checkpoint_every,
-    )
+def make(task: BackboneTask) -> PretrainResult:
+    """Train a backbone and register it at `staging`; a killed process's work is continued.
+
+    Raises
+    ------
+    InputError
+        When the features cannot be used, or another process makes the same backbone.
+    TrainingError
+        When training diverges.
+    """
+    splits(task.features.n_obs, task.settings)  # refuse too few rows before a run begins
+    with tracking.resume_lock(task.resume_key):
+        dead = tracking.unfinished(task.resume_key)
+        with tracking.parent_run(
+            task.command,
+            name=f"{task.command} {task.family}",
+            tags=task.tags,
+            settings=to_mapping(task.settings),
+            resume_key=task.resume_key,
+        ) as run:
+            dead = _take_over(run, task, dead)
+            run.log_cohort(task.features, task.features.sha256(), "reference")
+            folds = train_folds(run, task, dead.folds if dead else {})
+            table = log_folds(run, folds) if len(folds) > 1 else None
+            log_curves(run, task, folds)
+            version = registry.find_version(task.name, dead.run_ids) if dead else None
+            fold = folds[REGISTERED_FOLD - 1]
+            if version is None:
+                model = fold.model if table is None else _with_folds(fold, table)
+                version = register_model(run, task, model, describe(task, fold, table))
+        delete_checkpoints(task)
+    ref = registry.get(task.name, version)
+    return PretrainResult(ref, fold.summary, run.run_id, fold.model.sizes.n_latent, table)
+
+
+def _take_over(
+    run: tracking.Run, task: BackboneTask, dead: tracking.DeadRun | None
+) -> tracking.DeadRun | None:
+    """Move the finished folds of a dead run under `run`; damaged ones are trained anew."""
+    if dead is None:
+        delete_checkpoints(task)  # of a run that is not in the store
+        return None
+
+    def read_model(fold: tracking.Run) -> None:
+        artifact.read(fold.fetch(artifact_paths.BEST_WEIGHTS))
+
+    dead = tracking.leave_out_damaged(dead, read_model)
+    tracking.adopt(dead, run)
+    return dead
+
+
+def _with_folds(fold: TrainedFold, table: pd.DataFrame) -> Artifact:
+    """The registered model, with the table of all folds in its card."""
+    folds = {
+        "registered": fold.number,
+        "why": "the first, as published; the best would be the luckiest",
+        "table": table.to_dict("records"),
+    }
+    return replace(fold.model, about=replace(fold.model.about, folds=folds))

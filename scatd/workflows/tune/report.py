@@ -13,17 +13,17 @@ from scatd.keys import artifact_paths, metric_names
 from scatd.plots import tuning
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings
-from scatd.training.tune import Study
+from scatd.training.study import Study
 
 TUNED = (
     *("epochs", "min_steps", "batch_size", "learning_rate", "weight_decay", "schedule"),
     *("rec_beta", "start", "n_latent", "encoder_hidden", "decoder_hidden"),
 )
-"""What made a trial; the rest (seed, split) is pretraining's own."""
+"""Settings that a trial tried; the others (seed, split) are those of pretraining."""
 
 
 def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.DataFrame:
-    """Log what the study came to, and write its best settings; returns the table of trials."""
+    """Log trials, figures and the best settings, and write the latter; returns the trials."""
     trials = trials_table(study)
     found = study.best()
     assert found is not None

@@ -1,4 +1,4 @@
-"""The processes that work on one study: which of them live, and what dead ones have left."""
+"""The processes that work on one study: which of them live, and the trials of dead ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlflow.utils import mlflow_tags
 
 from scatd import keys, tracking
 from scatd.tracking import FINISHED
-from scatd.training.tune import Study
+from scatd.training.study import Study
 
 
 def sign_of_life(run_id: str) -> filelock.BaseFileLock:
@@ -20,7 +20,7 @@ def sign_of_life(run_id: str) -> filelock.BaseFileLock:
 
 
 def pick_up(run: tracking.Run, study: Study, owners: Iterable[str]) -> set[str]:
-    """Give up what dead processes were at, and move what they have finished under `run`.
+    """Give up the unfinished trials of dead processes, and move their finished ones under `run`.
 
     Call it while no other process does.
 

@@ -15,7 +15,7 @@ from scatd.explain.dependence import smoothed
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm, swarm
 from scatd.plots.explain.curves import deletion_insertion
-from scatd.plots.explain.dependence import dependence, dependence_histogram, interaction
+from scatd.plots.explain.dependence import dependence, interaction
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
@@ -130,13 +130,6 @@ def test_dependence_shows_the_cells_their_line_and_both_margins(data) -> None:
     assert sum(patch.get_width() for patch in beside.patches) == 120
     assert above.get_xlim() == joint.get_xlim()
     assert beside.get_ylim() == joint.get_ylim()
-
-
-def test_the_histogram_counts_every_cell_in_50_by_50_bins(data) -> None:
-    figure = dependence_histogram(data.expression, data.attributions, DRIVER, SUBJECT, "log1p")
-    counts = figure.axes[0].collections[0].get_array()
-    assert counts.shape == (50, 50)
-    assert counts.sum() == 120
 
 
 def test_an_interaction_is_coloured_by_the_partner_that_it_finds(data) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from scatd.data.lazy import LazyMatrix
+from scatd.training import rows as training_rows
 from scatd.training.draws import SeededDraws
 from scatd.training.rows import MemoryRows, StoredRows, gather
 
@@ -31,11 +32,15 @@ def stored(request, X, tmp_path):
     return LazyMatrix(lambda start, stop: X[start:stop], X.shape, block_rows=6)
 
 
-def rows_of(X, rows, **more):
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
     """Chunks of 10 rows (12 where the file has blocks of 6), buffers of 10 chunks."""
-    return StoredRows(
-        X, rows, "cpu", chunk_bytes=10 * ROW_BYTES, buffer_bytes=120 * ROW_BYTES, **more
-    )
+    monkeypatch.setattr(training_rows, "CHUNK_BYTES", 10 * ROW_BYTES)
+    monkeypatch.setattr(training_rows, "BUFFER_BYTES", 120 * ROW_BYTES)
+
+
+def rows_of(X, rows, **more):
+    return StoredRows(X, rows, "cpu", **more)
 
 
 def who(x):

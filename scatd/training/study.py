@@ -1,18 +1,14 @@
-"""Searching hyper-parameters of pretraining: the study, its pruner, and what a trial is worth.
+"""The study of a search: its trials, kept in a file or database that several processes share.
 
-Source: scATD (bbaf268), `golden/scatd` section 3.2. Departures: a trial is worth the mean over its
-own folds (published for sf: over those of all trials before it, defect D12), the pruner sees every
-fold (published: only the first), and everything is seeded. Optuna is known here and nowhere else.
+Every draw is seeded. Optuna is used here and in `scatd.training.pruner`, and nowhere else.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, median
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -20,151 +16,35 @@ import optuna
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
-from torch import Tensor
 
-from scatd.data.splits import fold_seed
 from scatd.errors import InputError, TrainingError
-from scatd.nn.residual_vae import ResidualVAE, Sizes
 from scatd.settings import from_mapping, to_mapping
-from scatd.training.draws import SeededDraws
-from scatd.training.pretrain import new_vae, train_vae
+from scatd.training.objective import Progress
+from scatd.training.pruner import MedianOfFolds
 from scatd.training.settings import PretrainSettings
 from scatd.training.space import Space
-
-STEPS_A_FOLD = 10_000
-"""How finely a fold's progress is counted: trials of 10 and of 60 epochs share one scale."""
-
-N_UNPRUNED = 5
-"""So many trials are completed before one is pruned."""
 
 _OWNER, _RUN, _SETTINGS, _DIVERGED, _IDENTITY = "owner", "run", "settings", "diverged", "identity"
 
 State = Literal["complete", "pruned", "diverged", "failed", "running"]
 
 
-# What a trial is worth ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a trial stands after an epoch.
-
-    Parameters
-    ----------
-    fold, epoch
-        From 1.
-    step
-        Rises over all folds; the same for all trials that have done the same share of their work.
-    objective
-        Mean over the folds begun of the lowest validation loss so far; low is good.
-    losses
-        Of this epoch.
-    """
-
-    fold: int
-    epoch: int
-    step: int
-    objective: float
-    losses: Mapping[str, float]
-
-
-def objective(
-    X: Tensor,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    settings: PretrainSettings,
-    vae_of: Callable[[Sizes], ResidualVAE],
-    watch: Callable[[Progress], None],
-) -> float:
-    """Mean over folds of the lowest validation loss of any epoch.
-
-    Parameters
-    ----------
-    X
-        Features (n_obs, n_features).
-    folds
-        Training and validation rows of each.
-    vae_of
-        Makes the family's network.
-    watch
-        Told of every epoch; may raise to end the trial.
-
-    Raises
-    ------
-    TrainingError
-        When training diverges in any fold.
-    """
-    lowest: list[float] = []
-    for number, (train, val) in enumerate(folds, start=1):
-        ours = replace(settings, seed=fold_seed(settings.seed, number))
-        watcher = _FoldWatcher(lowest, ours.epochs, watch)
-        vae = new_vae(X[train], ours, vae_of)
-        train_vae(vae, X[train], X[val], ours, SeededDraws(ours.seed, X.device), watcher)
-    return fmean(lowest)
-
-
-class _FoldWatcher:
-    """A reporter that keeps the lowest validation loss of a new fold at the end of `lowest`."""
-
-    def __init__(
-        self, lowest: list[float], n_epochs: int, watch: Callable[[Progress], None]
-    ) -> None:
-        self._lowest, self._n_epochs, self._watch = lowest, n_epochs, watch
-        lowest.append(math.inf)
-
-    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        self._lowest[-1] = min(self._lowest[-1], values["val_total"])
-        fold = len(self._lowest)
-        step = (fold - 1) * STEPS_A_FOLD + round(STEPS_A_FOLD * epoch / self._n_epochs)
-        losses = {name: value for name, value in values.items() if name != "epoch"}
-        self._watch(Progress(fold, epoch, step, fmean(self._lowest), losses))
-
-
-class MedianOfFolds(optuna.pruners.BasePruner):
-    """Ends a trial that stands worse than the median trial did when it had done as much.
-
-    Optuna's own median pruner compares the best of all values that a trial has reported, which
-    hides every fold after the best one. Here the last value counts, against the others' values in
-    the same fold. The first half of the first fold says too little.
-    """
-
-    def prune(self, study: OptunaStudy, trial: FrozenTrial) -> bool:
-        """Whether to end `trial` now."""
-        step = trial.last_step
-        if step is None or step <= STEPS_A_FOLD // 2:
-            return False
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        values = [value for other in complete if (value := _value_at(other, step)) is not None]
-        return len(values) >= N_UNPRUNED and trial.intermediate_values[step] > median(values)
-
-
-def _value_at(trial: FrozenTrial, step: int) -> float | None:
-    """What `trial` last reported in the fold of `step`, not later than there."""
-    fold = (step - 1) // STEPS_A_FOLD
-    reported = trial.intermediate_values
-    before = [at for at in reported if at <= step and (at - 1) // STEPS_A_FOLD == fold]
-    return reported[max(before)] if before else None
-
-
-# The study ----------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class TrialRecord:
-    """What a study knows of one trial.
+    """One trial of a study, as it is stored.
 
     Parameters
     ----------
     state
-        "diverged" is an answer too; a trial "failed" when its process was stopped.
+        A trial "failed" when its process was stopped. A trial that "diverged" is not done again.
     value
         The objective; of a pruned trial, where it stood.
     owner
-        Run of the process that does or did it.
+        Parent run of the process that does it, or did it.
     run
-        Its own run.
+        The trial's own run.
     """
 
     number: int
@@ -177,7 +57,7 @@ class TrialRecord:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it need not be done again."""
+        """Whether the trial is not to be done again."""
         return self.state in ("complete", "pruned", "diverged")
 
 
@@ -190,7 +70,7 @@ class Trial:
     _trial: optuna.Trial
 
     def watch(self, progress: Progress) -> None:
-        """Report where the trial stands; raises what ends it when that is too bad."""
+        """Report the progress of the trial; raises `TrialPruned` when it stands too badly."""
         self._trial.report(progress.objective, progress.step)
         if self._trial.should_prune():
             raise optuna.TrialPruned
@@ -210,9 +90,9 @@ class Study:
     name
         Of the study in it.
     identity
-        What makes trials comparable, by name; a study of another identity is refused.
+        By name, all that makes trials comparable. A study of another identity is refused.
     seed
-        Of the sampler. A trial depends on it and on the trials before, not on who asks.
+        Seed of the sampler. A trial depends on it and on the trials before, not on the process.
 
     Raises
     ------
@@ -262,7 +142,7 @@ class Study:
         return Trial(trial.number, settings, trial)
 
     def evaluate(self, trial: Trial, compute: Callable[[], float]) -> State:
-        """Record what `compute` comes to.
+        """Compute the objective of a trial, and record it.
 
         Raises
         ------
@@ -283,7 +163,7 @@ class Study:
         return "complete"
 
     def fail(self, number: int) -> None:
-        """Give up a trial whose process is gone."""
+        """Mark a trial whose process is dead as failed."""
         self._study.tell(number, state=TrialState.FAIL)
 
     def trials(self) -> list[TrialRecord]:
@@ -300,7 +180,7 @@ class Study:
         return _record(best), settings
 
     def importance(self) -> dict[str, float]:
-        """How much each parameter sets good trials apart, largest first, as shares of 1.
+        """How much each parameter separates good trials from others, largest first; the sum is 1.
 
         PED-ANOVA (Watanabe et al., 2023); of a few trials it says little. Empty with fewer than
         two completed ones.

@@ -1,8 +1,7 @@
-"""Use cases: register a published checkpoint, and write a model in the published layout."""
+"""Use case: check a published checkpoint and register it."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,14 @@ from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cards.card import About, FeaturesRead
 from scatd.data.drugs import drug_key
-from scatd.data.files import atomic_path, check_writable, sha256_file
+from scatd.data.files import sha256_file
 from scatd.embed.loading import load_tensors
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.nn.alignment import Alignment
 from scatd.nn.recognise import KIND_WORDS, Kind, Recognised, recognise
-from scatd.nn.residual_vae import Sizes
 from scatd.ranges import ShareInside, check_fields
 from scatd.registry import ModelRef
-from scatd.registry.by_drug import find_model
-from scatd.registry.named import open_model, read_named
-
-logger = logging.getLogger(__name__)
 
 PUBLISHED_LICENCE = (
     "scATD's code says MIT in its package file; read the licence of the checkpoint where it was "
@@ -39,7 +33,7 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """A checkpoint, and what its tensors cannot say.
+    """A checkpoint, and the facts that its tensors do not tell.
 
     Parameters
     ----------
@@ -78,44 +72,11 @@ class ImportRequest:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """The registered version, and what the file turned out to be."""
+    """The registered version, and the kind and design that the file holds."""
 
     ref: ModelRef
     recognised: Recognised
     threshold: float | None
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """Which model to write where.
-
-    Parameters
-    ----------
-    output
-        File to write; one that is there is replaced.
-    model
-        Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder. None takes the drug's.
-    drug, family, stage
-        A response model as `predict` finds it.
-    """
-
-    output: Path
-    model: str | None = None
-    drug: str | None = None
-    family: str | None = None
-    stage: str = keys.PRODUCTION
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What was written, and what the layout has no place for."""
-
-    output: Path
-    name: str
-    kind: Kind
-    design: str
-    sizes: Sizes
-    left_out: list[str]
 
 
 def import_checkpoint(request: ImportRequest) -> ImportResult:
@@ -133,19 +94,8 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
     state = load_state(request.file)
     found = recognise(state, request.family, where=str(request.file))
     _require_what_was_said(request, found)
-    if request.drug is None:
-        name, tags = keys.backbone_name(request.family), {}
-    else:
-        key = drug_key(request.drug)
-        name, tags = keys.response_model_name(request.family, key), {keys.TAG_DRUG: key}
-    provenance = {
-        "file": request.file.name,
-        "sha256": sha256_file(request.file),
-        "origin": request.origin,
-        "licence": (
-            PUBLISHED_LICENCE if request.origin == keys.PUBLISHED_ORIGIN else UNKNOWN_LICENCE
-        ),
-    }
+    name, tags = _registered_as(request)
+    provenance = _provenance(request)
     with tracking.parent_run(
         "import-checkpoint",
         name=f"import {request.file.name}",
@@ -156,7 +106,7 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
         },
         settings={"kind": found.kind, "design": found.design, **provenance},
     ) as run:
-        about = _about(request, found)
+        about = replace(_about(request, found), provenance=provenance, run_id=run.run_id)
         stored = Artifact(
             kind=found.kind,
             family=request.family,
@@ -166,38 +116,32 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             alignment=Alignment("none"),
             threshold=_threshold(request, found),
             simulated=request.simulated,
-            about=replace(about, provenance=provenance, run_id=run.run_id),
+            about=about,
         )
+        said = f"Imported from {request.file.name}, {request.origin}. Not evaluated here."
+        about_it = f"{said} {keys.CAVEAT}"
         version = registry.register_artifact(
-            stored,
-            name,
-            run.run_id,
-            metrics={},
-            description=f"Imported from {request.file.name}, {request.origin}. Not evaluated "
-            f"here. {keys.CAVEAT}",
-            tags=tags,
+            stored, name, run.run_id, metrics={}, description=about_it, tags=tags
         )
     return ImportResult(registry.get(name, version), found, stored.threshold)
 
 
-def export_checkpoint(request: ExportRequest) -> ExportResult:
-    """Write a model's weights as the published scripts read them: an ordered dictionary of tensors.
+def _registered_as(request: ImportRequest) -> tuple[str, dict[str, str]]:
+    """Registered name, and tags that name the drug."""
+    if request.drug is None:
+        return keys.backbone_name(request.family), {}
+    named = drug_key(request.drug)
+    return keys.response_model_name(request.family, named), {keys.TAG_DRUG: named}
 
-    Raises
-    ------
-    InputError
-        When there is no such model, or the file cannot be written.
-    """
-    check_writable(request.output)
-    name, stored = _find(request)
-    # The network knows the published order of the names; a model folder does not keep it.
-    network = stored.backbone() if stored.kind == "backbone" else stored.classifier()
-    with atomic_path(request.output) as temporary, temporary.open("wb") as file:
-        torch.save(network.state_dict(), file)
-    kind: Kind = "backbone" if stored.kind == "backbone" else "response"
-    return ExportResult(
-        request.output, name, kind, stored.design, stored.sizes, _left_out(stored, kind)
-    )
+
+def _provenance(request: ImportRequest) -> dict[str, str]:
+    is_published = request.origin == keys.PUBLISHED_ORIGIN
+    return {
+        "file": request.file.name,
+        "sha256": sha256_file(request.file),
+        "origin": request.origin,
+        "licence": PUBLISHED_LICENCE if is_published else UNKNOWN_LICENCE,
+    }
 
 
 def load_state(path: Path) -> dict[str, Tensor]:
@@ -217,7 +161,7 @@ def load_state(path: Path) -> dict[str, Tensor]:
 
 
 def _not_a_state(loaded: Any) -> str:
-    """What keeps it from being a dictionary of tensors, or ""."""
+    """The reason why it is no dictionary of tensors, or ""."""
     if not isinstance(loaded, dict):
         return f"is no state dictionary but of type {type(loaded).__name__}"
     for name, value in loaded.items():
@@ -274,30 +218,3 @@ def _about(request: ImportRequest, found: Recognised) -> About:
         drug_key=drug_key(request.drug),
         threshold_origin=f"{said} at import, not calibrated",
     )
-
-
-def _find(request: ExportRequest) -> tuple[str, Artifact]:
-    """The model asked for, by what it is called."""
-    if (request.model is None) == (request.drug is None):
-        what = "no model is named" if request.drug is None else "two models are named"
-        raise InputError(what, expected="a registered name or model folder, or --drug DRUG")
-    if request.model is not None:
-        return open_model(request.model)
-    return read_named(find_model(str(request.drug), request.family, request.stage))
-
-
-def _left_out(stored: Artifact, kind: Kind) -> list[str]:
-    """What a reader of the file will not know, in sentences."""
-    notes = []
-    if stored.simulated:
-        notes.append("The file cannot say that simulated data took part.")
-    if stored.alignment is not None and stored.alignment.method != "none":
-        notes.append(f"Alignment '{stored.alignment.method}' and its statistics are left out.")
-    if kind == "response":
-        notes.append(f"The threshold, {stored.threshold}, is left out.")
-        if stored.design == "dist":
-            notes.append(
-                "The published inference class puts the head's Swish beta in place of the "
-                "encoder's (defect D1), and gives other scores."
-            )
-    return notes

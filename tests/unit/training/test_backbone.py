@@ -13,12 +13,13 @@ from sklearn.model_selection import KFold
 
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training import pretrain
-from scatd.training.checkpoint import Checkpoint, best_epoch, is_stalled
+from scatd.training import backbone, pretrain
+from scatd.training.backbone import UnlabelledCells, fit_backbone, new_vae, splits
+from scatd.training.checkpoint import Checkpoint, SaveTo, best_epoch, is_stalled
 from scatd.training.draws import SeededDraws
 from scatd.training.judge import judge
 from scatd.training.loop import Silent
-from scatd.training.pretrain import fit_backbone, new_vae, splits, train_vae
+from scatd.training.pretrain import train_vae
 from scatd.training.settings import PretrainSettings, default_pretrain
 
 TINY = PretrainSettings(
@@ -83,7 +84,7 @@ def test_the_best_weights_are_kept_and_the_last_beside_them(X):
             seen[epoch] = {name: value.clone() for name, value in state.items()}
 
     watcher = Watcher()
-    fitted = fit_backbone(X[:50], OVERFITTING, spy, watcher)
+    fitted = fit_backbone(UnlabelledCells(X[:50]), OVERFITTING, spy, watcher)
     losses = [record["val_total"] for record in watcher.history]
     best = int(np.argmin(losses)) + 1
     assert best < 60, "the example must overfit"
@@ -96,7 +97,7 @@ def test_the_best_weights_are_kept_and_the_last_beside_them(X):
 
 
 def test_early_stopping(X):
-    fitted = fit_backbone(X[:50], replace(OVERFITTING, patience=5), make, Silent())
+    fitted = fit_backbone(UnlabelledCells(X[:50]), replace(OVERFITTING, patience=5), make, Silent())
     losses = [record["val_total"] for record in fitted.history]
     assert len(losses) < 60
     assert len(losses) == int(np.argmin(losses)) + 1 + 5
@@ -108,7 +109,9 @@ def test_every_family_learns_and_the_summary_is_true(X, family):
     from sklearn.metrics import mean_squared_error, r2_score
 
     ours = replace(TINY, epochs=25)
-    fitted = fit_backbone(X, ours, lambda sizes: ResidualVAE(sizes, DESIGNS[family]), Silent())
+    fitted = fit_backbone(
+        UnlabelledCells(X), ours, lambda sizes: ResidualVAE(sizes, DESIGNS[family]), Silent()
+    )
     _, val = splits(len(X), ours)[0]
     held_out = torch.from_numpy(X[val])
     with torch.no_grad():
@@ -134,10 +137,12 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("in_memory_bytes", [1 << 30, 0], ids=["memory", "disk"])
 @pytest.mark.parametrize("killed_in", [1, 3, 6])
-def test_a_killed_training_ends_as_if_nothing_had_happened(X, tmp_path, killed_in, in_memory_bytes):
+def test_a_killed_training_ends_as_if_nothing_had_happened(
+    X, tmp_path, killed_in, in_memory_bytes, monkeypatch
+):
     ours = replace(TINY, learning_rate=0.03)
-    more = {"checkpoint_every": 1, "in_memory_bytes": in_memory_bytes}
-    whole = fit_backbone(X, ours, make, Silent(), checkpoint=tmp_path / "whole.pt", **more)
+    monkeypatch.setattr(backbone, "IN_MEMORY_BYTES", in_memory_bytes)
+    whole = fit_backbone(UnlabelledCells(X), ours, make, Silent(), SaveTo(tmp_path / "whole.pt", 1))
 
     class Dying(Silent):
         def epoch(self, epoch, values):
@@ -145,10 +150,10 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(X, tmp_path, killed_i
                 raise Killed
 
     with pytest.raises(Killed):
-        fit_backbone(X, ours, make, Dying(), checkpoint=tmp_path / "a.pt", **more)
+        fit_backbone(UnlabelledCells(X), ours, make, Dying(), SaveTo(tmp_path / "a.pt", 1))
     assert (tmp_path / "a.pt").exists() == (killed_in > 1)
     watcher = Silent()
-    again = fit_backbone(X, ours, make, watcher, checkpoint=tmp_path / "a.pt", **more)
+    again = fit_backbone(UnlabelledCells(X), ours, make, watcher, SaveTo(tmp_path / "a.pt", 1))
     assert len(again.history) == len(whole.history) == TINY.epochs
     for ours, theirs in zip(again.history, whole.history, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-6)
@@ -158,9 +163,9 @@ def test_a_killed_training_ends_as_if_nothing_had_happened(X, tmp_path, killed_i
 
 def test_a_finished_training_is_not_continued(X, tmp_path):
     path = tmp_path / "a.pt"
-    first = fit_backbone(X, TINY, make, Silent(), checkpoint=path, checkpoint_every=4)
+    first = fit_backbone(UnlabelledCells(X), TINY, make, Silent(), SaveTo(path, 4))
     written = path.stat().st_mtime_ns
-    again = fit_backbone(X, TINY, make, Silent(), checkpoint=path, checkpoint_every=4)
+    again = fit_backbone(UnlabelledCells(X), TINY, make, Silent(), SaveTo(path, 4))
     assert path.stat().st_mtime_ns == written
     assert again.history == first.history
     assert again.summary == first.summary
@@ -178,12 +183,11 @@ def test_when_it_is_saved(X, tmp_path, monkeypatch, every, saved):
 
     monkeypatch.setattr("scatd.training.checkpoint.os.replace", note)
     fit_backbone(
-        X,
+        UnlabelledCells(X),
         replace(TINY, epochs=5),
         make,
         Silent(),
-        checkpoint=tmp_path / "a.pt",
-        checkpoint_every=every,
+        SaveTo(tmp_path / "a.pt", every),
     )
     assert seen == saved
 
@@ -193,7 +197,7 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
     vae = new_vae(torch.from_numpy(X), TINY, make)
     draws = SeededDraws(0)
     optimizer = torch.optim.AdamW(vae.parameters())
-    kept = Checkpoint(draws, tmp_path / "a.pt", every=1)
+    kept = Checkpoint(draws, SaveTo(tmp_path / "a.pt", every=1))
     best = {name: value.clone() for name, value in vae.state_dict().items()}
     kept.keep(vae, optimizer, history(1.0), last=False)
     with torch.no_grad():
@@ -201,7 +205,7 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
             parameter.add_(1)
     kept.keep(vae, optimizer, history(1.0, 2.0), last=False)
     other = new_vae(torch.from_numpy(X), TINY, make)
-    found = Checkpoint(draws, tmp_path / "a.pt")
+    found = Checkpoint(draws, SaveTo(tmp_path / "a.pt"))
     assert found.restore(other, torch.optim.AdamW(other.parameters())) == history(1.0, 2.0)
     found.keep(other, optimizer, history(1.0, 2.0, 1.5), last=True)
     for name, value in best.items():
@@ -212,26 +216,27 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
 # Larger than memory -------------------------------------------------------------------------
 
 
-def test_a_file_trains_as_well_as_memory_does(tmp_path):
+def test_a_file_trains_as_well_as_memory_does(tmp_path, monkeypatch):
     X = features(2000)
     X = X[np.argsort(X[:, 0])]  # sorted, as files by sample are
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     ours = replace(TINY, epochs=8)
-    here = fit_backbone(X, ours, make, Silent())
+    here = fit_backbone(UnlabelledCells(X), ours, make, Silent())
     told = []
-    there = fit_backbone(mapped, ours, make, Silent(), in_memory_bytes=0, progress=told.append)
+    monkeypatch.setattr(backbone, "IN_MEMORY_BYTES", 0)
+    there = fit_backbone(UnlabelledCells(mapped), ours, make, Silent(), progress=told.append)
     assert sum(told) == 8 * len(splits(len(X), ours)[0][0])
     assert there.summary["r2"] == pytest.approx(here.summary["r2"], abs=0.05)
     assert there.summary["r2"] > 0.5
 
 
 def test_held_out_rows_that_would_not_fit_are_sampled(X, monkeypatch):
-    monkeypatch.setattr(pretrain, "HELD_OUT_BYTES", 20 * 10 * 4)
+    monkeypatch.setattr(backbone, "HELD_OUT_BYTES", 20 * 10 * 4)
     seen = []
-    monkeypatch.setattr(pretrain, "judge", lambda vae, held_out, *more: seen.append(held_out) or {})
+    monkeypatch.setattr(backbone, "judge", lambda vae, held_out, *more: seen.append(held_out) or {})
     ours = replace(TINY, epochs=1)
-    fit_backbone(X, ours, make, Silent())
+    fit_backbone(UnlabelledCells(X), ours, make, Silent())
     rows = {tuple(row) for row in X[splits(len(X), ours)[0][1]].tolist()}
     assert len(seen[0][0]) == 20
     assert {tuple(row) for row in seen[0][0].tolist()} <= rows
@@ -259,7 +264,7 @@ def test_one_split_holds_out_the_share():
 @pytest.mark.parametrize("n_obs", [3, 20, 36, 37, 73])
 def test_fewer_rows_than_a_batch_and_one_over_a_multiple(n_obs):
     """33 and 65 training rows leave a batch of one, which BatchNorm cannot take (D25)."""
-    fitted = fit_backbone(features(n_obs), replace(TINY, epochs=2), make, Silent())
+    fitted = fit_backbone(UnlabelledCells(features(n_obs)), replace(TINY, epochs=2), make, Silent())
     assert len(fitted.history) == 2
     assert np.isfinite(fitted.summary["mse"])
 
@@ -267,7 +272,7 @@ def test_fewer_rows_than_a_batch_and_one_over_a_multiple(n_obs):
 @pytest.mark.parametrize("n_obs", [1, 2])
 def test_too_few_rows(n_obs):
     with pytest.raises(InputError, match="too few to pretrain on"):
-        fit_backbone(features(n_obs), TINY, make, Silent())
+        fit_backbone(UnlabelledCells(features(n_obs)), TINY, make, Silent())
 
 
 def test_more_folds_than_rows():
@@ -276,23 +281,24 @@ def test_more_folds_than_rows():
 
 
 @pytest.mark.parametrize("in_memory_bytes", [1 << 30, 0])
-def test_constant_features(in_memory_bytes):
+def test_constant_features(in_memory_bytes, monkeypatch):
+    monkeypatch.setattr(backbone, "IN_MEMORY_BYTES", in_memory_bytes)
     X = np.ones((50, 10), np.float32) * np.arange(10, dtype=np.float32)
     with pytest.raises(InputError, match="all 10 features are constant over"):
-        fit_backbone(X, TINY, make, Silent(), in_memory_bytes=in_memory_bytes)
+        fit_backbone(UnlabelledCells(X), TINY, make, Silent())
 
 
 def test_one_constant_feature_is_no_fault(X):
     X = X.copy()
     X[:, 3] = 2
-    assert np.isfinite(fit_backbone(X, TINY, make, Silent()).summary["r2"])
+    assert np.isfinite(fit_backbone(UnlabelledCells(X), TINY, make, Silent()).summary["r2"])
 
 
 def test_a_diverging_run_names_epoch_loss_and_cause(X):
     wild = replace(TINY, learning_rate=1e18, start="published", schedule="constant")
     message = r"(train|val)_total became (nan|inf) in epoch \d+.* learning rate that is too high"
     with pytest.raises(TrainingError, match=message):
-        fit_backbone(X, wild, make, Silent())
+        fit_backbone(UnlabelledCells(X), wild, make, Silent())
 
 
 def test_weights_that_are_not_finite_are_refused(X):
@@ -308,7 +314,7 @@ def test_weights_that_are_not_finite_are_refused(X):
         return seen[0]
 
     with pytest.raises(TrainingError, match=r"bn.running_var of the pretrained backbone"):
-        fit_backbone(X, replace(TINY, epochs=1), spy, Spoiling())
+        fit_backbone(UnlabelledCells(X), replace(TINY, epochs=1), spy, Spoiling())
 
 
 @pytest.mark.parametrize(
@@ -324,11 +330,12 @@ def test_settings_that_cannot_train(field, value):
 
 
 @pytest.mark.parametrize("in_memory_bytes", [1 << 30, 0])
-def test_a_student_comes_to_resemble_its_teacher(in_memory_bytes):
+def test_a_student_comes_to_resemble_its_teacher(in_memory_bytes, monkeypatch):
+    monkeypatch.setattr(backbone, "IN_MEMORY_BYTES", in_memory_bytes)
     X = features(900)
     z = np.tanh((X - 5) @ np.random.default_rng(3).normal(size=(10, 4))).astype(np.float32)
     ours = replace(TINY, epochs=20, cosine_beta=50)
-    fitted = fit_backbone(X, ours, make, Silent(), teacher_z=z, in_memory_bytes=in_memory_bytes)
+    fitted = fit_backbone(UnlabelledCells(X, z), ours, make, Silent())
     _, val = splits(len(X), ours)[0]
     with torch.no_grad():
         mu = fitted.vae.encode(torch.from_numpy(X[val]))[0].numpy()
@@ -351,9 +358,9 @@ def test_bfloat16_learns_as_float32_does(X, family, monkeypatch):
     """On CUDA matrix products are in bfloat16; here the CPU is told to do so too."""
     ours = replace(TINY, epochs=18)
     of_family = lambda sizes: ResidualVAE(sizes, DESIGNS[family])  # noqa: E731
-    full = fit_backbone(X, ours, of_family, Silent())
+    full = fit_backbone(UnlabelledCells(X), ours, of_family, Silent())
     monkeypatch.setattr(pretrain, "_is_lowered", lambda *_: True)
-    lowered = fit_backbone(X, ours, of_family, Silent())
+    lowered = fit_backbone(UnlabelledCells(X), ours, of_family, Silent())
     assert lowered.history != full.history
     assert lowered.summary["r2"] == pytest.approx(full.summary["r2"], abs=0.1)
     assert {value.dtype for value in lowered.vae.parameters()} == {torch.float32}

@@ -1,0 +1,97 @@
+"""Use case: write the weights of a model in the published layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from scatd import keys
+from scatd.artifact import Artifact
+from scatd.data.files import atomic_path, check_writable
+from scatd.errors import InputError
+from scatd.nn.recognise import Kind
+from scatd.nn.residual_vae import Sizes
+from scatd.registry.by_drug import find_model
+from scatd.registry.named import open_model, read_named
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Which model to write where.
+
+    Parameters
+    ----------
+    output
+        File to write; one that is there is replaced.
+    model
+        Registered name (`NAME@ALIAS`, `NAME/VERSION`) or model folder. None takes the drug's.
+    drug, family, stage
+        A response model as `predict` finds it.
+    """
+
+    output: Path
+    model: str | None = None
+    drug: str | None = None
+    family: str | None = None
+    stage: str = keys.PRODUCTION
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """The file, the model in it, and sentences about what the layout leaves out."""
+
+    output: Path
+    name: str
+    kind: Kind
+    design: str
+    sizes: Sizes
+    left_out: list[str]
+
+
+def export_checkpoint(request: ExportRequest) -> ExportResult:
+    """Write a model's weights as the published scripts read them: an ordered dictionary of tensors.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, or the file cannot be written.
+    """
+    check_writable(request.output)
+    name, stored = _find(request)
+    # The network knows the published order of the names; a model folder does not keep it.
+    network = stored.backbone() if stored.kind == "backbone" else stored.classifier()
+    with atomic_path(request.output) as temporary, temporary.open("wb") as file:
+        torch.save(network.state_dict(), file)
+    kind: Kind = "backbone" if stored.kind == "backbone" else "response"
+    return ExportResult(
+        request.output, name, kind, stored.design, stored.sizes, _left_out(stored, kind)
+    )
+
+
+def _find(request: ExportRequest) -> tuple[str, Artifact]:
+    """Name and content of the model that was asked for."""
+    if (request.model is None) == (request.drug is None):
+        what = "no model is named" if request.drug is None else "two models are named"
+        raise InputError(what, expected="a registered name or model folder, or --drug DRUG")
+    if request.model is not None:
+        return open_model(request.model)
+    return read_named(find_model(str(request.drug), request.family, request.stage))
+
+
+def _left_out(stored: Artifact, kind: Kind) -> list[str]:
+    """Sentences about what the file does not tell its reader."""
+    notes = []
+    if stored.simulated:
+        notes.append("The file cannot say that simulated data took part.")
+    if stored.alignment is not None and stored.alignment.method != "none":
+        notes.append(f"Alignment '{stored.alignment.method}' and its statistics are left out.")
+    if kind == "response":
+        notes.append(f"The threshold, {stored.threshold}, is left out.")
+        if stored.design == "dist":
+            notes.append(
+                "The published inference class puts the head's Swish beta in place of the "
+                "encoder's (defect D1), and gives other scores."
+            )
+    return notes
