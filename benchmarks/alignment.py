@@ -154,7 +154,6 @@ def real_tasks() -> Iterator[Task]:
             None,
             REAL_DATA / target_folder / "expression_z.csv.gz",
             panel="shared",
-            backbone_genes=None,
             scale="zscore",
         )
         assert cohorts.target is not None

@@ -108,7 +108,7 @@ def _register(folder: Path, cells: ad.AnnData) -> None:
         contextlib.chdir(folder),
         tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run,
     ):
-        registry.register(
+        registry.register_artifact(
             folder / "model",
             keys.response_model_name("dist", "bench"),
             run.run_id,

@@ -87,7 +87,7 @@ def _register(folder: Path, X: NDArray[np.float32]) -> None:
         contextlib.chdir(folder),
         tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run,
     ):
-        registry.register(
+        registry.register_artifact(
             folder / "model",
             keys.response_model_name("sf", "bench"),
             run.run_id,

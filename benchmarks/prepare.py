@@ -29,7 +29,7 @@ from scatd.data.genes import Panel
 from scatd.data.io import open_cohort
 from scatd.data.preflight import judge_cells, look
 from scatd.data.writing import writing_cohort
-from scatd.workflows.prepare.run import PrepareRequest, write_aligned
+from scatd.workflows.prepare.run import write_aligned
 
 N_COLUMNS, N_PANEL, DENSITY = 20_000, 19_264, 0.07
 BLOCK = 5_000
@@ -91,11 +91,11 @@ def main() -> None:
 
 def _work(folder: Path, panel: Panel) -> None:
     """The computation of `scatd prepare`, without its start and its figures."""
-    request = PrepareRequest(folder / "cells.h5ad", folder / "prepared.h5ad")
     with open_cohort(folder / "cells.h5ad") as cohort:
         report = look(cohort, {"panel": panel})
-        with writing_cohort(request.output, len(panel)) as writer:
-            judge_cells(report, write_aligned(writer, cohort, report, request))
+        with writing_cohort(folder / "prepared.h5ad", len(panel)) as writer:
+            matrix, found = cohort.matrices[report.layer], report.matches["panel"]
+            judge_cells(report, write_aligned(writer, matrix, report, found, None))
             writer.finish(cohort.obs, pd.DataFrame(index=pd.Index(panel.names)), {})
 
 

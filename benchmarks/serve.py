@@ -93,7 +93,9 @@ def _registered(seed: int, X: NDArray[np.float32]) -> NDArray[np.float64]:
     with tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run:
         about = "random weights, for timing"
         tags = {keys.TAG_DRUG: "bench"}
-        registry.register(folder, NAME, run.run_id, metrics={}, description=about, tags=tags)
+        registry.register_artifact(
+            folder, NAME, run.run_id, metrics={}, description=about, tags=tags
+        )
     return Scorer(folder).score(X).prob_resistant
 
 

@@ -94,7 +94,7 @@ def embed(**given: Any) -> None:
     Cells that were embedded before are taken from the cache, so that a killed run continues.
     scFoundation's weights are for non-commercial use.
     """
-    from scatd.workflows.embed.run import EmbedRequest
+    from scatd.workflows.embed.request import EmbedRequest
     from scatd.workflows.embed.run import embed as work
 
     result = work(filled(EmbedRequest, given))

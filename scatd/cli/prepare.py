@@ -41,7 +41,7 @@ def prepare(**given: Any) -> None:
     demo's raw counts are taken. Values are not normalised. Columns of one gene are added up
     (averaged where they are not counts). Missing genes are zero.
     """
-    from scatd.workflows.prepare.run import PrepareRequest
+    from scatd.workflows.prepare.request import PrepareRequest
     from scatd.workflows.prepare.run import prepare as work
 
     result = work(filled(PrepareRequest, given))

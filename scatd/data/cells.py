@@ -48,8 +48,8 @@ class CellQuality:
         self.n_not_finite = 0
         self.n_negative = 0
 
-    def add(self, block: sparse.csr_matrix) -> NDArray[np.int64]:
-        """Measure the next rows; return the number of expressed genes of each row."""
+    def add(self, block: sparse.csr_matrix) -> pd.DataFrame:
+        """Measure the next rows, and return their part of `table`."""
         data = block.data
         if data.dtype.kind == "f":
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
@@ -66,7 +66,7 @@ class CellQuality:
         if self._other:
             measured[OTHER_SHARE] = other_share
         self._parts.append(pd.DataFrame(measured))
-        return n_genes
+        return self._parts[-1]
 
     def table(self) -> pd.DataFrame:
         """One row a cell: `total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""

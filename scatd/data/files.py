@@ -116,6 +116,21 @@ def check_writable(target: Path) -> None:
         raise InputError("is a folder", where=str(target), expected="the path of a file to write")
 
 
+def make_folder(folder: Path, *, remedy: str) -> None:
+    """Make a folder, with those above it.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made; the message ends with the remedy.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(what, where=str(folder), remedy=remedy) from error
+
+
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Write a file completely or not at all.

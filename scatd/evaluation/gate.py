@@ -14,6 +14,8 @@ from scatd.errors import InputError
 from scatd.ranges import Range, Share, check_fields
 
 _Minimum = Annotated[float, Range(-1, 1)]
+_Ranking = Literal["auroc", "auprc", "auprc_sensitive"]
+_Calls = Literal["mcc", "f1", "recall", "precision", "specificity", "accuracy", "balanced_accuracy"]
 _Samples = Annotated[int, Range(0, 10**9)]
 
 _ROUNDING = 1e-9
@@ -22,7 +24,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class TargetGate:
-    """What an evaluation on labelled target cells must show besides.
+    """Further requirements, on an evaluation of labelled target cells.
 
     Parameters
     ----------
@@ -34,18 +36,7 @@ class TargetGate:
         Fewest labelled cells of the rarer response.
     """
 
-    metric: Literal[
-        "auroc",
-        "auprc",
-        "auprc_sensitive",
-        "mcc",
-        "f1",
-        "recall",
-        "precision",
-        "specificity",
-        "accuracy",
-        "balanced_accuracy",
-    ] = "auroc"
+    metric: Literal[_Ranking, _Calls] = "auroc"
     minimum: _Minimum = 0.60
     min_cells_per_class: _Samples = 20
 
@@ -56,7 +47,7 @@ class TargetGate:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a model must show before it may serve.
+    """Requirements on a model before it may go to production.
 
     Parameters
     ----------
@@ -76,9 +67,7 @@ class Gate:
         What an evaluation on target cells must show; None asks for none.
     """
 
-    metric: Literal[
-        "auroc", "auprc", "auprc_sensitive", "mcc", "f1", "accuracy", "balanced_accuracy"
-    ] = "auroc"
+    metric: Literal[_Ranking, "mcc", "f1", "accuracy", "balanced_accuracy"] = "auroc"
     minimum: _Minimum = 0.60
     baseline: str = "best"
     margin: Share = 0.02
@@ -99,7 +88,7 @@ def _require_minimum(metric: str, minimum: float) -> None:
 
 @dataclass(frozen=True)
 class TargetEvidence:
-    """What an evaluation found.
+    """Results of an evaluation.
 
     Parameters
     ----------
@@ -118,7 +107,7 @@ class TargetEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a model when it asks for production.
+    """The evidence about a model that is to be promoted to production.
 
     Parameters
     ----------
@@ -151,7 +140,7 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says."""
+    """The verdict of the gate."""
 
     rules: tuple[RuleResult, ...]
 

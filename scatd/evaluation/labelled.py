@@ -195,7 +195,7 @@ def evaluation_metrics(
     values: dict[str, float] = {}
     for row in tables["metrics"].to_dict(orient="records"):
         name = str(row.pop("metric"))
-        values[name] = row.pop("value")
+        values[metric_names.METRIC.format(metric=name)] = row.pop("value")
         values |= {
             metric_names.BOUND.format(metric=name, bound=bound): value
             for bound, value in row.items()

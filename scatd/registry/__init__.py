@@ -16,7 +16,7 @@ from scatd.registry.refs import (
     resolve_backbone,
     training_run,
 )
-from scatd.registry.register import find_version, register, register_artifact
+from scatd.registry.register import find_version, register_artifact
 from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
 from scatd.registry.tables import history, list_models, show, stages_by_run
 
@@ -41,7 +41,6 @@ __all__ = [
     "promote",
     "read",
     "read_card",
-    "register",
     "register_artifact",
     "resolve",
     "resolve_backbone",

@@ -44,25 +44,16 @@ def read(ref: ModelRef) -> Artifact:
 
 
 def read_card(ref: ModelRef) -> Card:
-    """The card of a version.
-
-    Raises
-    ------
-    InputError
-        As `read`; the weights are not read.
-    """
+    """The card of a version, checked as `read` checks it; the weights are not read."""
     from scatd import artifact
 
     return _checked(ref, artifact.read_card)[1]
 
 
 def fetch(ref: ModelRef) -> Path:
-    """The model folder of a version, here; one that came from a server is kept in a cache.
+    """The model folder of a version, checked as `read` checks it; the weights are not read.
 
-    Raises
-    ------
-    InputError
-        As `read`; the weights are not read.
+    A folder that came from a server is kept in a cache.
     """
     from scatd import artifact
 

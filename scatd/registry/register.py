@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ _LOADING_NEEDS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 
 
 def register_artifact(
-    stored: Artifact,
+    model: Path | Artifact,
     name: str,
     run_id: str,
     *,
@@ -41,38 +42,12 @@ def register_artifact(
     description: str,
     tags: Mapping[str, str],
 ) -> int:
-    """Store a model as the newest version of `name`, at `staging`; returns its number.
+    """Store a model as the newest version of `name`, at `staging`.
 
     Parameters
     ----------
-    stored
-        The model; it is written to a folder first.
-    name, run_id, metrics, description, tags
-        As for `register`.
-    """
-    from scatd import artifact
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / artifact_paths.MODEL
-        artifact.write(folder, stored)
-        return register(folder, name, run_id, metrics=metrics, description=description, tags=tags)
-
-
-def register(
-    folder: Path,
-    name: str,
-    run_id: str,
-    *,
-    metrics: Mapping[str, float],
-    description: str,
-    tags: Mapping[str, str],
-) -> int:
-    """Store a model folder as the newest version of `name`, at `staging`.
-
-    Parameters
-    ----------
-    folder
-        Model folder (`scatd.artifact`).
+    model
+        A model folder (`scatd.artifact`), or a model in memory.
     name
         `keys.response_model_name()` or `keys.backbone_name()`.
     run_id
@@ -88,9 +63,10 @@ def register(
     """
     from scatd import artifact
 
-    card, files = artifact.read_card(folder), artifact.verify(folder)
     client = connect()
-    logged = _logged_model(client, folder, name, run_id, card, files)
+    with _folder(model) as folder:
+        card, files = artifact.read_card(folder), artifact.verify(folder)
+        logged = _logged_model(client, folder, name, run_id, card, files)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
@@ -105,6 +81,20 @@ def register(
     registered = json.dumps([{"name": name, "version": version}])
     client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
     return version
+
+
+@contextlib.contextmanager
+def _folder(model: Path | Artifact) -> Iterator[Path]:
+    """The model folder; that of a model in memory is temporary."""
+    from scatd import artifact
+
+    if isinstance(model, Path):
+        yield model
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / artifact_paths.MODEL
+        artifact.write(folder, model)
+        yield folder
 
 
 def _logged_model(

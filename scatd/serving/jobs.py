@@ -61,7 +61,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs of the last half hour, forty at most."""
+    """Jobs of the last half hour, forty at most."""
 
     def __init__(self, service: Service) -> None:
         self._service, self._jobs = service, dict[str, Job]()

@@ -53,7 +53,7 @@ def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
             artifact.write(folder / drug, stored)
             name, tags = f"scatd-{stored.family}-{drug}", {"scatd.drug": drug}
             with tracking.parent_run("transfer", name=drug, tags={}, settings={}) as run:
-                version = registry.register(
+                version = registry.register_artifact(
                     folder / drug, name, run.run_id, metrics={}, description="", tags=tags
                 )
             if drug != "staged":

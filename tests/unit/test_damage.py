@@ -181,7 +181,7 @@ def registered(store, model):
     for threshold in (0.5, 0.6):
         artifact.write(store / "made", replace(stored, threshold=threshold))
         with tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run:
-            registry.register(
+            registry.register_artifact(
                 store / "made", NAME, run.run_id, metrics={}, description="",
                 tags={"scatd.drug": "docetaxel"},
             )  # fmt: skip

@@ -25,7 +25,7 @@ from scatd.workflows.explain.enrich import EnrichRequest
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
 from scatd.workflows.predict.request import PredictRequest
-from scatd.workflows.prepare.run import PrepareRequest
+from scatd.workflows.prepare.request import PrepareRequest
 from scatd.workflows.pretrain.distill import DistillRequest
 from scatd.workflows.pretrain.run import PretrainRequest
 from scatd.workflows.screen.request import ScreenRequest

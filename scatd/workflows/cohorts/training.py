@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scatd.cards.card import About
 from scatd.data.expression import LOG1P, holds_counts, log_normalised, on_panel
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Panel, read_panel
@@ -24,9 +25,33 @@ HIGHEST_LOG = 30.0
 """No log1p of counts is higher: exp(30) molecules are in no cell."""
 
 
+@dataclass(frozen=True)
+class ExpressionRead:
+    """Expression as a backbone of family dist reads it.
+
+    Parameters
+    ----------
+    genes
+        In order; None where there is no backbone yet.
+    scale
+        log1p, or counts for a published backbone.
+    """
+
+    genes: Sequence[str] | None = None
+    scale: str = LOG1P
+
+    @classmethod
+    def of(cls, about: About) -> ExpressionRead:
+        """Genes and scale from the card of a model or a backbone."""
+        return cls(about.genes, "counts" if about.input_scale == "counts" else LOG1P)
+
+
+ANY_GENES = ExpressionRead()
+
+
 @dataclass(frozen=True, eq=False)
 class Cohorts:
-    """What takes part in a transfer, by role.
+    """Cohorts of a transfer by role.
 
     Parameters
     ----------
@@ -36,9 +61,9 @@ class Cohorts:
         Unlabelled single cells whose style the source takes: the target where no reference was
         given; None where there is neither.
     target
-        Single cells to score, where they are known already.
+        Single cells to score, where they are given.
     input_scale
-        Scale that expression is on; None for embeddings.
+        Scale of expression; None for embeddings.
     """
 
     source: Features
@@ -57,7 +82,7 @@ class Cohorts:
 
     @property
     def is_transductive(self) -> bool:
-        """Whether the target itself, without its labels, takes part in training."""
+        """True where the target itself, without its labels, takes part in training."""
         return self.target is not None and self.reference is self.target
 
 
@@ -80,10 +105,9 @@ def read_expression(
     reference: Path | None,
     target: Path | None,
     *,
-    panel: str | None,
-    backbone_genes: Sequence[str] | None,
-    scale: InputScale | None,
-    reads: str = LOG1P,
+    panel: str | None = None,
+    scale: InputScale | None = None,
+    reads: ExpressionRead = ANY_GENES,
 ) -> Cohorts:
     """Cohorts of family dist, on the genes and the scale that its backbone reads.
 
@@ -92,12 +116,10 @@ def read_expression(
     panel
         "shared" (the genes that all cohorts have, in the source's order) or a file of gene names.
         None takes the backbone's genes, or those of the cohorts where they agree.
-    backbone_genes
-        Of the backbone that was asked for, if any: it can read no others.
     scale
-        What the values are, where they are not counts or log1p.
+        Scale of the values, where they are not counts or log1p.
     reads
-        Scale that the backbone reads: log1p unless it is a published one, which reads counts.
+        Genes and scale of the backbone that was asked for, if any: it can read no others.
 
     Raises
     ------
@@ -113,10 +135,11 @@ def read_expression(
             what = "has no gene names"
             expected = "an .h5ad, or a table whose columns are genes"
             raise InputError(what, where=str(cohort.path), expected=expected)
-    chosen = _panel(panel, list(found.values()), backbone_genes)
-    ready = {path: _prepared(cohort, chosen, scale, reads) for path, cohort in found.items()}
+    chosen = _panel(panel, list(found.values()), reads.genes)
+    ready = {path: _prepared(cohort, chosen, scale, reads.scale) for path, cohort in found.items()}
     roles = _roles(ready, reference, target)
-    return Cohorts(ready[source], *roles, input_scale=reads if scale in (None, "counts") else scale)
+    on_scale = reads.scale if scale in (None, "counts") else scale
+    return Cohorts(ready[source], *roles, input_scale=on_scale)
 
 
 def _roles(
@@ -135,7 +158,7 @@ def _prepared(cohort: Features, panel: Panel, scale: InputScale | None, reads: s
 
 
 def _are_counts(cohort: Features, scale: InputScale | None, reads: str) -> bool:
-    """Believe a stated scale, look where none is stated, and refuse what no model can read."""
+    """Believe a stated scale, check the values where none is stated, and refuse other values."""
     if scale is not None and scale != "counts":
         return False
     if holds_counts(cohort.X):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from scatd.scoring import Scorer
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.workflows.cohorts.features import scoring_input
-from scatd.workflows.cohorts.training import read_embeddings, read_expression
+from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
 from scatd.workflows.models.find import find_model
@@ -96,10 +96,8 @@ def _source(subject: Subject) -> Features | None:
         path,
         None,
         None,
-        panel=None,
-        backbone_genes=list(subject.names),
         scale=request.preparation.scale,
-        reads="counts" if subject.about.input_scale == "counts" else "log1p",
+        reads=replace(ExpressionRead.of(subject.about), genes=subject.names),
     ).source
 
 

@@ -97,7 +97,13 @@ def _evaluations(ref: ModelRef) -> list[FinishedRun]:
 
 
 def _as_evidence(run: FinishedRun) -> TargetEvidence:
-    return TargetEvidence(run.run_id, run.metrics, int(run.tags[keys.TAG_TRAINING_CELLS]))
+    values = {
+        metric: value
+        for metric in METRICS
+        if (value := tracking.metric(run.metrics, metric_names.METRIC, metric=metric)) is not None
+    }
+    values |= {f"n_{word}": float(n) for word, n in _counts(run.metrics).items()}
+    return TargetEvidence(run.run_id, values, int(run.tags[keys.TAG_TRAINING_CELLS]))
 
 
 def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Verdict:
@@ -122,17 +128,23 @@ def _evidence(values: Mapping[str, float], shown: TargetEvidence | None) -> Evid
     means: dict[str, float] = {}
     baselines: dict[str, dict[str, float]] = {}
     for metric in METRICS:
-        name = metric_names.MEAN.format(metric=metric)
+        name = f"{metric}_mean"
         if (mean := tracking.metric(values, metric_names.MEAN, metric=metric)) is not None:
             means[name] = mean
         others = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
         for model, mean in others.items():
             baselines.setdefault(model, {})[name] = mean
-    n_sensitive, n_resistant = (
-        int(tracking.metric(values, metric_names.N_RESPONSE, response=word) or 0)
-        for word in keys.RESPONSES
-    )
+    counts = _counts(values)
+    n_sensitive, n_resistant = (counts[word] for word in keys.RESPONSES)
     return Evidence(means, baselines, n_sensitive, n_resistant, shown)
+
+
+def _counts(values: Mapping[str, float]) -> dict[str, int]:
+    """Labelled samples or cells of a run, by response: sensitive, then resistant."""
+    return {
+        word: int(tracking.metric(values, metric_names.N_RESPONSE, response=word) or 0)
+        for word in keys.RESPONSES
+    }
 
 
 def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None = None) -> bool:

@@ -26,7 +26,8 @@ from scatd.data.text.values import require_numbers
 from scatd.errors import InputError
 from scatd.evaluation.survival import EVENT, TIME
 from scatd.keys import InputScale
-from scatd.workflows.prepare.run import PrepareRequest, prepare
+from scatd.workflows.prepare.request import PrepareRequest
+from scatd.workflows.prepare.run import prepare
 
 logger = logging.getLogger(__name__)
 

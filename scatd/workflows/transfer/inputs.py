@@ -13,7 +13,6 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
-from scatd.data.expression import LOG1P
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
@@ -25,7 +24,13 @@ from scatd.registry import ModelRef
 from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
-from scatd.workflows.cohorts.training import Cohorts, pooled, read_embeddings, read_expression
+from scatd.workflows.cohorts.training import (
+    Cohorts,
+    ExpressionRead,
+    pooled,
+    read_embeddings,
+    read_expression,
+)
 from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
@@ -186,9 +191,8 @@ def _read(request: TransferRequest, backbone: Backbone | None) -> Cohorts:
         reference,
         request.cohorts.target,
         panel=request.cohorts.panel,
-        backbone_genes=about.genes,
         scale=request.cohorts.scale,
-        reads="counts" if about.input_scale == "counts" else LOG1P,
+        reads=ExpressionRead.of(about),
     )
 
 

@@ -1,30 +1,14 @@
-"""What is refused before anything is asked for, downloaded or computed."""
+"""Refusals of a sweep before anything is computed."""
 
 from __future__ import annotations
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 
 from scatd.errors import InputError
-from scatd.workflows.embed.run import EmbedRequest, embed
 from scatd.workflows.sweep.run import sweep
 from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
-
-
-@pytest.mark.parametrize("backend", ["scfoundation", "geneformer"])
-def test_mouse_is_said_before_weights_are_asked_for(tmp_path, monkeypatch, backend):
-    monkeypatch.setenv("SCATD_CACHE", str(tmp_path / "cache"))
-    names = [f"GENE{number}" for number in range(30)]
-    var = pd.DataFrame({"gene_ids": [f"ENSMUSG{number:011d}" for number in range(30)]}, index=names)
-    ad.AnnData(np.ones((3, 30), np.float32), var=var).write_h5ad(tmp_path / "mouse.h5ad")
-    request = EmbedRequest(
-        input=tmp_path / "mouse.h5ad", backend=backend, output=tmp_path / "out.h5ad"
-    )
-    with pytest.raises(InputError, match=r"those of mouse \(ENSMUSG"):
-        embed(request)
-    assert not (tmp_path / "out.h5ad").exists()
 
 
 def test_two_columns_of_one_drug_are_no_sweep(tmp_path, monkeypatch):

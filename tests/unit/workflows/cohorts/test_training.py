@@ -16,7 +16,12 @@ from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.workflows.cohorts.features import scoring_input
-from scatd.workflows.cohorts.training import pooled, read_embeddings, read_expression
+from scatd.workflows.cohorts.training import (
+    ExpressionRead,
+    pooled,
+    read_embeddings,
+    read_expression,
+)
 
 GENES = ["TP53", "EGFR", "MYC", "KRAS", "BRAF", "PTEN"]
 
@@ -43,9 +48,8 @@ def read(*cohorts, panel=None, backbone_genes=None, scale=None, reads="log1p"):
         reference,
         target,
         panel=panel,
-        backbone_genes=backbone_genes,
         scale=scale,
-        reads=reads,
+        reads=ExpressionRead(backbone_genes, reads),
     )
 
 

@@ -1,0 +1,78 @@
+"""Files and records of a preparation: the table of genes, figures of quality, the tracked run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scatd import keys
+from scatd.data import results
+from scatd.data.files import atomic_path, check_writable
+from scatd.data.genes import GeneMatch
+from scatd.data.preflight import Report
+from scatd.data.writing import require_store_name
+from scatd.keys import artifact_paths, metric_names
+from scatd.workflows.prepare.request import PrepareRequest
+
+
+def require_output(request: PrepareRequest) -> None:
+    """Refuse an output before anything is computed for it.
+
+    Raises
+    ------
+    InputError
+        When the cohort or the folder of its report cannot be written.
+    """
+    require_store_name(request.output)
+    check_writable(request.output)
+    results.require_own(*_report_place(request))
+
+
+def write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> Path:
+    """Write the table of genes and the figures of quality beside the output; returns the folder."""
+    from scatd.plots.quality import quality_scatter, quality_violins
+    from scatd.plots.style import save_figure
+
+    folder, about = _report_place(request)
+    cells, min_genes, subject = report.cells, request.min_genes, report.path.name
+    assert cells is not None
+    with results.made_anew(folder, about):
+        with atomic_path(folder / "genes.csv") as temporary:
+            found.report.to_csv(temporary, index=False)
+        save_figure(quality_violins(cells, min_genes, subject), folder, "quality_violins")
+        save_figure(quality_scatter(cells, min_genes, subject), folder, "quality_scatter")
+    return folder
+
+
+def _report_place(request: PrepareRequest) -> tuple[Path, dict[str, str]]:
+    """The folder of tables and figures, which belongs to the output."""
+    folder = request.output.with_name(f"{request.output.stem}_report")
+    return folder, {"command": "prepare", "output": str(request.output.absolute())}
+
+
+def track(
+    report: Report,
+    found: GeneMatch,
+    about: Mapping[str, Any],
+    folder: Path,
+    *,
+    simulated: bool,
+) -> None:
+    """Log tables and figures under `mlflow run`, or where `MLFLOW_TRACKING_URI` names a store."""
+    if not (os.environ.get("MLFLOW_RUN_ID") or os.environ.get("MLFLOW_TRACKING_URI")):
+        return
+    from scatd import tracking
+
+    with tracking.parent_run(
+        "prepare",
+        name=f"prepare {report.path.name}",
+        tags={keys.TAG_SIMULATED: str(simulated).lower()},
+        settings=dict(about),
+    ) as run:
+        run.log_metrics(
+            {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
+        )
+        run.log_table(found.report, artifact_paths.GENES)
+        run.log_files(folder, artifact_paths.REPORT)

@@ -1,0 +1,46 @@
+"""The request of a preparation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scatd.data.limits import MIN_GENES
+from scatd.keys import InputScale
+from scatd.ranges import CountOrNone, check_fields
+
+
+@dataclass(frozen=True)
+class PrepareRequest:
+    """Which cohort to prepare, for which genes.
+
+    Parameters
+    ----------
+    input, output
+        A cohort of any kind (None is the demo's raw counts); `.h5ad` or `.zarr`.
+    panel
+        The genes wanted, in order; None takes the 19,264 genes (for a demo cohort, the demo's).
+    gene_map
+        Table of ids and older names of genes; None takes the one in the cache, if any.
+    scale, layer
+        Scale of the expression, and the matrix that holds it; None asks for counts and looks for
+        them.
+    min_genes, drop
+        Expressed genes that a cell needs; whether cells with fewer are removed, or kept and marked.
+    survival
+        A table of patients or samples to join to `obs` (TCGA).
+    """
+
+    input: Path | None
+    output: Path
+    panel: Path | None = None
+    gene_map: Path | None = None
+    scale: InputScale | None = None
+    layer: str | None = None
+    min_genes: CountOrNone = MIN_GENES
+    drop: bool = False
+    survival: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range."""
+        check_fields(self)
