@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import __version__, console, keys
-from scatd.data.cells import FAILED, CellQuality, failures
+from scatd.data.cells import FAILED, CellQuality, failures, with_quality
 from scatd.data.cohort import Matrix
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.preflight import Report, judge_cells, quality_of
@@ -105,9 +105,7 @@ def prepare_cells(request: PrepareRequest, checked: CheckedCohort, writer: RowWr
     judge_cells(report, quality)
     report.faults.raise_if_any()
     assert report.cells is not None
-    obs = checked.obs
-    measured = report.cells.set_axis(obs.index, axis=0)
-    obs = pd.concat([obs.drop(columns=measured.columns, errors="ignore"), measured], axis=1)
+    obs = with_quality(checked.obs, report.cells, are_counts=report.scale == "counts")
     obs[FAILED] = failures(report.cells, request.min_genes)
     n_failed = int((obs[FAILED] != "").sum())
     if request.drop:
