@@ -17,6 +17,7 @@ from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
 from scatd.nn.devices import pick_device
+from scatd.registry.by_drug import find_model
 from scatd.scoring import Scorer
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
@@ -24,7 +25,6 @@ from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
-from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 

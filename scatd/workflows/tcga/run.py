@@ -24,9 +24,9 @@ from scatd.explain.settings import ExplainSettings
 from scatd.keys import InputScale, artifact_paths, metric_names
 from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
+from scatd.registry.by_drug import find_model
 from scatd.settings import to_mapping
 from scatd.workflows.explain.run import ExplainRequest, ExplainResult, explain
-from scatd.workflows.models.find import find_model
 from scatd.workflows.tcga.patients import Survival, prepare_patients, scored_patients
 from scatd.workflows.tcga.report import Patients, figures_of, tables_of
 
