@@ -1,4 +1,4 @@
-"""Quality of cells: counts, expressed genes and mitochondrial share, added up block by block."""
+"""Quality of cells: counts, expressed genes and mitochondrial share, block by block."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ mitochondrial part of the total in percent."""
 _OLDER_NAMES = {"n_counts": TOTAL, "n_genes": N_GENES, "mito_share": PCT_MITO}
 """Earlier names of these columns; `mito_share` was a share of 1, not percent."""
 OTHER_SHARE = "other_species_share"
-"""Column of `obs` where genes of two species were counted: the part of those that are not human."""
+"""Column of `obs` for cohorts with genes of two species: the share of the second species."""
 OF_ANOTHER = "most counts are of another species' genes"
-"""Why a cell of another species is not scored."""
+"""The reason why a cell of another species is not scored."""
 _MOSTLY = 0.5
 FAILED = "scatd_qc_reason"
-"""Column of `obs`: why a cell failed QC; empty where it passed."""
+"""Column of `obs`: the reason why a cell failed QC; empty if it passed."""
 
 
 class CellQuality:
-    """What is measured of every cell while its matrix passes by.
+    """Measures the quality of cells, from blocks of their matrix.
 
     Parameters
     ----------
     mitochondrial
-        (n_columns,) which columns are genes of the mitochondrial genome.
+        (n_columns,) True for genes of the mitochondrial genome.
     others, other
-        (n_columns,) which columns are genes of another species than man, and which species; they
-        are no expressed genes.
+        (n_columns,) True for genes of a second species beside man, and the name of that species.
+        These genes do not count as expressed genes.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class CellQuality:
         self.n_negative = 0
 
     def add(self, block: sparse.csr_matrix) -> pd.DataFrame:
-        """Measure the next rows; returns their part of `table`."""
+        """Measure the next rows, and return their part of `table`."""
         data = block.data
         if data.dtype.kind == "f":
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
@@ -73,7 +73,7 @@ class CellQuality:
         return pd.concat(self._parts, ignore_index=True)
 
     def judge(self, faults: Faults, *, negative_allowed: bool) -> None:
-        """Add what makes the whole matrix unusable to `faults`."""
+        """Add the faults that make the whole matrix unusable to `faults`."""
         if self.n_not_finite:
             what = f"{self.n_not_finite} values are NaN or infinite"
             faults.add(what, expected="finite numbers", remedy="Set them to 0, or remove the rows.")
@@ -85,17 +85,17 @@ class CellQuality:
 
 
 def with_quality(obs: pd.DataFrame, cells: pd.DataFrame, *, are_counts: bool) -> pd.DataFrame:
-    """Annotations of a cohort with the quality of its cells behind them.
+    """Add the quality of cells to the annotations of a cohort.
 
     Parameters
     ----------
     obs
-        Columns that an older scatd wrote get their names of today.
+        Columns of an older scatd are renamed to the current names.
     cells
-        As `CellQuality.table` gives it, in the order of `obs`.
+        From `CellQuality.table`, in the order of `obs`.
     are_counts
-        Whether counts were measured. If not, columns of `obs` with the same names stay: they are
-        those of the counts, which the matrix no longer holds.
+        True when counts were measured. If not, columns of `obs` with the same names stay: they
+        describe the counts, which the matrix no longer holds.
     """
     if "mito_share" in obs:
         obs = obs.assign(mito_share=100 * obs["mito_share"])
@@ -108,14 +108,14 @@ def with_quality(obs: pd.DataFrame, cells: pd.DataFrame, *, are_counts: bool) ->
 
 
 def of_another(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which cells have most of their counts in genes of another species than man."""
+    """True for cells with most of their counts in genes of another species than man."""
     if OTHER_SHARE not in cells:
         return np.zeros(len(cells), bool)
     return (cells[OTHER_SHARE] > _MOSTLY).to_numpy()
 
 
 def failures(cells: pd.DataFrame, min_genes: int) -> list[str]:
-    """Why each cell fails QC, from its expressed genes and its species; empty where it passes."""
+    """Reason why each cell fails QC: its expressed genes or its species; empty if it passes."""
     return [
         OF_ANOTHER
         if is_other

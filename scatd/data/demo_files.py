@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 
-from scatd.data.files import check_writable
+from scatd.data.files import check_writable, make_folder
 from scatd.data.io import open_store
 from scatd.errors import InputError
 from scatd.keys import DEMO_FOLDER
@@ -43,9 +43,9 @@ def _all_exist(files: Mapping[str, Path]) -> bool:
 
 def _make(files: Mapping[str, Path], folder: Path, seed: int) -> None:
     """Write the demo, unless another process has written it meanwhile."""
-    from scatd.data.demo import DemoSettings, make_folder, write_demo
+    from scatd.data.demo import DemoSettings, write_demo
 
-    make_folder(folder)
+    make_folder(folder, remedy="Choose another folder.")
     lock = folder / ".lock"
     check_writable(lock)
     with filelock.FileLock(lock):

@@ -1,4 +1,4 @@
-"""Features of a cohort: one checked float32 matrix with row ids, from whatever file holds it."""
+"""Features of a cohort from any file: one checked float32 matrix with row ids."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from scatd.keys import InputScale
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The numbers that a model of one family reads, and who they belong to.
+    """The features that a model of one family reads, and the rows that they belong to.
 
     Parameters
     ----------
     X
         (n_obs, n_features) float32, finite; may be a memory map or a `LazyMatrix`.
     ids
-        (n_obs,) unique text: the barcodes, or row numbers from 0 where the file has no ids.
+        (n_obs,) unique text: the barcodes; row numbers from 0 if the file has no ids.
     has_ids
-        False where `ids` are only row numbers.
+        False when `ids` are only row numbers.
     obs
         Columns that describe the rows, indexed by `ids`; no columns for a plain matrix.
     path
         The file that was read.
     key
-        Where in the file the features were, such as `obsm["X_scfoundation"]`.
+        Place of the features in the file, such as `obsm["X_scfoundation"]`.
     simulated
-        True when the cohort says that no patient ever saw it.
+        True for simulated cohorts.
     names
-        Gene names of the columns where the features are expression (family `dist`).
+        Gene names of the columns if the features are expression (family `dist`).
     """
 
     X: np.ndarray
@@ -85,30 +85,29 @@ def read_features(
     Parameters
     ----------
     given
-        A cohort (`.h5ad`, `.zarr`, or an AnnData in memory): the family's embedding in `obsm`, or
-        for `dist` its expression: of several matrices the counts, else `X` as it is. Or a matrix,
-        (n_obs, n_features): `.npy`, `.npz` (one array, or the one named X), `.csv`, `.tsv` (also
-        gzipped), `.parquet`. Arrays take ids from `NAME.ids.txt` or `NAME.ids.csv` beside them (one
-        id a line, no header); tables from the first column without numbers, or from a first column
-        named as one (cell, id, barcode, or no name).
+        A cohort (`.h5ad`, `.zarr`, or an AnnData in memory): the embedding of the family in `obsm`;
+        for `dist` its expression, of several matrices the counts, else `X`. Or a matrix (n_obs,
+        n_features): `.npy`, `.npz` (one array, or the one named X), `.csv`, `.tsv` (also gzipped),
+        `.parquet`. The ids of an array are in `NAME.ids.txt` or `NAME.ids.csv` beside it (one a
+        line, no header). Those of a table are its first column without numbers, or a first column
+        with a title of ids (cell, id, barcode, or none).
     family
         One of `keys.FAMILIES`.
     n_features
         Number of features that the model expects.
     mmap
-        Leave on disk a float32 `.npy`, an uncompressed matrix in `.h5ad`, and whatever is larger
+        Leave on disk a float32 `.npy`, an uncompressed matrix in `.h5ad`, and every matrix larger
         than `IN_MEMORY_BYTES` in `.npy`, `.h5ad` and `.zarr`.
     unique_ids
-        Refuse repeated ids; an audit reports them instead.
+        Refuse repeated ids. An audit allows them, to report them.
     scale
-        What the user says that expression is: of several matrices, the one that holds it.
+        Scale of the expression that the user named; of several matrices, it decides which is read.
 
     Raises
     ------
     InputError
-        When the file cannot be read or holds no such features; else one message with all faults:
-        wrong number of features, values that are not finite or do not fit float32, repeated or
-        missing ids, no rows.
+        When the file cannot be read or has no such features. Else one message with all faults:
+        number of features, values that are not finite in float32, repeated or missing ids, no rows.
     """
     if family not in keys.FAMILIES:
         what = f"unknown family '{family}'"
@@ -145,7 +144,7 @@ def _require_matrix(found: Found, path: Path) -> None:
 
 
 def _readable(found: Found) -> Any:
-    """The matrix as it is, or its rows one block at a time where it is mapped and not float32."""
+    """The matrix itself; a large memory map of another type is converted when it is read."""
     raw = found.raw
     if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
         return LazyMatrix(lambda start, stop: raw[start:stop], (raw.shape[0], raw.shape[1]))
@@ -155,7 +154,7 @@ def _readable(found: Found) -> Any:
 def _checked_ids(
     found: pd.Index | None, n_obs: int, faults: Faults, *, unique: bool
 ) -> tuple[np.ndarray, bool]:
-    """Ids as text; row numbers where there are none."""
+    """Ids as text; row numbers if there are none."""
     if found is None:
         return np.arange(n_obs).astype(str), False
     ids = found.astype(object).where(found.notna(), "").astype(str)
@@ -170,13 +169,13 @@ def _checked_ids(
             expected="one row an id",
             remedy="Make them unique (adata.obs_names_make_unique()) or remove the copies.",
         )
-    # The ids that an AnnData without names gets are the row numbers.
+    # An AnnData without names gets row numbers as ids.
     has_ids = not np.array_equal(ids, np.arange(n_obs).astype(str))
     return ids.to_numpy(dtype=str), has_ids
 
 
 def _float32(raw: np.ndarray, key: str, ids: np.ndarray, faults: Faults) -> np.ndarray:
-    """Convert to float32 in one pass of blocks, counting the values that no model can read."""
+    """Convert to float32 block by block, and count the values that no model can read."""
     same = raw.dtype == np.float32
     X = raw if same else np.empty(raw.shape, dtype=np.float32)
     counts = {"NaN": 0, "infinite": 0, "too large for float32": 0}

@@ -12,7 +12,7 @@ from scatd.errors import InputError, nearest
 
 OPTION = "--group-by"
 _GAPS = {"", "na", "n/a", "nan", "<na>", "nat"}
-"""Words of a text table that mean a missing value; `none` is not among them: it can be a group."""
+"""Words of a text table that mean a missing value. `none` is not among them: it can be a group."""
 
 
 def group_column(

@@ -17,6 +17,7 @@ from scatd import keys
 from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.features import Features
 from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_label_map, word_of
+from scatd.data.pairing import pair_rows
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
 from scatd.errors import InputError, nearest
 
@@ -92,7 +93,7 @@ class LabelTable:
                 ids = ids.iloc[kept].reset_index(drop=True)
             else:
                 ids = None
-        rows, _ = _match(features, ids, len(kept), self.file)
+        rows, _ = pair_rows(features, ids, len(kept), self.file)
         codes = self.codes.iloc[kept[rows]].reset_index(drop=True)
         others = self.others.iloc[kept[rows]].reset_index(drop=True)
         codes.loc[rows < 0] = MISSING
@@ -149,7 +150,7 @@ class LabelSource:
         name, first = _find_column(frame, self.column, drug, str(file)), frame.columns[0]
         given = encode(frame[name], self.meanings, f"{file} column '{name}'")
         is_id = first != name and first not in drug_columns(frame.iloc[:, :1])
-        rows, matched_by = _match(features, frame[first] if is_id else None, len(frame), file)
+        rows, matched_by = pair_rows(features, frame[first] if is_id else None, len(frame), file)
         codes = np.where(rows >= 0, given[rows], np.int8(MISSING))
         return _labels(codes, name, str(file), matched_by)
 
@@ -331,60 +332,6 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
     except InputError as error:
         remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN".strip()
         raise InputError(error.what, where=where, expected=error.expected, remedy=remedy) from error
-
-
-def _match(
-    features: Features, ids: pd.Series | None, n_rows: int, file: Path
-) -> tuple[np.ndarray, Literal["id", "position"]]:
-    """Row of the label table for each row of the cohort; -1 if there is none."""
-    if ids is not None and ids.duplicated().any():
-        repeated = ids[ids.duplicated()].unique()
-        some = ", ".join(f"'{name}'" for name in repeated[:5])
-        what = f"{len(repeated)} ids occur more than once: {some}"
-        raise InputError(what, where=str(file), expected="one row an id")
-    if features.has_ids:
-        if ids is None:
-            expected = "ids in the first column"
-            raise InputError("has no id column", where=str(file), expected=expected)
-        return _match_ids(features, pd.Index(ids), file), "id"
-    if ids is not None and set(ids) == set(features.ids):
-        return pd.Index(ids).get_indexer(pd.Index(features.ids)), "id"
-    if n_rows != features.n_obs:
-        raise InputError(
-            f"has {n_rows} rows, but {features.path} has {features.n_obs} rows and no ids",
-            where=str(file),
-            remedy=f"Put the ids beside it, one a line: {features.path.with_suffix('.ids.txt')}",
-        )
-    logger.warning(
-        "%s: %s has no ids, so its %d rows are paired with the labels by position.",
-        file,
-        features.path,
-        n_rows,
-    )
-    return np.arange(n_rows), "position"
-
-
-def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
-    rows = ids.get_indexer(pd.Index(features.ids))
-    n_found = int((rows >= 0).sum())
-    if not n_found:
-        here, there = (", ".join(map(repr, some[:3].tolist())) for some in (ids, features.ids))
-        raise InputError(
-            f"has no row for any of the {features.n_obs} samples of {features.path}: "
-            f"its ids look like {here}; the samples are called {there}",
-            where=str(file),
-            remedy="Use labels of the same samples, with the same ids in the first column.",
-        )
-    if n_found < features.n_obs:
-        logger.warning(
-            "%s: %d of %d samples have no row and stay unlabelled.",
-            file,
-            features.n_obs - n_found,
-            features.n_obs,
-        )
-    if n_found < len(ids):
-        logger.info("%s: %d rows belong to no sample.", file, len(ids) - n_found)
-    return rows
 
 
 def _labels(

@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 IN_MEMORY = Path("AnnData")
-"""Stands for the path of an AnnData that was given in memory, in messages and records."""
+"""Replaces the path of an AnnData in memory, in messages and records."""
 
 
 class OpenedInput:
-    """A file or an AnnData whose parts are read when they are asked for.
+    """A file or an AnnData whose parts are read when they are needed.
 
     Parameters
     ----------
     path
         The file; `IN_MEMORY` for an AnnData.
     stack
-        Closes what is opened here.
+        Closes the files that are opened here.
     store
         Root group of an `.h5ad` or `.zarr`.
     adata
-        The AnnData, where there is no file.
+        The AnnData, if there is no file.
     outlives
-        Whether features may be read after the file is closed. Those that are left on disk then
-        open it anew.
+        True when features may be read after the file is closed. Features that stay on disk then
+        open the file again.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class OpenedInput:
 
     @property
     def is_cohort(self) -> bool:
-        """Whether it is an AnnData of any format, and not a plain matrix or table."""
+        """True for an AnnData of any format, False for a plain matrix or table."""
         return self.adata is not None or is_cohort(self.path)
 
     @property
     def may_name_genes(self) -> bool:
-        """Whether its columns can have names: an array has none."""
+        """True when its columns can have names: an array has none."""
         return self.is_cohort or has_suffix(self.path, TABLE_SUFFIXES)
 
     @property
     def embeddings(self) -> dict[str, Any]:
-        """Elements of `obsm` by name, not read yet; none where the format has no `obsm`."""
+        """Elements of `obsm` by name, not read yet; empty if the format has no `obsm`."""
         if self.adata is not None:
             return dict(self.adata.obsm)
         return {} if self.store is None else embeddings(self.store)
 
     @cached_property
     def cohort(self) -> Cohort:
-        """Annotations and expression; the expression stays where it is.
+        """Annotations and expression; the expression stays on disk.
 
         Raises
         ------
@@ -95,12 +95,12 @@ class OpenedInput:
         return self._stack.enter_context(open_cohort(self.path))
 
     def whole(self) -> AnnData:
-        """Everything that the cohort holds, as a copy in memory.
+        """The whole cohort, as a copy in memory.
 
         Raises
         ------
         InputError
-            When it is damaged, or no cohort.
+            When it is damaged, or is not a cohort.
         """
         if self.adata is not None:
             return self.adata.copy()
@@ -115,14 +115,14 @@ class OpenedInput:
 def open_input(
     source: Path | AnnData | OpenedInput, *, outlives: bool = False
 ) -> Iterator[OpenedInput]:
-    """Open a file once; an AnnData, or an input that is open, is taken as it is.
+    """Open a file once; an AnnData, or an input that is already open, is used as it is.
 
     Parameters
     ----------
     source
-        A cohort or a matrix of features, as `features.read_features` lists them.
+        A cohort or a matrix of features; `features.read_features` lists the formats.
     outlives
-        As `OpenedInput` says.
+        As in `OpenedInput`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The part that every request for scores has in common."""
+"""The part that all requests for scores share."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from scatd.ranges import check_fields
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRequest:
-    """Which registered models score, and how the cells are read for them.
+    """The registered models that score, and how the cells are read.
 
     Parameters
     ----------
     family
-        Of the model; None takes the first family of the drug's configuration that has one.
+        Family of the model; None takes the first family in the drug's configuration with a model.
     stage
         production, staging, previous, archived, or a version number.
     preparation
-        How counts become features, where the cohort holds no others.
+        How counts become features, if the cohort does not have the features.
     device, allow_simulated
-        Where to compute; whether simulated and real may mix.
+        Device of the computation; True allows to mix simulated and real data.
     """
 
     family: str | None = None

@@ -1,4 +1,4 @@
-"""Writing a cohort block by block, so that its size on disk says nothing about memory."""
+"""Write a cohort block by block, so memory does not grow with the cohort."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _CHUNK = 1 << 18
-"""Values that the file stores together."""
+"""Number of values in a chunk of the file."""
 
 
 class RowWriter(Protocol):
@@ -68,12 +68,12 @@ class CohortWriter:
         empty.obs, empty.var = storable(empty.obs), storable(empty.var)
         write_elem(root, "/", empty)
         if "raw" in root:
-            del root["raw"]  # written as a null, which older readers do not know
+            del root["raw"]  # a null here, which older readers cannot read
         write_elem(
             root,
             "X",
             sparse.csr_matrix((0, n_columns), dtype=np.float32),
-            # What anndata would choose suits the empty matrix that it sees, not what follows.
+            # anndata would choose chunks for the empty matrix.
             dataset_kwargs={"chunks": (_CHUNK,), "indptr_dtype": np.dtype(np.int64)},
         )
         self._X: Any = sparse_dataset(root["X"])
@@ -84,7 +84,7 @@ class CohortWriter:
             self._X.append(block)
 
     def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
-        """Write what describes rows and columns, and the whole."""
+        """Write the annotations of rows, of columns and of the whole cohort."""
         described = {"obs": storable(obs), "var": storable(var), "uns": storable_value(uns)}
         for name, element in described.items():
             self._write(self._root, name, element)
@@ -96,7 +96,7 @@ def require_store_name(path: Path) -> None:
     Raises
     ------
     InputError
-        With what would be accepted.
+        When it has another ending.
     """
     if not has_suffix(path, STORE_SUFFIXES):
         what = f"unknown kind of output '{path.suffix}'"
@@ -107,12 +107,12 @@ def require_store_name(path: Path) -> None:
 def writing_cohort(path: Path, n_columns: int) -> Iterator[CohortWriter]:
     """Open a new `.h5ad` or `.zarr` file of (any number of rows, n_columns).
 
-    It appears under its name when the block ends well, and not at all otherwise.
+    The file gets its name only when the block succeeds.
 
     Raises
     ------
     InputError
-        When it cannot be written there.
+        When the file cannot be written.
     """
     require_store_name(path)
     with ExitStack() as stack:

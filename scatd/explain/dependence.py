@@ -48,8 +48,8 @@ def interactions(values: pd.DataFrame, attributions: pd.Series) -> pd.Series:
     ----------
     values
         (n_cells, n_features).
-    (n_cells,) of one feature; the name of the series is the name of the feature.
-        (n_cells,) of one feature, whose name it bears.
+    attributions
+        (n_cells,) of one feature; the name of the series is the name of the feature.
 
     Returns
     -------

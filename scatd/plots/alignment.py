@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import BLUE, GREY, VERMILION, label_axes, legend_inside, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Fig
         "feature, sorted by divergence",
         "KL divergence (nats)",
     )
-    ranked.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(ranked)
 
     top = 1.05 * max(float(np.max([first, second])), 1e-9)
     closer = int(np.sum(second < first))

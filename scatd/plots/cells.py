@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import BLACK, GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
+from scatd.plots.style import (
+    BLACK,
+    GREY,
+    RESPONSE_COLOURS,
+    TEXT_SIZE,
+    label_axes,
+    legend_inside,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +51,7 @@ def score_histogram(prob: npt.ArrayLike, threshold: float, subject: str) -> Figu
     axes.set_xlim(0, 1)
     axes.margins(y=0.25)  # the legend stands above the bars
     label_axes(axes, f"{subject}: scores of {len(scores)} cells", "P(resistant)", "cells")
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure
 
 

@@ -32,9 +32,9 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
     ----------
     table
         Columns `drug`, `family`, `mean`, `ci_low`, `ci_high`, `baseline_mean` and `target`; all
-            except the first three may be missing. At least one row.
-        metric
-            Name of the metric, for the axis. For AUROC, a line shows chance.
+        except the first three may be missing. At least one row.
+    metric
+        Name of the metric, for the axis. For AUROC, a line shows chance.
     subject
         The title.
     """

@@ -17,6 +17,7 @@ from scatd.plots.style import (
     VERMILION,
     label_axes,
     legend_beside,
+    legend_inside,
     new_figure,
 )
 
@@ -131,7 +132,7 @@ def risk_coverage(table: pd.DataFrame, coverage: float, subject: str) -> Figure:
         "coverage (fraction of cells answered, most certain first)",
         "error (fraction of answers wrong)",
     )
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure
 
 

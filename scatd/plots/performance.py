@@ -18,6 +18,7 @@ from scatd.plots.style import (
     TEXT_SIZE,
     label_axes,
     legend_beside,
+    legend_inside,
     line_look,
     new_figure,
     unit_square,
@@ -60,10 +61,8 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
 
     Parameters
     ----------
-    tables
-        Tables of `scatd.evaluation.curves.pr_table`, by name (a fold, a model).
-    subject
-        Drug, for the title.
+    tables, subject
+        As in `roc`; the tables are from `scatd.evaluation.curves.pr_table`.
     prevalence
         Fraction of resistant samples: the precision of random calls.
     """
@@ -146,7 +145,7 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
     )
     unit_square(axes)
     axes.set_ylim(-0.02, 1.08)
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure
 
 
@@ -183,7 +182,7 @@ def score_distribution(
     axes.set_xlim(-0.02, 1.02)
     axes.margins(y=0.3)  # the legend stands above the bars
     label_axes(axes, f"{subject}: scores by true response", "P(resistant)", "fraction of response")
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure
 
 

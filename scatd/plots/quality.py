@@ -41,11 +41,7 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     figure, axes = new_figure(9.0, 3.6, 3)
     for one, (column, label) in zip(
         axes,
-        (
-            (N_GENES, "expressed genes"),
-            (TOTAL, "total"),
-            (PCT_MITO, "mitochondrial, %"),
-        ),
+        ((N_GENES, "expressed genes"), (TOTAL, "total"), (PCT_MITO, "mitochondrial, %")),
         strict=True,
     ):
         violin(one, thinned(cells, _SHOWN)[column].to_numpy(float))

@@ -119,6 +119,11 @@ def unit_square(axes: Axes) -> None:
     axes.set_aspect("equal")
 
 
+def legend_inside(axes: Axes) -> None:
+    """Put the legend where it hides least data; its entries must leave room in the axes."""
+    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+
+
 def legend_beside(axes: Axes, title: str | None = None) -> None:
     """Put the legend right of the axes, so that it hides no data, however many entries it has."""
     axes.legend(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import BLUE, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import BLUE, VERMILION, label_axes, legend_inside, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,5 +41,5 @@ def loss_curves(history: pd.DataFrame, subject: str) -> Figure:
             )
     folds = f"mean ± s.d. of {n_folds} folds" if n_folds > 1 else "one split"
     label_axes(axes, f"{subject}: loss, {folds}", "epoch", "loss")
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure

@@ -13,6 +13,7 @@ from scatd.plots.style import (
     TEXT_SIZE,
     VERMILION,
     label_axes,
+    legend_inside,
     new_figure,
     write_beside,
 )
@@ -54,7 +55,7 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_axes(axes, f"{subject}: trials", "trial", "objective (low is good)")
-    axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
+    legend_inside(axes)
     return figure
 
 

@@ -26,7 +26,7 @@ effect is removed. An offset alone would not harm a linear model.
 """
 
 from scatd.data.demo.cohorts import STRONG_SHIFTS, Shift
-from scatd.data.demo.files import make_folder, write_demo
+from scatd.data.demo.files import write_demo
 from scatd.data.demo.simulate import COHORTS, DemoSettings, simulate
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "STRONG_SHIFTS",
     "DemoSettings",
     "Shift",
-    "make_folder",
     "simulate",
     "write_demo",
 ]

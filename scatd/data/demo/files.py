@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scatd.data.demo.simulate import DemoSettings, simulate
-from scatd.data.files import atomic_path, check_writable
-from scatd.errors import InputError
+from scatd.data.files import atomic_path, check_writable, make_folder
 
 
 def write_demo(
@@ -27,7 +26,7 @@ def write_demo(
     InputError
         When the folder cannot be made or written to, or there are too few genes.
     """
-    make_folder(folder)
+    make_folder(folder, remedy="Choose another folder.")
     check_writable(folder / "source.h5ad")
     written = {}
     for name, cohort in simulate(settings, panel).items():
@@ -35,18 +34,3 @@ def write_demo(
         with atomic_path(written[name]) as temporary:
             cohort.write_h5ad(temporary)
     return written
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a demo, with its parents, where there is none.
-
-    Raises
-    ------
-    InputError
-        When it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"the folder cannot be made ({error.strerror})"
-        raise InputError(what, where=str(folder), remedy="Choose another folder.") from error

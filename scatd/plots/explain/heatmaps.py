@@ -68,8 +68,8 @@ def by_cell(
     ----------
     table
         (n_cells, n_features) attributions or values of the features to show.
-    (n_cells,) group of each cell; cells without a group are left out.
-        (n_cells,) group of each cell; cells without one are left out.
+    groups
+        (n_cells,) group of each cell; cells without a group are left out.
     subject
         Drug and cohort, for the title.
     label

@@ -130,8 +130,7 @@ def prepare_cells(request: PrepareRequest, checked: CheckedCohort, writer: RowWr
     judge_cells(report, quality)
     report.faults.raise_if_any()
     assert report.cells is not None
-    obs = checked.obs
-    obs = with_quality(obs, report.cells, are_counts=report.scale == "counts")
+    obs = with_quality(checked.obs, report.cells, are_counts=report.scale == "counts")
     obs[FAILED] = failures(report.cells, request.min_genes)
     n_failed = int((obs[FAILED] != "").sum())
     if request.drop:
