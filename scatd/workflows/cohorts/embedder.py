@@ -1,4 +1,4 @@
-"""A loaded foundation model, and the cohorts that it can embed."""
+"""A loaded foundation model with its genes and its cache."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class EmbedderRequest:
         A file (scFoundation), a folder or hub name (Geneformer), or a name of `scatd download`;
         None takes the weights in the folder of downloads.
     settings
-        Of scFoundation; Geneformer takes the precision alone.
+        Settings of scFoundation; Geneformer uses only the precision.
     dictionaries
         Folder of Geneformer's dictionaries; None looks beside the weights, then among the
         downloads.
@@ -123,7 +123,7 @@ class Embedder:
         if self._panel_file is not None:
             panel = read_panel_file(self._panel_file)
         else:
-            # Whoever has a matrix in the published order needs no list of it.
+            # A matrix in the published order is its own list of genes.
             panels = (Panel(tuple(gene_names(matrix.var)), str(cohort.path))
                       for matrix in cohort.matrices.values())  # fmt: skip
             own = next((panel for panel in panels if panel.sha256 == _PANEL_SHA256), None)

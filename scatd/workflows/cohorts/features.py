@@ -96,9 +96,9 @@ def scoring_input(
 def _needs_preparation(
     opened: OpenedInput, family: str, card: Card, preparation: Preparation
 ) -> bool:
-    """Whether features have to be made; else the input holds them as the model reads them."""
+    """True where features have to be made; else the input holds them as the model reads them."""
     if family not in keys.BACKENDS:
-        # z-scores are taken as they are, gene by gene.
+        # z-scores are taken as they are, by the names of the genes.
         return opened.may_name_genes and card.about.input_scale != "zscore"
     slot = keys.OBSM_FEATURES[family]
     if slot not in opened.embeddings:
@@ -123,7 +123,7 @@ def _expression(opened: OpenedInput, card: Card, preparation: Preparation) -> Sc
     """Rows of family dist: in the order of the model's genes and on its scale."""
     cohort, genes, input_scale = opened.cohort, card.about.genes, card.about.input_scale
     panel = Panel(genes, "the model") if genes else find_panel(None, cohort)
-    # A panel of a few hundred genes cannot ask for the 200 that a whole transcriptome can.
+    # A cell cannot express 200 genes of a panel that has a few hundred.
     min_genes = min(MIN_GENES, max(len(panel) // 10, 1))
     report = _checked(cohort, panel, input_scale, preparation, min_genes)
     matrix, found = cohort.matrices[report.layer], report.matches["model"]

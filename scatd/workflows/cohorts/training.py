@@ -1,4 +1,4 @@
-"""The cohorts of a transfer: read, brought to one scale and one panel, and told apart by role."""
+"""The cohorts of a transfer by role, on one scale and one panel of genes."""
 
 from __future__ import annotations
 
