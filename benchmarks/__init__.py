@@ -1,1 +1,1 @@
-"""What scatd costs, beside plain loops that do the same work. One module a row: `make bench`."""
+"""Time and memory of scatd, compared with plain loops. `make bench` runs one module a row."""

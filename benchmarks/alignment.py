@@ -1,9 +1,9 @@
-"""Which alignment transfers best: AUROC on targets, over seeds of the demo and on real pairs.
+"""Compare the alignments: AUROC on targets, over seeds of the demo and on real pairs.
 
-Per seed and family one backbone is pretrained on the reference, and each recipe is trained on two
-folds of the source. A shift moves the target alone, so that the same models are scored on the demo
-as it is and on each of its shifts. Logistic regression and gradient boosting see the same rows.
-What is measured already is not measured again; `--write` renders docs/benchmarks.md.
+For each seed and family, one backbone is pretrained on the reference, and each recipe is trained on
+two folds of the source. A shift changes the target only, so the same models are scored on the
+unchanged demo and on each shift. Logistic regression and gradient boosting use the same rows.
+Results are kept, and a second run measures only missing ones. `--write` writes docs/benchmarks.md.
 
     python -m benchmarks.alignment [--seeds N] [--families sf gf dist] [--real] [--write]
 """
@@ -68,7 +68,7 @@ Labelled = tuple[NDArray[np.float32], NDArray[np.int_]]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One source, one backbone and the targets that its models are scored on."""
+    """One source, one backbone, and the targets on which its models are scored."""
 
     suite: str
     family: str
@@ -82,17 +82,17 @@ class Task:
 
     @property
     def name(self) -> dict[str, Any]:
-        """Its columns in the table of results."""
+        """The columns of the task in the table of results."""
         return {"suite": self.suite, "family": self.family, "seed": self.seed}
 
 
 def main() -> None:
-    """Measure what is missing and, when asked to, write the tables."""
+    """Measure the missing results and, with `--write`, write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--families", nargs="*", default=keys.FAMILIES, choices=keys.FAMILIES)
-    parser.add_argument("--real", action="store_true", help="the pairs in ../shared/data too")
-    parser.add_argument("--write", action="store_true", help="tables into docs/benchmarks.md")
+    parser.add_argument("--real", action="store_true", help="also the pairs in ../shared/data")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     for seed in range(options.seeds):
         for family in options.families:
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def run(name: str, tasks: Iterator[Task]) -> None:
-    """Measure tasks unless their table is there."""
+    """Measure the tasks that have no table yet."""
     path = WORK / f"{name}.csv"
     if path.exists():
         return
@@ -117,11 +117,11 @@ def run(name: str, tasks: Iterator[Task]) -> None:
 
 
 def demo_tasks(family: str, seed: int) -> Iterator[Task]:
-    """The demo of a seed with its target as it is and shifted."""
+    """The demo of a seed, with its target unchanged and shifted."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_demo(folder / "demo", DemoSettings(seed=seed))
-        # The size of a cohort leaves the others as they are: no need to make the large ones again.
+        # Other sizes do not change the other cohorts, so the large ones are not made again.
         target_only = DemoSettings(seed=seed, n_source=20, n_reference=20, n_foreign=20)
         for kind, shift in STRONG_SHIFTS.items():
             write_demo(folder / kind, replace(target_only, shift=shift))
@@ -145,7 +145,7 @@ def demo_tasks(family: str, seed: int) -> Iterator[Task]:
 
 
 def real_tasks() -> Iterator[Task]:
-    """Two lines of cells on their shared genes, both ways, and the folds of one on embeddings."""
+    """Two cell lines on their shared genes, in both directions; one of them also on embeddings."""
     lines = {"SCC47": ("scc47", "AFATINIB"), "JHU006": ("jhu006", "GEFITINIB")}
     for source, target in (("SCC47", "JHU006"), ("JHU006", "SCC47")):
         (folder, drug), (target_folder, target_drug) = lines[source], lines[target]
@@ -187,7 +187,7 @@ def real_tasks() -> Iterator[Task]:
 
 
 def measure(task: Task) -> Iterator[dict[str, Any]]:
-    """One row a recipe, fold, target, kind of statistics and model."""
+    """One row for each recipe, fold, target, kind of statistics and model."""
     X, codes = torch.from_numpy(task.source[0]), task.source[1]
     cells = torch.from_numpy(task.reference)
     style = feature_stats([cells])
@@ -217,7 +217,7 @@ def _score(
     moved = [rows for *_, rows in views]
     of_model = [fitted.prob_val, *(probabilities(fitted.classifier, rows) for rows in moved)]
     answers = {"response model": of_model}
-    if name not in TRAINED:  # what no encoder sees is the same with one that trains
+    if name not in TRAINED:  # baselines do not depend on whether the encoder trains
         stacked = torch.cat([aligned.X_val, *moved]).numpy()
         ends = np.cumsum([len(rows) for rows in (aligned.X_val, *moved)])[:-1]
         X_train = aligned.X_train.numpy()
@@ -243,7 +243,7 @@ def _score(
 def _views(
     task: Task, alignment: Alignment, name: str
 ) -> Iterator[tuple[str, str, str, torch.Tensor]]:
-    """Each target as each method moves it: bi-adain trains as adain does and moves the target."""
+    """Each target, aligned by each method. bi-adain trains as adain does, but moves the target."""
     methods = {name: alignment}
     if name == "adain":
         methods["bi-adain"] = replace(alignment, method="bi-adain")
@@ -271,7 +271,7 @@ def _real_codes(folder: str, drug: str) -> NDArray[np.int_]:
 
 
 def _backbone(name: str, X: NDArray[np.float32], family: str) -> ResidualVAE:
-    """Pretrained on these rows with the family's defaults, once."""
+    """A backbone, pretrained once on these rows with the defaults of the family."""
     folder = WORK / "backbones" / name
     if not folder.exists():
         vae = fit_backbone(

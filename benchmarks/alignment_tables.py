@@ -22,12 +22,12 @@ MODEL, LOGISTIC, BOOSTING = "response model", "logistic regression", "gradient b
 TARGETS = ("demo", "depth", "dropout", "batch", "composition")
 METHODS = ("none", "adain", "bi-adain", "coral", "none, encoder trains", "mmd")
 BASE = {"mmd": "none, encoder trains"}
-"""What a method is compared with; the others with `none`."""
+"""The method with which a method is compared. The others are compared with `none`."""
 HELD_OUT = "held-out source"
 
 
 def write(results: pd.DataFrame) -> None:
-    """Replace what stands between the markers of the page."""
+    """Replace the text between the two markers of the page."""
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
@@ -36,7 +36,7 @@ def write(results: pd.DataFrame) -> None:
 
 
 def render(results: pd.DataFrame) -> Iterator[str]:
-    """Lines of Markdown; `results` is what `benchmarks.alignment` measured."""
+    """Lines of Markdown from the results of `benchmarks.alignment`."""
     keys = ["suite", "family", "seed", "method", "target", "stats", "model"]
     means = results.groupby(keys)[["auroc", "balanced_accuracy"]].mean().reset_index()
     demo, real = means[means.suite == "demo"], means[means.suite != "demo"]
@@ -130,14 +130,14 @@ def _groups(demo: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _aurocs(demo: pd.DataFrame, family: str, method: str, model: str) -> pd.Series:
-    """On the demo's target with stored statistics, by seed."""
+    """AUROC on the demo's target with stored statistics, by seed."""
     at = (demo.family == family) & (demo.method == method) & (demo.model == model)
     at &= (demo.target == "demo") & (demo.stats == "reference")
     return demo[at].set_index("seed")["auroc"]
 
 
 def difference(ours: pd.Series, theirs: pd.Series) -> str:
-    """Mean paired difference over the seeds that both have, with its 95 % t interval."""
+    """Mean paired difference over the common seeds, with its 95 % t interval."""
     paired = (ours - theirs).dropna().to_numpy()
     if len(paired) < 2:
         return f"{paired.mean():+.3f}" if len(paired) else ""

@@ -1,8 +1,9 @@
 """Row "causal": how many of the demo's causal genes `scatd explain` lists first.
 
-Family dist, drug DOCETAXEL, whose 60 causal genes are known: for each seed a demo, a response
-model, and the share of causal genes among the first 60 of the list; beside it the same for lists of
-random weights. Chance is 0.03 over all genes; causal genes are among the better expressed half.
+The family is dist, and the drug is DOCETAXEL, whose 60 causal genes are known. For each seed there
+is a demo, a response model, and the share of causal genes among the first 60 of the list. The same
+is measured for lists of random weights. By chance the share is 0.03 over all genes; causal genes
+are in the half with the higher expression.
 
     python -m benchmarks.causal [--seeds 0 1 2] [--keep FOLDER]
 """
@@ -31,10 +32,10 @@ N_CAUSAL = 60
 
 
 def main() -> None:
-    """Print one row a seed and way of explaining."""
+    """Print one row for each seed and method of explanation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--keep", type=Path, help="Where demos and stores stay, for another look.")
+    parser.add_argument("--keep", type=Path, help="Folder in which the demos and stores are kept.")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -66,7 +67,7 @@ def _of_seed(folder: Path, seed: int) -> list[tuple[str, str, str]]:
 
 
 def _of_random_weights(folder: Path, target: ad.AnnData) -> float:
-    """Mean over three models whose weights were shuffled."""
+    """The mean over three models with shuffled weights."""
     with contextlib.chdir(folder):
         ref = registry.resolve("docetaxel", stage="staging", families=["dist"])
         path = LinearPath(Scorer(registry.fetch(ref)).models)

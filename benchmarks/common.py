@@ -1,4 +1,4 @@
-"""What every row shares: simulated features, a network of published size, a measured child."""
+"""Shared by all rows: simulated features, a network of published size, measured commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = Sizes(N_FEATURES, _PUBLISHED.n_latent, _PUBLISHED.encoder_hidden, _PUBLI
 
 
 def features(n_rows: int, seed: int) -> NDArray[np.float32]:
-    """Features (n_rows, 3072): 40 directions of variation, the same for every seed, and noise."""
+    """Features (n_rows, 3072): noise and 40 directions of variation, equal for all seeds."""
     loadings = 0.3 * np.random.default_rng(0).standard_normal((40, N_FEATURES), np.float32)
     rng = np.random.default_rng(seed)
     factors = rng.standard_normal((n_rows, 40), np.float32)
@@ -42,16 +42,16 @@ def codes(X: NDArray[np.float32], n_resistant: int) -> NDArray[np.int64]:
 
 
 def backbone() -> ResidualVAE:
-    """A residual VAE of the published sf sizes, with random weights: they cost the same."""
+    """A residual VAE of the published sf sizes. Its random weights take the same time."""
     torch.manual_seed(0)
     return ResidualVAE(SIZES, DESIGNS["sf"]).eval()
 
 
 def pretrained(reference: NDArray[np.float32]) -> ResidualVAE:
-    """The same, pretrained on the reference with the defaults.
+    """The same network, pretrained on the reference with the defaults.
 
-    Where decoded rows are compared with each other, as for Tomek links, those of random weights are
-    near-copies, which take longer than any that a trained network decodes.
+    The search for Tomek links compares decoded rows. A network with random weights decodes nearly
+    equal rows, which take longer than those of a trained network.
     """
     design = DESIGNS["sf"]
     settings = default_pretrain("sf")
@@ -68,7 +68,7 @@ class Measured:
 
 
 def run_scatd(folder: Path, *arguments: str) -> Measured:
-    """Run the console script in `folder`, which holds its MLflow store too, and measure it."""
+    """Run and measure a scatd command in `folder`, which also holds the MLflow store."""
     script = Path(sys.executable).with_name("scatd")
     environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
     log = folder / "log.txt"

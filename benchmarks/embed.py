@@ -1,8 +1,8 @@
 """Row "embed": scFoundation and Geneformer 12L of published size, random weights, on a CPU.
 
-The plain way for scFoundation is one cell at a time through torch's own encoder layers, with their
-fused inference path; for Geneformer, batches of eight as they come through the whole masked-token
-model, of which one hidden state is kept.
+The plain loop of scFoundation takes one cell at a time through the encoder layers of torch, with
+their fused inference path. The plain loop of Geneformer takes batches of eight in the order of the
+file through the whole masked-token model, and keeps one hidden state.
 
     python -m benchmarks.embed [--cells N] [--repeats N]
 """
@@ -49,7 +49,7 @@ VOCABULARY = 25_426
 
 
 def main() -> None:
-    """Measure both models and their plain ways, in turns; print medians."""
+    """Measure both models and their plain loops in turn, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=3)

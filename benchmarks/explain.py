@@ -1,8 +1,8 @@
-"""Row "explain": attribute 2,000 demo cells of 19,264 genes, beside captum on the whole network.
+"""Row "explain": attribute 2,000 demo cells of 19,264 genes; compare captum on the whole network.
 
 The plain loop runs captum's Integrated Gradients over the same network and the same path, on a few
-cells; its time for all of them is extrapolated, and said so. Weights are random, of the published
-layer sizes of family dist: time does not depend on what they learned.
+cells. Its time for all cells is extrapolated, and the output says so. The network has the published
+layer sizes of family dist and random weights, because the time does not depend on the weights.
 
     python -m benchmarks.explain [--cells N] [--genes N] [--plain-cells N] [--controls]
 """
@@ -78,14 +78,14 @@ def _cells(n_cells: int, n_genes: int) -> ad.AnnData:
 
 
 def _register(folder: Path, cells: ad.AnnData) -> None:
-    """A response model with random weights, at staging of a store in `folder`."""
+    """Register a response model with random weights at staging, in the store of `folder`."""
     widths = default_pretrain("dist")
     sizes = Sizes(cells.n_vars, widths.n_latent, widths.encoder_hidden, widths.decoder_hidden)
     torch.manual_seed(0)
     classifier = ResponseClassifier(sizes, DESIGNS["dist"])
     rows = torch.from_numpy(log_normalise(cells.X[:64].toarray().astype(np.float32)))
     with torch.no_grad():
-        for _ in range(5):  # spectral norms and batch statistics of a new network mean nothing
+        for _ in range(5):  # sets the spectral norms and batch statistics of the new network
             classifier.train()(rows)
     artifact.write(
         folder / "model",
@@ -108,7 +108,7 @@ def _register(folder: Path, cells: ad.AnnData) -> None:
         contextlib.chdir(folder),
         tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run,
     ):
-        registry.register(
+        registry.register_artifact(
             folder / "model",
             keys.response_model_name("dist", "bench"),
             run.run_id,

@@ -1,10 +1,10 @@
-"""Every figure of explanations on made-up tables, and all of them on one sheet.
+"""Draw every figure of an explanation from simulated tables, and all of them on one sheet.
 
     python -m benchmarks.figures              # writes docs/explain-figures.png
     python -m benchmarks.figures --folder F   # and each figure, as PNG, PDF and SVG, into F
 
-The tables are what a model with a known rule would give: a few genes drive resistance, one of them
-only where another is expressed.
+The tables are those of a model with a known rule. A few genes drive resistance. One of them does so
+only in cells that express a second gene.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Explained:
 
 
 def explained(n_cells: int = 400, n_genes: int = 200, seed: int = 0) -> Explained:
-    """Attributions of a rule that is linear but for one product."""
+    """Attributions of a rule that is linear except for one product."""
     rng = np.random.default_rng(seed)
     names = [DRIVER, SWITCH, *(f"GENE{number}" for number in range(3, n_genes + 1))]
     cells = [f"cell{number}" for number in range(n_cells)]
@@ -81,7 +81,7 @@ def explained(n_cells: int = 400, n_genes: int = 200, seed: int = 0) -> Explaine
 
 
 def curves() -> pd.DataFrame:
-    """Shares of the logit as features go and come: a list that matters, and three that do not."""
+    """Shares of the logit when features are removed and added, for a list and random orders."""
     n = np.array([1, 2, 5, 10, 20, 50, 100, 200])
     orders = {"list": 1 - np.exp(-n / 8)}
     orders |= {f"random {k}": (n / 200) ** (1 + 0.2 * k) for k in (1, 2, 3)}
@@ -92,7 +92,7 @@ def curves() -> pd.DataFrame:
 
 
 def enriched() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Over-representation and ranking of a few sets, one of which matters."""
+    """Over-representation and ranking of a few sets. One of them drives resistance."""
     names = ["DRUG_EFFLUX", "HYPOXIA", "EPITHELIAL_MESENCHYMAL_TRANSITION", "APOPTOSIS", "G2M"]
     overlap, fdr = np.array([14, 8, 6, 3, 1]), np.array([1e-6, 0.02, 0.2, 0.6, 1])
     listed = {"gene_set": names, "overlap": overlap, "n_set": [30, 50, 60, 40, 45], "fdr": fdr}
@@ -105,7 +105,7 @@ def enriched() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def patients(n: int = 160, seed: int = 1) -> pd.DataFrame:
-    """Patients whose hazard rises with their score."""
+    """Patients whose hazard increases with their score."""
     rng = np.random.default_rng(seed)
     score = rng.beta(2, 2, n)
     lives, seen = rng.exponential(1500 * np.exp(-1.5 * (score - 0.5))), rng.exponential(2500, n)
@@ -115,7 +115,7 @@ def patients(n: int = 160, seed: int = 1) -> pd.DataFrame:
 
 
 def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
-    """What draws each kind of figure."""
+    """For each kind of figure, the function that draws it."""
     X, A = data.expression, data.attributions
     leading = list(A.abs().mean().nlargest(15).index)
     cell = A[DRIVER].idxmax()
@@ -147,7 +147,7 @@ def kinds(data: Explained) -> dict[str, Callable[[], Figure]]:
 
 
 def kinds_of_patients(table: pd.DataFrame, X: pd.DataFrame) -> dict[str, Callable[[], Figure]]:
-    """What draws each kind of figure of patients, (n_patients,) and (n_patients, n_genes)."""
+    """The function of each figure of patients; inputs (n_patients,) and (n_patients, n_genes)."""
     subject = "DOCETAXEL, TCGA-PRAD"
     score, dead = "prob_resistant", table["event"] == 1
     covariates = pd.DataFrame(
@@ -175,7 +175,7 @@ def kinds_of_patients(table: pd.DataFrame, X: pd.DataFrame) -> dict[str, Callabl
 
 
 def contact_sheet(pictures: list[Path], target: Path) -> None:
-    """Put pictures side by side, small, in columns of one width."""
+    """Put small pictures on one sheet, in columns of equal width."""
     from PIL import Image
 
     small = []
@@ -201,7 +201,7 @@ def contact_sheet(pictures: list[Path], target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="keep each figure here")
+    parser.add_argument("--folder", type=Path, help="write each figure into this folder")
     parser.add_argument("--sheet", type=Path, default=SHEET)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

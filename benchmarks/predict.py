@@ -1,6 +1,6 @@
 """Row "predict": score 20,000 cells of 3,072 features with a registered model.
 
-The bare loop runs the same network over blocks of the same cells, and nothing else.
+The plain loop only runs the same network over blocks of the same cells.
 
     python -m benchmarks.predict [--cells N] [--repeats N]
 """
@@ -27,7 +27,7 @@ from scatd.scoring import BLOCK, Scorer
 
 
 def main() -> None:
-    """Measure the whole command, its scoring, and the bare loop, in turns; print medians."""
+    """Measure the whole command, its scoring and the plain loop in turn, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=20_000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _register(folder: Path, X: NDArray[np.float32]) -> None:
-    """A response model with random weights, at staging of a store in `folder`."""
+    """Register a response model with random weights at staging, in the store of `folder`."""
     rows = torch.from_numpy(X)
     classifier = ResponseClassifier.from_backbone(common.backbone())
     artifact.write(
@@ -87,7 +87,7 @@ def _register(folder: Path, X: NDArray[np.float32]) -> None:
         contextlib.chdir(folder),
         tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run,
     ):
-        registry.register(
+        registry.register_artifact(
             folder / "model",
             keys.response_model_name("sf", "bench"),
             run.run_id,

@@ -1,7 +1,7 @@
 """Row "prepare": 5,000 cells x 20,000 genes, 7% full, into the order of 19,264 genes.
 
-The plain way makes the matrix dense, picks columns in a loop over the panel, and writes it. The
-large run writes its input block by block first, and measures the command's memory.
+The plain loop makes the matrix dense, takes one column for each gene of the panel, and writes it.
+With `--large`, a large input is written block by block, and the memory of the command is measured.
 
     python -m benchmarks.prepare [--cells N] [--large N] [--repeats N]
 """
@@ -36,7 +36,7 @@ BLOCK = 5_000
 
 
 def main() -> None:
-    """Measure the work alone, the command, the plain way, and a large cohort if asked for."""
+    """Measure the computation, the command, the plain loop and, on request, a large cohort."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=5_000)
     parser.add_argument("--large", type=int, default=0, help="cells of a larger run")
@@ -47,7 +47,7 @@ def main() -> None:
         folder = Path(scratch)
         panel = _write_panel(folder / "panel.txt")
         arguments = ("prepare", "cells.h5ad", "--panel", "panel.txt", "-o", "prepared.h5ad")
-        # First: the system counts the peak of the process that starts a command as the command's.
+        # First, because a command starts with the peak memory of the process that starts it.
         if options.large:
             _write_cohort(folder / "cells.h5ad", options.large)
             large = common.run_scatd(folder, *arguments)
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _work(folder: Path, panel: Panel) -> None:
-    """What `scatd prepare` does between its start and its figures."""
+    """The computation of `scatd prepare`, without its start and its figures."""
     with open_cohort(folder / "cells.h5ad") as cohort:
         report = look(cohort, {"panel": panel})
         with writing_cohort(folder / "prepared.h5ad", len(panel)) as writer:
@@ -100,7 +100,7 @@ def _work(folder: Path, panel: Panel) -> None:
 
 
 def _plain(folder: Path, panel: Panel) -> None:
-    """The obvious way: everything dense, one column at a time."""
+    """The plain loop: a dense matrix, one column at a time."""
     adata = ad.read_h5ad(folder / "cells.h5ad")
     frame = pd.DataFrame(adata.X.toarray(), index=adata.obs_names, columns=adata.var_names)
     missing = [gene for gene in panel.names if gene not in frame.columns]
@@ -110,14 +110,14 @@ def _plain(folder: Path, panel: Panel) -> None:
 
 
 def _write_panel(path: Path) -> Panel:
-    """Most of the cohort's genes in another order, and some that it lacks."""
+    """Write most genes of the cohort in another order, and some that the cohort lacks."""
     order = np.random.default_rng(0).permutation(N_COLUMNS + 264)[:N_PANEL]
     path.write_text("\n".join(f"GENE{number}" for number in order) + "\n")
     return Panel.read(path)
 
 
 def _write_cohort(path: Path, n_cells: int) -> None:
-    """Simulated counts, written block by block."""
+    """Write simulated counts block by block."""
     rng = np.random.default_rng(1)
     with writing_cohort(path, N_COLUMNS) as writer:
         for start in range(0, n_cells, BLOCK):

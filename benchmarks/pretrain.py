@@ -1,9 +1,9 @@
-"""Row "pretrain": one epoch of one split, and with --large a file that is read in chunks.
+"""Row "pretrain": one epoch of one split; with --large, a file that is read in chunks.
 
-Two plain loops run in the same process, on the same rows and with the same network: one with
-autograd's anomaly detection, as the published scripts have it, and one without. Loops take turns,
-and the median of the rounds' ratios counts: the machine may be busy. The floor is what matrix
-products alone take, forward and backward: no loop in float32 can be faster.
+Two plain loops run in the same process, on the same rows and with the same network. One has the
+anomaly detection of autograd, as in the published scripts, and one does not. The loops run in turn.
+The result is the median of the ratios, because the machine may do other work. The lower limit is
+the time of the matrix products, forward and backward: no loop in float32 can be faster.
 
     python -m benchmarks.pretrain [--rows N] [--rounds N]
     python -m benchmarks.pretrain --large [--rows N]
@@ -41,7 +41,7 @@ def main() -> None:
     """Measure scatd and the plain loops, or one epoch of a large file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, help="default: 20,000, or 500,000 (6 GB) with --large")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each loop runs")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs of each loop")
     parser.add_argument("--large", action="store_true")
     options = parser.parse_args()
     if options.large:
@@ -61,7 +61,7 @@ def _epoch(n_rows: int, rounds: int) -> None:
         "floor": lambda: _floor(train),
     }
     seconds: dict[str, list[float]] = {name: [] for name in loops}
-    _plain(train[:256], val[:16])  # threads and kernels are made ready
+    _plain(train[:256], val[:16])  # starts threads and kernels
     for _ in range(rounds):
         for name, loop in loops.items():
             started = time.perf_counter()
@@ -97,7 +97,7 @@ def _scatd(train: Tensor, val: Tensor) -> None:
 
 
 def _floor(train: Tensor) -> None:
-    """The matrix products of an epoch: one forward, two backward, one of them not at the input."""
+    """Matrix products of an epoch: one forward, two backward (at the input only one)."""
     x = train[: SETTINGS.batch_size]
     weights = [
         layer.weight.detach()
@@ -119,7 +119,7 @@ def _published(train: Tensor, val: Tensor) -> None:
 
 
 def _plain(train: Tensor, val: Tensor) -> None:
-    """The obvious loop: AdamW as it comes, a loss read after every step."""
+    """The plain loop: AdamW with its defaults, and a loss that is read after every step."""
     vae = _network()
     optimizer = torch.optim.AdamW(
         vae.parameters(), lr=SETTINGS.learning_rate, weight_decay=SETTINGS.weight_decay
@@ -144,10 +144,10 @@ def _loss(vae: ResidualVAE, x: Tensor) -> Tensor:
 
 
 def _large(n_rows: int) -> None:
-    """One epoch of a .npy by the whole command; memory is compared with that of an idle torch."""
+    """One epoch of a .npy file by the whole command. Memory is compared with an idle torch."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # In a process of its own: a child's peak begins at that of the process that starts it.
+        # In a new process, because a child starts with the peak memory of its parent.
         writer = get_context("spawn").Process(target=_write, args=(folder / "cells.npy", n_rows))
         writer.start()
         writer.join()

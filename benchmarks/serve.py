@@ -1,6 +1,6 @@
-"""Row "serve": 8 clients ask `scatd serve` 200 times for the scores of 500 cells each.
+"""Row "serve": 8 clients send 200 requests with 500 cells each to `scatd serve`.
 
-Halfway another version is promoted: no answer may fail, and none may mix two versions.
+After half of the requests, another version is promoted. No answer may fail or mix two versions.
 
     python -m benchmarks.serve [--clients N] [--requests N] [--cells N]
 """
@@ -34,7 +34,7 @@ NAME = keys.response_model_name("sf", "bench")
 
 
 def main() -> None:
-    """Serve two versions in turn to many clients, and print how long they waited."""
+    """Serve two versions one after the other to many clients, and print the waiting times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=200)
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _registered(seed: int, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Register a model with random weights; returns what it says about the cells."""
+    """Register a model with random weights, and return its scores of the cells."""
     torch.manual_seed(seed)
     classifier = ResponseClassifier.from_backbone(common.backbone())
     for parameter in classifier.parameters():
@@ -93,13 +93,15 @@ def _registered(seed: int, X: NDArray[np.float32]) -> NDArray[np.float64]:
     with tracking.parent_run("transfer", name="bench", tags={}, settings={}) as run:
         about = "random weights, for timing"
         tags = {keys.TAG_DRUG: "bench"}
-        registry.register(folder, NAME, run.run_id, metrics={}, description=about, tags=tags)
+        registry.register_artifact(
+            folder, NAME, run.run_id, metrics={}, description=about, tags=tags
+        )
     return Scorer(folder).score(X).prob_resistant
 
 
 @contextlib.contextmanager
 def _serving():
-    """The port of a server that runs until the block ends."""
+    """Run a server until the block ends, and give its port."""
     script = Path(sys.executable).with_name("scatd")
     environment = {name: value for name, value in os.environ.items() if "TOKEN" not in name}
     with Path("log.txt").open("w") as log:
@@ -139,7 +141,7 @@ def _ask(port: int, body: bytes):
 
 
 def _ask_until(port: int, body: bytes, *, version: int):
-    """The first answer of a version; it comes within seconds of its promotion."""
+    """Wait for the first answer of a version, which comes within seconds of its promotion."""
     for _ in range(100):
         answer = _ask(port, body)
         if answer[1]["model"]["version"] == version:

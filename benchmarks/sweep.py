@@ -1,8 +1,8 @@
-"""Row "sweep": a panel of drugs on one source, 1,280 x 3,072, 5 folds, baselines included.
+"""Row "sweep": many drugs on one source, 1,280 x 3,072, 5 folds, with baselines.
 
-83 columns of labels, from 37 to 1,170 sensitive samples as in the published table, are read from
-simulated features. The plain loop trains the same two drugs fold by fold, as `scatd transfer` does
-for each drug alone; both run on one thread of this process.
+83 columns of labels are computed from simulated features, with 37 to 1,170 sensitive samples as in
+the published table. The plain loop trains the same two drugs fold by fold, one drug at a time. Both
+run on one thread of this process.
 
     python -m benchmarks.sweep [--drugs N]
 """
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from scatd.workflows.sweep.heads import DrugTask, Ground, SharedEncoder
 from threadpoolctl import threadpool_limits
 
 from benchmarks import common
@@ -30,7 +31,6 @@ from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.settings import TransferSettings
 from scatd.training.trainer import AlignedFold, Trainer
-from scatd.workflows.sweep.heads import DrugTask, Ground, SharedEncoder
 
 N_SAMPLES = 1280
 N_DRUGS = 83
@@ -39,7 +39,7 @@ SETTINGS = TransferSettings(folds=2)
 
 
 def main() -> None:
-    """Measure the whole command, and a fold in a panel beside a fold alone."""
+    """Measure the whole command, and compare a fold in a sweep with a fold of one drug."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drugs", type=int, default=N_DRUGS)
     options = parser.parse_args()
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _labels(X: NDArray[np.float32], n_drugs: int) -> pd.DataFrame:
-    """Each drug's most sensitive samples lie on a noisy direction of its own."""
+    """Labels of each drug: the sensitive samples lie on a noisy direction of this drug."""
     rng = np.random.default_rng(4)
     counts = np.linspace(np.sqrt(FEWEST), np.sqrt(MOST), n_drugs) ** 2
     columns = {}
@@ -93,7 +93,7 @@ def _folds(
     backbone: Artifact,
     labels: pd.DataFrame,
 ) -> tuple[float, float]:
-    """Processor seconds a fold, of two drugs in the middle: together, and one by one."""
+    """CPU seconds of a fold, for two drugs of medium size: trained together, and one by one."""
     device = torch.device("cpu")
     stats = feature_stats([torch.from_numpy(reference)])
     middle = [labels.columns[len(labels.columns) * share // 3] for share in (1, 2)]

@@ -1,7 +1,7 @@
 """Row "tokenize": Geneformer's ranks of 5,000 cells x 20,000 genes, 7% full.
 
-End to end is from the file to tokens: reading, checking, finding the genes, ranking. The
-plain loop ranks the same cells one by one, with numpy's default sort and nothing else.
+The whole path goes from the file to tokens: it reads, checks, finds the genes and ranks. The plain
+loop only ranks the same cells one by one, with the default sort of numpy.
 
     python -m benchmarks.tokenize [--cells N] [--repeats N]
 """
@@ -33,7 +33,7 @@ FILLED = 0.07
 
 
 def main() -> None:
-    """Measure ranking, the way from the file, and the plain loop, in turns; print medians."""
+    """Measure ranking, the whole path and the plain loop in turn, and print medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=5)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _cells(n_cells: int) -> tuple[sparse.csr_matrix, list[str], GeneVocabulary]:
-    """Counts with the skew of real ones, Ensembl ids, and a vocabulary that knows most of them."""
+    """Counts as skewed as real ones, Ensembl ids, and a vocabulary with most of these ids."""
     rng = np.random.default_rng(0)
     X = sparse.random(n_cells, N_GENES, FILLED, format="csr", dtype=np.float32, rng=rng)
     X.data = rng.geometric(0.4, X.nnz).astype(np.float32)

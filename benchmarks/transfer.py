@@ -1,8 +1,8 @@
 """Row "transfer" (and with --small "transfer, small"): one drug, 150 epochs, 5 folds.
 
-The plain loop trains the head as the published scripts do: the whole classifier, frozen encoder and
-all, on every step. A few of its epochs are timed and multiplied up, and compared with one fold of
-scatd's loop in the same process, augmentation and Tomek links included.
+The plain loop trains the head as the published scripts do: every step runs the whole classifier
+with the frozen encoder. A few of its epochs are timed, and the time is extrapolated. It is compared
+with one fold of scatd in the same process, with augmentation and Tomek links.
 
     python -m benchmarks.transfer [--small] [--epochs N]
 """
@@ -38,7 +38,7 @@ BUDGETS = ("at most 45 s", "at most 20 s")
 
 
 def main() -> None:
-    """Measure scatd and the plain loop on the same rows, and print both."""
+    """Measure scatd and the plain loop on the same rows, and print both times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="120 rows instead of 1,280")
     parser.add_argument("--epochs", type=int, default=150)
@@ -49,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         whole, training = _scatd(folder, X, codes, options.epochs)
-    _fold(X, codes, 1)  # imports what a fold needs
+    _fold(X, codes, 1)  # imports all modules of a fold
     fold, plain = _fold(X, codes, options.epochs), _plain_epoch(X, codes) * options.epochs
     title = "transfer, small" if options.small else "transfer"
     whole_budget, training_budget = ("at most 15 s", "") if options.small else BUDGETS
@@ -71,7 +71,7 @@ def main() -> None:
 def _scatd(
     folder: Path, X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int
 ) -> tuple[common.Measured, float]:
-    """The whole command, and the seconds that its fold runs say they trained."""
+    """Time of the whole command, and the training time in the runs of its folds."""
     vae = common.backbone()
     artifact.write(
         folder / "backbone", Artifact("backbone", "sf", "sf", common.SIZES, vae.state_dict())
@@ -94,7 +94,7 @@ def _scatd(
 
 
 def _fold(X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int) -> float:
-    """Seconds that scatd takes for one fold."""
+    """Seconds of one fold with scatd."""
     n_train = len(X) * (FOLDS - 1) // FOLDS
     rows = torch.from_numpy(X)
     data = FoldData(rows[:n_train], codes[:n_train], rows[n_train:], codes[n_train:])
@@ -108,7 +108,7 @@ def _fold(X: NDArray[np.float32], codes: NDArray[np.int64], epochs: int) -> floa
 
 
 def _plain_epoch(X: NDArray[np.float32], codes: NDArray[np.int64]) -> float:
-    """Seconds of one epoch of one fold, on as many rows as a fold has after augmentation."""
+    """Seconds of one epoch of the plain loop, on as many rows as a fold has after augmentation."""
     n_train = len(X) * (FOLDS - 1) // FOLDS
     counts = sorted(np.bincount(codes), reverse=True)
     n_new = sum(augment.n_generated(codes[:n_train], augment.multipliers(*map(int, counts))))

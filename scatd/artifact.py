@@ -1,8 +1,8 @@
-"""The one reader and writer of a model folder: `model.safetensors`, `card.json`, `checksums.json`.
+"""Read and write a model folder: `model.safetensors`, `card.json`, `checksums.json`.
 
-A folder is whole: weights, sizes, what the features are, alignment statistics, what a probability
-means, the threshold and where it came from. Nothing in it can run code, and nothing of it is used
-before its hash and its agreement with the rest are checked.
+A folder is complete: weights, sizes, description of the features, alignment statistics, polarity,
+the threshold and its origin. It cannot run code. Its files are used only after their hashes and
+their agreement with each other are checked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Artifact:
     kind
         "backbone" (a residual VAE) or "response" (its encoder and a head).
     family, design
-        Family, and the name of its network design (`dist_script` differs from `dist`).
+        Family, and name of its network design (`dist_script` differs from `dist`).
     sizes
         Layer widths.
     state
@@ -61,16 +61,16 @@ class Artifact:
     threshold
         A cell is called resistant strictly above it; None for a backbone.
     simulated
-        Whether simulated data took part anywhere.
+        True when simulated data were used anywhere.
     more_heads
         Weights of further heads on the same encoder; a score is the mean over all heads.
     fold_heads
-        Weights of heads of other folds on the same encoder, which have no part in the score: how
-        far they disagree with it is an uncertainty.
+        Weights of the heads of other folds on the same encoder. They do not change the score;
+        their disagreement is an uncertainty.
     domain
-        What training cells look like; None where that is not known.
+        Statistics of the training cells; None when unknown.
     about
-        Everything else worth knowing: features, metrics, baselines, data, settings, versions.
+        All other facts: features, metrics, baselines, data, settings, versions.
     """
 
     kind: Kind
@@ -92,7 +92,7 @@ class Artifact:
         Parameters
         ----------
         complete
-            Whether the folder holds all weights.
+            True when the folder holds all weights.
         """
         alignment, domain = self.alignment, self.domain
         said = None
@@ -134,17 +134,17 @@ class Artifact:
         return model.eval()
 
     def classifiers(self) -> list[ResponseClassifier]:
-        """The response model once a head that scores, in eval mode; all share one encoder."""
+        """One response model for each head that scores, in eval mode; all share one encoder."""
         first = self.classifier()
         return [first, *(first.with_head(head) for head in self.more_heads)]
 
     def fold_classifiers(self) -> list[ResponseClassifier]:
-        """The same, once a head of the other folds."""
+        """One response model for each head of the other folds, in eval mode."""
         first = self.classifier()
         return [first.with_head(head) for head in self.fold_heads]
 
     def encoder_state(self) -> dict[str, Tensor]:
-        """What a backbone shares with its response models: everything but the decoder."""
+        """Weights that a backbone shares with its response models: all but the decoder."""
         self._require("backbone")
         decoder = ("Decoder_resblocks.", "fc4.")
         return {name: value for name, value in self.state.items() if not name.startswith(decoder)}
@@ -155,18 +155,18 @@ class Artifact:
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
-    """Write the three files of a model folder; the folder is made.
+    """Write the three files of a model folder; creates the folder.
 
     Parameters
     ----------
     base
-        Entries equal to those of `base` are left out: a fold of a frozen encoder is its head. The
-        same `base` is needed to read it back.
+        Entries equal to those of `base` are not written: a fold with a frozen encoder stores only
+        its head. Reading needs the same `base`.
 
     Raises
     ------
     InputError
-        When `read` would refuse it: nothing is written then.
+        When `read` would refuse the folder; nothing is written then.
     """
     card = artifact.card(complete=base is None)
     text = json.dumps(to_mapping(card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -182,7 +182,7 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
 
 
 def _tensors(artifact: Artifact) -> dict[str, Tensor]:
-    """All tensors of a folder by their names in it."""
+    """All tensors of a folder, by their names in the file."""
     named = {WEIGHTS + name: value for name, value in artifact.state.items()}
     for kind, heads in ((HEAD, artifact.more_heads), (FOLD_HEAD, artifact.fold_heads)):
         for number, head in enumerate(heads):
@@ -195,7 +195,7 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
             if stats is not None:
                 named[f"{STATISTICS}{role}.mean"] = stats.mean
                 named[f"{STATISTICS}{role}.std"] = stats.std
-    # Clones: shared tensors (the Swish of dist) may not share memory in safetensors.
+    # Cloned, because safetensors refuses tensors that share memory (the Swish of dist).
     return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
 
 
@@ -216,7 +216,7 @@ def read_card(folder: Path) -> Card:
 
 
 def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
-    """The card, and the hashes of the folder's files (None: scatd before 0.2 wrote none)."""
+    """Read the card, and the hashes of the files (None: scatd before 0.2 wrote none)."""
     path = folder / CARD_FILE
     try:
         content = path.read_bytes()
@@ -243,7 +243,7 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     Parameters
     ----------
     base
-        What it was written without, if it was written so.
+        The `base` that the folder was written with, if any.
 
     Raises
     ------
@@ -277,14 +277,14 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
 def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tensor]:
     content = _read_checked(path, said)
     try:
-        # In one order for every process: hashes of all weights are compared between them.
+        # The same order in every process, because hashes over all weights are compared.
         return dict(sorted(load(content).items()))
     except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"cannot be read ({error})", where=str(path)) from error
 
 
 def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
-    """The content of a file, compared with its hash where the folder has one."""
+    """Read a file, and compare it with its hash when the folder has one."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -295,12 +295,12 @@ def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
 
 
 def verify(folder: Path) -> dict[str, str]:
-    """Check every file of a model folder; returns their hashes.
+    """Check every file of a model folder, and return the hashes.
 
     Raises
     ------
     InputError
-        As `read` does, of hashes alone.
+        When a file does not have its hash.
     """
     _, said = _checked_card(folder)
     paths = (folder / CARD_FILE, folder / WEIGHTS_FILE)
@@ -314,7 +314,7 @@ def _read_heads(
 
 
 def _read_domain(said: DomainSaid | None, tensors: Mapping[str, Tensor]) -> Domain | None:
-    if said is None:  # of an older scatd, or of training cells that were too few
+    if said is None:  # written by an older scatd, or there were too few training cells
         return None
     return Domain(role=said.role, **under(tensors, DOMAIN))
 
@@ -334,7 +334,7 @@ def _read_alignment(said: AlignmentSaid | None, tensors: Mapping[str, Tensor]) -
 
 
 def versions() -> dict[str, str]:
-    """Versions that a card records, for reproducing its numbers."""
+    """Versions that a card records, so that its numbers can be reproduced."""
     import platform
 
     import numpy

@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a command runs: messages, and progress with time left."""
+"""Messages and progress bars on stderr while a command runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _quiet = False
 
 
 def set_quiet(*, quiet: bool = True) -> None:
-    """Switch progress off, or on again."""
+    """Switch progress bars off, or on again."""
     global _quiet
     _quiet = quiet
 
 
 def progress(total: int | None, label: str, unit: str) -> tqdm:
-    """A progress bar: a context manager with `update(n)`, `set_postfix(**values)` and `n`.
+    """Make a progress bar: a context manager with `update(n)`, `set_postfix(**values)` and `n`.
 
-    It shows nothing when the terminal is none, or after `set_quiet()`.
+    It shows nothing when stderr is not a terminal, or after `set_quiet()`.
     """
     from tqdm import tqdm
 
@@ -40,7 +40,7 @@ def progress(total: int | None, label: str, unit: str) -> tqdm:
 
 @contextmanager
 def messages(level: int) -> Iterator[None]:
-    """Show the messages of scatd's loggers from `level` on; with ERROR, no progress either."""
+    """Show the messages of scatd's loggers from `level` on. With ERROR, progress is hidden too."""
     logger = logging.getLogger("scatd")
     handler = _Messages()
     before = logger.level
@@ -56,16 +56,16 @@ def messages(level: int) -> Iterator[None]:
 
 
 class _Messages(logging.Handler):
-    """Prints messages above the progress bars, if any are shown; a warning is said once."""
+    """Prints messages above visible progress bars, and each warning only once."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one message; from WARNING on, its level stands before it."""
+        """Print one message; from WARNING on, the level is printed before it."""
         if record.levelno == logging.WARNING:
-            # Every drug of a panel reads the same source, and would say the same of it.
+            # All drugs of a sweep read the same source and would repeat the same message.
             text = record.getMessage()
             if text in self._said:
                 return

@@ -1,7 +1,7 @@
-"""From a probability to a word: the calibration, threshold and abstain band of a model version.
+"""Calibration, threshold and abstention of a model version: from a probability to a response.
 
-They are plain numbers in the card, applied by arithmetic: nothing is unpickled, and scikit-learn,
-which may have fitted them, is not needed to score.
+They are plain numbers in the card and are applied by arithmetic. Nothing is unpickled. scikit-learn
+may have fitted them, but scoring does not need it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TINY = float(np.finfo(np.float64).eps)
 
 
 def logit(prob: npt.ArrayLike) -> Array:
-    """Log odds of probabilities; 0 and 1 count as one rounding error away from themselves."""
+    """Log odds of probabilities; 0 and 1 are moved by one rounding error to stay finite."""
     clipped = np.clip(np.asarray(prob, dtype=np.float64), _TINY, 1 - _TINY)
     return np.log(clipped) - np.log1p(-clipped)
 
@@ -44,18 +44,18 @@ class Platt:
         return expit(self.slope * logit(prob) + self.intercept)
 
     def to_card(self) -> dict[str, Any]:
-        """Plain values, from which the card's reader makes the same again."""
+        """Plain values for the card."""
         return {"method": self.method, "slope": self.slope, "intercept": self.intercept}
 
 
 @dataclass(frozen=True)
 class Isotonic:
-    """A line through knots that never falls (Zadrozny & Elkan 2002), level beyond its ends.
+    """A piecewise linear function that never falls (Zadrozny & Elkan 2002), level at its ends.
 
     Parameters
     ----------
     own, calibrated
-        (n_knots,) the model's own probability, rising, and what it is calibrated to.
+        (n_knots,) the model's own probability, rising, and the calibrated probability.
     """
 
     own: tuple[float, ...]
@@ -68,7 +68,7 @@ class Isotonic:
         return np.interp(np.asarray(prob, dtype=np.float64), self.own, self.calibrated)
 
     def to_card(self) -> dict[str, Any]:
-        """Plain values, from which the card's reader makes the same again."""
+        """Plain values for the card."""
         own, calibrated = list(self.own), list(self.calibrated)
         return {"method": self.method, "own": own, "calibrated": calibrated}
 
@@ -78,17 +78,17 @@ Recalibration = Platt | Isotonic
 
 @dataclass(frozen=True)
 class Decision:
-    """How a version turns its own P(resistant) into what it reports.
+    """How a version turns its own P(resistant) into the reported probability and response.
 
     Parameters
     ----------
     threshold
         A cell is called resistant strictly above it, on the calibrated scale.
     recalibration
-        None where the model's own probability is reported.
+        None when the model's own probability is reported.
     abstain
-        (low, high), on the calibrated scale: a cell above `low` and not above `high` gets no
-        answer. None where every cell gets one.
+        (low, high), on the calibrated scale. The model abstains above `low` up to and including
+        `high`. None: it never abstains.
     """
 
     threshold: float = 0.5
@@ -96,18 +96,19 @@ class Decision:
     abstain: tuple[float, float] | None = None
 
     def probabilities(self, own: npt.ArrayLike) -> Array:
-        """Reported P(resistant) of the model's own, in the shape of `own`."""
+        """Reported P(resistant) from the model's own, in the shape of `own`."""
         if self.recalibration is None:
             return np.asarray(own, dtype=np.float64)
         return self.recalibration(own)
 
     def responses(self, prob: npt.ArrayLike, threshold: float | None = None) -> npt.NDArray:
-        """Sensitive, resistant or abstain of reported probabilities.
+        """Responses (sensitive, resistant or abstain) of reported probabilities.
 
         Parameters
         ----------
         threshold
-            In place of the stored one; the band belongs to that one, so that no cell abstains.
+            Replaces the stored threshold. The interval of abstention belongs to the stored one, so
+            no cell abstains then.
         """
         given = np.asarray(prob, dtype=np.float64)
         cut = self.threshold if threshold is None else threshold

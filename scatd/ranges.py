@@ -1,8 +1,8 @@
-"""Which numbers an option, a setting or a YAML value may hold: each range is written once, here.
+"""The ranges of numbers in options, settings and YAML files: each range is defined once, here.
 
-A field of a dataclass says its range with its type (`epochs: Count`), and `check_fields` judges it.
-Options take the same types (`scatd.cli.values`), so that all doors refuse the same values. The
-upper ends are far above all values in use. They refuse typing errors.
+A field of a dataclass names its range in its type (`epochs: Count`), and `check_fields` checks it.
+Options use the same types (`scatd.cli.values`), so all entry points refuse the same values. The
+upper limits are far above all values in use. They catch typing errors.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Annotated, Any
 from scatd.errors import Faults
 
 DECIMAL = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-"""A number as a settings file writes it; 010 is none, which is eight to some and ten to others."""
+"""A number in a settings file. 010 is refused, because some programs read it as 8, others as 10."""
 SHOWN = 60
-"""Characters of a value that a message repeats."""
+"""Number of characters of a value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Range:
     Parameters
     ----------
     low, high
-        Both included, unless `open` says otherwise.
+        Limits, both included unless `open` excludes them.
     open
-        Ends that do not belong to it: "low", "high" or "both".
+        Limits that are excluded: "low", "high" or "both".
     """
 
     low: float
@@ -42,7 +42,7 @@ class Range:
     open: str = ""
 
     def refusal(self, value: float) -> str:
-        """The expected values, in words; empty where `value` is in the range."""
+        """The expected values in words; empty when `value` is in the range."""
         if isinstance(value, float) and not math.isfinite(value):
             return f"a number, {self}"
         if value < self.low or (value == self.low and self.open in ("low", "both")):
@@ -61,7 +61,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Entries:
-    """How many entries a list has at least."""
+    """Smallest number of entries of a list."""
 
     least: int
 
@@ -69,11 +69,11 @@ class Entries:
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 """Seeds that torch, NumPy and Optuna all accept."""
 Count = Annotated[int, Range(1, 1_000_000)]
-"""How many: at least one."""
+"""A count of at least one."""
 CountOrNone = Annotated[int, Range(0, 1_000_000)]
-"""How many: 0 is none."""
+"""A count; 0 means none."""
 Permutations = Annotated[int, Range(19, 1_000_000)]
-"""19 are the least that can show p = 0.05."""
+"""With 19 permutations, p = 0.05 is the smallest possible p value."""
 RandomSets = Annotated[int, Range(100, 1_000_000)]
 Repeats = Annotated[int, Range(1, 1000)]
 Steps = Annotated[int, Range(0, 1_000_000_000)]
@@ -89,20 +89,20 @@ ShareInside = Annotated[float, Range(0, 1, open="both")]
 ShareOfSome = Annotated[float, Range(0, 1, open="low")]
 """A share that is not 0."""
 LearningRate = Annotated[float, Range(0, 1e20, open="low")]
-"""One that is too high is told by the training that diverges, with its epoch."""
+"""A rate that is too high makes training diverge; the error names the epoch."""
 WeightDecay = Annotated[float, Range(0, 1000)]
 Weight = Annotated[float, Range(0, 1e9)]
-"""Of a term of a loss; 0 leaves it out."""
+"""Weight of a term of a loss; 0 leaves the term out."""
 WeightOfSome = Annotated[float, Range(0, 1e9, open="low")]
 Multiplier = Annotated[float, Range(1, 1000)]
-"""How many times its samples a class shall have; 1 adds none."""
+"""Target number of samples of a class, as a multiple of its own; 1 adds none."""
 Noise = Annotated[float, Range(0, 1000)]
 Seconds = Annotated[float, Range(0, 1e9, open="low")]
 Port = Annotated[int, Range(0, 65535)]
 
 
 def range_of(hint: Any) -> Range | None:
-    """The range that an annotation carries, if any."""
+    """The range in an annotation, if there is one."""
     found = (each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Range))
     return next(found, None)
 
@@ -125,10 +125,10 @@ def narrowed(hint: Any) -> Any:
 
 
 def shortened(value: Any) -> str:
-    """A value as a message shows it: in one line, and not too long."""
+    """A value as a message shows it: on one line, shortened."""
     try:
         text = " ".join(str(value).split()) if isinstance(value, str) else repr(value)
-    except (ValueError, RecursionError):  # a whole number of thousands of digits
+    except (ValueError, RecursionError):  # an int with thousands of digits
         text = f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
@@ -139,7 +139,7 @@ def check_fields(settings: Any) -> None:
     Raises
     ------
     InputError
-        Names all of them.
+        Names all of these fields.
     """
     faults = Faults()
     for name, hint in hints_of(type(settings)).items():
@@ -149,7 +149,7 @@ def check_fields(settings: Any) -> None:
 
 
 def hints_of(cls: Any) -> dict[str, Any]:
-    """Annotations of a dataclass's fields, by name, with what `Annotated` adds."""
+    """Annotations of the fields of a dataclass, by name, including `Annotated`."""
     return _hints(cls)
 
 
@@ -161,7 +161,7 @@ def _hints(cls: Hashable) -> dict[str, Any]:
 
 
 def _refusals(hint: Any, value: Any) -> Iterator[tuple[Any, str]]:
-    """Each value that its annotation does not allow, and what was expected."""
+    """Yield each value that its annotation does not allow, and the expected values."""
     hint = narrowed(hint)
     if value is None:
         return
@@ -181,7 +181,7 @@ def _refusals(hint: Any, value: Any) -> Iterator[tuple[Any, str]]:
 
 def _judged(allowed: Range, plain: Any, value: Any) -> str:
     kinds = (int, float) if plain is float else (int,)
-    # NumPy's numbers are registered as such; a bool is none.
+    # To Python a bool is an int; here it is not a number.
     if isinstance(value, bool) or not isinstance(value, kinds):
         return f"a {'whole ' if plain is int else ''}number"
     return allowed.refusal(value)

@@ -1,6 +1,6 @@
-"""One self-contained HTML page from plain text, tables and figures; it loads nothing from outside.
+"""Write one self-contained HTML page from plain text, tables and figures.
 
-The page can be mailed, archived and opened without a network: styles and pictures are in the file.
+The page can be mailed, archived and opened without a network: it contains its styles and pictures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_ROWS = 200
-"""Rows of a table that the page shows; a longer one belongs into a CSV beside it."""
+"""Largest number of table rows on the page; a longer table should be written to a CSV file."""
 
 _TEMPLATE = Path(__file__).with_name("report_template.html")
 
@@ -32,15 +32,15 @@ class Section:
     Parameters
     ----------
     title
-        Heading; unique in the page.
+        Heading, unique in the page.
     text
-        Plain paragraphs; markup in them is shown as it is written.
+        Plain paragraphs. Markup in them is shown as text.
     tables
-        By caption. Words stand left, numbers right, nothing stands for a gap.
+        Tables by caption. Words are aligned left, numbers right. Missing values are empty.
     figures
         PNG files by caption, as `scatd.plots.style.save_figure` writes them.
     tone
-        "summary" and "caution" stand in a box of their own colour.
+        "summary" and "caution" are drawn in a coloured box.
     """
 
     title: str
@@ -53,23 +53,23 @@ class Section:
 def write_report(
     path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = ""
 ) -> None:
-    """Write the page, whole or not at all.
+    """Write the page, completely or not at all.
 
     Parameters
     ----------
     path
         The `.html` file.
     title, subtitle
-        What it is about, in a few words.
+        Subject of the page, in a few words.
     sections
-        In the order of reading: what a person wants to know first comes first.
+        In reading order: the most important first.
     footer
-        What holds for everything on the page.
+        Remarks that apply to the whole page.
 
     Raises
     ------
     InputError
-        When the file cannot be written there.
+        When the file cannot be written.
     """
     from jinja2 import Environment
 

@@ -1,7 +1,7 @@
-"""Reading settings: frozen dataclasses filled from YAML or options, unknown names refused.
+"""Read settings: fill frozen dataclasses from YAML or options, and refuse unknown names.
 
-The dataclasses themselves live beside the code that they configure; `scatd.ranges` has the ranges
-of their numbers.
+The dataclasses are defined beside the code that they configure. `scatd.ranges` has the ranges of
+their numbers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         A frozen dataclass; fields may be nested dataclasses, numbers, words, booleans, tuples or
         `Literal`s, each optionally `| None`.
     values
-        Field names and values, as YAML or the command line gives them. Missing fields keep
-        their defaults.
+        Field names and values, as in YAML or on the command line. Missing fields keep their
+        defaults.
     where
         Shown in error messages, normally the file name.
 
@@ -37,7 +37,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     ------
     InputError
         Lists every unknown name (with the nearest known one) and every value of a wrong type; or
-        every value outside its range, which the dataclass itself refuses (`check_fields`).
+        every value outside its range (`check_fields`).
     """
     if not isinstance(values, Mapping):
         what = f"holds {type(values).__name__}, not names and values"
@@ -68,12 +68,12 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping; see `scatd.strict_yaml` for what is read of YAML.
+    """Read one YAML mapping; `scatd.strict_yaml` describes the accepted part of YAML.
 
     Raises
     ------
     InputError
-        When the file is missing, is no YAML, holds no mapping, or more than settings need.
+        When the file is missing, is not YAML, is not a mapping, or is larger than settings can be.
     """
     import yaml
 
@@ -104,7 +104,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
-    """Plain values of a settings dataclass, ready for JSON, YAML or MLflow parameters."""
+    """Plain values of a settings dataclass, for JSON, YAML or MLflow parameters."""
     return {
         field.name: to_mapping(value) if dataclasses.is_dataclass(value) else _plain(value)
         for field in dataclasses.fields(settings)
@@ -117,7 +117,7 @@ def _plain(value: Any) -> Any:
 
 
 def _convert(hint: Any, value: Any, *, where: str) -> Any:
-    """Check `value` against the annotation `hint`; widen int to float, list to tuple."""
+    """Check `value` against the annotation `hint`; convert int to float and list to tuple."""
     if value is None and hint is not narrowed(hint):
         return None
     hint = narrowed(hint)
@@ -144,7 +144,7 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
 
 
 def _number(value: Any) -> float:
-    """A float of a number, or of the text of one; what is not finite, `check_fields` refuses."""
+    """A float from a number or its text. `check_fields` refuses values that are not finite."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number and not (isinstance(value, str) and DECIMAL.fullmatch(value)):
         raise InputError(f"'{shortened(value)}' is no number", expected="a number")

@@ -1,8 +1,8 @@
-"""YAML as settings files need it: one mapping of plain values, of bounded size and depth.
+"""The part of YAML that settings files may use: one mapping of plain values, limited in size.
 
-YAML 1.1 reads `010` as 8, `1:30` as 90 and `1e-3` as a word, and lets a file of ten lines grow to
-gigabytes (aliases) or end the program (deep nesting). Here a number is what it looks like, a date
-is a word, and aliases, tags and repeated names are refused before anything is built.
+YAML 1.1 reads `010` as 8, `1:30` as 90 and `1e-3` as a word. With aliases, a file of ten lines can
+grow to gigabytes; deep nesting can crash the program. Here a number is read as it is written and a
+date is a word. Aliases, tags and repeated names are refused before any object is built.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from scatd.ranges import DECIMAL, shortened
 
 LARGEST = 1_000_000
-"""Bytes of a file: settings take a few hundred."""
+"""Largest file in bytes; settings need a few hundred."""
 MOST_PARTS, DEEPEST = 20_000, 12
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,400})")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
@@ -29,19 +29,19 @@ _SWITCHES = {
 
 
 class NotStrictError(ValueError):
-    """A part of a YAML file that settings must not have."""
+    """A part of a YAML file that settings may not contain."""
 
 
 def load(text: str) -> Any:
-    """The value of one YAML document; None for an empty one.
+    """Return the value of one YAML document; None for an empty one.
 
     Raises
     ------
     NotStrictError
-        For aliases, tags, several documents, names that are no text or come twice, too much of it,
-        and nesting that is too deep.
+        For aliases, tags, several documents, names that are not text or occur twice, files with too
+        many parts, and nesting that is too deep.
     yaml.YAMLError
-        For what is no YAML.
+        When the text is not YAML.
     """
     _require_plain(text)
     loader = yaml.SafeLoader(text)
@@ -53,7 +53,7 @@ def load(text: str) -> Any:
 
 
 def _require_plain(text: str) -> None:
-    """Look at the parts of a file one by one: nothing is built yet, so nothing can grow."""
+    """Check the events of a file one by one; no object is built yet, so memory stays small."""
     depth = n_documents = 0
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         place = f"line {event.start_mark.line + 1}" if event.start_mark else ""
@@ -73,7 +73,7 @@ def _require_plain(text: str) -> None:
 
 
 def _value(node: yaml.Node) -> Any:
-    """The plain value of a node; its depth is bounded."""
+    """Return the plain value of a node; its depth is limited."""
     if isinstance(node, yaml.SequenceNode):
         return [_value(item) for item in node.value]
     if not isinstance(node, yaml.MappingNode):

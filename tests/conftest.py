@@ -100,7 +100,7 @@ def tiny_registry(migrated_store, tmp_path_factory) -> Path:
             )
             artifact.write(folder / f"model{seed}", model)
             with tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run:
-                version = registry.register(
+                version = registry.register_artifact(
                     folder / f"model{seed}", "scatd-sf-docetaxel", run.run_id,
                     metrics={"auroc": 0.8}, description="tiny", tags={"scatd.drug": "docetaxel"},
                 )  # fmt: skip

@@ -23,8 +23,8 @@ LAYERS = [
     "nn",
     "embed",
     "cards artifact decision scoring",
-    # The scripts that the registry stores with a model: they know how to score, and no more.
-    "serving serving.model_code serving.backbone_code",
+    # The scripts that MLflow stores with a version: they know how to score, and no more.
+    "registry.pyfunc",
     "evaluation",
     "training",
     "explain",
@@ -32,10 +32,7 @@ LAYERS = [
     "tracking registry",
     "mlproject",
     "workflows",
-    "serving.settings serving.refusals serving.formats serving.contents serving.examiner "
-    "serving.uploads serving.logs serving.metrics serving.scratch serving.models "
-    "serving.service serving.outcome serving.jobs serving.page serving.door serving.app "
-    "serving.server",
+    "serving",
     "cli",
 ]
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
@@ -219,11 +216,12 @@ def test_a_model_loads_without_what_training_needs(tmp_path):
     """A server that scores has no use for anndata, scanpy, scikit-learn or optuna."""
     import torch
 
-    from scatd import artifact, serving
+    from scatd import artifact
     from scatd.artifact import Artifact
     from scatd.nn.alignment import Alignment, feature_stats
     from scatd.nn.classifier import ResponseClassifier
     from scatd.nn.residual_vae import DESIGNS, Sizes
+    from scatd.registry import pyfunc
 
     torch.manual_seed(0)
     sizes = Sizes(6, 4, (5,), (5,))
@@ -235,7 +233,7 @@ def test_a_model_loads_without_what_training_needs(tmp_path):
     stored = Artifact("response", "sf", "sf", sizes, model.state_dict(), alignment, threshold=0.5)
     artifact.write(tmp_path / "model", stored)
     np.save(tmp_path / "X.npy", X.numpy())
-    script = Path(serving.__file__).parent / "model_code.py"
+    script = Path(pyfunc.__file__).parent / "response.py"
     printed = python(
         f"""
         import sys

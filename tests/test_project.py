@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
-from scatd.evaluation.gate import DrugConfig, load_config
+from scatd.registry.config import DrugConfig, load_config
 from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,1 +1,1 @@
-"""The card of a model: what `card.json` says, typed and checked."""
+"""The card of a model: the typed and checked content of `card.json`."""

@@ -1,4 +1,4 @@
-"""Whether the tensors of a model folder are those that its card describes."""
+"""Check that the tensors of a model folder are those that its card describes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scatd.nn.recognise import Recognised, is_finite, require_network
 
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
-"""Prefixes of the tensors in a folder; a number follows that of a head."""
+"""Prefixes of tensor names in a folder; a number follows the prefix of a head."""
 
 
 def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Refuse tensors that are missing, unknown, of another shape, or not finite.
+    """Refuse tensors that are missing, unknown, of a wrong shape, or not finite.
 
     Raises
     ------
     InputError
-        With the first that disagrees.
+        Names the first tensor that disagrees.
     """
     state = under(tensors, WEIGHTS)
     require_network(state, Recognised(card.kind, card.design, card.sizes), where=where)
@@ -68,7 +68,7 @@ def _heads(card: Card, state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]
 def _require(
     tensors: Mapping[str, Tensor], name: str, shape: tuple[int | None, ...], where: str
 ) -> Tensor:
-    """A tensor of this shape (None: of any length), finite."""
+    """Return a finite tensor of this shape (None: of any length)."""
     found = tensors.get(name)
     if found is None:
         raise InputError(f"lacks tensor '{name}'", where=where)
@@ -112,7 +112,7 @@ def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> No
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Entries under a prefix, without it."""
+    """Return the entries whose names start with a prefix, without the prefix."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()

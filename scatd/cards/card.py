@@ -1,4 +1,4 @@
-"""The parts of a card: everything that is known of a model beside its weights."""
+"""The parts of a card: everything that is stored about a model except its weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scatd.nn.residual_vae import Sizes
 
 @dataclass(frozen=True)
 class FeaturesRead:
-    """Features that a model reads.
+    """The features that a model reads.
 
     Parameters
     ----------
     n_features
-        How many.
+        Number of features.
     key
-        Where the training cohort held them: `X`, or a slot of `obsm`.
+        Their place in the training cohort: `X`, or a slot of `obsm`.
     names
-        Genes in their order; None for dimensions of an embedding.
+        Genes in their order; None for the dimensions of an embedding.
     """
 
     n_features: int
@@ -34,7 +34,7 @@ class FeaturesRead:
 
 @dataclass(frozen=True)
 class SeenCells:
-    """Cells or samples that a model has learned from, by id and by a hash of their features."""
+    """Cells or samples that a model was trained on, by id and by a hash of their features."""
 
     ids: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class SeenCells:
 
 @dataclass(frozen=True)
 class CohortUsed:
-    """A cohort that took part in training; `cells` are those whose labels were used."""
+    """A cohort that was used in training; `cells` are the cells whose labels were used."""
 
     file: str
     sha256: str | None = None
@@ -52,7 +52,7 @@ class CohortUsed:
 
 @dataclass(frozen=True)
 class LabelsUsed:
-    """Where labels came from."""
+    """The source of the labels."""
 
     file: str
     column: str
@@ -60,7 +60,7 @@ class LabelsUsed:
 
 @dataclass(frozen=True)
 class DataUsed:
-    """The data that a model was trained on; None for data that were not used or not recorded."""
+    """The data that a model was trained on. None: not used, or not recorded."""
 
     source: CohortUsed | None = None
     labels: LabelsUsed | None = None
@@ -69,7 +69,7 @@ class DataUsed:
 
 @dataclass(frozen=True)
 class FewShot:
-    """Labelled target cells that had a part in a model, and their codes (0 or 1)."""
+    """Labelled target cells that were used for a model, and their codes (0 or 1)."""
 
     use: FewShotUse
     n_per_class: int
@@ -79,7 +79,7 @@ class FewShot:
 
 @dataclass(frozen=True)
 class Band:
-    """Between which probabilities no answer is given, and how that was chosen."""
+    """The interval of probabilities in which the model abstains, and how it was chosen."""
 
     low: float
     high: float
@@ -88,24 +88,24 @@ class Band:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibration, and the labelled cells that it was made on.
+    """A calibration, and the labelled cells that it was computed from.
 
     Parameters
     ----------
     from_version
         The version that was calibrated.
     goals
-        Of the threshold, as they were asked for.
+        The goals of the threshold, as the user gave them.
     data
-        The cells' file and labels.
+        File and labels of the cells.
     cells
         The cells, with those of earlier calibrations.
     probability
-        How the model's own probability is turned into the one that is reported.
+        How the model's own probability becomes the reported probability.
     abstain
-        Where no answer is given.
+        The interval in which the model abstains.
     run_id
-        The run that did it.
+        MLflow run of the calibration.
     """
 
     from_version: int | None = None
@@ -119,33 +119,33 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class About:
-    """Everything worth knowing of a model that its weights and widths do not say.
+    """Facts about a model that its weights and widths do not show.
 
     Parameters
     ----------
     features, input_scale
-        What it reads; `input_scale` is None for an embedding, and "as given" for
-        expression on no scale that scatd knows.
+        The features that the model reads, and their scale. `input_scale` is None for an embedding,
+        and "as given" for expression on a scale that scatd does not know.
     drug, drug_key
-        The drug as it was written, and its key.
+        The drug as the user wrote it, and its drug key.
     threshold_origin
-        Where the threshold came from, in words.
+        How the threshold was chosen, in words.
     calibration
-        None where nothing was calibrated.
+        None when the model was not calibrated.
     few_shot, data
-        What it learned from.
+        The data that the model was trained on.
     backbone, teacher, provenance
-        Whose encoder it has, what a student learned from, and where an imported file came from.
+        The backbone of the encoder, the teacher of a student, and the origin of an imported file.
     fold, select
-        The number of its fold, and how it was chosen.
+        Number of the registered fold, and how it was chosen.
     transductive, few_samples
-        Whether its target took part in training unlabelled, and whether samples were few.
+        True when unlabelled target cells were used in training, and when there were few samples.
     metrics, baselines, finding, folds, weights
-        How it was judged. A number that could not be computed is None.
+        Results of the evaluation on the folds. A number that could not be computed is None.
     settings, versions, run_id
-        What makes it again.
+        Needed to train the same model again.
     extra
-        What a card of scatd before 0.2 says beside all this.
+        Further entries of a card that scatd before 0.2 wrote.
     """
 
     features: FeaturesRead | None = None
@@ -175,17 +175,17 @@ class About:
 
     @property
     def genes(self) -> tuple[str, ...] | None:
-        """Genes that the model reads, in their order; None where they have no names."""
+        """Genes that the model reads, in their order; None when the features have no names."""
         return None if self.features is None else self.features.names
 
     def judged(self, model: str) -> Mapping[str, Any]:
-        """The row of a model, or of a baseline, among the baselines; empty where there is none."""
+        """The row of a model or baseline in the table of baselines; empty when there is none."""
         return next((row for row in self.baselines if row["model"] == model), {})
 
 
 @dataclass(frozen=True)
 class AlignmentSaid:
-    """How a model aligns, and of how many rows the stored statistics are (None: none stored)."""
+    """How a model aligns, and the numbers of rows of the stored statistics (None: not stored)."""
 
     method: AlignmentMethod
     source_n_obs: int | None = None
@@ -194,7 +194,7 @@ class AlignmentSaid:
 
 @dataclass(frozen=True)
 class DomainSaid:
-    """Cohort that the training domain was fitted to, and the number of held-out cells."""
+    """The cohort of the training domain, and the number of held-out cells."""
 
     role: Role
     n_held_out: int
@@ -202,26 +202,26 @@ class DomainSaid:
 
 @dataclass(frozen=True)
 class Card:
-    """A card: what a model folder says of its weights, and everything else.
+    """The content of `card.json`: the description of the weights, and all other facts.
 
     Parameters
     ----------
     kind, family, design, sizes
-        Which network it is.
+        The network.
     simulated
-        Whether simulated data took part.
+        True when simulated data were used.
     threshold
         A cell is called resistant strictly above it; None for a backbone.
     alignment, domain
-        None where the folder holds none.
+        None when the folder holds no statistics of this kind.
     more_heads, fold_heads
-        How many further heads score, and how many say how far folds disagree.
+        Number of further heads that score, and of heads that measure the disagreement of folds.
     complete
-        False where entries of a backbone were left out.
+        False when entries of a backbone were left out.
     about
-        Everything else.
+        All other facts.
     scatd_version
-        Which scatd wrote it.
+        Version of scatd that wrote the card.
     schema_version
         1 for a card of scatd before 0.2.
     """
@@ -243,7 +243,7 @@ class Card:
 
     @property
     def decision(self) -> Decision:
-        """How the version turns its own P(resistant) into what it reports."""
+        """How this version turns the model's own P(resistant) into the reported one."""
         made = self.about.calibration or Calibrated()
         band = made.abstain
         return Decision(

@@ -1,4 +1,4 @@
-"""SHA-256 of the files of a model folder, beside them: what was changed or damaged is told."""
+"""SHA-256 of the files of a model folder; they show changes and damage."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def of_bytes(content: bytes) -> str:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the hashes of a folder's files, by name."""
+    """Write the hashes of the files of a folder, by file name."""
     (folder / CHECKSUMS_FILE).write_bytes(_as_bytes(files))
 
 
 def read(folder: Path) -> dict[str, str] | None:
-    """Hashes by file name; None where the folder has none (scatd before 0.2).
+    """Hashes by file name; None when the folder has none (scatd before 0.2).
 
     Raises
     ------
     InputError
-        When the file is not, byte by byte, what `write` writes.
+        When the file is not byte by byte as `write` writes it.
     """
     path = folder / CHECKSUMS_FILE
     try:
@@ -53,12 +53,12 @@ def read(folder: Path) -> dict[str, str] | None:
 
 
 def require(path: Path, content: bytes, said: Mapping[str, str]) -> None:
-    """Refuse a file whose content is not what its hash was made of.
+    """Refuse a file whose content does not have the stored hash.
 
     Raises
     ------
     InputError
-        When it is another content, or the file has no hash.
+        When the hash differs, or the file has none.
     """
     if said.get(path.name) != of_bytes(content):
         what = f"is damaged or was changed: its SHA-256 is not that of {CHECKSUMS_FILE}"
@@ -66,12 +66,12 @@ def require(path: Path, content: bytes, said: Mapping[str, str]) -> None:
 
 
 def require_same(folder: Path, noted: Mapping[str, str] | None) -> None:
-    """Refuse a folder that is whole, but is not the one whose hashes were noted elsewhere.
+    """Refuse a folder whose files are valid but are not those whose hashes were noted elsewhere.
 
     Parameters
     ----------
     noted
-        Hashes by file name; None where nobody noted any (scatd before 0.2).
+        Hashes by file name; None when none were noted (scatd before 0.2).
 
     Raises
     ------
@@ -84,7 +84,7 @@ def require_same(folder: Path, noted: Mapping[str, str] | None) -> None:
 
 
 def changed(found: Mapping[str, str], noted: Mapping[str, str]) -> str:
-    """The first file whose hash is not the one that was noted; empty where all are."""
+    """Name the first file whose hash differs from the noted one; empty when all agree."""
     return next((name for name in noted if found.get(name) != noted[name]), "")
 
 

@@ -11,23 +11,23 @@ from scatd.errors import InputError
 
 T = TypeVar("T")
 Reader = Callable[[Any], T]
-"""Makes the value of an entry, or raises ValueError with what was expected."""
+"""Returns the value of an entry, or raises ValueError with the expected values."""
 
 _NEEDED: Any = object()
 
 
 def parse_json(text: str, *, nan: bool) -> Any:
-    """Parse JSON; a name that stands twice in one object is refused.
+    """Parse JSON, and refuse a name that occurs twice in one object.
 
     Parameters
     ----------
     nan
-        Also read NaN and Infinity, which are no JSON.
+        Accept NaN and Infinity too, which are not valid JSON.
 
     Raises
     ------
     ValueError
-        When it is something else.
+        When the text is not valid.
     """
 
     def refuse(word: str) -> NoReturn:
@@ -38,7 +38,7 @@ def parse_json(text: str, *, nan: bool) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can say it: a number that is not finite is null, a tuple is a list."""
+    """A value that JSON can hold: a number that is not finite becomes null, a tuple a list."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -47,19 +47,19 @@ def plain(value: Any) -> Any:
 
 
 class Fields:
-    """Entries of one JSON object, taken one by one.
+    """The entries of one JSON object, taken one at a time.
 
     Parameters
     ----------
     value
-        What was parsed.
+        The parsed JSON.
     where
-        Shown in error messages: the file, and the place in it.
+        File and place in it, for error messages.
 
     Raises
     ------
     InputError
-        When it is no object.
+        When the value is not an object.
     """
 
     def __init__(self, value: Any, where: str) -> None:
@@ -69,12 +69,12 @@ class Fields:
         self._left = dict(value)
 
     def take(self, name: str, read: Reader[T], default: Any = _NEEDED) -> T:
-        """The value of an entry, as `read` makes it; `default` where it is absent or null.
+        """Take an entry and convert it by `read`; `default` if it is absent or null.
 
         Raises
         ------
         InputError
-            When it is needed and absent, or something else.
+            When a required entry is absent, or an entry is not as `read` expects.
         """
         value = self._left.pop(name, None)
         if value is None:
@@ -88,7 +88,7 @@ class Fields:
             raise InputError(what, where=self.where, expected=str(error)) from None
 
     def inner(self, name: str) -> Fields | None:
-        """The entries of an object in this one; None where it is absent or null."""
+        """Take the entries of an inner object; None if it is absent or null."""
         value = self._left.pop(name, None)
         return None if value is None else Fields(value, f"{self.where}: {name}")
 
@@ -103,25 +103,25 @@ class Fields:
         Raises
         ------
         InputError
-            When anything is left.
+            When an entry is left.
         """
         if self._left:
-            what = f"says '{next(iter(self._left))}', which this scatd does not know"
+            what = f"has the entry '{next(iter(self._left))}', which this scatd does not know"
             raise InputError(what, where=self.where, remedy="A newer scatd may read it.")
 
 
 def text(value: Any) -> str:
-    """A text."""
+    """Read a text."""
     return _of_type(value, str, "a text")
 
 
 def flag(value: Any) -> bool:
-    """True or false."""
+    """Read true or false."""
     return _of_type(value, bool, "true or false")
 
 
 def whole(least: int) -> Reader[int]:
-    """A whole number from `least`."""
+    """Read a whole number of at least `least`."""
 
     def read(value: Any) -> int:
         if type(value) is not int or value < least:
@@ -133,7 +133,7 @@ def whole(least: int) -> Reader[int]:
 
 
 def number(low: float = -math.inf, high: float = math.inf) -> Reader[float]:
-    """A finite number from `low` to `high`."""
+    """Read a finite number from `low` to `high`."""
 
     def read(value: Any) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -148,7 +148,7 @@ def number(low: float = -math.inf, high: float = math.inf) -> Reader[float]:
 
 
 def among(choices: Iterable[T]) -> Reader[T]:
-    """One of these."""
+    """Read one of these values."""
     known = tuple(choices)
 
     def read(value: Any) -> T:
@@ -162,7 +162,7 @@ def among(choices: Iterable[T]) -> Reader[T]:
 
 
 def list_of(read_item: Reader[T]) -> Reader[tuple[T, ...]]:
-    """A list of such values."""
+    """Read a list of values."""
 
     def read(value: Any) -> tuple[T, ...]:
         return tuple(read_item(item) for item in _of_type(value, list, "a list"))
@@ -171,7 +171,7 @@ def list_of(read_item: Reader[T]) -> Reader[tuple[T, ...]]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Names and values that only describe; a number that is not finite becomes None."""
+    """Read names and values that only describe; a number that is not finite becomes None."""
     return plain(_of_type(value, dict, "names and values"))
 
 

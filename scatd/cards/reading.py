@@ -1,4 +1,4 @@
-"""Reading a card: every entry there, of the right type, finite and in range, or one message."""
+"""Read a card: each entry must be present, of the right type, finite and in range."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ from scatd.nn.residual_vae import Sizes
 
 _FIRST_SCHEMA = 1
 _KINDS: tuple[Kind, ...] = ("backbone", "response")
-_TWO_STATISTICS = ("adain", "bi-adain", "coral")
 _MOST = 1_000_000
 _AS_GIVEN = "as given"
-"""Scale of a student's expression that was no counts."""
+"""Scale of a student's expression when it was not counts."""
 
 
 def read_card(content: str, where: str) -> Card:
-    """Make a card of the text of `card.json`.
+    """Make a card from the text of `card.json`.
 
     Parameters
     ----------
     content
         The text.
     where
-        Its file, for error messages.
+        The file, for error messages.
 
     Raises
     ------
     InputError
-        When it is no JSON, of an unknown schema, or any entry is missing, of another type, not
-        finite, out of range or at odds with another one.
+        When the text is not JSON, the schema is unknown, or an entry is missing, of a wrong type,
+        not finite, out of range or in contradiction to another entry.
     """
     try:
-        # Before 0.2, a metric that could not be computed was NaN; what decides is checked below.
+        # Before 0.2, a metric that could not be computed was NaN. Required numbers are checked
+        # below.
         found = parse_json(content, nan=True)
         if isinstance(found, dict) and found.get("schema_version") != _FIRST_SCHEMA:
             found = parse_json(content, nan=False)
@@ -137,7 +137,7 @@ def _alignment(fields: Fields) -> AlignmentSaid | None:
     )
     inner.require_all_taken()
     has_both = None not in (found.source_n_obs, found.reference_n_obs)
-    if found.method in _TWO_STATISTICS and not has_both:
+    if found.method in keys.ALIGNED_BY_STATISTICS and not has_both:
         what = f"alignment '{found.method}' lacks statistics"
         raise InputError(what, where=fields.where, expected="those of source and reference")
     return found

@@ -1,4 +1,4 @@
-"""A card as JSON, under the names that scatd before 0.2 gave its entries."""
+"""Write a card as JSON, with the names of entries that scatd before 0.2 used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEMA_VERSION = 2
 
 
 def to_mapping(card: Card) -> dict[str, Any]:
-    """Plain values of a card, from which `reading.read_card` makes the same again."""
+    """Plain values of a card, from which `reading.read_card` makes an equal card."""
     said: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "scatd_version": card.scatd_version,
@@ -75,7 +75,7 @@ def _about(about: About, *, is_response: bool) -> dict[str, Any]:
             "transductive": about.transductive,
             "few_samples": about.few_samples,
         }
-    # Empty ones say nothing.
+    # Empty entries are left out.
     held = {
         "data": _data(about.data),
         "metrics": about.metrics,

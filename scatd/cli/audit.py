@@ -40,7 +40,6 @@ _SHOWN = 8
     paths.FILE,
     "Scores of one drug, written by predict or taken from a run's out_of_fold.csv. The audit tells "
     "whether their AUROC is under 0.5.  [default: not tested]",
-    metavar="FILE",
 )
 @option("--folds", ranges.Folds, "Number of folds that a training will use.", 5)
 @run.as_json("Print the findings as JSON.")

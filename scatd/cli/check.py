@@ -25,9 +25,7 @@ _FAULTY = 2
 )
 @click.argument("input", type=paths.COHORT, required=False)
 @cohort.panel("Genes that a model reads, in their order.  [default: those of each family]")
-@cohort.gene_map
-@cohort.checked_scale
-@cohort.layer
+@cohort.read_expression
 @cohort.min_genes
 @run.as_json("Print the report as JSON.")
 def check(as_json: bool, **given: Any) -> None:  # noqa: FBT001

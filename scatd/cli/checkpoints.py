@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import model as models
 from scatd.cli.options import run
@@ -76,7 +76,7 @@ def import_checkpoint(**given: Any) -> None:
     "scatd export-checkpoint scatd-sf-backbone@staging -o backbone.pth",
     "scatd export-checkpoint --drug docetaxel --stage staging -o docetaxel.pth",
 )
-@click.argument("model", type=paths.NameOrPath("folder"), required=False)
+@click.argument("model", type=path_or_name.NameOrPath("folder"), required=False)
 @run.output_file("File to write (.pth).", required=True)
 @models.drug("Drug whose response model is exported, in place of MODEL.", required=False)
 @models.model_family

@@ -46,10 +46,11 @@ from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 )
 @run.allow_simulated
 def distill(published: bool, settings_file: Path | None, **given: Any) -> None:  # noqa: FBT001
-    """Distil a backbone that reads expression (family dist) from one that reads an embedding.
+    """Distil a backbone that reads expression.
 
-    The student learns to reconstruct expression, and its latent is pulled towards the teacher's.
-    Counts are normalised to log(1 + 10,000 a cell). The student's card names the teacher's version.
+    The student is of family dist, and its teacher is a backbone that reads an embedding. The
+    student learns to reconstruct expression, and its latent is pulled towards the teacher's. Counts
+    are normalised to log(1 + 10,000 a cell). The student's card names the teacher's version.
     """
     defaults = PUBLISHED_PRETRAIN["dist"] if published else default_pretrain("dist")
     settings = chosen(defaults, given, settings_file)

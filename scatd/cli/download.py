@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 @click.argument("name", type=values.TEXT, required=False)
 @option("--list wants_list", bool, "Show what can be downloaded, and what is here already.")
 def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
-    """Download published data and models from their publishers, and check them.
+    """Download published data and models.
 
-    NAME is one of --list, or NAME/FILE for one file of it. The files go to the folder that
-    SCATD_CACHE names (default: scatd in ~/.cache). A download that was cut continues where it
-    stopped. The licence is shown first. scatd itself distributes none of these files.
+    NAME is one of --list, or NAME/FILE for one file of it. Each file comes from its publisher and
+    is checked. The files go to the folder that SCATD_CACHE names (default: scatd in ~/.cache). A
+    download that was cut continues where it stopped. The licence is shown first. scatd itself
+    distributes none of these files.
     """
     if (name is None) != wants_list:
         message = "Give the NAME of a data set, or --list (but not both)."

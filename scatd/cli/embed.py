@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.options.build import option
@@ -38,10 +38,9 @@ DEFAULTS = ScFoundationSettings()
 )
 @option(
     "--weights",
-    paths.WEIGHTS,
+    path_or_name.WEIGHTS,
     "For scFoundation models.ckpt. For Geneformer a model folder, a name of scatd download, or a "
     "name on the Hugging Face hub.  [default: the downloaded ones]",
-    metavar="PATH|NAME",
 )
 @run.output_file("File to write, .h5ad.", Path("embedded.h5ad"))
 @option("--input-type", InputType, "scFoundation: cells or bulk samples.", DEFAULTS.input_type)
@@ -78,12 +77,9 @@ DEFAULTS = ScFoundationSettings()
     paths.FOLDER,
     "Geneformer: folder with tokens, medians and gene names, pickled or JSON.  [default: the "
     "folder of the weights, else the downloaded one]",
-    metavar="FOLDER",
 )
 @cohort.panel("scFoundation: its 19,264 genes in order.  [default: the list in the cache]")
-@cohort.gene_map
-@cohort.checked_scale
-@cohort.layer
+@cohort.read_expression
 @option(
     "--precision",
     Precision,

@@ -71,7 +71,7 @@ _SHOWN = (
 @run.device
 @run.allow_simulated
 def evaluate(calibrate: Sequence[str], abstain: str | None, **given: Any) -> None:
-    """Measure how good a model is on labelled cells, and calibrate it on them.
+    """Measure a model on labelled cells, and calibrate it.
 
     Scores the cells of TARGET with a registered version, at its stored threshold, and compares it
     with logistic regression trained on the same samples. Writes a report (report.html), tables and

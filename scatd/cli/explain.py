@@ -52,7 +52,6 @@ SETTINGS = {
     "--published-csv",
     paths.NEW_FOLDER,
     "Also write the files of the published scripts to this folder.  [default: none are written]",
-    metavar="FOLDER",
 )
 @model.stage
 @model.model_family
@@ -82,7 +81,6 @@ SETTINGS = {
     "Families sf and gf: number of cells whose attribution is carried through the foundation model "
     "to genes. INPUT must hold raw counts, and the weights are needed.",
     0,
-    metavar="N",
 )
 @model.alignment
 @model.stats
@@ -90,11 +88,11 @@ SETTINGS = {
 @run.device
 @run.allow_simulated
 def explain(no_controls: bool, **given: Any) -> None:  # noqa: FBT001
-    """Find the features that drive the scores, and test the list.
+    """Find the features that drive the scores.
 
     Attributes the class logit of every cell of INPUT, as `scatd predict` scores it, to its
-    features: genes for family dist, embedding dimensions for sf and gf. A list that fails its
-    controls is labelled as failed. Without INPUT, the demo target is explained.
+    features: genes for family dist, embedding dimensions for sf and gf. Controls test the list. A
+    list that fails its controls is labelled as failed. Without INPUT, the demo target is explained.
 
     `scatd explain compare TABLE...` compares the importance tables of several cohorts.
     """

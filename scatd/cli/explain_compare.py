@@ -33,7 +33,7 @@ from scatd.cli.tables import table
 )
 @run.figure
 def compare(tables: tuple[Path, ...], features: str | None, **given: Any) -> None:
-    """Compare the importance of features in several cohorts.
+    """Compare importance in several cohorts.
 
     TABLES are importance tables or .h5ad files that `scatd explain -o` wrote, of one family. For
     each pair and class, the command shows Spearman's correlation of the ranks, and how many of the

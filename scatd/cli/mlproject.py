@@ -1,4 +1,4 @@
-"""The MLproject file, written from the commands: an option is defined once and is everywhere.
+"""The MLproject file, written from the options of the commands.
 
 `make mlproject` writes it; a test says when it is stale.
 """

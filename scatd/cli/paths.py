@@ -1,6 +1,6 @@
 """Types of options that name something on disk: cohorts, tables, folders, files to write.
 
-What is written is judged while it is parsed; files are looked at when the command runs
+The text is judged while it is parsed. The files are looked at when the command runs
 (`require_files`), so that a help text or an example needs none.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from scatd.errors import InputError
 from scatd.ranges import shortened
 
 
-class _OnDisk(Text):
+class OnDisk(Text):
     """Something on disk that is looked at before the command runs."""
 
     name = "path"
@@ -41,7 +40,7 @@ class _OnDisk(Text):
         raise NotImplementedError
 
 
-class Existing(_OnDisk):
+class Existing(OnDisk):
     """A file, or a folder that is a cohort (`.zarr`, 10x)."""
 
     kinds: ClassVar[tuple[str, ...]] = ("file", "folder")
@@ -59,7 +58,7 @@ class Existing(_OnDisk):
         except OSError as error:
             from scatd.data.files import require_existing
 
-            with _said_of(option), contextlib.suppress(OSError):  # a name that is too long
+            with said_of(option), contextlib.suppress(OSError):  # a name that is too long
                 require_existing(path)
             what = f"cannot be read ({error.strerror})"
             raise InputError(what, where=f"{option} {shortened(str(path))}") from error
@@ -74,17 +73,21 @@ class Existing(_OnDisk):
 class ExistingFile(Existing):
     """A file that exists."""
 
+    name = "file"
     kinds = ("file",)
 
 
 class ExistingFolder(Existing):
     """A folder that exists."""
 
+    name = "folder"
     kinds = ("folder",)
 
 
-class NewFile(_OnDisk):
+class NewFile(OnDisk):
     """A file to write, with one of some suffixes where any are named."""
+
+    name = "file"
 
     def __init__(self, *suffixes: str) -> None:
         super().__init__()
@@ -102,12 +105,14 @@ class NewFile(_OnDisk):
         """Refuse a folder, and a file where nothing can be written."""
         from scatd.data.files import check_writable
 
-        with _said_of(option):
+        with said_of(option):
             check_writable(Path(value))
 
 
-class NewFolder(_OnDisk):
+class NewFolder(OnDisk):
     """A folder to write, which may have to be made."""
+
+    name = "folder"
 
     def require(self, value: Any, option: str) -> None:
         """Refuse a file, and a place where no folder can be made."""
@@ -122,94 +127,6 @@ class NewFolder(_OnDisk):
             raise InputError(what, where=f"{option} {path}", remedy="Choose another folder.")
 
 
-class ColumnOrFile(_OnDisk):
-    """`COLUMN | FILE | FILE:COLUMN`: what looks like a table of labels has to be there."""
-
-    gives_path = False
-    name = "text"
-
-    def is_of_data(self, value: Any) -> bool:
-        """Whether it names a file; a column may be one of the demo's."""
-        return any(Path(part).is_file() for part in self._parts(value))
-
-    def require(self, value: Any, option: str) -> None:
-        """Refuse a table that is not there, and a folder with the name of one."""
-        from scatd.data.tables import TABLE_SUFFIXES, has_suffix
-
-        if self.is_of_data(value):
-            return
-        for part in self._parts(value):
-            if has_suffix(part, TABLE_SUFFIXES):
-                ExistingFile().require(part, option)
-
-    def _parts(self, value: str) -> list[str]:
-        """The whole text, and the part before each colon."""
-        ends = [place for place, character in enumerate(value) if character == ":"]
-        return [value, *(value[:end] for end in ends)]
-
-
-class WordOrFile(_OnDisk):
-    """One of some words, or a file that exists."""
-
-    gives_path = False
-
-    def __init__(self, *words: str) -> None:
-        super().__init__()
-        self.words = words
-
-    def is_of_data(self, value: Any) -> bool:
-        """Whether it is a file."""
-        return value not in self.words
-
-    def require(self, value: Any, option: str) -> None:
-        """Refuse a text that is neither a known word nor a file."""
-        if value not in self.words:
-            Existing().require(value, option)
-
-
-class NameOrPath(_OnDisk):
-    """A name, or something on disk; what can only be a path has to be there.
-
-    Parameters
-    ----------
-    kinds
-        What it may be on disk: "file", "folder".
-    suffixes
-        Endings that no name has.
-    """
-
-    gives_path = False
-    name = "text"
-
-    def __init__(self, *kinds: str, suffixes: Sequence[str] = ()) -> None:
-        super().__init__()
-        self.kinds, self.suffixes = kinds, tuple(suffixes)
-
-    def is_of_data(self, value: Any) -> bool:
-        """Whether it is on disk; a registered name may be that of a simulated model."""
-        return Path(value).exists()
-
-    def require(self, value: Any, option: str) -> None:
-        """Refuse a path at which there is nothing, or something else."""
-        looks_like_one = value.startswith(("/", "./", "../", "~")) or value.endswith(os.sep)
-        if looks_like_one or value.lower().endswith(self.suffixes or ("\0",)):
-            Existing().require(value, option)
-        if Path(value).is_file() and "file" not in self.kinds:
-            raise InputError("is a file", where=f"{option} {value}", expected="a name or a folder")
-
-
-class AddressOrFile(_OnDisk):
-    """The address of a database, or a file to write."""
-
-    gives_path = False
-    name = "text"
-
-    def require(self, value: Any, option: str) -> None:
-        """Refuse a file that cannot be written."""
-        if "://" not in value:
-            NewFile().require(value, option)
-
-
 def require_files(ctx: click.Context) -> None:
     """Look at every file that the options and arguments of a command name.
 
@@ -220,14 +137,14 @@ def require_files(ctx: click.Context) -> None:
     """
     for param in ctx.command.params:
         value = ctx.params.get(param.name or "")
-        if value is None or not isinstance(param.type, _OnDisk):
+        if value is None or not isinstance(param.type, OnDisk):
             continue
         for each in value if isinstance(value, tuple) else (value,):
             param.type.require(each, name_of(param))
 
 
 @contextlib.contextmanager
-def _said_of(option: str) -> Any:
+def said_of(option: str) -> Any:
     """Let a refusal begin with the option."""
     try:
         yield
@@ -242,7 +159,3 @@ def _said_of(option: str) -> Any:
 
 COHORT, FILE, FOLDER = Existing(), ExistingFile(), ExistingFolder()
 NEW_FILE, NEW_PNG, NEW_FOLDER = NewFile(), NewFile(".png"), NewFolder()
-LABELS = ColumnOrFile()
-WEIGHTS = NameOrPath(
-    *("file", "folder"), suffixes=(".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".json")
-)

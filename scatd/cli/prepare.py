@@ -26,16 +26,13 @@ from scatd.cli.requests import filled
     Path("prepared.h5ad"),
 )
 @cohort.panel("Genes to write, in order.  [default: the 19,264 of scFoundation and dist]")
-@cohort.gene_map
-@cohort.checked_scale
-@cohort.layer
+@cohort.read_expression
 @cohort.min_genes
 @option("--drop", bool, "Remove cells that fail QC instead of marking them.")
 @option(
     "--survival",
     paths.FILE,
     "Table to join to the samples, by TCGA barcode or any id.  [default: none]",
-    metavar="FILE",
 )
 def prepare(**given: Any) -> None:
     """Bring expression into the order of a model's genes.

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scatd.cli import paths
 from scatd.cli.base import command
-from scatd.cli.options import model
-from scatd.cli.options.build import option
-from scatd.cli.options.pretraining import pretraining
+from scatd.cli.options.pretraining import pretraining, unlabelled_cells
 from scatd.cli.options.settings import chosen
 from scatd.cli.requests import filled
 from scatd.keys import FAMILIES
@@ -26,21 +23,15 @@ if TYPE_CHECKING:
     "scatd pretrain --family sf --input atlas.npy --published --folds 10",
     demo_for=("input", "reference"),
 )
-@model.family("Family of the features and the network.", "sf")
-@option(
-    "--input",
-    paths.COHORT,
-    "Unlabelled cells: .h5ad, .zarr or a matrix (.npy, .npz, .csv, .parquet). Above 2 GB, .h5ad, "
-    ".zarr and .npy are read from disk in every epoch.  [default: the demo reference, made on "
-    "first use]",
-)
+@unlabelled_cells
 @pretraining({family: default_pretrain(family) for family in FAMILIES})
 def pretrain(published: bool, settings_file: Path | None, **given: Any) -> None:  # noqa: FBT001
     """Pretrain a backbone on unlabelled cells.
 
-    Registers the weights of the epoch with the lowest validation loss. A killed run continues when
-    the same command is given again. `transfer` finds the backbone by itself: it prefers one in
-    production, then one that was pretrained on the same reference.
+    Cells above 2 GB are read from disk in every epoch where they are .h5ad, .zarr or .npy. The
+    command registers the weights of the epoch with the lowest validation loss. A killed run
+    continues when the same command is given again. `transfer` finds the backbone by itself: it
+    prefers one in production, then one that was pretrained on the same reference.
     """
     family = given["family"]
     defaults = PUBLISHED_PRETRAIN[family] if published else default_pretrain(family)

@@ -15,7 +15,7 @@ from scatd.cli.options.build import option, together
 from scatd.cli.promote import promote
 from scatd.cli.tables import table
 from scatd.errors import InputError
-from scatd.keys import FAMILIES, response_model_name
+from scatd.keys import response_model_name
 
 which_model = together(
     click.argument("drug_or_name", type=values.DRUG, required=False),
@@ -30,7 +30,7 @@ reason_option = option("--reason", values.TEXT, "Reason for the history.", "aske
     cls=ScatdGroup, epilog=examples("scatd registry list", "scatd registry show docetaxel")
 )
 def registry() -> None:
-    """Show the registered models; compare, roll back, archive and repair them."""
+    """Show and manage the registered models."""
 
 
 registry.add_command(promote)
@@ -194,21 +194,8 @@ def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) 
     if (drug_or_name is None) == (drug is None):
         what = "no model is named" if drug is None else "two models are named"
         raise InputError(what, expected="a drug or a registered name, or --drug DRUG")
-    wanted = drug_or_name or drug
     if drug_or_name and drug_or_name.startswith(response_model_name("", "").rstrip("-")):
         return drug_or_name
-    from scatd import registry as store
-    from scatd.data.drugs import resolve_drug
-    from scatd.evaluation.gate import load_config
+    from scatd.workflows.models.find import name_of_model
 
-    models = store.list_models().dropna(subset="drug")
-    if family is not None:
-        models = models[models["family"] == family]
-    if models.empty:
-        remedy = f"Train one: scatd transfer --drug {wanted}"
-        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
-    key = resolve_drug(str(wanted), set(models["drug"]), where="registry")
-    names = set(models["model"])
-    # Families in the order of the configuration, then those that it leaves out.
-    order = (*load_config(key).families, *FAMILIES)
-    return next(name for each in order if (name := response_model_name(each, key)) in names)
+    return name_of_model(str(drug_or_name or drug), family)

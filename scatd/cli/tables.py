@@ -1,4 +1,4 @@
-"""Results as text: aligned tables, and what a transfer came to."""
+"""Results as text: aligned tables, and the results of a transfer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def span(low: pd.Series, high: pd.Series, form: str) -> list[str]:
 
 
 def show_transfer(result: TransferResult) -> None:
-    """Print the folds, the baselines beside the model, the finding, and the gate's word."""
+    """Print the folds, the baselines beside the model, the finding, and the gate's verdict."""
     ref = result.ref
     folds = result.folds[[name for name in _FOLD_COLUMNS if name in result.folds]]
     click.echo(f"\nFolds of {ref.name} version {ref.version}")

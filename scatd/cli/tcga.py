@@ -35,21 +35,18 @@ _OWN = ("method", "baseline", "seed")
     paths.FILE,
     "Table of survival, by TCGA barcode or any id.",
     required=True,
-    metavar="FILE",
 )
 @option(
     "--time",
     values.COLUMN,
     "Column of the table with the survival time in days.",
     "OS.time",
-    metavar="COLUMN",
 )
 @option(
     "--event",
     values.COLUMN,
     "Column of the table with the event: 1 died, 0 alive when last seen.",
     "OS",
-    metavar="COLUMN",
 )
 @run.output_folder("Folder for tables and figures.", Path("tcga"))
 @model.stage
@@ -69,7 +66,7 @@ def tcga(
     no_controls: bool,  # noqa: FBT001
     **given: Any,
 ) -> None:
-    """Score patients and compare the scores with their survival.
+    """Compare the scores of patients with survival.
 
     EXPRESSION is STAR-TPM of many patients (Ensembl ids with version, genes x samples, as UCSC Xena
     serves it; or a folder of the GDC). It is brought to the model's genes and scale, scored and

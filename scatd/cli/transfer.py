@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, model, run
 from scatd.cli.options import settings as of_settings
@@ -69,7 +69,6 @@ _NETWORK = {
     ranges.CountOrNone,
     "With --drug all: leave out drugs with fewer sensitive samples.",
     0,
-    metavar="N",
 )
 @option(
     "--figures", bool, "Draw figures for each drug of a sweep; for one drug they are always drawn."
@@ -100,7 +99,7 @@ _NETWORK = {
 )
 @option(
     "--panel",
-    paths.WordOrFile("shared"),
+    path_or_name.WordOrFile("shared"),
     "Genes of family dist: those that all cohorts have, or a list.  [default: the backbone's, else "
     "the cohorts']",
     metavar="shared|FILE",
@@ -111,10 +110,9 @@ _NETWORK = {
 )
 @option(
     "--backbone",
-    paths.NameOrPath("folder"),
+    path_or_name.NameOrPath("folder"),
     "NAME@ALIAS, NAME/VERSION or a model folder.  [default: one in production, else one that was "
     "pretrained on the reference]",
-    metavar="NAME|FOLDER",
 )
 @cohort.group_by(
     "Column with the tissue, patient or line. Samples of one group stay in one fold.  [default: "
@@ -137,7 +135,6 @@ _NETWORK = {
     ranges.CountOrNone,
     "Labelled target cells of each class that the model may use; the score leaves them out.",
     0,
-    metavar="N",
 )
 @option("--few-shot-use", FewShotUse, "How the few-shot cells are used.", "train")
 @option(

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.base import command
-from scatd.cli.options import model, run
+from scatd.cli.options import run
 from scatd.cli.options.build import option
+from scatd.cli.options.pretraining import unlabelled_cells
 from scatd.cli.requests import filled
 from scatd.keys import DEMO_FOLDER
 
@@ -22,19 +23,12 @@ from scatd.keys import DEMO_FOLDER
     "scatd tune --family sf --space my_space.yaml --storage sqlite:///optuna.db",
     demo_for=("input", "reference"),
 )
-@model.family("Family of the features and the network.", "sf")
-@option(
-    "--input",
-    paths.COHORT,
-    "Unlabelled cells: .h5ad or a matrix (.npy, .npz, .csv, .parquet).  [default: the demo "
-    "reference, made on first use]",
-)
+@unlabelled_cells
 @option("--trials", ranges.Count, "Trials of the whole study, over all its workers.", 10)
 @option(
     "--timeout",
     ranges.Seconds,
     "Start no trial after so many seconds.  [default: no limit]",
-    metavar="SECONDS",
 )
 @option("--epochs", ranges.Count, "Epochs of every trial.  [default: searched]")
 @option("--folds", ranges.Folds, "Folds of a trial's cross-validation.", 3)
@@ -42,21 +36,18 @@ from scatd.keys import DEMO_FOLDER
 @option(
     "--space",
     paths.FILE,
-    "Values to choose from.  [default: the published space of the family]",
-    metavar="FILE.yaml",
+    "YAML file with the values to choose from.  [default: the published space of the family]",
 )
 @option(
     "--study",
-    values.Text(r"[\w.-]+", "letters, digits, points, - and _"),
+    values.Text(r"[\w.-]+", "letters, digits, points, - and _", name="name"),
     "Name of the study.  [default: made from data, space and options]",
-    metavar="NAME",
 )
 @option(
     "--storage",
-    paths.AddressOrFile(),
+    path_or_name.AddressOrFile(),
     "Database for the study, which several machines can share, or a journal file.  [default: a "
     "journal file in .scatd, in the folder of the MLflow store]",
-    metavar="URL|FILE",
 )
 @run.seed("Seed of the subsample, the folds, the choices and the training.", 42)
 @run.device

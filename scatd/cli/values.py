@@ -1,7 +1,7 @@
 """Types of options: numbers in a range, and text that is not empty.
 
-Every option and argument has one of these types, one of `scatd.cli.paths`, a `click.Choice` or is a
-switch; a test holds that.
+Every option and argument has one of these types, or one of `scatd.cli.paths` and
+`scatd.cli.path_or_name`, or a `click.Choice`, or is a switch. A test holds that.
 """
 
 from __future__ import annotations
@@ -76,14 +76,22 @@ class Text(click.ParamType):
         What a refusal names.
     about_data
         Whether it says what the user's data hold.
+    name
+        In capitals, it stands for the value in the help.
     """
 
     name = "text"
 
     def __init__(
-        self, pattern: str | None = None, expected: str = "", *, about_data: bool = False
+        self,
+        pattern: str | None = None,
+        expected: str = "",
+        *,
+        about_data: bool = False,
+        name: str = "",
     ) -> None:
         self.pattern, self.expected, self.about_data = pattern, expected, about_data
+        self.name = name or self.name
 
     def is_of_data(self, value: Any) -> bool:
         """Whether this value belongs to data of the user's."""
@@ -173,12 +181,18 @@ class LabelMap(Text):
 
 
 TEXT = Text()
-COLUMN = Text(expected="the name of a column")
+COLUMN = Text(expected="the name of a column", name="column")
 DRUG, DRUGS = Drug(), Names()
-LAYER = Text(about_data=True)
+LAYER = Text(about_data=True, name="name")
 LABEL_MAP = LabelMap(
     expected="WORD=sensitive and WORD=resistant, such as S=sensitive,R=resistant", about_data=True
 )
-DEVICE = Text(r"auto|cpu|cuda(:\d{1,4})?|mps(:\d{1,4})?", "auto, cpu, cuda, cuda:N or mps")
+DEVICE = Text(
+    r"auto|cpu|cuda(:\d{1,4})?|mps(:\d{1,4})?", "auto, cpu, cuda, cuda:N or mps", name="name"
+)
 STAGES = (PRODUCTION, STAGING, PREVIOUS, ARCHIVED)
-STAGE = Text(rf"{'|'.join(STAGES)}|[1-9]\d{{0,9}}", f"{', '.join(STAGES)} or a version number")
+STAGE = Text(
+    rf"{'|'.join(STAGES)}|[1-9]\d{{0,9}}",
+    f"{', '.join(STAGES)} or a version number",
+    name="stage",
+)

@@ -1,1 +1,1 @@
-"""Cohorts: reading them, their labels, their drugs, their folds."""
+"""Read cohorts, their labels, drugs and folds."""

@@ -1,7 +1,7 @@
-"""What others publish and scatd works with: where it is, under which licence, and its checksums.
+"""Published data and models that scatd uses: addresses, licences, and checksums.
 
-scatd passes none of it on: every user fetches it from its publisher. The published scATD files are
-listed by figshare's API, with MD5 sums; everything else is pinned here.
+scatd distributes none of them: every user downloads them from their publisher. The published scATD
+files are listed by figshare's API, with MD5 sums. All other addresses and checksums are fixed here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _SERVERS = {
     "{github}": ("SCATD_GITHUB_RAW", "https://raw.githubusercontent.com"),
     "{hub}": ("HF_ENDPOINT", "https://huggingface.co"),
 }
-"""Variables that name a mirror, and what holds without them."""
+"""Environment variables that name a mirror, and the default servers."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file: its name here, its address, its length in bytes, `md5:` or `sha256:` digest."""
+    """One file: local name, address, length in bytes, and `md5:` or `sha256:` digest."""
 
     name: str
     url: str
@@ -32,28 +32,28 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Files that are fetched together.
+    """Files that are downloaded together.
 
     Parameters
     ----------
     name
-        What `scatd download` calls it, and the name of its folder.
+        Name in `scatd download`, and name of the folder.
     about
-        What it is, in a few words.
+        A short description.
     licence
-        Under which it is published; shown before anything is fetched.
+        Licence of the publisher; shown before a download.
     page
-        Where its publisher describes it, for people.
+        Web page of the publisher.
     notice
-        What the licence alone does not say; shown with it.
+        Restrictions that the licence does not mention; shown with it.
     files
-        What belongs to it; none for what figshare lists or what is not fetched by programs.
+        The files; empty if figshare lists them, or if they cannot be downloaded by a program.
     revision
-        Which version, where its publisher counts them.
+        Version, if the publisher numbers versions.
     article
-        Number of the figshare article that lists the files.
+        Number of the figshare article with the files.
     by_hand
-        How to get what its publisher gives only to those who agree to terms.
+        How to get data that the publisher gives only to users who accept its terms.
     """
 
     name: str
@@ -83,7 +83,7 @@ def _hub_files(revision: str, *files: tuple[str, str, int, str]) -> tuple[Remote
 _APACHE = "Apache-2.0"
 _GENEFORMER = "https://huggingface.co/ctheodoris/Geneformer"
 _SCFOUNDATION = "https://github.com/biomap-research/scFoundation"
-# The second is the commit that added the model with 12 layers; later ones dropped it.
+# The second commit added the model with 12 layers; later commits removed it.
 _V1 = "04c2b2e84da7c0f385c3f9ad8f3ec24bab6650e5"
 _TWELVE_LAYERS = "9d41e7053af8a702003d99305cee01cd34b62ab7"
 
@@ -209,7 +209,7 @@ CATALOGUE = {dataset.name: dataset for dataset in _DATASETS}
 
 
 def address(template: str) -> str:
-    """The URL behind a template of the catalogue, at a mirror where a variable names one."""
+    """The URL of a template in the catalogue; an environment variable may name a mirror."""
     for server, (variable, default) in _SERVERS.items():
         given = os.environ.get(variable) or default
         if not re.match(r"https?://[^\s/]+", given):

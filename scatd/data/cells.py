@@ -9,8 +9,11 @@ from scipy import sparse
 
 from scatd.errors import Faults
 
-N_COUNTS, N_GENES, MITO_SHARE = "n_counts", "n_genes", "mito_share"
-"""Columns of `obs`: total, number of genes above zero, mitochondrial part of the total (0 to 1)."""
+TOTAL, N_GENES, PCT_MITO = "total_counts", "n_genes_by_counts", "pct_counts_mt"
+"""Columns of `obs`, named as scanpy names them: total, number of genes above zero, and the
+mitochondrial part of the total in percent."""
+_OLDER_NAMES = {"n_counts": TOTAL, "n_genes": N_GENES, "mito_share": PCT_MITO}
+"""Earlier names of these columns; `mito_share` was a share of 1, not percent."""
 OTHER_SHARE = "other_species_share"
 """Column of `obs` where genes of two species were counted: the part of those that are not human."""
 OF_ANOTHER = "most counts are of another species' genes"
@@ -56,17 +59,17 @@ class CellQuality:
         totals = block @ ones
         mito = block @ self._mitochondrial
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(totals > 0, mito / totals, 0.0)
+            percent = np.where(totals > 0, 100 * (mito / totals), 0.0)
             other_share = np.where(totals > 0, block @ self._others / totals, 0.0)
         n_genes = (expressed @ (ones - self._others)).astype(np.int64)
-        measured = {N_COUNTS: totals, N_GENES: n_genes, MITO_SHARE: share}
+        measured = {TOTAL: totals, N_GENES: n_genes, PCT_MITO: percent}
         if self._other:
             measured[OTHER_SHARE] = other_share
         self._parts.append(pd.DataFrame(measured))
         return self._parts[-1]
 
     def table(self) -> pd.DataFrame:
-        """One row a cell: `n_counts`, `n_genes`, `mito_share`."""
+        """One row a cell: `total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""
         return pd.concat(self._parts, ignore_index=True)
 
     def judge(self, faults: Faults, *, negative_allowed: bool) -> None:
@@ -81,6 +84,29 @@ class CellQuality:
             faults.add("no cell expresses any gene", expected="values above zero")
 
 
+def with_quality(obs: pd.DataFrame, cells: pd.DataFrame, *, are_counts: bool) -> pd.DataFrame:
+    """Annotations of a cohort with the quality of its cells behind them.
+
+    Parameters
+    ----------
+    obs
+        Columns that an older scatd wrote get their names of today.
+    cells
+        As `CellQuality.table` gives it, in the order of `obs`.
+    are_counts
+        Whether counts were measured. If not, columns of `obs` with the same names stay: they are
+        those of the counts, which the matrix no longer holds.
+    """
+    if "mito_share" in obs:
+        obs = obs.assign(mito_share=100 * obs["mito_share"])
+        obs = obs.drop(columns=list(_OLDER_NAMES.values()), errors="ignore")
+        obs = obs.rename(columns=_OLDER_NAMES)
+    measured = cells.set_axis(obs.index, axis=0)
+    if not are_counts:
+        measured = measured.drop(columns=obs.columns, errors="ignore")
+    return pd.concat([obs.drop(columns=measured.columns, errors="ignore"), measured], axis=1)
+
+
 def of_another(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Which cells have most of their counts in genes of another species than man."""
     if OTHER_SHARE not in cells:
@@ -89,7 +115,7 @@ def of_another(cells: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def failures(cells: pd.DataFrame, min_genes: int) -> list[str]:
-    """Why each cell fails QC, from its `n_genes` and its species; empty where it passes."""
+    """Why each cell fails QC, from its expressed genes and its species; empty where it passes."""
     return [
         OF_ANOTHER
         if is_other

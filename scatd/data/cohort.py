@@ -1,4 +1,4 @@
-"""Cohorts that need not fit into memory: expression is read in blocks of rows."""
+"""Cohorts of any size: expression is read in blocks of rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scipy import sparse
 from scatd import keys
 
 BLOCK_VALUES = 1 << 22
-"""Values other than zero that a block of rows holds, about."""
+"""Approximate number of nonzero values in a block of rows."""
 
 X, RAW = "X", "raw"
 
@@ -30,11 +30,11 @@ class Matrix:
     shape
         (n_obs, n_columns).
     rows
-        Gives rows from `start` to `stop` as `csr_matrix`, (stop - start, n_columns).
+        Returns rows from `start` to `stop` as `csr_matrix`, (stop - start, n_columns).
     var
-        (n_columns,) what is known of the columns; its index names the genes.
+        (n_columns,) annotations of the columns; its index names the genes.
     n_values
-        Values other than zero, where the file tells; else of a full matrix.
+        Number of nonzero values, if the file stores it; otherwise that of a full matrix.
     """
 
     shape: tuple[int, int]
@@ -43,18 +43,18 @@ class Matrix:
     n_values: int
 
     def blocks(self) -> Iterator[tuple[int, sparse.csr_matrix]]:
-        """Blocks of rows in order, each with the number of its first row."""
+        """Yield blocks of rows in order, each with the number of its first row."""
         step = self.block_rows
         for start in range(0, self.shape[0], step):
             yield start, self.rows(start, min(start + step, self.shape[0]))
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block of about `BLOCK_VALUES` values."""
+        """Number of rows in a block of about `BLOCK_VALUES` values."""
         return max(1, BLOCK_VALUES * self.shape[0] // max(self.n_values, 1))
 
     def sample(self, n_rows: int, n_places: int = 10) -> sparse.csr_matrix:
-        """About `n_rows` rows from places all over the matrix, (n_rows, n_columns)."""
+        """Read about `n_rows` rows from all parts of the matrix, (n_rows, n_columns)."""
         n_obs = self.shape[0]
         if n_obs <= n_rows:
             return self.rows(0, n_obs)
@@ -65,21 +65,21 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Cells or samples of a file, with every matrix of expression that it holds.
+    """Cells or samples of a file, with all of its matrices of expression.
 
     Parameters
     ----------
     path
         The file.
     obs
-        (n_obs,) what is known of the rows; its index holds their ids.
+        (n_obs,) annotations of the rows; its index holds their ids.
     matrices
         By name: `X`, `raw`, or the name of a layer.
     uns
-        What the file says of the whole cohort and must go with it: whether it is simulated, and by
-        what mechanism.
+        Information about the whole cohort that must be kept: whether it is simulated, and by
+        which mechanism.
     notes
-        What the reader had to decide, for people.
+        Decisions of the reader, in words.
     """
 
     path: Path
@@ -95,21 +95,21 @@ class Cohort:
 
     @property
     def simulated(self) -> bool:
-        """True when the cohort says that no patient ever saw it."""
+        """True for simulated cohorts."""
         return bool(self.uns.get(keys.UNS_SIMULATED, False))
 
 
 def csr_rows(
     data: Any, indices: Any, indptr: NDArray[np.int64], n_columns: int
 ) -> Callable[[int, int], sparse.csr_matrix]:
-    """Rows of a matrix that is stored by rows: arrays, memory maps, or elements of a store.
+    """Read rows of a matrix that is stored by rows: arrays, memory maps, or elements of a store.
 
-    The rows raise `ValueError` for a column number that the matrix has not, or that a row repeats.
+    Raises `ValueError` for a column number outside the matrix, or twice in a row.
     """
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         first, last = int(indptr[start]), int(indptr[stop])
-        columns = np.require(indices[first:last], requirements="W")  # copies what a file maps
+        columns = np.require(indices[first:last], requirements="W")  # copies a memory map
         if wrong := outside(columns, n_columns):
             raise ValueError(wrong)
         block = sparse.csr_matrix(
@@ -128,7 +128,7 @@ def csr_rows(
 
 
 def outside(columns: NDArray[Any], n_columns: int) -> str:
-    """Names a column number that a matrix of `n_columns` has not; empty where there is none."""
+    """Describe a column number outside a matrix of `n_columns`; empty if there is none."""
     if not len(columns):
         return ""
     lowest, highest = int(columns.min()), int(columns.max())
@@ -139,7 +139,7 @@ def outside(columns: NDArray[Any], n_columns: int) -> str:
 
 
 def repeated(block: sparse.csr_matrix) -> str:
-    """Names a column number that a row holds twice; empty where there is none."""
+    """Describe a column number that occurs twice in a row; empty if there is none."""
     if block.has_canonical_format:
         return ""
     ordered = block.sorted_indices()
@@ -151,12 +151,12 @@ def repeated(block: sparse.csr_matrix) -> str:
 
 
 def numbers(values: Any) -> NDArray[Any]:
-    """Numbers of a type that sparse matrices have: half floats and booleans become float32.
+    """Convert to a type that sparse matrices support: half floats and booleans become float32.
 
     Raises
     ------
     TypeError
-        When they are no real numbers.
+        When the values are not real numbers.
     """
     found = np.asanyarray(values)
     if found.dtype.kind not in "biuf":
@@ -167,16 +167,17 @@ def numbers(values: Any) -> NDArray[Any]:
 
 
 class Spool:
-    """A matrix on its way to disk: blocks of rows go in, any rows come out.
+    """Stores a matrix on disk: blocks of rows are appended, then any rows can be read.
 
-    Takes what can only be read from the beginning to the end (text, or matrices stored by columns).
+    It is used for files that can only be read from start to end: text, or matrices stored by
+    columns.
 
     Parameters
     ----------
     folder
-        Temporary, and removed by its owner.
+        A temporary folder; its owner removes it.
     n_columns
-        Columns of every block.
+        Number of columns of every block.
     """
 
     def __init__(self, folder: Path, n_columns: int) -> None:
@@ -188,7 +189,7 @@ class Spool:
             path.touch()
 
     def add(self, block: sparse.csr_matrix) -> None:
-        """Append rows; values are kept as float32."""
+        """Append rows; values are stored as float32."""
         block.sort_indices()
         parts = (
             block.data.astype(np.float32, copy=False),
@@ -200,7 +201,7 @@ class Spool:
         self._lengths.append(np.diff(block.indptr).astype(np.int64))
 
     def matrix(self, var: pd.DataFrame) -> Matrix:
-        """What was put in; `var` describes the columns."""
+        """The stored matrix; `var` describes its columns."""
         indptr = np.cumsum(np.concatenate(self._lengths))
         data, indices = (
             np.memmap(path, kind, "r") if path.stat().st_size else np.empty(0, kind)
@@ -211,16 +212,16 @@ class Spool:
 
 
 def turned(stored: Matrix, var: pd.DataFrame, scratch: Path) -> Matrix:
-    """The same matrix with its columns as rows; turned on disk when rows are first asked for.
+    """The transposed matrix. It is transposed on disk when its rows are first read.
 
     Parameters
     ----------
     stored
         (n_columns, n_obs), such as a table of genes x samples.
     var
-        (n_columns,) what is known of its rows, which become columns.
+        (n_columns,) annotations of its rows, which become columns.
     scratch
-        Where the turned matrix is kept.
+        Folder for the transposed matrix.
     """
     kept: list[Matrix] = []
 
@@ -233,7 +234,7 @@ def turned(stored: Matrix, var: pd.DataFrame, scratch: Path) -> Matrix:
 
 
 def _turn(stored: Matrix, scratch: Path) -> Spool:
-    """Turn a matrix in passes over it, each of which holds the rows of one block."""
+    """Transpose a matrix in several passes; each pass holds the rows of one block."""
     n_obs = stored.shape[1]
     lengths = np.zeros(n_obs, np.int64)
     for _, block in stored.blocks():

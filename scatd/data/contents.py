@@ -1,7 +1,7 @@
-"""Checks of a file of arrays before it is read: it holds its own values, and as many as it claims.
+"""Check a file of arrays before it is read: it may not point to other files or claim too much.
 
-A file may point at others on this computer, or claim a terabyte of values and store none of them.
-Readers and the server refuse both here.
+A file can contain links to other files of this computer. It can also claim a terabyte of values and
+store none of them. Readers and the server refuse both here.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 from scatd.errors import InputError
 
 ALWAYS_ALLOWED = 1 << 28
-"""Bytes that a part of a file may grow to, whatever the file stores of it."""
+"""Bytes to which a part of a file may always grow."""
 MOST_GROWTH = 1100
-"""Bytes that one stored byte may become: more than the most that gzip can do (1032)."""
+"""Largest growth of one stored byte: more than the most that gzip can reach (1032)."""
 _EXPRESSION = ("X", "raw/X", "matrix")
 
 
 def hdf5_objects(path: Path, root: Any) -> Iterator[Any]:
-    """Every group and data set of an open HDF5 file, the root first, each one once.
+    """Yield every group and data set of an open HDF5 file once, the root first.
 
     Raises
     ------
     InputError
-        When the file holds a link, or values that lie in other files.
+        When the file holds a link, or values stored in other files.
     """
     import h5py
 
@@ -50,7 +50,7 @@ def hdf5_objects(path: Path, root: Any) -> Iterator[Any]:
 
 
 def require_own_hdf5(path: Path, root: Any) -> None:
-    """Refuse an open HDF5 file that reads from others, or claims what it cannot hold.
+    """Refuse an open HDF5 file that reads other files, or claims more than it can hold.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def require_own_hdf5(path: Path, root: Any) -> None:
 
 
 def require_own_zarr(path: Path, root: Any) -> None:
-    """Refuse an open zarr folder with links out of it, or that claims what it cannot hold.
+    """Refuse an open zarr folder that links to other files, or claims more than it can hold.
 
     Raises
     ------
@@ -91,9 +91,9 @@ def require_own_zarr(path: Path, root: Any) -> None:
 
 
 def _is_bounded(root: Any, name: str, n_dimensions: int) -> bool:
-    """Whether the names of cells and genes bound a part, however well it is packed.
+    """True when the numbers of cells and genes limit the size of a part, however well it is packed.
 
-    Zeros may be packed to nothing: dense expression, and columns of the tables, may be all zeros.
+    Dense expression and columns of tables may be all zeros, and zeros may be packed to nothing.
     """
     table, _, column = name.partition("/")
     if table in ("obs", "var") and column:
@@ -105,18 +105,18 @@ def _is_bounded(root: Any, name: str, n_dimensions: int) -> bool:
 def require_plausible(
     path: Path, place: str, claimed: int, stored: int, most_growth: int = MOST_GROWTH
 ) -> None:
-    """Refuse a part of a file that would grow to more than it can possibly hold.
+    """Refuse a part of a file that would grow larger than is possible.
 
     Parameters
     ----------
     path, place
-        The file, and the part.
+        The file, and the part in it.
     claimed
         Bytes in memory.
     stored
         Bytes in the file.
     most_growth
-        Bytes that one of them may become.
+        Largest possible growth of one byte.
 
     Raises
     ------

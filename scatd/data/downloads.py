@@ -1,4 +1,4 @@
-"""Published data and models, in a user's cache folder: fetched once, checked, and recorded."""
+"""Download published data and models to a cache folder: once, checked, with a record."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from scatd.data.remote import DownloadError, fetch
 from scatd.errors import InputError, nearest
 
 _RECORD = ".source.json"
-"""Beside the files: where they came from, when, and under which licence."""
+"""File beside the data: source, date and licence."""
 
 _log = logging.getLogger(__name__)
 
 
 def find(name: str) -> Dataset:
-    """What a name stands for: a data set of the catalogue, or one file of it as `NAME/FILE`.
+    """Find a data set of the catalogue, or one file of it as `NAME/FILE`.
 
-    A data set that figshare lists is asked for there.
+    For a data set on figshare, the list of files comes from figshare.
 
     Raises
     ------
     InputError
-        For a name that is not in the catalogue, a file that is not in the data set, and what its
-        publisher gives to people only.
+        When the name is not in the catalogue, the file is not in the data set, or the publisher
+        does not allow automatic downloads.
     DownloadError
-        When figshare cannot be asked.
+        When figshare cannot be reached.
     """
     first, _, wanted = name.partition("/")
     by_fold = {known.casefold(): dataset for known, dataset in CATALOGUE.items()}
@@ -59,10 +59,10 @@ def find(name: str) -> Dataset:
 
 
 def download(dataset: Dataset, cache: Path) -> Path:
-    """Fetch what is missing of a data set, check all of it, and say in which folder it lies.
+    """Download the missing files of a data set, check all files, and return their folder.
 
-    Files appear under their names only when they are whole and checked; a `.source.json` beside
-    them records where they came from. Another process that wants the same waits.
+    A file appears under its name only when it is complete and checked. A `.source.json` beside the
+    files records their source. A second process that downloads the same data set waits.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def download(dataset: Dataset, cache: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where one user keeps what can be fetched again: `SCATD_CACHE`, else the system's place."""
+    """The cache folder of the user: `SCATD_CACHE`, or the system's cache folder."""
     if given := os.environ.get("SCATD_CACHE"):
         folder = Path(given).expanduser().absolute()
         if not given.strip() or folder.is_file():
@@ -98,23 +98,23 @@ def cache_folder() -> Path:
 
 
 def root(cache: Path) -> Path:
-    """The folder of all data sets in a user's cache folder."""
+    """The folder of all data sets in a cache folder."""
     return cache / "downloads"
 
 
 def folder_of(dataset: Dataset, cache: Path) -> Path:
-    """Where a data set lies, or will lie, in a user's cache folder."""
+    """The folder of a data set in a cache folder."""
     return root(cache) / dataset.name
 
 
 def is_cached(file: RemoteFile, folder: Path) -> bool:
-    """Whether a file is there: under its own name it is so only whole, after it was checked."""
+    """True when a file is there; only complete and checked files have their own name."""
     path = folder / file.name
     return path.is_file() and path.stat().st_size == file.size
 
 
 def known(dataset: Dataset, cache: Path) -> Dataset:
-    """The data set with its files; where figshare cannot be asked, with those fetched before.
+    """The data set with its files; without access to figshare, those of an earlier download.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _write_record(folder: Path, dataset: Dataset, file: RemoteFile, url: str | None) -> None:
-    """Note one checked file; what was there before keeps the day on which it was fetched."""
+    """Record one checked file; a file that was there before keeps its date."""
     record = _read_record(folder)
     files = record.get("files", {})
     if url is None and file.name in files:

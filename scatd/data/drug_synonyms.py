@@ -1,4 +1,4 @@
-"""Public synonyms of drugs, each with the list that gives it. Salts and prodrugs stay apart."""
+"""Public synonyms of drugs, each with its source. Salts and prodrugs are separate drugs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ USUAL = "NCI Thesaurus: another name of the substance"
 
 
 class Synonym(NamedTuple):
-    """Names of one substance that a list gives together."""
+    """Names of one substance that occur together in a list."""
 
     substance: str
     names: tuple[str, ...]
@@ -19,7 +19,7 @@ class Synonym(NamedTuple):
 
 
 SYNONYMS = (
-    # Names in the label tables of GDSC, CCLE and CTRP, and what papers call the same substance
+    # Names in the label tables of GDSC, CCLE and CTRP, and names of the same substances in papers
     Synonym("5-Fluorouracil", ("5-FU", "Fluorouracil"), USUAL),
     Synonym("Abemaciclib", ("LY2835219",), CODE),
     Synonym("Abemaciclib", ("Verzenio",), BRAND),

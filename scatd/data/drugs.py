@@ -1,4 +1,4 @@
-"""Drug names: one key for every spelling, an explicit table of synonyms, no guessing."""
+"""Drug names: one key for all spellings, an explicit table of synonyms, and no guesses."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _GREEK = {
     "ω": "omega",
 }
 _BY_R = re.compile(r"^x(?=\d|[(+\[]|\.\.|\.[^.]+\.\.)")
-"""The X that R puts before a name that begins with no letter. A bracket has become a dot by then:
-`(5Z)-7-Oxozeaenol` is `X.5Z..7.Oxozeaenol`, and `X.396` may be the drug X-396."""
+"""The X that R puts before a name that does not begin with a letter. R also turns a bracket into a
+dot: `(5Z)-7-Oxozeaenol` becomes `X.5Z..7.Oxozeaenol`. But `X.396` may be the drug X-396."""
 
 
 def drug_key(name: str) -> str:
-    """Key under which all spellings of a drug name agree.
+    """Drug key: equal for all spellings of a drug name.
 
-    NFKC, strip, casefold, drop the leading x that R puts before a digit or a bracket, drop
-    everything that is neither letter nor digit.
+    It is the name after NFKC, strip and casefold, without the leading x that R puts before a digit
+    or a bracket, and without all characters that are not letters or digits.
 
     Examples
     --------
@@ -54,9 +54,9 @@ def drug_key(name: str) -> str:
 
 
 def find_drug(name: str, known: Iterable[str]) -> list[str]:
-    """Entries of `known` that name the same drug: the same key, else the same key after aliases.
+    """Entries of `known` for the same drug: of the same drug key, else of the same substance.
 
-    An entry that equals `name` letter for letter comes alone.
+    If an entry equals `name` exactly, only this entry is returned.
     """
     entries = list(known)
     if name in entries:
@@ -69,7 +69,7 @@ def find_drug(name: str, known: Iterable[str]) -> list[str]:
 
 
 def repeated_drugs(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Those names that are one drug: of one key, or synonyms of each other."""
+    """Groups of names for one drug: with equal drug keys, or synonyms."""
     groups: dict[str, list[str]] = {}
     for name in filter(_key, names):
         groups.setdefault(_substance(_key(name)), []).append(name)
@@ -77,13 +77,13 @@ def repeated_drugs(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def resolve_drug(name: str, known: Iterable[str], *, where: str = "") -> str:
-    """Entry of `known` that names the same drug as `name`; a synonym is said.
+    """The entry of `known` for the same drug as `name`; a synonym is logged.
 
     Raises
     ------
     InputError
-        When there is none (names the nearest entries; they are never taken silently), or more
-        than one.
+        When there is no entry (the message names the nearest, which are never used silently), or
+        several entries fit.
     """
     entries = list(known)
     found = find_drug(name, entries)
@@ -105,7 +105,7 @@ def resolve_drug(name: str, known: Iterable[str], *, where: str = "") -> str:
 
 
 def _say(name: str, entry: str, entries: list[str], where: str) -> None:
-    """Tell which synonym was taken, and which other entry is the same drug."""
+    """Log the synonym that is used, and another entry for the same drug."""
     place = f"{where}: " if where else ""
     if _key(name) != _key(entry):
         logger.info("%s'%s' is '%s' (%s).", place, name, entry, _source(name, entry))
@@ -118,7 +118,7 @@ def _say(name: str, entry: str, entries: list[str], where: str) -> None:
 
 
 def _source(*names: str) -> str:
-    """Where it is written that these are one drug."""
+    """The source that lists these names as one drug."""
     keys = {_plain(_key(name)) for name in names}
     sources = (one.source for one in SYNONYMS if keys & {_plain(_key(name)) for name in one.names})
     return next(sources, "Greek letters in words")
@@ -130,7 +130,7 @@ def _key(name: str) -> str:
 
 
 def _plain(key: str) -> str:
-    """A key with Greek letters in words: `βlapachone` is `betalapachone`."""
+    """A drug key with Greek letters as words: `βlapachone` becomes `betalapachone`."""
     return "".join(_GREEK.get(letter, letter) for letter in key)
 
 
@@ -139,4 +139,4 @@ def _substance(key: str) -> str:
 
 
 ALIASES = {_key(name): _key(one.substance) for one in SYNONYMS for name in one.names}
-"""Drug key of a brand name or code -> drug key of the substance."""
+"""Drug key of the substance, by the drug key of a brand name or code."""

@@ -1,4 +1,4 @@
-"""Expression as family dist reads it: a model's genes, log(1 + counts scaled to 10,000 a cell)."""
+"""Expression for family dist: the genes of a model, log(1 + counts scaled to 10,000 a cell)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ _LOOKED_AT = 1000
 
 
 def holds_counts(X: np.ndarray) -> bool:
-    """Whether about a thousand rows from all over a matrix hold whole numbers of 0 and more."""
+    """True when about a thousand rows of a matrix hold whole numbers of at least 0."""
     seen = X[:: max(len(X) // _LOOKED_AT, 1)]
     return bool(np.all(seen >= 0) and np.all(seen == np.floor(seen)))
 
 
 def log_normalised(features: Features) -> tuple[Features, str]:
-    """Normalise counts; anything else is left as it is.
+    """Normalise counts; other values are not changed.
 
     Returns
     -------
-    The features, and the scale that they are on now: "log1p", or "as given" where they were no
-    counts.
+    The features, and their new scale: "log1p", or "as given" if they were not counts.
     """
     if not holds_counts(features.X):
         return features, AS_GIVEN
@@ -54,7 +53,7 @@ def log_normalise(counts: sparse.csr_matrix) -> sparse.csr_matrix: ...
 
 
 def log_normalise(counts: np.ndarray | sparse.csr_matrix) -> np.ndarray | sparse.csr_matrix:
-    """Log(1 + counts scaled to 10,000 a row) of (n_obs, n_genes); a row without counts stays 0."""
+    """Log(1 + counts scaled to 10,000 a row) of (n_obs, n_genes); rows without counts stay 0."""
     totals = np.asarray(counts.sum(axis=1, dtype=np.float64)).reshape(-1, 1)
     scale = (_TOTAL / np.maximum(totals, 1)).astype(np.float32)
     if sparse.issparse(counts):
@@ -63,16 +62,16 @@ def log_normalise(counts: np.ndarray | sparse.csr_matrix) -> np.ndarray | sparse
 
 
 def as_log1p(X: np.ndarray, held: Diagnosis) -> np.ndarray | None:
-    """Expression on any known scale as `log_normalise` would give it from counts.
+    """Convert expression on any known scale to the result of `log_normalise` on counts.
 
     Parameters
     ----------
     X
-        (n_obs, n_genes) on the scale that `held` tells.
+        (n_obs, n_genes) on the scale in `held`.
 
     Returns
     -------
-    The same shape, or None where nothing can be undone: logarithms of unknown totals, z-scores.
+    The same shape; None if the scale cannot be undone: logarithms of unknown totals, z-scores.
     """
     if held.logarithm == LOG1P:
         return log_normalise(np.expm1(X))
@@ -82,22 +81,23 @@ def as_log1p(X: np.ndarray, held: Diagnosis) -> np.ndarray | None:
 
 
 def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
-    """The genes of a panel, in its order; genes that the cohort lacks are 0.
+    """The genes of a panel, in its order; missing genes are 0.
 
-    Counts have to come here before they are normalised: `predict` scales a cell to the genes that
-    the model reads, and training has to do the same.
+    Counts must be put into this order before they are normalised: `predict` scales a cell to the
+    genes of the model, and training must do the same.
 
     Parameters
     ----------
     features
         Expression with gene names.
     combine
-        What becomes of several columns that are one gene: "sum" for counts, else "mean".
+        How several columns of one gene are combined: "sum" for counts, else "mean".
 
     Raises
     ------
     InputError
-        When fewer than a fifth of the panel's genes are there; under four fifths warn.
+        When fewer than a fifth of the panel's genes are found; below four fifths, a warning is
+        logged.
     """
     if features.names == panel.names:
         return features
@@ -121,7 +121,7 @@ def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
 def _row_wise(
     features: Features, change: Callable[[np.ndarray], np.ndarray], n_features: int
 ) -> Features:
-    """Change rows now where they are in memory, else when they are read."""
+    """Convert rows now if they are in memory, else when they are read."""
     X = features.X
     if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
         return replace(features, X=change(X))

@@ -1,4 +1,4 @@
-"""Where each kind of file keeps the features of a family; nothing is judged here."""
+"""Find the features of a family in each kind of file. The values are checked elsewhere."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MISPRINTS_NAMED = 3
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a file holds: the array as stored, its place in the file, ids where there are some."""
+    """The content of a file: the array as stored, its place in the file, and ids if any."""
 
     raw: np.ndarray
     key: str
@@ -64,15 +64,15 @@ def find_features(
     mmap: bool,
     scale: InputScale | None = None,
 ) -> Found:
-    """Read the features of `family` by the kind of file; small faults are added to `faults`.
+    """Read the features of `family` from any kind of file; small faults are added to `faults`.
 
-    Where a file has several matrices of expression, `layers.choose_to_learn` chooses: `scale` is
-    what the user says that the values are.
+    If a file has several matrices of expression, `layers.choose_to_learn` chooses one; `scale` is
+    the scale that the user named.
 
     Raises
     ------
     InputError
-        When the file is damaged, of an unknown kind, or holds no features of this family.
+        When the file is damaged, of an unknown kind, or has no features of this family.
     """
     path, has_obsm = opened.path, opened.store is not None or opened.adata is not None
     if family in keys.OBSM_FEATURES and has_obsm:
@@ -89,7 +89,7 @@ def find_features(
 
 
 def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool) -> Found:
-    """Read only the embedding and the annotations: `X` of a large cohort stays on disk."""
+    """Read only the embedding and the annotations; `X` of a large cohort stays on disk."""
     name, path = keys.OBSM_FEATURES[family], opened.path
     slots = opened.embeddings
     if name not in slots:
@@ -119,7 +119,7 @@ def _from_memory(opened: OpenedInput, name: str) -> Found:
 
 
 def _from_expression(opened: OpenedInput, scale: InputScale | None, *, mmap: bool) -> Found:
-    """Expression; only a large one in a store stays on disk."""
+    """Read expression; only a large matrix in a store stays on disk."""
     cohort, chosen = opened.cohort, X
     if len(cohort.matrices) > 1 or X not in cohort.matrices:
         choice = choose_to_learn(cohort, scale)
@@ -135,7 +135,7 @@ def _from_expression(opened: OpenedInput, scale: InputScale | None, *, mmap: boo
 
 
 def _stored(opened: OpenedInput, chosen: str) -> Any:
-    """A matrix that is left in its store; None where it has to be read."""
+    """A matrix that can stay in its store; None if it must be read."""
     store = opened.store
     if store is None or hasattr(store["obs"], "shape"):  # old stores have other names
         return None
@@ -145,7 +145,7 @@ def _stored(opened: OpenedInput, chosen: str) -> Any:
 
 
 def _in_memory(matrix: Matrix) -> np.ndarray:
-    """All rows of a matrix, of the type that it is stored in."""
+    """All rows of a matrix, in the type in which it is stored."""
     n_obs = matrix.shape[0]
     blocks = [rows.toarray() for _, rows in matrix.blocks()] if n_obs else []
     return np.concatenate(blocks) if blocks else np.empty(matrix.shape, np.float32)
@@ -162,7 +162,7 @@ def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:
 
 
 def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
-    """Ids from NAME.ids.txt or NAME.ids.csv beside an array, None where there is no such file."""
+    """Ids from NAME.ids.txt or NAME.ids.csv beside an array; None if there is no such file."""
     for suffix in (".ids.txt", ".ids.csv"):
         sidecar = path.with_suffix(suffix)
         if not sidecar.is_file():
@@ -182,7 +182,7 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
 
 
 def _from_table(path: Path, family: str, faults: Faults) -> Found:
-    """A table whose columns are features, but for ids; every other word is a fault."""
+    """Read a table whose columns are features, except ids; other columns of words are faults."""
     table = open_table(path)
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES
@@ -208,7 +208,7 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
                 expected="words, which are ids, or numbers, which are features",
                 remedy="If these are ids, name the column 'id' and put it first.",
             )
-    # pandas writes row numbers under an empty name: they are nobody's ids.
+    # pandas writes row numbers under an empty name; they are not ids.
     if ids and table.header[id_column or 0] == "" and ids == [str(row) for row in range(len(ids))]:
         ids = None
     index = None if ids is None else pd.Index(ids, dtype=object)
@@ -221,7 +221,7 @@ def _numbers(
 ) -> tuple[np.ndarray, list[str] | None]:
     """Values (n_rows, n_columns) of `columns`, NaN for a gap, and the ids.
 
-    A column that holds words is a fault, and reads as zeros: the others are still looked at.
+    A column with words is a fault; its values become zero, so that other columns are checked too.
     """
     head = table.head(_ROWS_LOOKED_AT)
     misprints = {}
@@ -266,9 +266,9 @@ def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: 
 
 
 def _id_column(table: Table) -> int | None:
-    """The column with the row ids: the first if named so, else the first of words only.
+    """The column with the row ids: the first if its title says so, else the first of words only.
 
-    A column with some numbers is no id column: a misprint among features must not make it one.
+    A column with some numbers is not an id column: a misprint in a feature must not make it one.
     """
     if table.header and folded(table.header[0]) in ROW_TITLES:
         return 0
@@ -287,9 +287,9 @@ def _is_simulated(store: Mapping[str, Any]) -> bool:
 
 
 def _on_disk(opened: OpenedInput, name: str, element: Any) -> Any:
-    """A matrix left in its file: mapped where its bytes are in one piece, else read by rows.
+    """A matrix left in its file: as a memory map if its bytes are contiguous, else read by rows.
 
-    None where it has to be, or may well be, read into memory.
+    None if it must be read into memory, or is small enough.
     """
     import h5py
 
@@ -302,7 +302,7 @@ def _on_disk(opened: OpenedInput, name: str, element: Any) -> Any:
 
 
 def _require_dense(path: Path, name: str, element: Any) -> None:
-    """Refuse a sparse matrix that is too empty to be filled with zeros, as features are."""
+    """Refuse a sparse matrix that is too sparse to be converted to a dense one."""
     if sparse_format(element):
         claimed = math.prod(stored_shape(element)) * np.dtype(np.float32).itemsize
         stored = sum(element[part].nbytes for part in ("data", "indices", "indptr"))

@@ -1,4 +1,4 @@
-"""The published scATD files, as figshare's API lists them; nothing that it says is trusted."""
+"""List the published scATD files through figshare's API; its answers are checked before use."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _log = logging.getLogger(__name__)
 
 
 def listed(dataset: Dataset) -> Dataset:
-    """The data set with the files, version and licence that figshare's API gives.
+    """The data set with the files, version and licence from figshare's API.
 
-    Files without a checksum and files whose name is no plain file name are left out with a
-    warning; files of the same name get figshare's number in front.
+    Files without a checksum, and files whose name is not a plain file name, are left out with a
+    warning. Of files with the same name, each gets figshare's number in front.
 
     Raises
     ------
     DownloadError
-        When the API cannot be reached or answers in another form.
+        When the API cannot be reached, or its answer has an unknown form.
     """
     url = address(f"{{figshare}}/articles/{dataset.article}")
     try:
         article = get_json(url)
         entries = article["files"]
-        if len(entries) >= _LISTS_AT_FIRST:  # an article shows no more than these
+        if len(entries) >= _LISTS_AT_FIRST:  # the article itself lists no more than these
             entries = _all_pages(f"{url}/files")
         files = _usable(entries)
         licence = f"{article['license']['name']} ({article['license']['url']})"
@@ -77,7 +77,7 @@ def _usable(entries: list[Any]) -> tuple[RemoteFile, ...]:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name that a server gave can be used for a file in a folder of ours."""
+    """True when a name from a server can safely be used for a file in one of our folders."""
     return (
         name == name.strip()
         and 0 < len(name.encode()) <= _LONGEST_NAME

@@ -1,4 +1,4 @@
-"""Files: checked before they are read, written whole or not at all, and hashed."""
+"""Check, write and hash files; a file is written completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scatd.errors import InputError, nearest
 
 _BLOCK_BYTES = 1 << 25
 
-# What numpy, pandas, h5py, zarr, anndata, pyarrow and openpyxl raise for a damaged file.
+# Errors that numpy, pandas, h5py, zarr, anndata, pyarrow and openpyxl raise for damaged files.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -48,7 +48,7 @@ _DAMAGE = (
 
 
 def require_existing(path: Path) -> None:
-    """Refuse a path at which there is nothing.
+    """Refuse a path that does not exist.
 
     Raises
     ------
@@ -67,15 +67,15 @@ def require_existing(path: Path) -> None:
 
 @contextlib.contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn what a reader raises for a damaged file into one message.
+    """Turn the errors that a reader raises for a damaged file into one message.
 
-    Hold nothing but calls into the reading library inside, so that faults of scatd stay visible.
+    Call only the reading library inside, so that errors in scatd's own code stay visible.
 
     Raises
     ------
     InputError
-        When the library raises any of the errors by which readers report a damaged file, or when
-        there is too little memory for what it holds.
+        When the library raises an error by which readers report a damaged file, or when the memory
+        is too small for the file.
     """
     try:
         yield
@@ -98,12 +98,12 @@ def _unknown_elements() -> tuple[type[Exception], ...]:
 
 
 def check_writable(target: Path) -> None:
-    """Refuse an output path before any compute is spent on it.
+    """Refuse an output path before any computation.
 
     Raises
     ------
     InputError
-        When the folder is missing or may not be written, or the target is a folder.
+        When the folder is missing or cannot be written, or the target is a folder.
     """
     folder = target.parent
     if not folder.is_dir():
@@ -116,18 +116,33 @@ def check_writable(target: Path) -> None:
         raise InputError("is a folder", where=str(target), expected="the path of a file to write")
 
 
-@contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Write a file whole or not at all.
-
-    Yields a temporary path beside `target` with the same suffixes, to be written by the caller. It
-    takes the target's place when the block succeeds and is removed when the block fails: a killed
-    run leaves the old file or the new one.
+def make_folder(folder: Path, *, remedy: str) -> None:
+    """Make a folder, with those above it.
 
     Raises
     ------
     InputError
-        As `check_writable` does, before anything is written.
+        When it cannot be made; the message ends with the remedy.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(what, where=str(folder), remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Write a file completely or not at all.
+
+    Yields a temporary path beside `target` with the same suffixes; the caller writes to it. It
+    replaces the target when the block succeeds, and is removed when the block fails. A killed run
+    leaves the old file or the new one.
+
+    Raises
+    ------
+    InputError
+        As `check_writable`, before anything is written.
     """
     check_writable(target)
     temporary = target.parent / f".{uuid.uuid4().hex[:8]}-{target.name}"
@@ -142,9 +157,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def row_blocks(X: Any) -> Iterator[slice]:
-    """Slices over the rows of `X` (n_rows, ...) of about 32 MiB each, for matrices on disk.
+    """Yield slices over the rows of `X` (n_rows, ...) of about 32 MiB each, for matrices on disk.
 
-    Pages of a memory map are given back after each block: they count as memory of the process.
+    Pages of a memory map are released after each block, because they count as memory of the
+    process.
     """
     row_bytes = max(1, X[:1].nbytes)
     step = max(1, _BLOCK_BYTES // row_bytes)
@@ -154,25 +170,25 @@ def row_blocks(X: Any) -> Iterator[slice]:
 
 
 def release(X: Any) -> None:
-    """Give back the memory of a mapped file that `X` reads from; nothing for other matrices."""
+    """Release the memory of a mapped file that `X` reads; other matrices are not changed."""
     while X is not None and not isinstance(X, mmap.mmap):
         X = getattr(X, "base", None)
-    # Windows has no such advice; its working set is trimmed by the system.
+    # Windows has no such call; the system reduces the working set itself.
     if X is not None and hasattr(X, "madvise"):
         X.madvise(mmap.MADV_DONTNEED)
 
 
 def return_freed_memory() -> None:
-    """Give back to the system what was freed but lies between blocks that are in use.
+    """Return freed memory that lies between blocks in use to the system.
 
-    The allocator of glibc keeps such holes; where there is another allocator, nothing is done.
+    The allocator of glibc keeps such memory. With another allocator, nothing is done.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def copy_files(source: Path, target: Path) -> None:
-    """Put every file of a folder into another, which is made; each of them arrives whole."""
+    """Copy all files of a folder to a new folder; each file is copied completely or not at all."""
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
         if path.is_dir():
@@ -201,14 +217,14 @@ def sha256_array(X: np.ndarray) -> str:
 
 
 HASH_SUFFIX = ".sha256"
-"""Of the file beside one that must not be used when it was damaged."""
+"""Suffix of the file that holds the hash of another file, so that damage is noticed."""
 
 
 def write_hashes(path: Path, *digests: str) -> None:
     """Write the SHA-256 that a file may have, beside it.
 
-    A file that is replaced may have that of the old or of the new content, so that a process killed
-    between the two writes leaves one that counts as whole.
+    While a file is replaced, the hashes of the old and of the new content are both valid. So a
+    process killed between the two writes leaves a file that counts as undamaged.
     """
     target = path.with_name(path.name + HASH_SUFFIX)
     with atomic_path(target) as unfinished:
@@ -216,7 +232,7 @@ def write_hashes(path: Path, *digests: str) -> None:
 
 
 def stored_hashes(path: Path) -> list[str]:
-    """The hashes that `write_hashes` wrote beside a file; empty where there are none."""
+    """Read the hashes that `write_hashes` wrote beside a file; empty if there are none."""
     try:
         held = path.with_name(path.name + HASH_SUFFIX).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -225,5 +241,5 @@ def stored_hashes(path: Path) -> list[str]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file is there, and has a SHA-256 that was written beside it."""
+    """True when a file exists and has one of the hashes written beside it."""
     return path.is_file() and sha256_file(path) in stored_hashes(path)

@@ -1,4 +1,4 @@
-"""Gene sets in GMT files (MSigDB and its like): a name, a description, then genes, by tabs."""
+"""Gene sets in GMT files (such as MSigDB's): name, description and genes, separated by tabs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ GeneSets = dict[str, frozenset[str]]
 
 
 def read_gene_sets(path: Path) -> GeneSets:
-    """Read a GMT file, gzipped or not.
+    """Read a GMT file, plain or gzipped.
 
     Raises
     ------
     InputError
-        When the file is missing or damaged, a line has no genes, or a name is repeated.
+        When the file is missing or damaged, a line has no genes, or a name occurs twice.
     """
     require_existing(path)
     with reading(path, "a GMT file"), open_text(path) as file:

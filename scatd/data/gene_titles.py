@@ -1,6 +1,6 @@
-"""The titles of columns in which files name genes: one list for every reader.
+"""Titles of columns that name genes: one list for every reader.
 
-Case, blanks and punctuation do not count (`folded`).
+Case, blanks and punctuation are ignored (`folded`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ID_TITLES = (
     *("gene_ensembl", "gene_ids_ensembl", "feature_ids", "geneid", "stable_id"),
     "Ensembl ID(supplied by Ensembl)",
 )
-"""Titles of identifiers, mostly Ensembl's."""
+"""Titles of columns of ids, mostly Ensembl's."""
 SYMBOL_TITLES = (
     # Cell Ranger, scanpy
     *("gene_symbols", "gene_symbol", "gene_names", "gene_name", "feature_name", "feature_names"),
@@ -34,15 +34,15 @@ SYMBOL_TITLES = (
     # what data frames leave behind
     *("_index", "index", "rownames", "row_names"),
 )
-"""Titles of symbols."""
+"""Titles of columns of symbols."""
 ENTREZ_TITLES = (
     *("entrez", "entrez_id", "entrez_ids", "entrezid", "entrez_gene_id", "entrezgene_id"),
     *("entrezgene", "ncbi_gene_id", "ncbi_gene", "ncbi_id", "gene_id", "geneid"),
     *("NCBI gene (formerly Entrezgene) ID", "NCBI Gene ID(supplied by NCBI)"),
 )
-"""Titles of Entrez ids: only under one of these do numbers name genes."""
+"""Titles of columns of Entrez ids; only under these titles can numbers be gene names."""
 GENOME_TITLES = ("genome", "genome_name", "species", "organism", "feature_reference")
-"""Titles of the genome that a gene belongs to (Cell Ranger, CELLxGENE)."""
+"""Titles of the genome of a gene (Cell Ranger, CELLxGENE)."""
 
 
 PROBE_TITLES = (
@@ -50,15 +50,15 @@ PROBE_TITLES = (
     *("transcript_ids", "target_id", "tracking_id", "Hybridization REF", "hugo", "hugo_symbol"),
     *("hgnc_id", "external_gene", "entrez_gene"),
 )
-"""Titles over names that scatd does not look up, or in files that name genes once only."""
+"""Titles of gene names that scatd cannot look up, or of the only gene names in a file."""
 NEUTRAL_TITLES = frozenset(
     ("", "id", "ids", "idx", "index", "name", "names", "row", "rowname", "rownames", "key")
 )
-"""Titles that may stand over names of genes and of cells, folded."""
+"""Titles of either gene names or cell names, folded."""
 
 
 def folded(name: object) -> str:
-    """A title or name without case, blanks and punctuation: `Gene.ID` and `gene_id` are one."""
+    """Drop case, blanks and punctuation: `Gene.ID` and `gene_id` become equal."""
     return "".join(filter(str.isalnum, str(name).casefold()))
 
 
@@ -67,31 +67,31 @@ _SYMBOLS = [folded(title) for title in SYMBOL_TITLES]
 _ENTREZ = [folded(title) for title in ENTREZ_TITLES]
 _GENOMES = [folded(title) for title in GENOME_TITLES]
 GENE_TITLES = frozenset((*_IDS, *_SYMBOLS, *_ENTREZ, *map(folded, PROBE_TITLES))) - NEUTRAL_TITLES
-"""Titles that stand over names of genes, and of nothing else; folded."""
+"""Titles used only for gene names; folded."""
 
 
 def names_genes(title: object) -> bool:
-    """Whether a column with this title names genes."""
+    """True when a column with this title names genes."""
     return folded(title) in (*_IDS, *_SYMBOLS, *_ENTREZ)
 
 
 def names_entrez(title: object) -> bool:
-    """Whether numbers under this title may be Entrez ids."""
+    """True when numbers under this title can be Entrez ids."""
     return folded(title) in _ENTREZ
 
 
 def names_genomes(title: object) -> bool:
-    """Whether a column with this title says which genome a gene belongs to."""
+    """True when a column with this title names the genome of a gene."""
     return folded(title) in _GENOMES
 
 
 def ids_first(titles: Iterable[object]) -> list[str]:
-    """Those titles that name genes: ids before symbols."""
+    """The titles of gene names: ids before symbols."""
     return _ranked(titles, (*_IDS, *_SYMBOLS, *_ENTREZ))
 
 
 def symbols_first(titles: Iterable[object]) -> list[str]:
-    """Those titles that name genes: symbols before ids."""
+    """The titles of gene names: symbols before ids."""
     return _ranked(titles, (*_SYMBOLS, *_IDS, *_ENTREZ))
 
 
@@ -101,12 +101,12 @@ def _ranked(titles: Iterable[object], order: Sequence[str]) -> list[str]:
 
 
 def symbol_column(titles: Sequence[object]) -> str | None:
-    """The title of the column of symbols; None where there is none that says so."""
+    """The title of the column of symbols; None if no title says so."""
     found = _ranked(titles, _SYMBOLS)
     return next((title for title in found if folded(title) not in NEUTRAL_TITLES), None)
 
 
 def id_columns(titles: Sequence[object]) -> list[str]:
-    """Titles of columns of ids, Ensembl's before Entrez's; values tell which of them they hold."""
+    """Titles of id columns, Ensembl's first; the values show which of them hold ids."""
     found = _ranked(titles, (*_IDS, *_ENTREZ))
     return [title for title in found if folded(title) not in NEUTRAL_TITLES]

@@ -12,7 +12,7 @@ from scatd.errors import InputError, nearest
 
 OPTION = "--group-by"
 _GAPS = {"", "na", "n/a", "nan", "<na>", "nat"}
-"""Words of a text table that stand for a missing value; `none` may be a treatment."""
+"""Words of a text table that mean a missing value; `none` is not among them: it can be a group."""
 
 
 def group_column(
@@ -25,7 +25,7 @@ def group_column(
     column
         Name of the column.
     tables
-        Tables of the same rows; the first one that has the column counts.
+        Tables of the same rows; the first one with this column is used.
     rows
         Positions of the rows whose group is needed; None takes all.
 

@@ -1,4 +1,4 @@
-"""Reading cohorts: every AnnData format that scatd accepts, with one message for a bad file."""
+"""Read cohorts of every supported format; each damaged file gives one message."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 STORE_SUFFIXES = (".h5ad", ".zarr")
-"""Formats that hold `obsm`, of which single parts can be read."""
+"""Formats with `obsm`, whose parts can be read separately."""
 
 COHORT_KINDS = ".h5ad, .zarr, 10x .h5, .loom or a folder with matrix.mtx"
 
 
 def is_cohort(path: Path) -> bool:
-    """Whether the path names an AnnData format (not a plain matrix or table)."""
+    """True when the path names an AnnData format (not a plain matrix or table)."""
     return path.is_dir() or has_suffix(path, (*STORE_SUFFIXES, ".h5", ".loom"))
 
 
@@ -62,7 +62,7 @@ def read_adata(path: Path, *, backed: bool = False) -> AnnData:
 
 
 def adata_of(cohort: Cohort) -> AnnData:
-    """All of a cohort that is no store, in memory."""
+    """Read a cohort that is not a store into memory."""
     import anndata
 
     layers = {
@@ -70,22 +70,22 @@ def adata_of(cohort: Cohort) -> AnnData:
     }
     main = cohort.matrices[X]
     with warnings.catch_warnings():
-        # Repeated names are judged (and explained) by the checks that follow.
+        # Repeated names are checked (and explained) later.
         warnings.filterwarnings("ignore", message=".* names are not unique")
         return anndata.AnnData(main.rows(0, cohort.n_obs), cohort.obs, main.var, layers=layers)
 
 
 @contextlib.contextmanager
 def open_cohort(path: Path) -> Iterator[Cohort]:
-    """Open a cohort of any kind without reading its expression, which stays on disk.
+    """Open a cohort of any kind; its expression is not read and stays on disk.
 
     Parameters
     ----------
     path
         `.h5ad`, `.zarr`, 10x `.h5` or folder, `.loom`, a table (`.csv`, `.tsv`, `.txt`, also
         gzipped, `.parquet`, `.xlsx`) of cells x genes or genes x samples, or a folder of STAR
-        tables from the GDC. What cannot be read by rows where it lies (text, and matrices stored
-        by columns) is copied once to a temporary folder, as numbers.
+        tables from the GDC. Files that cannot be read by rows (text, and matrices stored by
+        columns) are copied once to a temporary folder, as numbers.
 
     Raises
     ------
@@ -129,13 +129,13 @@ def open_store(path: Path) -> Iterator[Mapping[str, Any]]:
     """Open an `.h5ad` or `.zarr` cohort so that single elements can be read.
 
     Yields the root group; read its elements with `anndata.io.read_elem`, inside `files.reading`.
-    Every reader of such a file comes through here: what it holds fits together.
+    Every such file is opened here, so its parts are known to fit together.
 
     Raises
     ------
     InputError
-        When the file is missing, truncated, damaged or holds no AnnData, when its parts are not of
-        one size, or when it reads from other files.
+        When the file is missing, truncated, damaged or not an AnnData, when its parts have
+        different sizes, or when it reads from other files.
     """
     require_existing(path)
     with contextlib.ExitStack() as stack:

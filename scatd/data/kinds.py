@@ -1,4 +1,4 @@
-"""Kinds of files that scatd does not read: what each of them is, and how to convert it."""
+"""Kinds of files that scatd does not read: their names, and how to convert them."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ _KINDS: Mapping[tuple[str, ...], tuple[str, str]] = {
     (".cloupe",): ("a file of the Loupe browser", "Give filtered_feature_bc_matrix.h5."),
     (".bam", ".sam", ".cram", ".fastq", ".fq"): ("reads, not counts", "Count genes first."),
 }
-"""By the ending of the name; longer endings come first. `{name}` is the file's name."""
+"""By file ending; longer endings come first. `{name}` is the name of the file."""
 
 
 def unknown_kind(path: Path, noun: str, expected: str) -> InputError:
-    """The refusal of a file by its name: what it is, where that is known, and how to convert it.
+    """The error for a file with an unknown ending: its kind if known, and how to convert it.
 
     Parameters
     ----------
     path
         The file.
     noun
-        What it should have been, such as "cohort".
+        The expected kind of content, such as "cohort".
     expected
-        Kinds that are read.
+        Kinds of files that can be read.
     """
     if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
         return InputError(
@@ -89,19 +89,19 @@ def store_kind(path: Path) -> str:
 
 
 def is_anndata(root: Any) -> bool:
-    """Whether an open HDF5 file or zarr group holds one AnnData."""
+    """True when an open HDF5 file or zarr group holds one AnnData."""
     return "obs" in root and "var" in root and "mod" not in root
 
 
 def other_store(path: Path, root: Any, wanted: str) -> InputError:
-    """The refusal of an HDF5 file or zarr store by what it holds.
+    """The error for an HDF5 file or zarr store that holds something else.
 
     Parameters
     ----------
     path, root
         The file, and its open root group.
     wanted
-        What it should have been, such as "AnnData".
+        The expected content, such as "AnnData".
     """
     what, remedy = _what_it_holds(path, root)
     if remedy == _RENAME.format(name=path.name, new=path.name):

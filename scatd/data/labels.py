@@ -1,4 +1,4 @@
-"""Response labels: named by one grammar, always words outside, always 0 / 1 / -1 inside."""
+"""Response labels: one grammar to name them, words outside, 0 / 1 / -1 inside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Labels:
     origin
         The label file, or the cohort file when the column is in its `obs`.
     matched_by
-        Whether rows were paired by id or, for want of ids, by position.
+        "id" or, without ids, "position": how rows of cohort and table were paired.
     n_missing
         Number of rows without a label.
     """
@@ -59,11 +59,11 @@ class LabelTable:
     ids
         (n_samples,) text, perhaps repeated; None where the table has no ids.
     others
-        Columns that hold no responses, same rows.
+        Columns without responses, same rows.
     origin
-        Where it was read, for messages.
+        The source, for messages.
     file
-        The table; None where the labels were in a cohort's obs.
+        The file; None when the labels are in the obs of a cohort.
     """
 
     codes: pd.DataFrame
@@ -73,14 +73,14 @@ class LabelTable:
     file: Path | None = None
 
     def of(self, features: Features) -> LabelTable:
-        """The rows of a cohort, in its order, paired as `read_labels` pairs them.
+        """The rows of a cohort, in its order, paired as in `read_labels`.
 
-        A sample without a row has no labels; of a repeated id the first row counts.
+        A sample without a row has no labels. If an id is repeated, its first row counts.
 
         Raises
         ------
         InputError
-            When the rows are not those of the cohort.
+            When no row belongs to the cohort.
         """
         if self.file is None:
             return self
@@ -102,18 +102,18 @@ class LabelTable:
 
 @dataclass(frozen=True, eq=False)
 class LabelSource:
-    """Where the responses of a cohort stand: a table that is read once, or the cohort's obs.
+    """The place of a cohort's responses: a table that is read once, or the cohort's obs.
 
     Parameters
     ----------
     features
-        The cohort that is labelled.
+        The labelled cohort.
     frame
         The table as text, or obs.
     file
-        The table; None where the labels stand in obs.
+        The file of the table; None when the labels are in obs.
     column
-        The column that was asked for, if any.
+        The column that the user named, if any.
     meanings
         Code of each word of response.
     """
@@ -130,8 +130,8 @@ class LabelSource:
         Raises
         ------
         InputError
-            When the column or the drug is not there (with the nearest names), the words are
-            unknown, or the table's rows are not those of the cohort.
+            When the column or the drug is missing (with the nearest names), words are unknown, or
+            no row of the table belongs to the cohort.
         """
         features, frame, file = self.features, self.frame, self.file
         if file is None:
@@ -173,7 +173,7 @@ def open_labels(
     Parameters
     ----------
     features
-        The cohort that is labelled.
+        The labelled cohort.
     spec
         `COLUMN` of obs, `FILE` (the column that names the drug) or `FILE:COLUMN`. None looks in
         obs for the column that names the drug.
@@ -208,14 +208,14 @@ def read_labels(
 def read_label_table(
     spec: str | None, label_map: str | None = None, features: Features | None = None
 ) -> LabelTable:
-    """Read the responses to all drugs at once; nothing is refused that could be reported.
+    """Read the responses to all drugs; refuse only what cannot be reported as a finding.
 
     Parameters
     ----------
     spec, label_map
         As in `read_labels`. Without a column, every column that holds nothing but responses.
     features
-        The cohort whose obs holds the labels where `spec` is no file.
+        The cohort with the labels in its obs, if `spec` is not a file.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def _table(
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """A table of labels as text; a row of labels in the place of its header is refused."""
+    """Read a table of labels as text; refuse a row of labels instead of a header."""
     table = read_table(file, as_text=True)
     if any(word_of(name) in CODES for name in table.columns):
         what = "the header holds words of response: it may be a row of labels"
@@ -279,7 +279,7 @@ def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
     n_folds
         Each class needs at least this many samples.
     where
-        Where the labels come from, for the message.
+        Source of the labels, for the message.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
 
 
 def _parse_spec(spec: str | None, obs: pd.DataFrame) -> tuple[Path | None, str | None]:
-    """File and column that a `COLUMN | FILE | FILE:COLUMN` names."""
+    """File and column of a `COLUMN | FILE | FILE:COLUMN`."""
     if spec is None or spec in obs.columns:
         return None, spec
     if _is_file(spec):
@@ -316,7 +316,7 @@ def _is_file(text: str) -> bool:
 
 
 def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str) -> str:
-    """Name of the asked column, else of the one that names the drug."""
+    """Name of the requested column, or of the column for the drug."""
     names = list(map(str, frame.columns))
     if column is not None:
         if column in names:
@@ -336,7 +336,7 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
 def _match(
     features: Features, ids: pd.Series | None, n_rows: int, file: Path
 ) -> tuple[np.ndarray, Literal["id", "position"]]:
-    """Row of the label table for each row of the cohort, -1 where there is none."""
+    """Row of the label table for each row of the cohort; -1 if there is none."""
     if ids is not None and ids.duplicated().any():
         repeated = ids[ids.duplicated()].unique()
         some = ", ".join(f"'{name}'" for name in repeated[:5])

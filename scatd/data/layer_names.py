@@ -1,4 +1,4 @@
-"""Names of layers: those that mean counts, and those that are never taken for counts."""
+"""Names of layers: names of counts, and names of layers that are never used as counts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from scatd.data.gene_titles import folded
 from scatd.keys import LAYER_COUNTS
 
 COUNTS = (LAYER_COUNTS, "raw_counts", RAW)
-"""Names that say: these are the counts. Case and punctuation do not matter."""
+"""Names of counts. Case and punctuation do not matter."""
 _PARTIAL = (
     # RNA velocity (velocyto, scvelo, STARsolo), kb-python's nac workflow, alevin-fry
     *("spliced", "ambiguous", "mature", "nascent", "spanning", "exonic", "intronic", "premrna"),
-    # what is in no cell (SoupX, DecontX, CellBender)
+    # counts outside of cells (SoupX, DecontX, CellBender)
     *("ambient", "background", "contamination"),
 )
 _PARTIAL_WORDS = (
@@ -24,45 +24,45 @@ _PARTIAL_WORDS = (
 _MADE = (
     # imputed and smoothed: MAGIC, SAVER, scImpute, DeepImpute, kNN smoothing, scvelo
     *("magic", "saver", "imput", "smooth", "denois", "moments", "velocity"),
-    # presence
+    # presence (0 or 1)
     *("binar", "presence"),
     # corrected for ambient RNA or batches, or thinned
     *("correct", "decont", "soupx", "cellbender", "combat", "harmony", "scanorama", "downsampl"),
     *("subsampl", "totalvi", "reconstruct", "predicted"),
-    # what `scatd tcga` keeps of a table beside the values that the model reads
+    # matrices that `scatd tcga` keeps beside the values that the model reads
     "asgiven",
 )
 _MADE_WORDS = ("alra", "dca", "knn", "ms", "mu", "scvi", "mnn", "regressed", "residuals")
 
 
 def place(layer: str) -> str:
-    """How a matrix is called in a message: X, raw.X or layers['name']."""
+    """Name of a matrix in messages: X, raw.X or layers['name']."""
     return layer if layer == X else f"{RAW}.X" if layer == RAW else f"layers['{layer}']"
 
 
 def rank(layer: str) -> int:
-    """X comes first, then the names of counts, then all others."""
+    """Sort key: X first, then names of counts, then all others."""
     names = [folded(X), *map(folded, COUNTS)]
     return names.index(folded(layer)) if folded(layer) in names else len(names)
 
 
 def is_named_counts(layer: str) -> bool:
-    """Whether the name says that these are the counts."""
+    """True when the name means counts."""
     return folded(layer) in map(folded, COUNTS)
 
 
 def is_partial(layer: str) -> bool:
-    """Whether the name says that these are a part of the molecules."""
+    """True when the name means a part of the molecules."""
     return _says(layer, _PARTIAL, _PARTIAL_WORDS)
 
 
 def is_made(layer: str) -> bool:
-    """Whether the name says that a program has filled in or changed these values."""
+    """True when the name means values that a program filled in or changed."""
     return _says(layer, _MADE, _MADE_WORDS)
 
 
 def _says(layer: str, parts: tuple[str, ...], words: tuple[str, ...]) -> bool:
-    """Whether one of `parts` is anywhere in a name, or one of `words` is a word of it."""
+    """True when one of `parts` is anywhere in a name, or one of `words` is a whole word of it."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", layer).casefold()
     own = {*re.findall(r"[a-z]+", apart), *re.findall(r"[a-z]+", layer.casefold())}
     return any(part in folded(layer) for part in parts) or not own.isdisjoint(words)

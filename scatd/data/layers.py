@@ -1,7 +1,8 @@
-"""Which matrix of a cohort is meant: by the user's word, by its name, or as the only one there is.
+"""Choose the matrix of a cohort: by the user's choice, by its name, or as the only candidate.
 
-A matrix of counts is used by itself where its name says so (`layer_names`), or where no other could
-be meant. What holds a part of the molecules, or values that a program filled in, never is.
+A matrix of counts is chosen automatically only if its name says so (`layer_names`), or if it is the
+only candidate. A matrix of partial molecules, or of values that a program filled in, is never
+chosen automatically.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from scatd.keys import InputScale
 ROWS_LOOKED_AT = 1000
 _TOLERANCE = 1e-4
 _SAME_PLACES = 0.02
-"""Share of places above zero in which two matrices of the same molecules may differ."""
+"""Two matrices of the same molecules may differ in this share of the places above zero."""
 _WORDS: dict[InputScale, str] = {
     "counts": "raw counts",
     "cpm": "values scaled to a total, not logarithms",
@@ -34,20 +35,20 @@ _WORDS: dict[InputScale, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The matrix to use, and why.
+    """The matrix to use, and the reason.
 
     Parameters
     ----------
     layer
         `X`, `raw` or the name of a layer.
     diagnoses
-        What each matrix holds, by name.
+        Scale of each matrix, by name.
     fault
-        Why none can be used; None where `layer` can.
+        Why no matrix can be used; None when `layer` can be used.
     is_unclear
-        Whether the fault is that several matrices may be meant, or one that may be a part.
+        True when the fault is that several matrices are possible, or that one may be partial.
     warnings, notes
-        What does not quite fit, and what was decided.
+        Doubts, and decisions.
     """
 
     layer: str
@@ -65,18 +66,18 @@ def choose(
     scale: InputScale | None = None,
     accepts: Sequence[InputScale] = ("counts",),
 ) -> Choice:
-    """Choose the matrix of a cohort that holds what is asked for.
+    """Choose the matrix of a cohort that has the wanted scale.
 
     Parameters
     ----------
     cohort
         From `io.open_cohort`.
     layer
-        The matrix that the user names; it is judged, and no other is taken.
+        The matrix that the user named. It is checked; no other matrix is used.
     scale
-        What the user says that the values are; None where nothing was said.
+        The scale that the user named; None when the user named none.
     accepts
-        Scales that will do where nothing was said, the best one first.
+        Accepted scales when the user named none, the preferred one first.
 
     Raises
     ------
@@ -99,17 +100,17 @@ def choose(
 
 
 def choose_to_learn(cohort: Cohort, scale: InputScale | None = None) -> Choice:
-    """The matrix that training reads: the counts where there are some, else X as it is.
+    """Choose the matrix for training: counts if there are any, otherwise X as it is.
 
     Parameters
     ----------
     scale
-        What the user says that the values are: then the matrix that holds this.
+        The scale that the user named; the matrix with this scale is chosen.
 
     Raises
     ------
     InputError
-        When several matrices may be meant.
+        When several matrices are possible.
     """
     choice = choose(cohort, scale=scale)
     if choice.fault is None:
@@ -126,7 +127,7 @@ def choose_to_learn(cohort: Cohort, scale: InputScale | None = None) -> Choice:
 
 
 class _Search:
-    """The matrices of one cohort, looked at and compared with each other."""
+    """The matrices of one cohort, with their scales, compared with each other."""
 
     def __init__(self, matrices: Mapping[str, Matrix], *, said: bool) -> None:
         self.matrices = matrices
@@ -134,10 +135,10 @@ class _Search:
         self.found = {name: diagnose(rows) for name, rows in self.samples.items()}
         self._said = said
         self._barred: dict[str, str] = {}
-        """Why a matrix on the right scale is not taken by itself."""
+        """Why a matrix with the wanted scale is not chosen automatically."""
 
     def choose(self, wanted: InputScale) -> Choice | None:
-        """The matrix on this scale; None where none may be taken for one."""
+        """Choose the matrix with this scale; None if there is none that may be chosen."""
         fitting = [name for name in self._order() if self._fits(name, wanted)]
         fitting = [name for name in fitting if not self._bar(name, wanted)]
         fitting = [name for name in fitting if self.samples[name].nnz] or fitting[:1]
@@ -161,7 +162,7 @@ class _Search:
         return self._taken(best, why)
 
     def judge(self, layer: str, wanted: Sequence[InputScale]) -> Choice:
-        """The matrix that the user named, which has to hold what is asked for."""
+        """Check the matrix that the user named."""
         if any(self._fits(layer, one) for one in wanted):
             return self._taken(layer, "as --layer says")
         others = [
@@ -172,7 +173,7 @@ class _Search:
         return Choice(layer, self.found, self._fault(layer, wanted, others))
 
     def nothing(self, wanted: Sequence[InputScale]) -> Choice:
-        """No matrix is taken: what there is, and what the user may ask for."""
+        """Refuse all matrices: list them, and what the user can do."""
         first = self._order()[0]
         if not self._barred:
             return Choice(first, self.found, self._fault(first, wanted, []))
@@ -214,7 +215,7 @@ class _Search:
         return Choice(candidates[0], self.found, fault, is_unclear=True)
 
     def _fault(self, layer: str, wanted: Sequence[InputScale], others: Sequence[str]) -> InputError:
-        """Why what a matrix holds cannot be used, and what else there is."""
+        """The error that says why a matrix cannot be used, and which other matrices there are."""
         own = self.found[layer]
         if others:
             words = self.found[others[0]].words
@@ -234,7 +235,7 @@ class _Search:
         return InputError(f"{place(layer)} holds {own}", expected=expected, remedy=remedy)
 
     def _bar(self, name: str, wanted: InputScale) -> bool:
-        """Whether a matrix is never taken by itself; the reason is kept."""
+        """True when a matrix is never chosen automatically; the reason is stored."""
         if is_named_counts(name):
             return False
         why = ""
@@ -255,7 +256,7 @@ class _Search:
         return ""
 
     def _other_places_than_X(self, name: str) -> str:
-        """Counts have values where their logarithms have some: imputed and partial ones do not."""
+        """Counts and their logarithms are above zero in the same places; other matrices differ."""
         if name == X or X not in self.found or self.found[X].scale not in ("log1p", "cpm"):
             return ""
         if not self.matrices[name].var.index.equals(self.matrices[X].var.index):
@@ -267,7 +268,7 @@ class _Search:
         return f"X was not made from it, {n_odd / n_either:.0%} of the values above 0 are elsewhere"
 
     def _agree(self, one: str, other: str) -> bool:
-        """Whether two matrices hold the same numbers for the genes that both have."""
+        """True when two matrices hold the same numbers for the genes that both have."""
         first, second = self.matrices[one], self.matrices[other]
         if first.var.index.equals(second.var.index):
             return _equal(self.samples[one], self.samples[other])
@@ -284,7 +285,7 @@ class _Search:
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Places in both lists of the names that occur once in each."""
+    """Positions, in both lists, of the names that occur exactly once in each."""
     ours, theirs = _once(one), _once(other)
     names = [name for name in ours if name in theirs]
     return [ours[name] for name in names], [theirs[name] for name in names]

@@ -1,4 +1,4 @@
-"""Matrices that are larger than memory, read by rows as they are asked for."""
+"""Matrices larger than memory; their rows are read when they are needed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.tables import has_suffix
 
 IN_MEMORY_BYTES = 2 << 30
-"""Matrices above this size (as float32) stay on disk where their reader can leave them there."""
+"""Matrices above this size (as float32) stay on disk if their reader allows it."""
 
 
 class LazyMatrix:
-    """A float32 matrix whose rows are read when they are asked for.
+    """A float32 matrix whose rows are read when they are needed.
 
-    Takes the place of a memory map: slices and ascending row numbers give arrays. What was read
-    last is kept, because files that are compressed in blocks of rows are slow to read row by row.
+    It replaces a memory map: slices and ascending row numbers return arrays. The last rows read are
+    kept, because files compressed in blocks of rows are slow to read row by row.
 
     Parameters
     ----------
     read
-        Rows from `start` to `stop`, (n_rows, n_features), of any number type.
+        Returns rows from `start` to `stop`, (n_rows, n_features), of any number type.
     shape
         (n_obs, n_features).
     block_rows
-        Rows that the file stores together.
+        Number of rows that the file stores together.
     """
 
     ndim = 2
@@ -59,7 +59,7 @@ class LazyMatrix:
         if not self._start <= start <= stop <= self._start + len(self._kept):
             first = start - start % self.block_rows
             last = min(-(-stop // self.block_rows) * self.block_rows, len(self))
-            with np.errstate(over="ignore"):  # what does not fit is infinite, and found by checks
+            with np.errstate(over="ignore"):  # too large values become infinite; checks find them
                 self._kept = np.asarray(self._read(first, last), dtype=np.float32)
             self._start = first
         return self._kept[start - self._start : stop - self._start]
@@ -77,7 +77,7 @@ class LazyMatrix:
 
 
 def reopened(path: Path, name: str) -> Any:
-    """An element of an `.h5ad` or `.zarr`, whose file stays open for as long as it is in use."""
+    """An element of an `.h5ad` or `.zarr`, whose file stays open while it is used."""
     if has_suffix(path, (".zarr",)):
         import zarr
 
@@ -90,7 +90,7 @@ def reopened(path: Path, name: str) -> Any:
 def lazy_element(path: Path, element: Any) -> LazyMatrix | None:
     """A large dense or row-compressed matrix of an open `.h5ad` or `.zarr`, left in its file.
 
-    None where it is small enough to be read, or stored by columns.
+    None when it is small enough to be read, or is stored by columns.
     """
     shape = stored_shape(element)
     if len(shape) != 2 or shape[0] * shape[1] * LazyMatrix.dtype.itemsize <= IN_MEMORY_BYTES:

@@ -1,9 +1,9 @@
-"""What a cohort must come up to; light enough for help texts."""
+"""Limits that a cohort must reach. This file imports nothing, because help texts read it."""
 
 from __future__ import annotations
 
 MIN_GENES = 200
-"""Expressed genes that a cell needs, as published."""
+"""Number of expressed genes that a cell needs, as published."""
 
 REFUSED_BELOW, WARNED_BELOW = 0.20, 0.80
-"""Share of a panel's genes that a cohort must have, and should have."""
+"""Share of a panel's genes. Below the first a cohort is refused; below the second, a warning."""

@@ -1,4 +1,4 @@
-"""Tables of patients (survival of TCGA) joined to the samples of a cohort."""
+"""Join tables of patients (survival of TCGA) to the samples of a cohort."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from scatd.errors import InputError
 
 _BARCODE = re.compile(r"(TCGA-\w\w-\w{4})-(\d\d)")
 _FIRST_NORMAL = 10
-"""Sample types from here on are normal tissue and controls; below are tumours, 01 the primary."""
+"""Sample types from this number on are normal tissue and controls; lower ones are tumours."""
 _BARCODE_LENGTHS = (16, 15, 12)
-"""A TCGA barcode names the vial, the sample, the patient by its first characters."""
+"""Length of the part of a TCGA barcode that names the vial, the sample and the patient."""
 
 
 def join_patients(obs: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
     """Add the columns of a table to `obs`, by id.
 
-    Ids are those of the table's first column, or of a later one that fits more samples. A TCGA
-    barcode finds its row by the vial, the sample or the patient that it begins with. Samples
-    without a row get missing values.
+    Ids are the first column of the table, or a later column that fits more samples. A TCGA barcode
+    finds its row by vial, sample or patient. Samples without a row get missing values.
 
     Parameters
     ----------
     obs
         (n_obs,) samples, ids in the index.
     path
-        Any table; of a repeated id the first row counts.
+        Any table; if an id is repeated, its first row counts.
 
     Returns
     -------
-    `obs` with the table's columns, and how many samples were found, in words.
+    `obs` with the columns of the table, and the number of samples found, in words.
 
     Raises
     ------
@@ -62,14 +61,14 @@ def join_patients(obs: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
 
 
 def one_tumour_each(ids: pd.Index) -> pd.Series:
-    """Which samples stand for a patient: one tumour each, the primary before others.
+    """Select one tumour sample for each patient, primary tumours first.
 
-    Normal tissue has its patient's survival, but not the tumour's expression, and a patient with
-    two samples would count twice. Ids that are no TCGA barcodes are patients of their own.
+    Normal tissue has the survival of its patient, but not the expression of the tumour. A patient
+    with two samples would count twice. An id that is not a TCGA barcode is a patient of its own.
 
     Returns
     -------
-    (n_obs,) whether each is kept, in the order of `ids`.
+    (n_obs,) True for samples that are kept, in the order of `ids`.
     """
     found = [_BARCODE.match(name) for name in ids.astype(str)]
     table = pd.DataFrame(
@@ -88,7 +87,7 @@ def one_tumour_each(ids: pd.Index) -> pd.Series:
 
 
 def _known(ids: pd.Index, rows: pd.Index) -> pd.Series:
-    """The row of each id, by the longest beginning that has one."""
+    """The row of each id, found by the longest part of the id that has a row."""
     found = pd.Series(ids.where(ids.isin(rows)), dtype=object)
     for length in _BARCODE_LENGTHS:
         short = pd.Series(ids.str[:length], dtype=object)

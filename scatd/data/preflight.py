@@ -1,4 +1,4 @@
-"""The pre-flight check: what a cohort holds, whether a model can read it, and what to do if not."""
+"""The pre-flight check: the content of a cohort, whether a model can read it, and remedies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.data.cells import (
-    MITO_SHARE,
-    N_COUNTS,
     N_GENES,
+    PCT_MITO,
+    TOTAL,
     CellQuality,
     of_another,
 )
@@ -43,12 +43,13 @@ from scatd.data.scale import Diagnosis
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
 
-_HIGH_MITO = 0.2
+_HIGH_MITO = 20
+"""In percent."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a model requires of a cohort.
+    """The requirements of a model on a cohort.
 
     Parameters
     ----------
@@ -68,29 +69,29 @@ ANY_COUNTS = Requirements()
 
 @dataclass(eq=False)
 class Report:
-    """What was found in a cohort.
+    """The findings about a cohort.
 
     Parameters
     ----------
     path, n_obs, n_columns
-        The file, and how large its expression is.
+        The file, and the size of its expression.
     layer
         The matrix to use: `X`, `raw` or the name of a layer.
     diagnoses
-        What each matrix holds, by name.
+        Scale of each matrix, by name.
     kind, species
-        What the genes are named by, and whose they are (empty: the names do not say).
+        Kind of gene identifiers, and species (empty when the names do not show it).
     n_versions, n_duplicates
-        Names with a version; columns beyond the first of the same identifier.
+        Number of names with a version; number of columns that repeat an identifier.
     other_species, others
-        The species whose genes stand beside the human ones, and (n_columns,) which columns those
-        are; empty and None where there is none.
+        A second species beside man, and (n_columns,) True for its columns; empty and None if
+        there is none.
     matches
-        The genes found of each panel, by what the panel is for.
+        Genes found of each panel, by the name of the panel.
     cells
-        Quality of every cell (`cells.CellQuality.table`), once `measure` has read them.
+        Quality of every cell (`cells.CellQuality.table`), after `measure` has read them.
     faults, warnings, notes
-        What stops a model, what harms it, and what was decided.
+        Faults stop a model, warnings report possible harm, notes report decisions.
     """
 
     path: Path
@@ -113,7 +114,7 @@ class Report:
 
     @property
     def n_others(self) -> int:
-        """Columns that are genes of another species than man."""
+        """Number of columns that are genes of another species than man."""
         return 0 if self.others is None else int(self.others.sum())
 
     @property
@@ -122,7 +123,7 @@ class Report:
         return self.diagnoses[self.layer].scale
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """All findings as plain values, for JSON."""
         return {
             "file": str(self.path),
             "n_obs": self.n_obs,
@@ -224,9 +225,10 @@ def _new_report(
 def measure(
     report: Report, matrix: Matrix, progress: Callable[[int], object] = lambda _: None
 ) -> None:
-    """Read every row of the chosen matrix: quality of the cells, and values that no model can read.
+    """Read every row of the chosen matrix: quality of cells, and values that no model can read.
 
-    Adds to the report's cells, faults and warnings; `progress` takes the rows of each block.
+    Adds to the cells, faults and warnings of the report. `progress` is called with the number of
+    rows of each block.
     """
     quality = quality_of(report, matrix)
     for _, block in matrix.blocks():
@@ -241,7 +243,7 @@ def quality_of(report: Report, matrix: Matrix) -> CellQuality:
 
 
 def judge_cells(report: Report, quality: CellQuality) -> None:
-    """Add what was measured of the cells to a report."""
+    """Add the measured quality of the cells to a report."""
     quality.judge(report.faults, negative_allowed=report.scale == "zscore")
     report.cells = quality.table()
     few = int((report.cells[N_GENES] < report.min_genes).sum())
@@ -252,14 +254,14 @@ def judge_cells(report: Report, quality: CellQuality) -> None:
     if n_others:
         what = f"{n_others} of {report.n_obs} cells have most of their counts in genes of "
         report.warnings.append(f"{what}{report.other_species}: they are marked and not scored.")
-    high = int((report.cells[MITO_SHARE] > _HIGH_MITO).sum())
+    high = int((report.cells[PCT_MITO] > _HIGH_MITO).sum())
     if high and report.scale == "counts":
-        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO:.0%} mitochondrial"
+        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO}% mitochondrial"
         report.warnings.append(f"{what}: they may be dying.")
 
 
 def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
-    """Which columns are genes of the mitochondrial genome, by any of their names."""
+    """True for columns that are genes of the mitochondrial genome, by any of their names."""
     rows = zip(*spellings(matrix.var), strict=True)
     return np.array([any(map(is_mitochondrial, names)) for names in rows], dtype=bool)
 
@@ -313,7 +315,7 @@ def _judge_genes(
 
 
 def _judge_names(report: Report, names: list[list[str]]) -> None:
-    """Genes of two species, names that are dates, and lists of names that contradict each other."""
+    """Report genes of two species, names that are dates, and contradictory lists of names."""
     if report.n_others:
         what = f"{report.n_others:,} of {report.n_columns:,} columns are genes of"
         report.notes.append(f"{what} {report.other_species}: they are left out.")
@@ -332,12 +334,12 @@ def _judge_names(report: Report, names: list[list[str]]) -> None:
 
 
 def require_human(cohort: Cohort) -> None:
-    """Refuse a cohort whose genes are those of another species, before anything else is asked for.
+    """Refuse a cohort with genes of another species, before any other check.
 
     Raises
     ------
     InputError
-        When the names say so.
+        When the names show another species.
     """
     for matrix in cohort.matrices.values():
         species = origin_of(matrix.var).species
@@ -356,7 +358,7 @@ def _no_human(species: str, names: list[list[str]]) -> InputError:
 
 
 def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> frozenset[str]:
-    """Symbols that are genes, in capitals."""
+    """Known gene symbols, in capitals."""
     approved = frozenset() if gene_map is None else gene_map.approved
     return HOUSEKEEPING.union(approved, *(panel.names for panel in panels.values()))
 
@@ -376,9 +378,9 @@ def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
 
 def _summary(cells: pd.DataFrame, min_genes: int) -> dict[str, Any]:
     return {
-        "median_total": float(cells[N_COUNTS].median()),
+        "median_total": float(cells[TOTAL].median()),
         "median_genes": float(cells[N_GENES].median()),
-        "median_mito_share": float(cells[MITO_SHARE].median()),
+        "median_pct_counts_mt": float(cells[PCT_MITO].median()),
         f"under_{min_genes}_genes": int((cells[N_GENES] < min_genes).sum()),
         "empty": int((cells[N_GENES] == 0).sum()),
     }

@@ -10,16 +10,16 @@ from scatd.keys import InputScale
 
 @dataclass(frozen=True)
 class Preparation:
-    """How counts become features. A cohort that holds the features needs none of it.
+    """How counts become features. Not used for a cohort that already has the features.
 
     Parameters
     ----------
     weights
-        Of the foundation model of family sf or gf; None takes what was downloaded.
+        Weights of the foundation model of family sf or gf; None takes the downloaded ones.
     gene_map
-        Table of ids and older names of genes; None takes the one that was downloaded, if any.
+        Table of ids and older names of genes; None takes the downloaded one, if there is one.
     scale, layer
-        Scale of the expression, and the matrix that holds it; None leaves both to the check.
+        Scale of the expression, and its matrix; None lets the check decide.
     """
 
     weights: str | None = None

@@ -1,4 +1,4 @@
-"""Bytes over HTTP: patient with passing faults, resumed where they were cut, and checked."""
+"""Download over HTTP: temporary faults are retried, cut downloads continue, content is checked."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 FIRST_WAIT = 1.0
-"""Seconds before the second attempt; each further wait is twice as long."""
+"""Seconds before the second attempt; each later wait is twice as long."""
 _TIMEOUT = (15, 60)
-"""Seconds to connect, and between two pieces of an answer."""
-# A cut connection loses the block that was on its way, so blocks are small.
+"""Seconds to connect, and between two parts of an answer."""
+# A cut connection loses the current block, so blocks are small.
 _BLOCK_BYTES = 1 << 16
 
 _PASSING = frozenset({202, 408, 425, 429, 500, 502, 503, 504})
-"""Answers after which the same request may succeed; 202 is a host that is not ready yet."""
+"""Status codes after which the same request may succeed; 202: the host is not ready yet."""
 
 _ANSWERS = frozenset({200, 206, 416})
 _CUT = "the connection was cut"
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class DownloadError(ScatdError):
-    """Something could not be fetched, or is not what its publisher announced (exit code 1)."""
+    """A download failed, or differs from what its publisher announced (exit code 1)."""
 
 
 class _PassingFaultError(Exception):
@@ -47,12 +47,12 @@ class _PassingFaultError(Exception):
 
 
 def get_json(url: str) -> Any:
-    """What an API answers.
+    """Get the JSON answer of an API.
 
     Raises
     ------
     DownloadError
-        When the server cannot be reached, refuses, or answers something that is not JSON.
+        When the server cannot be reached, refuses the request, or its answer is not JSON.
     """
 
     def ask() -> Any:
@@ -66,37 +66,37 @@ def get_json(url: str) -> Any:
 
 
 def fetch(url: str, target: Path, size: int, checksum: str) -> bool:
-    """Fetch a file unless it is there already, and check it; say whether bytes were fetched.
+    """Download a file unless it is there, and check it; return True if bytes were downloaded.
 
-    What has arrived lies in `.NAME.part` beside the target until it is whole: the next call goes
-    on from there. A target with another checksum is fetched anew and replaced.
+    An incomplete download is kept as `.NAME.part` beside the target, and the next call continues
+    it. A target with another checksum is downloaded again and replaced.
 
     Parameters
     ----------
     url
-        Where it is; redirects are followed.
+        Address; redirects are followed.
     target
-        Where it goes. The folder must exist.
+        Path of the file. The folder must exist.
     size
-        Its length in bytes; no more than these are taken.
+        Length in bytes; no more bytes are read.
     checksum
         `md5:` or `sha256:` and the hex digest.
 
     Raises
     ------
     DownloadError
-        When it cannot be fetched, or has another length or checksum than announced.
+        When the download fails, or its length or checksum is not as announced.
     InputError
         When the folder cannot be written.
     """
     import pooch
 
     transfer = _Transfer(target.with_name(f".{target.name}.part"), size)
-    # Pooch announces its work at INFO on a logger with a handler of its own.
+    # Pooch logs its work at INFO, on a logger with its own handler.
     pooch.get_logger().setLevel(logging.ERROR)
     try:
         if not target.exists():
-            # Before pooch makes its temporary file, which a killed process would leave behind.
+            # Before pooch makes its temporary file, which a killed process would leave.
             transfer.complete(url)
         pooch.retrieve(url, checksum, target.name, target.parent, downloader=transfer)
     except ValueError as error:
@@ -111,19 +111,19 @@ def fetch(url: str, target: Path, size: int, checksum: str) -> bool:
 
 
 class _Transfer:
-    """A downloader as pooch takes one, which goes on where an earlier one stopped."""
+    """A downloader for pooch that continues where an earlier one stopped."""
 
     def __init__(self, part: Path, size: int) -> None:
         self.part, self.size = part, size
         self.ran = False
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
-        """Put the whole file where pooch checks it."""
+        """Put the complete file where pooch checks it."""
         self.complete(url)
         self.part.replace(output_file)
 
     def complete(self, url: str) -> None:
-        """Bring the part to its full length."""
+        """Download until the part has its full length."""
         self.ran = True
         if self._is_whole():
             return
@@ -133,14 +133,14 @@ class _Transfer:
             _patiently(lambda: self._go_on(url, bar), url, self._kept)
 
     def _go_on(self, url: str, bar: tqdm) -> None:
-        if self._is_whole():  # and cut all the same, as by a server that promised more
+        if self._is_whole():  # complete, although the server announced more
             return
         have = self._have()
-        if have > self.size:  # of another version of the file
+        if have > self.size:  # it belongs to another version of the file
             self.part.unlink()
             have = 0
         asked = {"Range": f"bytes={have}-"} if have else {}
-        # Compressed on the way, the bytes would not be those that Range and the checksum count.
+        # With transfer compression, bytes would not agree with Range and checksum.
         with _get(url, {**asked, "Accept-Encoding": "identity"}) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink(missing_ok=True)
@@ -175,7 +175,7 @@ class _Transfer:
 
 
 def _continues(answer: requests.Response, have: int) -> bool:
-    """Whether the answer begins where the part ends; a server may send the whole instead."""
+    """True when the answer starts where the part ends; a server may send the whole file."""
     begins = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
     return answer.status_code == requests.codes.partial_content and begins == str(have)
 
@@ -192,7 +192,7 @@ def _get(url: str, headers: dict[str, str]) -> requests.Response:
 
 
 def _patiently(step: Callable[[], T], url: str, remedy: Callable[[], str] | None = None) -> T:
-    """Repeat a step over passing faults, waiting longer each time; offline is said at once."""
+    """Repeat a step after temporary faults with growing waits; without network, fail at once."""
     host = urlsplit(url).hostname or url
     attempt = 1
     while True:
@@ -218,13 +218,13 @@ def _patiently(step: Callable[[], T], url: str, remedy: Callable[[], str] | None
 
 
 def _is_offline(error: Exception) -> bool:
-    """Whether no connection came about at all."""
+    """True when there was no connection at all."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
 def _in_words(error: Exception) -> tuple[str, bool]:
-    """What went wrong, and whether it may pass."""
+    """The fault in words, and whether it may be temporary."""
     if isinstance(error, _PassingFaultError):
         return str(error), True
     if isinstance(error, requests.exceptions.SSLError):

@@ -1,7 +1,7 @@
-"""Folders of results: each holds those of one command on one input, never a mixture.
+"""Folders of results: each folder holds the results of one command on one input.
 
-A folder is marked with what its results are of. The same command on the same input makes it anew;
-any other folder that holds something is refused, so that nothing is lost and nothing is mixed.
+A mark in the folder says what its results are of. The same command on the same input replaces
+them. Any other folder with files is refused, so that no file is lost and no results are mixed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _SHOWN = 3
 
 
 def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--output") -> None:
-    """Refuse a folder that holds anything but earlier results of the same command and input.
+    """Refuse a folder with other files than earlier results of the same command and input.
 
     Parameters
     ----------
     about
-        What the results are of, by name: the command, the model, the input.
+        Description of the results, by name: the command, the model, the input.
     option
-        What to change, for the message.
+        The option to change, for the message.
 
     Raises
     ------
     InputError
-        Says whose results there are, or which files scatd did not write.
+        Names the other results, or the files that scatd did not write.
     """
     check_writable(folder / MARK if folder.is_dir() else folder)
     held = _files(folder)
@@ -55,14 +55,15 @@ def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--outp
 def made_anew(
     folder: Path, about: Mapping[str, str], *, option: str = "--output"
 ) -> Iterator[None]:
-    """Make a folder, or empty that of earlier results; mark it, and note what was written to it.
+    """Make a folder, or empty one with earlier results; mark it, and record the files written.
 
-    Where the block fails, what it wrote stays, marked as unfinished: the same command begins anew.
+    If the block fails, its files stay and the folder is marked as unfinished. The same command then
+    starts again.
 
     Raises
     ------
     InputError
-        As `require_own` does; then nothing is removed.
+        As `require_own`; no file is removed then.
     """
     _empty(folder, about, option)
     try:
@@ -71,7 +72,7 @@ def made_anew(
         if not _files(folder):
             (folder / MARK).unlink(missing_ok=True)
         raise
-    # No other file is ever taken for a result.
+    # Files of others are never treated as results.
     _write(folder, {"about": dict(about), "files": sorted(_files(folder))})
 
 
@@ -101,7 +102,7 @@ def _mark(folder: Path) -> dict[str, Any] | None:
 
 
 def _files(folder: Path) -> set[str]:
-    """Files in a folder and its folders, but hidden ones."""
+    """Files in a folder and its subfolders, without hidden ones."""
     if not folder.is_dir():
         return set()
     found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())

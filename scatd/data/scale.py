@@ -1,4 +1,4 @@
-"""What a matrix of expression holds: counts, scaled values, logarithms or z-scores, and why."""
+"""Find the scale of an expression matrix: counts, scaled values, logarithms or z-scores."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from scatd.keys import InputScale
 SCALES: tuple[InputScale, ...] = get_args(InputScale)
 _WHOLE = 0.999
 _MOSTLY = 0.5
-"""Share of whole numbers from which values are counts that were estimated or corrected."""
+"""Above this share of whole numbers, values are estimated or corrected counts."""
 _ALIKE = 1e-3
-"""Coefficient of variation up to which totals are the same number."""
+"""Totals with at most this coefficient of variation are equal."""
 _ROUNDED_ALIKE = 1e-2
-"""The same for totals of numbers that were rounded."""
+"""The same for totals of rounded numbers."""
 _LARGEST_LOG = 25.0
-"""No logarithm of expression is larger: that would be 3e7 reads of one gene, to base 2."""
+"""No logarithm of expression is larger: to base 2 it would be 3e7 reads of one gene."""
 _DENSE = 0.4
-"""Share of values above zero from which a matrix of logarithms is bulk: cells are sparser."""
+"""Above this share of values above zero, logarithms are of bulk samples: cells are sparser."""
 _CONFIRMS: dict[InputScale, tuple[InputScale, ...]] = {
     "counts": ("counts",),
     "cpm": ("cpm",),
@@ -30,27 +30,27 @@ _CONFIRMS: dict[InputScale, tuple[InputScale, ...]] = {
     "zscore": ("zscore",),
     "rma": ("rma", "log1p"),
 }
-"""Which findings agree with what a user says: logarithms of bulk samples differ in name only."""
+"""Findings that agree with the user's word; logarithms of bulk samples differ only in name."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a matrix holds.
+    """The scale of a matrix, and the evidence for it.
 
     Parameters
     ----------
     scale
         One of `keys.InputScale`.
     words
-        The same in words, such as "log1p of counts scaled to 10,000 a cell".
+        The scale in words, such as "log1p of counts scaled to 10,000 a cell".
     why
-        What was seen.
+        The evidence.
     doubt
-        What does not fit; empty where all does.
+        Evidence against it; empty if there is none.
     logarithm
-        Which one was taken, "log1p" or "log2(1 + x)", where undoing it gave a total or counts.
+        The logarithm, "log1p" or "log2(1 + x)", if undoing it gave equal totals or counts.
     presence
-        Whether all values are 0 or 1, which says where a gene is and not how much.
+        True when all values are 0 or 1: they show whether a gene is expressed, not how much.
     """
 
     scale: InputScale
@@ -61,14 +61,14 @@ class Diagnosis:
     presence: bool = False
 
     def shows(self, wanted: InputScale) -> bool:
-        """Whether the values themselves say that they are on this scale, without the user's word.
+        """True when the values alone show this scale, without the user's word.
 
-        Estimated counts, FPKM and 0 or 1 could be called counts; nobody has called them so.
+        Estimated counts, FPKM and 0 or 1 can be used as counts only if the user says so.
         """
         return self.scale == wanted and not self.presence
 
     def agrees_with(self, said: InputScale) -> bool:
-        """Whether the user's word for the scale fits what was found."""
+        """True when the scale that the user named fits the finding."""
         estimated = said == "counts" and bool(self.doubt)
         return self.scale in _CONFIRMS[said] or estimated
 
@@ -77,12 +77,12 @@ class Diagnosis:
 
 
 def diagnose(X: sparse.csr_matrix) -> Diagnosis:
-    """Tell the scale of expression from a sample of rows, (n_obs, n_columns).
+    """Find the scale of expression from a sample of rows, (n_obs, n_columns).
 
-    Whole numbers are counts. Values that add up to the same total in every row were scaled to it;
-    where that holds after undoing a logarithm, it was taken. In a subset of genes totals say
-    nothing: then values that are whole multiples of each row's smallest one were counts before they
-    were scaled. Values that are not finite are passed over.
+    Whole numbers are counts. Values with the same total in every row were scaled to it. If this
+    holds after undoing a logarithm, the values are such logarithms. For a subset of genes, totals
+    show nothing; then values that are whole multiples of the smallest value of their row are scaled
+    counts. Values that are not finite are ignored.
     """
     rows = [row[np.isfinite(row)] for row in np.split(X.data.astype(np.float64), X.indptr[1:-1])]
     rows = [row[row != 0] for row in rows]
@@ -117,7 +117,7 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
 
 
 def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Diagnosis:
-    """Whole numbers: counts, unless they are presence or were rounded after they were scaled."""
+    """Whole numbers: counts, unless they are 0 or 1, or were scaled and rounded."""
     why = f"whole numbers from {span}"
     if presence:
         return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
@@ -134,9 +134,9 @@ def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Dia
 def _rounded(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
     """The scale of whole numbers that were rounded, and the reason; None for counts.
 
-    Rounded values add up to nearly one total. Cells that were thinned to one depth have that total
-    exactly, and stay counts. Where genes are missing, a row's small values are multiples of its
-    smallest one, which is what a single molecule became.
+    Rounded values have nearly equal totals. Cells thinned to one depth have exactly equal totals,
+    and are counts. If genes are missing, small values of a row are multiples of its smallest value,
+    which was a single molecule.
     """
     rows = [row for row in rows if len(row) >= 10]
     if not rows:
@@ -184,7 +184,7 @@ def _centred(X: sparse.csr_matrix, span: str) -> Diagnosis:
 
 
 def _scaled(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
-    """What values on a linear scale are, and why: scaled to a total, or counts times a factor."""
+    """The kind of values on a linear scale, and the reason: scaled to a total, or scaled counts."""
     rows = [row for row in rows if len(row) >= 10]
     if not rows:
         return None
@@ -197,7 +197,7 @@ def _scaled(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
         return name, f"rows add up to {total:,.0f}"
     units = np.array([row.min() for row in rows])
     multiples = np.concatenate([row / unit for row, unit in zip(rows, units, strict=True)])
-    multiples = multiples[multiples < 1000]  # beyond, float32 has no digits left to tell
+    multiples = multiples[multiples < 1000]  # float32 has too few digits for larger ones
     if np.mean(np.abs(multiples - np.round(multiples)) < 0.01) < 0.98:
         return None
     if np.all(np.abs(units - 1) < 0.01):

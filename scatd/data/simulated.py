@@ -1,4 +1,4 @@
-"""Simulated and real things never mix: made-up data must not decide about a patient."""
+"""Simulated and real data are never mixed: made-up data must not decide about a patient."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
     Parameters
     ----------
     simulated
-        Whether each thing, by the name that the message uses, is simulated.
+        True for each thing that is simulated, by the name that the message uses.
     allowed
-        `--allow-simulated`.
+        Value of `--allow-simulated`.
 
     Raises
     ------
     InputError
-        When some are and some are not.
+        When some are simulated and some are not.
     """
     if allowed or len(set(simulated.values())) < 2:
         return

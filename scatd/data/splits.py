@@ -10,7 +10,7 @@ from scatd.errors import InputError
 def stratified_folds(
     codes: np.ndarray, n_folds: int = 5, seed: int = 42, groups: np.ndarray | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Shuffled stratified folds, as scikit-learn makes them (and the published code used them).
+    """Shuffled stratified folds of scikit-learn, as in the published code.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def stratified_folds(
     n_folds
         Number of folds, at least 2.
     seed
-        Same seed, same folds.
+        Equal seeds give equal folds.
     groups
         Group of each sample, such as its patient, (n_samples,): no group is split between folds.
 
@@ -31,7 +31,7 @@ def stratified_folds(
     Raises
     ------
     InputError
-        When there are fewer groups than folds, or groups leave a fold without one of the classes.
+        When there are fewer groups than folds, or a fold has only one class because of the groups.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -62,7 +62,7 @@ def stratified_folds(
 
 
 def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Shuffled folds of unlabelled rows, as scikit-learn makes them (and the published code did).
+    """Shuffled folds of unlabelled rows, of scikit-learn as in the published code.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.nd
     Raises
     ------
     InputError
-        When there are too few rows to leave two for training and one for validation.
+        When there are not at least two training rows and one validation row for each fold.
     """
     from sklearn.model_selection import KFold
 
@@ -84,5 +84,5 @@ def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.nd
 
 
 def fold_seed(seed: int, number: int) -> int:
-    """Seed of all draws of a fold: each fold has its own, and the same one in every run."""
+    """Seed of all draws of a fold: different for each fold, the same in every run."""
     return seed + number

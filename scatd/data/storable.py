@@ -1,7 +1,7 @@
-"""Tables as an `.h5ad` or `.zarr` can hold them: numbers, words, and categories.
+"""Convert tables to types that `.h5ad` and `.zarr` can store: numbers, words, and categories.
 
-Columns of other types (words that may be missing, times, intervals, mixtures) become words. Every
-cohort that is written goes through here.
+Columns of other types (words with gaps, times, intervals, mixed types) become words. Every cohort
+that is written is converted here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RESERVED = "_index"
 
 
 def write_h5ad(cohort: AnnData, path: Path) -> None:
-    """Write a cohort; columns that the format has no type for become words in it, too."""
+    """Write a cohort; columns of unsupported types become words, also in the cohort itself."""
     from anndata import AnnData
 
     cohort.obs, cohort.var = storable(cohort.obs), storable(cohort.var)
@@ -37,22 +37,22 @@ def write_h5ad(cohort: AnnData, path: Path) -> None:
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:
-    """The same table with columns, names and index of types that the format has."""
+    """The same table with columns, names and index of supported types."""
     names: list[str] = []
     for name in table.columns:
         names.append(_free_name(str(name), names))
     index = table.index
     title = index.name if isinstance(index.name, str) and index.name not in names else None
-    # A name that is missing would be written as the word nan.
+    # A missing name would be written as the word nan.
     words = pd.Index(_words(pd.Series(index)), dtype=object, name=title)
     found = {name: _column(table.iloc[:, position]) for position, name in enumerate(names)}
-    # The type is said because pandas 3 makes its own words of any that it is given.
+    # The type is given explicitly, because pandas 3 would use its own string type.
     columns = {name: pd.Series(values, words, values.dtype) for name, values in found.items()}
     return pd.DataFrame(columns, index=words)
 
 
 def storable_value(value: Any) -> Any:
-    """The same value of `uns`: its words and tables as the format has them."""
+    """The same value of `uns`, with its words and tables in supported types."""
     if isinstance(value, Mapping):
         return {str(name): storable_value(below) for name, below in value.items()}
     if isinstance(value, pd.DataFrame):
@@ -65,12 +65,12 @@ def storable_value(value: Any) -> Any:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A copy of a part of `uns` that scatd adds to; empty where it holds something else."""
+    """A copy of a part of `uns` to which scatd adds entries; empty if it is not a mapping."""
     return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
-    """A name that no other column has, and that the format does not keep for itself."""
+    """A name that no other column has, and that the format does not reserve."""
     wanted = "index" if name == _RESERVED else name
     number, free = 1, wanted
     while free in taken:
@@ -91,7 +91,7 @@ def _column(values: pd.Series) -> Any:
     if pd.api.types.is_float_dtype(kind):
         return values.to_numpy(np.float64, na_value=np.nan)
     words = _words(values)
-    # Words that are missing, or are repeated, are kinds.
+    # Words with gaps, and repeated words, become categories.
     kinds = sorted(set(words[values.notna()]))
     if len(kinds) < len(words):
         categories = pd.Index(kinds, dtype=object)
@@ -107,7 +107,7 @@ def _categories(values: pd.Series) -> pd.Categorical:
         kinds = pd.Index(kinds.to_numpy())
     else:
         kinds = pd.Index(_words(pd.Series(kinds)), dtype=object)
-    if not kinds.is_unique:  # 1 and "1" are the same word
+    if not kinds.is_unique:  # 1 and "1" give the same word
         return _column(values.astype(object))
     return pd.Categorical.from_codes(found.codes, kinds, ordered=found.ordered)
 

@@ -1,4 +1,4 @@
-"""Tables on disk: csv, tsv, txt, tab (also gzipped), xlsx and parquet, read one way everywhere."""
+"""Read tables: csv, tsv, txt, tab (also gzipped), xlsx and parquet, with the same rules."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".xlsx", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table with one header row: text that stays on disk, or a sheet that was read.
+    """A table with one header row: text on disk, or a sheet in memory.
 
     Parameters
     ----------
     path
         The file.
     header
-        Names of the columns, perhaps repeated; "" over row names that have no title.
+        Names of the columns; they may repeat. "" for row names without a title.
     n_rows
-        Rows with at least one value.
+        Number of rows with at least one value.
     row_names
         (n_rows,) the first column as text.
     layout, cells
-        How the text lies in its file; or the columns, numbered, of a table that was read.
+        Layout of a text file; or the columns, numbered, of a table in memory.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Table:
 
     @property
     def decimal(self) -> str:
-        """The sign before decimals."""
+        """The decimal sign."""
         return "." if self.layout is None else self.layout.decimal
 
     def head(self, n_rows: int) -> pd.DataFrame:
@@ -60,12 +60,12 @@ class Table:
         return next(self.chunks(n_rows, everything), empty)
 
     def chunks(self, n_rows: int, text: Collection[int]) -> Iterator[pd.DataFrame]:
-        """Parts of `n_rows` rows, columns numbered.
+        """Read parts of `n_rows` rows, columns numbered.
 
         Parameters
         ----------
         text
-            Columns that are read as stripped text; the others are float64, NaN for a gap.
+            Columns to read as stripped text. Other columns are float64, NaN for a gap.
 
         Raises
         ------
@@ -81,12 +81,12 @@ class Table:
             yield as_numbers(part, text, ".", start)
 
     def refuse_repeated_names(self) -> None:
-        """Refuse a table of which two columns have one name.
+        """Refuse a table with two columns of the same name.
 
         Raises
         ------
         InputError
-            Names them.
+            Names these columns.
         """
         names = pd.Index(self.header, dtype=object)
         repeated = list(names[names.duplicated()].unique())
@@ -97,7 +97,7 @@ class Table:
 
 
 def has_suffix(path: Path | str, suffixes: tuple[str, ...]) -> bool:
-    """Whether the name ends in one of `suffixes`, in upper or lower case."""
+    """True when the name ends in one of `suffixes`, in any case."""
     return str(path).lower().endswith(suffixes)
 
 
@@ -121,7 +121,7 @@ def open_table(path: Path) -> Table:
         table = Table(path, layout.header, layout.n_rows, layout.row_names, layout)
         if len(table.row_names) == table.n_rows:
             return table
-        # An empty column stands before the first one.
+        # An empty column before the first one.
         row_names = table.head(table.n_rows)[0].tolist()
         return replace(table, row_names=row_names)
     if has_suffix(path, (".xlsx",)):
@@ -135,25 +135,25 @@ def open_table(path: Path) -> Table:
 
 
 def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
-    """Read a table with one header row whole.
+    """Read a whole table with one header row.
 
     Parameters
     ----------
     path
-        As `open_table` takes.
+        As in `open_table`.
     as_text
-        Read every cell as stripped text, empty where there is nothing. Otherwise a column whose
-        values all are numbers (or gaps) holds numbers, except the first (ids such as 007).
+        Read every cell as stripped text, empty for a gap. Otherwise a column that holds only
+        numbers and gaps becomes numeric, except the first column (ids such as 007).
 
     Returns
     -------
     pandas.DataFrame
-        Numbered rows. Row names without a header (R, pandas) are the first column, named "".
+        Numbered rows. Row names without a title (R, pandas) are the first column, named "".
 
     Raises
     ------
     InputError
-        As `open_table`, and when a column name is repeated.
+        As `open_table`; also when a column name occurs twice.
     """
     table = open_table(path)
     table.refuse_repeated_names()
@@ -171,7 +171,7 @@ def _first(cells: pd.DataFrame) -> list[str]:
 
 
 def _typed(column: pd.Series, decimal: str) -> pd.Series:
-    """A column of text as whole numbers, numbers, or words with gaps; others as they are."""
+    """Convert a column of text to whole numbers, numbers, or words with gaps."""
     if column.dtype != object:
         return column
     found = judge(column, decimal)
@@ -184,7 +184,7 @@ def _typed(column: pd.Series, decimal: str) -> pd.Series:
 
 
 def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
-    """Header and cells of a workbook's first sheet; empty rows and unnamed columns left out."""
+    """Header and cells of the first sheet of a workbook, without empty rows and unnamed columns."""
     with reading(path, "an Excel workbook"):
         cells = pd.read_excel(path, header=None, dtype=str, keep_default_na=False)
     cells = cells.apply(as_text)
@@ -205,7 +205,7 @@ def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
 
 
 def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
-    """Names and columns of a parquet table; an index that holds something comes first."""
+    """Names and columns of a parquet table; an index with values becomes the first column."""
     with reading(path, "a parquet table"):
         frame = pd.read_parquet(path)
         if not isinstance(frame.index, pd.RangeIndex):

@@ -1,4 +1,4 @@
-"""Titles of columns that say what a column is, whoever wrote the table."""
+"""Titles of columns, with their meaning in the tables of many programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROW_TITLES = frozenset(
         *("spot", "spotid", "bcr", "tcgaid", "individual", "well", "observation", "obs"),
     )
 )
-"""Over the ids of cells or samples, folded; the first ones say no more than that it is a name."""
+"""Titles of ids of cells or samples, folded; the first ones only mean "name"."""
 
 GENE_ANNOTATION = frozenset(
     (
@@ -34,7 +34,7 @@ GENE_ANNOTATION = frozenset(
         *("fdr", "qvalue", "basemean", "lfcse", "stat", "logcpm", "aveexpr"),
     )
 )
-"""Over what describes genes (or compares groups of samples) and is no sample, folded."""
+"""Titles of columns that describe genes (or compare groups of samples); folded."""
 
 CELL_ANNOTATION = frozenset(
     (
@@ -52,7 +52,7 @@ CELL_ANNOTATION = frozenset(
         *("response", "label", "labels", "survival", "ostime"),
     )
 )
-"""Over what describes cells or samples and is no gene, folded."""
+"""Titles of columns that describe cells or samples; folded."""
 
 SUMMARIES = frozenset(
     (
@@ -60,7 +60,7 @@ SUMMARIES = frozenset(
         *("mean", "means", "rowmeans", "average", "avg", "median", "sd", "stdev", "variance"),
     )
 )
-"""Over columns, and as names of rows, that sum up the others; folded."""
+"""Titles of columns, and names of rows, that are sums of others; folded."""
 _PLACE_WORDS = frozenset(
     (
         *("chromosome", "chr", "chrom", "scaffold", "contig", "start", "end", "bp", "kb"),
@@ -75,7 +75,7 @@ _BESIDE_PLACES = frozenset(
         *("the", "type", "source", "version", "site", "coding"),
     )
 )
-"""Words of titles such as `Gene start (bp)` and `Sum of exons`: one of the first at least."""
+"""Words of titles such as `Gene start (bp)` and `Sum of exons`; one of the first is needed."""
 _ABOUT_GENES = re.compile(
     r"(gene|transcript|exon|exonic|feature)(length|len|start|end|id|ids|name|names|symbol|type"
     r"|biotype|description|width|size|bp)|.*(entrez|ensembl|refseq|hgnc|uniprot).*"
@@ -83,7 +83,7 @@ _ABOUT_GENES = re.compile(
 
 
 def describes_genes(title: str) -> bool:
-    """Whether a column of a table of genes x samples describes the genes and is no sample."""
+    """True when a column of a table of genes x samples describes the genes and is not a sample."""
     words = set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title).casefold()))
     title = folded(title)
     if title in SUMMARIES or (words & _PLACE_WORDS and words <= _PLACE_WORDS | _BESIDE_PLACES):
@@ -93,9 +93,9 @@ def describes_genes(title: str) -> bool:
 
 
 def describes_cells(title: str) -> bool:
-    """Whether a column of a table of cells x genes describes the cells and is no gene.
+    """True when a column of a table of cells x genes describes the cells and is not a gene.
 
-    Where a gene lies says nothing of cells, but no gene is called so either.
+    Titles of gene positions do not describe cells, but no gene has such a name.
     """
     title = folded(title)
     return title in CELL_ANNOTATION or title in _PLACES or title in SUMMARIES
@@ -107,7 +107,7 @@ _PLACES = frozenset(
 
 
 def names_rows(title: str) -> bool:
-    """Whether a title stands over ids, of cells or of genes."""
+    """True when a title stands for ids, of cells or of genes."""
     title = folded(title)
     return title in ROW_TITLES or title in GENE_TITLES or title.endswith(_ENDINGS)
 

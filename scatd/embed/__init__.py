@@ -1,1 +1,1 @@
-"""Foundation models: from expression to the features that families `sf` and `gf` read."""
+"""Foundation models: from expression to the features of families `sf` and `gf`."""

@@ -1,4 +1,4 @@
-"""Tokens of many cells in flat arrays: what an encoder reads, and what names a cell's content."""
+"""Tokens of many cells in flat arrays, and the hash of each cell's content."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ DIGEST_TYPE = np.dtype(f"S{DIGEST_BYTES}")
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Token lists of cells, one after the other.
+    """Token lists of cells, stored one after the other.
 
     Parameters
     ----------
     ids
         Token ids (n_tokens,).
     values
-        A value for each token (n_tokens,), float32; None where the ids say everything.
+        One value for each token (n_tokens,), float32; None if tokens have no values.
     indptr
         Cell i has the tokens `indptr[i]` to `indptr[i + 1]`; (n_cells + 1,).
     reasons
-        Why a cell cannot be embedded, (n_cells,) of text; "" where it can.
+        (n_cells,) text: why a cell cannot be embedded; "" if it can.
     """
 
     ids: NDArray[np.int32]
@@ -44,11 +44,11 @@ class Cells:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each cell."""
+        """Number of tokens of each cell."""
         return np.diff(self.indptr)
 
     def take(self, rows: NDArray[np.intp]) -> Cells:
-        """These cells alone, in the order of `rows`."""
+        """Select cells, in the order of `rows`."""
         lengths = self.lengths[rows]
         indptr = offsets(lengths)
         within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
@@ -57,7 +57,7 @@ class Cells:
         return Cells(self.ids[tokens], values, indptr, self.reasons[rows])
 
     def digests(self) -> NDArray[np.bytes_]:
-        """A name for the content of each cell, (n_cells,) of 16 bytes: equal tokens, equal name."""
+        """Hash of each cell's content, (n_cells,) of 16 bytes: equal tokens give equal hashes."""
         found = np.empty(len(self), DIGEST_TYPE)
         ends = self.indptr.tolist()
         for cell, (start, stop) in enumerate(itertools.pairwise(ends)):
@@ -70,16 +70,16 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class CutCell:
-    """A foundation model cut behind the embeddings of one cell's tokens.
+    """A foundation model cut after the token embeddings of one cell.
 
     Parameters
     ----------
     present, absent
         Token embeddings (n_tokens, hidden) of the cell, and of the cell without its genes.
     is_gene
-        (n_tokens,), false for tokens that stand for no gene; they are the same in both.
+        (n_tokens,), False for tokens that are not genes; `present` and `absent` agree there.
     embed
-        From token embeddings (n, n_tokens, hidden) to cell embeddings (n, width), with gradients.
+        Maps token embeddings (n, n_tokens, hidden) to cell embeddings (n, width), with gradients.
     """
 
     present: Tensor
@@ -89,15 +89,15 @@ class CutCell:
 
 
 def offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Where each of so many lists begins in a flat array, and where the last ends."""
+    """The start of each list in a flat array, and the end of the last one."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
 def batches(lengths: NDArray[np.int64], n_tokens: int) -> Iterator[NDArray[np.intp]]:
-    """Cells in batches of at most `n_tokens` tokens, padding included; a longer cell goes alone.
+    """Batch cells to at most `n_tokens` tokens, padding included; a longer cell is alone.
 
-    Cells of similar length meet, so that little is padded. The longest come first: what does not
-    fit into memory shows at once, and the time left is no underestimate.
+    Cells of similar length share a batch, so there is little padding. The longest come first: a
+    lack of memory shows at once, and the estimate of the time left is not too low.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0

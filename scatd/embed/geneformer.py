@@ -1,4 +1,4 @@
-"""Geneformer's cell embedding: transformers' BERT without the layer and head that do not count."""
+"""Cell embeddings of Geneformer: BERT of transformers, without the unused last layer and head."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _LAYERS_LEFT_OUT = 1
 
 
 class Geneformer:
-    """A Geneformer model; `geneformer_tokens` makes its tokens.
+    """A Geneformer model. `geneformer_tokens` makes its tokens.
 
     Parameters
     ----------
     weights
         Folder with `config.json` and weights, or a name on the Hugging Face hub.
     vocabulary
-        Tokens that the model has to know.
+        Tokens that the model must have.
     precision, device
-        How and where to compute.
+        Precision of the computation, and the device.
 
     Raises
     ------
     InputError
-        When the model cannot be had, or is no BERT of this vocabulary.
+        When the model cannot be found, or is not a BERT with this vocabulary.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Geneformer:
 
     @property
     def max_tokens(self) -> int:
-        """Ranks that a cell keeps: as many as the model has positions."""
+        """Number of ranks of a cell that are kept: the number of positions of the model."""
         return int(self.model.config.max_position_embeddings)
 
     @property
     def tokens_per_batch(self) -> int:
-        """As many as half of the memory holds that a GPU has left."""
+        """Number of tokens that fit into half of the free memory of a GPU."""
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -91,7 +91,7 @@ class Geneformer:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What an embedding depends on beside the cell."""
+        """Everything except the cell that determines an embedding."""
         return {
             "backend": "geneformer",
             "weights_sha256": self.sha256,
@@ -100,7 +100,7 @@ class Geneformer:
         }
 
     def cut(self, cell: Cells) -> CutCell:
-        """One cell behind its word embeddings; an absent gene is the padding token in its place."""
+        """The model cut after the word embeddings of a cell; absent genes are padding tokens."""
         ids = torch.from_numpy(cell.ids).long().to(self.device)
         words = self.model.embeddings.word_embeddings
         with torch.no_grad():
@@ -114,7 +114,7 @@ class Geneformer:
         return CutCell(present, absent, torch.ones_like(ids, dtype=torch.bool), embed)
 
     def encode(self, cells: Cells) -> NDArray[np.float32]:
-        """Mean over a cell's tokens of the second-last layer's output, (n_cells, width)."""
+        """Mean over a cell's tokens of the output of the second-last layer, (n_cells, width)."""
         lengths = torch.from_numpy(cells.lengths)
         longest = int(lengths.max())
         is_token = torch.arange(longest) < lengths[:, None]
@@ -131,7 +131,7 @@ class Geneformer:
 
 
 def _folder_of(weights: str) -> Path:
-    """The model's folder; what the hub has is fetched, unless it is here already."""
+    """The folder of the model; it is downloaded from the hub unless it is already here."""
     if Path(weights).is_dir():
         return Path(weights)
     from huggingface_hub import snapshot_download
@@ -190,7 +190,7 @@ def _load(folder: Path) -> Any:
 
 
 def _own_state(path: Path, expected: str) -> dict[str, torch.Tensor]:
-    """Tensors under BERT's own names, whatever the head that was trained on top of it."""
+    """Tensors under BERT's own names, for any head that was trained on top of it."""
     if path.suffix == ".safetensors":
         try:
             found = load_file(path)

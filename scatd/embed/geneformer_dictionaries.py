@@ -20,14 +20,14 @@ _COPY_ON_Y = "ENSGR"
 
 @dataclass(frozen=True)
 class GeneVocabulary:
-    """Genes that the model knows.
+    """Genes in the vocabulary of the model.
 
     Parameters
     ----------
     tokens
-        Ensembl id to token id.
+        Token id by Ensembl id.
     medians
-        Ensembl id to the median of its counts above zero, per 10,000 counts of a cell.
+        Median of the counts above zero by Ensembl id, per 10,000 counts of a cell.
     """
 
     tokens: dict[str, int]
@@ -35,11 +35,11 @@ class GeneVocabulary:
 
     @property
     def genes(self) -> tuple[str, ...]:
-        """The genes, in order; the copies on Y of genes on X too (ENSGR...) count as those on X."""
+        """The genes, in order. Copies on Y of genes on X (ENSGR...) count as those on X."""
         return tuple(gene for gene in self.tokens if not gene.startswith(_COPY_ON_Y))
 
     def sha256(self) -> str:
-        """Hex SHA-256 of what the dictionaries say, however they were stored."""
+        """Hex SHA-256 of the content of the dictionaries, independent of their format."""
         digest = hashlib.sha256()
         for gene in sorted(self.tokens):
             digest.update(f"{gene} {self.tokens[gene]} {self.medians[gene]!r}\n".encode())
@@ -47,7 +47,7 @@ class GeneVocabulary:
 
 
 def find_dictionary(folder: Path, name: str) -> Path | None:
-    """The file of a dictionary in a folder, pickled or JSON."""
+    """Find the file of a dictionary in a folder, pickled or JSON."""
     there = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
     return next((path for path in there if path.is_file()), None)
 
@@ -58,7 +58,7 @@ def read_vocabulary(folder: Path) -> GeneVocabulary:
     Raises
     ------
     InputError
-        When one is missing, damaged, asks for code, or has values that are no tokens or medians.
+        When one is missing, damaged, contains code, or has values that are not tokens or medians.
     """
     paths = {}
     for name in (TOKENS_FILE, MEDIANS_FILE):

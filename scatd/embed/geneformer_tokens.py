@@ -1,7 +1,7 @@
-"""Geneformer's input: a cell as its genes, ranked by how far they lie above their own median.
+"""Tokens of Geneformer: the genes of a cell, ranked by expression relative to their own median.
 
-Source: Geneformer (Nature 2023), the 30M models; scATD's edited tokenizer. Ties, which the
-published code leaves to the processor, stay in column order here.
+Source: Geneformer (Nature 2023), the 30M models; scATD's edited tokenizer. In the published code
+the order of ties depends on the processor; here ties stay in column order.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _SCALE = 10_000
 
 
 class RankTokenizer:
-    """Turns counts into tokens, for one set of columns.
+    """Converts counts to tokens, for one set of columns.
 
     Parameters
     ----------
     gene_ids
-        Ensembl id of each column, without version; columns that the vocabulary does not know are
-        left out, and a gene of several columns gives several tokens.
+        Ensembl id of each column, without version. Columns that are not in the vocabulary are left
+        out. A gene with several columns gives several tokens.
     vocabulary
         Tokens and medians.
     max_tokens
-        How many ranks a cell keeps.
+        Number of ranks of a cell that are kept.
     tie_order
-        (n_columns,) what ties are sorted by; None takes the columns as they stand.
+        (n_columns,) sort key of ties; None keeps the order of the columns.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RankTokenizer:
         X
             Raw counts (n_obs, n_columns). Stored zeros count as absent.
         n_counts
-            Total of each cell (n_obs,) over all genes that were measured, known or not.
+            Total of each cell (n_obs,) over all measured genes, known or not.
         """
         columns, values, starts = self._used(X)
         lengths = np.diff(starts)
@@ -78,7 +78,7 @@ class RankTokenizer:
     def _used(
         self, X: sparse.csr_matrix
     ) -> tuple[NDArray[np.int32], NDArray[np.floating], NDArray[np.int64]]:
-        """Columns and values that give tokens, and where each cell's begin."""
+        """Columns and values that become tokens, and the start of each cell."""
         is_used = X.data > 0
         if not self.is_known.all():
             is_used &= self.is_known[X.indices]
@@ -107,10 +107,9 @@ def _descending(
     tie_order: NDArray[np.integer],
     columns: NDArray[np.int32],
 ) -> NDArray[np.intp]:
-    """Order of each cell's scores, highest first, ties by the `tie_order` of their columns.
+    """Order of each cell's scores, highest first; ties by the `tie_order` of their columns.
 
-    Sorting without regard to ties is several times as fast as a stable sort; the few ties are put
-    in order afterwards.
+    An unstable sort is several times as fast as a stable one. The few ties are sorted afterwards.
     """
     order = np.empty(len(scores), np.intp)
     negated = -scores
@@ -122,7 +121,7 @@ def _descending(
     is_tied[1:] = ranked[1:] == ranked[:-1]
     is_tied[starts[(starts > 0) & (starts < len(order))]] = False
     if is_tied.any():
-        # A group of ties begins at the last untied place; all of it is sorted.
+        # A group of ties starts at the last place without a tie; the whole group is sorted.
         in_group = is_tied.copy()
         in_group[:-1] |= is_tied[1:]
         places = np.flatnonzero(in_group)

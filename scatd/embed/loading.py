@@ -1,4 +1,4 @@
-"""Reading files of others that could hold code: nothing of it is run."""
+"""Read files from others that could contain code; no code is run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from scatd.errors import InputError
 
 
 def load_tensors(path: Path, *, expected: str) -> Any:
-    """What `torch.save` wrote: tensors in plain containers, tensors left in the file until used.
+    """Load a file of `torch.save`: tensors in plain containers, left in the file until used.
 
     Parameters
     ----------
     expected
-        What the file should be, for the message.
+        Name of the expected file, for the message.
 
     Raises
     ------
     InputError
-        When the file is missing, damaged, or asks for code.
+        When the file is missing, damaged, or contains code.
     """
     require_existing(path)
     if path.is_dir():
@@ -37,7 +37,7 @@ def load_tensors(path: Path, *, expected: str) -> Any:
             is_mapped = zipfile.is_zipfile(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except Exception as error:  # a damaged file can make the unpickler raise anything
-        # torch's own text advises to load it without restriction.
+        # The message of torch advises to load the file without restriction.
         what, remedy = "is no PyTorch checkpoint, or is damaged", "Copy or download it again."
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code is not None:
@@ -52,7 +52,7 @@ def load_dictionary(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When the file is missing, damaged, asks for code, or holds something else.
+        When the file is missing, damaged, contains code, or holds something else.
     """
     import json
 
@@ -79,7 +79,7 @@ def load_dictionary(path: Path) -> dict[str, Any]:
 
 
 class _AsksForCodeError(Exception):
-    """A pickle names something else than numpy's numbers."""
+    """A pickle refers to something other than numpy's numbers."""
 
 
 class _NumbersOnly(pickle.Unpickler):

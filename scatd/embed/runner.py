@@ -1,4 +1,4 @@
-"""Running an encoder over cells: what is known is read, the rest computed and kept as it comes."""
+"""Embed cells with an encoder: stored embeddings are read, the others are computed and stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scatd.embed.store import EmbeddingStore
 from scatd.errors import ScatdError
 
 KEEP_EVERY_SECONDS = 10.0
-"""What a kill can cost."""
+"""Longest computation that is lost when the process is killed."""
 
 
 class Encoder(Protocol):
@@ -26,10 +26,10 @@ class Encoder(Protocol):
 
     @property
     def tokens_per_batch(self) -> int:
-        """Tokens, padding included, that fit into memory and are quick together."""
+        """Number of tokens, padding included, that fit into memory and are fast."""
 
     def encode(self, cells: Cells) -> NDArray[np.float32]:
-        """Embeddings (n_cells, width) of one batch; every cell has tokens."""
+        """Embeddings (n_cells, width) of one batch; every cell must have tokens."""
 
 
 def embed(
@@ -40,13 +40,13 @@ def embed(
 ) -> NDArray[np.float32]:
     """Embeddings (n_cells, width) in the order of the cells; NaN for those with a reason.
 
-    Equal cells are computed once. Every few seconds what is done goes into the store, so that a
-    killed run continues.
+    Equal cells are computed once. New embeddings are stored every few seconds, so that a killed run
+    continues.
 
     Raises
     ------
     ScatdError
-        When the encoder gives values that are not finite.
+        When the encoder returns values that are not finite.
     """
     result = np.full((len(cells), encoder.width), np.nan, np.float32)
     usable = np.flatnonzero(cells.reasons == "")

@@ -1,4 +1,4 @@
-"""scFoundation's cell embedding: published weights, our own encoder."""
+"""Cell embeddings of scFoundation: published weights, our own encoder."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from scatd.embed.settings import ScFoundationSettings
 from scatd.nn.products import fast_products
 
 CPU_TOKENS = 1024
-"""Larger batches leave a processor's caches, and are slower."""
+"""Larger batches do not fit into the caches of a processor and are slower."""
 _BYTES_PER_TOKEN_AND_CHANNEL = 4 * 24
-"""Layer input and output, padded q, k and v, and the 4 x hidden between, with room to spare."""
+"""Memory of layer input and output, padded q, k and v, and the 4 x hidden inner layer."""
 _GPU_TOKENS = 1 << 18
 
 
 class ScFoundation:
-    """The encoder of a `models.ckpt` with its settings; `scfoundation_input` makes its tokens.
+    """The encoder of a `models.ckpt` with its settings. `scfoundation_input` makes its tokens.
 
     Parameters
     ----------
     weights
         Published `models.ckpt`.
     settings
-        Version, pool and precision count here.
+        Version, pool and precision are used here.
     device
         Where to compute.
 
@@ -60,7 +60,7 @@ class ScFoundation:
 
     @property
     def tokens_per_batch(self) -> int:
-        """As many as half of the memory holds that a GPU has left."""
+        """Number of tokens that fit into half of the free memory of a GPU."""
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -70,7 +70,7 @@ class ScFoundation:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What an embedding depends on beside the cell."""
+        """Everything except the cell that determines an embedding."""
         settings = self.settings
         return {
             "backend": "scfoundation",
@@ -81,7 +81,7 @@ class ScFoundation:
         }
 
     def cut(self, cell: Cells) -> CutCell:
-        """One cell behind its token embeddings; an absent gene is one whose value is zero."""
+        """The encoder cut after the token embeddings of one cell; an absent gene has value zero."""
         assert cell.values is not None
         ids, values = (torch.from_numpy(part).to(self.device) for part in (cell.ids, cell.values))
         is_gene = torch.ones(len(ids), dtype=torch.bool, device=self.device)
@@ -98,7 +98,7 @@ class ScFoundation:
         return CutCell(present, absent, is_gene, embed)
 
     def encode(self, cells: Cells) -> NDArray[np.float32]:
-        """Embeddings (n_cells, width) of one batch; every cell has tokens."""
+        """Embeddings (n_cells, width) of one batch; every cell must have tokens."""
         assert cells.values is not None
         on_cpu = self.device.type == "cpu"
         with torch.inference_mode(), fast_products() if on_cpu else contextlib.nullcontext():

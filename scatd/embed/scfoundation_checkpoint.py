@@ -1,4 +1,4 @@
-"""Reading scFoundation's published `models.ckpt`; nothing in it is run."""
+"""Read scFoundation's published `models.ckpt`; no code in it is run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _PREFIX = "model."
 
 
 def read_encoder(path: Path, version: WeightsVersion) -> CellEncoder:
-    """The encoder of one version, in eval mode; the decoder is left in the file.
+    """Read the encoder of one version, in eval mode; the decoder is not read.
 
     Raises
     ------
     InputError
-        When the file is missing, damaged, asks for code, has no such version, or holds another
-        network than the published one.
+        When the file is missing, damaged, contains code, lacks this version, or holds a network
+        that differs from the published one.
     """
     entry = _entry(load_tensors(path, expected=_EXPECTED), version, path)
     sizes = _sizes(entry, path)
@@ -74,7 +74,7 @@ def _entry(loaded: Any, version: WeightsVersion, path: Path) -> Mapping[str, Any
 
 
 def _sizes(entry: Mapping[str, Any], path: Path) -> EncoderSizes:
-    """Sizes that the entry's configuration gives: the model's own, updated by the data set's."""
+    """Sizes in the entry's configuration: those of the model, updated by those of the data set."""
     try:
         config = entry["config"]
         merged = {**config["model_config"][config["model"]], **config["dataset_config"]["rnaseq"]}

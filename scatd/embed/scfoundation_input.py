@@ -1,7 +1,7 @@
-"""What scFoundation reads of an expression row: normalised values, and two tokens of read depth.
+"""Tokens of scFoundation: normalised values of expression, and two tokens of read depth.
 
-Source: scFoundation (Nature Methods 2024), its published program
-`get_embedding.py`. Arithmetic up to the tokens is float64, as there.
+Source: scFoundation (Nature Methods 2024), its published program `get_embedding.py`. Arithmetic
+up to the tokens is float64, as in that program.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def tokenize(
 ) -> Cells:
     """Tokens of cells or samples: the genes above zero, then target and source depth.
 
-    A cell without counts, or whose depth is no positive number, gets a reason in place of tokens:
-    the published program stops at the one, and gives the other the token of a gene for its depth.
+    A cell without counts, or with a depth that is not a positive number, gets a reason instead of
+    tokens. The published program stops at a cell without counts, and replaces such a depth by the
+    token of a gene.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def tokenize(
         Expression (n_obs, 19264) in the published gene order: counts for `pre_normalized` F (bulk:
         any scale without logarithm), log values for T and A.
     settings
-        What was asked for.
+        Settings of the embedding.
     totals
         Raw total of each cell (n_obs,), for `pre_normalized` A.
     median_total
@@ -61,7 +62,7 @@ def tokenize(
                 sums = np.asarray(totals, np.float64)
             source = np.log10(sums)
             target = _target_depth(parse_target(settings.tgthighres), sums)
-    # What the network gets is float32, and a token is what is above zero there.
+    # The network reads float32, so a gene has a token if its float32 value is above zero.
     return _assemble(X, values.astype(np.float32), _float32(target), _float32(source))
 
 

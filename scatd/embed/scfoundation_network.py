@@ -1,7 +1,7 @@
 """scFoundation's encoder: value and position embeddings, and post-norm transformer layers.
 
-Source: scFoundation (Nature Methods 2024); names are those of its checkpoint. Cells of a batch lie
-one after the other without padding, except inside attention, which must know whose token is whose.
+Source: scFoundation (Nature Methods 2024); names are those of its checkpoint. Cells of a batch are
+stored one after the other without padding. Only attention uses padding, to separate the cells.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scatd.embed.settings import Pool
 
 _SLOPE = 0.1
 _ALIGNED = 8
-"""Attention kernels for GPUs want padded lengths that are a multiple of this."""
+"""Attention kernels of GPUs are fast when padded lengths are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class EncoderSizes:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tokens of a batch lie in its padded form (n_cells, length).
+    """Places of the tokens of a batch in its padded form (n_cells, length).
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class Layout:
     places
         Place of each token in the flat padded form, (n_tokens,).
     is_token
-        (n_cells, length), false for padding; None where nothing is padded.
+        (n_cells, length), False for padding; None without padding.
     ends
-        Place of each cell's last token among the tokens, (n_cells,).
+        Place of the last token of each cell among the tokens, (n_cells,).
     """
 
     n_cells: int
@@ -57,7 +57,7 @@ class Layout:
 
     @classmethod
     def of(cls, lengths: Tensor) -> Layout:
-        """The layout of cells with so many tokens each."""
+        """The layout of cells with these numbers of tokens."""
         n_cells, longest = len(lengths), int(lengths.max())
         is_even = bool((lengths == longest).all())
         length = longest if is_even else -(-longest // _ALIGNED) * _ALIGNED
@@ -81,7 +81,7 @@ class Layout:
 
 
 class ValueEmbedding(nn.Module):
-    """A number as a mixture of `n_bins` learned vectors."""
+    """Embeds a number as a weighted mean of `n_bins` learned vectors."""
 
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class ValueEmbedding(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Embed values (n_tokens,) as (n_tokens, hidden)."""
         embedded = self.bins(values) @ self.emb.weight
-        # Two values mean something else, whatever they measure.
+        # Two values have a special meaning and embeddings of their own.
         is_mask = (values == self._sizes.mask_token_id)[:, None]
         is_pad = (values == self._sizes.pad_token_id)[:, None]
         embedded = torch.where(is_mask, self.emb_mask.weight, embedded)
@@ -160,14 +160,14 @@ class Transformer(nn.Module):
         return self.norm(x)
 
     def lower(self) -> None:
-        """Multiply matrices in bfloat16; sums, norms and everything else stay in float32."""
+        """Multiply matrices in bfloat16; sums and norms stay in float32."""
         for layer in self.transformer_encoder:
             for part in (layer.self_attn, layer.linear1, layer.linear2):
                 part.to(torch.bfloat16)
 
 
 class CellEncoder(nn.Module):
-    """From tokens to the embedding of a cell."""
+    """Maps tokens to the embedding of a cell."""
 
     def __init__(self, sizes: EncoderSizes) -> None:
         super().__init__()
@@ -176,15 +176,15 @@ class CellEncoder(nn.Module):
         self.encoder = Transformer(sizes)
 
     def forward(self, ids: Tensor, values: Tensor, lengths: Tensor, pool: Pool) -> Tensor:
-        """Embed cells whose tokens lie one after the other.
+        """Embed cells whose tokens are stored one after the other.
 
         Parameters
         ----------
         ids, values
-            Position and value of each token, (n_tokens,); a cell's last two are its target and
-            source depth.
+            Position and value of each token, (n_tokens,). The last two tokens of a cell are its
+            target and source depth.
         lengths
-            Tokens of each cell, (n_cells,).
+            Number of tokens of each cell, (n_cells,).
         pool
             "all": source, target, maximum and mean over genes, (n_cells, 4 x hidden). "max":
             maximum over all tokens, (n_cells, hidden).
@@ -192,7 +192,7 @@ class CellEncoder(nn.Module):
         return self.pooled(self.token_emb(values) + self.pos_emb(ids), lengths, pool)
 
     def pooled(self, x: Tensor, lengths: Tensor, pool: Pool) -> Tensor:
-        """The same from the embeddings of tokens, x (n_tokens, hidden)."""
+        """The same, from the embeddings of tokens, x (n_tokens, hidden)."""
         layout = Layout.of(lengths)
         y = self.encoder(x, layout)
         if pool == "max":

@@ -1,4 +1,4 @@
-"""Settings of the two encoders. No torch here: the command line reads them for its help."""
+"""Settings of the two encoders. No torch here: the help texts of the command line read them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _DEPTHS = {
     "a": Range(-10, 10),
     "t": Range(0, 15, open="low"),
 }
-"""Numbers of a target depth, by its kind; log10 where that is `a` or `t`."""
+"""Allowed numbers of a target depth, by its kind; log10 for `a` and `t`."""
 
 VERSION_ENTRIES: dict[WeightsVersion, str] = {"rde": "rde", "ce": "cell"}
-"""Which entry of the published file a version is."""
+"""Entry of the published file for each version."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The read depth that a cell is embedded at, the `T` token (rde: read-depth enhancement).
+    """The read depth at which a cell is embedded, the `T` token (rde: read-depth enhancement).
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Target:
         "f": the cell's own total times `number`; "a": log10 of the total, plus `number`; "t":
         `number` is log10 of the depth.
     number
-        Any decimal number that leaves the depth positive.
+        Any decimal number for which the depth is positive.
     """
 
     kind: Literal["f", "a", "t"]
@@ -45,22 +45,23 @@ class Target:
 
 @dataclass(frozen=True)
 class ScFoundationSettings:
-    """What to compute from an expression row; the names are those of the published program.
+    """How expression becomes an embedding; the names are those of the published program.
 
     Parameters
     ----------
     input_type
         Single cells, or bulk samples.
     pre_normalized
-        F: the values are counts (bulk: as they are) and are normalised here. T: they are log values
-        already. A: they are, and the raw total of each cell is known apart.
+        F: the values are counts (bulk: used as they are) and are normalised here. T: they are
+        already log values. A: they are log values, and the raw total of each cell is given
+        separately.
     tgthighres
-        Target depth: `fN`, `aN` or `tN`; bulk does not use it.
+        Target depth: `fN`, `aN` or `tN`; not used for bulk.
     pool
         all: S and T tokens, maximum and mean over genes (4 x hidden). max: maximum over all
         tokens (hidden).
     version
-        rde or ce: which of the published weights.
+        rde or ce: version of the published weights.
     precision
         "mixed" multiplies matrices in bfloat16; the embedding then differs in the third digit.
     """
@@ -85,8 +86,8 @@ def parse_target(text: str) -> Target:
     Raises
     ------
     InputError
-        For anything else, and for a depth that no cell can have: the published program then drops
-        the token and takes that of a gene in its place.
+        For any other text, and for a depth that no cell can have. For such a depth the published
+        program drops the token and uses that of a gene instead.
     """
     where, expected = "--tgthighres", "fN, aN or tN with a number, such as f1, a5 or t4.5"
     try:

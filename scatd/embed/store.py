@@ -1,4 +1,4 @@
-"""Embeddings that were computed before, by the content of the cell: a cache, and a checkpoint."""
+"""Store of computed embeddings, by the content of the cell: a cache and a checkpoint."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _BLOCK = 4096
 
 
 class EmbeddingStore:
-    """Three files that only grow: names of contents, embeddings, and a hash of each pair.
+    """Three files that only grow: hashes of contents, embeddings, and a checksum of each pair.
 
-    A row is used only where its hash is that of its name and values: what was damaged, or came out
-    of order, counts as not there and is computed and kept anew. A killed process leaves at most
-    rows without a name at the end, which the next one overwrites. Several processes may share a
-    store. What scatd before 0.2 kept has no hashes, and is overwritten.
+    A row is used only if its checksum fits its hash and its values. A damaged row counts as
+    missing: it is computed and stored again. A killed process leaves at most some rows without a
+    hash at the end; the next process overwrites them. Several processes may share a store. Stores
+    of scatd before 0.2 have no checksums and are overwritten.
 
     Parameters
     ----------
     folder
-        Of one encoder with its weights and settings; made when something is appended.
+        Folder of one encoder with its weights and settings; created by the first `append`.
     width
         Features of an embedding.
     """
@@ -44,7 +44,7 @@ class EmbeddingStore:
         self._checks = folder / "checks.bin"
 
     def __len__(self) -> int:
-        """Rows that have their name and hash."""
+        """Number of rows with hash and checksum."""
         sizes = {
             self._names: DIGEST_BYTES,
             self._rows: self._row_bytes,
@@ -53,7 +53,7 @@ class EmbeddingStore:
         return min(_size(path) // size for path, size in sizes.items())
 
     def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
-        """Row of each content, -1 where there is none that is whole."""
+        """Row of each content; -1 if there is no valid row."""
         found = np.full(len(digests), -1, np.int64)
         n_rows = len(self)
         if not n_rows and _size(self._names):
@@ -62,7 +62,7 @@ class EmbeddingStore:
         if n_rows and len(digests):
             known = np.fromfile(self._names, DIGEST_TYPE, count=n_rows)
             order = np.argsort(known, kind="stable")
-            # The last of equal names: it took the place of one that was damaged.
+            # Of equal hashes the last one is used: it replaced a damaged row.
             at = np.searchsorted(known, digests, side="right", sorter=order) - 1
             is_there = (at >= 0) & (known[order[np.maximum(at, 0)]] == digests)
             found[is_there] = order[at[is_there]]
@@ -70,14 +70,14 @@ class EmbeddingStore:
         return found
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embeddings (len(rows), width) of rows that `find` gave."""
+        """Embeddings (len(rows), width) of rows from `find`."""
         if not len(rows):
             return np.empty((0, self._width), np.float32)
         shape = (len(self), self._width)
         return np.array(np.memmap(self._rows, np.dtype("<f4"), mode="r", shape=shape)[rows])
 
     def append(self, digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> None:
-        """Keep embeddings (len(digests), width).
+        """Store embeddings (len(digests), width).
 
         Raises
         ------
@@ -89,7 +89,7 @@ class EmbeddingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self.folder / ".lock"):
                 n_rows = len(self)
-                # Rows first: a name without its row would be an embedding of nothing.
+                # Rows are written first: a hash without its row would point to nothing.
                 _write_at(self._rows, n_rows * self._row_bytes, kept.tobytes())
                 _write_at(self._checks, n_rows * _CHECK_BYTES, b"".join(_hashes(digests, kept)))
                 _write_at(self._names, n_rows * DIGEST_BYTES, digests.tobytes())
@@ -99,7 +99,7 @@ class EmbeddingStore:
             raise InputError(what, where=str(self.folder), remedy=remedy) from error
 
     def _leave_out_damaged(self, found: NDArray[np.int64], digests: NDArray[np.bytes_]) -> None:
-        """Set rows to -1 whose hash is not that of their name and values."""
+        """Set rows to -1 when their checksum does not fit their hash and values."""
         checks = np.fromfile(self._checks, np.uint8, count=len(self) * _CHECK_BYTES)
         checks = checks.reshape(-1, _CHECK_BYTES)
         places = np.flatnonzero(found >= 0)
@@ -122,7 +122,7 @@ class EmbeddingStore:
 
 
 def _hashes(digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> list[bytes]:
-    """A hash a row, of its name and its values."""
+    """One checksum a row, over its hash and its values."""
     names, values = digests.tobytes(), np.ascontiguousarray(embeddings)
     return [
         hashlib.blake2b(

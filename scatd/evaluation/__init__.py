@@ -1,1 +1,1 @@
-"""Judging scores: tables in, tables out."""
+"""Evaluation of scores: tables in, tables out."""

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say, fitted on labelled cells."""
+"""Calibration of probabilities, fitted on labelled cells."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ logger = logging.getLogger(__name__)
 CalibrationMethod = Literal["platt", "isotonic"]
 
 FEW_FOR_ISOTONIC = 1000
-"""With fewer cells isotonic regression follows their noise (Niculescu-Mizil & Caruana 2005)."""
+"""With fewer cells, isotonic regression fits their noise (Niculescu-Mizil & Caruana 2005)."""
 
 
 def fit_recalibration(
     codes: npt.ArrayLike, prob: npt.ArrayLike, method: CalibrationMethod
 ) -> Recalibration:
-    """Fit how the model's own probability becomes a calibrated one.
+    """Fit a function from the model's own probability to a calibrated one.
 
-    Both keep the order of the cells (isotonic makes ties), so that ranking metrics stay.
+    Both methods keep the order of the cells (isotonic makes ties), so ranking metrics stay the
+    same.
 
     Parameters
     ----------
@@ -34,13 +35,13 @@ def fit_recalibration(
     prob
         (n_obs,) the model's own P(resistant).
     method
-        "platt": two numbers, for few cells. "isotonic": any rising curve, for many.
+        "platt": two parameters, for few cells. "isotonic": any rising curve, for many cells.
 
     Raises
     ------
     InputError
-        When the scores rank these cells no better than chance: calibration would then be a
-        constant, or turn the scores around.
+        When the scores rank these cells no better than chance. Calibration would then give a
+        constant, or reverse the scores.
     """
     truth, scores = check_scores(codes, prob)
     auroc = response_metrics(truth, scores)["auroc"]
@@ -62,11 +63,11 @@ def fit_recalibration(
 
 
 def fit_platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:
-    """Logistic regression on the log odds, towards Platt's smoothed targets.
+    """Logistic regression on the log odds, with Platt's smoothed targets.
 
-    Scores that are upside down get a negative slope. A target is (n + 1) / (n + 2) for the n
-    resistant cells and 1 / (n + 2) for the n sensitive ones, so that cells which are told apart
-    perfectly do not drive the slope to infinity.
+    Reversed scores get a negative slope. A target is (n + 1) / (n + 2) for the n resistant cells
+    and 1 / (n + 2) for the n sensitive cells. So the slope stays finite when the classes are
+    perfectly separated.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,4 +1,4 @@
-"""Whether a batch or tissue column predicts the response better than the profiles do."""
+"""Test whether a batch or tissue column predicts the response better than the profiles do."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LOGISTIC_C = 0.01
 """Inverse of the L2 penalty on standardised features."""
 
 _MOST_ROWS = 2000
-"""Rows of the Gram matrix: the check must not outlast what it checks."""
+"""Most rows of the Gram matrix: the check must stay faster than the training."""
 _NEWTON_STEPS, _TOLERANCE = 20, 1e-2
-"""Logits that move by less than the tolerance rank the samples as the solution does."""
+"""Logits that change by less than the tolerance rank the samples like the exact solution."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,7 +38,7 @@ class Confounding:
 def gram_matrix(X: npt.NDArray) -> Floats:
     """Inner products of standardised profiles, plus one for the intercept, (n_obs, n_obs).
 
-    Mean and s.d. are those of all rows: they hold no label. Constant features count nothing.
+    Mean and s.d. are computed over all rows; they contain no labels. Constant features become 0.
     """
     Z = np.array(X, dtype=np.float32)
     Z -= Z.mean(axis=0)
@@ -48,7 +48,7 @@ def gram_matrix(X: npt.NDArray) -> Floats:
 
 
 def sample_rows(usable: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.intp]:
-    """Usable rows, at most 2,000 of them, ascending."""
+    """Choose at most 2,000 usable rows, ascending."""
     rows = np.flatnonzero(usable)
     if len(rows) > _MOST_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
@@ -58,7 +58,7 @@ def sample_rows(usable: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.intp
 def confounding(
     codes: npt.NDArray, groups: npt.NDArray, gram: Floats, *, n_folds: int, seed: int
 ) -> Confounding | None:
-    """Score the groups against the profiles, on the same stratified folds.
+    """Compare the groups with the profiles, on the same stratified folds.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ def confounding(
     groups
         (n_obs,): batch, tissue, ...
     gram
-        Of the same rows, from `gram_matrix`.
+        From `gram_matrix`, for the same rows.
 
     Returns
     -------
-    None where the groups do no better than chance, that is where the interval of their mean fold
-    AUROC reaches 0.5; the profiles are then not asked.
+    None when the groups do no better than chance: the interval of their mean fold AUROC includes
+    0.5. The profiles are then not scored.
     """
     folds = stratified_folds(codes, n_folds, seed)
     of_groups = [
@@ -91,8 +91,9 @@ def confounding(
 def group_rates(codes: npt.NDArray, groups: npt.NDArray, asked: npt.NDArray) -> Array:
     """Share of resistant samples in the group of each asked sample, (n_asked,).
 
-    That is what logistic regression on the one-hot column answers, with one sample at the overall
-    share added to each group in place of its penalty; an unseen group has the overall share.
+    This is the answer of logistic regression on the one-hot column, with one sample at the
+    overall share added to each group instead of a penalty. A group without training samples gets
+    the overall share.
     """
     names, member = np.unique(groups, return_inverse=True)
     overall = float(codes.mean())
@@ -105,8 +106,8 @@ def group_rates(codes: npt.NDArray, groups: npt.NDArray, asked: npt.NDArray) -> 
 def dual_logistic(gram: Floats, codes: npt.NDArray, C: float = LOGISTIC_C) -> Floats:
     """L2-penalised logistic regression from inner products, by Newton steps.
 
-    With fewer rows than features this is the same model as one fitted to the features, and much
-    faster: each step solves for one number a row. The step is the one of Rasmussen and Williams
+    With fewer rows than features, this is the same model as one fitted to the features, but much
+    faster: each step solves for one number a row. The step is that of Rasmussen and Williams
     (Gaussian Processes for Machine Learning, 2006, algorithm 3.1) for the kernel C * gram.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What controls come to: a null distribution beside the real value, and a learning curve."""
+"""Summaries of controls: a null distribution with the real value, and a learning curve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from scatd.keys import metric_names
 
 
 def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float]:
@@ -19,26 +21,28 @@ def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float
     real
         The statistic; high means a better model.
     name
-        Prefix of the metrics `{name}_mean`, `{name}_p975` and `{name}_p_value`. The last counts the
-        real labels as one of the permutations, so that it is never 0 (Phipson and Smyth 2010).
+        Prefix of the metrics `{name}_mean`, `{name}_p975` and `{name}_p_value`. For the p-value the
+        real labels count as one of the permutations, so it is never 0 (Phipson and Smyth 2010).
     """
     values = np.asarray(null, dtype=np.float64)
     return {
-        f"{name}_mean": float(values.mean()),
-        f"{name}_p975": float(np.quantile(values, 0.975)),
-        f"{name}_p_value": float((1 + (values >= real).sum()) / (1 + len(values))),
+        metric_names.NULL_MEAN.format(name=name): float(values.mean()),
+        metric_names.NULL_P975.format(name=name): float(np.quantile(values, 0.975)),
+        metric_names.NULL_P_VALUE.format(name=name): float(
+            (1 + (values >= real).sum()) / (1 + len(values))
+        ),
     }
 
 
 def null_in_words(null: npt.ArrayLike, real: float, what: str) -> str:
-    """What permuted labels say of the real ones, in plain words with numbers.
+    """Compare permuted labels with the real ones, in words with numbers.
 
     Parameters
     ----------
     null, real
         As in `null_summary`.
     what
-        Whose AUROC it is: "mean fold", "target".
+        The kind of AUROC: "mean fold", "target".
     """
     mean, bound, p = null_summary(null, real, "null").values()
     beyond = "above" if real > bound else "NOT above"
@@ -50,7 +54,7 @@ def null_in_words(null: npt.ArrayLike, real: float, what: str) -> str:
 
 
 def learning_curve_in_words(table: pd.DataFrame, model: str) -> str:
-    """How a model's AUROC grows with the training samples; `table` is `learning_curve_table`'s."""
+    """Describe the AUROC by number of training samples; `table` is from `learning_curve_table`."""
     own = table[table["model"] == model]
     points = [
         f"{auroc:.3f} with {n:.0f}"
@@ -65,7 +69,7 @@ def learning_curve_table(records: Iterable[Mapping[str, float | str]]) -> pd.Dat
     Parameters
     ----------
     records
-        model, fold, n_train, auroc; each model's fits of a fold from few rows to many.
+        model, fold, n_train, auroc; the fits of a model and fold are ordered from few rows to many.
 
     Returns
     -------

@@ -29,9 +29,8 @@ def roc_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
 
     Returns
     -------
-    Columns `threshold`, `fpr`, `tpr`; thresholds fall, samples that score at least the threshold
-    are called resistant. The first row, at infinity, calls none. A rate whose class has no
-    samples is NaN.
+    Columns `threshold`, `fpr`, `tpr`. Thresholds fall; samples with at least this score are called
+    resistant. The first row, at infinity, calls none. A rate is NaN if its class has no samples.
     """
     threshold, resistant, sensitive = _counts_at_scores(codes, prob)
     return pd.DataFrame(
@@ -50,9 +49,9 @@ def pr_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
 
     Returns
     -------
-    Columns `threshold`, `recall`, `precision`; thresholds fall. Between rows the curve is a
-    step: summed over rows, `precision` times the gain in `recall` is the AUPRC. Recall is NaN
-    when no sample is resistant.
+    Columns `threshold`, `recall`, `precision`; thresholds fall. The curve is a step function: the
+    sum over rows of `precision` times the gain in `recall` is the AUPRC. Recall is NaN when no
+    sample is resistant.
     """
     threshold, resistant, sensitive = _counts_at_scores(codes, prob)
     return pd.DataFrame(
@@ -67,7 +66,7 @@ def pr_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
 def reliability_table(
     codes: npt.ArrayLike, prob: npt.ArrayLike, n_bins: int = CALIBRATION_BINS
 ) -> pd.DataFrame:
-    """Predicted probability against the fraction that is resistant, in equal-width bins.
+    """Predicted probability and observed resistant fraction, in bins of equal width.
 
     Parameters are those of `roc_table`.
 
@@ -98,14 +97,14 @@ def reliability_table(
 def threshold_table(
     codes: npt.ArrayLike, prob: npt.ArrayLike, thresholds: npt.ArrayLike | None = None
 ) -> pd.DataFrame:
-    """What each threshold would give.
+    """Share called resistant and metrics at each threshold.
 
     Parameters
     ----------
     codes, prob
         As in `roc_table`.
     thresholds
-        Thresholds to try, (n_thresholds,); 0 to 1 in steps of 0.01 when not given.
+        Thresholds to evaluate, (n_thresholds,); by default 0 to 1 in steps of 0.01.
 
     Returns
     -------

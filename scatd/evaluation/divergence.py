@@ -1,4 +1,4 @@
-"""How far a feature's distribution in one cohort lies from another cohort's."""
+"""Divergence between the distributions of a feature in two cohorts."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from scatd.errors import InputError
 from scatd.evaluation.metrics import Array
 
 _BLOCK = 64
-"""Features binned at once: their values stay in the processor's cache."""
+"""Number of features binned at once: their values stay in the cache of the processor."""
 
 _FLOOR = 1e-10
-"""Added to every bin, so that an empty bin costs much instead of everything."""
+"""Added to every bin, so that an empty bin gives a large but finite divergence."""
 
 
 def kl_per_feature(source: npt.NDArray, style: npt.NDArray, n_bins: int = 30) -> Array:
-    """Kullback-Leibler divergence of `source` from `style`, feature by feature.
+    """Kullback-Leibler divergence of `source` from `style` for each feature.
 
     The published definition (scATD, Bi-AdaIN report): equal bins over the pooled range of both
-    cohorts, each histogram normalised to sum 1, 1e-10 added to every bin, renormalised, and
-    summed p*ln(p/q) with p = `source`. Bins hold their lower edge, the last one both edges.
+    cohorts; each histogram is normalised to sum 1; 1e-10 is added to every bin; it is normalised
+    again; the result is the sum of p*ln(p/q) with p = `source`. Bins include their lower edge, the
+    last bin both edges.
 
-    Where the published code crashes or divides rounding noise into bins, this differs: a feature
-    that varies by less than floating point can cut into `n_bins` counts as constant and has
-    divergence 0.
+    One difference: a feature with too small a range for `n_bins` bins in floating point counts as
+    constant and has divergence 0. The published code crashes there, or bins rounding noise.
 
     Parameters
     ----------
     source
-        (n_obs, n_features), any scale that `style` shares.
+        (n_obs, n_features), on the scale of `style`.
     style
         (n_obs_style, n_features).
     n_bins
-        Histogram bins.
+        Number of histogram bins.
 
     Returns
     -------
-    (n_features,), in nats; 0 means equal histograms, 23 means that they share no bin.
+    (n_features,), in nats. 0: equal histograms. 23: the histograms share no bin.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def _histogram(values: Array, edges: Array) -> Array:
     low, high = edges[:, 0], edges[:, -1]
     where = ((values - low) / (high - low) * n_bins).astype(np.intp)
     np.clip(where, 0, n_bins - 1, out=where)
-    # The product can round across an edge: what counts is the comparison with the edge itself.
+    # The product can be rounded across an edge, so the value is compared with the edge itself.
     at = where + np.arange(n_features) * (n_bins + 1)
     flat = edges.ravel()
     up = (values >= flat[at + 1]) & (where < n_bins - 1)

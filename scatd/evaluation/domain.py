@@ -1,4 +1,4 @@
-"""How a cohort as a whole lies to a model's training domain."""
+"""Summary of how far a whole cohort lies from a model's training domain."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 OUTSIDE = 0.05
-"""A cell lies outside the training domain when its p-value is lower: of new cells of that domain,
+"""A cell lies outside the training domain when its p-value is lower. Of new cells from that domain,
 one in twenty does."""
 MOST = 0.5
-"""From this share of cells outside, a cohort is foreign to the model."""
+"""If more than this share of cells lies outside, the cohort is foreign to the model."""
 
 
 @dataclass(frozen=True)
 class CohortShift:
-    """A cohort beside the training domain.
+    """A cohort compared with the training domain.
 
     Parameters
     ----------
     role
-        Whose cells the domain is made of: "reference" or "source".
+        The cohort that the domain was fitted on: "reference" or "source".
     n_cells, n_outside
-        Assessed cells, and those outside.
+        Number of assessed cells, and of those outside the domain.
     share_outside
-        Of the assessed cells; `OUTSIDE` of them would be if the cohort were of the domain.
+        Share of the assessed cells; about `OUTSIDE` for a cohort from the domain.
     median_p
-        Of the cells' p-values; 0.5 for a cohort of the domain, low where typical cells are far.
+        Median p-value of the cells: about 0.5 for a cohort from the domain, low for a distant one.
     """
 
     role: str
@@ -38,7 +38,7 @@ class CohortShift:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether most cells lie outside."""
+        """True when most cells lie outside."""
         return self.share_outside >= MOST
 
     @property
@@ -54,7 +54,7 @@ class CohortShift:
 
 
 def is_outside(p_values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Whether each cell lies outside the training domain, in the shape of its p-values."""
+    """True for each cell outside the training domain, in the shape of the p-values."""
     return np.asarray(p_values) < OUTSIDE
 
 
@@ -66,7 +66,7 @@ def cohort_shift(p_values: npt.ArrayLike, role: str) -> CohortShift:
     p_values
         (n_cells,), at least one; low means far from the domain.
     role
-        Whose cells the domain is made of.
+        The cohort that the domain was fitted on.
     """
     p = np.asarray(p_values, dtype=np.float64)
     n_outside = int(is_outside(p).sum())

@@ -1,6 +1,6 @@
-"""What the folds of a drug show: the response model beside its baselines, in tables and in words.
+"""Results of the folds of a drug: the response model and its baselines, as tables and text.
 
-Everything here is computed from out-of-fold predictions, so that it can be computed again.
+Everything is computed from out-of-fold predictions, so it can be computed again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FoldPredictions:
 
 
 def fold_table(folds: Sequence[FoldPredictions], threshold: float) -> pd.DataFrame:
-    """One row a fold and model: model, fold, n, and every metric."""
+    """One row for each fold and model: model, fold, n, and every metric."""
     return pd.DataFrame(
         {"model": model, "fold": fold.fold, "n": len(fold.codes)}
         | response_metrics(fold.codes, prob, threshold)
@@ -62,8 +62,8 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     """One row a model: AUROC over folds, its interval, and the response model's lead over it.
 
     Columns: model, auroc_mean, auroc_sd, auroc_ci_low, auroc_ci_high, lead, lead_ci_low,
-    lead_ci_high. `lead` is the response model's mean fold AUROC minus this model's, paired by
-    sample; empty for the response model itself.
+    lead_ci_high. `lead` is the mean fold AUROC of the response model minus that of this model,
+    paired by sample. It is empty for the response model itself.
     """
     models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
     by_model = fold_table(folds, 0.5).groupby("model")["auroc"]
@@ -98,7 +98,7 @@ def summary_metrics(folds: Sequence[FoldPredictions], threshold: float) -> dict[
 
 
 def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
-    """Highest AUROC, ties broken by AUPRC, then by lower loss."""
+    """The fold with the highest AUROC; ties are broken by AUPRC, then by lower loss."""
 
     def merit(fold: FoldPredictions) -> tuple[float, float, float]:
         metrics = response_metrics(fold.codes, fold.prob[MODEL])
@@ -108,7 +108,7 @@ def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
 
 
 def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
-    """Whether the response model beats its baselines, in plain words with numbers."""
+    """Say whether the response model beats its baselines, with numbers."""
     ours = models.set_index("model").loc[MODEL]
     others = models[models["model"] != MODEL].dropna(subset=["auroc_mean"])
     best = others.sort_values("auroc_mean").iloc[-1]
@@ -131,7 +131,7 @@ def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
 
 
 def target_in_words(models: pd.DataFrame, n_cells: int) -> str:
-    """How the response model ranks labelled target cells, in plain words with numbers.
+    """Say how the response model ranks labelled target cells, with numbers.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def target_in_words(models: pd.DataFrame, n_cells: int) -> str:
 
 
 def out_of_fold(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:
-    """One row a sample, in the order of the source: id, fold, truth, and P(resistant) a model."""
+    """One row a sample, in the order of the source: id, fold, truth, and P(resistant) by model."""
     parts = [
         pd.DataFrame(
             {"row": fold.rows, "id": ids[fold.rows], "fold": fold.fold, "truth": fold.codes}

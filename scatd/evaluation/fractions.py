@@ -1,4 +1,4 @@
-"""How many cells of each group answer how, drug by drug."""
+"""Fractions of resistant cells in each group, drug by drug."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def fraction_table(
     Parameters
     ----------
     drug
-        Name, for the table.
+        Name of the drug, for the table.
     responses
         (n_obs,) sensitive, resistant or abstain; "" for a cell without a score.
     groups
-        (n_obs,) group of each cell, such as its patient, if there are any.
+        (n_obs,) group of each cell, such as its patient; None without groups.
     is_outside
-        (n_obs,) whether a cell lies outside the training domain; None where nobody knows.
+        (n_obs,) True when a cell lies outside the training domain; None when unknown.
     seed
         Of the bootstrap.
 
     Returns
     -------
-    One row a group, by name, then one of all cells; columns `COLUMNS`. The fraction is of cells
-    with an answer. A group's 95 % interval is Wilson's: it takes its cells as independent. That of
-    all cells resamples whole groups where there are several, because cells of one patient are not
-    independent.
+    One row a group, by name, then one row for all cells; columns `COLUMNS`. Fractions are of cells
+    with a response. The 95 % interval of a group is Wilson's, which treats cells as independent.
+    The interval for all cells resamples whole groups if there are several, because cells of one
+    patient are not independent.
     """
     is_scored = responses != ""
     cells = pd.DataFrame(
@@ -81,7 +81,7 @@ def fraction_table(
 def _over_groups(
     resistant: NDArray[np.int_], answered: NDArray[np.int_], seed: int
 ) -> tuple[float, float]:
-    """Percentile interval of the pooled fraction, over resamples of whole groups."""
+    """Percentile interval of the pooled fraction over resamples of whole groups."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(answered), size=(_BOOTSTRAP, len(answered)))
     totals = answered[drawn].sum(axis=1)
@@ -93,7 +93,7 @@ def _over_groups(
 
 
 def fraction_matrix(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Resistant fractions, groups by drugs: index `group`, one column a drug."""
+    """Resistant fractions of groups and drugs: index `group`, one column a drug."""
     columns = {
         drug: table.set_index("group")["fraction_resistant"] for drug, table in tables.items()
     }

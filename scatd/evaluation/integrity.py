@@ -1,6 +1,6 @@
-"""What is wrong with labels and samples before anything is learned from them: a list of findings.
+"""Check labels and samples before training, and list the findings.
 
-Nothing is repaired and nothing is flipped: a finding says what was found, where, and what to do.
+Nothing is repaired and no label is flipped. A finding names the problem, its place and the remedy.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from scatd.evaluation.confounding import confounding, gram_matrix, sample_rows
 
 SERIOUS, WARNING, NOTE = "serious", "warning", "note"
 SEVERITIES = (SERIOUS, WARNING, NOTE)
-"""Serious: a score of this data cannot be believed, or `transfer` will refuse it."""
+"""Serious: scores from these data are not reliable, or `transfer` will refuse them."""
 
 RARE = 0.05
-"""Share of sensitive samples under which, or over whose complement, a drug is reported."""
+"""A drug is reported when its share of sensitive samples is below this, or above 1 minus this."""
 
 _BY_CHANCE = 0.05
-"""Pairs of equal labels that chance alone would make, above which none is reported."""
+"""If chance alone gives more than so many pairs of equal labels, pairs are not reported."""
 _NAMED = 5
 
 REMEDIES = {
@@ -47,23 +47,23 @@ REMEDIES = {
     "same label vector": "Check that they are not one line under several ids, and that labels were "
     "measured and not filled in.",
 }
-"""What to do, by check."""
+"""The remedy for each check."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or looks wrong.
+    """One problem, or one suspicion.
 
     Parameters
     ----------
     severity
         One of `SEVERITIES`.
     check
-        Which check found it: a key of `REMEDIES`.
+        Name of the check that found it: a key of `REMEDIES`.
     columns, samples
-        Drugs (and the group column) and sample ids that it concerns.
+        The drugs (and the group column) and the sample ids concerned.
     value
-        Its number: an AUROC, a share, a count.
+        The measured value: an AUROC, a share, or a count.
     found
         The finding as a sentence.
     """
@@ -77,7 +77,7 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """The remedy."""
         return REMEDIES[self.check]
 
     def __str__(self) -> str:
@@ -152,7 +152,7 @@ def findings(
 
 
 def by_severity(found: Iterable[Finding]) -> list[Finding]:
-    """The same findings, worst first, otherwise in their order."""
+    """Sort findings, worst first; the order is otherwise kept."""
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -172,10 +172,10 @@ def findings_table(found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def id_findings(ids: npt.NDArray) -> list[Finding]:
-    """Ids that occur more than once, and different ids that are one name spelt in two ways.
+    """Find ids that occur more than once, and different ids that spell the same name.
 
-    Spellings agree after NFKC, without case, punctuation (but between two digits) and R's X
-    before a digit: HT-29 is ht29, and plate1_11 is not plate11_1.
+    Two spellings are equal after NFKC, without case, without punctuation (except between two
+    digits) and without R's X before a digit: HT-29 equals ht29; plate1_11 differs from plate11_1.
     """
     rows_of, spellings = defaultdict(list), defaultdict(set)
     for row, name in enumerate(ids.tolist()):
@@ -208,7 +208,7 @@ def id_findings(ids: npt.NDArray) -> list[Finding]:
 
 
 def sample_key(name: str) -> str:
-    """Key under which spellings of a sample's name agree; see `id_findings`."""
+    """Key that is equal for all spellings of a sample's name; see `id_findings`."""
     folded = unicodedata.normalize("NFKC", name).strip().casefold()
     folded = re.sub(r"^x(?=\d)", "", folded)
     folded = re.sub(r"(?<=\d)[\W_]+(?=\d)", "|", folded)
@@ -218,12 +218,12 @@ def sample_key(name: str) -> str:
 def _columns_alike(
     values: npt.NDArray[np.int8], columns: Sequence[str], asked: Sequence[str]
 ) -> Iterator[Finding]:
-    """Drugs with one and the same label column, and drugs with inverted ones."""
+    """Find drugs with equal label columns, and drugs with inverted ones."""
     resistant, sensitive = ((values == code).astype(np.float32) for code in (1, 0))
     labelled = resistant + sensitive
     both = labelled.T @ labelled
-    # Two shuffled columns with k resistant of n samples agree once in binom(n, k) times, so that
-    # columns that hardly overlap, or have hardly two classes, may agree by accident.
+    # Two shuffled columns with k resistant of n samples agree with probability 1 / binom(n, k).
+    # So columns with few common samples, or with few samples of one class, may agree by chance.
     n_pairs = max(len(columns) * (len(columns) - 1) / 2, 1)
     told = n_pairs / binom(both, resistant.T @ labelled) <= _BY_CHANCE
     agree = resistant.T @ resistant + sensitive.T @ sensitive
@@ -254,7 +254,7 @@ def _columns_alike(
 def _class_counts(
     values: npt.NDArray[np.int8], columns: Sequence[str], asked: Sequence[str], n_folds: int
 ) -> Iterator[Finding]:
-    """Classes too small for the folds, and classes that are rare."""
+    """Find classes that are too small for the folds, and classes that are rare."""
     for column, name in enumerate(columns):
         if name not in asked:
             continue
@@ -274,7 +274,7 @@ def _class_counts(
 def _equal_vectors(
     values: npt.NDArray[np.int8], columns: Sequence[str], names: npt.NDArray
 ) -> Iterator[Finding]:
-    """Samples that share the labels of all drugs, where chance would not make them."""
+    """Find samples with equal labels for all drugs, if chance does not explain them."""
     rows = np.flatnonzero((values >= 0).mean(axis=1) >= 0.5)
     held = values[rows]
     shares = np.stack([(held == code).mean(axis=0) for code in (-1, 0, 1)]) if len(rows) else None
@@ -297,8 +297,8 @@ def _equal_vectors(
 def _copies(
     X: npt.NDArray, values: npt.NDArray[np.int8], columns: Sequence[str], names: npt.NDArray
 ) -> Iterator[Finding]:
-    """Samples whose profiles are equal to the last bit, and whether their labels are."""
-    # Adding 0 turns -0.0 into 0.0, which is the same profile in other bytes.
+    """Find samples with identical profiles, and compare their labels."""
+    # Adding 0 turns -0.0 into 0.0: equal values should have equal bytes.
     digests = (
         hashlib.blake2b((np.asarray(row) + 0).tobytes(), digest_size=16).digest() for row in X
     )
@@ -357,7 +357,7 @@ def _confounded(
 
 
 def _equal_rows(keys: Iterable[Hashable]) -> Iterator[list[int]]:
-    """Positions of keys that occur more than once, largest group first."""
+    """Yield positions of keys that occur more than once, largest group first."""
     found = defaultdict(list)
     for position, key in enumerate(keys):
         found[key].append(position)

@@ -1,10 +1,11 @@
-"""How far a metric could be off: bootstrap intervals, paired differences, Wilson intervals.
+"""Uncertainty of metrics: bootstrap intervals, paired differences, Wilson intervals.
 
-Percentile intervals. A resample is a row of counts, so that all resamples are scored at once;
-resamples without one of the classes leave ranking metrics undefined and are left out.
+Bootstrap intervals are percentile intervals. A resample is a row of counts, so all resamples are
+scored at once. A resample without one of the classes leaves ranking metrics undefined; it is
+left out.
 
-A perfect ranking stays perfect in every resample: its interval is (1, 1) at any sample size.
-Read it beside the number of samples.
+A perfect ranking is perfect in every resample: its interval is (1, 1) at any sample size. Read it
+together with the number of samples.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A model's own metric, and by how much the model of interest exceeds it."""
+    """A model's own metric, and the lead of the chosen model over it."""
 
     own: Estimate
     lead: Estimate
@@ -147,9 +148,9 @@ def fold_mean_interval(
 ) -> tuple[float, float]:
     """Interval of the mean over folds of a metric.
 
-    Samples are drawn within each fold and class, so that every resampled fold keeps its class
-    counts. It says how well these folds measure these models; what another source cohort would
-    have given varies more.
+    Samples are drawn within each fold and class, so every resampled fold keeps its class counts.
+    The interval shows how precisely these folds measure these models. Results from other source
+    cohorts would vary more.
 
     Parameters
     ----------
@@ -172,17 +173,17 @@ def compare_models(
     threshold: float = 0.5,
     bootstrap: Bootstrap = DEFAULT,
 ) -> dict[str, Comparison]:
-    """Mean over folds of a metric, a model, and one model's lead over each, with their intervals.
+    """Mean over folds of a metric for each model, and the lead of one model over each.
 
-    All are scored on the same resampled rows, so that what makes a fold hard for two models cancels
-    in the lead. Each interval is that of `fold_mean_interval`.
+    All models are scored on the same resampled rows. If a fold is hard for two models, this
+    cancels in the lead. Each interval is that of `fold_mean_interval`.
 
     Parameters
     ----------
     models
         Folds by model: the same folds, the same rows in the same order.
     ours
-        The model whose lead is of interest: positive where it is better (for `brier`, `ece` and
+        The model whose leads are computed. A positive lead means better (for `brier`, `ece` and
         `loss`: worse).
 
     Raises
@@ -219,7 +220,7 @@ def wilson_interval(
     Parameters
     ----------
     successes, trials
-        Counts of one shape.
+        Counts, in arrays of one shape.
 
     Returns
     -------
@@ -289,7 +290,7 @@ def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
 def _fold_means(
     models: Sequence[Sequence[Fold]], metric: str, threshold: float, bootstrap: Bootstrap
 ) -> list[Array]:
-    """Mean over folds of each model's metric in the same resamples, (n_boot,) each."""
+    """Mean over folds of each model's metric, in the same resamples, (n_boot,) each."""
     rng = np.random.default_rng(bootstrap.seed)
     draws = [
         _stratified(of_models, metric, threshold, bootstrap.n_boot, rng)
@@ -305,7 +306,7 @@ def _stratified(
     n_boot: int,
     rng: np.random.Generator,
 ) -> list[Array]:
-    """A metric of every fold in `scored` on the same class-wise resamples, (n_boot,) each."""
+    """A metric of every model in `scored`, on the same resamples within classes, (n_boot,) each."""
     codes = np.asarray(scored[0][0])
     draws: list[list[Array]] = [[] for _ in scored]
     for size in _blocks(n_boot, len(codes)):
@@ -320,14 +321,14 @@ def _stratified(
 
 
 def _blocks(n_boot: int, n_obs: int) -> Iterator[int]:
-    """Split `n_boot` resamples so that memory does not grow with the number of samples."""
+    """Split `n_boot` resamples into blocks, so memory does not grow with the number of samples."""
     largest = max(1, _BLOCK // max(1, n_obs))
     for start in range(0, n_boot, largest):
         yield min(largest, n_boot - start)
 
 
 def _counts(rng: np.random.Generator, n_units: int, n_draws: int) -> Array:
-    """How often each unit is drawn in `n_units` draws with replacement, (n_draws, n_units)."""
+    """Count how often each unit occurs in `n_units` draws with replacement, (n_draws, n_units)."""
     drawn = rng.integers(0, n_units, size=(n_draws, n_units))
     drawn += np.arange(n_draws)[:, None] * n_units
     counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)

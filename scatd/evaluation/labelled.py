@@ -1,4 +1,4 @@
-"""What labelled cells show of a version: every table of an evaluation, from truth and scores."""
+"""All tables of an evaluation on labelled cells, from true responses and scores."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from scatd.evaluation.intervals import (
 )
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.selective import risk_coverage_table
+from scatd.keys import metric_names
 
 PUBLISHED = {
     "AUC": "auroc",
@@ -30,28 +31,28 @@ PUBLISHED = {
     "Accuracy": "accuracy",
     "Precision": "precision",
 }
-"""Columns of the published metrics table, and what they are called here."""
+"""Columns of the published metrics table, and their names here."""
 
 FEW_GROUPS = 8
-"""Fewer groups than this say little of how much groups differ: their interval is too narrow."""
+"""With fewer groups, the interval over groups is too narrow."""
 
 _GROUP_METRICS = ("prevalence", "auroc", "mcc", "recall", "specificity", "precision", "brier")
 
 
 @dataclass(frozen=True, eq=False)
 class Truths:
-    """Labelled cells as a version scores them: codes and P(resistant) (n_cells,), and the words.
+    """Labelled cells and their scores: true codes, P(resistant) and responses, each (n_cells,).
 
     Parameters
     ----------
     codes, prob, responses
         0 sensitive or 1 resistant; the reported P(resistant); sensitive, resistant or abstain.
     decision
-        Threshold and band behind the words.
+        Threshold and interval of abstention that gave the responses.
     groups
-        (n_cells,) patient or sample, if they are known.
+        (n_cells,) patient or sample of each cell, if known.
     baselines
-        P(resistant) by baseline, for the same cells.
+        P(resistant) of the same cells by each baseline.
     """
 
     codes: npt.NDArray[np.int_]
@@ -63,14 +64,14 @@ class Truths:
 
 
 def evaluation_tables(cells: Truths, *, seed: int) -> dict[str, pd.DataFrame]:
-    """Every table, by the name of its file.
+    """Compute every table, by file name.
 
     Returns
     -------
-    `metrics` (each metric with its interval; with groups also `group_ci_low`, `group_ci_high`,
-    from resampled groups), `published_metrics`, `models` (baselines on the same cells),
-    `confusion`, `answers` (coverage and error of the band), `roc`, `precision_recall`,
-    `reliability`, `thresholds`, `risk_coverage`, and `groups` where they are known.
+    `metrics` (each metric with its interval; with groups also `group_ci_low`, `group_ci_high` from
+    resampled groups), `published_metrics`, `models` (baselines on the same cells), `confusion`,
+    `answers` (coverage and error), `roc`, `precision_recall`, `reliability`, `thresholds`,
+    `risk_coverage`, and `groups` if groups are known.
     """
     codes, prob, cut = cells.codes, cells.prob, cells.decision.threshold
     metrics = intervals_table(codes, prob, cut, bootstrap=Bootstrap(seed=seed))
@@ -101,7 +102,7 @@ def evaluation_tables(cells: Truths, *, seed: int) -> dict[str, pd.DataFrame]:
 
 
 def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
-    """The version beside its baselines: one row a model.
+    """Compare the version with its baselines: one row a model.
 
     Columns: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high (as
     `evidence.model_table` has them), auprc, auprc_sensitive, brier.
@@ -119,7 +120,7 @@ def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
 
 
 def confusion_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) -> pd.DataFrame:
-    """Counts: one row a true response, one column a call; `abstain` where there is any."""
+    """Counts: one row a true response, one column a call; `abstain` only if a cell has it."""
     words = np.array(keys.RESPONSES)[codes]
     calls = [word for word in keys.CALLS if word != keys.ABSTAIN or (responses == word).any()]
     return pd.DataFrame(
@@ -132,7 +133,7 @@ def confusion_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]
 
 
 def answers_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) -> pd.DataFrame:
-    """One row: how many cells get an answer, and how many answers are wrong.
+    """One row: how many cells get a response, and how many responses are wrong.
 
     Columns: n, n_answered, coverage, n_wrong, error, error_ci_low, error_ci_high (95% Wilson).
     """
@@ -154,7 +155,7 @@ def answers_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) 
 
 
 def groups_table(cells: Truths, *, seed: int) -> pd.DataFrame:
-    """One row a group: its cells, how many are called resistant, and its metrics.
+    """One row a group: number of cells, share called resistant, and metrics.
 
     Columns: group, n, n_sensitive, n_resistant, called_resistant (fraction), abstained (fraction),
     prevalence, auroc, auroc_ci_low, auroc_ci_high, mcc, recall, specificity, precision, brier.
@@ -185,26 +186,31 @@ def groups_table(cells: Truths, *, seed: int) -> pd.DataFrame:
 def evaluation_metrics(
     tables: Mapping[str, pd.DataFrame], codes: npt.ArrayLike
 ) -> dict[str, float]:
-    """What an evaluation comes to, as names and numbers for the tracking store and the gate.
+    """Results of an evaluation as names and numbers, for the tracking store and the gate.
 
-    Every metric, its interval (`auroc_ci_low`), the group interval (`auroc_group_ci_low`),
+    Every metric, its interval (`auroc_ci_low`), the interval over groups (`auroc_group_ci_low`),
     baselines (`baseline.NAME.auroc`), `coverage`, `error_answered`, `n_sensitive` and
-    `n_resistant`. What is undefined is left out.
+    `n_resistant`. Undefined values are left out.
     """
     values: dict[str, float] = {}
     for row in tables["metrics"].to_dict(orient="records"):
         name = str(row.pop("metric"))
-        values[name] = row.pop("value")
-        values |= {f"{name}_{bound}": value for bound, value in row.items()}
+        values[metric_names.METRIC.format(metric=name)] = row.pop("value")
+        values |= {
+            metric_names.BOUND.format(metric=name, bound=bound): value
+            for bound, value in row.items()
+        }
     for row in tables["models"].to_dict(orient="records"):
         if row["model"] != MODEL:
-            values[f"baseline.{row['model']}.auroc"] = row["auroc"]
+            values[metric_names.BASELINE.format(model=row["model"], metric="auroc")] = row["auroc"]
     answers = tables["answers"].iloc[0]
     truth = np.asarray(codes)
     values |= {
-        "coverage": answers["coverage"],
-        "error_answered": answers["error"],
-        "n_sensitive": float((truth == 0).sum()),
-        "n_resistant": float((truth == 1).sum()),
+        metric_names.COVERAGE: answers["coverage"],
+        metric_names.ERROR_ANSWERED: answers["error"],
+    }
+    values |= {
+        metric_names.N_RESPONSE.format(response=word): float((truth == code).sum())
+        for word, code in keys.POLARITY.items()
     }
     return {name: float(value) for name, value in values.items() if not np.isnan(value)}

@@ -1,7 +1,7 @@
-"""Which cells a model has seen with their labels, so that no score of them counts as evidence.
+"""The labelled cells that a model was trained on; scores of these cells are not evidence.
 
-A cell is known by its id and by a fingerprint of its features: the first survives another embedding
-of the same cell, the second another name.
+A cell is recognised by its id and by a fingerprint (hash) of its features. The id stays the same
+when the cell is embedded again; the fingerprint stays the same when the cell is renamed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BYTES = 8
 
 
 def cell_ledger(features: Features, rows: npt.NDArray[np.intp]) -> SeenCells:
-    """Ids and fingerprints of some rows of a cohort, for the card of a model that learns them."""
+    """Ids and fingerprints of rows of a cohort, for the card of a model trained on them."""
     ids = tuple(features.ids[rows].tolist()) if features.has_ids else ()
     return SeenCells(ids, tuple(fingerprints(features)[rows].tolist()))
 
@@ -38,32 +38,32 @@ def fingerprints(features: Features) -> npt.NDArray[np.str_]:
 
 
 def seen_cells(about: About, mine: SeenCells, sha256: str) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which of some cells a model has learned from, by what it used them for.
+    """Find which of some cells a model was trained on, by their use.
 
     Parameters
     ----------
     about
-        What is known of the model.
+        From the card of the model.
     mine
         The cells in question, from `cell_ledger`.
     sha256
-        Of all features of their file.
+        Hash of all features of their file.
 
     Returns
     -------
-    For each of "source" (trained on), "few_shot" and "calibration" that the card records, whether
+    For each of "source" (trained on), "few_shot" and "calibration" that the card records: whether
     each cell (n_cells,) is among them.
     """
     seen = {use: _among(mine, known) for use, known in _recorded(about).items()}
     source = about.data.source
-    # All that an older card knows of the samples that it was trained on is their hash.
+    # Older cards record only the hash of the training samples.
     if "source" not in seen and source is not None and source.sha256 == sha256:
         seen["source"] = np.ones(len(mine.fingerprints), dtype=bool)
     return seen
 
 
 def without_cells(card: Card) -> dict[str, Any]:
-    """The card as strangers may see it: how many cells a version learned from, but not which."""
+    """A card for the public: numbers of the training cells, without their ids and fingerprints."""
     about = card.about
     n_cells = {use: _n_cells(seen) for use, seen in _recorded(about).items()}
     data, source = about.data, about.data.source

@@ -1,7 +1,8 @@
-"""Metrics of predicted response, each a function of row weights.
+"""Metrics of predicted response, computed with row weights.
 
-All weights one give the plain metric; the counts of a bootstrap resample give the metric of that
-resample. So there is one formula of each metric, and a thousand resamples are one matrix.
+If all weights are one, the result is the plain metric. If the weights are the counts of a bootstrap
+resample, it is the metric of that resample. So each metric has one formula, and a thousand
+resamples are one matrix.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scatd.errors import InputError
 Array = npt.NDArray[np.float64]
 
 RANKING_METRICS = ("auroc", "auprc", "auprc_sensitive")
-"""Need no threshold. The other name says which class counts as positive; plain is resistant."""
+"""They need no threshold. Resistant is the positive class, or the class in the name."""
 
 CONFUSION_METRICS = (
     "prevalence",
@@ -28,15 +29,15 @@ CONFUSION_METRICS = (
     "accuracy",
     "balanced_accuracy",
 )
-"""Compare the label at a threshold with the truth; resistant is the positive class."""
+"""They compare the response at a threshold with the truth. Resistant is the positive class."""
 
 CALIBRATION_METRICS = ("brier", "ece", "loss")
-"""Compare the probability itself with the truth; lower is better."""
+"""They compare the probability itself with the truth; lower is better."""
 
 METRICS = RANKING_METRICS + CONFUSION_METRICS + CALIBRATION_METRICS
 
 CALIBRATION_BINS = 10
-"""Equal-width bins of the expected calibration error and of the reliability table."""
+"""Bins of equal width in the expected calibration error and in the reliability table."""
 
 
 def response_metrics(
@@ -58,14 +59,14 @@ def response_metrics(
 
     Returns
     -------
-    Name to value. A value that the samples do not define is NaN: rankings, `mcc` and `f1` of a
-    single class, `recall` without resistant samples, `precision` without resistant calls.
-    `mcc` is 0 when all samples of two classes get the same call (scikit-learn's convention).
+    Value by name. A value that the samples do not define is NaN: ranking metrics, `mcc` and
+    `f1` of a single class, `recall` without resistant samples, `precision` without resistant
+    calls. `mcc` is 0 when samples of both classes all get the same call (as in scikit-learn).
 
     Raises
     ------
     InputError
-        When there are no samples, lengths differ, or a value is no code or no probability.
+        When there are no samples, lengths differ, or a value is not a code or not a probability.
     """
     ones = np.ones((1, np.size(codes)))
     drawn = weighted_metrics(codes, prob, ones, METRICS, threshold=threshold)
@@ -80,20 +81,20 @@ def weighted_metrics(
     *,
     threshold: float = 0.5,
 ) -> dict[str, Array]:
-    """Metrics of many weightings of the same samples.
+    """Metrics of the same samples under many sets of weights.
 
     Parameters
     ----------
     codes, prob, threshold
         As in `response_metrics`.
     weights
-        How often each sample counts, (n_draws, n_obs), not negative.
+        Weight of each sample, (n_draws, n_obs), not negative.
     names
-        Which of `METRICS` to compute.
+        The metrics to compute, from `METRICS`.
 
     Returns
     -------
-    Name to values, (n_draws,), in the order of `names`; NaN where a draw leaves a metric
+    Values, (n_draws,), by name, in the order of `names`. NaN where a draw leaves a metric
     undefined.
 
     Raises
@@ -117,7 +118,7 @@ def weighted_metrics(
 
 
 def check_scores(codes: npt.ArrayLike, prob: npt.ArrayLike) -> tuple[Array, Array]:
-    """Codes and probabilities as float arrays, (n_obs,), refused when they cannot be scored.
+    """Codes and probabilities as float arrays, (n_obs,); refused when they cannot be scored.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def check_scores(codes: npt.ArrayLike, prob: npt.ArrayLike) -> tuple[Array, Arra
 
 
 def confusion_metrics(tp: Array, fp: Array, fn: Array, tn: Array) -> dict[str, Array]:
-    """`CONFUSION_METRICS` from the four counts, arrays of any one shape.
+    """`CONFUSION_METRICS` from the four counts, arrays of equal shape.
 
     `tp` counts resistant samples called resistant, `fp` sensitive samples called resistant.
     """
@@ -164,12 +165,12 @@ def confusion_metrics(tp: Array, fp: Array, fn: Array, tn: Array) -> dict[str, A
 
 
 def counts_by_rank(codes: Array, prob: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Cumulated class weights from the highest probability down, ties taken together.
+    """Cumulated class weights from the highest probability down; ties are added together.
 
     Returns
     -------
-    The distinct probabilities in falling order, (n_distinct,), and for each of them the weight
-    of resistant and of sensitive samples that score at least as high, (n_draws, n_distinct).
+    The distinct probabilities in falling order, (n_distinct,). For each, the weight of resistant
+    and of sensitive samples with at least this probability, (n_draws, n_distinct).
     """
     order = np.argsort(-prob, kind="stable")
     ranked = prob[order]
@@ -181,7 +182,7 @@ def counts_by_rank(codes: Array, prob: Array, weights: Array) -> tuple[Array, Ar
 
 
 def calibration_bin(prob: Array, n_bins: int = CALIBRATION_BINS) -> npt.NDArray[np.intp]:
-    """Index of the equal-width bin of each probability; a bin holds its lower edge."""
+    """Index of the bin of each probability; bins have equal width and include their lower edge."""
     inner_edges = np.arange(1, n_bins) / n_bins
     return np.searchsorted(inner_edges, prob, side="right")
 
@@ -189,7 +190,7 @@ def calibration_bin(prob: Array, n_bins: int = CALIBRATION_BINS) -> npt.NDArray[
 def _ranking(
     codes: Array, prob: Array, weights: Array, wanted: Collection[str]
 ) -> dict[str, Array]:
-    """Areas under the ROC curve (ties count half) and under both step-wise PR curves."""
+    """Areas under the ROC curve (ties count half) and under both stepwise PR curves."""
     _, resistant, sensitive = counts_by_rank(codes, prob, weights)
     n_resistant, n_sensitive = resistant[:, -1:], sensitive[:, -1:]
     in_tie_r = np.diff(resistant, axis=1, prepend=0)
@@ -204,7 +205,7 @@ def _ranking(
         precision = _average_precision(in_tie_r, resistant, sensitive)
         values["auprc"] = np.where(both, precision, np.nan)
     if "auprc_sensitive" in wanted:
-        # Sensitive as the positive class ranks from the lowest probability up.
+        # With sensitive as the positive class, the ranking starts at the lowest probability.
         sensitive_up = n_sensitive - sensitive + in_tie_s
         resistant_up = n_resistant - resistant + in_tie_r
         precision = _average_precision(in_tie_s, sensitive_up, resistant_up)
@@ -215,7 +216,7 @@ def _ranking(
 def _average_precision(gained: Array, positive: Array, negative: Array) -> Array:
     """Precision averaged over the recall steps `gained`, (n_draws, n_distinct) to (n_draws,)."""
     precision = _ratio(positive, positive + negative)
-    # A tie that no draw fell into gains nothing; its precision may be undefined.
+    # Where no draw has this tied score, nothing is gained, and the precision may be undefined.
     steps = np.where(gained > 0, gained * precision, 0.0)
     return _ratio(steps.sum(axis=1), gained.sum(axis=1))
 

@@ -1,9 +1,8 @@
-"""Answering fewer cells with fewer errors: which cells a version should abstain on.
+"""Selective prediction: abstain on uncertain cells to make fewer errors.
 
-An answer is the less certain the more likely it is wrong: by Platt's curve through the labelled
-cells, so that it makes no difference what the probabilities mean, or where the threshold lies. The
-trade is the risk-coverage curve of El-Yaniv & Wiener (2010), with the fraction of wrong answers as
-its risk.
+Platt's curve through the labelled cells gives the probability that a response is wrong. So the
+certainty does not depend on the scale of the probabilities or on the threshold. The trade-off is
+the risk-coverage curve of El-Yaniv & Wiener (2010); the risk is the fraction of wrong responses.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from scatd.evaluation.metrics import Array, check_scores
 from scatd.evaluation.thresholds import CONFIDENCE, lower_bound
 
 _FEWEST = 0.05
-"""Coverage at which the table begins: of fewer cells, chance says more than certainty."""
+"""Smallest coverage in the table: for fewer cells, chance dominates."""
 
 
 @dataclass(frozen=True)
 class BandGoal:
-    """`error=X`: answers are wrong for at most X; `coverage=X`: at least X are answered."""
+    """`error=X`: at most a share X of responses is wrong; `coverage=X`: at least X get one."""
 
     name: str
     value: float
@@ -37,12 +36,12 @@ class BandGoal:
 
 
 def read_band_goal(text: str) -> BandGoal:
-    """A goal as it is written.
+    """Read a goal.
 
     Raises
     ------
     InputError
-        For what is no goal, or a value outside 0 to 1.
+        When the text is not a goal, or a value is outside 0 to 1.
     """
     name, _, number = text.partition("=")
     expected = "error=X or coverage=X, with X between 0 and 1"
@@ -58,7 +57,7 @@ def read_band_goal(text: str) -> BandGoal:
 def risk_coverage_table(
     codes: npt.ArrayLike, prob: npt.ArrayLike, threshold: float
 ) -> pd.DataFrame:
-    """What answering only the most certain cells would give.
+    """Error and coverage when only the most certain cells get a response.
 
     Parameters
     ----------
@@ -67,13 +66,13 @@ def risk_coverage_table(
 
     Returns
     -------
-    One row a band, the narrowest (none) last: `coverage` (fraction of cells answered),
-    `n_answered`, `error` (fraction of the answers that are wrong), `error_high` (upper one-sided
-    95% bound), and the band `low`, `high` of probabilities that get no answer.
+    One row for each interval of abstention, the narrowest (none) last: `coverage` (fraction of
+    cells with a response), `n_answered`, `error` (fraction of wrong responses), `error_high` (upper
+    one-sided 95% bound), and the ends `low`, `high` of the interval of probabilities.
     """
     truth, scores = check_scores(codes, prob)
     curve = fit_platt(truth, scores)
-    if curve.slope <= 0:  # upside down: the nearer to the threshold, the less certain
+    if curve.slope <= 0:  # reversed scores: certainty is highest at the threshold
         curve = Platt(1.0, -float(logit(threshold)))
     called, resistant = scores > threshold, curve(scores)
     certainty = np.where(called, resistant, 1 - resistant)
@@ -82,7 +81,8 @@ def risk_coverage_table(
     ranked = certainty[order]
     last_of_tie = np.flatnonzero(np.append(np.diff(ranked) != 0, [True]))
     n_answered, n_wrong = last_of_tie + 1.0, wrong[last_of_tie].astype(np.float64)
-    # Between the least certain cell that is answered and the next one; none is left at the end.
+    # The ends lie between the least certain cell with a response and the next cell; the last row
+    # has no interval.
     levels = ranked[last_of_tie]
     least = np.append((levels[:-1] + levels[1:]) / 2, [0.0])
     table = pd.DataFrame(
@@ -99,17 +99,17 @@ def risk_coverage_table(
 
 
 def _scores_at(curve: Platt, prob: Array) -> Array:
-    """The scores that a curve maps to some probabilities."""
+    """The scores that a curve maps to these probabilities."""
     return expit((logit(prob) - curve.intercept) / curve.slope)
 
 
 def choose_band(
     codes: npt.ArrayLike, prob: npt.ArrayLike, threshold: float, goal: BandGoal
 ) -> dict[str, Any]:
-    """The band that reaches the goal, as the card stores it.
+    """Choose the interval of abstention that reaches the goal, as the card stores it.
 
-    `error=X` takes the narrowest band at which the upper 95% bound of the error is at most X;
-    `coverage=X` the widest that leaves at least X of the cells an answer.
+    `error=X` takes the narrowest interval at which the upper 95% bound of the error is at most X.
+    `coverage=X` takes the widest interval that leaves a response to at least a share X of cells.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def choose_band(
     Raises
     ------
     InputError
-        When no band reaches the goal; the message says what the best one does.
+        When no interval reaches the goal; the message gives the best possible value.
     """
     table = risk_coverage_table(codes, prob, threshold)
     if goal.name == "error":

@@ -1,7 +1,7 @@
-"""How long patients live by predicted response: tables in, tables out.
+"""Survival of patients by predicted response: tables in, tables out.
 
-Times are in the unit of the table that was given (days at TCGA). An event of 1 is a death, 0 a
-patient who was alive when last seen.
+Times have the unit of the given table (days in TCGA). Event 1 is a death; event 0 is a patient who
+was alive at the last contact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def kaplan_meier(patients: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     patients
-        Columns `time`, `event` and `group`, nothing missing.
+        Columns `time`, `event` and `group`, without missing values.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def kaplan_meier(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_risk(patients: pd.DataFrame) -> pd.DataFrame:
-    """How many patients of each group were still followed at some round times.
+    """Number of patients of each group who were still followed at some round times.
 
     Returns
     -------
     pandas.DataFrame
-        Groups in the index, times in the columns; patients with that time or a longer one.
+        Groups in the index, times in the columns; patients with this time or a longer one.
     """
     times = _round_times(float(patients[TIME].max()))
     own = patients.groupby(GROUP, sort=True, observed=True)[TIME]
@@ -68,7 +68,7 @@ def at_risk(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def _round_times(longest: float) -> list[int]:
-    """About six times from 0, a round number apart."""
+    """About six equally spaced round times from 0."""
     step = max(longest / (_N_TICKS - 1), 1.0)
     power = 10.0 ** np.floor(np.log10(step))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step)
@@ -76,13 +76,13 @@ def _round_times(longest: float) -> list[int]:
 
 
 def log_rank(patients: pd.DataFrame) -> pd.DataFrame:
-    """Whether the groups live equally long (log-rank test, two-sided).
+    """Test whether the groups have equal survival (log-rank test, two-sided).
 
     Returns
     -------
     pandas.DataFrame
-        One row: `statistic` (chi squared), `df`, `p`, `n`, `n_events`; without a second group,
-        or without an event, statistic and p are missing.
+        One row: `statistic` (chi squared), `df`, `p`, `n`, `n_events`. With one group only, or
+        without an event, statistic and p are missing.
     """
     from lifelines.statistics import multivariate_logrank_test
 
@@ -95,21 +95,21 @@ def log_rank(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def cox(patients: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
-    """Hazard ratio of each covariate, in a Cox model of its own (Cox 1972, ties by Efron).
+    """Hazard ratio of each covariate, each in a separate Cox model (Cox 1972, ties by Efron).
 
     Parameters
     ----------
     patients
         Columns `time` and `event`.
     covariates
-        (n_patients, n_covariates): the ratio is that of one unit more.
+        (n_patients, n_covariates): the ratio is for one unit more.
 
     Returns
     -------
     pandas.DataFrame
-        One row a covariate: `covariate`, `hazard_ratio` (above 1: dies sooner), `ci_low`,
+        One row a covariate: `covariate`, `hazard_ratio` (above 1: earlier death), `ci_low`,
         `ci_high` (95%), `p` (Wald), `p_proportional` (small: the ratio changes with time), `n`,
-        `n_events`, and `note`, which says why there is no ratio where there is none.
+        `n_events`, and `note`: the reason when there is no ratio.
     """
     return pd.DataFrame(
         [_cox_row(patients[[TIME, EVENT]], covariates[name]) for name in covariates]
@@ -147,7 +147,7 @@ def _cox_row(patients: pd.DataFrame, covariate: pd.Series) -> dict[str, object]:
 
 
 def time_bins(time: pd.Series) -> pd.Series:
-    """The bin of each patient (n_patients,): 10 of equal width, as published, named by times."""
+    """The bin of each patient, (n_patients,): 10 bins of equal width, as published."""
     low, high = float(time.min()), float(time.max())
     edges = np.linspace(low, high if high > low else low + _N_BINS, _N_BINS + 1)
     names = [f"{low:.0f}-{high:.0f}" for low, high in itertools.pairwise(edges)]
@@ -157,20 +157,20 @@ def time_bins(time: pd.Series) -> pd.Series:
 
 
 def rank_tests(values: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
-    """Whether each feature differs between two groups (Mann-Whitney, two-sided).
+    """Test whether each feature differs between two groups (Mann-Whitney, two-sided).
 
     Parameters
     ----------
     values
         (n_patients, n_features).
     groups
-        (n_patients,) of two kinds.
+        (n_patients,) with two different values.
 
     Returns
     -------
     pandas.DataFrame
         One row a feature, in their order: `feature`, `n_` and `median_` of each group, `U` of the
-        first, `p`, `fdr` (Benjamini and Hochberg).
+        first group, `p`, `fdr` (Benjamini and Hochberg).
     """
     from scipy.stats import false_discovery_control, mannwhitneyu
 

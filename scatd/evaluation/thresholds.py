@@ -1,10 +1,10 @@
-"""Where to cut a probability, and which promises a cut can keep on cells that nobody labelled.
+"""Choose a threshold, by a rule or so that it keeps a promise on new cells.
 
-A promise (a false discovery rate, a precision, a recall) is kept with a margin for chance: the
-bound of its one-sided 95% Clopper-Pearson interval has to keep it, not the fraction that was
-counted. The cut that just reaches 5% false calls on the labelled cells breaks the promise on more
-than half of all other cells. The bound is that of each cut by itself; the best of many cuts is
-taken, which costs some of it (a test measures how much).
+A promise is a bound on the false discovery rate, the precision or the recall. The one-sided 95%
+Clopper-Pearson bound must keep it, not only the observed fraction: a threshold that just reaches 5%
+false calls on the labelled cells breaks the promise on more than half of all other cells. The bound
+holds for each threshold alone. Taking the best of many thresholds weakens it a little (a test
+measures how much).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SHOWN_RECALLS = (0.99, 0.95, 0.9, 0.8, 0.7, 0.5, 0.3)
 
 @dataclass(frozen=True)
 class Goal:
-    """What a threshold is to be: a rule by name, or a promise with its value."""
+    """A goal of a threshold: the name of a rule, or a promise with its value."""
 
     name: str
     value: float | None = None
@@ -42,19 +42,20 @@ class Goal:
 
 @dataclass(frozen=True)
 class Cut:
-    """A threshold, and where it came from, in words."""
+    """A threshold, and its origin in words."""
 
     threshold: float
     origin: str
 
 
 def read_goals(words: Sequence[str]) -> tuple[Goal, ...]:
-    """Goals as they are written, several also in one word: `precision=0.9,recall=0.8`.
+    """Read goals; one word may hold several: `precision=0.9,recall=0.8`.
 
     Raises
     ------
     InputError
-        For what is no goal, a value outside 0 to 1, and rules that leave nothing to another goal.
+        When a word is not a goal, a value is outside 0 to 1, or a rule leaves no choice to other
+        goals.
     """
     goals = tuple(_read_goal(part.strip()) for word in words for part in word.split(","))
     rules = [goal for goal in goals if goal.name not in PROMISES]
@@ -82,11 +83,10 @@ def _read_goal(text: str) -> Goal:
 
 
 def choose_cut(codes: npt.ArrayLike, prob: npt.ArrayLike, goals: Sequence[Goal]) -> Cut:
-    """The threshold that reaches the goals on labelled cells.
+    """Choose the threshold that reaches the goals on labelled cells.
 
-    Of the cuts that keep every promise, the one with the highest F1 is taken: for `fdr` and
-    `precision` the one that finds most resistant cells, for `recall` the one with fewest false
-    calls.
+    Of the thresholds that keep every promise, the one with the highest F1 is taken. For `fdr` and
+    `precision` alone it finds most resistant cells; for `recall` alone it makes fewest false calls.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def choose_cut(codes: npt.ArrayLike, prob: npt.ArrayLike, goals: Sequence[Goal])
     prob
         (n_obs,) P(resistant) as the version reports it.
     goals
-        From `read_goals`; not empty, and not `fixed` without a value.
+        From `read_goals`. Not empty; `fixed` must have a value.
 
     Raises
     ------
     InputError
-        When no cut keeps all promises; the message shows what can be had for what.
+        When no threshold keeps all promises; the message lists what each threshold can keep.
     """
     truth, scores = check_scores(codes, prob)
     goal = goals[0]
@@ -126,8 +126,8 @@ def choose_cut(codes: npt.ArrayLike, prob: npt.ArrayLike, goals: Sequence[Goal])
 def youden(codes: npt.ArrayLike, prob: npt.ArrayLike) -> float:
     """Threshold with the highest sensitivity + specificity - 1 (Youden 1950).
 
-    The cut lies midway between two neighbouring scores, and inside (0, 1); of equally good cuts the
-    one nearest to 0.5 is taken.
+    The threshold lies midway between two neighbouring scores, inside (0, 1). Of equally good
+    thresholds, the one nearest to 0.5 is taken.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def youden(codes: npt.ArrayLike, prob: npt.ArrayLike) -> float:
 
 
 def cuts_between(scores: Array) -> Array:
-    """Every cut that tells scores (n_obs,) apart otherwise: midway, inside (0, 1), rising."""
+    """Every threshold that separates scores (n_obs,) differently: midway, inside (0, 1), rising."""
     levels = np.unique(scores)
     inner = (levels[:-1] + levels[1:]) / 2
     ends = [levels[0] / 2], [(levels[-1] + 1) / 2]
@@ -151,12 +151,12 @@ def cuts_between(scores: Array) -> Array:
 
 
 def promises_table(codes: npt.ArrayLike, prob: npt.ArrayLike, cuts: npt.ArrayLike) -> pd.DataFrame:
-    """What each cut can promise.
+    """Lower bounds of precision and recall at each threshold.
 
     Returns
     -------
     Columns of `threshold_table`, and `precision_low` and `recall_low`, the lower one-sided 95%
-    bounds (Clopper & Pearson 1934); 0 where nothing is called. FDR is 1 - precision.
+    bounds (Clopper & Pearson 1934); 0 when no cell is called. FDR is 1 - precision.
     """
     truth, scores = check_scores(codes, prob)
     table = threshold_table(truth, scores, cuts)
@@ -170,7 +170,7 @@ def promises_table(codes: npt.ArrayLike, prob: npt.ArrayLike, cuts: npt.ArrayLik
 def lower_bound(successes: npt.ArrayLike, trials: npt.ArrayLike) -> Array:
     """Lower end of the one-sided 95% Clopper-Pearson interval of a fraction, elementwise.
 
-    0 where there are no successes. The upper end of a fraction is 1 minus the lower one of its
+    It is 0 without successes. The upper bound of a fraction is 1 minus the lower bound of its
     complement.
     """
     from scipy.stats import beta
@@ -193,14 +193,14 @@ def _kept(table: pd.DataFrame, goals: Sequence[Goal]) -> npt.NDArray[np.bool_]:
 
 
 def _best(cuts: Array, merit: Array) -> float:
-    """The cut of highest merit, nearest to 0.5 among equals; NaN is worst."""
+    """The threshold of highest merit, nearest to 0.5 among equals; NaN counts as lowest."""
     worth = np.where(np.isnan(merit), -np.inf, merit)
     best = np.flatnonzero(np.isclose(worth, worth.max()))
     return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]])
 
 
 def _trade_off(table: pd.DataFrame, goals: Sequence[Goal], truth: Array) -> str:
-    """Why the goals cannot be had, and what can."""
+    """Explain why the goals cannot be kept, and list what can be kept."""
     n_resistant = int(truth.sum())
     asked = " and ".join(map(str, goals))
     lines = [

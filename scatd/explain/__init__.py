@@ -1,1 +1,1 @@
-"""Which features and genes drive resistance, and how far to believe it."""
+"""Which features and genes predict resistance, and whether the explanation can be trusted."""

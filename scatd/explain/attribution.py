@@ -1,8 +1,8 @@
 """Integrated Gradients and GradientSHAP of a class logit, at the posterior mean.
 
 Sources: Sundararajan et al. 2017 (Integrated Gradients); Lundberg and Lee 2017, Erion et al. 2021
-(GradientSHAP, expected gradients); scATD's attribution scripts, `golden/scatd` section 6, whose
-quadrature (Gauss-Legendre) and number of steps are the defaults. captum computes the gradients.
+(GradientSHAP, expected gradients); scATD (bbaf268), whose quadrature (Gauss-Legendre) and number of
+steps are the defaults. captum computes the gradients.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from scatd.explain.linear_path import LinearPath
 from scatd.nn.products import fast_products
 
 TOLERANCE = 1e-3
-"""Completeness: |sum of attributions - change of the logit| against the change, or against
-`SMALL_CHANGE` where a cell's logit hardly differs from the baseline's."""
+"""Completeness: |sum of attributions - change of the logit| relative to the change, or to
+`SMALL_CHANGE` when the change is smaller."""
 SMALL_CHANGE = 0.1
 MAX_STEPS = 1600
 _BATCH_BYTES = 192 << 20
 _COPIES = 8
 """Tensors as large as the path that are alive at once in a backward pass."""
+
+
+_Gradients = Callable[[Tensor], Tensor]
+"""Gradients of one logit by u, at points (n_points, width)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +42,11 @@ class Attributed:
     attributions
         (n_obs, n_features) float32, in logits; positive pushes towards the class.
     change
-        (n_obs,), the class logit at the cell minus that at the baseline (its mean over several).
+        (n_obs,), class logit of the cell minus that of the baseline (mean over several baselines).
     delta
-        (n_obs,), sum of the attributions minus `change`: 0 were the integral exact.
+        (n_obs,), sum of the attributions minus `change`. An exact integral would give 0.
     n_steps
-        (n_obs,), points of the path that were taken.
+        (n_obs,), number of points on the path.
     """
 
     attributions: NDArray[np.float32]
@@ -52,22 +56,22 @@ class Attributed:
 
     @property
     def is_complete(self) -> NDArray[np.bool_]:
-        """(n_obs,), whether `delta` is within `TOLERANCE`."""
+        """(n_obs,), True when `delta` is within `TOLERANCE`."""
         return np.abs(self.delta) <= TOLERANCE * np.maximum(np.abs(self.change), SMALL_CHANGE)
 
 
 @dataclass(frozen=True, eq=False)
 class ShapDraws:
-    """The random part of GradientSHAP for n cells and S samples each.
+    """The random numbers of GradientSHAP for n cells and S samples a cell.
 
     Parameters
     ----------
     baseline
-        (n, S), which row of the baseline pool.
+        (n, S), row in the pool of baselines.
     position
-        (n, S), where on the segment, from 0 to 1.
+        (n, S), position on the segment, from 0 to 1.
     noise
-        (n, S, n_features), added to the cell, or None for none.
+        (n, S, n_features), added to the cell; None adds nothing.
     """
 
     baseline: NDArray[np.int64]
@@ -78,7 +82,7 @@ class ShapDraws:
 def shap_draws(
     rows: NDArray[np.int64], n_samples: int, n_pool: int, n_features: int, noise: float, seed: int
 ) -> ShapDraws:
-    """Draws of these cells; each cell has a generator of its own, so that blocks do not matter."""
+    """Draw for these cells; each cell has its own generator, so blocks do not matter."""
     drawn = [np.random.default_rng([seed, row]) for row in rows]
     picked = np.stack([np.sort(rng.integers(n_pool, size=n_samples)) for rng in drawn])
     return ShapDraws(
@@ -93,9 +97,10 @@ def shap_draws(
 
 
 def _spread(picked: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A uniform position a sample; those of one baseline are spread evenly, one in each interval.
+    """A uniform position for each sample; the samples of one baseline are spread evenly.
 
-    Each is uniform by itself, as published; together they miss less of the path.
+    One sample falls into each of equal intervals. Each position alone is uniform, as published;
+    together they cover the path better.
     """
     first = np.searchsorted(picked, picked)
     n_same = np.searchsorted(picked, picked, side="right") - first
@@ -117,7 +122,7 @@ def integrated_gradients(
     n_steps
         Points of the Gauss-Legendre quadrature.
     """
-    # Without multiplying by its inputs captum gives the mean gradient along the path.
+    # With multiply_by_inputs=False, captum returns the mean gradient along the path.
     captum = IntegratedGradients(path, multiply_by_inputs=False)
 
     def mean_gradient(u: Tensor, u0: Tensor) -> Tensor:
@@ -134,7 +139,7 @@ def integrated_gradients(
 def complete_integrated_gradients(
     path: LinearPath, x: Tensor, baseline: Tensor, target: int, n_steps: int = 100
 ) -> Attributed:
-    """The same, with twice the steps for cells that miss `TOLERANCE`, up to `MAX_STEPS`."""
+    """Double the steps, up to `MAX_STEPS`, for cells whose attributions miss `TOLERANCE`."""
     done = integrated_gradients(path, x, baseline, target, n_steps)
     while n_steps < MAX_STEPS and not done.is_complete.all():
         n_steps = min(2 * n_steps, MAX_STEPS)
@@ -155,7 +160,7 @@ def gradient_shap(
     x, pool
         Aligned rows (n_obs, n_features) and baselines (n_pool, n_features).
     draws
-        Of `x`; see `shap_draws`.
+        Random numbers for the cells of `x`; see `shap_draws`.
     """
     captum = Saliency(path)
 
@@ -177,13 +182,9 @@ def gradient_shap(
 
 
 def _on_segments(
-    path: LinearPath,
-    x: Tensor,
-    pool: Tensor,
-    draws: ShapDraws,
-    gradients: Callable[[Tensor], Tensor],
+    path: LinearPath, x: Tensor, pool: Tensor, draws: ShapDraws, gradients: _Gradients
 ) -> Tensor:
-    """Without noise: gradients by u, added up a baseline, and carried once a baseline."""
+    """Without noise: gradients by u are summed for each baseline, then carried to the features."""
     u, u0 = path.project(x), path.project(pool)
     picked = torch.from_numpy(draws.baseline).to(x.device)
     position = torch.from_numpy(draws.position).to(x)[..., None]
@@ -198,13 +199,9 @@ def _on_segments(
 
 
 def _noisy(
-    path: LinearPath,
-    x: Tensor,
-    pool: Tensor,
-    draws: ShapDraws,
-    gradients: Callable[[Tensor], Tensor],
+    path: LinearPath, x: Tensor, pool: Tensor, draws: ShapDraws, gradients: _Gradients
 ) -> Tensor:
-    """With noise every sample has an end of its own, and is carried on its own."""
+    """With noise: each sample has its own end point, so each gradient is carried separately."""
     assert draws.noise is not None
     start = pool[torch.from_numpy(draws.baseline).to(x.device)]
     ends = x[:, None] + torch.from_numpy(draws.noise).to(x)

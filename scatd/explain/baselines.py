@@ -1,7 +1,7 @@
-"""What a cell is compared with: the input whose features are "absent".
+"""Baselines: the input whose features count as absent, with which a cell is compared.
 
-Source: scATD's attribution scripts (`golden/scatd` section 6) for zero, mean, random and mix;
-`reference` (cells that the model calls sensitive) is ours.
+Source: scATD's attribution scripts (bbaf268) for zero, mean, random and mix. `reference` (cells
+that the model calls sensitive) is our addition.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scatd.explain.settings import BaselineName
 N_RANDOM = 10
 """Rows of `random` and `mix`, drawn with replacement, as published."""
 N_REFERENCE = 50
-"""Rows of `reference` where a pool of baselines is asked for."""
+"""Rows of `reference` when a pool of baselines is needed."""
 
 
 def baseline_pool(
@@ -28,9 +28,9 @@ def baseline_pool(
     sensitive: NDArray[np.bool_],
     seed: int,
 ) -> NDArray[np.float32]:
-    """Rows to compare with, on the scale of `X`: one for zero, mean and mix, else several.
+    """Choose baselines, on the scale of `X`: one row for zero, mean and mix, else several rows.
 
-    Integrated Gradients starts from their mean, GradientSHAP draws among them.
+    Integrated Gradients starts from their mean. GradientSHAP draws from them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def baseline_pool(
     sensitive
         (n_obs,), cells that the model calls sensitive.
     seed
-        Of the rows drawn.
+        Of the random rows.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def baseline_pool(
 
 
 def _rows(X: Any, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Rows of a matrix that may only be read in ascending order."""
+    """Read rows of a matrix that can only be read in ascending order."""
     places, back = np.unique(rows, return_inverse=True)
     return np.asarray(X[places], dtype=np.float32)[back]
 

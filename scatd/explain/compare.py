@@ -1,7 +1,7 @@
-"""Importance tables of several cohorts beside each other, and how alike they rank.
+"""Compare the importance tables of several cohorts: ranks side by side, and their correlation.
 
-Source: the published comparison across data sets (`golden/scatd` section 6): dense ranks of both
-classes and their sum, and Spearman's correlation of each pair.
+Source: the published comparison across data sets (scATD, bbaf268): dense ranks of both classes and
+of their sum, and Spearman's correlation of each pair.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def ranked(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
     Returns
     -------
-    A column a class that the table holds, and `sum` of their importance.
+    A column a class of the table, and `sum` of the importance of the classes.
 
     Raises
     ------
     InputError
-        When it is no importance table, or a feature occurs twice.
+        When the table is not an importance table, or a feature occurs twice.
     """
     classes = [name for name in table.columns if str(name).startswith(MEAN_ABS)]
     if "feature" not in table or not classes:
@@ -50,20 +50,20 @@ def ranked(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def pairs(tables: Mapping[str, pd.DataFrame], top: int) -> pd.DataFrame:
-    """How alike each two tables rank the features that both have.
+    """Agreement of each two tables in the ranks of the features that both have.
 
     Parameters
     ----------
     tables
-        Of `ranked`, by name.
+        From `ranked`, by name.
     top
         Length of the lists whose overlap is counted.
 
     Returns
     -------
-    One row a pair and class (and `sum`) that both have: a, b, class, n_shared (features),
-    spearman, top_overlap (share of the first `top`), top_by_chance (the share that random lists
-    have).
+    One row for each pair and each class (and `sum`) that both tables have: a, b, class, n_shared
+    (features), spearman, top_overlap (share of the first `top`), top_by_chance (the same share
+    for random lists).
 
     Raises
     ------
@@ -121,7 +121,7 @@ def asked_for(tables: Mapping[str, pd.DataFrame], features: Sequence[str]) -> pd
 
 
 def correlations(found: pd.DataFrame, column: str = "resistant") -> pd.DataFrame:
-    """Spearman's correlation of each two tables as a square, names as index and columns."""
+    """Spearman's correlation of each two tables, as a square with their names on both sides."""
     of = found[found["class"] == column]
     names = list(dict.fromkeys([*of["a"], *of["b"]]))
     square = np.eye(len(names))

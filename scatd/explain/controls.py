@@ -1,4 +1,4 @@
-"""Can a list of features be believed? One row a control, and a label for the list."""
+"""Controls of a list of features: one row for each control, and a label for the list."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from scatd.explain.signature import (
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
 MIN_OVERLAP = 0.5
-"""Share of the list that other cells and other random baselines must give again."""
+"""Smallest share of the list that must be found again with other cells and random baselines."""
 MAX_RANDOMISED = 0.3
-"""Correlation of slopes with a random model from which on the list is not about the model."""
+"""If slopes correlate more than this with a random model, the list is not about the model."""
 MAX_P_VALUE = 0.05
 N_SEEDS = 3
 
@@ -39,13 +39,13 @@ class Control:
     Parameters
     ----------
     name
-        Which.
+        Name of the control.
     status
         "passed", "failed" or "not run".
     value, bound
-        What was measured, and what it is held against.
+        The measured value, and the limit for it.
     sentence
-        Both in words.
+        Value and limit in words.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Control:
 
 
 def label(controls: Sequence[Control]) -> str:
-    """What the list is labelled with: "passed", or "failed: " and which controls."""
+    """Label of the list: "passed", or "failed: " and the names of the controls that failed."""
     failed = [control.name for control in controls if control.status == FAILED]
     if failed:
         return f"{FAILED}: {', '.join(failed)}"
@@ -70,7 +70,7 @@ def controls_table(controls: Sequence[Control]) -> pd.DataFrame:
 
 
 def evidence(auroc: float | None, ci_low: float | None) -> Control:
-    """Whether the model knows more than chance on samples that it was not trained on.
+    """Test whether the model beats chance on samples that it was not trained on.
 
     Parameters
     ----------
@@ -90,16 +90,17 @@ def stability(
     seeds: Sequence[Signature],
     top: int,
 ) -> tuple[list[Control], pd.DataFrame]:
-    """Whether other cells, other draws and other baselines give the same list.
+    """Test whether other cells, other draws and other baselines give the same list.
 
     Parameters
     ----------
     own
-        Of the list.
+        Signature of the list.
     others
-        By the name of another baseline; reported, not judged: baselines ask different questions.
+        Signatures for other baselines, by name. They are reported but not judged, because each
+        baseline answers a different question.
     seeds
-        Of other cells and draws.
+        Signatures for other cells and draws.
 
     Returns
     -------
@@ -123,13 +124,13 @@ def stability(
 def randomised_models(
     path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, top: int, seed: int
 ) -> tuple[list[Control], pd.DataFrame]:
-    """Whether the list changes when the model's weights become random.
+    """Test whether the list changes when the weights of the model become random.
 
     Returns
     -------
-    The control, judged where the whole model is random, and one row a stage and seed: stage, seed,
-    spearman, slope_spearman, top_overlap. Importance keeps a part that is about the cells alone
-    (a feature that varies much is attributed much by any model): slopes have none of it.
+    The control, judged for the fully random model, and one row for each stage and seed: stage,
+    seed, spearman, slope_spearman, top_overlap. Part of the importance depends on the cells alone:
+    any model attributes much to a feature that varies much. Slopes do not have this part.
     """
     rows = []
     for stage in STAGES:
@@ -152,17 +153,18 @@ def randomised_models(
 def permuted_labels(
     own: Signature, true: Sequence[Signature], permuted: Sequence[Signature], top: int
 ) -> tuple[list[Control], pd.DataFrame]:
-    """Whether the list agrees with models of the true labels more than of permuted ones.
+    """Test whether the list agrees more with models of the true labels than of permuted labels.
 
     Parameters
     ----------
     true, permuted
-        Of heads trained anew on the source's labels, and on permutations of them.
+        Signatures of new heads, trained on the labels of the source and on permutations of them.
 
     Returns
     -------
-    The control, and one row a head: labels (true, permuted), head, spearman, slope_spearman,
-    top_overlap. A list of a model that was itself trained on permuted labels agrees with neither.
+    The control, and one row for each head: labels (true, permuted), head, spearman,
+    slope_spearman, top_overlap. A model that was itself trained on permuted labels agrees with
+    neither group.
     """
     rows = [
         {"labels": labels, "head": number, **agreement(own, one, top)}
@@ -188,7 +190,7 @@ def permuted_labels(
 def deletion(
     path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, seed: int
 ) -> tuple[list[Control], pd.DataFrame]:
-    """Whether taking the first features away, or giving them alone, moves the score most."""
+    """Test whether the first features, removed or given alone, change the score most."""
     order = own.top(len(own.importance))
     curves = deletion_insertion(path, x, baseline, order, seed)
     found = areas(curves)
@@ -201,12 +203,12 @@ def deletion(
 
 
 def perturbation(table: pd.DataFrame) -> Control:
-    """Whether features whose value is changed move the score as their slopes say.
+    """Test whether changing a feature changes the score as its slope predicts.
 
     Parameters
     ----------
     table
-        Of `scatd.explain.perturbation.perturb`.
+        From `scatd.explain.perturbation.perturb`.
     """
     value = rank_correlation(table["expected"].to_numpy(), table["effect"].to_numpy())
     said = f"effects of changed features correlate {value:.2f} with their attribution; 0.5 asked"
@@ -216,13 +218,13 @@ def perturbation(table: pd.DataFrame) -> Control:
 def gene_controls(
     own: pd.DataFrame, halves: Sequence[pd.DataFrame], random: pd.DataFrame, top: int
 ) -> list[Control]:
-    """Whether two halves of the cells give one list of genes, and random weights another.
+    """Test whether two halves of the cells give the same genes, and random weights other genes.
 
     Parameters
     ----------
     own, halves, random
-        Of `scatd.explain.tokens.gene_table`: of all cells, of each half, and of the response model
-        with random weights. The foundation model keeps its own.
+        From `scatd.explain.tokens.gene_table`: for all cells, for each half, and for the response
+        model with random weights. The foundation model keeps its weights.
     """
     controls = []
     if len(halves) == 2:

@@ -1,6 +1,6 @@
-"""Deletion and insertion: how fast a score changes as a list's features go or come.
+"""Deletion and insertion curves: change of a score as the features of a list are removed or added.
 
-Source: Petsiuk et al. 2018 (RISE); a feature is "deleted" by giving it the baseline's value.
+Source: Petsiuk et al. 2018 (RISE). A feature is "deleted" by setting it to the baseline's value.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 def counts_up_to(n: int) -> list[int]:
-    """Numbers of features at which the curves are read."""
+    """Numbers of features at which the curves are computed."""
     return [count for count in _COUNTS if count < n] + [n]
 
 
 def deletion_insertion(
     path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp], seed: int
 ) -> pd.DataFrame:
-    """Curves of the list's order beside orders drawn at random.
+    """Curves for the order of the list, and for random orders.
 
     Parameters
     ----------
     x, baseline
         Aligned cells (n_obs, n_features) and (1, n_features).
     order
-        Features, most important first; those that never differ from the baseline are left out of
-        the random orders, which would be too easy to beat.
+        Features, most important first. Features that never differ from the baseline are left out
+        of the random orders, because such orders would be too easy to beat.
 
     Returns
     -------
-    Columns `order` (list, random 1, ...), `n_features`, `deleted`: share of the cells' distance
-    from the baseline's logit that is lost with so many features at the baseline, and `inserted`:
-    share that so many features alone bring. Both run from 0 to 1; high early is better.
+    Columns `order` (list, random 1, ...), `n_features`, `deleted` and `inserted`. `deleted`: share
+    of the difference from the baseline's logit that is lost when so many features take the
+    baseline's value. `inserted`: share that so many features alone give. Both run from 0 to 1; high
+    early is better.
     """
     moving = torch.nonzero((x != baseline).any(dim=0)).squeeze(1).cpu().numpy()
     rng = np.random.default_rng(seed)
@@ -75,9 +76,10 @@ def _curve(path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp
 
 
 def areas(curves: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Mean height of the deletion and the insertion curve over their points, by order.
+    """Mean height of the deletion and insertion curve over their points, by order.
 
-    The points grow geometrically: the first few features weigh as much as the last thousands.
+    The numbers of features grow geometrically, so the first few features weigh as much as the last
+    thousands.
     """
     means = curves.groupby("order", sort=False)[["deleted", "inserted"]].mean()
     return {
@@ -86,5 +88,5 @@ def areas(curves: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
 
 def best_random(found: Mapping[str, Sequence[float]], curve: int) -> float:
-    """The highest area among random orders; `curve` is 0 for deletion, 1 for insertion."""
+    """Largest area among the random orders; `curve` is 0 for deletion, 1 for insertion."""
     return max(area[curve] for name, area in found.items() if name != LIST)

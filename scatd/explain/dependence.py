@@ -1,4 +1,4 @@
-"""How an attribution depends on a feature's value, and on other features."""
+"""Dependence of an attribution on the value of its feature, and on other features."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy.typing as npt
 import pandas as pd
 
 _SPAN = 2 / 3
-"""Share of the cells that a point of the line looks at (Cleveland's own default)."""
+"""Share of the cells that determine a point of the line (Cleveland's default)."""
 _MAX_BINS, _BIN_SHARE = 50, 10
 
 
 def smoothed(values: npt.ArrayLike, attributions: npt.ArrayLike) -> pd.DataFrame:
-    """A LOWESS line (Cleveland 1979) through attribution against value.
+    """LOWESS line (Cleveland 1979) of attribution against value.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def smoothed(values: npt.ArrayLike, attributions: npt.ArrayLike) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        Columns `value`, `attribution`, by rising value; empty where fewer than three values differ.
+        Columns `value`, `attribution`, by rising value; empty for fewer than three distinct values.
     """
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
@@ -30,31 +30,31 @@ def smoothed(values: npt.ArrayLike, attributions: npt.ArrayLike) -> pd.DataFrame
     columns = ["value", "attribution"]
     if len(np.unique(x)) < 3:
         return pd.DataFrame(columns=columns, dtype=float)
-    # Points within a hundredth of the range share a fit: thousands of cells take no time.
+    # Points within 1 % of the range share a fit, so thousands of cells take little time.
     line = lowess(y, x, frac=_SPAN, delta=0.01 * np.ptp(x))
     table = pd.DataFrame(line, columns=columns).dropna()
     return table.drop_duplicates("value", ignore_index=True)
 
 
 def interactions(values: pd.DataFrame, attributions: pd.Series) -> pd.Series:
-    """How strongly each other feature goes with what its value leaves unexplained.
+    """Interaction of each other feature with the attribution of one feature.
 
-    Cells are sorted by the feature's value and cut into bins of equally many. Inside a bin the
-    value hardly varies, so that an attribution which goes with another feature there interacts
-    with it: the absolute correlations are summed over bins. This is the rule by which SHAP's
-    dependence plots, and with them the published script, choose a partner.
+    Cells are sorted by the value of the feature and cut into bins of equal size. Inside a bin this
+    value hardly varies. If the attribution still correlates with another feature there, the two
+    interact. The result is the sum of the absolute correlations over bins. SHAP's dependence plots,
+    and with them the published script, choose the second feature by this rule.
 
     Parameters
     ----------
     values
         (n_cells, n_features).
-    attributions
+    (n_cells,) of one feature; the name of the series is the name of the feature.
         (n_cells,) of one feature, whose name it bears.
 
     Returns
     -------
     pandas.Series
-        By feature, strongest first, without the feature itself; 0 for what is constant.
+        Indexed by feature, strongest first, without the feature itself; 0 for constant features.
     """
     name = attributions.name
     order = np.argsort(values[name].to_numpy(), kind="stable")
@@ -69,7 +69,7 @@ def interactions(values: pd.DataFrame, attributions: pd.Series) -> pd.Series:
 
 
 def _absolute_correlations(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """|r| of each column with `y`, 0 where either is constant."""
+    """|r| of each column with `y`; 0 when either is constant."""
     X, y = X - X.mean(axis=0), y - y.mean()
     spread = np.linalg.norm(X, axis=0) * np.linalg.norm(y)
     return np.abs(np.divide(y @ X, spread, out=np.zeros(X.shape[1]), where=spread > 1e-12))

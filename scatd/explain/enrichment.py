@@ -1,7 +1,7 @@
-"""Gene sets behind a ranking of genes; gseapy computes.
+"""Gene-set enrichment of a ranking of genes, computed by gseapy.
 
-The background is the model's genes and no others: a gene that the model does not read cannot be in
-its list, and counting it would make every set look enriched.
+The background is the genes of the model and no others. A gene that the model does not read cannot
+be in its list; if it were counted, every set would look enriched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Sets = Mapping[str, Set[str]]
 
 
 def restricted(sets: Sets, background: Sequence[str], min_size: int, max_size: int) -> Sets:
-    """The sets' genes that are in the background, of sets with so many of them.
+    """Restrict gene sets to the background, and drop sets that are then too small or too large.
 
     Raises
     ------
@@ -41,23 +41,24 @@ def restricted(sets: Sets, background: Sequence[str], min_size: int, max_size: i
 def over_representation(
     genes: Sequence[str], sets: Sets, background: Sequence[str]
 ) -> pd.DataFrame:
-    """Sets that hold more of a list's genes than chance does (hypergeometric, one-sided).
+    """Sets with more genes of a list than expected by chance (hypergeometric, one-sided).
 
     Parameters
     ----------
     genes
-        The list; all are in the background.
+        The list; all its genes are in the background.
     sets
         From `restricted`.
     background
-        The model's genes.
+        Genes of the model.
 
     Returns
     -------
     pandas.DataFrame
         One row a set, lowest p first: `gene_set`, `n_set`, `n_list`, `n_background`, `overlap`,
-        `expected` (overlap by chance), `fold` (overlap against that), `p`, `fdr` (Benjamini and
-        Hochberg over all sets, those without overlap too), `genes` (the overlap, by ";").
+        `expected` (overlap by chance), `fold` (overlap / expected), `p`, `fdr` (Benjamini and
+        Hochberg over all sets, also those without overlap), `genes` (of the overlap, joined by
+        ";").
     """
     from gseapy import enrich
     from scipy.stats import false_discovery_control
@@ -69,7 +70,7 @@ def over_representation(
         outdir=None,
         no_plot=True,
     ).results
-    # gseapy leaves out what does not overlap, and corrects for the others only.
+    # gseapy leaves out sets without overlap, and corrects p over the remaining sets only.
     p = pd.Series(1.0, index=list(sets))
     if len(found):
         p.update(found.set_index("Term")["P-value"])
@@ -93,23 +94,23 @@ def over_representation(
 
 
 def preranked(scores: pd.Series, sets: Sets, n_permutations: int, seed: int) -> pd.DataFrame:
-    """Sets whose genes stand together at an end of a ranking (Subramanian et al. 2005).
+    """Sets whose genes lie together at one end of a ranking (Subramanian et al. 2005).
 
     Parameters
     ----------
     scores
-        (n_genes,) by gene: high where expression pushes towards resistant, low where towards
-        sensitive. Genes of score 0 are in the ranking.
+        (n_genes,) by gene. High: expression pushes towards resistant. Low: towards sensitive.
+        Genes of score 0 are in the ranking.
     sets
         From `restricted`.
     n_permutations
-        Sets of random genes that each set is compared with; p is at least one over their number.
+        Number of random gene sets that each set is compared with; the smallest p is its inverse.
 
     Returns
     -------
     pandas.DataFrame
         One row a set, lowest FDR first: `gene_set`, `n_set`, `es`, `nes` (positive: towards
-        resistant), `p`, `fdr`, `leading_edge` (genes by ";").
+        resistant), `p`, `fdr`, `leading_edge` (genes joined by ";").
     """
     from gseapy import prerank
 
@@ -144,7 +145,7 @@ def preranked(scores: pd.Series, sets: Sets, n_permutations: int, seed: int) -> 
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Gseapy warns of equal scores, which genes that are never expressed have: all of them 0."""
+    """Gseapy warns of equal scores; all genes that are never expressed have score 0."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -154,10 +155,10 @@ def _no_warnings() -> Iterator[None]:
 
 
 def signed_scores(importance: pd.DataFrame) -> pd.Series:
-    """Importance (n_genes,) with the direction in which more expression pushes.
+    """Importance (n_genes,) with the sign of the effect of more expression.
 
-    The sign is that of `slope_resistant` where the table has it: the mean attribution against the
-    mean cell is about 0 whatever a gene does.
+    The sign is that of `slope_resistant` when the table has this column: the mean attribution
+    against the mean cell is about 0 for every gene.
     """
     sign = "slope_resistant" if "slope_resistant" in importance else "mean_resistant"
     score = importance["mean_abs_resistant"] * np.sign(importance[sign])

@@ -1,7 +1,7 @@
-"""From attributions of cells to importance of features: means, slopes and ranks.
+"""Importance of features from the attributions of cells: means, slopes and ranks.
 
-Source of importance and ranks: scATD's attribution scripts (`golden/scatd` section 6): the mean
-absolute attribution a class, and ranks, dense and average, of its sum over classes.
+Source: scATD's attribution scripts (bbaf268): the mean absolute attribution of each class, and
+dense and average ranks of its sum over classes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Floats = NDArray[np.float64]
 
 
 class Tally:
-    """Sums over cells that importance is made of, taken up block by block.
+    """Sums over cells from which importance is computed; cells are added block by block.
 
     Parameters
     ----------
     classes
-        Words of the classes that were explained.
+        Names of the classes that were explained.
     """
 
     def __init__(self, classes: Sequence[str], n_features: int) -> None:
@@ -37,14 +37,14 @@ class Tally:
     def add(
         self, values: Mapping[str, NDArray[np.float32]], displacement: NDArray[np.float32]
     ) -> None:
-        """Take up cells.
+        """Add cells.
 
         Parameters
         ----------
         values
             Attributions (n_rows, n_features) by class.
         displacement
-            What they are attributions of: cell minus baseline, aligned, (n_rows, n_features).
+            Cell minus baseline, aligned, (n_rows, n_features).
         """
         self.n_obs += len(displacement)
         self._shift_squared += np.square(displacement, dtype=np.float64).sum(axis=0)
@@ -55,10 +55,12 @@ class Tally:
             self._with_shift[name] += (of_class * displacement).sum(axis=0, dtype=np.float64)
 
     def slope(self, response: str) -> Floats:
-        """Logits a unit of the aligned feature, (n_features,): least squares through the baseline.
+        """Logits per unit of the aligned feature, (n_features,), by least squares.
 
-        Unlike importance it has a sign, and does not grow with how much the feature varies. Of a
-        linear model it is the weight.
+        The line runs through the baseline.
+
+        Unlike importance, a slope has a sign and does not depend on the spread of the feature. For
+        a linear model it is the weight.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             found = self._with_shift[response] / self._shift_squared
@@ -71,8 +73,9 @@ class Tally:
     def table(self, features: Sequence[str]) -> pd.DataFrame:
         """One row a feature, most important first.
 
-        Columns: feature; `mean_abs_CLASS`, `mean_CLASS` and `slope_CLASS` (see `slope`) a class;
-        `rank_dense` and `rank_average` of the sum of `mean_abs` over classes, 1 for the highest.
+        Columns: feature; for each class `mean_abs_CLASS`, `mean_CLASS` and `slope_CLASS` (see
+        `slope`); `rank_dense` and `rank_average` of the sum of `mean_abs` over classes, 1 is
+        highest.
         """
         columns: dict[str, object] = {"feature": list(features)}
         explained = [word for word in reversed(keys.RESPONSES) if word in self.classes]

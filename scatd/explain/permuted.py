@@ -1,8 +1,9 @@
-"""Heads trained on permuted labels: what a list looks like when there is nothing to learn.
+"""Heads trained on permuted labels: the null distribution of a list of features.
 
-The registered model's encoder stays; heads are trained on it anew, some on the source's labels, as
-many or more on permutations of them, by the same recipe and on the same rows. A list that explains
-the drug agrees with the former, and no list agrees with the latter but by chance.
+The encoder of the registered model stays as it is. New heads are trained on it by the same recipe
+and on the same rows: some on the labels of the source, at least as many on permutations of them. A
+list that explains the drug agrees with the heads of the true labels. It agrees with heads of
+permuted labels only by chance.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def retrained(
     Parameters
     ----------
     path
-        Its encoder is shared, its head is not used.
+        Its encoder is shared; its head is not used.
     z
         Posterior means (n_samples, n_latent) of the source, aligned as in training.
     codes
-        Classes (n_samples,), true or permuted, one array a head. Each head sees its own 80 % of
-        the samples.
+        Classes (n_samples,), true or permuted, one array for each head. Each head is trained on
+        its own random 80 % of the samples.
     settings
-        Rates and epochs are taken from them. Rows are weighted by class and not augmented.
+        Supply learning rate and epochs. Rows are weighted by class and not augmented.
     """
     settings = replace(settings, augmentation="none", latent="mean", encoder_norm="frozen")
     tasks = []

@@ -1,8 +1,8 @@
-"""Models whose weights say nothing, to see whether a list is about the model or the cells.
+"""Models with random weights: they show whether a list depends on the model or only on the cells.
 
-Source: Adebayo et al. 2018, "Sanity checks for saliency maps": weights are randomised from the
-output towards the input, and an explanation that hardly changes does not explain the model. Values
-of each tensor are shuffled, which keeps their size.
+Source: Adebayo et al. 2018, "Sanity checks for saliency maps". Weights are randomised from the
+output towards the input. An explanation that hardly changes does not explain the model. The values
+of each tensor are shuffled, so their size stays the same.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch.nn.utils import remove_spectral_norm
 from scatd.explain.linear_path import LinearPath
 
 STAGES = ("head", "latent", "whole model")
-"""From where on, seen from the input, weights are random."""
+"""The part, seen from the input, from which on the weights are random."""
 
 
 def randomised(path: LinearPath, stage: str, seed: int) -> LinearPath:
-    """A copy of a response model with random weights from the output down to `stage`."""
+    """Copy a response model, with random weights from the output down to `stage`."""
     model = copy.deepcopy(path.encoder)
     for part in model.modules():
         _bake(part)
@@ -39,6 +39,6 @@ def randomised(path: LinearPath, stage: str, seed: int) -> LinearPath:
 
 
 def _bake(part: nn.Module) -> None:
-    """Make a spectrally normed weight a plain one: its singular vectors are not the shuffled's."""
+    """Make a weight with spectral norm plain: its singular vectors no longer fit."""
     if isinstance(part, nn.Linear) and hasattr(part, "weight_orig"):
         remove_spectral_norm(part)

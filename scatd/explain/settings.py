@@ -1,4 +1,4 @@
-"""How to explain a model. No torch here: the command line reads it for its help."""
+"""Settings of an explanation. No torch here: the help texts of the command line read them."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ Logits = Literal["raw", "centred"]
 
 @dataclass(frozen=True)
 class ExplainSettings:
-    """How to attribute a class logit to features, and how to judge the list that comes of it.
+    """How a class logit is attributed to features, and how the resulting list is tested.
 
     Parameters
     ----------
     method
         "ig" is Integrated Gradients, "gradshap" GradientSHAP.
     baseline
-        What a cell is compared with: see `scatd.explain.baselines`.
+        The input that a cell is compared with: see `scatd.explain.baselines`.
     target
         Explain the logit of "resistant", or of "both" classes.
     logits
-        "raw" as published, or "centred": without what both classes share, which moves no
-        probability; the resistant one is then half the log odds of the score.
+        "raw" as published, or "centred": minus the mean of both logits, which changes no
+        probability. The centred resistant logit is half the log odds of the score.
     steps
-        Points of the path of Integrated Gradients; doubled for cells that are not complete.
+        Points on the path of Integrated Gradients. Doubled for cells that are not complete.
     samples
         Draws a cell of GradientSHAP.
     noise
-        S.d. of what GradientSHAP adds to every feature; published 0.09, whatever the feature's
-        scale.
+        S.d. of the noise that GradientSHAP adds to every feature. The published value is 0.09,
+        whatever the scale of the feature.
     top
-        Length of the list that the controls judge.
+        Length of the list that the controls test.
     seed
-        Of baselines, draws and controls.
+        For baselines, draws and controls.
     """
 
     method: Method = "ig"
@@ -52,5 +52,5 @@ class ExplainSettings:
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        """Refuse values that explain nothing."""
+        """Refuse values outside their range."""
         check_fields(self)

@@ -1,4 +1,4 @@
-"""What a model says of the features, from a few cells: quick enough to ask many models."""
+"""Importance and slopes of features from a few cells: fast enough to compare many models."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scatd.keys import RESPONSES
 
 RESISTANT = 1
 STEPS = 24
-"""Of controls, which compare lists: enough for ranks, too few for the completeness of a cell."""
+"""Integration steps for controls. They suffice for ranks, but not for completeness of a cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """How important each feature is, and which way it pushes, both (n_features,).
+    """Importance of each feature, and the direction of its effect, both (n_features,).
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Signature:
     slope: Floats
 
     def top(self, n: int) -> NDArray[np.intp]:
-        """Positions of the n most important features, first the highest."""
+        """Positions of the n most important features, in falling order."""
         return np.argsort(-self.importance, kind="stable")[:n]
 
 
@@ -49,24 +49,24 @@ def signature(path: LinearPath, x: Tensor, baseline: Tensor, n_steps: int = STEP
 
 
 def rank_correlation(a: Floats, b: Floats) -> float:
-    """Spearman's correlation; 0 where one of them is constant, which says nothing of the other."""
+    """Spearman's correlation; 0 when one input is constant, because it then carries no ranks."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
     return float(spearmanr(a, b).statistic)
 
 
 def top_overlap(a: NDArray, b: NDArray) -> float:
-    """Share of list `a` that list `b` of the same length holds too."""
+    """Share of list `a` that is also in list `b`; both have the same length."""
     return len(np.intersect1d(a, b)) / max(len(a), 1)
 
 
 def agreement(a: Signature, b: Signature, top: int) -> dict[str, float]:
-    """How alike two models find the features.
+    """Agreement of two models about the features.
 
     Returns
     -------
-    `spearman` of importance, `slope_spearman` (with the sign, and free of how much a feature
-    varies), and `top_overlap` of the lists.
+    `spearman` of importance, `slope_spearman` (signed, and independent of the spread of a
+    feature), and `top_overlap` of the lists.
     """
     return {
         "spearman": rank_correlation(a.importance, b.importance),

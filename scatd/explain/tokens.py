@@ -1,8 +1,9 @@
-"""From an embedding back to genes: attribution carried through the foundation model to its tokens.
+"""Attribution to genes: from an embedding back through the foundation model to its gene tokens.
 
-The published method explains features of the embedding only, and distils a model that reads genes
-to explain those. Here the path runs from the cell without its genes to the cell, in the space of
-token embeddings (Sundararajan et al. 2017); a gene has the sum over its token's dimensions.
+The published method explains features of the embedding, and distils a model that reads genes to
+explain those. Here the path of integration runs in the space of token embeddings, from the cell
+without its genes to the cell (Sundararajan et al. 2017). The attribution of a gene is the sum over
+the dimensions of its token.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scatd.explain.linear_path import LinearPath
 from scatd.explain.signature import RESISTANT
 
 TOKENS_AT_ONCE = 4096
-"""Tokens of all steps that pass together; what a backward pass keeps of each bounds memory."""
+"""Tokens that pass the network together, over all steps: this limits the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +34,13 @@ class TokenAttribution:
     Parameters
     ----------
     ids
-        Token ids of its genes, (n_genes_of_cell,).
+        Token ids of the genes of the cell, (n_genes_of_cell,).
     attributions
         (n_genes_of_cell,), in logits; positive pushes towards resistant.
     change
         Logit of the cell minus that of the cell without its genes.
     delta
-        Their sum minus `change`.
+        Sum of the attributions minus `change`.
     """
 
     ids: NDArray[np.int64]
@@ -60,11 +61,11 @@ def attribute_tokens(
     Parameters
     ----------
     cut
-        The foundation model behind the cell's token embeddings.
+        The foundation model, cut after its token embeddings.
     ids
-        Its token ids (n_tokens,).
+        Token ids of the cell, (n_tokens,).
     path, move
-        The response model, and how embeddings are aligned before it.
+        The response model, and the function that aligns embeddings before it.
     n_steps
         Points of the Gauss-Legendre quadrature.
     """
@@ -94,13 +95,13 @@ def gene_table(found: Sequence[TokenAttribution], names: dict[int, str]) -> pd.D
     Parameters
     ----------
     names
-        Gene of each token id.
+        Gene name of each token id.
 
     Returns
     -------
-    Columns feature (gene), mean_abs_resistant and mean_resistant (over all cells: a gene that a
-    cell does not express has no attribution there), n_cells (that express it), rank_dense,
-    rank_average.
+    Columns feature (gene), mean_abs_resistant and mean_resistant (over all cells: a gene has
+    attribution 0 in a cell that does not express it), n_cells (cells that express it),
+    rank_dense, rank_average.
     """
     ids = np.concatenate([one.ids for one in found])
     values = np.concatenate([one.attributions for one in found])

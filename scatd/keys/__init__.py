@@ -21,6 +21,10 @@ CAVEAT = "Learned from in vitro drug response. For research only, not for clinic
 FAMILIES = ("sf", "gf", "dist")
 
 AlignmentMethod = Literal["adain", "bi-adain", "coral", "mmd", "none"]
+ALIGNED_BY_STATISTICS = ("adain", "bi-adain", "coral")
+"""Methods whose model needs statistics of source and reference at inference."""
+ALIGNED_BY_CELLS = ("coral", "mmd")
+"""Methods whose training needs cells of the reference, not only their statistics."""
 StatsSource = Literal["reference", "cohort"]
 DemoShift = Literal["depth", "dropout", "batch", "composition"]
 """Kinds of difference between the demo's target and the cohorts that a model is trained on."""

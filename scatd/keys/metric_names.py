@@ -20,6 +20,8 @@ FOLD_AUROC, FOLD_R2 = "fold_auroc", "fold_r2"
 """One value a fold; the step is the fold."""
 TRAIN_SECONDS = "train_seconds"
 
+METRIC = "{metric}"
+"""Of one fold, or of an evaluation."""
 BASELINE = "baseline.{model}.{metric}"
 """Of a baseline, in one fold or on evaluated cells."""
 BASELINE_MEAN, BASELINE_SD = "baseline.{model}.{metric}_mean", "baseline.{model}.{metric}_sd"

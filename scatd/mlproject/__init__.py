@@ -1,1 +1,1 @@
-"""What makes `mlflow run` of this project work as `scatd` does."""
+"""Support for `mlflow run` of this project: its experiment, and a run without conda."""

@@ -1,7 +1,7 @@
-"""A plugin by which `mlflow run` of this project uses scatd's experiment, and needs no conda.
+"""A plugin of MLflow: `mlflow run` of this project uses scatd's experiment and needs no conda.
 
-MLflow makes every plugin while it is imported itself, so that this file imports nothing but the
-standard library, and acts only where the process is `mlflow run` of scatd's own project.
+MLflow creates every plugin while it is being imported. This file therefore imports the standard
+library only. It does nothing unless the process is `mlflow run` of scatd's own project.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CONDA_HOME = Path(__file__).parent / "conda_home"
-"""Stands in for conda where there is none: "activates" the environment that MLflow runs in."""
+"""Replaces a missing conda. It "activates" the environment in which MLflow runs."""
 
 _PROJECT_NAME = re.compile(r"^name:\s*scatd\s*$", re.MULTILINE)
 
 
 class ScatdProject:
-    """A default experiment provider: MLflow asks it where the run of a project belongs.
+    """A default experiment provider: it tells MLflow the experiment of a project run.
 
-    Made by MLflow at import, when `MLFLOW_CONDA_HOME` still reaches the code that looks for conda.
+    MLflow creates it at import. At this time, setting `MLFLOW_CONDA_HOME` still has an effect on
+    the code that looks for conda.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class ScatdProject:
         return self._is_ours
 
     def get_experiment_id(self) -> str:
-        """The experiment of the command line's runs, in a store made ready for them."""
+        """The experiment that the command line uses, in a store that is created if necessary."""
         from scatd import tracking
 
         client = tracking.connect()
@@ -46,7 +47,7 @@ class ScatdProject:
 
 
 def _mlflow_run_arguments(command_line: Sequence[str]) -> list[str]:
-    """What follows `mlflow run`, whether mlflow was called as a script or by `python -m`."""
+    """The arguments after `mlflow run`, of the script `mlflow` or of `python -m mlflow`."""
     for place, word in enumerate(command_line):
         if Path(word).stem == "mlflow" and "run" in command_line[place + 1 :]:
             return list(command_line[command_line.index("run", place + 1) + 1 :])
@@ -62,7 +63,7 @@ def _is_scatd_project(folder: Path) -> bool:
 
 
 def _needs_conda_home(arguments: Sequence[str]) -> bool:
-    """Real conda wins, and so does an environment manager that was asked for."""
+    """Whether there is neither a conda nor an `--env-manager` of the user."""
     asked = any(word.partition("=")[0] == "--env-manager" for word in arguments)
     has_conda = any(name in os.environ for name in ("CONDA_EXE", "MLFLOW_CONDA_HOME"))
     return not (asked or has_conda or shutil.which("conda"))

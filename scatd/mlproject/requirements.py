@@ -1,4 +1,4 @@
-"""Tell whether the environment that is installed holds what a conda.yaml asks for."""
+"""Check whether the installed environment fulfils the requirements of a conda.yaml."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scatd.errors import InputError
 
 
 def check(conda_yaml: Path) -> None:
-    """Compare python and every pip requirement of `conda_yaml` with what is installed.
+    """Compare Python and every pip requirement of `conda_yaml` with the installed versions.
 
     Raises
     ------
     InputError
-        Lists everything that is missing or of another version.
+        Lists all requirements that are missing or have another version.
     """
     unmet = []
     for line in _requirements(conda_yaml):

@@ -1,7 +1,7 @@
-"""Closing the gap between bulk and single cell by exchanging feature statistics (AdaIN).
+"""Alignment of bulk and single-cell features: feature statistics are exchanged (AdaIN).
 
-Statistics are computed once, from stated rows, and stored with the model. The published code uses
-whatever rows were uploaded together, which makes a cell's score depend on its neighbours (D5).
+Statistics are computed once, from rows that are named, and stored with the model. The published
+code computes them from the uploaded cells, so the score of a cell depends on the other cells (D5).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 from scatd.keys import AlignmentMethod
 
 COHORT_MINIMUM = 50
-"""Fewer cells than this have no mean and s.d. worth imposing."""
+"""Smaller cohorts have no reliable mean and s.d."""
 SHRINKAGE = 100.0
-"""Cohort size at which its own statistics and the stored ones weigh the same."""
+"""Cohort size at which its own statistics and the stored statistics have equal weight."""
 EPSILON = 1e-8
 CONSTANT = 1e-6
-"""An s.d. at or below this share of 1 + |mean| is rounding, not variation."""
+"""A feature with an s.d. of at most this share of 1 + |mean| is constant, up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def feature_stats(blocks: Iterable[Tensor]) -> FeatureStats:
 def standardised(x: Tensor, stats: FeatureStats) -> Tensor:
     """Rows x (n_obs, n_features) in s.d. from the mean of each feature.
 
-    A feature that `stats` knows as constant is 0: what differs from a constant by rounding alone
-    would otherwise be a million s.d. away in the rows that statistics were not computed from.
+    A feature that is constant in `stats` becomes 0. Otherwise a rounding difference from the
+    constant would be a million s.d. in rows that were not used for the statistics.
     """
     is_constant = stats.std <= CONSTANT * (1 + stats.mean.abs())
     moved = (x - stats.mean) / (stats.std + EPSILON)
@@ -79,7 +79,7 @@ def adain(x: Tensor, content: FeatureStats, style: FeatureStats) -> Tensor:
 
 
 def shrink(cohort: FeatureStats, stored: FeatureStats) -> FeatureStats:
-    """Cohort statistics pulled towards the stored ones; the larger the cohort, the less."""
+    """Pull cohort statistics towards the stored ones; a large cohort is pulled less."""
     weight = cohort.n_obs / (cohort.n_obs + SHRINKAGE)
     variance = weight * cohort.std.square() + (1 - weight) * stored.std.square()
     mean = weight * cohort.mean + (1 - weight) * stored.mean
@@ -93,11 +93,12 @@ class Alignment:
     Parameters
     ----------
     method
-        `adain`: the source takes the reference's style, a target stays where it is, which is the
-        style that the classifier learned in. `bi-adain` (published): the source takes the
-        reference's style, but a target is given the raw source's (defect D7). `coral`: as adain,
-        and the source takes the reference's correlations too (see `scatd.nn.coral`). `mmd`: rows
-        stay, and training pulls the latent spaces together. `none`: rows stay.
+        `adain`: the source takes the style (mean and s.d.) of the reference; the target is not
+        moved, because the classifier was trained in the reference's style. `bi-adain` (published):
+        the source takes the style of the reference, but the target takes the style of the raw
+        source (D7). `coral`: as adain, and the source also takes the correlations of the reference
+        (see `scatd.nn.coral`). `mmd`: no rows are moved; training pulls the latent spaces together.
+        `none`: no rows are moved.
     source
         Statistics of the training rows of the fold (never of its validation rows).
     reference
@@ -109,22 +110,23 @@ class Alignment:
     reference: FeatureStats | None = None
 
     def move_source(self, x: Tensor) -> Tensor:
-        """Source rows (n_obs, n_features) with the mean and s.d. that training gives them."""
+        """Move source rows (n_obs, n_features) as in training."""
         if self.method in ("mmd", "none"):
             return x
         source, reference = self._stored()
         return adain(x, source, reference)
 
     def move_target(self, x: Tensor, cohort: FeatureStats | None = None) -> Tensor:
-        """Target rows as the classifier sees them at inference.
+        """Move target rows as at inference.
 
         Parameters
         ----------
         x
             Features (n_obs, n_features) of any number of cells.
         cohort
-            Statistics to re-centre with (`--stats cohort`). None (`--stats reference`) uses the
-            stored ones, so that a cell's score never depends on the cells beside it.
+            Statistics of the cohort, to re-centre with (`--stats cohort`). None (`--stats
+            reference`) uses the stored ones, so that the score of a cell never depends on the other
+            cells.
         """
         if self.method == "none":
             return x

@@ -82,11 +82,11 @@ class ResidualBlock(nn.Module):
         return self.join(*self.linear_parts(x))
 
     def linear_parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """All that the block reads of x: fc(x) (n_obs, n_out) and skip(x), both linear in x."""
+        """Both linear maps of x: fc(x) and skip(x), each (n_obs, n_out)."""
         return self.fc(x), x if self.downsample is None else self.downsample(x)
 
     def join(self, h: Tensor, skip: Tensor) -> Tensor:
-        """The block's output (n_obs, n_out) of its two linear parts."""
+        """Combine the two linear parts to the output of the block, (n_obs, n_out)."""
         h = self.bn(h)
         h = nn.functional.leaky_relu(h, LEAKY_SLOPE) if self.swish is None else self.swish(h)
         return h + skip

@@ -14,9 +14,9 @@ from scatd.nn.residual_vae import Design, Encoder, ResidualVAE, Sizes
 class ResponseClassifier(Encoder):
     """Encoder plus head z -> fc3 -> BatchNorm -> Swish -> fc4 -> two logits.
 
-    Both linear layers of the head are spectrally normed. The head has its own Swish: the published
-    inference class shares one `beta` with the encoder, which makes it another model than the one
-    trained (defect D1).
+    Both linear layers of the head have spectral norm. The head has its own Swish. The published
+    inference class shares one `beta` between head and encoder and is therefore not the model that
+    was trained (D1).
     """
 
     def __init__(self, sizes: Sizes, design: Design, *, n_classes: int = 2) -> None:
@@ -41,19 +41,19 @@ class ResponseClassifier(Encoder):
         return model
 
     def with_new_head(self) -> ResponseClassifier:
-        """Another response model on this very encoder (no copy), its head untrained."""
+        """Make another response model on this encoder (not a copy), with an untrained head."""
         model = copy.copy(self)
         model._modules = dict(self._modules)
         model._new_head()
         return model.to(self.bn3.weight.device).eval()
 
     def with_head(self, weights: Mapping[str, Tensor] | None = None) -> ResponseClassifier:
-        """Another response model on this very encoder (no copy).
+        """Make another response model on this encoder (not a copy).
 
         Parameters
         ----------
         weights
-            Of its head, by state key; a copy of this model's where they are not given.
+            Weights of the head, by state key. None copies the head of this model.
         """
         model = copy.copy(self)
         parts = {part: copy.deepcopy(self._modules[part]) for part in _HEAD_PARTS}
@@ -63,12 +63,8 @@ class ResponseClassifier(Encoder):
         return model
 
     def head(self, z: Tensor) -> Tensor:
-        """Logits (n_obs, 2), columns sensitive and resistant, of z (n_obs, n_latent)."""
+        """Logits (n_obs, 2), columns sensitive and resistant, from z (n_obs, n_latent)."""
         return self.fc4(self.swish(self.bn3(self.fc3(z))))
-
-    def head_parts(self) -> list[nn.Module]:
-        """The modules that transfer always trains."""
-        return [self.get_submodule(part) for part in _HEAD_PARTS]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits at the posterior mean: deterministic, unlike the published forward pass (D3)."""
@@ -76,11 +72,11 @@ class ResponseClassifier(Encoder):
 
 
 def resistant_probability(logits: Tensor) -> Tensor:
-    """P(resistant) (n_obs,) in double precision, of logits (n_obs, 2) sensitive and resistant."""
+    """P(resistant), (n_obs,), double precision, from logits (n_obs, 2) sensitive and resistant."""
     return logits.double().softmax(dim=1)[:, 1]
 
 
 _HEAD_PARTS = ("fc3", "bn3", "swish", "fc4")
 
 HEAD_PREFIXES = tuple(f"{part}." for part in _HEAD_PARTS)
-"""State keys of the head; everything else belongs to the encoder."""
+"""State keys of the head. All other keys belong to the encoder."""

@@ -1,7 +1,7 @@
-"""Correlation alignment: the source takes the reference's covariance, not only its s.d.
+"""Correlation alignment: the source takes the covariance of the reference, not only its s.d.
 
-Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation" (AAAI 2016); the
-identity that is added to both covariances is theirs.
+Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation" (AAAI 2016). They
+also add the identity to both covariances.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scatd.nn.alignment import FeatureStats, feature_stats, standardised
 RIDGE = 1.0
 """Added to both covariances, in squared s.d. of a feature."""
 MAX_ROWS = 1000
-"""Rows of the reference that its correlations come from."""
+"""Largest number of reference rows from which its correlations are computed."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class _Spectrum:
     variances: Tensor
 
     def power(self, x: Tensor, exponent: float) -> Tensor:
-        """X times (covariance + ridge) to a power; outside the axes there is only the ridge."""
+        """Multiply x by a power of (covariance + ridge); outside the axes only the ridge counts."""
         inside = x @ self.axes
         outer = RIDGE**exponent
         scale = (self.variances + RIDGE) ** exponent - outer
@@ -41,7 +41,7 @@ def _spectrum(x: Tensor, stats: FeatureStats) -> _Spectrum:
 
 
 class Recolouring:
-    """Moves source rows so that their covariance becomes the reference's.
+    """Moves source rows so that they have the covariance of the reference.
 
     Parameters
     ----------

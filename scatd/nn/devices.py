@@ -1,4 +1,4 @@
-"""Where tensors are computed."""
+"""The device on which tensors are computed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from scatd.errors import InputError
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU; a device that is asked for must be there.
+    """Pick a device; `auto` takes CUDA, then MPS, then the CPU.
 
     Raises
     ------
     InputError
-        When the device is unknown or absent: nothing falls back silently (defect D36).
+        When the named device is unknown or absent: there is no silent fallback (D36).
     """
     present = {
         "cuda": torch.cuda.is_available(),

@@ -1,4 +1,4 @@
-"""What a model's training cells look like, and how far from them another cell is."""
+"""The training domain of a model, and the distance of a cell from it."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ import torch
 from torch import Tensor
 
 Role = Literal["reference", "source"]
-"""The cohort that a domain was fitted to."""
+"""The cohort on which a training domain was fitted."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Training cells, and how far cells that it was not fitted to lie from them.
+    """Statistics of the training cells, and the distances of other cells from them.
 
-    A cell can be foreign in three ways. Its latent may lie where no training cell's does. Its
-    features may vary along the directions in which training cells vary, but lie between or beyond
-    their clusters; or they may vary along others, which the encoder has never learned to see. In
-    the last two cases the latent may look as usual.
+    A cell can differ from the training cells in three ways. First, its latent may lie far from
+    all training latents. Second, its features may lie far from all clusters of training cells,
+    although they vary along the same axes. Third, its features may vary along other axes, which the
+    encoder has not learned. In the last two cases the latent may look normal.
 
     Parameters
     ----------
     role
-        Whose cells they are: "reference", or "source" where a model knows no single cells.
+        The cohort of the training cells: "reference", or "source" for a model without a reference.
     latent_mean
-        (n_latent,), of their posterior means.
+        (n_latent,), mean of the posterior means of the training cells.
     latent_whitening
         (n_latent, n_latent): (z - mean) @ whitening has unit covariance.
     feature_mean, axes
-        (n_features,) and (n_features, n_axes): mean and first principal axes of their features.
+        (n_features,) and (n_features, n_axes): mean and first principal axes of the features.
     centres
-        (n_clusters, n_axes), of clusters, in the coordinates of the axes.
+        (n_clusters, n_axes), cluster centres, in the coordinates of the axes.
     place_whitening
-        (n_axes, n_axes), of the covariance that the clusters share.
+        (n_axes, n_axes), whitens the covariance within clusters.
     ranked
-        (3, n_ranked), rows ascending: distances, as `distances` gives them, of training cells that
-        all of this was not fitted to.
+        (3, n_ranked), rows ascending: `distances` of training cells that were not used to fit the
+        statistics above.
     held_out
-        (n_held_out,), ascending: `rarity` of training cells that are not among the ranked either.
+        (n_held_out,), ascending: `rarity` of training cells that were used neither for the
+        statistics nor for `ranked`.
     """
 
     role: Role
@@ -53,15 +54,15 @@ class Domain:
     held_out: Tensor
 
     def distances(self, x: Tensor, z: Tensor) -> Tensor:
-        """How far out cells lie in each of three ways, (3, n_obs); high is far.
+        """Compute three distances of cells from the training cells, (3, n_obs); high is far.
 
-        They are the Mahalanobis distance in latent space; that from the nearest cluster, along the
-        axes; and the length of what the axes do not explain.
+        They are the Mahalanobis distance in latent space, the Mahalanobis distance from the nearest
+        cluster along the axes, and the length of the residual that the axes do not explain.
 
         Parameters
         ----------
         x
-            Features as the encoder sees them, (n_obs, n_features).
+            Features as the encoder reads them, (n_obs, n_features).
         z
             Their posterior means, (n_obs, n_latent).
         """
@@ -74,26 +75,27 @@ class Domain:
         return torch.stack([latent, length(apart, dim=2).amin(dim=1), length(residual, dim=1)])
 
     def rarity(self, x: Tensor, z: Tensor) -> Tensor:
-        """Smallest of the shares of ranked cells that lie farther out in each way, (n_obs,).
+        """Smallest share of ranked cells that lie farther, over the distances, (n_obs,).
 
-        Parameters are those of `distances`; low is far.
+        Parameters are those of `distances`. Low is far.
         """
         n_ranked = self.ranked.shape[1]
         n_nearer = torch.searchsorted(self.ranked, self.distances(x, z).contiguous())
         return (n_ranked - n_nearer).amin(dim=0).double() / n_ranked
 
     def p_value(self, x: Tensor, z: Tensor) -> Tensor:
-        """How common it is among training cells to lie so far out, (n_obs,) in float64.
+        """Conformal p-value of each cell, (n_obs,), float64; low means unlike the training cells.
 
-        A cell's rarity is ranked among that of held-out cells, itself counted in (split conformal,
-        Vovk et al. 2005): of new cells of the domain, a share of at most p has a value of p or
-        less, whatever the distribution. Parameters are those of `distances`.
+        The rarity of a cell is ranked among the rarities of held-out training cells, with the cell
+        itself counted (split conformal, Vovk et al. 2005). Of new cells from the training domain, a
+        share of at most p has a p-value of at most p, for any distribution. Parameters are those of
+        `distances`.
         """
         n_rarer = torch.searchsorted(self.held_out, self.rarity(x, z), right=True)
         return (n_rarer + 1).double() / (len(self.held_out) + 1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything but the role, by name."""
+        """All tensors by name; the role is not among them."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "role"}
 
     def to(self, device: torch.device) -> Domain:

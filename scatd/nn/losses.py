@@ -13,7 +13,7 @@ Reduction = Literal["mean", "sum"]
 def reconstruction_loss(
     recon: Tensor, x: Tensor, *, rooted: bool = False, reduction: Reduction = "mean"
 ) -> Tensor:
-    """Squared error over all elements (its square root if `rooted`), plus the published 1e-8."""
+    """Squared error over all elements, or its square root if `rooted`, plus 1e-8 as published."""
     error = torch.nn.functional.mse_loss(recon, x, reduction=reduction)
     if rooted:
         error = torch.sqrt(error + torch.finfo(error.dtype).eps)
@@ -21,20 +21,20 @@ def reconstruction_loss(
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor, *, reduction: Reduction = "mean") -> Tensor:
-    """KL divergence of the posterior to N(0, 1), over rows and latent dimensions alike."""
+    """KL divergence of the posterior from N(0, 1), over rows and latent dimensions."""
     terms = 1 + logvar - mu.square() - logvar.exp()
     return -0.5 * (terms.mean() if reduction == "mean" else terms.sum())
 
 
 def maximum_mean_discrepancy(x: Tensor, y: Tensor) -> Tensor:
-    """How far apart two sets of rows are: squared MMD, 0 for equal sets.
+    """Squared maximum mean discrepancy between two sets of rows; 0 for equal sets.
 
     Biased estimate with the kernel exp(-gamma * d^2), gamma = 1 / (2 * median^2) over all distinct
-    pairs of the pooled rows (the lower middle value of an even number). The gradient also flows
-    through gamma. The sets may differ in size; equal rows everywhere give 0, where the published
-    code gives NaN (defect D26).
+    pairs of the pooled rows (the lower of the two middle values of an even number). The gradient
+    also flows through gamma. The sets may differ in size. If all rows are equal the result is 0;
+    the published code gives NaN (D26).
 
-    Source: scATD, the domain loss of family dist (`golden/scatd` section 4.3).
+    Source: scATD (bbaf268), the domain loss of family dist.
     """
     pooled = torch.cat([x, y])
     norms = pooled.square().sum(dim=1)

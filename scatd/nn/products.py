@@ -1,4 +1,4 @@
-"""Which library multiplies float32 matrices on a processor."""
+"""The library that multiplies float32 matrices on a processor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _n_inside = 0
 
 @contextmanager
 def fast_products(*, bfloat16: bool = False) -> Iterator[None]:
-    """Multiply float32 matrices by oneDNN, which PyTorch does only below its highest precision.
+    """Multiply float32 matrices by oneDNN, which PyTorch uses only below its highest precision.
 
-    On AMD processors that is twice to three times as fast as the default library, with the same
-    rounding (sums in another order). Where a processor has AMX, oneDNN would round the factors to
-    bfloat16: there it is taken only where `bfloat16` allows that.
+    On AMD processors oneDNN is two to three times as fast as the default library. The rounding is
+    the same; only the order of the sums differs. On a processor with AMX, oneDNN would round the
+    factors to bfloat16; there it is used only when `bfloat16` allows that.
 
-    Threads may be inside at the same time; the precision of before returns with the last.
+    Several threads may use it at the same time; the last one to leave restores the precision.
     """
     global _n_inside
     if torch.cpu.get_capabilities().get("amx_bf16", False) and not bfloat16:

@@ -1,7 +1,7 @@
-"""What a published state is: kind, design and sizes, read from the names and shapes of its tensors.
+"""Recognise a published state: its kind, design and sizes, from names and shapes of its tensors.
 
-A state that does not fit is refused with a table, before anything is built from it: a state that
-loads into the wrong class would answer, and answer nonsense.
+A state that does not fit is refused with a table before a network is built. A state that is loaded
+into the wrong class would give meaningless scores without an error.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 Kind = Literal["backbone", "response"]
 
 FAMILY_DESIGNS = {"sf": ("sf",), "gf": ("gf",), "dist": ("dist", "dist_script")}
-"""Published classes of a family; gf and the dist pretraining script have the same layout."""
+"""Published classes of a family; gf and the pretraining script of dist have the same layout."""
 
 PUBLISHED_WIDTHS = {3072: "sf", 512: "gf", 256: "gf", 19264: "dist"}
-"""Number of features -> family; tells apart what is laid out alike."""
+"""Family of each number of features; it decides between families with the same layout."""
 
 KIND_WORDS: dict[Kind, str] = {"backbone": "backbone", "response": "response model"}
 
@@ -36,7 +36,7 @@ _ROWS_OF_EACH_KIND = 8
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a state turned out to be; a response model has no decoder widths."""
+    """The network that a state belongs to. A response model has no decoder widths."""
 
     kind: Kind
     design: str
@@ -51,7 +51,7 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     state
         Tensors under the published names.
     family
-        What it is said to be; one of `FAMILY_DESIGNS`.
+        The family that the user named; one of `FAMILY_DESIGNS`.
     where
         Shown in error messages, normally the file name.
 
@@ -59,8 +59,8 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     ------
     InputError
         When names, shapes or types are not those of the family (with a table, and the family that
-        it looks like), when values are not finite, or when blocks that share one Swish disagree
-        about its beta.
+        fits better), when values are not finite, or when blocks that share one Swish have
+        different betas.
     """
     kind: Kind = "response" if any(name.startswith(_HEAD_ONLY) for name in state) else "backbone"
     sizes = _sizes(state, kind, where)
@@ -88,12 +88,12 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
 
 
 def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str) -> None:
-    """Refuse a state that is not that of this very network, or whose values are not finite.
+    """Refuse a state that does not fit the network of its card, or has values that are not finite.
 
     Parameters
     ----------
     said
-        What its card says that it is.
+        The network that the card describes.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str
 
 @dataclass(frozen=True, eq=False)
 class _Misfit:
-    """One tensor that differs; None where there is none."""
+    """One tensor that differs. `None` stands for a tensor or a value that is missing."""
 
     name: str
     expected: Tensor | None
@@ -119,12 +119,12 @@ class _Misfit:
 
 
 def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
-    """Layer widths, taken from whichever tensor of a layer is there.
+    """Read the layer widths from the tensors of each layer.
 
     Raises
     ------
     InputError
-        When a layer has no tensor that tells.
+        When a layer has no tensor that shows its width.
     """
     n_features = _length(state, [f"Encoder_resblocks.0.{name}" for name in _FC_WEIGHTS], axis=1)
     n_latent = _length(state, ["fc21.bias", "fc22.bias", "fc21.weight", "fc21.weight_orig"])
@@ -150,7 +150,7 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
 
 
 def _block_widths(state: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
-    """Output widths of the blocks; empty where there are none, or one does not tell its width."""
+    """Output widths of the blocks. Empty when there are none, or when a width cannot be read."""
     pattern = re.compile(rf"{prefix}\.(\d{{1,4}})\.")
     numbers = {int(found[1]) for name in state if (found := pattern.match(name))}
     widths = [
@@ -173,7 +173,7 @@ _FILLING = ("normal_", "uniform_", "normalize")
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves new weights as they are: to draw them without memory, torch loads its compiler."""
+    """Leaves new weights uninitialised: drawing them without memory makes torch load a compiler."""
 
     def __torch_function__(
         self,
@@ -205,7 +205,7 @@ def _misfits(state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str)
 
 
 def _nearest_families(misfits: Mapping[str, Sequence[_Misfit]], sizes: Sizes) -> list[str]:
-    """Families with the fewest misfits; one, where the number of features tells."""
+    """Families with the fewest misfits. Only one, if the number of features decides."""
     fewest = min(map(len, misfits.values()))
     families = [
         family
@@ -251,7 +251,7 @@ def _described(tensor: Tensor) -> str:
 
 
 def is_finite(values: Tensor) -> bool:
-    """Whether no value is NaN or infinite, in one pass."""
+    """Return True when no value is NaN or infinite; needs one pass."""
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 

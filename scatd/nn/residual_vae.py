@@ -1,7 +1,7 @@
 """The residual VAE of every family.
 
-Source: scATD (bbaf268); the published classes differ only in where spectral norm stands and which
-activation they use, which `Design` spells out.
+Source: scATD (bbaf268). The published classes of the families differ only in the layers with
+spectral norm and in the activation; `Design` holds these differences.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from scatd.nn.blocks import ResidualBlock, Swish, linear
 
 LOGVAR_LIMIT = 15.0
-"""Beyond it a poorly trained encoder overflows into infinite variances and constant answers."""
+"""Above this limit, a poorly trained encoder overflows: variances are infinite, scores constant."""
 
 
 @dataclass(frozen=True)
 class Sizes:
     """Layer widths of a residual VAE.
 
-    `encoder_hidden` runs from the input towards the latent space, `decoder_hidden` away from it.
+    `encoder_hidden` is ordered from the input to the latent space, `decoder_hidden` from the latent
+    space to the output.
     """
 
     n_features: int
@@ -34,20 +35,20 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Design:
-    """What distinguishes the families' published classes."""
+    """The differences between the published classes of the families."""
 
     spectral_fc: bool
     spectral_skip: bool
     spectral_output: bool
     swish: str | None = None
-    """None is leaky ReLU; "each" gives every block its own Swish; "shared" one to all blocks."""
+    """None: leaky ReLU. "each": every block has its own Swish. "shared": all blocks share one."""
 
 
 DESIGNS = {
     "sf": Design(spectral_fc=False, spectral_skip=False, spectral_output=False),
     "gf": Design(spectral_fc=True, spectral_skip=True, spectral_output=True, swish="each"),
     "dist": Design(spectral_fc=False, spectral_skip=True, spectral_output=True, swish="shared"),
-    # The class inside the published Dist-VAE pretraining script is another one than the released.
+    # The class in the published Dist-VAE pretraining script differs from the released class.
     "dist_script": Design(spectral_fc=True, spectral_skip=True, spectral_output=True, swish="each"),
 }
 
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.sizes = sizes
         self.design = design
-        # One Swish for the whole VAE where the design says so; the decoder takes it over.
+        # With a shared Swish, the decoder uses the same module.
         self._shared_swish = [Swish()] if design.swish == "shared" else []
         self.Encoder_resblocks = self._blocks((sizes.n_features, *sizes.encoder_hidden))
         n_hidden = sizes.encoder_hidden[-1]
@@ -101,7 +102,7 @@ class Encoder(nn.Module):
         return self.encode_rest(self.Encoder_resblocks[0](x))
 
     def encode_rest(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from what the first block gives, h (n_obs, encoder_hidden[0])."""
+        """Posterior mean and log-variance from the output of the first block, (n_obs, width)."""
         for block in self.Encoder_resblocks[1:]:
             h = block(h)
         return self.fc21(h), self.fc22(h).clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
@@ -112,7 +113,7 @@ class Encoder(nn.Module):
 
 
 class VAEOutput(NamedTuple):
-    """What a forward pass gives: reconstruction (n_obs, n_features) and posterior."""
+    """Output of a forward pass: reconstruction (n_obs, n_features) and posterior."""
 
     recon: Tensor
     mu: Tensor
@@ -123,7 +124,8 @@ class VAEOutput(NamedTuple):
 class ResidualVAE(Encoder):
     """Encoder and decoder: the backbone.
 
-    The decoder ends in a linear layer without activation, so features of any scale can be given.
+    The decoder ends in a linear layer without activation, so it can reconstruct features of any
+    scale.
     """
 
     def __init__(self, sizes: Sizes, design: Design) -> None:

@@ -1,4 +1,4 @@
-"""How alike cohorts rank the features: heat maps of correlations and of ranks."""
+"""Agreement of cohorts in the ranks of features: heat maps of correlations and of ranks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROW = 0.28
 
 
 def rank_agreement(correlations: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
-    """Spearman's correlation of each two cohorts, and the ranks of some features in each.
+    """Spearman's correlation of each two cohorts, and the ranks of some features in each cohort.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of what alignment changes."""
+"""Figure of the effect of an alignment."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Figure:
     """Divergence of each feature between source and reference, before and after alignment.
 
-    Left: features sorted by their divergence. Right: feature by feature; points under the line
-    came closer.
+    Left: features sorted by their divergence. Right: one point a feature; below the line, the
+    divergence became smaller.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Fig
 
     top = 1.05 * max(float(np.max([first, second])), 1e-9)
     closer = int(np.sum(second < first))
-    # Thousands of vector points make a heavy PDF.
+    # Thousands of vector points would make the PDF very large.
     paired.scatter(first, second, s=6, color=BLUE, alpha=0.4, linewidths=0, rasterized=True)
     paired.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle="--")
     paired.set_xlim(0, top)

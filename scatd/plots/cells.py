@@ -1,4 +1,4 @@
-"""Figures of one scored cohort: how its scores are spread, and where on a map they lie."""
+"""Figures of one scored cohort: the distribution of its scores, and a map of its cells."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import (
-    BLACK,
-    GREY,
-    RESPONSE_COLOURS,
-    TEXT_SIZE,
-    label_axes,
-    new_figure,
-)
+from scatd.plots.style import BLACK, GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +53,7 @@ def cell_map(xy: npt.ArrayLike, prob: npt.ArrayLike, subject: str) -> Figure:
     Parameters
     ----------
     xy
-        Coordinates (n_obs, 2), such as a UMAP; distances mean little.
+        Coordinates (n_obs, 2), such as a UMAP. Distances on it have little meaning.
     prob
         P(resistant), (n_obs,).
     subject
@@ -76,7 +69,7 @@ def cell_map(xy: npt.ArrayLike, prob: npt.ArrayLike, subject: str) -> Figure:
         places[is_scored, 1],
         c=scores[is_scored],
         s=size,
-        cmap="cividis",  # told apart with any kind of colour vision
+        cmap="cividis",  # readable with any type of colour vision
         vmin=0,
         vmax=1,
         linewidths=0,

@@ -1,4 +1,4 @@
-"""Figure of many drugs and families beside each other."""
+"""Compare drugs and families in one figure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pandas as pd
 from scatd.keys import FAMILIES
 from scatd.plots.style import (
     BLACK,
-    BLUE,
-    GREEN,
+    FAMILY_COLOURS,
     GREY,
-    ORANGE,
     TEXT_SIZE,
     label_axes,
     legend_beside,
@@ -23,23 +21,22 @@ from scatd.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = dict(zip(FAMILIES, (BLUE, GREEN, ORANGE), strict=True))
 _SPREAD = 0.5
-"""Height of a row that its families share."""
+"""Height of a row; the families share it."""
 
 
 def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure:
-    """One row a drug, best on top: each family with its interval, its best baseline, its target.
+    """One row a drug, best on top: each family with its interval, best baseline and target.
 
     Parameters
     ----------
     table
         Columns `drug`, `family`, `mean`, `ci_low`, `ci_high`, `baseline_mean` and `target`; all
-        but the first three may be missing. At least one row.
-    metric
-        Name of the metric, for the axis. For AUROC the line of chance is drawn.
+            except the first three may be missing. At least one row.
+        metric
+            Name of the metric, for the axis. For AUROC, a line shows chance.
     subject
-        What is compared, for the title.
+        The title.
     """
     order = table.groupby("drug")["mean"].max().sort_values(ascending=False).index
     families = [name for name in FAMILIES if name in set(table["family"])]
@@ -55,9 +52,11 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
             column: pd.to_numeric(some[column]).to_numpy(dtype=float)
             for column in ("mean", "ci_low", "ci_high", "baseline_mean", "target")
         }
-        axes.hlines(heights, values["ci_low"], values["ci_high"], color=_COLOURS[name], linewidth=1)
+        axes.hlines(
+            heights, values["ci_low"], values["ci_high"], color=FAMILY_COLOURS[name], linewidth=1
+        )
         looks = (
-            ("mean", "o", 4, _COLOURS[name], name),
+            ("mean", "o", 4, FAMILY_COLOURS[name], name),
             ("baseline_mean", "|", 7, BLACK, "best baseline"),
             ("target", "D", 4, "none", "target cells"),
         )
@@ -71,7 +70,7 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
                 marker=marker,
                 markersize=size,
                 markerfacecolor=face,
-                markeredgecolor=BLACK if column == "baseline_mean" else _COLOURS[name],
+                markeredgecolor=BLACK if column == "baseline_mean" else FAMILY_COLOURS[name],
                 label=label if column == "mean" or name == families[0] else f"_{label}",
             )
     axes.set_yticks(np.arange(len(order)), list(order))

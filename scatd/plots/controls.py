@@ -1,4 +1,4 @@
-"""Figures of controls: chance beside the real value, and what more samples would bring."""
+"""Figures of controls: permuted labels, and the learning curve."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _N_BINS = 20
 
 
 def null_distribution(null: npt.ArrayLike, real: float, subject: str) -> Figure:
-    """AUROC under permuted labels, and where the real one stands.
+    """AUROC under permuted labels, and the AUROC of the real labels.
 
     Parameters
     ----------
     null
-        (n_permutations,).
+        (n_permutations,), AUROC under permuted labels.
     real
-        Of the response model.
+        AUROC of the response model.
     subject
         Drug, for the title.
     """

@@ -1,4 +1,4 @@
-"""Figures of what a threshold does: calls against truth, trade-offs, and who gets an answer."""
+"""Figures of decisions: confusion, thresholds, abstention, and metrics by group."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def confusion(table: pd.DataFrame, subject: str) -> Figure:
 
 
 def threshold_curves(table: pd.DataFrame, threshold: float, subject: str) -> Figure:
-    """What every threshold would give.
+    """Metrics at every threshold.
 
     Parameters
     ----------
     table
-        `scatd.evaluation.curves.threshold_table`; a value that a threshold leaves undefined is NaN
-        and not drawn.
+        `scatd.evaluation.curves.threshold_table`. Values that are undefined at a threshold are NaN
+        and are not drawn.
     threshold
-        The one in use, drawn as a vertical line.
+        The threshold in use, drawn as a vertical line.
     subject
         Drug, for the title.
     """
@@ -98,14 +98,14 @@ def threshold_curves(table: pd.DataFrame, threshold: float, subject: str) -> Fig
 
 
 def risk_coverage(table: pd.DataFrame, coverage: float, subject: str) -> Figure:
-    """The error among the answers against how many cells get one.
+    """Error of the responses against the share of cells that get a response.
 
     Parameters
     ----------
     table
         `scatd.evaluation.selective.risk_coverage_table`.
     coverage
-        Of the version as it is; 1 where every cell gets an answer. Drawn as a vertical line.
+        Of the current version; 1 when it never abstains. Drawn as a vertical line.
     subject
         Drug, for the title.
     """
@@ -136,13 +136,13 @@ def risk_coverage(table: pd.DataFrame, coverage: float, subject: str) -> Figure:
 
 
 def groups(table: pd.DataFrame, subject: str, metric: str = "auroc") -> Figure:
-    """A metric of each group with its interval, one row a group.
+    """A metric with its interval, one row a group.
 
     Parameters
     ----------
     table
-        Columns `group`, `n`, the metric, and its `_ci_low` and `_ci_high`; a group that leaves the
-        metric undefined has NaN and an empty row.
+        Columns `group`, `n`, the metric, and its `_ci_low` and `_ci_high`. If the metric is
+        undefined for a group, its values are NaN and its row is empty.
     subject
         Drug, for the title.
     """

@@ -1,6 +1,6 @@
-"""Figures of patients: scores beside survival, and features of those who died and those alive.
+"""Figures of patients: scores against survival, and features of patients who died or survived.
 
-Source: the published figures of TCGA patients (`golden/scatd` section 6).
+Source: the published figures of TCGA patients (scATD, bbaf268).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scatd.plots.style import (
     legend_beside,
     new_figure,
     violin,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _PANELS = 5
 def score_against_time(
     patients: pd.DataFrame, score: str, subject: str, label: str, unit: str = "days"
 ) -> Figure:
-    """One point a patient: score against survival time.
+    """Score against survival time, one point a patient.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def score_against_time(
     subject
         Drug and cohort, for the title.
     label, unit
-        What the score is; unit of the times.
+        Name of the score; unit of the times.
     """
     figure, (axes,) = new_figure(width=6.6, height=3.8)
     for event, (name, colour) in _ALIVE_DEAD.items():
@@ -59,7 +60,7 @@ def score_against_time(
 def score_by_time(
     scores: pd.Series, bins: pd.Series, subject: str, label: str, unit: str = "days"
 ) -> Figure:
-    """Boxes of a score of those who died, in bins of survival time.
+    """Box plots of a score of the patients who died, in bins of survival time.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def score_by_time(
     subject
         Drug and cohort, for the title.
     label, unit
-        What the score is; unit of the times.
+        Name of the score; unit of the times.
     """
     names = list(bins.cat.categories)
     parts = [scores[(bins == name).to_numpy()].to_numpy(dtype=float) for name in names]
@@ -86,15 +87,8 @@ def score_by_time(
     )
     top = float(scores.max())
     for place in filled:
-        axes.annotate(
-            f"{len(parts[place])}",
-            (place, top),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=TEXT_SIZE - 2,
-            color=GREY,
-        )
+        n = str(len(parts[place]))
+        write_beside(axes, n, (place, top), (0, 6), ha="center", va="baseline", color=GREY)
     axes.set_xticks(places, names, rotation=45, ha="right")
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.margins(y=0.12)
@@ -106,12 +100,12 @@ def score_by_time(
 def feature_violins(
     values: pd.DataFrame, events: pd.Series, tests: pd.DataFrame, subject: str, label: str
 ) -> Figure:
-    """Features of the patients who were alive and of those who died, with two-sided p values.
+    """Features of patients who were alive and of those who died, with two-sided p values.
 
     Parameters
     ----------
     values
-        (n_patients, n_features) of the features to show.
+        (n_patients, n_features), the features to show.
     events
         (n_patients,) 0 alive, 1 died.
     tests
@@ -119,7 +113,7 @@ def feature_violins(
     subject
         Drug and cohort, for the title.
     label
-        What the values are, with their unit.
+        Name of the values, with unit.
     """
     n_rows = -(-values.shape[1] // _PANELS)
     width, height = 2.1 * min(_PANELS, values.shape[1]) + 1.6, 2.4 * n_rows + 0.8

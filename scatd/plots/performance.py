@@ -1,9 +1,9 @@
-"""Figures of how well scores separate and how well they are calibrated."""
+"""Figures of discrimination and calibration of scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,23 +35,15 @@ def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
     Parameters
     ----------
     tables
-        Name (a fold, a model) to `scatd.evaluation.curves.roc_table`.
+        Tables of `scatd.evaluation.curves.roc_table`, by name (a fold, a model).
     subject
         Drug, for the title.
     """
     figure, (axes,) = new_figure(width=6.4, height=4.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
-        colour, style = line_look(index)
-        area = np.trapezoid(table["tpr"], table["fpr"])
-        axes.plot(
-            table["fpr"],
-            table["tpr"],
-            color=colour,
-            linestyle=style,
-            linewidth=1.4,
-            label=f"{name} ({area:.2f})",
-        )
+        area = float(np.trapezoid(table["tpr"], table["fpr"]))
+        axes.plot(table["fpr"], table["tpr"], **_curve_look(index, name, area))
     label_axes(
         axes,
         f"{subject}: ROC",
@@ -69,30 +61,26 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     Parameters
     ----------
     tables
-        Name (a fold, a model) to `scatd.evaluation.curves.pr_table`.
+        Tables of `scatd.evaluation.curves.pr_table`, by name (a fold, a model).
     subject
         Drug, for the title.
     prevalence
-        Fraction of resistant samples: the precision of a model that knows nothing.
+        Fraction of resistant samples: the precision of random calls.
     """
     figure, (axes,) = new_figure(width=6.4, height=4.2)
     axes.axhline(
         prevalence, color=GREY, linewidth=0.8, linestyle="--", label=f"chance ({prevalence:.2f})"
     )
     for index, (name, table) in enumerate(tables.items()):
-        colour, style = line_look(index)
         gained = np.diff(table["recall"], prepend=0.0)
-        # Between two resistant samples precision falls at equal recall: no part of the steps.
+        # Between two resistant samples, precision falls at equal recall: this part is not drawn.
         steps = table[gained > 0]
         area = float(np.sum(gained * table["precision"]))
         axes.step(
             np.concatenate([[0.0], steps["recall"]]),
             np.concatenate([steps["precision"][:1], steps["precision"]]),
             where="pre",
-            color=colour,
-            linestyle=style,
-            linewidth=1.4,
-            label=f"{name} ({area:.2f})",
+            **_curve_look(index, name, area),
         )
     label_axes(
         axes,
@@ -103,6 +91,12 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     unit_square(axes)
     legend_beside(axes, "AUPRC")
     return figure
+
+
+def _curve_look(index: int, name: str, area: float) -> dict[str, Any]:
+    colour, style = line_look(index)
+    label = f"{name} ({area:.2f})"
+    return {"color": colour, "linestyle": style, "linewidth": 1.4, "label": label}
 
 
 def reliability(table: pd.DataFrame, subject: str) -> Figure:
@@ -123,7 +117,7 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
     axes.errorbar(
         filled["mean_predicted"],
         observed,
-        # Rounding can put a bound of 0 or 1 a hair on the wrong side.
+        # Rounding can move a bound of 0 or 1 slightly outside.
         yerr=np.clip(errors, 0, None),
         color=BLUE,
         marker="o",
@@ -161,12 +155,10 @@ def score_distribution(
 ) -> Figure:
     """Histogram of P(resistant) for each true response, each summing to 1.
 
+    `codes` and `prob` are those of `scatd.evaluation.curves.roc_table`.
+
     Parameters
     ----------
-    codes
-        True response, (n_obs,): 0 sensitive, 1 resistant.
-    prob
-        P(resistant), (n_obs,).
     threshold
         Drawn as a vertical line.
     subject
@@ -196,7 +188,7 @@ def score_distribution(
 
 
 def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") -> Figure:
-    """Each fold's metric as a dot, the mean as a bar, for a model and its baselines.
+    """The metric of each fold as a dot and the mean as a bar, for a model and its baselines.
 
     Parameters
     ----------
@@ -205,7 +197,7 @@ def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") ->
     subject
         Drug, for the title.
     metric
-        Axis label. For AUROC the line of chance is drawn.
+        Axis label. For AUROC, a line shows chance.
     """
     figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.42 * len(table))
     values = table.to_numpy(dtype=float)

@@ -1,4 +1,4 @@
-"""Figures of the quality of cells, as they are looked at before anything else."""
+"""Figures of the quality of cells, before any analysis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.data.cells import MITO_SHARE, N_COUNTS, N_GENES
+from scatd.data.cells import N_GENES, PCT_MITO, TOTAL
 from scatd.plots.style import (
     BLUE,
     GREY,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = 20_000
-"""Cells that are drawn as points; more of them hide each other."""
+"""Most cells drawn as points; more points would hide each other."""
 
 
 def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure:
@@ -32,23 +32,23 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     Parameters
     ----------
     cells
-        Columns `n_genes`, `n_counts`, `mito_share`; one row a cell.
+        Columns `n_genes_by_counts`, `total_counts`, `pct_counts_mt`; one row a cell.
     min_genes
         The limit of expressed genes, drawn as a line.
     subject
         The cohort, for the title.
     """
     figure, axes = new_figure(9.0, 3.6, 3)
-    for one, (column, label, factor) in zip(
+    for one, (column, label) in zip(
         axes,
         (
-            (N_GENES, "expressed genes", 1.0),
-            (N_COUNTS, "total", 1.0),
-            (MITO_SHARE, "mitochondrial, %", 100.0),
+            (N_GENES, "expressed genes"),
+            (TOTAL, "total"),
+            (PCT_MITO, "mitochondrial, %"),
         ),
         strict=True,
     ):
-        violin(one, factor * thinned(cells, _SHOWN)[column].to_numpy(float))
+        violin(one, thinned(cells, _SHOWN)[column].to_numpy(float))
         label_axes(one, subject if column == N_GENES else "", f"{len(cells):,} cells", label)
         one.set_xticks([])
         one.set_ylim(bottom=0)
@@ -58,15 +58,15 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
 
 
 def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure:
-    """Each cell's total against its expressed genes and its mitochondrial share.
+    """Total counts of each cell against its expressed genes and its mitochondrial share.
 
     Parameters are those of `quality_violins`.
     """
     figure, (left, right) = new_figure(8.0, 3.6, 2)
     drawn = thinned(cells, _SHOWN)
     colours = np.where(drawn[N_GENES] < min_genes, VERMILION, BLUE)
-    for axes, y in ((left, drawn[N_GENES]), (right, 100 * drawn[MITO_SHARE])):
-        axes.scatter(drawn[N_COUNTS], y, c=colours, s=4, linewidths=0, alpha=0.6, rasterized=True)
+    for axes, y in ((left, drawn[N_GENES]), (right, drawn[PCT_MITO])):
+        axes.scatter(drawn[TOTAL], y, c=colours, s=4, linewidths=0, alpha=0.6, rasterized=True)
     left.axhline(min_genes, color=GREY, linewidth=0.8)
     label_axes(left, subject, "total", "expressed genes")
     label_axes(right, "", "total", "mitochondrial, %")

@@ -8,20 +8,14 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import (
-    GREY,
-    RESPONSE_COLOURS,
-    TEXT_SIZE,
-    label_axes,
-    new_figure,
-)
+from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_DRUGS, MOST_BARS = 40, 6
 _MOST_WORDS = 150
-"""Cells of a heat map up to which each says its number."""
+"""Most cells of a heat map that still has its numbers printed."""
 _PARTS = {
     SENSITIVE: ("n_sensitive", RESPONSE_COLOURS[SENSITIVE]),
     "no answer": ("n_abstained", "#BFBFBF"),
@@ -30,7 +24,7 @@ _PARTS = {
 
 
 def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
-    """Resistant fractions, groups by drugs; grey where no cell had an answer.
+    """Resistant fractions, groups by drugs; grey where no cell has a response.
 
     Parameters
     ----------
@@ -66,7 +60,7 @@ def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
 
 
 def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
-    """Shares of sensitive, resistant and unanswered cells: one axes a drug, one bar a group.
+    """Shares of sensitive, resistant and abstaining cells: one axes a drug, one bar a group.
 
     Parameters
     ----------

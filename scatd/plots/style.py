@@ -1,7 +1,7 @@
-"""One look for all figures, and the only place that writes them.
+"""Common style of all figures; the only place that writes figures.
 
-Figures are made without `pyplot` and without `rcParams`, both of which are shared by all
-threads: settings are passed to each artist instead.
+Figures are made without `pyplot` and `rcParams`, because all threads share those. Settings are
+passed to each artist instead.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from scatd.data.files import atomic_path
-from scatd.keys import RESISTANT, SENSITIVE
+from scatd.keys import FAMILIES, RESISTANT, SENSITIVE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with any kind of colour vision.
+# Okabe and Ito's palette: readable with any type of colour vision.
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK = (
     "#0072B2",
     "#D55E00",
@@ -33,6 +33,7 @@ BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK = (
     "#000000",
 )
 GREY = "#8A8A8A"
+FAMILY_COLOURS = dict(zip(FAMILIES, (BLUE, GREEN, ORANGE), strict=True))
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 RESPONSE_COLOURS = {SENSITIVE: BLUE, RESISTANT: VERMILION}
 
@@ -67,7 +68,7 @@ def new_figure(
 def new_mosaic(
     layout: Sequence[Sequence[str]], width: float, height: float, **ratios: Any
 ) -> tuple[Figure, dict[str, Axes]]:
-    """Make an empty figure whose axes have names and sizes of their own.
+    """Make an empty figure whose axes have names and different sizes.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def new_mosaic(
 
 
 def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
-    """Set title and axis labels, and the look of frame, ticks and grid."""
+    """Set title and axis labels, and the style of frame, ticks and grid."""
     axes.set_title(title, fontsize=TITLE_SIZE, loc="left", wrap=True)
     axes.set_xlabel(x, fontsize=TEXT_SIZE)
     axes.set_ylabel(y, fontsize=TEXT_SIZE)
@@ -94,15 +95,32 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_axisbelow(True)
 
 
+def write_beside(
+    axes: Axes, text: str, point: tuple[Any, Any], offset: tuple[float, float], **look: Any
+) -> None:
+    """Write a text beside a point of the data.
+
+    Parameters
+    ----------
+    offset
+        From the point, in points of 1/72 inch to the right and up.
+    look
+        Matplotlib's text properties. By default the text is centred vertically and slightly smaller
+        than the tick labels.
+    """
+    look = {"fontsize": TEXT_SIZE - 2, "va": "center", **look}
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **look)
+
+
 def unit_square(axes: Axes) -> None:
-    """Show 0 to 1 on both axes, with room for the line widths, at equal scale."""
+    """Show 0 to 1 on both axes at equal scale, with a margin for the line widths."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
     axes.set_aspect("equal")
 
 
 def legend_beside(axes: Axes, title: str | None = None) -> None:
-    """Put the legend right of the axes, where it hides nothing however many entries it has."""
+    """Put the legend right of the axes, so that it hides no data, however many entries it has."""
     axes.legend(
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
@@ -114,7 +132,7 @@ def legend_beside(axes: Axes, title: str | None = None) -> None:
 
 
 def line_look(index: int) -> tuple[str, str]:
-    """Colour and line style of the `index`-th of many lines; 21 differ."""
+    """Colour and line style of line number `index`; 21 combinations differ."""
     return PALETTE[index % len(PALETTE)], _LINE_STYLES[index // len(PALETTE) % len(_LINE_STYLES)]
 
 
@@ -126,12 +144,12 @@ def diverging() -> Colormap:
 
 
 def thinned(table: pd.DataFrame, at_most: int) -> pd.DataFrame:
-    """Every n-th row, so that no more than `at_most` are left: more points hide each other."""
+    """Keep every n-th row, so that at most `at_most` rows are left: more points hide each other."""
     return table.iloc[:: max(1, -(-len(table) // at_most))]
 
 
 def violin(axes: Axes, values: np.ndarray, position: float = 1.0, colour: str = BLUE) -> None:
-    """A violin with its median, and up to 2,000 of its values as points."""
+    """Draw a violin with its median, and up to 2,000 of its values as points."""
     values = np.asarray(values, dtype=float)
     if len(values) > 1 and np.ptp(values) > 0:
         parts = axes.violinplot([values], [position], showmedians=True, widths=0.8)
@@ -162,7 +180,7 @@ def save_figure(
     Parameters
     ----------
     folder
-        Made when it is not there.
+        Created if necessary.
     name
         File name without ending.
     formats
@@ -176,10 +194,10 @@ def save_figure(
 
     folder.mkdir(parents=True, exist_ok=True)
     targets = [folder / f"{name}.{ending}" for ending in formats]
-    # Names of elements in an SVG are random without a salt; text stays text, to be edited.
+    # Without a salt, the element names of an SVG are random. Text stays text, so it can be edited.
     svg: Any = {"svg.hashsalt": "scatd", "svg.fonttype": "none"}
     with _RENDERING, mpl.rc_context(svg):
-        figure.draw_without_rendering()  # laid out once, not once a format
+        figure.draw_without_rendering()  # the layout is computed once for all formats
         figure.set_layout_engine("none")
         for target in targets:
             metadata = _METADATA.get(target.suffix[1:], {})

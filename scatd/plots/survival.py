@@ -35,7 +35,7 @@ def kaplan_meier_curves(
     curves, at_risk
         `scatd.evaluation.survival.kaplan_meier` and `at_risk`.
     p
-        Of the log-rank test; missing where there is one group.
+        Of the log-rank test; missing with a single group.
     subject
         Drug and cohort, for the title.
     unit
@@ -53,7 +53,7 @@ def kaplan_meier_curves(
     said = "log-rank: one group" if np.isnan(p) else f"log-rank p = {p:.2g}"
     label_axes(axes["curves"], f"{subject}: {said}", "", "alive (fraction)")
     axes["curves"].set_ylim(-0.02, 1.02)
-    # Room left of 0 for the numbers at risk there.
+    # Space left of 0 for the numbers at risk.
     longest = float(curves["time"].max())
     axes["curves"].set_xlim(-0.05 * longest, 1.05 * longest)
     axes["curves"].set_xticks(at_risk.columns.to_numpy(dtype=float))

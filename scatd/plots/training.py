@@ -19,8 +19,8 @@ def loss_curves(history: pd.DataFrame, subject: str) -> Figure:
     Parameters
     ----------
     history
-        Columns `fold`, `epoch`, `train_loss`, `val_loss`; one row an epoch and fold. A loss that
-        is NaN throughout (no validation rows) is left out.
+        Columns `fold`, `epoch`, `train_loss`, `val_loss`; one row for each epoch and fold. A loss
+        that is NaN in all rows (no validation rows) is left out.
     subject
         Drug or backbone, for the title.
     """

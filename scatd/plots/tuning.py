@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import (
+    BLUE,
+    GREY,
+    TEXT_SIZE,
+    VERMILION,
+    label_axes,
+    new_figure,
+    write_beside,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,10 +27,10 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
     Parameters
     ----------
     trials
-        Columns `trial`, `state` and `objective`: of a pruned trial where it stood, of others that
-        did not complete NaN. At least one is complete.
+        Columns `trial`, `state` and `objective`. The objective of a pruned trial is its last value;
+        that of other unfinished trials is NaN. At least one trial is complete.
     subject
-        What was searched for, for the title.
+        Subject of the search, for the title.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -42,7 +50,7 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
         label="best so far",
     )
     shown = trials["objective"].dropna()
-    if shown.min() > 0 and shown.max() > 10 * shown.min():  # a bad trial would flatten the rest
+    if shown.min() > 0 and shown.max() > 10 * shown.min():  # one bad trial would hide the rest
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_axes(axes, f"{subject}: trials", "trial", "objective (low is good)")
@@ -51,14 +59,14 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
 
 
 def importance(table: pd.DataFrame, subject: str) -> Figure:
-    """How much each parameter sets good trials apart.
+    """Importance of each parameter for the objective.
 
     Parameters
     ----------
     table
         Columns `parameter` and `importance`, largest first, as shares of 1.
     subject
-        What was searched for, for the title.
+        Subject of the search, for the title.
     """
     rows = np.arange(len(table))
     figure, (axes,) = new_figure(height=1.2 + 0.28 * len(table))
@@ -66,14 +74,7 @@ def importance(table: pd.DataFrame, subject: str) -> Figure:
     axes.set_yticks(rows, labels=table["parameter"])
     axes.invert_yaxis()
     for row, share in zip(rows, table["importance"], strict=True):
-        axes.annotate(
-            f"{share:.2f}",
-            (share, row),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 1,
-        )
+        write_beside(axes, f"{share:.2f}", (share, row), (3, 0), fontsize=TEXT_SIZE - 1)
     axes.margins(x=0.12)
     label_axes(axes, f"{subject}: importance", "share", "")
     return figure

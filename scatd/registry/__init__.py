@@ -1,42 +1,49 @@
 """The model registry: versions around model folders, found by drug name, moved between stages."""
 
+from scatd.registry.by_drug import resolve
+from scatd.registry.config import DrugConfig, load_config
 from scatd.registry.difference import diff
 from scatd.registry.doctor import Fault, examine
-from scatd.registry.lookup import (
+from scatd.registry.files import fetch, read, read_card
+from scatd.registry.refs import (
     ModelRef,
-    fetch,
+    at,
     find,
     find_made,
+    get,
     logged_model,
     production_versions,
-    resolve,
     resolve_backbone,
-    resolve_named,
     training_run,
 )
-from scatd.registry.register import find_version, register
+from scatd.registry.register import find_version, register_artifact
 from scatd.registry.stages import archive, promote, rollback, set_gate_verdict
 from scatd.registry.tables import history, list_models, show, stages_by_run
 
 __all__ = [
+    "DrugConfig",
     "Fault",
     "ModelRef",
     "archive",
+    "at",
     "diff",
     "examine",
     "fetch",
     "find",
     "find_made",
     "find_version",
+    "get",
     "history",
     "list_models",
+    "load_config",
     "logged_model",
     "production_versions",
     "promote",
-    "register",
+    "read",
+    "read_card",
+    "register_artifact",
     "resolve",
     "resolve_backbone",
-    "resolve_named",
     "rollback",
     "set_gate_verdict",
     "show",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scatd import keys
 from scatd.cards.writing import to_mapping
-from scatd.registry.lookup import ModelRef, fetch, resolve_named
+from scatd.registry.files import fetch
+from scatd.registry.refs import ModelRef, chosen
 from scatd.tracking import connect
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def diff(name: str, first: str, second: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    held = [_values(resolve_named(name, stage)) for stage in (first, second)]
+    held = [_values(chosen(name, wanted)) for wanted in (first, second)]
     rows = [
         (section, value, *(each.get((section, value), "") for each in held))
         for section, value in dict.fromkeys([*held[0], *held[1]])

@@ -23,6 +23,13 @@ def of_tags(tags: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def has_own(folder: Path) -> bool:
+    """Whether a model folder holds the hashes of its files; before scatd 0.2 none did."""
+    from scatd.cards import checksums
+
+    return checksums.read(folder) is not None
+
+
 def changed_file(folder: Path, tags: Mapping[str, str]) -> str:
     """The file of a model folder that is not the one that was registered; empty where all are.
 

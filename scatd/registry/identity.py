@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from scatd import keys
-from scatd.cards.card import Card
+from scatd.cards.card import About
 from scatd.errors import InputError
+
+
+class Described(Protocol):
+    """A card, or the model that it describes."""
+
+    @property
+    def family(self) -> str:
+        """Family of the features."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """Whether simulated data took part."""
+        ...
+
+    @property
+    def about(self) -> About:
+        """Provenance; the drug is there."""
+        ...
+
 
 _NEEDED = (keys.TAG_FAMILY, keys.TAG_SIMULATED)
 
 
-def as_tags(card: Card) -> dict[str, str]:
+def as_tags(card: Described) -> dict[str, str]:
     """Tags of a version, as its card says them; a backbone has no drug."""
     said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 
-def differing(card: Card, tags: Mapping[str, str]) -> dict[str, str]:
+def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:
     """Tags that do not say what the card says, with what it says."""
     return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
 
@@ -35,7 +56,7 @@ def require_tags(tags: Mapping[str, str], where: str) -> None:
             raise InputError(f"has lost its tag {tag}", where=where, remedy=_REMEDY)
 
 
-def require_agreement(card: Card, tags: Mapping[str, str], where: str) -> None:
+def require_agreement(card: Described, tags: Mapping[str, str], where: str) -> None:
     """Refuse a version whose tags say something else than its card.
 
     Raises

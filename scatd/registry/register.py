@@ -1,35 +1,40 @@
-"""Making a registered version out of a model folder."""
+"""Registering: a model folder becomes the newest version of a registered model."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils import mlflow_tags
 
-from scatd import __version__, keys, serving
+from scatd import __version__, keys
 from scatd.cards.card import Card
 from scatd.keys import artifact_paths
-from scatd.registry import hashes, identity, state
+from scatd.registry import hashes, identity, pyfunc, state
 from scatd.tracking import Run, connect, lock
 
-_SCRIPTS = {"response": "model_code.py", "backbone": "backbone_code.py"}
+if TYPE_CHECKING:
+    from scatd.artifact import Artifact
+
 _LOADING_NEEDS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 
 
-def register(
-    folder: Path,
+def register_artifact(
+    model: Path | Artifact,
     name: str,
     run_id: str,
     *,
@@ -37,12 +42,12 @@ def register(
     description: str,
     tags: Mapping[str, str],
 ) -> int:
-    """Store a model folder as the newest version of `name`, at `staging`.
+    """Store a model as the newest version of `name`, at `staging`.
 
     Parameters
     ----------
-    folder
-        Model folder (`scatd.artifact`).
+    model
+        A model folder (`scatd.artifact`), or a model in memory.
     name
         `keys.response_model_name()` or `keys.backbone_name()`.
     run_id
@@ -58,29 +63,10 @@ def register(
     """
     from scatd import artifact
 
-    card, files = artifact.read_card(folder), artifact.verify(folder)
     client = connect()
-    logged = client.create_logged_model(
-        client.get_run(run_id).info.experiment_id,
-        name=name,
-        source_run_id=run_id,
-        model_type=f"scatd-{card.kind}",
-    )
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            packed = Path(scratch) / "packed"
-            _pack(
-                folder,
-                card,
-                files,
-                packed,
-                mlflow.models.Model(run_id=run_id, model_id=logged.model_id),
-            )
-            client.log_model_artifacts(logged.model_id, str(packed))
-        client.finalize_logged_model(logged.model_id, "READY")
-    except BaseException:
-        client.finalize_logged_model(logged.model_id, "FAILED")
-        raise
+    with _folder(model) as folder:
+        card, files = artifact.read_card(folder), artifact.verify(folder)
+        logged = _logged_model(client, folder, name, run_id, card, files)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
@@ -91,6 +77,63 @@ def register(
         **hashes.as_tags(files),
         **tags,
     }
+    version = _version(client, name, logged, run_id, all_tags, description)
+    registered = json.dumps([{"name": name, "version": version}])
+    client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
+    return version
+
+
+@contextlib.contextmanager
+def _folder(model: Path | Artifact) -> Iterator[Path]:
+    """The model folder; that of a model in memory is temporary."""
+    from scatd import artifact
+
+    if isinstance(model, Path):
+        yield model
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / artifact_paths.MODEL
+        artifact.write(folder, model)
+        yield folder
+
+
+def _logged_model(
+    client: MlflowClient,
+    folder: Path,
+    name: str,
+    run_id: str,
+    card: Card,
+    files: Mapping[str, str],
+) -> LoggedModel:
+    """Store the folder with the script that loads it."""
+    logged = client.create_logged_model(
+        client.get_run(run_id).info.experiment_id,
+        name=name,
+        source_run_id=run_id,
+        model_type=f"scatd-{card.kind}",
+    )
+    about = mlflow.models.Model(run_id=run_id, model_id=logged.model_id)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = Path(scratch) / "packed"
+            _pack(folder, card, files, packed, about)
+            client.log_model_artifacts(logged.model_id, str(packed))
+        client.finalize_logged_model(logged.model_id, "READY")
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    return logged
+
+
+def _version(
+    client: MlflowClient,
+    name: str,
+    logged: LoggedModel,
+    run_id: str,
+    tags: Mapping[str, str],
+    description: str,
+) -> int:
+    """Make the next version of a registered model out of a logged one."""
     with lock("registry"):
         try:
             client.create_registered_model(name)
@@ -98,11 +141,9 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         made = client.create_model_version(
-            name, logged.model_uri, run_id, all_tags, None, description, model_id=logged.model_id
+            name, logged.model_uri, run_id, dict(tags), None, description, model_id=logged.model_id
         )
         state.settle(client, name)
-    registered = json.dumps([{"name": name, "version": made.version}])
-    client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
     return int(made.version)
 
 
@@ -135,7 +176,7 @@ def _pack(
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         mlflow.pyfunc.save_model(
             target,
-            python_model=str(Path(serving.__file__).parent / _SCRIPTS[card.kind]),
+            python_model=str(Path(pyfunc.__file__).parent / f"{card.kind}.py"),
             artifacts={artifact_paths.MODEL: str(named)},
             signature=_signature(card.kind, card.sizes.n_features),
             pip_requirements=_requirements(),

@@ -5,22 +5,24 @@ The gate decides elsewhere (`scatd.evaluation.gate`); this only moves.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError
 from scatd.registry import state
-from scatd.registry.lookup import fetch, resolve_named
+from scatd.registry.files import read
+from scatd.registry.refs import get
 from scatd.registry.state import Model
 from scatd.tracking import connect, lock
-
-_MAX_REASON = 2000
 
 
 def set_gate_verdict(name: str, version: int, verdict: str, *, passed: bool) -> None:
     """Record what the gate said about a version, with its numbers."""
     client = connect()
-    client.set_model_version_tag(name, str(version), keys.TAG_GATE, verdict[:_MAX_REASON])
+    client.set_model_version_tag(name, str(version), keys.TAG_GATE, verdict[: state.MAX_REASON])
     client.set_model_version_tag(name, str(version), keys.TAG_GATE_PASSED, str(passed).lower())
 
 
@@ -46,9 +48,8 @@ def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bo
         When there is no such version.
     """
     client = connect()
-    state.require_version(client, name, version)
-    with lock("registry"):
-        current = _current(client, name).aliases.get(keys.PRODUCTION)
+    with _moving(client, name, version) as model:
+        current = model.aliases.get(keys.PRODUCTION)
         if current == version:
             return False
         if current is not None:
@@ -63,16 +64,8 @@ def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bo
         for tag, value in about.items():
             client.set_model_version_tag(name, str(version), tag, value)
         state.settle(client, name)
-        state.remember(
-            client,
-            name,
-            "promote",
-            version=version,
-            replaced=current,
-            production=version,
-            reason=reason[:_MAX_REASON],
-            evidence=evidence_run_id,
-        )
+        moved = {"version": version, "replaced": current, "production": version}
+        state.remember(client, name, "promote", reason=reason, evidence=evidence_run_id, **moved)
     return True
 
 
@@ -91,8 +84,6 @@ def rollback(name: str, *, reason: str) -> int:
     InputError
         When there is no previous version, or its files are gone, damaged or changed.
     """
-    from scatd import artifact
-
     client = connect()
     state.require(client, name)
     with lock("registry"):
@@ -104,7 +95,7 @@ def rollback(name: str, *, reason: str) -> int:
                 "there is no previous version to go back to", where=name, remedy=remedy
             )
         # Before anything is moved: a version that cannot be read serves nobody.
-        artifact.read(fetch(resolve_named(name, str(restored))))
+        read(get(name, restored))
         left = model.aliases.get(keys.PRODUCTION)
         client.set_registered_model_alias(name, keys.PRODUCTION, str(restored))
         earlier = _replaced_by(model, restored)
@@ -113,15 +104,8 @@ def rollback(name: str, *, reason: str) -> int:
         else:
             client.set_registered_model_alias(name, keys.PREVIOUS, str(earlier))
         state.settle(client, name)
-        state.remember(
-            client,
-            name,
-            "rollback",
-            version=restored,
-            replaced=left,
-            production=restored,
-            reason=reason[:_MAX_REASON],
-        )
+        moved = {"version": restored, "replaced": left, "production": restored}
+        state.remember(client, name, "rollback", reason=reason, **moved)
     return restored
 
 
@@ -134,22 +118,15 @@ def archive(name: str, version: int, *, reason: str) -> None:
         When there is no such version.
     """
     client = connect()
-    state.require_version(client, name, version)
-    with lock("registry"):
-        aliases = _current(client, name).aliases
+    with _moving(client, name, version) as model:
+        aliases = model.aliases
         for alias in (keys.PRODUCTION, keys.PREVIOUS):
             if aliases.get(alias) == version:
                 client.delete_registered_model_alias(name, alias)
         client.set_model_version_tag(name, str(version), keys.TAG_STAGE, keys.ARCHIVED)
         production = aliases.get(keys.PRODUCTION)
-        state.remember(
-            client,
-            name,
-            "archive",
-            version=version,
-            production=None if production == version else production,
-            reason=reason[:_MAX_REASON],
-        )
+        left = None if production == version else production
+        state.remember(client, name, "archive", reason=reason, version=version, production=left)
 
 
 def note_moves(name: str) -> None:
@@ -164,6 +141,14 @@ def note_moves(name: str) -> None:
     with lock("registry"):
         _current(client, name)
         state.settle(client, name)
+
+
+@contextlib.contextmanager
+def _moving(client: MlflowClient, name: str, version: int) -> Iterator[Model]:
+    """Hold the right to move a version that exists; gives the model as it is now."""
+    state.require_version(client, name, version)
+    with lock("registry"):
+        yield _current(client, name)
 
 
 def _current(client: MlflowClient, name: str) -> Model:

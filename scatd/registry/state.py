@@ -21,7 +21,9 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
+from scatd.tracking.search import every
 
+MAX_REASON = 2000
 _NAME_PREFIX = "scatd-"
 _EVENT = {"at", "by", "action", "version", "production", "reason"}
 """Entries that every event of the history has."""
@@ -87,15 +89,11 @@ def read(client: MlflowClient, name: str) -> Model | None:
 
 def read_all(client: MlflowClient) -> list[Model]:
     """Every registered model of scatd, by name."""
-    found: list[Model] = []
-    page: str | None = None
-    while page is None or page:
-        batch = client.search_registered_models(
-            f"name LIKE '{_NAME_PREFIX}%'", order_by=["name ASC"], page_token=page
-        )
-        found += [_model(item) for item in batch]
-        page = batch.token or ""
-    return found
+    wanted, order = f"name LIKE '{_NAME_PREFIX}%'", ["name ASC"]
+    found = every(
+        lambda page: client.search_registered_models(wanted, order_by=order, page_token=page)
+    )
+    return [_model(item) for item in found]
 
 
 def require(client: MlflowClient, name: str) -> Model:
@@ -125,12 +123,7 @@ def all_versions(client: MlflowClient) -> list[ModelVersion]:
 
 
 def _search_versions(client: MlflowClient, wanted: str) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
-    page: str | None = None
-    while page is None or page:
-        batch = client.search_model_versions(wanted, page_token=page)
-        found += batch
-        page = batch.token or ""
+    found = every(lambda page: client.search_model_versions(wanted, page_token=page))
     return sorted(found, key=lambda version: int(version.version))
 
 
@@ -189,9 +182,9 @@ def settle(client: MlflowClient, name: str) -> None:
             client.set_model_version_tag(name, item.version, keys.TAG_STAGE, stage)
 
 
-def remember(client: MlflowClient, name: str, action: str, **about: Any) -> None:
+def remember(client: MlflowClient, name: str, action: str, *, reason: str, **about: Any) -> None:
     """Append one event to the history: a tag of its own, so that no event overwrites another."""
-    event = {"at": now(), "by": user(), "action": action, **about}
+    event = {"at": now(), "by": user(), "action": action, "reason": reason[:MAX_REASON], **about}
     client.set_registered_model_tag(name, f"{keys.TAG_HISTORY}{time.time_ns()}", json.dumps(event))
 
 

@@ -1,1 +1,1 @@
-"""Serving registered models."""
+"""The HTTP server of registered models, and its page."""

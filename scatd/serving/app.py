@@ -1,4 +1,4 @@
-"""The HTTP interface of the registry: models in production, and scores by drug name."""
+"""The HTTP interface: it lists the production models and scores cells by drug name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from scatd import __version__, artifact, registry
+from scatd import __version__, registry
 from scatd.evaluation.ledger import without_cells
 from scatd.keys import CAVEAT, FAMILIES
 from scatd.serving import metrics as prometheus
@@ -41,7 +41,7 @@ Format = Annotated[
 
 
 def create_app(service: Service) -> FastAPI:
-    """The app of one server. Its start and end open and close the service."""
+    """Make the app of one server. Starting it starts the service; ending it closes the service."""
 
     @contextlib.asynccontextmanager
     async def alive(_: FastAPI) -> AsyncIterator[None]:
@@ -73,12 +73,12 @@ def _routes(service: Service) -> APIRouter:
 
     @router.get("/drugs", tags=["models"])
     async def drugs() -> JSONResponse:
-        """Every drug that has a model in production, by name and version."""
+        """List the drugs that have a model in production, with name and version."""
         return JSONResponse({"drugs": [asdict(ref) for ref in service.models.refs()]})
 
     @router.get("/models/{drug}", tags=["models"])
     async def model(drug: str, family: Family = None) -> JSONResponse:
-        """The card of the drug's model: its features, its evaluation and its baselines."""
+        """The card of the drug's model: its features, its metrics, and its baselines."""
         ref = service.find(drug, family)
         card = await asyncio.to_thread(_card, ref)
         return JSONResponse({"model": asdict(ref), "card": card}, headers=_named(ref))
@@ -92,8 +92,8 @@ def _routes(service: Service) -> APIRouter:
     ) -> Response:
         """Score every cell of the body: an .h5ad, .parquet or .npy file, or JSON.
 
-        Every cell comes back in its order, with its barcode where there are any; one that cannot
-        be scored has a reason. The version that scored is in the headers and in the answer.
+        The answer has all cells in their order, with their barcodes if the body has them. A cell
+        that cannot be scored has a reason. The headers and the answer name the version that scored.
         """
         wanted = kind_of_answer(kind, request.headers.get("accept", ""))
         ref = service.find(drug, family)
@@ -111,7 +111,7 @@ def _routes(service: Service) -> APIRouter:
 
     @router.get("/healthz", tags=["operation"])
     async def healthz() -> JSONResponse:
-        """The state of the server, and the seconds since it last read the registry."""
+        """Whether the server works, and when it last read the registry."""
         age = service.seconds_since_refresh
         is_stale = age > 10 * service.settings.refresh + service.settings.time_limit
         about = {"version": __version__, "models": len(service.models.refs())}
@@ -122,7 +122,7 @@ def _routes(service: Service) -> APIRouter:
 
 
 class _Passing(FileResponse):
-    """A file that is sent and then removed, with its folder."""
+    """The answer of a request: a file that is removed, with its folder, after it was sent."""
 
     def __init__(self, service: Service, file: Path, ref: ModelRef) -> None:
         name = f"scatd-{ref.drug}-{ref.family}-v{ref.version}{file.suffix}"
@@ -142,8 +142,8 @@ def _named(ref: ModelRef) -> dict[str, str]:
 
 
 def _card(ref: ModelRef) -> Any:
-    """The card without its names of genes and cells, as plain values for JSON."""
-    card = without_cells(artifact.read_card(registry.fetch(ref)))
+    """The card as JSON, without the names of genes and cells, which may be thousands."""
+    card = without_cells(registry.read_card(ref))
     features = dict(card.get("features") or {})
     if names := features.pop("names", None):
         features["n_names"] = len(names)

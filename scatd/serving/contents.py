@@ -1,8 +1,8 @@
-"""The size of an upload's content, measured before any of it is kept in memory.
+"""Check the content of an upload before any of it is kept in memory.
 
-A megabyte of compressed zeros may be a terabyte of cells. A small file may refer to other files of
-this computer. Both are refused. Other files are read once, block by block, which shows a damaged
-block.
+A megabyte of compressed zeros may hold a terabyte of cells, and a small file may refer to other
+files on this computer. Both are refused. Other files are read once, block by block, so that a
+damaged block is found here.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     Raises
     ------
     Refusal
-        413 for content that is too large; 422 for a file that is damaged, refers to other files or
-        holds more objects than any cohort needs.
+        413 for a file whose content is too large, 422 for one that is damaged, refers to other
+        files or holds something that no cohort needs.
     """
     try:
         if kind == H5AD:
@@ -51,7 +51,7 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
 
 
 class _Budget:
-    """Bytes that may still be asked for."""
+    """The memory in bytes that the content of a file may still take."""
 
     def __init__(self, left: int) -> None:
         self._left, self._whole = left, left
@@ -63,7 +63,7 @@ class _Budget:
             raise Refusal(TOO_LARGE, f"The file holds more than {whole} when it is unpacked.")
 
     def names(self, longest: int, n_names: int) -> None:
-        """Numpy gives every name of a table the width of the longest."""
+        """Count names; numpy stores every name of a table with the width of the longest."""
         if longest > _LONGEST_NAME:
             self.spend(4 * longest * n_names)
 
@@ -92,9 +92,9 @@ def _measure_attributes(item: Any, budget: _Budget) -> None:
 
 
 def _rehearse(file: Any) -> None:
-    """Read the parts that scoring will read, so that a crash of a reader happens here.
+    """Read the parts that scoring will read, to see whether a reader crashes.
 
-    Errors are ignored: scoring reports them with a better message.
+    Errors are ignored here, because scoring reports them with better messages.
     """
     from anndata.io import read_elem
 
@@ -104,14 +104,14 @@ def _rehearse(file: Any) -> None:
 
 
 def _measure_sparse(group: Any, budget: _Budget) -> None:
-    """Expression is read sparse, block by block; any other sparse matrix is filled with zeros."""
+    """Count a sparse matrix as dense, unless it is expression, which is read in sparse blocks."""
     if group.name not in ("/X", "/raw/X") and not group.name.startswith("/layers/"):
         n_rows, n_columns = stored_shape(group)
         budget.spend(8 * max(n_rows, 0) * max(n_columns, 0))
 
 
 def _measure(data: Any, budget: _Budget) -> None:
-    """Spend what reading the dataset would take; words are of any length, so they are counted."""
+    """Count the memory that the dataset takes; strings have any length, so they are read."""
     import h5py
 
     if data.shape is None:

@@ -1,8 +1,7 @@
-"""The checks, counts and log lines of every request, and an answer to any fault.
+"""Handle every request before and after its route: access, metrics, log, answers to errors.
 
-A server without a token trusts this computer. It does not trust the pages that a browser on this
-computer has open: such a page could send requests under a host name of its own (DNS rebinding), or
-post without reading the answer.
+A server without a token trusts this computer, but not every page in a browser on it. Such a page
+could send requests under a host name that it owns (DNS rebinding), or send a form to the server.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from scatd.serving.settings import ServeSettings
 
 OPEN_PATHS = ("/", "/healthz", "/docs", "/openapi.json")
-"""Paths that need no token: none of them shows models or cells."""
+"""Paths that need no token: they tell nothing about models or cells."""
 STATIC = "/static/"
 
 _ALWAYS = {
@@ -41,12 +40,12 @@ _ALWAYS = {
 
 
 def answer(refusal: Refusal) -> JSONResponse:
-    """A refusal as the client receives it."""
+    """The JSON response of a refusal."""
     return JSONResponse({"error": refusal.message}, refusal.status, refusal.headers)
 
 
 class Door:
-    """The outermost layer of the app."""
+    """The outermost middleware of the app."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -71,7 +70,7 @@ class Door:
             await self._app(scope, receive, send_on)
         except Refusal as refusal:
             await answer(refusal)(scope, receive, send_on)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the client gets an answer)
+        except Exception as error:  # noqa: BLE001 (the client gets an answer to every error)
             logs.failure("fault", error, request=request_id)
             if not status:
                 what = f"The server failed. Its log knows more, under {request_id}."
@@ -95,7 +94,7 @@ class Door:
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route: Any = scope.get("route")
-        path = getattr(route, "path", "none")  # as it is declared: what was asked for stays unsaid
+        path = getattr(route, "path", "none")  # as declared: the path of the request may hold names
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.answered(path, method, status, seconds)
         about = scope.get("state", {}).get("about", {})

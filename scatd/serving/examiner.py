@@ -1,8 +1,8 @@
-"""A child process that reads every upload first, so that a crash does not end the server.
+"""A child process that reads every upload first, because a reader may crash.
 
 A damaged file can crash the libraries that read HDF5 and Parquet, and a crash ends the whole
-process. So a child process reads the file from end to end. Only a file that the child could read is
-read again for scoring.
+process. So a child process reads the whole file first. If it does not crash, the file is read again
+for scoring.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 
 
 class Examiner:
-    """The child process of one thread. It starts at first use, and again after each crash."""
+    """One child process for one thread. It starts when needed, and again after each crash."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
 
     def examine(self, path: Path, kind: str, max_content: int, seconds: float) -> None:
-        """Have a file read.
+        """Let the child read a file.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Examiner:
 
 
 def main() -> None:
-    """Read the files that stdin names, one a line, and answer each with a line."""
+    """Read the files named on stdin, one a line, and print one line of result for each."""
     for line in sys.stdin:
         path, kind, max_content = json.loads(line)
         print(json.dumps(_judged(Path(path), kind, max_content)), flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""Kinds of files: of the body of a request, and of the answer."""
+"""File formats of request bodies and of answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEDIA_TYPES = {
     PARQUET: "application/vnd.apache.parquet",
     H5AD: "application/x-hdf5",
 }
-"""Of answers, in the order in which they are preferred where a client does not mind."""
+"""Formats of answers, in the order of preference for a client that has none."""
 
 _KINDS = {kind.removeprefix("."): kind for kind in MEDIA_TYPES}
 _SYNONYMS = {
@@ -30,12 +30,12 @@ _MAGIC = {b"\x89HDF\r\n\x1a\n": H5AD, b"PAR1": PARQUET, b"\x93NUMPY": NPY}
 
 
 def kind_of_body(path: Path) -> str:
-    """The kind of an upload, by its first bytes. The kind that the client names is not used.
+    """The format of an upload, by its first bytes. The name that a client gives is not used.
 
     Raises
     ------
     Refusal
-        415 when it is none of the four.
+        415 if it has none of the four formats.
     """
     with path.open("rb") as file:
         start = file.read(64)
@@ -49,19 +49,19 @@ def kind_of_body(path: Path) -> str:
 
 
 def kind_of_answer(asked: str | None, accept: str) -> str:
-    """The kind of answer that a client wants.
+    """The format of the answer that a client asks for.
 
     Parameters
     ----------
     asked
-        `?format=`, which wins.
+        The value of `?format=`, which has priority over `accept`.
     accept
-        The header, with weights (`q=`); among equals the first.
+        The header, with weights (`q=`); the first of several with the same weight is taken.
 
     Raises
     ------
     Refusal
-        406 when there is no such kind.
+        406 if there is no such format.
     """
     if asked is not None:
         if asked not in _KINDS:

@@ -1,4 +1,4 @@
-"""Jobs of the page: an upload is scored while the browser asks for its progress."""
+"""Jobs of the page: the work goes on after the request, and the browser asks for its progress."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ FILES = {
 
 
 class Job:
-    """One upload, its state in words, and its results so far."""
+    """One upload with its state and its results."""
 
     def __init__(self, ref: ModelRef, folder: Path) -> None:
-        self.id = secrets.token_urlsafe(16)  # whoever knows the id may see the results
+        self.id = secrets.token_urlsafe(16)  # secret: whoever knows it may see the results
         self.ref, self.folder = ref, folder
         self.state, self.error, self.n_done = "scoring", "", 0
         self.result: dict[str, Any] | None = None
@@ -40,7 +40,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """True when the job has ended."""
+        """Whether the job is done or failed."""
         return self.state in ("done", "failed")
 
     def step(self, n_cells: int) -> None:
@@ -48,7 +48,7 @@ class Job:
         self.n_done += n_cells
 
     def about(self) -> dict[str, Any]:
-        """The state of the job as plain values for JSON."""
+        """The state of the job, as the page reads it."""
         files = [name for name in FILES if (self.folder / name).is_file()]
         return {
             "job": self.id,
@@ -72,7 +72,7 @@ class Jobs:
         Raises
         ------
         Refusal
-            404 when there is none, or it was removed.
+            404 if there is none, or if it was removed.
         """
         if job_id not in self._jobs:
             raise Refusal(NOT_FOUND, "There is no such job, or it was too long ago.")
@@ -86,12 +86,12 @@ class Jobs:
         self._service.scratch.clear(job.folder)
 
     async def begin(self, request: Request, ref: ModelRef) -> Job:
-        """Receive a file; it is scored after the request is answered.
+        """Receive a file, and score it after the request was answered.
 
         Raises
         ------
         Refusal
-            When there is no place, or the upload cannot be taken.
+            If the server is busy, or the upload cannot be used.
         """
         self._make_room()
         with ExitStack() as held:
@@ -126,7 +126,7 @@ class Jobs:
             self._fail(job, Refusal(TOO_SLOW, what))
         except Refusal as refusal:
             self._fail(job, refusal)
-        except Exception as error:  # noqa: BLE001 (the page has to say something)
+        except Exception as error:  # noqa: BLE001 (the page shows a message for every error)
             logs.failure("fault", error)
             self._fail(job, Refusal(500, "The server failed. Its log knows more."))
         finally:
@@ -139,7 +139,7 @@ class Jobs:
             asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget, job)
 
     async def _show(self, job: Job, result: Any) -> None:
-        """Show the numbers first, because the map takes longest."""
+        """Write the scores first; the map takes the longest time and comes last."""
         threshold = result.about["threshold"]
         await asyncio.to_thread(outcome.write_scores, result, job.folder)
         job.result = outcome.summary(result, threshold)

@@ -1,7 +1,7 @@
-"""Log lines: one JSON object an event, without anything about the cells.
+"""Log lines in JSON, one for each event, without anything about the scored cells.
 
-A line holds the fields that scatd puts into it. Texts of errors and warnings are left out, because
-they may quote a barcode, a path or a value. The place of an error is enough to find it.
+A line holds only named fields. Texts of errors and warnings are left out, because they may quote a
+barcode, a path or a value. The place in the code is enough to find an error.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
 
 
 def failure(name: str, error: BaseException, **fields: Any) -> None:
-    """Log an error by its type and the places in the code, without its text."""
+    """Log the type of an error and its last places in the code, without its text."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
     event(name, level=logging.ERROR, error=type(error).__name__, at=places, **fields)
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """Format each record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Time (UTC), level, event, and the fields of `event`."""
@@ -44,7 +44,7 @@ class JsonLines(logging.Formatter):
 
 
 def only_events() -> None:
-    """Send scatd's events to stderr, and drop every other message of this process."""
+    """Send the events of this module to stderr, and drop all other log messages."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     LOGGER.handlers = [handler]

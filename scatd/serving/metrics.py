@@ -1,4 +1,4 @@
-"""Counters of a server, for Prometheus."""
+"""Metrics of the server, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """Counters of one server. Labels are routes, drugs and versions, never text from a client."""
+    """Counters of one server. Labels are routes, drugs and versions, never data of a client."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -46,11 +46,11 @@ class Metrics:
         self._cells.labels(ref.drug, ref.family).inc(n_cells)
 
     def in_production(self, refs: list[ModelRef]) -> None:
-        """Note which versions answer now."""
+        """Set the versions that are in production now."""
         self._version.clear()
         for ref in refs:
             self._version.labels(ref.drug, ref.family).set(ref.version)
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The models in production by drug, kept in step with the registry."""
+"""The production model of each drug, updated when the registry changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from scatd import keys, registry
 from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError
-from scatd.evaluation.gate import load_config
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 
@@ -21,23 +20,23 @@ _MOST_LOADED = 16
 
 @dataclass(frozen=True, eq=False)
 class LiveModel:
-    """One loaded version. A request keeps it from its first cell to its last."""
+    """One loaded version. A request uses the same one from its first cell to its last."""
 
     ref: ModelRef
     scorer: Scorer
 
 
 class LiveModels:
-    """The version in production of each drug, and the versions that are loaded.
+    """The production version of each drug, and the versions that are loaded.
 
-    `refresh` reads the registry. A version is loaded at its first request. Where it replaces a
-    loaded version it is loaded before that, so that no request waits for a promotion. A version
-    that cannot be loaded replaces nothing.
+    `refresh` reads the registry. A version is loaded at the first request for it. If it replaces a
+    loaded version, it is loaded before that, so no request waits after a promotion. A version that
+    cannot be loaded does not replace the old one.
 
     Parameters
     ----------
     device
-        Where they compute.
+        Device on which the models compute.
     """
 
     def __init__(self, device: str) -> None:
@@ -47,7 +46,7 @@ class LiveModels:
         self._loading = threading.Lock()
 
     def refresh(self) -> list[ModelRef]:
-        """Read which versions are in production; returns those that are new."""
+        """Read which versions are in production, and return the new ones."""
         before = {ref.name: ref for refs in self._production.values() for ref in refs.values()}
         found: dict[str, dict[str, ModelRef]] = {}
         changed = []
@@ -60,11 +59,11 @@ class LiveModels:
                 ref = self._ready(ref, was)
                 changed += [] if ref is was else [ref]
             found.setdefault(ref.drug, {})[ref.family] = ref
-        self._production = found  # one assignment: a request sees the old state or the new one
+        self._production = found  # one assignment: a request sees the old or the new state
         return changed
 
     def refs(self) -> list[ModelRef]:
-        """Versions in production, by drug and in each drug's order of families."""
+        """All production versions, by drug, and by the drug's order of families."""
         production = self._production
         return [
             production[drug][family]
@@ -73,12 +72,12 @@ class LiveModels:
         ]
 
     def find(self, drug: str, family: str | None = None) -> ModelRef:
-        """The version that answers for a drug, in any spelling.
+        """The production version of a drug, whose name may have any spelling.
 
         Raises
         ------
         InputError
-            When there is none.
+            If there is none.
         """
         production = self._production
         key = resolve_drug(drug, production)
@@ -89,17 +88,17 @@ class LiveModels:
         return production[key][family or order[0]]
 
     def load(self, ref: ModelRef) -> LiveModel:
-        """The model of a version. Sixteen are kept loaded, those that were used last.
+        """The model of a version. Sixteen stay loaded; the one unused for longest is dropped.
 
         Raises
         ------
         InputError
-            When it cannot be read.
+            If it cannot be read.
         """
         with self._loading:
             model = self._loaded.get((ref.name, ref.version))
             if model is None:
-                model = LiveModel(ref, Scorer(registry.fetch(ref), self._device))
+                model = LiveModel(ref, Scorer(registry.read(ref), self._device))
                 self._loaded[ref.name, ref.version] = model
             self._loaded.move_to_end((ref.name, ref.version))
             while len(self._loaded) > _MOST_LOADED:
@@ -107,7 +106,7 @@ class LiveModels:
             return model
 
     def _ready(self, ref: ModelRef, was: ModelRef | None) -> ModelRef:
-        """The new version, loaded where the old one was; the old one if that fails."""
+        """The new version, loaded if the old one was loaded; the old one if loading fails."""
         if was is None or (was.name, was.version) not in self._loaded:
             return ref
         try:
@@ -120,5 +119,5 @@ class LiveModels:
 
 
 def _order(drug: str, families: dict[str, ModelRef]) -> list[str]:
-    preferred = [family for family in load_config(drug).families if family in families]
+    preferred = [family for family in registry.load_config(drug).families if family in families]
     return preferred + sorted(set(families) - set(preferred))

@@ -1,4 +1,4 @@
-"""Results of a job for a person: numbers, a table, two pictures and a report."""
+"""Results of a scored file for the page: counts, a table, two figures and a report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WHAT_IT_MEANS = (
 
 
 def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
-    """The numbers that the page shows first, as plain values for JSON."""
+    """Results that the page shows as soon as the scores are there, as plain values for JSON."""
     ref, table = result.ref, result.table
     called = table["response"].value_counts()
     shown = table.head(_ROWS)
@@ -60,7 +60,7 @@ def write_scores(result: PredictResult, folder: Path) -> None:
 
 
 def write_map(result: PredictResult, folder: Path) -> bool:
-    """Write the map of cells; returns whether there is one."""
+    """Draw the map of cells, and return whether there is one."""
     assert result.latent is not None
     with open_input(folder / H5AD) as scored:
         own = own_map(scored)
@@ -73,7 +73,7 @@ def write_map(result: PredictResult, folder: Path) -> bool:
 
 
 def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
-    """Write the report, one file with everything in it."""
+    """Write the report, as one file that can be kept with the scores."""
     ref, said = result.ref, summary(result, threshold)
     n_scored = result.n_obs - result.n_failed
     calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)

@@ -1,4 +1,4 @@
-"""The page that scores a file in the browser, and the page that describes the interface."""
+"""Two HTML pages: one to score a file without programming, and one that lists the routes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HERE = Path(__file__).parent
 
 
 def add_page(app: FastAPI, service: Service) -> None:
-    """Add `/`, `/docs`, their static files, and the jobs of the page."""
+    """Add `/`, `/docs`, their static files, and the routes of the jobs."""
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -37,7 +37,7 @@ def add_page(app: FastAPI, service: Service) -> None:
         return HTMLResponse(
             template.render(
                 version=__version__,
-                # Only a client with the token may see the models.
+                # Without the token, the models are not listed.
                 models=[] if has_token else service.models.refs(),
                 needs_token=has_token,
                 max_upload_mb=service.settings.max_upload_mb,
@@ -63,13 +63,13 @@ def _jobs(service: Service) -> APIRouter:
     async def begin(
         request: Request, drug: str, family: str | None = Query(default=None)
     ) -> JSONResponse:
-        """Receive a file as /predict does, and score it while the client asks for its progress."""
+        """Receive a file as /predict does, and score it after the answer. Ask for the progress."""
         job = await jobs.begin(request, service.find(drug, family))
         return JSONResponse(job.about(), 202)
 
     @router.get("/{job_id}")
     async def look(job_id: str) -> JSONResponse:
-        """The progress of a job, and its results so far."""
+        """Progress and results of a job."""
         return JSONResponse(jobs.find(job_id).about())
 
     @router.delete("/{job_id}", status_code=204)

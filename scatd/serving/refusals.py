@@ -1,4 +1,4 @@
-"""Refusals of a request: a status and one message."""
+"""Errors of a client, as a status and one message."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ BAD_REQUEST, UNAUTHORISED, FORBIDDEN, NOT_FOUND, NOT_ACCEPTABLE = 400, 401, 403,
 TIMEOUT, TOO_LARGE, UNKNOWN_KIND, UNUSABLE, BUSY, TOO_SLOW = 408, 413, 415, 422, 503, 504
 
 
-class Refusal(Exception):  # noqa: N818 (the client's fault, not an error of the server)
-    """A request that is answered by a status and a sentence."""
+class Refusal(Exception):  # noqa: N818 (an error of the client, not of the server)
+    """The request is answered with a status and a message."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -19,5 +19,5 @@ class Refusal(Exception):  # noqa: N818 (the client's fault, not an error of the
 
 
 def unusable(error: ScatdError, folder: Path) -> Refusal:
-    """The refusal of an upload, without its path on this computer."""
+    """The refusal of an upload. Its folder on this computer is removed from the message."""
     return Refusal(UNUSABLE, str(error).replace(f"{folder}/", ""))

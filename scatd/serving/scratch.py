@@ -1,4 +1,4 @@
-"""Folders of uploads that are in work. A server removes those that a killed server left."""
+"""Folders for uploads. A new server removes the folders that a killed server left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scatd import tracking
 
 
 class Scratch:
-    """A private folder for each request, below one folder for each server."""
+    """A private folder for each request, inside one folder for each server."""
 
     def __init__(self) -> None:
         parent = tracking.work_folder() / "serving"
@@ -32,7 +32,7 @@ class Scratch:
 
 def _is_alive(process: str) -> bool:
     if not process.isdecimal():
-        return True  # not ours: leave it
+        return True  # not a folder of a server: leave it
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

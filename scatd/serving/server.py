@@ -1,4 +1,4 @@
-"""Use case: serve the registry over HTTP until the process is stopped."""
+"""Use case: serve the registered models over HTTP until the process is stopped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from scatd.serving.settings import ServeSettings
 
 
 def serve(settings: ServeSettings) -> None:
-    """Listen for requests and answer them until the process is interrupted.
+    """Answer requests until the process is interrupted.
 
     Raises
     ------
     InputError
-        When the port is taken, the store cannot be opened, or there is no such
-        device.
+        If the address is in use, the store cannot be opened, or there is no such device.
     """
     import uvicorn
 

@@ -1,4 +1,4 @@
-"""The state that all requests of a server share: models, places to compute, and the scoring."""
+"""State that the requests of a server share: models, threads, limits; and scoring of uploads."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Scores and the file of the answer. Whoever sends the file removes its folder."""
+    """An answer and its folder. The sender of the answer removes the folder."""
 
     result: PredictResult
     file: Path
 
 
 class _GivenUpError(Exception):
-    """The client of this work is gone."""
+    """The client no longer waits for this work."""
 
 
 class Service:
-    """The state of one server; `open` it before the first request and `close` it after the last."""
+    """The state of one server. Call `close` after the last request."""
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
@@ -72,10 +72,10 @@ class Service:
         return monotonic() - self._seen
 
     def refresh(self) -> None:
-        """Read the registry; where that fails, the known versions stay."""
+        """Read the registry. If that fails, the models stay as they are."""
         try:
             changed = self.models.refresh()
-        except Exception as error:  # noqa: BLE001 (a registry that is away must not end the server)
+        except Exception as error:  # noqa: BLE001 (without its registry the server goes on)
             self.metrics.refreshes_failed.inc()
             logs.failure("refresh failed", error)
             return
@@ -85,25 +85,25 @@ class Service:
             logs.event("in production", drug=ref.drug, model=ref.name, version=ref.version)
 
     async def follow(self) -> None:
-        """Read the registry again and again, until it is cancelled."""
+        """Read the registry again and again, until the task is cancelled."""
         while True:
             await asyncio.sleep(self.settings.refresh)
             await asyncio.to_thread(self.refresh)
 
     def close(self) -> None:
-        """End the threads and remove the files."""
+        """End the threads and remove all uploads and answers."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for examiner in self._examiners:
             examiner.close()
         self.scratch.clear()
 
     def find(self, drug: str, family: str | None) -> ModelRef:
-        """The version that answers for a drug.
+        """The production version of a drug.
 
         Raises
         ------
         Refusal
-            404 when there is none.
+            404 if there is none.
         """
         try:
             return self.models.find(drug, family)
@@ -112,12 +112,12 @@ class Service:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Hold one of the places for requests that upload, wait or compute.
+        """Hold one of the places that limit the requests in work.
 
         Raises
         ------
         Refusal
-            503 when all are taken.
+            503 if all places are taken.
         """
         if self._places == 0:
             raise Refusal(BUSY, "The server is busy. Try again in a second.", {"Retry-After": "1"})
@@ -130,12 +130,12 @@ class Service:
             self.metrics.in_work.dec()
 
     async def upload(self, request: Request, folder: Path) -> Path:
-        """Write the body to `folder`, within the time that a request has.
+        """Write the body to `folder`, within the time limit of a request.
 
         Raises
         ------
         Refusal
-            As `uploads.receive`; 408 when it takes too long.
+            As `uploads.receive`; 408 if it takes too long.
         """
         try:
             async with asyncio.timeout(self.settings.time_limit):
@@ -154,7 +154,7 @@ class Service:
         Raises
         ------
         Refusal
-            When there is no place, no time, or the body cannot be used.
+            If the server is busy, the time is over, or the body cannot be used.
         """
         with ExitStack() as held:
             held.enter_context(self.place())
@@ -170,7 +170,7 @@ class Service:
                 async with asyncio.timeout(left):
                     result = await work.done
             except BaseException as error:
-                if work.give_up():  # it has not ended, and keeps its place and files
+                if work.give_up():  # the thread keeps its place and its files until it ends
                     work.when_ended(held.pop_all().close)
                 if isinstance(error, TimeoutError):
                     what = f"This took longer than {self.settings.time_limit:g} seconds."
@@ -180,12 +180,12 @@ class Service:
             return Scored(result, file)
 
     def examine(self, path: Path, kind: str) -> None:
-        """Read a file with the examiner of this thread.
+        """Let the examiner of this thread read a file.
 
         Raises
         ------
         Refusal
-            When the file cannot be scored safely.
+            If the file must not be read.
         """
         if not hasattr(self._own, "examiner"):
             self._own.examiner = Examiner()
@@ -203,7 +203,7 @@ class Service:
 class Work:
     """The scoring of one upload in a thread of the pool.
 
-    `done` can be awaited. The files are in use until the thread itself has ended (`when_ended`).
+    Await `done` for the result. `when_ended` tells when the thread no longer uses the files.
     """
 
     def __init__(
@@ -221,13 +221,13 @@ class Work:
         self.done = asyncio.shield(asyncio.wrap_future(self._future))
 
     def give_up(self) -> bool:
-        """Make it end at its next step; returns whether it is still running."""
+        """Stop the work at its next step, and return whether it still runs."""
         self._given_up.set()
         self._future.cancel()
         return not self._future.done()
 
     def when_ended(self, call: Callable[[], object]) -> None:
-        """Call something in the loop once the thread has ended."""
+        """Call a function in the event loop after the thread has ended."""
         self._future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
 
     def _run(self) -> PredictResult:
@@ -250,7 +250,7 @@ class Work:
         except (Refusal, _GivenUpError):
             raise
         except Exception as error:
-            # Readers raise any error for a damaged file. A fault of scatd's own is in the log.
+            # Readers raise many errors for a damaged file. An error in scatd is logged, too.
             logs.failure("unreadable upload", error)
             what = "The file cannot be read: it may be truncated or damaged."
             raise Refusal(UNUSABLE, what) from error

@@ -1,4 +1,4 @@
-"""Settings of a server: address, token and limits."""
+"""Settings and limits of the server."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Address, refreshing of models, and limits of a request.
+    """Address of the server, updates of the models, and limits of a request.
 
     Parameters
     ----------
     host, port
-        Where to listen; port 0 takes a free one.
+        Address to listen on; port 0 takes a free port.
     token
-        Secret that clients send (`Authorization: Bearer ...`). Without one, the host has to be this
-        computer.
+        Secret that a client sends (`Authorization: Bearer ...`). Without a token, the server only
+        listens to this computer.
     refresh
         Seconds between two readings of the registry.
     max_upload_mb
-        Largest body of a request. The content of a file may be eight times as large.
+        Largest body of a request. The content of a file may be eight times as large in memory.
     time_limit
-        Seconds that a request may take, the upload included.
+        Seconds that a request may take, with its upload.
     workers
         Requests that are computed at the same time.
     waiting
-        Requests beyond these that may upload or wait. Further ones are refused, to be sent again.
+        Further requests that may upload or wait. Requests beyond them are refused as busy.
     device, weights, gene_map, allow_simulated
-        As `scatd predict` has them.
+        As in `scatd predict`.
     """
 
     host: str = "127.0.0.1"
@@ -74,5 +74,5 @@ class ServeSettings:
 
     @property
     def max_content(self) -> int:
-        """Largest amount of memory that a file's content may ask for, bytes."""
+        """Largest memory that the content of a file may take, bytes."""
         return 8 * self.max_upload

@@ -1,4 +1,4 @@
-"""Writing the body of a request to disk, in bounded memory and size, under scatd's own name."""
+"""Write the body of a request to the disk: with bounded memory and size, under a fixed name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def receive(request: Request, folder: Path, limit: int) -> Path:
     Raises
     ------
     Refusal
-        413 when it is larger than `limit` bytes, as announced or as counted; 400 for an empty body
+        413 if it is larger than `limit` bytes, as announced or as counted; 400 for an empty body
         or a form that is not one file with a plain name.
     """
     announced = request.headers.get("content-length", "0")
@@ -43,17 +43,17 @@ async def receive(request: Request, folder: Path, limit: int) -> Path:
 
 
 def settle(upload: Path, examine: Callable[[Path, str], object]) -> Path:
-    """Find the kind of an upload, examine it, and give it the ending that readers need.
+    """Recognise the format of an upload, examine it, and give it the ending that readers need.
 
     Parameters
     ----------
     examine
-        Called with the file and its kind; raises where it is not safe to read.
+        Called with the file and its kind; it raises if the file must not be read.
 
     Raises
     ------
     Refusal
-        415 when it is of no known kind, 422 for JSON that is no table.
+        415 if it has no known format, 422 for JSON that is no table.
     """
     kind = kind_of_body(upload)
     if kind == JSON:
@@ -84,7 +84,7 @@ async def _receive_form(request: Request, target: Path, limit: int) -> None:
 
 
 def _require_plain_name(name: str) -> None:
-    """Refuse a name that is a path. The name is not used."""
+    """Refuse a file name that is a path. The name is not used otherwise."""
     if {"/", "\\", "\0"} & set(name):
         what = "The name of the file holds a path. Expected a name without folders."
         raise Refusal(BAD_REQUEST, what)
@@ -105,7 +105,7 @@ async def _blocks(file: Any) -> AsyncIterator[bytes]:
 
 
 async def _write(parts: AsyncIterator[bytes], target: Path) -> None:
-    """Write in blocks of a megabyte, in another thread, so that a slow disk delays no request."""
+    """Write in blocks of a megabyte in another thread, so that a slow disk delays no request."""
     with target.open("wb") as file:
         block = bytearray()
         async for part in parts:
@@ -122,7 +122,7 @@ def _too_large(limit: int) -> Refusal:
 
 
 def _table_of_json(upload: Path) -> Path:
-    """Write a JSON object of features as a parquet table."""
+    """Write a JSON object of features as a parquet table, which all readers take."""
     import numpy as np
     import pandas as pd
 

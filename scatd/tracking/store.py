@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from scatd.data.downloads import cache_folder
+from scatd.data.files import make_folder
 from scatd.errors import InputError
 
 EXPERIMENT = "scatd"
@@ -100,12 +101,8 @@ def lock(name: str) -> filelock.BaseFileLock:
         When its folder cannot be written.
     """
     folder = work_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror})"
-        remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
-        raise InputError(what, where=str(folder), remedy=remedy) from error
+    remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
+    make_folder(folder, remedy=remedy)
     return filelock.FileLock(folder / f"{name}.lock")
 
 

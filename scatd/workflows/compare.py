@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -12,6 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.data.drugs import resolve_drug
 from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
+from scatd.keys import artifact_paths, metric_names
 from scatd.tracking import FinishedRun
 
 logger = logging.getLogger(__name__)
@@ -84,28 +86,27 @@ def compare(
 
 def _row(run: FinishedRun, metric: str) -> dict[str, object]:
     values = run.metrics
-    ending = f".{metric}_mean"
-    baselines = {
-        name.removeprefix("baseline.").removesuffix(ending): value
-        for name, value in values.items()
-        if name.startswith("baseline.") and name.endswith(ending)
-    }
-    # A baseline that is NaN compares as smaller than nothing: it is no candidate.
+    read = partial(tracking.metric, values, metric=metric)
+    baselines = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
+    # NaN compares as smaller than nothing: such a baseline is no candidate.
     baselines = {name: value for name, value in baselines.items() if value == value}
     best = max(baselines, key=lambda name: baselines[name], default=None)
-    mean = values.get(f"{metric}_mean", float("nan"))
-    counts = [values.get(f"n_{response}") for response in keys.RESPONSES]
+    mean = read(metric_names.MEAN)
+    mean = float("nan") if mean is None else mean
+    counts = [
+        tracking.metric(values, metric_names.N_RESPONSE, response=word) for word in keys.RESPONSES
+    ]
     row: dict[str, object] = {
         "drug": run.tags[keys.TAG_DRUG],
         "family": run.tags[keys.TAG_FAMILY],
         "metric": metric,
         "mean": mean,
-        "sd": values.get(f"{metric}_sd"),
-        "ci_low": values.get(f"{metric}_ci_low"),
-        "ci_high": values.get(f"{metric}_ci_high"),
+        "sd": read(metric_names.SD),
+        "ci_low": read(metric_names.CI_LOW),
+        "ci_high": read(metric_names.CI_HIGH),
         "n_samples": None if None in counts else int(sum(filter(None, counts))),
         "best_baseline": best,
-        "target": values.get(f"target_{metric}"),
+        "target": read(metric_names.TARGET),
         "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
         "started": run.started.isoformat(timespec="seconds"),
         "run_id": run.run_id,
@@ -122,8 +123,12 @@ def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
     run = tracking.Run(tracking.connect(), run_id)
     try:
         # Of a run of scatd before 0.2 there is no hash.
-        is_checked = run.holds(keys.MODELS_TABLE + HASH_SUFFIX)
-        path = run.fetch_checked(keys.MODELS_TABLE) if is_checked else run.fetch(keys.MODELS_TABLE)
+        is_checked = run.holds(artifact_paths.MODELS + HASH_SUFFIX)
+        path = (
+            run.fetch_checked(artifact_paths.MODELS)
+            if is_checked
+            else run.fetch(artifact_paths.MODELS)
+        )
         with reading(path, "a table of models"):
             rows = pd.read_csv(path).set_index("model")
             bounds = {name: rows[name].get(baseline) for name in ("lead_ci_low", "lead_ci_high")}

@@ -1,4 +1,4 @@
-"""The commands that there are, the words that each cannot do without, and what does its work."""
+"""The commands, the words that each of them needs, and the function that does its work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WORK = {
     "registry diff": "scatd.registry diff",
     "registry doctor": "scatd.registry examine",
 }
-"""What a command calls to do its work, where that is not `scatd.workflows.NAME.run NAME`."""
+"""Functions that do the work of a command, other than `scatd.workflows.NAME.run NAME`."""
 
 
 def commands(command, path=()):

@@ -115,7 +115,9 @@ def make_report():
 
     found = {"X": Diagnosis("counts", "counts", "whole numbers from 1 to 9")}
     report = Report(Path("cells.h5ad"), 10, 20, "X", found, "symbol", "human", 0, 0, 200)
-    report.cells = pd.DataFrame({"n_counts": [5.0], "n_genes": [3], "mito_share": [0.5]})
+    report.cells = pd.DataFrame(
+        {"total_counts": [5.0], "n_genes_by_counts": [3], "pct_counts_mt": [50.0]}
+    )
     return report
 
 
@@ -194,7 +196,7 @@ def module_of(name):
 
 
 def result_of(name):
-    """What the workflow of this command would return."""
+    """A result such as the workflow of this command returns."""
     if name == "check":
         return make_report()
     if name == "audit":
@@ -258,7 +260,7 @@ def files(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def transfer_result():
-    """Make what a transfer came to: `transfer_result(passed=..., promoted=...)`."""
+    """Make the result of a transfer: `transfer_result(passed=..., promoted=...)`."""
     return make_transfer_result
 
 

@@ -43,7 +43,7 @@ NEEDED = {
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
     "screen": {"cohort": "cells.h5ad"},
 }
-"""What a command cannot do without, where that is no drug."""
+"""Parameters that a command needs, other than a drug."""
 ARGUMENTS = ("input", "target", "expression", "cohort")
 NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
 
@@ -238,7 +238,7 @@ def run_point(point, workflow, work=None, **given):
 
 
 def expected_without_parameters(module):
-    """What a workflow must be asked for when nothing but a drug is given, said independently."""
+    """The request when nothing but a drug is given, written independently of the commands."""
     if module == "demo":
         return {"drug": "DOCETAXEL", "seed": 0, "folder": Path("scatd-demo")}
     if module in ("check", "prepare"):

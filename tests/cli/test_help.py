@@ -69,7 +69,7 @@ def test_help_has_an_example_that_parses(path):
 
 
 def words_of(line):
-    """What is run, without the variables set for it."""
+    """The words of a command line, without the variables set for it."""
     words = line.replace('"', "").split()
     return list(itertools.dropwhile(lambda word: "=" in word, words))
 

@@ -1,4 +1,4 @@
-"""What goes wrong ends in one line and the right exit code; what is worth knowing is said."""
+"""Faults end in one line and the right exit code; notes and warnings are printed."""
 
 from __future__ import annotations
 

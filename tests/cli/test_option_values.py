@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scatd.cli import main, paths, values
+from scatd.cli import main, path_or_name, paths, values
 from tests.cli.commands import NEEDED, WORKING, words_with, work_of
 
 A_NAME = {
@@ -58,9 +58,9 @@ def bad_values(param):
         return [*bad, "a folder", "absent/new.csv", "table.csv/new.csv"]
     if isinstance(kind, paths.NewFolder):
         return [*bad, "table.csv", "table.csv/new"]
-    if isinstance(kind, paths.ColumnOrFile):
+    if isinstance(kind, path_or_name.ColumnOrFile):
         return [*bad, "absent.csv", "absent.csv:DRUG"]
-    if isinstance(kind, paths.NameOrPath):
+    if isinstance(kind, path_or_name.NameOrPath):
         return [
             *bad,
             "./absent",

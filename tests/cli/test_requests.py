@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import click
 import pytest
 
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.requests import filled
 from scatd.ranges import Count
 from tests.cli.commands import NEEDED, WORKING, words_with, work_of
@@ -30,7 +31,13 @@ INPUT = {
     **dict.fromkeys(("check", "prepare"), ("cells.h5ad",)),
     "transfer": ("--source", "cells.h5ad"),
 }
-"""What takes the place of the demo."""
+"""Data in place of the demo."""
+WITH_A_REQUEST = (
+    *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
+    *("screen", "evaluate", "explain", "explain enrich", "tcga", "serve"),
+    *("import-checkpoint", "export-checkpoint"),
+)
+"""Commands whose work takes a dataclass; that of the others takes a few arguments."""
 VALUES = {
     "backend": "scfoundation",  # the other one is among the words needed
     "device": "cpu",
@@ -70,12 +77,12 @@ def another(param):
         return f"new{(kind.suffixes or ('.csv',))[0]}"
     if isinstance(kind, paths.Existing):
         return "a folder" if kind.kinds == ("folder",) else "x.h5ad"
-    return "table.csv" if isinstance(kind, paths.ColumnOrFile) else "other"
+    return "table.csv" if isinstance(kind, path_or_name.ColumnOrFile) else "other"
 
 
 @pytest.fixture
 def asked(scatd, monkeypatch, files):
-    """What the work of a command is called with, for some words."""
+    """Run a command; gives the arguments of the function that does its work."""
     for name in ("x.pth", "one.csv", "two.csv", "sets.gmt"):
         (files / name).write_text("")
     (files / "genes.txt").write_text("TP53\nEGFR\n")
@@ -107,6 +114,20 @@ def test_every_option_reaches_the_work(name, param, asked):
     given = ("=true", "=false") if getattr(param, "is_flag", False) else (str(another(param)),)
     words = [words_with(needed, WORKING[name], param, value) for value in given]
     assert any(repr(asked(name, *each)) != plain for each in words)
+
+
+@pytest.mark.parametrize("name", WITH_A_REQUEST)
+def test_an_option_has_the_default_of_its_field(name, asked):
+    ((request,), _) = asked(name, *NEEDED.get(name, ()), *INPUT.get(name, ()))
+    given = {
+        one.name: getattr(request, one.name)
+        for one in dataclasses.fields(request)
+        if one.name in ("input", "source", "model", "token")
+        or (one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING)
+    }
+    if name == "transfer":
+        given["cohorts"] = type(request.cohorts)(source=request.cohorts.source)
+    assert request == type(request)(**given)
 
 
 @dataclass(frozen=True)

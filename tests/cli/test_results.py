@@ -1,4 +1,4 @@
-"""What the commands print when all went well."""
+"""The output of commands that succeed."""
 
 from __future__ import annotations
 
@@ -301,8 +301,7 @@ def test_registry_show(scatd, models, words, name):
 
 def test_registry_history_and_rollback(scatd, models, monkeypatch):
     # These versions have no files; that they are read first is tested with the registry.
-    monkeypatch.setattr("scatd.registry.stages.fetch", lambda ref: None)
-    monkeypatch.setattr("scatd.artifact.read", lambda folder: None)
+    monkeypatch.setattr("scatd.registry.stages.read", lambda ref: None)
     assert production(models) == 2
     done = scatd("registry", "rollback", "--drug", "docetaxel", "--reason", "2 was wrong")
     assert done.stdout == "scatd-sf-docetaxel version 1 is in production again.\n"

@@ -103,7 +103,7 @@ def the_run():
 
 
 def card(version: int) -> dict:
-    ref = registry.resolve("docetaxel", stage=str(version))
+    ref = registry.resolve("docetaxel", version=version)
     return json.loads((registry.fetch(ref) / "card.json").read_text())
 
 
@@ -217,7 +217,7 @@ def test_a_calibrated_version_says_from_what_it_came(there):
     assert "fdr=0.25 with 95% confidence on 800 labelled cells" in card(2)["threshold_origin"]
     assert list(registry.show("scatd-sf-docetaxel")["aliases"]) == ["staging", "production"]
     tags = MlflowClient().get_model_version("scatd-sf-docetaxel", "2").tags
-    first = registry.resolve("docetaxel", stage="1")
+    first = registry.resolve("docetaxel", version=1)
     assert tags["scatd.training_run"] == first.run_id == registry.training_run(first)
     assert tags["scatd.calibrated_from"] == "1"
 
@@ -287,7 +287,7 @@ def test_a_version_is_found_and_read_once(evaluated, run_scatd, cohort, tmp_path
     with inside(tmp_path):
         run_scatd(*arguments(cohort["first"], "--calibrate", "youden", "-o", "once"))
         assert found == ["docetaxel"]
-        assert read.count(registry.fetch(resolve("docetaxel", stage="1"))) == 1
+        assert read.count(registry.fetch(resolve("docetaxel", version=1))) == 1
 
 
 def test_promises_that_exclude_each_other_are_refused(here, run_scatd, cohort):

@@ -207,7 +207,7 @@ def test_what_cannot_be_explained(here, run_scatd, words, said, tmp_path, monkey
 
 def test_a_killed_explanation_continues(explained, run_scatd, tmp_path, monkeypatch):
     """Blocks that are done are not done again, and the numbers are those of one go."""
-    from scatd.workflows.explain.run import run as workflow
+    from scatd.workflows.explain import attribute as workflow
 
     shutil.copytree(explained, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")

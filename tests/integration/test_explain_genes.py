@@ -53,7 +53,7 @@ def model(store, tmp_path):
     )
     artifact.write(tmp_path / "model", stored)
     with tracking.parent_run("transfer", name="made", tags={}, settings={}) as run:
-        registry.register(
+        registry.register_artifact(
             *(tmp_path / "model", keys.response_model_name("gf", "docetaxel"), run.run_id),
             metrics={},
             description="made by hand",

@@ -66,10 +66,11 @@ def test_cells_are_kept_and_marked(scatd, files, name):
     np.testing.assert_array_equal(made.obs["scatd_qc_reason"] == "", PASSED)
     assert made.obs["scatd_qc_reason"].iloc[7] == "no counts"
     assert made.obs["site"].tolist() == ["lung"] * 90
-    np.testing.assert_array_equal(made.obs["n_genes"], (COUNTS > 0).sum(axis=1))
+    np.testing.assert_array_equal(made.obs["n_genes_by_counts"], (COUNTS > 0).sum(axis=1))
     with np.errstate(invalid="ignore"):
         mito = np.nan_to_num(COUNTS[:, 250:].sum(axis=1) / COUNTS.sum(axis=1))
-    np.testing.assert_allclose(made.obs["mito_share"], mito, rtol=1e-6)
+    np.testing.assert_allclose(made.obs["pct_counts_mt"], 100 * mito, rtol=1e-6)
+    np.testing.assert_allclose(made.obs["total_counts"], COUNTS.sum(axis=1))
     about = made.uns["scatd"]["prepare"]
     assert about["normalisation"] == "none: raw counts"
     assert about["input_scale"] == "counts"

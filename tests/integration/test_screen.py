@@ -26,7 +26,7 @@ def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
     """A store with three drugs in production, of which one reads genes, and one that is staged."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(learned_folder)
-        first = registry.resolve("docetaxel", stage="1", families=["sf"])
+        first = registry.resolve("docetaxel", version=1, families=["sf"])
         model = artifact.read(registry.fetch(first))
     other = {name: -value for name, value in model.state.items() if name.startswith("fc4.")}
     inverse = replace(model, state={**model.state, **other}, threshold=0.3, domain=None)
@@ -53,7 +53,7 @@ def drugs_folder(learned_folder, migrated_store, tmp_path_factory):
             artifact.write(folder / drug, stored)
             name, tags = f"scatd-{stored.family}-{drug}", {"scatd.drug": drug}
             with tracking.parent_run("transfer", name=drug, tags={}, settings={}) as run:
-                version = registry.register(
+                version = registry.register_artifact(
                     folder / drug, name, run.run_id, metrics={}, description="", tags=tags
                 )
             if drug != "staged":

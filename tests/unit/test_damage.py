@@ -181,12 +181,12 @@ def registered(store, model):
     for threshold in (0.5, 0.6):
         artifact.write(store / "made", replace(stored, threshold=threshold))
         with tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run:
-            registry.register(
+            registry.register_artifact(
                 store / "made", NAME, run.run_id, metrics={}, description="",
                 tags={"scatd.drug": "docetaxel"},
             )  # fmt: skip
     registry.promote(NAME, 1, reason="", evidence_run_id="")
-    return {number: registry.fetch(registry.resolve_named(NAME, str(number))) for number in (1, 2)}
+    return {number: registry.fetch(registry.get(NAME, number)) for number in (1, 2)}
 
 
 def test_a_folder_that_was_replaced_as_a_whole(registered):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from scatd import artifact, serving
+from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.cards.card import About, Band, Calibrated
 from scatd.cards.reading import read_card
@@ -22,6 +22,7 @@ from scatd.errors import InputError
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
+from scatd.registry import pyfunc
 from scatd.scoring import Scorer
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
@@ -94,7 +95,7 @@ def test_a_stored_calibration_is_applied_by_scorer_and_server(
     assert scores.responses.tolist() == words.tolist()
     assert set(words) == {"sensitive", "resistant", "abstain"}
 
-    script = Path(serving.__file__).parent / "model_code.py"
+    script = Path(pyfunc.__file__).parent / "response.py"
     served = runpy.run_path(str(script))["ResponseModel"]()
     served.load_context(
         SimpleNamespace(artifacts={"model": str(tmp_path / "new")}, model_config=None)

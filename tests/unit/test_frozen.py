@@ -135,7 +135,7 @@ def test_the_doctor_lists_and_seals_what_has_no_hashes(stored):
     sealed = CliRunner().invoke(main, ["registry", "doctor", "--repair"])
     assert sealed.exit_code == 0
     assert CliRunner().invoke(main, ["registry", "doctor"]).output == "Nothing is wrong.\n"
-    ref = registry.resolve_named("scatd-sf-docetaxel", "1")
+    ref = registry.get("scatd-sf-docetaxel", 1)
     weights = registry.fetch(ref) / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1

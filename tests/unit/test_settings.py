@@ -22,7 +22,7 @@ from scatd.training.space import Range, Searchable, read_space
 from scatd.workflows.check import CheckRequest
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.explain.enrich import EnrichRequest
-from scatd.workflows.explain.inputs import ExplainRequest
+from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.models.checkpoints import ImportRequest
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.prepare.request import PrepareRequest

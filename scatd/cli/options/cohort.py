@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scatd import ranges
-from scatd.cli import paths, values
+from scatd.cli import path_or_name, paths, values
 from scatd.cli.former import FormerName
 from scatd.cli.options.build import Decorator, option, together
 from scatd.data.limits import MIN_GENES
@@ -19,14 +19,12 @@ gene_map = option(
     paths.FILE,
     "Table of gene names: an export of HGNC, Ensembl BioMart or NCBI.  "
     "[default: the one in the cache]",
-    metavar="FILE",
 )
 layer = option(
     "--layer",
     values.LAYER,
     "Matrix to read: X, raw or the name of a layer.  [default: the one with counts, or with the "
     "scale that --scale names; several that differ are refused]",
-    metavar="NAME",
 )
 min_genes = option(
     "--min-genes",
@@ -36,21 +34,20 @@ min_genes = option(
 )
 weights = option(
     "--weights",
-    paths.WEIGHTS,
+    path_or_name.WEIGHTS,
     "Foundation model that embeds raw counts, for families sf and gf.  "
     "[default: the downloaded one]",
-    metavar="PATH|NAME",
 )
 
 
 def labels(help_text: str, names: str = "--labels") -> Decorator:
     """`--labels`: a column of obs, a table, or a column of a table."""
-    return option(names, paths.LABELS, help_text, metavar="COLUMN|FILE|FILE:COLUMN")
+    return option(names, path_or_name.LABELS, help_text)
 
 
 def group_by(help_text: str, former: str | None = None) -> Decorator:
     """`--group-by`: a column such as the patient; `former` is an earlier name of the option."""
-    now = option("--group-by", values.COLUMN, help_text, metavar="COLUMN")
+    now = option("--group-by", values.COLUMN, help_text)
     if former is None:
         return now
     said = "Former name of --group-by.  [default: none]"
@@ -59,7 +56,7 @@ def group_by(help_text: str, former: str | None = None) -> Decorator:
 
 def panel(help_text: str) -> Decorator:
     """`--panel`: a list of genes (txt, csv, tsv), or a cohort whose genes are the list."""
-    return option("--panel", paths.COHORT, help_text, metavar="FILE")
+    return option("--panel", paths.COHORT, help_text)
 
 
 def scale(help_text: str, default: str | None = None) -> Decorator:
@@ -70,6 +67,8 @@ def scale(help_text: str, default: str | None = None) -> Decorator:
 checked_scale = scale(
     "Scale of the values, if they are not counts; it is checked.  [default: counts]"
 )
+read_expression = together(gene_map, checked_scale, layer)
+"""How the matrix and the genes of a file of counts are found."""
 
 
 def read_as_features(argument: str) -> Decorator:

@@ -13,7 +13,6 @@ stage = option(
     values.STAGE,
     "Stage of the model (production, staging, previous, archived), or a version number.",
     PRODUCTION,
-    metavar="STAGE",
 )
 alignment = option(
     "--alignment",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scatd import ranges
-from scatd.cli.options import run, settings
+from scatd.cli import paths
+from scatd.cli.options import model, run, settings
 from scatd.cli.options.build import Decorator, option, together
 
 _SETTINGS = {
@@ -18,6 +19,17 @@ _SETTINGS = {
     "precision": "mixed multiplies matrices in bfloat16 where the device can.",
     "seed": "Seed of the split, the initialisation, the order and the draws.",
 }
+
+unlabelled_cells = together(
+    model.family("Family of the features and the network.", "sf"),
+    option(
+        "--input",
+        paths.COHORT,
+        "Unlabelled cells: .h5ad, .zarr or a matrix (.npy, .npz, .csv, .parquet).  [default: the "
+        "demo reference, made on first use]",
+    ),
+)
+"""The cells that a backbone learns from, and how they are read."""
 
 
 def pretraining(defaults: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Decorator:
@@ -40,7 +52,6 @@ def pretraining(defaults: Mapping[str, Any], more: Mapping[str, str] | None = No
             "Epochs between the checkpoints that a killed run continues from; 0 saves one every 10 "
             "seconds at most.",
             0,
-            metavar="EPOCHS",
         ),
         run.device,
     )

@@ -1,4 +1,4 @@
-"""Options about a run of any command: the device, the seed, and what is written."""
+"""Options about a run of any command: the device, the seed, and the output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ device = option(
     values.DEVICE,
     "Device to compute on: auto, cpu, cuda, cuda:N or mps. auto takes a GPU where there is one.",
     "auto",
-    metavar="NAME",
 )
 allow_simulated = option(
     "--allow-simulated", bool, "Let simulated and real data, backbones and models be mixed."
@@ -41,7 +40,7 @@ def output_file(
 
 def output_folder(help_text: str, default: Path | None = None) -> Decorator:
     """`--output` or `-o`: a folder to write."""
-    return option("--output -o", paths.NEW_FOLDER, help_text, default, metavar="FOLDER")
+    return option("--output -o", paths.NEW_FOLDER, help_text, default)
 
 
 def as_json(help_text: str) -> Decorator:

@@ -1,4 +1,4 @@
-"""Who is in each demo cohort, what they respond to and how they were measured."""
+"""Samples and cells of each demo cohort, their responses, and their measurement."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from scatd.data.demo.world import (
 )
 
 Drawn = tuple[sparse.csr_matrix, pd.DataFrame]
-"""Raw counts (n_obs, n_genes) and what is known of each row."""
+"""Raw counts (n_obs, n_genes), and annotations of the rows."""
 
 _RESISTANT_SHARE = {
     "source": dict(zip(DRUG_KEYS, (0.45, 0.70, 0.12), strict=True)),
     "target": dict(zip(DRUG_KEYS, (0.45, 0.60, 0.25), strict=True)),
 }
 _RESPONSE_NOISE = {"source": 0.4, "target": 0.45}
-"""Noise of the response against an s.d. of 1 of the programme's activity."""
+"""Noise of the response; the activity of the programme has an s.d. of 1."""
 
 _TISSUES = ("lung", "breast", "prostate", "colon", "skin", "ovary")
 _N_BATCHES = 4
@@ -42,7 +42,7 @@ _TARGET_MIX = (6.0, 3.0, 2.0, 1.0, 2.0, 2.0, 1.0, 1.0)
 """Cell types of a tumour biopsy, in the order of `HOME_TYPES`."""
 
 _GROUP_EFFECT = 0.1
-"""S.d. of what a batch or a patient adds to the log expression of a gene."""
+"""S.d. of the effect of a batch or a patient on the log expression of a gene."""
 
 _CELL_DEPTH, _BULK_DEPTH = 5e3, 1e6
 """Expected total counts over 2,000 genes."""
@@ -51,18 +51,18 @@ _CELL_DROPOUT = 0.1
 
 @dataclass(frozen=True)
 class Shift:
-    """How far the target lies from the other cohorts, a factor a kind; 1 is the demo as it is.
+    """Distance of the target from the other cohorts, a factor for each kind; 1 is the default demo.
 
     Parameters
     ----------
     depth
         Divides the counts of a cell.
     dropout
-        Multiplies the chance to lose a gene.
+        Multiplies the probability to lose a gene.
     batch
-        Multiplies what a patient adds to the log expression of a gene.
+        Multiplies the effect of a patient on the log expression of a gene.
     composition
-        Power of the cell types' shares, which are even at 0: the reference's are even.
+        Power of the shares of cell types; at 0 they are equal, as in the reference.
     """
 
     depth: float = 1.0
@@ -77,20 +77,20 @@ STRONG_SHIFTS: dict[keys.DemoShift, Shift] = {
     "batch": Shift(batch=10.0),
     "composition": Shift(composition=4.0),
 }
-"""One kind at a time, as strong as `scatd demo-data --shift` makes it."""
+"""Only one kind at a time, as strong as `scatd demo-data --shift` makes it."""
 
 
 def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
-    """Bulk samples of several tissues, a response column a drug."""
+    """Draw bulk samples of several tissues, with one response column for each drug."""
     tissue = rng.integers(len(_TISSUES), size=n)
-    # Mostly tumour cells; the rest differs by tissue more than by sample.
+    # Mostly tumour cells. The other cells differ more between tissues than between samples.
     mix = rng.uniform(4.0, 20.0, (len(_TISSUES), len(HOME_TYPES)))
     mix[:, 0] += 50.0
     composition = np.zeros((n, len(CELL_TYPES)))
     composition[:, : len(HOME_TYPES)] = [rng.dirichlet(mix[one]) for one in tissue]
     drugs = rng.normal(size=(n, len(DRUGS)))
     drugs += 0.3 * rng.normal(size=(len(_TISSUES), len(DRUGS)))[tissue]
-    # Some programmes that set cells apart average out in a bulk sample, others do not.
+    # Some programmes that differ between cells average out in a bulk sample, others do not.
     spread = rng.lognormal(-1.0, 0.8, N_STATES)
     states = rng.normal(size=(n, N_STATES))
     states += 0.5 * rng.normal(size=(len(_TISSUES), N_STATES))[tissue]
@@ -116,7 +116,7 @@ def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
 
 
 def reference(world: World, n: int, rng: np.random.Generator) -> Drawn:
-    """Unlabelled single cells of every home type in several batches."""
+    """Draw unlabelled single cells of every home type in several batches."""
     types = rng.integers(len(HOME_TYPES), size=n)
     batch = rng.integers(_N_BATCHES, size=n)
     obs = _cell_table("reference", types, "batch", batch)
@@ -125,7 +125,7 @@ def reference(world: World, n: int, rng: np.random.Generator) -> Drawn:
 
 
 def target(world: World, n: int, rng: np.random.Generator, shift: Shift) -> Drawn:
-    """Single cells of several patients, the truth in a column a drug."""
+    """Draw single cells of several patients, with the true response in one column for each drug."""
     patient = rng.integers(_N_PATIENTS, size=n)
     mix = np.power(_TARGET_MIX, shift.composition)
     shares = rng.dirichlet(mix, size=_N_PATIENTS)
@@ -145,7 +145,7 @@ def target(world: World, n: int, rng: np.random.Generator, shift: Shift) -> Draw
 
 
 def foreign(world: World, n: int, rng: np.random.Generator) -> Drawn:
-    """Single cells of other types: own programmes vary, the home programmes stand still."""
+    """Draw cells of other types: their own programmes vary, home programmes are constant."""
     kind = rng.integers(len(FOREIGN_TYPES), size=n)
     types = len(HOME_TYPES) + kind
     batch = rng.integers(_N_BATCHES, size=n)
@@ -162,7 +162,7 @@ def foreign(world: World, n: int, rng: np.random.Generator) -> Drawn:
 
 
 def calibration(world: World) -> sparse.csr_matrix:
-    """Raw counts of cells of every type that belong to no cohort, the same for every seed."""
+    """Draw raw counts of cells of every type, in no cohort, the same for every seed."""
     rng = np.random.default_rng(WORLD_SEED + 1)
     types = np.arange(600) % len(CELL_TYPES)
     platform = _single_cell(world, rng, np.zeros(600, dtype=np.int64), group_effect=0.0)
@@ -176,7 +176,7 @@ def _cells(
     drugs: Floats | float = 0.0,
     states: Floats | float = 0.0,
 ) -> Samples:
-    """Cells of the given types in which home programmes vary around the given activities."""
+    """Draw cells of the given types, with home programmes that vary around the given activities."""
     n = len(types)
     return Samples(
         composition=_one_hot(types),
@@ -209,14 +209,14 @@ def _single_cell(
 def _responses(
     activity: NDArray[Any], drug_key: str, cohort: str, rng: np.random.Generator
 ) -> pd.Categorical:
-    """Words for a noisy reading of the resistance programme."""
+    """Response words from a noisy value of the resistance programme."""
     reading = activity + _RESPONSE_NOISE[cohort] * rng.normal(size=len(activity))
     resistant = reading > np.quantile(reading, 1 - _RESISTANT_SHARE[cohort][drug_key])
     return _words(keys.RESPONSES, resistant.astype(int))
 
 
 def _depth(world: World, rng: np.random.Generator, n: int, median: float) -> Floats:
-    """Total counts; they grow more slowly than the panel, as sequencing budgets do."""
+    """Total counts; like sequencing depth in practice, they grow more slowly than the panel."""
     return _f32(median * np.sqrt(world.n_genes / 2000) * rng.lognormal(0, 0.35, n))
 
 

@@ -1,4 +1,4 @@
-"""Raw counts of samples whose cell composition and programme activities are known."""
+"""Draw raw counts of samples with given cell composition and programme activities."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from scipy import sparse
 from scatd.data.demo.world import Floats, World
 
 _ROWS_AT_ONCE = 400
-"""Bounds the memory of a 19,264-gene panel."""
+"""Limits the memory for a panel of 19,264 genes."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What is true of each sample or cell before anything is measured.
+    """The true state of each sample or cell, before measurement.
 
     Parameters
     ----------
     composition
-        Share of each cell type, (n_obs, n_cell_types); one 1 a row for a single cell.
+        Share of each cell type, (n_obs, n_cell_types); a single cell has a single 1.
     drugs, states, foreign_states
         Activity of the programmes of `World`, (n_obs, n_programmes) each.
     """
@@ -34,23 +34,23 @@ class Samples:
 
 @dataclass(frozen=True)
 class Platform:
-    """How a cohort was measured.
+    """The properties of the measurement of a cohort.
 
     Parameters
     ----------
     group
         Batch or patient of each row, (n_obs,).
     shift
-        Log fold change that the measurement puts on a gene in each group, (n_groups, n_genes).
+        Log fold change that the measurement adds to a gene in each group, (n_groups, n_genes).
     scale
-        How strongly a gene shows its true log fold change, (n_genes,).
+        Factor on the true log fold change of each gene, (n_genes,).
     depth
         Expected total count of each row, (n_obs,).
     dispersion
         Squared coefficient of variation beyond Poisson noise.
     dropout
-        Chance that a gene with an expected count of one is lost altogether; falls with the
-        expected count. 0 for bulk.
+        Probability that a gene with an expected count of one is lost; it falls with the expected
+        count. 0 for bulk.
     """
 
     group: NDArray[np.int64]
@@ -70,7 +70,7 @@ def sample_counts(
     blocks = []
     for start in range(0, len(platform.depth), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        # A bulk sample is the sum of its cells, so cell types mix on the scale of counts.
+        # A bulk sample is the sum of its cells, so cell types are mixed on the scale of counts.
         change = np.log(samples.composition[rows] @ type_profiles)
         change += samples.drugs[rows] @ world.drugs + samples.states[rows] @ world.states
         change += samples.foreign_states[rows] @ world.foreign_states

@@ -1,10 +1,10 @@
 """Simulated foundation-model features: a fixed nonlinear map of expression.
 
-The map plays the part of a pretrained network. Its weights come from constant seeds and the
-genes alone, so it is the same for every cohort and every demo seed. It reads log-normalised
-expression as programme scores plus a few random mixtures of all genes, centred and scaled once
-on calibration cells that belong to no cohort, passes them through saturating hidden units and
-mixes these sparsely into features whose mean and s.d. differ as those of the real models do.
+The map replaces a pretrained network. Its weights depend only on constant seeds and the genes, so
+it is the same for every cohort and every demo seed. It reads log-normalised expression as scores:
+one for each programme, and a few random mixtures of all genes. The scores are centred and scaled
+once, on calibration cells that belong to no cohort. They pass saturating hidden units. Sparse
+mixtures of these are the features; their mean and s.d. differ as in the real models.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def make_feature_map(world: World, calibration: sparse.csr_matrix) -> FeatureMap
     Parameters
     ----------
     world
-        Its programmes are what the simulated models have learned to see.
+        Its programmes determine the scores.
     calibration
         Raw counts of cells that belong to no cohort, (n_cells, n_genes).
     """
@@ -75,7 +75,7 @@ def make_feature_map(world: World, calibration: sparse.csr_matrix) -> FeatureMap
     read = np.vstack([world.programmes, mixtures]).astype(np.float32).T
     scores = log_normalise(calibration) @ read
     n_scores = read.shape[1]
-    # Each hidden unit listens to one score above all and to three others a little.
+    # Each hidden unit reads one score strongly and three others weakly.
     hidden = np.zeros((n_scores, _N_HIDDEN))
     for unit in range(_N_HIDDEN):
         hidden[unit % n_scores, unit] = rng.choice([-1, 1]) * rng.uniform(0.35, 0.65)

@@ -1,4 +1,4 @@
-"""The demo cohorts as AnnData, and their sizes and seed."""
+"""Make the demo cohorts as AnnData, with their sizes and seed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class DemoSettings:
     Parameters
     ----------
     seed
-        Decides which samples and cells are drawn; the biology is the same for every seed.
+        Decides which samples and cells are drawn. The biology is the same for every seed.
     n_genes
-        Made-up genes; a panel replaces them.
+        Number of made-up genes; a panel replaces them.
     n_source, n_reference, n_target, n_foreign
-        Bulk samples and single cells.
+        Numbers of bulk samples and of single cells.
     shift
-        How far the target lies from the other cohorts, which stay as they are.
+        Distance of the target from the other cohorts, which do not change.
     """
 
     seed: Seed = 0
@@ -66,9 +66,9 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
     Returns
     -------
     dict
-        `X` holds raw counts, sparse float32 (n_obs, n_genes); `obsm` the simulated features,
-        float32 (n_obs, 3072) and (n_obs, 512), but for `target_raw`. The source names responses
-        in a column a drug, the target in `truth_{drug_key}`.
+        `X` holds raw counts, sparse float32 (n_obs, n_genes). `obsm` holds the simulated features,
+        float32 (n_obs, 3072) and (n_obs, 512), except in `target_raw`. The responses of the source
+        are in one column for each drug, those of the target in `truth_{drug_key}`.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
     """
     world = make_world(made_up_symbols(settings.n_genes) if panel is None else panel)
     features = make_feature_map(world, calibration(world))
-    # One stream a cohort: the size of one leaves the others as they are.
+    # Each cohort has its own random stream, so the size of one does not change the others.
     streams = np.random.default_rng(settings.seed).spawn(4)
     drawn = {
         "source": source(world, settings.n_source, streams[0]),

@@ -1,7 +1,7 @@
-"""The simulated biology that every demo cohort shares: genes, programmes, cell types.
+"""The simulated biology that all demo cohorts share: genes, programmes, cell types.
 
-It is drawn from a constant seed and depends on nothing but the genes, as biology does not depend
-on who measures it. The seed of a demo cohort decides only which samples and cells are seen.
+It is drawn with a constant seed and depends only on the genes. The seed of a demo cohort decides
+only which samples and cells are drawn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 DRUGS = ("DOCETAXEL", "GEFITINIB", "CISPLATIN")
 DRUG_KEYS = tuple(drug.casefold() for drug in DRUGS)
 N_CAUSAL = 60
-"""Genes that drive resistance to a drug; no gene serves two drugs or another programme."""
+"""Number of genes that drive resistance to a drug; no other drug or programme uses them."""
 
 HOME_TYPES = (
     "tumour",
@@ -43,7 +43,7 @@ WORLD_SEED = 20_250_801
 
 @dataclass(frozen=True)
 class World:
-    """Genes and what moves them.
+    """Genes, and the programmes that change them.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def make_world(symbols: Sequence[str]) -> World:
         raise InputError(what, where="genes", expected=f"at least {MIN_GENES}")
     rng = np.random.default_rng(WORLD_SEED)
     base = rng.normal(0.0, 1.2, n_genes)
-    # Causal genes are taken from the better expressed half, where a cell can show them.
+    # Causal genes are among the more expressed half, where cells can show their changes.
     expressed = np.argsort(base)[n_genes // 2 :]
     chosen = rng.choice(expressed, (len(DRUGS), N_CAUSAL), replace=False)
     causal = {key: np.sort(genes) for key, genes in zip(DRUG_KEYS, chosen, strict=True)}
@@ -127,7 +127,7 @@ def make_world(symbols: Sequence[str]) -> World:
 
     return World(
         symbols=list(symbols),
-        # Far above the numbers that Ensembl has given out.
+        # Far above the numbers that Ensembl uses.
         ensembl_ids=[f"ENSG{number:011d}" for number in range(900_001, 900_001 + n_genes)],
         base=(base - np.log(np.exp(base).sum())).astype(np.float32),
         types=programmes(len(CELL_TYPES), 0.5, 1.5),

@@ -1,4 +1,4 @@
-"""Genes: what their names say, what else they are called, and a cohort in a panel's order."""
+"""Gene names and their meaning, older names, and the order of a panel."""
 
 from scatd.data.gene_titles import ids_first, names_genes
 from scatd.data.genes.dates import spreadsheet_dates

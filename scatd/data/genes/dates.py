@@ -1,4 +1,4 @@
-"""Gene names that a spreadsheet has turned into dates: `1-Mar` was MARCHF1, `9-Sep` SEPTIN9."""
+"""Gene names that a spreadsheet has changed to dates: `1-Mar` was MARCHF1, `9-Sep` SEPTIN9."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _DATE = re.compile(
 _EPOCH = date(1899, 12, 30)
 """Day 0 of a spreadsheet's serial numbers."""
 _DAYS_OF_GENES = {3: 11, 9: 15, 10: 11, 12: 2}
-"""Last day of a month that is a gene: MARCH1 to 11, SEPT1 to 15, OCT1 to 11, DEC1 and 2."""
+"""Last day of each month that is a gene: MARCH1 to 11, SEPT1 to 15, OCT1 to 11, DEC1 and 2."""
 
 
 def spreadsheet_dates(names: Iterable[str]) -> list[str]:
-    """Those names that are dates, or a date's serial number (43891) among names that are words."""
+    """The names that are dates, or serial numbers of dates (43891) among words."""
     named = list(names)
     n_numbers = sum(name.isdecimal() for name in named)
-    is_by_number = n_numbers > len(named) / 10  # Entrez ids are numbers, too
+    is_by_number = n_numbers > len(named) / 10  # Entrez ids are numbers too
     return [
         name
         for name in named

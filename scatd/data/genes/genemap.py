@@ -1,4 +1,4 @@
-"""Gene maps: tables that tie Ensembl ids, Entrez ids and older names to approved symbols."""
+"""Gene maps: tables from Ensembl ids, Entrez ids and older names to approved symbols."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _OLDER = (
 
 @dataclass(frozen=True, eq=False)
 class GeneMap:
-    """What genes are called.
+    """Approved symbols of human genes, and their other names.
 
     Parameters
     ----------
     approved
         Approved symbols.
     ensembl, entrez
-        Approved symbol by id.
+        Approved symbol of each id.
     older
-        Approved symbols that a previous symbol or synonym may mean; a name that is approved for
-        another gene does not count as older. More than one: ambiguous.
+        Approved symbols of each previous symbol or synonym. A name that is approved for another
+        gene does not count as older. Several symbols: the name is ambiguous.
     origin, sha256
-        The file, and the hash of its bytes.
+        File name, and hash of its bytes.
     """
 
     approved: frozenset[str]
@@ -49,11 +49,11 @@ class GeneMap:
 
     @classmethod
     def read(cls, path: Path) -> GeneMap:
-        """Read a table with a header row: csv, tsv or txt, also gzipped.
+        """Read a table with a header row: csv, tsv or txt, plain or gzipped.
 
         Exports of Ensembl BioMart, HGNC (`hgnc_complete_set.txt`, custom downloads) and NCBI
-        (`Homo_sapiens.gene_info`) are read as they are. Several names in one field are separated
-        by `|` or commas.
+        (`Homo_sapiens.gene_info`) can be read directly. Several names in one field are separated by
+        `|` or commas.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class GeneMap:
 
 
 def _are_numbers(column: pd.Series) -> bool:
-    """Whether a column holds Entrez ids, which are numbers, perhaps with gaps."""
+    """True when a column holds Entrez ids: numbers, with or without gaps."""
     return all(value.partition(".")[0].isdecimal() for value in column if value)
 
 

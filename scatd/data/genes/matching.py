@@ -1,4 +1,4 @@
-"""Which column of a cohort is which gene of a panel, and the cohort in the panel's order."""
+"""Match the columns of a cohort to the genes of a panel, and bring them into its order."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ MAPPED, SUMMED, DROPPED, ZERO_FILLED = "mapped", "summed", "dropped", "zero-fill
 _MADE_UNIQUE = re.compile(r"(.+)[-.]\d+")
 _NOWHERE = -1
 _SLIPS = 5
-"""Contradictions of names that any table may have."""
+"""Number of contradictory names that is normal in any table."""
 
 Combine = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True, eq=False)
 class GeneMatch:
-    """Which column of a cohort is which gene of a panel.
+    """The gene of a panel for each column of a cohort.
 
     Parameters
     ----------
     panel
-        The genes wanted.
+        The wanted genes.
     positions
-        (n_columns,) place in the panel of each column of the cohort, -1 for none.
+        (n_columns,) position of each column of the cohort in the panel; -1 for none.
     kind
-        What kind of identifier the cohort names its genes by.
+        Kind of identifier in the cohort.
     report
-        One row a column of the cohort and one a gene that it lacks: `name` (in the cohort), `gene`
-        (in the panel), `status` (mapped, summed, dropped, zero-filled), `note` (how, or why not).
+        One row for each column of the cohort and for each missing gene: `name` (in the cohort),
+        `gene` (in the panel), `status` (mapped, summed, dropped, zero-filled), `note` (how, or why
+        not).
     conflict
-        What names of the same columns contradict each other; empty where they agree.
+        Contradiction between the names of the same columns; empty when they agree.
     """
 
     panel: Panel
@@ -53,7 +54,7 @@ class GeneMatch:
 
     @property
     def n_found(self) -> int:
-        """Genes of the panel that the cohort has."""
+        """Number of genes of the panel that the cohort has."""
         return int(np.unique(self.positions[self.positions != _NOWHERE]).size)
 
     @property
@@ -62,7 +63,7 @@ class GeneMatch:
         return self.n_found / len(self.panel)
 
     def counts(self) -> dict[str, int]:
-        """How many rows of the report have each status."""
+        """Number of rows of the report with each status."""
         found = Counter(self.report["status"])
         return {status: found[status] for status in (MAPPED, SUMMED, DROPPED, ZERO_FILLED)}
 
@@ -75,20 +76,20 @@ def match(
 ) -> GeneMatch:
     """Find the genes of a panel among the columns of a cohort.
 
-    A name that stands in the panel is that gene. Otherwise ids (without version, `_PAR_Y` and
-    symbol), approved symbols and older names are looked up in the map; a name that may mean several
-    genes is refused. Several columns that are one gene are added up by `aligned`.
+    A name that is in the panel is that gene. Otherwise ids (without version, `_PAR_Y` and symbol),
+    approved symbols and older names are looked up in the gene map. A name that can mean several
+    genes is refused. Several columns of one gene are added by `aligned`.
 
     Parameters
     ----------
     names
-        (n_columns,) names of the cohort's columns.
+        (n_columns,) names of the columns of the cohort.
     panel
         Symbols or Ensembl ids.
     gene_map
-        Not needed for names that stand in the panel as they are.
+        Not needed for names that are in the panel.
     others
-        Further names of the same columns, as `spellings` finds them in `var`.
+        Further names of the same columns, from `spellings`.
     """
     finder = _Finder(panel, gene_map, entrez_beside=_most_have_entrez(names))
     rows = list(zip(names, *others, strict=True))
@@ -106,15 +107,15 @@ def match(
 
 
 def _most_have_entrez(names: Sequence[str]) -> bool:
-    """Whether `TSPAN6 (7105)` is how the cohort names genes, and no copy is meant by the number."""
+    """True when the cohort writes genes as `TSPAN6 (7105)` and the number is not that of a copy."""
     return sum(bool(parse(name).entrez) for name in names) > len(names) / 2
 
 
 def _conflict(finder: _Finder, rows: Sequence[Sequence[str]]) -> str:
-    """How many columns have names that are different genes, where these are more than slips.
+    """Describe columns whose names are different genes, if there are too many of them.
 
-    A few symbols change their meaning from one release to the next. Where a tenth contradicts, a
-    list of names does not belong to the columns.
+    A few symbols change their meaning between releases. If a tenth of the columns is contradictory,
+    a list of names does not belong to these columns.
     """
     n_compared, odd = 0, []
     for row in rows:
@@ -128,23 +129,22 @@ def _conflict(finder: _Finder, rows: Sequence[Sequence[str]]) -> str:
 
 
 def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") -> sparse.csr_matrix:
-    """The cohort's rows in the order of the panel, sparse in and sparse out.
+    """Put the columns of a cohort into the order of the panel; sparse in, sparse out.
 
     Parameters
     ----------
     X
         (n_obs, n_columns), any number type.
     found
-        From `match` for the same columns.
+        From `match`, for the same columns.
     combine
-        What becomes of several columns that are one gene: "sum" for counts, "mean" for values on a
-        scale that does not add up (as published for TCGA).
+        How several columns of one gene are combined: "sum" for counts, "mean" for scales that do
+        not add up (as published for TCGA).
 
     Returns
     -------
     csr_matrix
-        (n_obs, n_panel) float32 with ascending column numbers; genes that the cohort lacks are
-        empty columns.
+        (n_obs, n_panel) float32 with ascending column numbers; missing genes are empty columns.
     """
     columns = np.flatnonzero(found.positions != _NOWHERE)
     places = found.positions[columns]
@@ -154,11 +154,11 @@ def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") ->
     shape = (X.shape[1], len(found.panel))
     picker = sparse.csr_matrix((weights, (columns, places)), shape)
     picked = sparse.csr_matrix(X.astype(np.float32, copy=False) @ picker)
-    return picked.tocsc().tocsr()  # sorts, in half the time of sort_indices
+    return picked.tocsc().tocsr()  # this sorts in half the time of sort_indices
 
 
 class _Finder:
-    """Places of a panel's genes by every name that leads to them."""
+    """Positions of the genes of a panel, by every name that leads to them."""
 
     def __init__(
         self, panel: Panel, gene_map: GeneMap | None, *, entrez_beside: bool = False
@@ -172,7 +172,7 @@ class _Finder:
         shared: set[str] = set()
         for place, name in enumerate(panel.names):
             symbols = self._symbols(name)
-            # A retired name beside the approved one of the same gene stands for itself only.
+            # An old symbol in a panel that also has the approved symbol stands only for itself.
             if len(symbols) != 1 or (symbols[0] != name and symbols[0] in self.exact):
                 continue
             if symbols[0] in self.by_symbol:
@@ -182,7 +182,7 @@ class _Finder:
             del self.by_symbol[symbol]
 
     def find(self, spellings: Sequence[str]) -> tuple[int, str]:
-        """Place in the panel, and how it was found; -1 and why not."""
+        """Position in the panel, and how it was found; or -1, and why not."""
         for spelling in spellings:
             for name in self._forms(spelling):
                 if name in self.exact:
@@ -198,7 +198,7 @@ class _Finder:
         return _NOWHERE, reason
 
     def genes(self, spelling: str) -> frozenset[str]:
-        """Approved symbols of what a name says, the name itself where it stands in the panel."""
+        """Approved symbols that a name can mean; the name itself if it is in the panel."""
         for name in self._forms(spelling):
             symbols = self._symbols(name) or ((name,) if name in self.exact else ())
             if symbols:
@@ -206,7 +206,7 @@ class _Finder:
         return frozenset()
 
     def _forms(self, spelling: str) -> list[str]:
-        """The parts of a name that may match: the name, its identifier, and a symbol beside it."""
+        """The parts of a name that can match: the name, its identifier, and a symbol in it."""
         gene = parse(spelling)
         if gene.species not in ("", "human"):
             return []
@@ -216,7 +216,7 @@ class _Finder:
         return list(dict.fromkeys(filter(None, forms)))
 
     def _symbols(self, name: str) -> tuple[str, ...]:
-        """Approved symbols that a name may mean."""
+        """Approved symbols that a name can mean."""
         if self.map is None:
             return ()
         gene = parse(name)

@@ -1,4 +1,4 @@
-"""Gene names: what kind of identifier they are, which species they name, and what they hold."""
+"""Parse gene names: kind of identifier, species, version, and symbol."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ KIND_WORDS: dict[Kind, str] = {
 
 _ID = r"ENS[A-Z]{0,6}?G"
 _BETWEEN = r"(?:[_|;:,/. -]| \(|\.\.)"
-"""Separators of an id and a symbol in one name; R writes dots for blanks and brackets."""
+"""Separators of id and symbol in one name; R writes dots for blanks and brackets."""
 _ENSEMBL = re.compile(rf"({_ID})(R?)(\d{{10,11}})(\.\d+)?(?:{_BETWEEN}(.+?)[).]?)?")
 _SYMBOL_AND_ENSEMBL = re.compile(rf"(.+?){_BETWEEN}({_ID}\d{{11}})(\.\d+)?[).]?")
 _SYMBOL_AND_ENTREZ = re.compile(r"(.+?)(?: ?\((\d+)\)|\.\.(\d+)\.|\|(\d+))")
-"""`TSPAN6 (7105)` of DepMap, `TSPAN6..7105.` once R has read it, `TSPAN6|7105` of TCGA."""
+"""`TSPAN6 (7105)` of DepMap, `TSPAN6..7105.` after R has read it, `TSPAN6|7105` of TCGA."""
 _NO_SYMBOL = ("?", "")
 _PAR_Y = ("PAR_Y", "PAR-Y", "PAR.Y")
 _GENOME = re.compile(rf"({'|'.join(map(re.escape, GENOMES))})[-_.]+(?=.)", re.IGNORECASE)
@@ -37,26 +37,26 @@ _MITOCHONDRIAL_IDS = frozenset(
         *("212907", "198886", "198786", "198695", "198727"),
     )
 )
-"""The 13 protein-coding mitochondrial genes of man."""
+"""The 13 protein-coding human mitochondrial genes."""
 
 
 class GeneName(NamedTuple):
-    """One name, taken apart.
+    """The parts of one name.
 
     Parameters
     ----------
     kind
-        What kind of identifier it is.
+        Kind of identifier.
     key
-        The identifier itself: without genome prefix, version and suffix.
+        The identifier, without genome prefix, version and suffix.
     symbol
-        The symbol that stands beside an Ensembl id in the same name, else empty.
+        The symbol beside an Ensembl id in the same name; empty if there is none.
     species
-        What prefixes say; empty where they say nothing.
+        Species of the prefix; empty if there is none.
     versioned, par_y
-        Whether a version was removed, and whether it is the copy on Y of a gene on X too.
+        True when a version was removed; True for a copy on Y of a gene on X.
     entrez
-        The Entrez id that stands beside a symbol in the same name, else empty.
+        The Entrez id beside a symbol in the same name; empty if there is none.
     """
 
     kind: Kind
@@ -70,7 +70,7 @@ class GeneName(NamedTuple):
 
 @lru_cache(1 << 17)
 def parse(name: str) -> GeneName:
-    """Take one name apart.
+    """Split one name into its parts.
 
     Examples
     --------
@@ -107,12 +107,12 @@ def parse(name: str) -> GeneName:
 
 
 def _ensembl(text: str) -> GeneName | None:
-    """A name that holds an Ensembl id, with or without a symbol."""
+    """Parse a name with an Ensembl id, with or without a symbol."""
     found = _ENSEMBL.fullmatch(text)
     if found is not None:
         prefix, pseudoautosomal, number, version, rest = found.groups()
         par_y = bool(pseudoautosomal) or rest in _PAR_Y
-        is_symbol = rest is not None and not par_y and not rest.isdecimal()  # else a copy's number
+        is_symbol = rest is not None and not par_y and not rest.isdecimal()  # digits: a copy
         return GeneName(
             "ensembl",
             prefix + number.zfill(11),
@@ -129,23 +129,23 @@ def _ensembl(text: str) -> GeneName | None:
 
 
 def kind_of(names: Iterable[str]) -> Kind:
-    """The kind of identifier that most of `names` are."""
+    """The most frequent kind of identifier among `names`."""
     counts = Counter(parse(name).kind for name in names)
     return counts.most_common(1)[0][0] if counts else "symbol"
 
 
 def is_mitochondrial(name: str) -> bool:
-    """Whether a name is a gene of the mitochondrial genome, of any species that writes `MT-`."""
+    """True for a gene of the mitochondrial genome, of any species that writes `MT-`."""
     key = parse(name).key
     return key.upper().startswith(("MT-", "MT.")) or key in _MITOCHONDRIAL_IDS
 
 
 def spellings(var: pd.DataFrame) -> list[list[str]]:
-    """Every way in which a cohort names its genes, the first one first.
+    """Every list of gene names of a cohort, the most important first.
 
-    The index of `var`, then the columns whose titles say that they name genes. Numbers from 0 or 1
-    upwards count the genes and name none, and other numbers come last; in a column they are Entrez
-    ids only where its title says so.
+    These are the index of `var`, then the columns whose titles name genes. Numbers that count from
+    0 or 1 are not names; other numbers come last. In a column, numbers are Entrez ids only if the
+    title says so.
     """
     own = _as_text(var.index.to_series())
     found = []
@@ -160,18 +160,18 @@ def spellings(var: pd.DataFrame) -> list[list[str]]:
 
 
 def gene_names(var: pd.DataFrame) -> list[str]:
-    """One name of each gene of a cohort: the first of `spellings`."""
+    """One name for each gene of a cohort: the first list of `spellings`."""
     return spellings(var)[0]
 
 
 def _as_text(column: pd.Series) -> list[str]:
-    if pd.api.types.is_float_dtype(column.dtype):  # numbers with gaps: 7157.0 is 7157
+    if pd.api.types.is_float_dtype(column.dtype):  # integers with gaps: 7157.0 is 7157
         column = column.map(lambda value: f"{value:.0f}" if value == value else "")
     return column.astype(object).where(column.notna(), "").astype(str).str.strip().tolist()
 
 
 def is_numbering(names: Sequence[str]) -> bool:
-    """Whether names are whole numbers that ascend one by one from 0 or 1."""
+    """True when names are whole numbers that count up from 0 or 1."""
     return len(names) > 0 and any(
         list(names) == [str(number) for number in range(first, first + len(names))]
         for first in (0, 1)

@@ -1,4 +1,4 @@
-"""Panels: the genes that a model reads, in order."""
+"""Panels: ordered lists of the genes that a model reads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from scatd.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """The genes that a model reads.
+    """The genes that a model reads, in order.
 
     Parameters
     ----------
     names
         (n_genes,) unique names, in the model's order.
     origin
-        Where they come from, for messages: a file or a model.
+        Source of the names, for messages: a file or a model.
     """
 
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ class Panel:
 
     @cached_property
     def sha256(self) -> str:
-        """Hex SHA-256 of the names in order, one a line."""
+        """Hex SHA-256 of the names in order, one on each line."""
         return hashlib.sha256("\n".join(self.names).encode()).hexdigest()
 
     @classmethod
@@ -50,13 +50,13 @@ class Panel:
 def read_panel(path: Path) -> list[str]:
     """Gene names of a text, csv or tsv file (also gzipped) with one gene a row.
 
-    A first row with a title under which genes are named (`genes.titles`) is a header and chooses
-    the column; otherwise the first column of every row counts.
+    A first row with a title of gene names (`scatd.data.gene_titles`) is a header and determines the
+    column. Otherwise the first column of every row is read.
 
     Raises
     ------
     InputError
-        When the file is missing, no text, empty, or names a gene twice.
+        When the file is missing, is not text, is empty, or names a gene twice.
     """
     require_existing(path)
     rows = _rows(path)
@@ -77,7 +77,7 @@ def read_panel(path: Path) -> list[str]:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Fields of every line that holds something, without remarks at the beginning."""
+    """Fields of every line that is not empty, without remarks at the start."""
     lines = [(number, line) for number, line in enumerate(text_lines(path), 1) if line.strip()]
     while lines and lines[0][1].startswith("#"):
         lines.pop(0)

@@ -1,11 +1,11 @@
-"""Species by the beginning of a gene name: genome, Ensembl id, or id of another database."""
+"""Species by the start of a gene name: genome, Ensembl prefix, or id of another database."""
 
 from __future__ import annotations
 
 import re
 
 GENOMES = {
-    # Assemblies as Cell Ranger, STAR and others put them before names (UCSC's and Ensembl's words)
+    # Assemblies that Cell Ranger, STAR and others put before names (names of UCSC and Ensembl)
     **dict.fromkeys(("grch37", "grch38", "hg18", "hg19", "hg38", "t2t", "chm13"), "human"),
     **dict.fromkeys(("grcm38", "grcm39", "mm9", "mm10", "mm39"), "mouse"),
     **dict.fromkeys(("rn6", "rn7", "rnor6", "rnor_6.0", "mratbn7", "mratbn7.2"), "rat"),
@@ -14,7 +14,7 @@ GENOMES = {
     **dict.fromkeys(("mmul_8.0.1", "mmul_10", "rhemac8", "rhemac10"), "macaque"),
     **dict.fromkeys(("sscrofa11.1", "susscr11"), "pig"),
     **dict.fromkeys(("canfam3", "canfam3.1", "canfam4"), "dog"),
-    # Species in words, as in the CITE-seq tables of GSE100866
+    # Names of species, as in the CITE-seq tables of GSE100866
     "human": "human",
     "homo_sapiens": "human",
     "mouse": "mouse",
@@ -22,7 +22,7 @@ GENOMES = {
     "rat": "rat",
     "rattus_norvegicus": "rat",
 }
-"""Species by what stands before a name, in lower case; a name follows after `_`, `-` or `.`."""
+"""Species by genome prefix in lower case. The gene name follows after `_`, `-` or `.`."""
 
 SPECIES_OF_ENSEMBL = {
     "ENSG": "human",
@@ -59,4 +59,4 @@ ID_PATTERNS = (
     (re.compile(r"ZDB-GENE-\d+-\d+"), "zebrafish"),  # ZFIN
     (re.compile(r"HGNC:\d+"), "human"),  # HUGO Gene Nomenclature Committee
 )
-"""Ids of other databases, and whose genes they are."""
+"""Patterns of ids of other databases, with their species."""

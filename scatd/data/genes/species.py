@@ -1,4 +1,4 @@
-"""The species of a cohort, and its columns that belong to another species."""
+"""Find the species of a cohort, and its columns of other species."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ HOUSEKEEPING = frozenset(
         *("TUBA1B", "TUBB", "UBA52", "UBB", "UBC", "VIM", "YWHAZ"),
     )
 )
-"""Genes that nearly every expression table has, of man and in other species' spelling."""
+"""Genes in nearly every expression table, in capitals as in man and in other spellings."""
 _MIXED_FROM = 0.1
-"""Share of human genes among those whose species is told, from which others are beside them."""
+"""Above this share of human genes, the other genes count as a second species."""
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The species of a cohort's genes.
+    """The species of the genes of a cohort.
 
     Parameters
     ----------
     species
-        Of the cohort; empty where the names do not say.
+        Species of the cohort; empty when the names do not show it.
     other
-        The species whose genes stand beside the human ones; empty where there is none.
+        A second species beside man; empty when there is none.
     others
-        (n_columns,) which columns those are.
+        (n_columns,) True for the columns of the second species.
     """
 
     species: str
@@ -48,15 +48,15 @@ class Origin:
 
 
 def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origin:
-    """Tell the species of a cohort from every column of `var` that names genes or genomes.
+    """Find the species of a cohort from every column of `var` that names genes or genomes.
 
-    Ids and prefixes come first: an index in capitals beside ids of mouse is mouse. Names without
-    them are told by their capitals, where some of them are genes at all.
+    Ids and prefixes decide first: symbols in capitals beside mouse ids are mouse genes. Without
+    them, the capitals of symbols decide, if some of the symbols are known genes.
 
     Parameters
     ----------
     known
-        Symbols in capitals that are genes.
+        Known symbols, in capitals.
     """
     names = spellings(var)
     told = _told(names, var)
@@ -78,7 +78,7 @@ def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origi
 
 
 def _told(names: Sequence[Sequence[str]], var: pd.DataFrame) -> list[str]:
-    """Species of each column by the first of its names, or its genome, that tells one."""
+    """Species of each column, from the first of its names, or its genome, that shows one."""
     told = [
         next(filter(None, (parse(name).species for name in row)), "")
         for row in zip(*names, strict=True)
@@ -92,17 +92,17 @@ def _told(names: Sequence[Sequence[str]], var: pd.DataFrame) -> list[str]:
 
 
 def _of_genome(word: str) -> str:
-    """Species of a genome's name such as `mm10` or `GRCh38-2020-A`; of two together, neither."""
+    """Species of a genome such as `mm10` or `GRCh38-2020-A`; empty for two genomes together."""
     folded = word.casefold().replace(" ", "_")
     found = {species for name, species in GENOMES.items() if folded.startswith(name)}
     return found.pop() if len(found) == 1 and "_and_" not in folded else ""
 
 
 def species_by_capitals(names: Sequence[str], known: Collection[str] = HOUSEKEEPING) -> str:
-    """Species by how symbols are written: in capitals, with one capital, or without.
+    """Species from the spelling of symbols: in capitals, with one capital, or in small letters.
 
-    Human symbols are written in capitals, those of mouse and rat with one capital, those of fish
-    without. Empty where the names do not say, or where too few of them are genes.
+    Human symbols have capitals only, mouse and rat symbols one capital, fish symbols small letters.
+    Empty when the spelling is not clear, or when too few names are known genes.
     """
     symbols = [gene.key for gene in map(parse, names) if gene.kind == "symbol"]
     words = [word for word in symbols if sum(map(str.isalpha, word)) > 2 and "." not in word]

@@ -1,1 +1,1 @@
-"""One reader for each kind of file that holds expression; each gives a `Cohort`."""
+"""One reader for each kind of expression file; each returns a `Cohort`."""

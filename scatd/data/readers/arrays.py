@@ -1,4 +1,4 @@
-"""Arrays of numpy: what their header promises is compared with the file before anything is read."""
+"""Read numpy arrays; the header is compared with the file before the values are read."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from scatd.errors import InputError
 
 _KIND = "a numpy file of numbers"
 _MOST_GROWTH = 200
-"""Expression that is nearly all zeros becomes 50 times larger; an embedding hardly at all."""
+"""Expression that is almost all zeros grows 50 times when unpacked; an embedding hardly grows."""
 _SPARSE = {"data", "indices", "indptr", "shape"}
 
 
 def read_npy(path: Path, *, mmap: bool) -> np.ndarray:
-    """The array in a `.npy`, in memory or mapped.
+    """Read the array of a `.npy`, into memory or as a memory map.
 
     Raises
     ------
     InputError
-        When it is damaged, or its header promises what the file does not hold.
+        When the file is damaged, or smaller than its header says.
     """
     with reading(path, _KIND):
         with path.open("rb") as file:
@@ -35,12 +35,12 @@ def read_npy(path: Path, *, mmap: bool) -> np.ndarray:
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, str]:
-    """The array in a `.npz` that is named X, or is the only one; and its name.
+    """Read the array of a `.npz` that is named X, or the only one; also return its name.
 
     Raises
     ------
     InputError
-        When there is no such array, when it is damaged, or would grow to more than it can hold.
+        When there is no such array, or it is damaged, or it would grow too large.
     """
     with reading(path, _KIND), zipfile.ZipFile(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
@@ -57,7 +57,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, str]:
 
 
 def _require_whole(file: IO[bytes], n_bytes: int) -> None:
-    """Raise `ValueError` for a header that does not fit the bytes after it."""
+    """Raise `ValueError` when a header does not fit the bytes that follow."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0
     if version[0] > 1:

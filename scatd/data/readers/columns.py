@@ -1,4 +1,4 @@
-"""Which columns of a table of expression hold ids, which expression, and which descriptions."""
+"""Sort the columns of an expression table: ids, expression, and descriptions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scatd.errors import InputError
 
 _ROWS_LOOKED_AT = 100
 _MADE_UP = ("x", "unnamed0")
-"""Titles that R and pandas give to names of rows which had none, when they read them again."""
+"""Titles that R and pandas give to row names without a title when they read them again."""
 _NAMED = 8
 _MEASURES = {
     "counts": ("count", "counts", "readcount", "readcounts", "rawcount", "rawcounts", "numreads"),
@@ -39,22 +39,22 @@ _MEASURE = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns of a table by what they hold; numbers count from 0.
+    """The columns of a table by their content; numbers count from 0.
 
     Parameters
     ----------
     ids
-        The column that names the rows.
+        The column with the names of the rows.
     numbers
-        Expression: samples, or genes.
+        Columns of expression: samples, or genes.
     text
-        What describes the rows.
+        Columns that describe the rows.
     aside
         Columns that are left out.
     genes_are_rows
-        Else they are columns.
+        False: genes are columns.
     notes
-        What was decided, for people.
+        Decisions, in words.
     """
 
     table: Table
@@ -71,7 +71,7 @@ class Columns:
         return [self.table.header[column] for column in self.numbers]
 
     def word_among_numbers(self, column: int, row: int, word: str) -> InputError:
-        """The message for a word in a column of numbers."""
+        """The error for a word in a column of numbers."""
         name = self.table.row_names[row] if self.ids == 0 else f"number {row + 1}"
         rows, across = ("gene", "sample") if self.genes_are_rows else ("cell", "gene")
         what = f"'{word}' in {rows} '{name}', {across} '{self.table.header[column]}', is no number"
@@ -83,12 +83,12 @@ class Columns:
         )
 
     def require_words(self, rows: pd.DataFrame) -> None:
-        """Refuse a column of words in which there are numbers too, unless its title explains them.
+        """Refuse a column with words and numbers, unless its title explains them.
 
         Parameters
         ----------
         rows
-            Columns `text` as text.
+            The columns `text`, as text.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Columns:
 
 
 def sort_columns(table: Table) -> Columns:
-    """Tell what each column of a table of expression holds.
+    """Find out what each column of an expression table holds.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def sort_columns(table: Table) -> Columns:
         if column == ids:
             continue
         if column == 0 and not describes(name):
-            aside.append(column)  # row numbers before the ids
+            aside.append(column)  # row numbers left of the ids
         elif found.kind == "words" or describes(name):
             text.append(column)
         elif found.kind == "nothing" and not _holds_something(table, column):
@@ -152,14 +152,14 @@ def sort_columns(table: Table) -> Columns:
 
 
 def _holds_something(table: Table, column: int) -> bool:
-    """Whether a column that begins with gaps has a value further down."""
+    """True when a column that begins with gaps has a value further down."""
     everything = range(len(table.header))
     chunks = table.chunks(max(1, (1 << 20) // len(table.header)), everything)
     return any(judge(chunk[column], table.decimal).kind != "nothing" for chunk in chunks)
 
 
 def _id_column(table: Table, judged: dict[int, Judged]) -> int:
-    """The first column; a later one with a title of ids where the first only numbers the rows."""
+    """The first column; or a later one with a title of ids, if the first only counts the rows."""
     title = folded(table.header[0])
     is_place = describes_genes(title) and title not in GENE_TITLES
     first = range(table.n_rows)
@@ -199,7 +199,7 @@ def _require_samples(columns: Columns, judged: dict[int, Judged], head: pd.DataF
     Raises
     ------
     InputError
-        For no column at all, one without a name, a word in the first rows, or several measures.
+        When there is no column, one without a name, a word in the first rows, or several measures.
     """
     where, header = str(columns.table.path), columns.table.header
     if not columns.numbers:

@@ -1,4 +1,4 @@
-"""Whether the parts of an AnnData store fit each other, told without reading their values."""
+"""Check that the parts of an AnnData store fit together, without reading their values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEDY = "The file is damaged or was not written to its end: write it again."
 
 
 def require_consistent(where: str, root: Mapping[str, Any]) -> None:
-    """Refuse a store whose tables, matrices and embeddings are not of one size.
+    """Refuse a store whose tables, matrices and embeddings have different sizes.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def require_consistent(where: str, root: Mapping[str, Any]) -> None:
     Raises
     ------
     InputError
-        With everything that does not fit.
+        Lists all parts that do not fit.
     """
     faults = Faults(where)
     n_obs, n_vars = (_check_table(root[name], name, faults) for name in ("obs", "var"))
@@ -50,7 +50,7 @@ def require_consistent(where: str, root: Mapping[str, Any]) -> None:
 
 
 def stored_shape(element: Any) -> tuple[int, ...]:
-    """Shape of a dense or sparse matrix; empty where it is neither."""
+    """Shape of a dense or sparse matrix; empty for other elements."""
     stored = getattr(element, "shape", None)
     if stored is None:
         stored = element.attrs.get("shape", element.attrs.get("h5sparse_shape", ()))
@@ -58,7 +58,7 @@ def stored_shape(element: Any) -> tuple[int, ...]:
 
 
 def sparse_format(element: Any) -> str:
-    """`csr`, `csc`, or empty where the element is no sparse matrix (of any age of anndata)."""
+    """`csr` or `csc`; empty if the element is not a sparse matrix (for all versions of anndata)."""
     if hasattr(element, "shape"):
         return ""
     attributes = element.attrs
@@ -68,14 +68,14 @@ def sparse_format(element: Any) -> str:
 
 
 def check_indptr(indptr: Any, n_rows: int, n_values: int) -> str:
-    """The fault of the row ends (indptr) of a compressed matrix; empty where there is none.
+    """Describe a fault in the row ends (indptr) of a compressed matrix; empty if there is none.
 
     Parameters
     ----------
     indptr
         An array, or an element of a store, which is read in blocks.
     n_rows, n_values
-        What it has to fit.
+        Number of rows and values that the row ends must fit.
     """
     if tuple(indptr.shape) != (n_rows + 1,):
         return f"has row ends for {int(indptr.shape[0]) - 1} rows, and {n_rows} rows"
@@ -95,7 +95,7 @@ def check_indptr(indptr: Any, n_rows: int, n_values: int) -> str:
 def _members(root: Mapping[str, Any], slot: str) -> Iterator[tuple[str, Any]]:
     if slot not in root:
         return
-    if hasattr(root[slot], "shape"):  # one table of all, as old files have
+    if hasattr(root[slot], "shape"):  # old files have one table for all
         yield slot, root[slot]
         return
     for name in root[slot]:
@@ -104,13 +104,13 @@ def _members(root: Mapping[str, Any], slot: str) -> Iterator[tuple[str, Any]]:
 
 def _check_table(element: Any, name: str, faults: Faults) -> int:
     """Compare the columns of a table with its index; returns its number of rows."""
-    if hasattr(element, "shape"):  # of before anndata 0.7
+    if hasattr(element, "shape"):  # from before anndata 0.7
         is_table = len(element.shape) == 1 and bool(element.dtype.names)
         title = ""
     else:
         title = _word(element.attrs.get("_index", ""))
         is_table = bool(title) and title in element
-    if not is_table:  # nothing else can be compared with it
+    if not is_table:  # then nothing else can be checked
         raise InputError(f"{name} is no table with an index", where=faults.where, remedy=_REMEDY)
     if not title:
         return int(element.shape[0])
@@ -140,7 +140,7 @@ def _check_rows(element: Any, name: str, n_rows: int, faults: Faults) -> None:
 
 
 def _length(element: Any) -> int | None:
-    """Number of rows of anything that is stored along an axis; None where that is not known."""
+    """Number of rows of an element that is stored along an axis; None if unknown."""
     if hasattr(element, "shape"):
         return int(element.shape[0]) if element.shape else None
     if "codes" in element:
@@ -157,9 +157,9 @@ def _length(element: Any) -> int | None:
 
 def _check_matrix(element: Any, name: str, expected: tuple[int, int], faults: Faults) -> None:
     shape = stored_shape(element)
-    if not shape:  # a null: the file has no such matrix
+    if not shape:  # a null: the file does not have this matrix
         return
-    # Old files hold a matrix of one column as a list.
+    # Old files store a matrix of one column as a list.
     if shape != expected and not (len(shape) == 1 and shape[0] == np.prod(expected)):
         found, wanted = (" x ".join(map(str, sizes)) for sizes in (shape, expected))
         faults.add(f"{name} is {found}", expected=f"{wanted} (rows x columns)", remedy=_REMEDY)
@@ -186,7 +186,7 @@ def _check_compressed(element: Any, name: str, faults: Faults) -> None:
 
 
 def _check_raw(root: Mapping[str, Any], n_obs: int, faults: Faults) -> None:
-    """`raw` has the rows of the cohort, and columns of its own."""
+    """Check that `raw` has the rows of the cohort; its columns are its own."""
     if "raw" in root and not hasattr(root["raw"], "shape"):
         parts, title = root["raw"], "raw/{}"
     else:

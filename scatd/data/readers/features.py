@@ -1,4 +1,4 @@
-"""Features that 10x files list beside genes: antibodies, guides, peaks."""
+"""Other features than genes in 10x files: antibodies, guides, peaks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _OTHERS = frozenset(
 
 
 def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which features are genes, by `var["feature_types"]`; all, where no types are told.
+    """True for the features that are genes, by `var["feature_types"]`; all True without types.
 
-    A third column may hold anything else, such as the kind of gene.
+    A third column may also hold something else, such as a biotype.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def left_out(var: pd.DataFrame, wanted: NDArray[np.bool_]) -> list[str]:
-    """The note on features that are no genes."""
+    """The note on features that are not genes."""
     if wanted.all():
         return []
     types = var["feature_types"][~wanted]

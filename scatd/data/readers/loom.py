@@ -1,4 +1,4 @@
-"""Loom files: HDF5 with genes x cells and attributes of rows and columns."""
+"""Read loom files: HDF5 with genes x cells, and attributes of rows and columns."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CELL_NAMES = ("CellID", "obs_names", "cell_id", "barcode", "Barcode")
 
 
 def read_loom(path: Path, root: Any) -> Cohort:
-    """The cohort in an open loom file; expression stays in it.
+    """Read the cohort of an open loom file; expression stays in the file.
 
-    Genes are named by the first attribute of those under which files name genes (`genes.titles`):
-    ids before symbols. Every attribute of one value a gene or cell is kept.
+    Genes are named by the first attribute with a title of gene names (`scatd.data.gene_titles`):
+    ids before symbols. Every attribute with one value for each gene or cell is kept.
 
     Raises
     ------
     InputError
-        When the file is no loom file, or names neither genes nor cells.
+        When the file is not a loom file, or has no names of genes or of cells.
     """
     with reading(path, _KIND):
         if "matrix" not in root or "row_attrs" not in root or "col_attrs" not in root:

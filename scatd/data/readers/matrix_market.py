@@ -1,4 +1,4 @@
-"""Matrix Market files: a header that says what follows, then an entry a line, in any order."""
+"""Read Matrix Market files: a header, then one entry a line, in any order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_size(path: Path) -> Size:
     Raises
     ------
     InputError
-        When it is damaged, or the file is of a variety that holds no sparse counts.
+        When the header is damaged, or the file does not hold sparse counts.
     """
     with reading(path, MTX_KIND), _opened(path) as file:
         line, n_lines = file.readline(), 1
@@ -67,22 +67,22 @@ def read_size(path: Path) -> Size:
 
 
 def spool_rows(path: Path, size: Size, axis: Axis, scratch: Path) -> Spool:
-    """The entries of a file by one of its axes, kept on disk; memory is that of a block.
+    """Store the entries of a file on disk, by one of its axes; memory is that of one block.
 
     Parameters
     ----------
     path, size
         The file and its header.
     axis
-        What becomes rows: the file's rows, or its columns.
+        The axis that becomes rows: the rows of the file, or its columns.
     scratch
         A temporary folder.
 
     Raises
     ------
     InputError
-        When there are more or fewer entries than the header promises, one of them lies outside the
-        matrix or occurs twice, or is no number.
+        When the number of entries differs from the header, or an entry lies outside the matrix,
+        occurs twice, or is not a number.
     """
     other: Axis = "column" if axis == "row" else "row"
     n_of = {"row": size.n_rows, "column": size.n_columns}
@@ -99,9 +99,9 @@ def spool_rows(path: Path, size: Size, axis: Axis, scratch: Path) -> Spool:
 
 
 def is_cut_short(path: Path) -> bool:
-    """Whether the last line does not end: its value may have had more digits."""
+    """True when the last line has no line end: digits of its value may be missing."""
     with path.open("rb") as file:
-        if file.read(2) == _GZIP:  # a checksum says that it is whole
+        if file.read(2) == _GZIP:  # the checksum of gzip proves that the file is complete
             return False
         file.seek(-1, 2)
         return file.read(1) not in b"\r\n"
@@ -127,7 +127,7 @@ def _require_counts(path: Path, banner: str) -> None:
 def _buckets(
     path: Path, size: Size, axis: Axis, scratch: Path
 ) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Entries of some rows after the other: the number of rows, and what is in them."""
+    """Yield the entries in order of rows: a number of rows, and their entries."""
     whole = scratch / f"{path.name}.entries"
     counts, is_sorted = _write_entries(path, size, axis, whole)
     ends = np.cumsum(counts)
@@ -155,7 +155,7 @@ def _buckets(
 
 
 def _bounds(ends: NDArray[np.int64]) -> list[int]:
-    """Where to cut rows so that a bucket holds about as many entries as a few blocks."""
+    """Row numbers that cut the rows into buckets of a few blocks of entries each."""
     bounds = [0]
     while bounds[-1] < len(ends):
         before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0
@@ -167,7 +167,7 @@ def _bounds(ends: NDArray[np.int64]) -> list[int]:
 def _write_entries(
     path: Path, size: Size, axis: Axis, target: Path
 ) -> tuple[NDArray[np.int64], bool]:
-    """Write the entries as numbers, counted from 0; returns their number a row, and their order."""
+    """Write the entries as numbers, counted from 0; return their number a row, and their order."""
     n_rows = size.n_rows if axis == "row" else size.n_columns
     counts = np.zeros(n_rows, np.int64)
     n_done, last, is_sorted = 0, 0, True
@@ -192,7 +192,7 @@ def _write_entries(
 
 
 def _checked(path: Path, size: Size, chunk: pd.DataFrame, n_before: int) -> NDArray[Any]:
-    """The entries of some lines, counted from 0, when each has its three numbers."""
+    """The entries of some lines, counted from 0; each must have three numbers."""
 
     def refuse(row: int, what: str, expected: str, remedy: str = _CUT) -> InputError:
         held = (column.iloc[row] for _, column in chunk.items())
@@ -241,7 +241,7 @@ def _numbers(column: pd.Series) -> NDArray[np.float64]:
 
 def _chunks(path: Path, n_lines: int) -> Iterator[pd.DataFrame]:
     with _opened(path) as file, warnings.catch_warnings():
-        # Lines with too many fields show by the column "rest".
+        # Lines with too many fields fill the column "rest".
         warnings.simplefilter("ignore", pd.errors.ParserWarning)
         with reading(path, MTX_KIND):
             for _ in range(n_lines):
@@ -270,7 +270,7 @@ def _chunks(path: Path, n_lines: int) -> Iterator[pd.DataFrame]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked where they are gzipped, whatever its name says."""
+    """The bytes of a file, unpacked if they are gzipped, whatever the name of the file."""
     with path.open("rb") as file:
         is_packed = file.read(2) == _GZIP
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Which axis of a table bears the names of genes."""
+"""Find the axis of a table that holds the genes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from scatd.errors import InputError
 
 _NAMES_LOOKED_AT = 5000
 _FEW, _SOME = 0.02, 0.1
-"""Share of names that are known for genes: with less, an axis has none; with more, it has."""
+"""Share of names that are known genes. Below the first, an axis has none; above the second, it
+has."""
 _CLEARLY = 10
-"""How many times more known genes an axis has where both have some."""
+"""If both axes have some known genes, one must have this many times more."""
 _MANY_ROWS = 1000
-"""Rows that have numbers for names are genes (Entrez ids) from here on."""
+"""From this number of rows on, row names that are numbers are genes (Entrez ids)."""
 
 _EVERYWHERE = HOUSEKEEPING | frozenset(
     (
@@ -29,7 +30,7 @@ _EVERYWHERE = HOUSEKEEPING | frozenset(
         *("HBB", "HBA1", "XIST", "NEAT1"),
     )
 )
-"""Genes that most expression tables have, whatever the panel."""
+"""Genes in most expression tables, for any panel."""
 _FAMILY = re.compile(
     r"(ABC[A-G]\d+|ABHD\d+|ACO[TX]\d+|ADAM(TS)?\d+|ADGR[A-Z]\d|AKAP\d+|ALDH\d+[A-Z]\d|ANKRD\d+"
     r"|ARHG(AP|EF)\d+|ARL\d+|ATP\d+[A-Z]\w*|B3GN?T\d|BCL\d\w*|C\d+ORF\d+|CXORF\d+|CACN[AB]\w+"
@@ -51,19 +52,19 @@ _FAMILY = re.compile(
     r"|TUB[ABG]\w*\d\w*|UBE2\w+|UGT\d\w+|USP\d+\w*|VPS\d+\w*|WDR\d+\w*|WNT\d+\w*|ZBTB\d+\w*|ZC3H\w+"
     r"|ZDHHC\d+|ZFP\d+\w*|ZNF\d+\w*|ZSCAN\d+\w*|A[CFLP]\d{6}\.\d+|CD\d+\w{0,2}|GENE[-_.]?\d+)(\.\d+)?"
 )
-"""Names of the large families of human genes; about a third of all symbols."""
+"""Names of the large families of human genes: about a third of all symbols."""
 _NO_GENE = re.compile(
     r"[ACGTN]{8,}([-_.]\w+)?|\w*[-_.:#]?[ACGT]{10,}([-_.]\w+)?|TCGA[-.]\w\w[-.].*|GTEX[-.].*"
     r"|(GSM|SRR|ERR|DRR|SRX|SRS|SAMN|SAMEA|ACH-?)\d+.*"
     r"|(CELL|SAMPLE|BARCODE|SPOT|PATIENT|DONOR|SUBJECT|CASE|CTRL|CONTROL|TUMOU?R|NORMAL|OBS|BC|S|C|P"
     r"|REP|LIB|RUN|WELL|MOUSE|HUMAN|TREATED|UNTREATED|DMSO)[-_. ]?\d+\w?"
 )
-"""Names that cells and samples have, and genes do not (or few of them: C3, S1)."""
+"""Names of cells and samples; few genes have such names (C3, S1)."""
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """The names of one axis: the share that are known genes, and the share that no gene has."""
+    """The names of one axis: the share of known genes, and the share of names that no gene has."""
 
     n: int
     genes: float
@@ -81,7 +82,7 @@ class _Axis:
 
 
 def genes_are_rows(path: Path, title: str, columns: Sequence[str], rows: Sequence[str]) -> bool:
-    """Which axis bears the names of genes: by these names, then by the title of the first column.
+    """Decide which axis holds the genes: by its names, then by the title of the first column.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def genes_are_rows(path: Path, title: str, columns: Sequence[str], rows: Sequenc
     Raises
     ------
     InputError
-        When neither says.
+        When neither decides.
     """
     across, down = _Axis.of(columns), _Axis.of(rows)
     if max(across.genes, down.genes) >= _SOME:

@@ -1,4 +1,4 @@
-"""AnnData files: `.h5ad` and `.zarr`, stored by rows, by columns or dense."""
+"""Read AnnData files: `.h5ad` and `.zarr`, stored by rows, by columns or dense."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _KEPT = (keys.UNS_SIMULATED, keys.UNS_CAUSAL_GENES)
 
 
 def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
-    """The cohort in an open store; expression stays in it.
+    """Read the cohort of an open store; expression stays in the store.
 
     Parameters
     ----------
     path
-        Of the store, for messages.
+        Path of the store, for messages.
     root
-        Its root group, as `io.open_store` gives it.
+        Its root group, from `io.open_store`.
     scratch
-        A folder for matrices that are stored by columns, and so are turned first.
+        A folder for matrices stored by columns, which are transposed first.
 
     Raises
     ------
     InputError
-        When the store is damaged or holds no expression.
+        When the store is damaged or has no expression.
     """
     from anndata.io import read_elem
 
@@ -50,7 +50,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
         warnings.simplefilter("ignore")  # about its age
         obs, var = read_elem(root["obs"]), read_elem(root["var"])
         uns = {name: read_elem(root["uns"][name]) for name in _KEPT if name in root.get("uns", {})}
-        has_raw = RAW in root and not hasattr(root[RAW], "shape")  # else a null
+        has_raw = RAW in root and not hasattr(root[RAW], "shape")  # a null has a shape
         raw_var = read_elem(root[RAW]["var"]) if has_raw else None
     matrices: dict[str, Matrix] = {}
     if X in root and len(stored_shape(root[X])) == 2:
@@ -67,7 +67,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
 
 
 def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
-    """The whole of an open store, in memory; of `.h5ad`, `X` may be left on disk.
+    """Read a whole open store into memory; `X` of an `.h5ad` may stay on disk.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
     from anndata.io import read_elem
 
     with reading(path, store_kind(path)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its age, and repeated names, which checks explain
+        warnings.simplefilter("ignore")  # about its age, and repeated names
         if not backed and _has_half_floats(root):
             adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
         elif has_suffix(path, (".zarr",)):
@@ -96,7 +96,7 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
 
 
 def embeddings(root: Mapping[str, Any]) -> dict[str, Any]:
-    """Elements of `obsm` by name; files from before anndata 0.7 keep them in one table."""
+    """Elements of `obsm` by name; files from before anndata 0.7 store them in one table."""
     slots = root.get("obsm", {})
     if hasattr(slots, "shape"):
         held = slots[:]
@@ -105,14 +105,14 @@ def embeddings(root: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_element(element: Any) -> Any:
-    """A part of an open store, in memory."""
+    """Read a part of an open store into memory."""
     from anndata.io import read_elem
 
     return _read(read_elem, element)
 
 
 def _read(read: Callable[[Any], Any], element: Any) -> Any:
-    """The element in memory; sparse half floats become float32, because scipy has no such type."""
+    """Read an element; sparse half floats become float32, because scipy has no such type."""
     if not _is_half(element):
         return read(element)
     indptr, indices = (element[part][:] for part in ("indptr", "indices"))
@@ -132,7 +132,7 @@ def _has_half_floats(root: Any) -> bool:
 
 
 def _require_columns(matrix: Any) -> None:
-    """Raise where column numbers are beyond the shape, or repeated: scipy does not look."""
+    """Raise for column numbers outside the shape, or repeated: scipy does not check this."""
     if not sparse.issparse(matrix):
         return
     n_columns = matrix.shape[0 if matrix.format == "csc" else 1]
@@ -141,9 +141,10 @@ def _require_columns(matrix: Any) -> None:
 
 
 def cohort_of(path: Path, adata: AnnData) -> Cohort:
-    """The cohort in an AnnData in memory, whose values stay as they are.
+    """The cohort of an AnnData in memory; its values are not changed.
 
-    Raises `ValueError` or `TypeError` for a matrix that holds no numbers, or has wrong columns.
+    Raises `ValueError` or `TypeError` for a matrix that is not numeric, or has wrong column
+    numbers.
     """
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
     held |= {name: (layer, adata.var) for name, layer in adata.layers.items()}
@@ -155,16 +156,16 @@ def cohort_of(path: Path, adata: AnnData) -> Cohort:
 
 
 def _as_if_read(values: Any) -> sparse.csr_matrix:
-    """Sparse rows of the type that a file gives: one stored by columns is turned as float32."""
+    """Sparse rows of the same type as from a file: a matrix stored by columns becomes float32."""
     rows = by_rows(values)
     is_by_columns = sparse.issparse(values) and values.format == "csc"
     return rows.astype(np.float32, copy=False) if is_by_columns else rows
 
 
 def by_rows(values: Any) -> sparse.csr_matrix:
-    """Any matrix in memory as sparse rows.
+    """Convert any matrix in memory to sparse rows.
 
-    Raises `ValueError` for a column number that the matrix has not, or that a row repeats.
+    Raises `ValueError` for a column number outside the matrix, or twice in a row.
     """
     if not sparse.issparse(values):
         return sparse.csr_matrix(numbers(values))
@@ -179,7 +180,7 @@ def _in_memory(values: sparse.csr_matrix, var: pd.DataFrame) -> Matrix:
 
 
 def _matrix(path: Path, element: Any, var: pd.DataFrame, scratch: Path) -> Matrix:
-    """A matrix that is read where it lies, or turned where it is stored by columns."""
+    """A matrix that is read from its store; a matrix stored by columns is transposed first."""
     kind = store_kind(path)
     n_obs, n_columns = stored_shape(element)
     if hasattr(element, "shape"):  # dense

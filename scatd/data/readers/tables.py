@@ -1,4 +1,4 @@
-"""Tables of expression: text, parquet and Excel, cells x genes or genes x samples, and GDC's."""
+"""Read tables of expression: text, parquet, Excel, and STAR tables of the GDC."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ GDC_PATTERN = "*star_gene_counts.tsv*"
 _GDC_COLUMN = "tpm_unstranded"
 _CHUNK_VALUES = 1 << 23
 _SUMMARY_ROWS = ("N_", "__")
-"""How rows begin that STAR and HTSeq add for reads that belong to no gene."""
+"""First characters of rows for reads outside of genes, which STAR and HTSeq add."""
 
 
 def read_expression_table(path: Path, scratch: Path) -> Cohort:
-    """The cohort in a table with a header row.
+    """Read the cohort of a table with a header row.
 
-    Genes are columns, or rows: whichever axis bears names of genes. Columns of words, and those
-    whose titles say that they describe it, describe the axis of the rows. Values are kept on disk
-    in `scratch`.
+    Genes are the axis with gene names: columns, or rows. Columns of words, and columns with the
+    title of an annotation, describe the rows. Values are stored on disk in `scratch`.
 
     Raises
     ------
     InputError
-        When the file is damaged, holds no numbers, or words or gaps among its numbers.
+        When the file is damaged, has no numbers, or has words or gaps among its numbers.
     """
     table = open_table(path)
     if _GDC_COLUMN in table.header:
@@ -66,23 +65,23 @@ def read_expression_table(path: Path, scratch: Path) -> Cohort:
 
 
 def _sums_up(ids: pd.Series) -> pd.Series:
-    """Rows that sum up the others, or count reads that belong to no gene."""
+    """Rows that are sums of others, or count reads outside of genes."""
     return ids.str.startswith(_SUMMARY_ROWS) | ids.map(folded).isin(SUMMARIES)
 
 
 def read_gdc_folder(path: Path, scratch: Path) -> Cohort:
-    """The cohort in a folder of STAR tables from the GDC, one sample a file, as its client saves.
+    """Read a folder of STAR tables from the GDC, one sample a file, as the GDC client saves it.
 
     Raises
     ------
     InputError
-        When there is none, or they differ in their genes.
+        When there is no table, or the tables differ in their genes.
     """
     return _gdc(path, sorted(path.rglob(GDC_PATTERN)), scratch)
 
 
 def _gdc(path: Path, files: Sequence[Path], scratch: Path) -> Cohort:
-    """TPM of one sample a file; the sample is named as its file is."""
+    """TPM of one sample a file; the file gives the name of the sample."""
     var: pd.DataFrame | None = None
     spool: Spool | None = None
     for file in files:
@@ -109,7 +108,7 @@ def _gdc(path: Path, files: Sequence[Path], scratch: Path) -> Cohort:
 
 
 def _chunks(table: Table, columns: Columns) -> Iterator[pd.DataFrame]:
-    """Rows of the table in parts; a word among the numbers is refused by its place."""
+    """Rows of the table in parts; a word among the numbers is refused, with its place."""
     n_rows = max(1, _CHUNK_VALUES // len(table.header))
     try:
         yield from table.chunks(n_rows, {columns.ids, *columns.text, *columns.aside})
@@ -118,7 +117,7 @@ def _chunks(table: Table, columns: Columns) -> Iterator[pd.DataFrame]:
 
 
 class _Gaps:
-    """Counts values that are not there; the first is named."""
+    """Counts missing values, and stores the place of the first one."""
 
     def __init__(self, table: Table, columns: Columns) -> None:
         self.table, self.columns = table, columns
@@ -126,7 +125,7 @@ class _Gaps:
         self._first = ""
 
     def look(self, values: np.ndarray, ids: pd.Series) -> None:
-        """Look at the next rows, (n_rows, n_numbers)."""
+        """Read the next rows, (n_rows, n_numbers)."""
         is_gap = np.isnan(values)
         n = int(np.count_nonzero(is_gap))
         if n and not self.n:
@@ -135,7 +134,7 @@ class _Gaps:
         self.n += n
 
     def raise_if_any(self) -> None:
-        """Refuse the table where a value is missing.
+        """Refuse the table when a value is missing.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""10x Genomics' `.h5` file, also as CellBender writes it."""
+"""Read 10x Genomics' `.h5` files, also those of CellBender."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _DETAILS = {"feature_type": "feature_types", "genome": "genome"}
 
 
 def read_10x_h5(path: Path, root: Any) -> Cohort:
-    """The cohort in an open 10x file, which stores it by cell; expression stays in it.
+    """Read the cohort of an open 10x file; expression is stored by cell and stays in the file.
 
-    Genes are named by id, with the symbols in `var["gene_symbols"]`; other features (antibodies,
+    Genes are named by id, with the symbols in `var["gene_symbols"]`. Other features (antibodies,
     guides, peaks) are left out.
 
     Raises
     ------
     InputError
-        When the file is damaged, holds something else, or several genomes apart from each other.
+        When the file is damaged, holds something else, or several genomes in separate groups.
     """
     with reading(path, _KIND):
         group = _group(path, root)
@@ -51,7 +51,7 @@ def read_10x_h5(path: Path, root: Any) -> Cohort:
 
 
 def _group(path: Path, root: Any) -> Any:
-    """Where the matrix is: Cell Ranger 2 and CellBender 0.1 name the group otherwise."""
+    """The group with the matrix; Cell Ranger 2 and CellBender 0.1 use other names."""
     found = [name for name in root if _is_matrix(root[name])]
     if "matrix" in found:
         return root["matrix"]
@@ -73,7 +73,7 @@ def _is_matrix(item: Any) -> bool:
 
 
 def _var(group: Any) -> pd.DataFrame:
-    # Before Cell Ranger 3 there are two lists in place of features.
+    # Before Cell Ranger 3 there are two lists instead of a group of features.
     features = group.get("features", group)
     ids = features["id"] if "id" in features else features["genes"]
     names = next((features[title] for title in ("name", "gene_names") if title in features), ids)

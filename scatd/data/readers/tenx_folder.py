@@ -1,4 +1,4 @@
-"""The folder with a matrix, its genes and its cells, as Cell Ranger and others write it."""
+"""Read the folder with matrix, genes and cells that Cell Ranger and other programs write."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from scatd.errors import InputError
 _KIND = "a 10x matrix folder"
 _EXPECTED = "a folder with matrix.mtx, features.tsv (or genes.tsv) and barcodes.tsv"
 _FEATURE_COLUMNS = ("gene_ids", "gene_symbols", "feature_types", "chromosome", "start", "end")
-"""As Cell Ranger has them; without places before Cell Ranger ARC, without types before 3."""
+"""Columns of Cell Ranger; no places before Cell Ranger ARC, no types before version 3."""
 _NUMBERED_TITLES = ("0", "v1", "x")
-"""Titles that pandas and R write over a list that had none."""
+"""Titles that pandas and R write above a list without a title."""
 _OTHERS = (
     (
         "cells_x_*.mtx*",
@@ -50,12 +50,12 @@ _OTHERS = (
     ),
     ("__tiledb*", "TileDB-SOMA wrote", "Write it as .h5ad: tiledbsoma.io.to_h5ad."),
 )
-"""Files by which folders of other programs are told, who wrote them, and what to do."""
+"""Files that identify folders of other programs, the program, and what the user can do."""
 
 
 @dataclass(frozen=True)
 class _List:
-    """The lines of a list beside the matrix."""
+    """The lines of one list beside the matrix."""
 
     name: str
     rows: list[list[str]]
@@ -64,7 +64,7 @@ class _List:
         return len(self.rows)
 
     def fitting(self, n: int) -> _List:
-        """Without a header and row numbers, where the list then has `n` lines."""
+        """Remove a header and row numbers, if the list then has `n` lines."""
         rows = self.rows
         if len(rows) == n + 1 and _is_title(rows[0][0]):
             rows = rows[1:]
@@ -76,10 +76,10 @@ class _List:
 
 
 def read_10x_folder(path: Path, scratch: Path) -> Cohort:
-    """The cohort in a folder with matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv).
+    """Read a folder with matrix.mtx, barcodes.tsv and features.tsv (or genes.tsv).
 
-    They may be gzipped, and have one prefix in common (GSM123_matrix.mtx.gz). The matrix is genes x
-    cells, or cells x genes where its size says so.
+    The files may be gzipped and may share a prefix (GSM123_matrix.mtx.gz). The matrix is genes x
+    cells, or cells x genes if its size shows this.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def read_10x_folder(path: Path, scratch: Path) -> Cohort:
 def _fitted(
     path: Path, matrix_file: Path, size: Size, features: _List, barcodes: _List
 ) -> tuple[Axis, _List, _List]:
-    """The axis of the cells in the matrix file, and the lists in its order."""
+    """The axis of the cells in the matrix file, and the lists in the order of its axes."""
     by_axis: tuple[tuple[Axis, int, int], ...] = (
         ("column", size.n_rows, size.n_columns),
         ("row", size.n_columns, size.n_rows),
@@ -171,12 +171,12 @@ def _one(folder: Path, *names: str) -> Path:
 
 
 def _is_title(field: str) -> bool:
-    """Whether the first field of a list that has a line too many is a title."""
+    """True when the first field of a list with one extra line is a title."""
     return folded(field) in _NUMBERED_TITLES or names_rows(field)
 
 
 def _missing(folder: Path, names: tuple[str, ...]) -> InputError:
-    """The refusal of a folder without one of its files: whose it is, or where the matrix lies."""
+    """The error for a missing file; it names the program that wrote the folder, if known."""
     if any((folder / name).exists() for name in ("zarr.json", ".zgroup")):
         return unknown_kind(folder, "cohort", _EXPECTED)
     what = f"the folder holds no {' or '.join(names)} (or .gz)"

@@ -1,1 +1,1 @@
-"""Text tables, read strictly: nothing is guessed from the first lines, nothing is filled in."""
+"""Strict reading of text tables: all lines are checked, and no value is guessed or filled in."""

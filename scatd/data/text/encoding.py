@@ -1,4 +1,4 @@
-"""Text files: compression and encoding are told from the bytes, line ends are made one."""
+"""Open text files: compression and encoding are detected, and line ends are made equal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-"""Byte order marks; that of UTF-32 begins as that of UTF-16 does."""
+"""Byte order marks. That of UTF-32 begins like that of UTF-16, so it is tested first."""
 _NO_TEXT = {
     b"PK\x03\x04": "a zip archive or an Excel workbook (.xlsx)",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
@@ -37,12 +37,12 @@ _NO_TEXT = {
 
 
 def open_text(path: Path) -> IO[str]:
-    """Open a text file: UTF-8, with or without a mark, or UTF-16; gzipped or not; any line ends.
+    """Open a text file: UTF-8 with or without a mark, or UTF-16; plain or gzipped; any line ends.
 
     Raises
     ------
     InputError
-        When the first bytes are those of another kind of file.
+        When the first bytes belong to another kind of file.
     OSError
         When it cannot be opened; use this inside `files.reading`.
     """
@@ -65,7 +65,7 @@ def text_lines(path: Path) -> Iterator[str]:
     Raises
     ------
     InputError
-        When the file is damaged, no text, or in an encoding that is not known.
+        When the file is damaged, is not text, or has an unknown encoding.
     """
     number = 0
     with reading(path, KIND), open_text(path) as file:
@@ -95,7 +95,7 @@ def _encoding(path: Path, start: bytes) -> str:
             raise InputError(f"is {words}, not text", where=str(path), remedy=remedy)
     if b"\0" not in start:
         return "utf-8"
-    # Windows writes UTF-16 without a mark too: every other byte of plain text is zero then.
+    # Windows writes UTF-16 without a mark too; then every other byte of plain text is zero.
     even, odd = start[::2], start[1::2]
     for zeros, others, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if zeros.count(0) > 0.9 * len(zeros) and not others.count(0):

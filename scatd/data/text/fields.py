@@ -1,4 +1,4 @@
-"""One line of a text table and its fields. A field may be quoted; a line break ends it."""
+"""Split a line of a text table into fields. A field may be quoted, but has no line breaks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import csv
 
 TAB, SEMICOLON, COMMA, PIPE, BLANK = "\t", ";", ",", "|", " "
 SEPARATORS = (TAB, SEMICOLON, COMMA, PIPE)
-"""Separators of fields. Blanks separate only where none of these does."""
+"""Separators of fields. Blanks are a separator only if none of these occurs."""
 WORDS = {TAB: "tabs", SEMICOLON: "semicolons", COMMA: "commas", PIPE: "pipes", BLANK: "blanks"}
 _QUOTE = '"'
 
 
 def split(line: str, separator: str) -> list[str]:
-    """Fields of a line without their quotes; a run of blanks is one separator.
+    """Fields of a line without their quotes; several blanks are one separator.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def split(line: str, separator: str) -> list[str]:
 
 
 def count(line: str, separator: str) -> int:
-    """How many fields `split` gives, without splitting where that can be avoided.
+    """Number of fields of a line, without splitting it where possible.
 
     Raises
     ------
@@ -54,5 +54,5 @@ def first(line: str, separator: str) -> str:
 
 
 def is_empty(line: str, separator: str) -> bool:
-    """Whether every field of a line is empty."""
+    """True when every field of a line is empty."""
     return not line.strip(f"{separator}{_QUOTE} \t")

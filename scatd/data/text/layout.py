@@ -1,4 +1,4 @@
-"""How a text table is laid out, by all of its lines."""
+"""The layout of a text table, determined from all of its lines."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _NOTHING = ',;|"\t '
 
 @dataclass(frozen=True)
 class TextLayout:
-    """Separator, names of the columns, and the place where the data begin.
+    """Separator, column names, and start of the data.
 
     Parameters
     ----------
     separator, decimal
-        What stands between fields, and before the decimals of a number.
+        Separator of fields, and decimal sign.
     header
-        Names of the columns; "" over row names that have no title.
+        Names of the columns; "" for row names without a title.
     places
-        Place of each column among the fields of a line.
+        Position of each column among the fields of a line.
     n_fields
-        The most fields that a line has; those that are no columns are empty.
+        Largest number of fields of a line; fields beyond the columns are empty.
     n_lines_before
-        Lines before the first row: remarks and the header.
+        Number of lines before the first row: remarks and header.
     n_rows
-        Rows of the table; lines of nothing do not count.
+        Number of rows; empty lines do not count.
     row_names
         First field of each row, stripped.
     holds_logicals
-        Whether words like TRUE occur, which pandas would take for 1.
+        True when words such as TRUE occur, which pandas would read as 1.
     """
 
     separator: str
@@ -51,7 +51,7 @@ class TextLayout:
 
 
 def text_layout(path: Path) -> TextLayout:
-    """How a text table is laid out; every line is looked at, and none is kept.
+    """Determine the layout of a text table; every line is checked, none is kept.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def text_layout(path: Path) -> TextLayout:
 
 
 def _start(path: Path) -> Start:
-    """The beginning, from the first lines that hold something."""
+    """Find the start, from the first lines that are not empty."""
     lines: list[tuple[int, str]] = []
     n_rows = 0
     for number, line in enumerate(text_lines(path), start=1):

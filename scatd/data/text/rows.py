@@ -1,4 +1,4 @@
-"""Rows of a text table, in chunks, with pandas' fast reader on lines that were surveyed."""
+"""Rows of a text table in chunks, by pandas' fast reader, from lines that were checked before."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def head(path: Path, layout: TextLayout, n_rows: int) -> pd.DataFrame:
 
 
 def rows_of(path: Path, layout: TextLayout) -> Iterator[str]:
-    """Lines of a table: no remarks, no header, no empty lines."""
+    """Lines of a table, without remarks, header and empty lines."""
     for line in islice(text_lines(path), layout.n_lines_before, None):
         if not fields.is_empty(line, layout.separator) and line.lower() != END_OF_SERIES:
             yield line
 
 
 class NotANumberError(Exception):
-    """A word in a column of numbers: its column, the number of its row, and itself."""
+    """A word in a column of numbers: number of the column and row, and the word."""
 
     def __init__(self, column: int, row: int, word: str) -> None:
         self.column, self.row, self.word = column, row, word
@@ -50,13 +50,13 @@ class NotANumberError(Exception):
 def chunks(
     path: Path, layout: TextLayout, n_rows: int, text: Collection[int]
 ) -> Iterator[pd.DataFrame]:
-    """Parts of a table of `n_rows` rows, columns numbered.
+    """Read a table in parts of `n_rows` rows, columns numbered.
 
     Parameters
     ----------
     text
-        Columns to be read as stripped text, empty where there is nothing. The others are float64,
-        NaN where there is a gap.
+        Columns to read as stripped text, empty for a gap. Other columns are float64, NaN for a
+        gap.
 
     Raises
     ------
@@ -66,7 +66,8 @@ def chunks(
     start = 0
     while start < layout.n_rows:
         if not layout.holds_logicals:
-            # Pandas does not say which value is no number, and knows fewer numbers than we do.
+            # Pandas does not name the value that is not a number, and accepts fewer forms of
+            # numbers.
             with contextlib.suppress(ValueError):
                 for chunk in _parts(path, layout, n_rows, text, start):
                     yield chunk
@@ -81,12 +82,12 @@ def chunks(
 def as_numbers(
     chunk: pd.DataFrame, text: Collection[int], decimal: str, start: int
 ) -> pd.DataFrame:
-    """Columns of text as numbers, but those of `text`.
+    """Convert columns of text to numbers, except the columns `text`.
 
     Raises
     ------
     NotANumberError
-        For the first word, by rows.
+        For the first word, in the order of rows.
     """
     columns = range(chunk.shape[1])
     judged = {column: judge(chunk[column], decimal) for column in columns if column not in text}
@@ -108,7 +109,7 @@ def as_numbers(
 def _parts(
     path: Path, layout: TextLayout, n_rows: int, text: Collection[int], start: int
 ) -> Iterator[pd.DataFrame]:
-    """Chunks from a row on, as pandas reads them; ValueError where a column is no number."""
+    """Chunks from a row on, as pandas reads them; ValueError if a column is not numeric."""
     names = {place: column for column, place in enumerate(layout.places)}
     is_text = {place: column in text for place, column in names.items()}
     kinds: dict[Any, Any] = {place: object if is_text[place] else np.float64 for place in names}
@@ -150,13 +151,13 @@ def _stripped(cells: NDArray[np.object_]) -> NDArray[np.object_]:
 
 
 class _Lines(io.TextIOBase):
-    """The rows of a table as one file of text: no remarks, no header, no empty lines."""
+    """The rows of a table as one file of text, without remarks, header and empty lines."""
 
     def __init__(self, path: Path, layout: TextLayout, start: int) -> None:
         self._rows = islice(rows_of(path, layout), start, None)
 
     def read(self, size: int | None = -1, /) -> str:
-        """At least `size` characters of whole lines, where there are so many."""
+        """At least `size` characters in whole lines, if there are so many."""
         kept: list[str] = []
         n_read = 0
         while size is None or size < 0 or n_read < size:

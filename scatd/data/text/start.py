@@ -1,4 +1,4 @@
-"""The beginning of a text table: remarks, the separator and the header."""
+"""Find the start of a text table: remarks, separator and header."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ Line = tuple[int, str]
 
 @dataclass(frozen=True)
 class Start:
-    """Where a table begins.
+    """The start of a table.
 
     Parameters
     ----------
     separator
-        What stands between fields.
+        Separator of fields.
     header
-        The fields of the header, stripped.
+        Fields of the header, stripped.
     header_line
-        The line that it stands on; `n_lines` is its number.
+        Text of the header line; `n_lines` is its number.
     """
 
     separator: str
@@ -43,19 +43,19 @@ class Start:
 
 
 def is_remark(line: str) -> bool:
-    """Whether a line before the data says something about the file (or is a header after a #)."""
+    """True for a line before the data that describes the file (or is a header after a #)."""
     return line.lstrip('" ').startswith(_REMARK)
 
 
 def find_start(path: Path, lines: Sequence[Line]) -> Start:
-    """Tell remarks, separator and header from the first lines that are not blank.
+    """Find remarks, separator and header in the first lines that are not blank.
 
-    A header may begin with # where the line below it holds data.
+    A header may begin with # if the next line holds data.
 
     Raises
     ------
     InputError
-        When there is no header, or more than one separator or header is possible.
+        When there is no header, or several separators or headers are possible.
     """
     remarks: list[Line] = []
     rest = list(lines)
@@ -88,7 +88,7 @@ def find_start(path: Path, lines: Sequence[Line]) -> Start:
 
 
 def quote_error(path: Path, number: int, error: csv.Error) -> InputError:
-    """The message for a line whose quotes do not end as they should."""
+    """The error for a line whose quotes are not closed correctly."""
     return InputError(
         f"line {number}: a quote is not closed on its line, or ends inside a field ({error})",
         where=str(path),
@@ -98,7 +98,7 @@ def quote_error(path: Path, number: int, error: csv.Error) -> InputError:
 
 
 def refuse_values_as_header(path: Path, header: Sequence[str], first: str, number: int) -> None:
-    """Refuse a first row of data in the place of the header.
+    """Refuse a first row of data where the header should be.
 
     Parameters
     ----------
@@ -107,12 +107,13 @@ def refuse_values_as_header(path: Path, header: Sequence[str], first: str, numbe
     first
         First field of the row below.
     number
-        Where the header stands, for the message.
+        Line of the header, for the message.
 
     Raises
     ------
     InputError
-        When most names are decimal numbers, or all are numbers beside a name like those of rows.
+        When most names are decimal numbers, or when all are numbers except one that looks like an
+        id.
     """
     if header[0].casefold().startswith("n_unmapped"):
         what = "is a ReadsPerGene table of STAR, of one sample and without a header"
@@ -139,7 +140,7 @@ def refuse_values_as_header(path: Path, header: Sequence[str], first: str, numbe
 
 
 def _shape(name: str) -> str:
-    """A name with its digits made alike; empty where it has none, or nothing else."""
+    """A name with all digits replaced by one; empty without digits, or with digits only."""
     shape = re.sub(r"\d+", "0", name)
     return shape if "0" in shape and shape.strip("0.-+eE") else ""
 
@@ -152,7 +153,7 @@ def _refuse_gct(path: Path, remarks: Sequence[Line]) -> None:
 
 
 def _header(path: Path, remarks: Sequence[Line], rest: Sequence[Line], separator: str) -> Line:
-    """The header: the first line that is no remark, or the remark above it where it holds data."""
+    """The header: the first line that is not a remark, or the remark above it if it holds data."""
     if not remarks:
         return rest[0]
     number, line = remarks[-1]
@@ -172,7 +173,7 @@ def _header(path: Path, remarks: Sequence[Line], rest: Sequence[Line], separator
 
 
 def _is_data(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row holds values as the others do: numbers, gaps, or the same words."""
+    """True when the first row holds values like the others: numbers, gaps, or the same words."""
     below = {value.strip() for row in rows[1:] for value in row[1:]}
     return any(
         value.strip() in below or value.strip() in GAPS or is_number(value) for value in rows[0][1:]
@@ -180,10 +181,10 @@ def _is_data(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _separator(path: Path, lines: Sequence[str]) -> str:
-    """The separator of the first lines: the header, then rows.
+    """Find the separator from the first lines: the header, then rows.
 
-    A separator fits when all rows have as many fields as the header, or one more. Blanks separate
-    only where the header holds nothing else that may.
+    A separator fits when all rows have as many fields as the header, or one more. Blanks are a
+    separator only when the header contains no other possible separator.
     """
     counts = {separator: _counts(lines, separator) for separator in SEPARATORS}
     in_header = {mark: found[0] for mark, found in counts.items() if found[0] > 1}
@@ -200,7 +201,7 @@ def _separator(path: Path, lines: Sequence[str]) -> str:
 
 
 def _only(path: Path, fitting: Sequence[str]) -> str:
-    """The one separator that fits; tabs stand in no names and no numbers."""
+    """The only separator that fits; a tab wins, because it occurs in no name and no number."""
     if TAB in fitting or len(fitting) == 1:
         return TAB if TAB in fitting else fitting[0]
     what = f"its fields may be separated by {' or '.join(map(fields.WORDS.__getitem__, fitting))}"
@@ -214,7 +215,7 @@ def _fits(counts: Sequence[int], extra: int) -> bool:
 
 
 def _counts(lines: Sequence[str], separator: str) -> list[int]:
-    """Fields of each line; 0 where its quotes do not fit this separator."""
+    """Number of fields of each line; 0 when its quotes do not fit this separator."""
     found = []
     for line in lines:
         try:

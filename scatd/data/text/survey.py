@@ -1,4 +1,4 @@
-"""One pass over the lines of a text table: what all of them say."""
+"""One pass over all lines of a text table, to collect facts about the whole table."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WITH_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", re.ASCII)
 _LINES_WITH_COMMAS = 200
 _ROWS_COMPARED = 50
 END_OF_SERIES = "!series_matrix_table_end"
-"""The last line of a series matrix of GEO."""
+"""The last line of a GEO series matrix."""
 
 
 class Survey:
-    """Facts that hold for all rows of a table; lines are looked at once and not kept.
+    """Facts about all rows of a table. Each line is read once and not kept.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Survey:
         self._signs: Counter[str] = Counter()
 
     def take(self, number: int, line: str) -> None:
-        """Look at one line."""
+        """Read one line."""
         separator = self.start.separator
         if fields.is_empty(line, separator) or line.lower() == END_OF_SERIES:
             return
@@ -114,16 +114,16 @@ class Survey:
                 self._signs["."] += 1
 
     def decimal(self) -> str:
-        """The sign before decimals: a comma where numbers have commas, not all before thousands."""
+        """The decimal sign: a comma if numbers have commas that are not thousands separators."""
         return "," if self._signs[","] and not self._signs["."] else "."
 
     def columns(self) -> tuple[list[int], list[str]]:
-        """Place among the fields, and name, of every column.
+        """Position among the fields, and name, of every column.
 
         Raises
         ------
         InputError
-            When a line has another number of fields, or something stands where no column is.
+            When a line has another number of fields, or a field without a column is not empty.
         """
         header = self.start.header
         self._refuse_remarks()
@@ -144,21 +144,21 @@ class Survey:
         return places, [header[place] for place in places]
 
     def row_names(self, places: Sequence[int]) -> list[str]:
-        """First field of each row; none where the first column stands elsewhere."""
+        """First field of each row; empty when the first column starts elsewhere."""
         return self._first_fields if places[:1] == [0] else []
 
     def _may_be_from_r(self) -> bool:
-        """Whether rows begin with a name that the header has no title for, as R writes them."""
+        """True when rows begin with a name that has no title in the header, as R writes them."""
         names = self._first_fields
         if not self.start.header[0] or not all(names) or len(set(names)) < len(names):
             return False
         is_numbered = names == [str(number) for number in range(1, len(names) + 1)]
-        if names_rows(self.start.header[0]):  # then only numbers in quotes are R's for certain
+        if names_rows(self.start.header[0]):  # then only quoted numbers are certainly from R
             return is_numbered and self._is_quoted
         return is_numbered or self._values.isdisjoint(names)
 
     def _names_or_nothing(self) -> InputError:
-        """Both ends of the rows may be the field that the header has no title for."""
+        """The error for rows whose field without a title may be the first or the last one."""
         first = self.start.header[0]
         what = f"rows have one field more than the header, and '{first}' may name their first field"
         what += " or the second: the last one is empty in some or all of them"

@@ -1,4 +1,4 @@
-"""The kind of a column of text: numbers, words, or both. All rows are looked at."""
+"""The kind of a column of text: numbers, words, or both. All rows are read."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _NUMBER = {
 
 
 _ALMOST = re.compile(r"[<>=~]*[+-]?\d[\d.,' ]*([eE][+-]?\d+)?[ *%]*", re.ASCII)
-"""Words that were numbers once: 1,024 and 12* and <1 and 5%."""
+"""Numbers with extra characters, which are words now: 1,024 and 12* and <1 and 5%."""
 
 
 class Judged(NamedTuple):
-    """A column of text, looked at.
+    """The values of a column of text, and their kind.
 
     Parameters
     ----------
     kind
-        What it holds beside gaps; "both" also where words look like numbers that were edited.
+        Kind of the values that are not gaps. "both" also when words look like edited numbers.
     numbers
-        (n,) float64, NaN where there is no number.
+        (n,) float64, NaN where a value is not a number.
     is_word
-        (n,) whether a value is neither a number nor a gap.
+        (n,) True where a value is neither a number nor a gap.
     """
 
     kind: Kind
@@ -50,13 +50,13 @@ class Judged(NamedTuple):
 
 
 def is_number(text: str, decimal: str = ".") -> bool:
-    """Whether a field is a number, blanks around it aside."""
+    """True when a field is a number; blanks around it are ignored."""
     return _NUMBER[decimal].fullmatch(text.strip()) is not None
 
 
 def judge(column: pd.Series, decimal: str = ".") -> Judged:
-    """Look at every value of a column, of text or (parquet) of numbers."""
-    # A wide table has tens of thousands of columns: numpy's own types are told without pandas.
+    """Read every value of a column, of text or (parquet) of numbers."""
+    # A wide table has tens of thousands of columns: checking numpy types without pandas is faster.
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
         numbers = column.to_numpy().astype(np.float64)
         return Judged("numbers", numbers, np.zeros(len(numbers), bool))
@@ -86,7 +86,7 @@ def _number(text: str, decimal: str) -> float | None:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Every value as stripped text, empty where there is none."""
+    """Every value as stripped text; missing values are empty."""
     values = list(map(_as_text, column.tolist()))
     return pd.Series(values, index=column.index, name=column.name, dtype=object)
 
@@ -102,7 +102,7 @@ def require_numbers(column: pd.Series, where: str) -> pd.Series:
     Raises
     ------
     InputError
-        When a value is a word; such rows must not go missing without a word.
+        When a value is a word: such a row must not be dropped silently.
     """
     found = judge(column)
     if found.is_word.any():

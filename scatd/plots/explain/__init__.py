@@ -1,1 +1,1 @@
-"""Figures of attributions: tables to figures."""
+"""Figures of attributions. Each function reads tables and returns a figure."""

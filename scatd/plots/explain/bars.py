@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def importance_bars(table: pd.DataFrame, subject: str, n_features: int = 20) -> Figure:
     """Mean absolute attribution of the leading features.
 
-    With one class, the colour tells where the mean attribution points; with both, each has a bar.
+    With one class, the colour shows the sign of the mean attribution. With both, each has a bar.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def importance_bars(table: pd.DataFrame, subject: str, n_features: int = 20) -> 
     subject
         Drug and cohort, for the title.
     n_features
-        How many, the most important on top.
+        Number of features, the most important on top.
     """
     measured = [name for name in RESPONSES if f"mean_abs_{name}" in table]
     order = table[[f"mean_abs_{name}" for name in measured]].sum(axis=1)

@@ -1,4 +1,4 @@
-"""The summary of an attribution: a swarm of cells for each leading feature."""
+"""Beeswarm summary of attributions: one swarm of cells for each leading feature."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BINS, _HEIGHT = 100, 0.4
 def beeswarm(
     values: pd.DataFrame, attributions: pd.DataFrame, subject: str, n_features: int = 20
 ) -> Figure:
-    """Attribution of each cell, coloured by the feature's value, for the leading features.
+    """Attribution of each cell for the leading features, coloured by the value of the feature.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def beeswarm(
     subject
         Drug and cohort, for the title.
     n_features
-        How many, by mean absolute attribution, the largest on top.
+        Number of features, by mean absolute attribution, the largest on top.
     """
     names = leading(attributions, n_features)
     values, attributions = thinned(values, MAX_POINTS), thinned(attributions, MAX_POINTS)
@@ -64,10 +64,10 @@ def beeswarm(
 
 
 def swarm(x: np.ndarray) -> np.ndarray:
-    """Heights (n_cells,) within 0.4 of the row that keep cells of like attribution apart.
+    """Heights (n_cells,) within 0.4 of the row, so that cells with similar values do not overlap.
 
-    Cells of one of 100 bins of the row's range alternate above and below it; the fullest bin
-    takes the whole height.
+    The range is cut into 100 bins. Cells of one bin alternate above and below the row; the fullest
+    bin takes the whole height.
     """
     span = np.ptp(x)
     bins = np.round((x - x.min()) / span * _BINS).astype(int) if span > 0 else np.zeros(len(x), int)

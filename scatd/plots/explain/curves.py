@@ -1,4 +1,4 @@
-"""What becomes of the score as features are taken away or put back."""
+"""Deletion and insertion curves: change of the score as features are removed or added."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LIST = "list"
-"""`order` of the list itself; all others are random."""
+"""`order` of the list itself; all other orders are random."""
 _CURVES = {"deleted": "set to the baseline", "inserted": "taken from the cell"}
 
 
 def deletion_insertion(table: pd.DataFrame, subject: str) -> Figure:
-    """How much of the scores' distance from the baseline goes, and comes, with so many features.
+    """Shares of the score's difference from the baseline that are lost and gained.
 
-    A list that matters rises above features in random order, in both.
+    The curves of a good list lie above those of random orders, in both plots.
 
     Parameters
     ----------
     table
         Columns `order` ("list", and any number of random ones), `n_features`, `deleted` and
-        `inserted`: shares of the distance from the baseline's logit.
+        `inserted`: shares of the difference from the logit of the baseline.
     subject
         Drug and cohort, for the title.
     """

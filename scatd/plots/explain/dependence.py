@@ -29,7 +29,7 @@ _Y = f"attribution ({UNIT})"
 def dependence(
     values: pd.DataFrame, attributions: pd.DataFrame, feature: str, subject: str, unit: str
 ) -> Figure:
-    """One point a cell, the LOWESS line through them, and both marginal histograms.
+    """One point a cell, a LOWESS line, and both marginal histograms.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def dependence(
     subject
         Drug and cohort, for the title.
     unit
-        Of the values: log1p, counts, z-score.
+        Unit of the values: log1p, counts, z-score.
     """
     figure, axes = new_mosaic(
         [["above", "."], ["joint", "beside"]],
@@ -69,7 +69,7 @@ def dependence(
 def dependence_histogram(
     values: pd.DataFrame, attributions: pd.DataFrame, feature: str, subject: str, unit: str
 ) -> Figure:
-    """Where the cells lie, counted in 50 x 50 bins: for more cells than points can show.
+    """Number of cells in 50 x 50 bins: for more cells than points can show.
 
     Parameters are those of `dependence`.
     """
@@ -93,14 +93,14 @@ def interaction(
     unit: str,
     partner: str | None = None,
 ) -> Figure:
-    """`dependence`, coloured by the value of the feature that it interacts with.
+    """`dependence`, coloured by the value of a second feature that interacts with it.
 
-    Parameters are those of `dependence`, and
+    The other parameters are those of `dependence`.
 
     Parameters
     ----------
     partner
-        None takes the strongest of `scatd.explain.dependence.interactions`.
+        The second feature; None takes the strongest of `scatd.explain.dependence.interactions`.
     """
     if partner is None:
         partner = str(interactions(values, attributions[feature]).index[0])

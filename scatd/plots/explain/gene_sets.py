@@ -1,4 +1,4 @@
-"""Gene sets behind a ranking: dots for the list, bars for the whole ranking."""
+"""Enriched gene sets: dots for the list, bars for the whole ranking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
 from scatd.plots.explain.look import VALUES, value_bar
-from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
+from scatd.plots.style import GREY, RESPONSE_COLOURS, label_axes, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +21,10 @@ _SMALLEST, _LARGEST = 20.0, 160.0
 
 
 def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: int = 15) -> Figure:
-    """The first sets of both analyses.
+    """The leading gene sets of both analyses.
 
-    Left: how many times more of the list's genes than by chance (dots as large as the overlap,
-    coloured by FDR). Right: normalised enrichment score; bars of an FDR of 0.05 and more are pale.
+    Left: enrichment over chance in the list. The size of a dot shows the overlap, its colour the
+    FDR. Right: normalised enrichment score; bars with an FDR of 0.05 or more are pale.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
     subject
         The importance table, for the title.
     n_sets
-        How many sets of each, the first on top.
+        Number of sets of each analysis, the first on top.
     """
     listed, ranked = listed.head(n_sets), ranked.head(n_sets)
     n_rows = max(len(listed), len(ranked))
@@ -47,14 +47,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
         listed["fold"], rows, s=area, c=strength, cmap=VALUES, vmin=0, linewidths=0, zorder=3
     )
     for row, (fold, n) in enumerate(zip(listed["fold"], listed["overlap"], strict=True)):
-        left.annotate(
-            str(n),
-            (fold, row),
-            xytext=(9, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 2,
-        )
+        write_beside(left, str(n), (fold, row), (9, 0))
     left.margins(x=0.15)
     _names(left, listed)
     label_axes(

@@ -1,4 +1,4 @@
-"""Features against groups of cells, and against the cells themselves."""
+"""Heat maps of features by groups of cells, and by single cells."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 _BAND = (PURPLE, ORANGE, GREEN, SKY, BLACK)
-"""Colours of groups: blue and vermilion are for responses."""
+"""Colours of groups. Blue and vermilion are reserved for responses."""
 _EXTREME = 99
-"""Percentile at which colours end: a few outliers would leave the rest pale."""
+"""Percentile at which the colour scale ends, so that a few outliers do not pale the rest."""
 _CHARACTER = 0.075
-"""Inches that a letter of a tick label takes."""
+"""Width of one letter of a tick label, inches."""
 
 
 def by_group(table: pd.DataFrame, subject: str, group: str) -> Figure:
@@ -44,7 +44,7 @@ def by_group(table: pd.DataFrame, subject: str, group: str) -> Figure:
     subject
         Drug and cohort, for the title.
     group
-        What the groups are: patient, cluster.
+        Kind of the groups: patient, cluster.
     """
     names = [str(name) for name in table.columns]
     longest = max(map(len, names)) * _CHARACTER
@@ -62,20 +62,20 @@ def by_group(table: pd.DataFrame, subject: str, group: str) -> Figure:
 def by_cell(
     table: pd.DataFrame, groups: pd.Series, subject: str, label: str, *, is_attribution: bool
 ) -> Figure:
-    """Features of every cell or patient, sorted by group.
+    """Features of single cells or patients, sorted by group.
 
     Parameters
     ----------
     table
         (n_cells, n_features) attributions or values of the features to show.
-    groups
+    (n_cells,) group of each cell; cells without a group are left out.
         (n_cells,) group of each cell; cells without one are left out.
     subject
         Drug and cohort, for the title.
     label
-        What the colours show, with its unit.
+        Meaning of the colours, with unit.
     is_attribution
-        Colours diverge from 0; otherwise they rise from the lowest value.
+        True: colours diverge from 0. False: they rise from the lowest value.
     """
     known = groups.dropna()
     order = known.sort_values(kind="stable").index
@@ -110,7 +110,7 @@ def _image(axes: Axes, table: pd.DataFrame, *, is_attribution: bool) -> AxesImag
 
 
 def _band(axes: Axes, codes: list[int], names: list[object]) -> None:
-    """A coloured strip with the groups' names over their cells."""
+    """A coloured strip with the names of the groups above their cells."""
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap([_BAND[index % len(_BAND)] for index in range(len(names))])

@@ -1,4 +1,4 @@
-"""One cell or patient: from what the baseline scores to its own score."""
+"""Attributions of one cell or patient: from the score of the baseline to its own score."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     new_figure,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -25,24 +26,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MIN_LABEL = 0.08
-"""Share of its side that a box of `force` needs to hold its name."""
+"""Smallest width of a box of `force` that shows its name, as a share of its side."""
 
 
 def waterfall(
     attributions: pd.Series, values: pd.Series, baseline: float, subject: str, n_features: int = 12
 ) -> Figure:
-    """Each leading feature's push, added up from the baseline's logit to the cell's.
+    """Attributions of the leading features, added from the baseline's logit to the cell's logit.
 
     Parameters
     ----------
     attributions, values
         (n_features,) of one cell, by feature.
     baseline
-        Logit of resistant at the baseline; with all attributions it gives the cell's.
+        Logit of resistant at the baseline. Baseline plus all attributions is the cell's logit.
     subject
         Drug and cell, for the title.
     n_features
-        How many to show, largest push on top; the others are one bar.
+        Number of features, the largest on top; all others are one bar.
     """
     order = attributions.abs().sort_values(ascending=False, kind="stable").index
     shown, n_rest = list(order[:n_features]), max(0, len(order) - n_features)
@@ -51,7 +52,7 @@ def waterfall(
     if n_rest:
         labels.append(f"{n_rest:,} others")
         pushes = np.append(pushes, float(attributions.drop(shown).sum()))
-    # The last bar starts at the baseline, so that the top one ends at the cell's score.
+    # The last bar starts at the baseline, so the top bar ends at the score of the cell.
     ends = baseline + np.cumsum(pushes[::-1])[::-1]
     starts = ends - pushes
     figure, (axes,) = new_figure(width=7.2, height=1.6 + 0.28 * len(pushes))
@@ -66,14 +67,7 @@ def waterfall(
             label=f"towards {name}",
         )
     for row, push, start, end in zip(rows, pushes, starts, ends, strict=True):
-        axes.annotate(
-            f"{push:+.2f}",
-            (max(start, end), row),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_SIZE - 2,
-        )
+        write_beside(axes, f"{push:+.2f}", (max(start, end), row), (3, 0))
     axes.vlines(baseline, -0.6, len(rows) - 0.4, color=GREY, linewidth=0.9, linestyle="--")
     axes.set_yticks(rows, labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -86,10 +80,10 @@ def waterfall(
 
 
 def force(attributions: pd.Series, baseline: float, subject: str, n_features: int = 20) -> Figure:
-    """The same pushes on one line, to resistant from the left and to sensitive from the right.
+    """The same attributions on one line, to resistant from the left, to sensitive from the right.
 
-    They meet at the cell's logit. Parts wide enough hold their feature's name; what is beyond
-    the leading features is one grey part a side.
+    They meet at the logit of the cell. Wide parts show the name of their feature. All features
+    that are not leading form one grey part on each side.
 
     Parameters are those of `waterfall`.
     """
@@ -122,9 +116,9 @@ def _boxes(
     labels: tuple[str, str],
     colour: str,
 ) -> None:
-    """Boxes beside each other from `start`, in `direction`; the last has no name and is grey.
+    """Draw boxes side by side from `start`, in `direction`; the last one is grey, without a name.
 
-    `labels` are those of the legend: of the first box, and of the grey one.
+    `labels` are for the legend: of the first box, and of the grey box.
     """
     at, reach = start, sum(width for _, width in boxes)
     for name, width in boxes:
@@ -153,16 +147,16 @@ def _boxes(
 
 
 def local_bars(rows: pd.DataFrame, subject: str, n_features: int = 10) -> Figure:
-    """The strongest pushes of a few cells or patients, beside each other.
+    """The largest attributions of a few cells or patients, side by side.
 
     Parameters
     ----------
     rows
-        (n_rows, n_features) attributions; a row's name is its title.
+        (n_rows, n_features) attributions; the name of a row is its title.
     subject
         Drug and cohort, for the title.
     n_features
-        How many a row, the strongest on top.
+        Number of features for each row, the largest on top.
     """
     figure, many = new_figure(2.9 * len(rows) + 0.6, 1.5 + 0.24 * n_features, len(rows))
     for axes, (name, row) in zip(many, rows.iterrows(), strict=True):

@@ -1,4 +1,4 @@
-"""What all figures of attributions share: words, orders, colours of values."""
+"""Words, orders and colours that all figures of attributions share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 UNIT = "logit of resistant"
 ATTRIBUTION = f"attribution ({UNIT}; positive: towards resistant)"
 VALUES = "viridis"
-"""Colours of a feature's value; blue and vermilion are for responses."""
+"""Colour map for values of a feature. Blue and vermilion are reserved for responses."""
 MAX_POINTS = 5_000
-"""Cells that are drawn as points."""
+"""Most cells drawn as points."""
 
 
 def leading(attributions: pd.DataFrame, n: int) -> list[str]:
@@ -30,9 +30,9 @@ def leading(attributions: pd.DataFrame, n: int) -> list[str]:
 
 
 def value_colours(values: pd.Series) -> np.ndarray:
-    """A feature's values (n_cells,) as 0 to 1 between their 5th and 95th percentile.
+    """Scale a feature's values (n_cells,) to 0 to 1, from their 5th to their 95th percentile.
 
-    All are 0.5 where those are equal.
+    If these percentiles are equal, all results are 0.5.
     """
     low, high = np.nanpercentile(values, [5, 95])
     if not high > low:
@@ -45,7 +45,7 @@ def value_colours(values: pd.Series) -> np.ndarray:
 def value_bar(
     figure: Figure, axes: Axes | Sequence[Axes], artist: ScalarMappable, label: str
 ) -> None:
-    """A narrow colour bar with a label, right of the axes."""
+    """Draw a narrow colour bar with a label right of the axes."""
     bar = figure.colorbar(artist, ax=axes, fraction=0.05, pad=0.02, aspect=30)
     bar.set_label(label, fontsize=TEXT_SIZE)
     bar.ax.tick_params(labelsize=TEXT_SIZE - 1)

@@ -1,4 +1,4 @@
-"""Importance against rank: how steeply it falls, and where some features stand."""
+"""Importance against rank, with some features marked."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _BINS = 50  # as published
 def importance_ranks(
     table: pd.DataFrame, subject: str, what: str = "genes", marked: Sequence[str] = ()
 ) -> Figure:
-    """Histogram of the importance, and its logarithm against its rank.
+    """Histogram of the importance, and the logarithm of the importance against its rank.
 
-    Features of importance 0 have no logarithm; the right title counts them.
+    Features of importance 0 have no logarithm. The title of the right plot counts them.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def importance_ranks(
     subject
         Drug and cohort, for the title.
     what
-        What the features are: genes, features.
+        Kind of the features: genes, features.
     marked
-        Features to name in the right plot; those that are not in the table are left out.
+        Features to name in the right plot; features that are not in the table are skipped.
     """
     columns = [f"mean_abs_{name}" for name in RESPONSES if f"mean_abs_{name}" in table]
     summed = table[columns].sum(axis=1).set_axis(table["feature"], axis=0)
@@ -53,7 +53,7 @@ def importance_ranks(
     named = [name for name in marked if name in positive.index]
     at = positive.index.get_indexer(pd.Index(named))
     right.scatter(rank[at], height[at], s=18, color=VERMILION, linewidths=0)
-    # The curve falls: over its right half there is room for names, and their lines do not cross.
+    # The curve falls, so its right half has space for names without crossing lines.
     for number, place in enumerate(np.sort(at)):
         right.annotate(
             str(positive.index[place]),

@@ -12,6 +12,7 @@ from scatd.data.demo_files import demo_file
 from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
+from scatd.keys import metric_names
 from scatd.workflows.predict.report import PredictResult
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.run import predict
@@ -62,7 +63,9 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
         stage = keys.PRODUCTION if learned.verdict.passed else keys.STAGING
         scored = predict(PredictRequest(drug, files["target"], folder / "scored.h5ad", stage=stage))
         target = _against_truth(scored)
-        run.log_metrics({f"target.{name}": value for name, value in target.items()})
+        run.log_metrics(
+            {metric_names.DEMO_TARGET.format(metric=name): value for name, value in target.items()}
+        )
         run.describe(learned.sentence)
     return DemoResult(learned, scored, target)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, registry, tracking
+from scatd import registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
@@ -86,7 +86,7 @@ def read_version(ref: ModelRef) -> Version:
     InputError
         When the model folder is gone, damaged or was changed.
     """
-    stored = artifact.read(registry.fetch(ref))
+    stored = registry.read(ref)
     training_run = registry.training_run(ref)
     baseline = kept_baseline(tracking.Run(tracking.connect(), training_run))
     return Version(ref, stored, training_run, baseline)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.data import results
 from scatd.data.files import copy_files
 from scatd.evaluation.labelled import evaluation_metrics
@@ -110,14 +110,7 @@ def _log_numbers(run: tracking.Run, found: Evaluation) -> None:
     """Metrics, the data, and the version that they belong to."""
     cells, features = found.cells, found.cells.cells.features
     model_id = registry.logged_model(cells.ref)
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=features.sha256(),
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="evaluation",
-    )
+    run.log_cohort(features, features.sha256(), "evaluation")
     run.log_model_input(model_id)
     run.log_metrics(evaluation_metrics(found.tables, cells.codes), model_id=model_id)
 
@@ -147,19 +140,16 @@ def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
         threshold_origin=made.origin,
         calibration=replace(made.entry, run_id=run.run_id),
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        artifact.write(folder, replace(stored, threshold=made.decision.threshold, about=about))
-        return registry.register(
-            folder,
-            ref.name,
-            run.run_id,
-            metrics={},
-            description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
-            f"of {cells.cells.features.path.name}. {in_words(made)} {keys.CAVEAT}",
-            tags={
-                keys.TAG_DRUG: ref.drug,
-                keys.TAG_TRAINING_RUN: cells.version.training_run,
-                keys.TAG_CALIBRATED_FROM: str(ref.version),
-            },
-        )
+    return registry.register_artifact(
+        replace(stored, threshold=made.decision.threshold, about=about),
+        ref.name,
+        run.run_id,
+        metrics={},
+        description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
+        f"of {cells.cells.features.path.name}. {in_words(made)} {keys.CAVEAT}",
+        tags={
+            keys.TAG_DRUG: ref.drug,
+            keys.TAG_TRAINING_RUN: cells.version.training_run,
+            keys.TAG_CALIBRATED_FROM: str(ref.version),
+        },
+    )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from scatd.data.files import atomic_path, check_writable
-from scatd.data.io import STORE_SUFFIXES, open_store
-from scatd.data.tables import has_suffix, read_table
+from scatd.data.files import atomic_path
 from scatd.errors import InputError
 from scatd.explain.compare import asked_for, correlations, pairs, ranked
-from scatd.explain.controls import NOT_RUN
 from scatd.plots.agreement import rank_agreement
 from scatd.plots.style import save_figure
+from scatd.workflows.explain.tables import Importance, read_importance, require_targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +26,15 @@ class Agreement:
         Of `scatd.explain.compare.pairs`.
     asked
         Ranks of the queried features, or None.
+    first
+        Ranks that the figure shows.
     labels
-        What the controls said of each table.
+        Verdict of the controls of each table.
     """
 
     pairs: pd.DataFrame
     asked: pd.DataFrame | None
+    first: pd.DataFrame
     labels: dict[str, str]
 
 
@@ -50,26 +51,39 @@ def compare(
     Raises
     ------
     InputError
-        For fewer than two tables, tables of the same name, or what is no importance table.
+        For fewer than two tables, tables of the same name, or a file without an importance table.
     """
     if len(paths) < 2:
         raise InputError(f"{len(paths)} table to compare", expected="at least 2")
-    if figure is not None and figure.suffix.lower() != ".png":
-        what = f"'{figure.name}' does not end in .png"
-        raise InputError(what, where="--figure", expected="FILE.png")
-    for target in filter(None, (output, figure)):
-        check_writable(target)
+    require_targets(output, figure)
     read = {name: read_importance(path) for name, path in _named(paths).items()}
-    tables = {name: ranked(table, name) for name, table in read.items()}
-    found = pairs(tables, top)
-    asked = asked_for(tables, features) if features else None
+    found = compare_tables(read, features, top)
     if output is not None:
         with atomic_path(output) as unfinished:
-            found.to_csv(unfinished, index=False)
+            found.pairs.to_csv(unfinished, index=False)
     if figure is not None:
-        drawn = rank_agreement(correlations(found), _first_ranks(tables, features))
+        drawn = rank_agreement(correlations(found.pairs), found.first)
         save_figure(drawn, figure.parent, figure.stem)
-    return Agreement(found, asked, {name: label_of(table) for name, table in read.items()})
+    return found
+
+
+def compare_tables(
+    tables: Mapping[str, Importance], features: Sequence[str] = (), top: int = 50
+) -> Agreement:
+    """Compare importance tables that were read.
+
+    Raises
+    ------
+    InputError
+        When one is no importance table, or a queried feature is in none.
+    """
+    ranks = {name: ranked(one.table, name) for name, one in tables.items()}
+    return Agreement(
+        pairs=pairs(ranks, top),
+        asked=asked_for(ranks, features) if features else None,
+        first=_first_ranks(ranks, features),
+        labels={name: one.label for name, one in tables.items()},
+    )
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -83,34 +97,6 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(f"two tables are called '{twice}'", remedy="Rename one of the files.")
     return dict(zip(names, paths, strict=True))
-
-
-def read_importance(path: Path) -> pd.DataFrame:
-    """An importance table that `scatd explain -o` wrote, of any kind.
-
-    Raises
-    ------
-    InputError
-        When there is none in the file.
-    """
-    if not has_suffix(path, STORE_SUFFIXES):
-        return read_table(path, as_text=False)
-    from anndata.io import read_elem
-
-    with open_store(path) as store:
-        if "importance" not in store.get("varm", {}):
-            what = 'has no varm["importance"]'
-            expected = "an .h5ad that scatd explain -o wrote"
-            raise InputError(what, where=str(path), expected=expected)
-        table: pd.DataFrame = read_elem(store["varm"]["importance"])
-        about = read_elem(store["uns"]["scatd"])
-    verdict = next((one["controls"] for one in about.values() if "controls" in one), NOT_RUN)
-    return table.rename_axis(index="feature").reset_index().assign(controls=verdict)
-
-
-def label_of(table: pd.DataFrame) -> str:
-    """What the controls said of an importance table."""
-    return str(table["controls"].iloc[0]) if "controls" in table else NOT_RUN
 
 
 def _first_ranks(tables: dict[str, pd.DataFrame], features: Sequence[str]) -> pd.DataFrame:

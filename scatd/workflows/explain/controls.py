@@ -1,21 +1,15 @@
-"""The controls of an explanation: run on a few cells, tracked with it, and judged."""
+"""The controls of an explanation: run on a few cells, and judged."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from scatd import console, keys, tracking
-from scatd.cards.card import About
-from scatd.data.demo_files import demo_file
-from scatd.data.features import Features
-from scatd.data.label_words import MISSING
-from scatd.data.labels import read_labels, require_two_classes
+from scatd import console, keys
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control
@@ -24,99 +18,60 @@ from scatd.explain.permuted import retrained
 from scatd.explain.perturbation import changes_of, perturb
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, signature
-from scatd.settings import from_mapping
-from scatd.training.settings import TransferSettings
 from scatd.training.transfer import posterior_of
-from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
-from scatd.workflows.explain.inputs import Subject
-
-logger = logging.getLogger(__name__)
+from scatd.workflows.explain.inputs import Bulk
+from scatd.workflows.explain.subject import Subject
 
 _BASELINES: tuple[BaselineName, ...] = ("zero", "mean", "random", "mix", "reference")
 _N_TRUE = 5
 _N_PERTURBED = 20
-"""First features of the list, and as many others, that are changed one at a time."""
-_STEPS = ("evidence", "stability", "randomised model", "permuted labels", "deletion", "changes")
+"""Number of first features, and of other features, that are changed one at a time."""
 
 
-@dataclass(frozen=True, eq=False)
-class Bulk:
-    """Labelled samples of the model's source, and the recipe that the model was trained by.
-
-    Parameters
-    ----------
-    X, codes
-        Features (n_obs, n_features), and 0 or 1 (n_obs,).
-    """
-
-    X: NDArray[np.float32]
-    codes: NDArray[np.int64]
-    settings: TransferSettings
+Done = tuple[list[Control], pd.DataFrame]
+"""Controls of one kind, and their table."""
 
 
-def read_bulk(subject: Subject) -> Bulk | None:
-    """The labelled source of a subject; None where there is none.
-
-    Raises
-    ------
-    InputError
-        When the source or its labels cannot be used.
-    """
-    request = subject.request
-    source = _source(subject)
-    if source is None:
-        return None
-    labels = read_labels(source, request.drug, request.labels, request.label_map)
-    rows = np.flatnonzero(labels.codes != MISSING)
-    codes = labels.codes[rows].astype(np.int64)
-    require_two_classes(codes, 2, f"{labels.origin}: {labels.column}")
-    return Bulk(np.array(source.X[rows], dtype=np.float32), codes, _settings_of(subject.about))
-
-
-def judge(run: tracking.Run, subject: Subject, tally: Tally, bulk: Bulk | None) -> list[Control]:
-    """Run every control, log its table and its value, and say what each came to.
+def judge(
+    subject: Subject, tally: Tally, bulk: Bulk | None
+) -> tuple[list[Control], dict[str, pd.DataFrame]]:
+    """Run every control.
 
     Parameters
     ----------
     tally
         Sums over all cells, whose slopes the changed features are compared with.
     bulk
-        Of `read_bulk`.
+        Labelled samples of the source; None leaves out the control with permuted labels.
+
+    Returns
+    -------
+    The controls, and the tables of those that have one, by name.
     """
     settings = subject.request.settings
+    x = subject.rows(subject.sample(settings.seed))
+    centre = subject.pool.mean(dim=0, keepdim=True)
+    own = signature(subject.path, x, centre)
+    steps: dict[str, Callable[[], Done]] = {
+        "evidence": lambda: ([_evidence(subject)], pd.DataFrame()),
+        "stability": lambda: _stability(subject, own),
+        "randomised_model": lambda: controls.randomised_models(
+            subject.path, x, centre, own, settings.top, settings.seed
+        ),
+        "permuted_labels": lambda: _permuted(subject, bulk, x, centre, own),
+        "deletion": lambda: controls.deletion(subject.path, x, centre, own, settings.seed),
+        "perturbation": lambda: _perturbation(subject, x, own, tally),
+    }
     found: list[Control] = []
-    with console.progress(len(_STEPS), "Controls", "control") as bar:
-        x = subject.rows(subject.sample(settings.seed))
-        centre = subject.pool.mean(dim=0, keepdim=True)
-        own = signature(subject.path, x, centre)
-        found.append(_evidence(subject))
-        bar.update(1)
-        found += _logged(run, "stability", _stability(subject, own))
-        bar.update(1)
-        rest = controls.randomised_models(subject.path, x, centre, own, settings.top, settings.seed)
-        found += _logged(run, "randomised_model", rest)
-        bar.update(1)
-        found += _logged(run, "permuted_labels", _permuted(subject, bulk, x, centre, own))
-        bar.update(1)
-        found += _logged(
-            run, "deletion", controls.deletion(subject.path, x, centre, own, settings.seed)
-        )
-        bar.update(1)
-        changes = _perturbed(subject, x, own, tally)
-        named = changes.assign(feature=np.array(subject.names)[changes["feature"]])
-        found += _logged(run, "perturbation", ([controls.perturbation(changes)], named))
-        bar.update(1)
-    run.log_metrics({f"control.{one.name}": one.value for one in found if np.isfinite(one.value)})
-    return found
-
-
-def _logged(
-    run: tracking.Run, name: str, done: tuple[list[Control], pd.DataFrame]
-) -> list[Control]:
-    found, table = done
-    if len(table):
-        run.log_table(table, f"tables/{name}.csv")
-    return found
+    tables: dict[str, pd.DataFrame] = {}
+    with console.progress(len(steps), "Controls", "control") as bar:
+        for name, run in steps.items():
+            done, table = run()
+            found += done
+            if len(table):
+                tables[name] = table
+            bar.update(1)
+    return found, tables
 
 
 def _evidence(subject: Subject) -> Control:
@@ -124,7 +79,7 @@ def _evidence(subject: Subject) -> Control:
     return controls.evidence(own.get("auroc_mean"), own.get("auroc_ci_low"))
 
 
-def _stability(subject: Subject, own: Signature) -> tuple[list[Control], pd.DataFrame]:
+def _stability(subject: Subject, own: Signature) -> Done:
     """Other cells with other draws of the same baseline, and other baselines on the same cells."""
     settings = subject.request.settings
     seeds = [settings.seed + number for number in range(1, controls.N_SEEDS + 1)]
@@ -145,7 +100,7 @@ def _with(subject: Subject, baseline: BaselineName, seed: int) -> Signature:
 
 def _permuted(
     subject: Subject, bulk: Bulk | None, x: torch.Tensor, centre: torch.Tensor, own: Signature
-) -> tuple[list[Control], pd.DataFrame]:
+) -> Done:
     """Heads trained anew on the source's labels and on permutations of them."""
     request = subject.request
     if bulk is None:
@@ -171,27 +126,10 @@ def _permuted(
     )
 
 
-def _source(subject: Subject) -> Features | None:
-    """The bulk source that was given; the demo's, where the demo is explained."""
-    request = subject.request
-    path = request.source or (demo_file("source") if request.input is None else None)
-    if path is None:
-        return None
-    if subject.ref.family != "dist":
-        return read_embeddings(path, None, None, subject.ref.family).source
-    return read_expression(
-        path,
-        None,
-        None,
-        scale=request.preparation.scale,
-        reads=replace(ExpressionRead.of(subject.about), genes=subject.names),
-    ).source
-
-
-def _settings_of(about: About) -> TransferSettings:
-    """The recipe that the model was trained by; ours where its card does not say."""
-    stored = about.settings
-    return from_mapping(TransferSettings, stored, where="card") if stored else TransferSettings()
+def _perturbation(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) -> Done:
+    changes = _perturbed(subject, x, own, tally)
+    named = changes.assign(feature=np.array(subject.names)[changes["feature"]])
+    return [controls.perturbation(changes)], named
 
 
 def _perturbed(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) -> pd.DataFrame:

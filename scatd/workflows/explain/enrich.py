@@ -8,28 +8,27 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import keys, tracking
-from scatd.data.files import atomic_path, check_writable
-from scatd.data.gene_sets import read_gene_sets
-from scatd.data.io import STORE_SUFFIXES, open_store
-from scatd.data.tables import has_suffix
+from scatd.data.files import atomic_path
+from scatd.data.gene_sets import GeneSets, read_gene_sets
 from scatd.errors import InputError
 from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.style import save_figure
 from scatd.ranges import Count, RandomSets, Seed, check_fields
-from scatd.workflows.explain.compare import label_of, read_importance
+from scatd.workflows.explain.tables import Importance, read_importance, require_targets
 
 _NEEDED = ("feature", "mean_abs_resistant", "mean_resistant")
 
 
 @dataclass(frozen=True)
 class EnrichRequest:
-    """Which table and which sets.
+    """The importance table, and the gene sets to test on it.
 
     Parameters
     ----------
     table
-        What `scatd explain -o` wrote, of genes.
+        An importance table of genes, as `scatd explain -o` writes it.
     gene_sets
         A GMT file.
     top
@@ -76,57 +75,43 @@ def enrich(request: EnrichRequest) -> Enriched:
     InputError
         For files that cannot be used, a table of no genes, or sets of other genes.
     """
-    if request.figure is not None and request.figure.suffix.lower() != ".png":
-        what = f"'{request.figure.name}' does not end in .png"
-        raise InputError(what, where="--figure", expected="FILE.png")
-    for target in filter(None, (request.output, request.figure)):
-        check_writable(target)
-    importance = _importance(request.table)
-    genes = list(importance["feature"].astype(str))
-    if request.top >= len(genes):
-        what = f"a list of {request.top} of the table's {len(genes)} genes is no selection"
-        raise InputError(what, where="--top", expected=f"fewer than {len(genes)}")
-    sets = read_gene_sets(request.gene_sets)
-    kept = restricted(sets, genes, request.min_size, request.max_size)
-    first = importance.nlargest(request.top, "mean_abs_resistant", keep="first")["feature"]
-    listed = over_representation(list(first), kept, genes)
-    scores = signed_scores(importance)
-    ranked = preranked(scores, kept, request.permutations, request.seed)
-    found = Enriched(listed, ranked, len(genes), len(kept), label_of(importance))
-    _write(request, found)
+    require_targets(request.output, request.figure)
+    importance = read_importance(request.table)
+    _require_columns(importance.table, request.table)
+    found = enrich_table(request, importance, read_gene_sets(request.gene_sets))
+    _write(request, found, importance.model)
     return found
 
 
-def _importance(path: Path) -> pd.DataFrame:
-    table = read_importance(path)
+def enrich_table(request: EnrichRequest, importance: Importance, sets: GeneSets) -> Enriched:
+    """Test gene sets on an importance table that was read.
+
+    Raises
+    ------
+    InputError
+        When the list is as long as the table, or the sets are of other genes.
+    """
+    table = importance.table.drop_duplicates("feature", ignore_index=True)
+    genes = list(table["feature"].astype(str))
+    if request.top >= len(genes):
+        what = f"a list of {request.top} of the table's {len(genes)} genes is no selection"
+        raise InputError(what, where="--top", expected=f"fewer than {len(genes)}")
+    kept = restricted(sets, genes, request.min_size, request.max_size)
+    first = table.nlargest(request.top, "mean_abs_resistant", keep="first")["feature"]
+    listed = over_representation(list(first), kept, genes)
+    ranked = preranked(signed_scores(table), kept, request.permutations, request.seed)
+    return Enriched(listed, ranked, len(genes), len(kept), importance.label)
+
+
+def _require_columns(table: pd.DataFrame, path: Path) -> None:
     missing = [name for name in _NEEDED if name not in table]
     if missing:
         what = f"has no column {', '.join(missing)}"
         expected = "an importance table that scatd explain -o wrote"
         raise InputError(what, where=str(path), expected=expected)
-    return table.drop_duplicates("feature", ignore_index=True)
 
 
-def _model_tags(path: Path) -> dict[str, str]:
-    """The model version behind a table, where the file says it: an `.h5ad` does, text does not."""
-    if not has_suffix(path, STORE_SUFFIXES):
-        return {}
-    from anndata.io import read_elem
-
-    with open_store(path) as store:
-        about = read_elem(store["uns"][keys.UNS_SCATD])
-    return {
-        name: text
-        for key, one in about.items()
-        if "controls" in one
-        for name, text in (
-            (keys.TAG_DRUG, str(key)),
-            (keys.TAG_MODEL, f"{one['model']}/{one['version']}"),
-        )
-    }
-
-
-def _write(request: EnrichRequest, found: Enriched) -> None:
+def _write(request: EnrichRequest, found: Enriched, model: dict[str, str]) -> None:
     whole = combined(found)
     if request.output is not None:
         with atomic_path(request.output) as unfinished:
@@ -137,11 +122,13 @@ def _write(request: EnrichRequest, found: Enriched) -> None:
     with tracking.parent_run(
         "explain enrich",
         name=f"gene sets of {request.table.stem}",
-        tags={keys.TAG_CONTROLS: found.label, **_model_tags(request.table)},
+        tags={keys.TAG_CONTROLS: found.label, **model},
         settings=asdict(request),
     ) as run:
-        run.log_table(whole, "tables/gene_sets.csv")
-        run.log_metrics({"n_sets": found.n_sets, "n_background": found.n_background})
+        run.log_table(whole, artifact_paths.GENE_SETS)
+        run.log_metrics(
+            {metric_names.N_SETS: found.n_sets, metric_names.N_BACKGROUND: found.n_background}
+        )
 
 
 def combined(found: Enriched) -> pd.DataFrame:

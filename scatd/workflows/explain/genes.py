@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import console, keys, tracking
+from scatd import console, keys
+from scatd.data.cohort import Matrix
 from scatd.data.io import is_cohort, open_cohort
 from scatd.errors import InputError
 from scatd.explain.controls import Control, gene_controls, label
@@ -18,7 +20,7 @@ from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
 from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
 from scatd.workflows.cohorts.token_rows import RowEmbedder
-from scatd.workflows.explain.inputs import Subject
+from scatd.workflows.explain.subject import Subject
 
 STEPS = 50
 
@@ -45,15 +47,45 @@ class GeneResult:
     label: str
 
 
-def gene_embedder(subject: Subject) -> Embedder:
-    """The foundation model that carries a cell's attribution to its genes, ready for the cells.
+@dataclass(frozen=True, eq=False)
+class GeneReader:
+    """The foundation model that carries attributions to genes, and the counts that it reads.
+
+    Parameters
+    ----------
+    embedder, rows
+        The model, and the token lists of the cohort's rows.
+    matrix
+        The counts.
+    names
+        Gene of each token id.
+    """
+
+    embedder: Embedder
+    rows: RowEmbedder
+    matrix: Matrix
+    names: dict[int, str]
+
+    def attribute(self, row: int, subject: Subject, model: LinearPath) -> TokenAttribution | None:
+        """Attribute one cell's logit under a model to tokens; None where it has no token."""
+        cell = self.rows.tokens(row, self.matrix.rows(row, row + 1))
+        if cell.reasons[0]:
+            return None
+        return attribute_tokens(
+            self.embedder.encoder.cut(cell), cell.ids, model, subject.move, STEPS
+        )
+
+
+@contextmanager
+def gene_reader(subject: Subject) -> Iterator[GeneReader]:
+    """Open the counts of a subject's cells for the foundation model of its family.
 
     Raises
     ------
     InputError
         When the model reads genes itself, or the cohort holds no counts or the weights are missing.
     """
-    request, family = subject.request, subject.ref.family
+    preparation, family = subject.request.preparation, subject.ref.family
     path = subject.features.path
     if family not in keys.BACKENDS:
         what = f"family {family} reads genes: its features are the genes already"
@@ -64,69 +96,55 @@ def gene_embedder(subject: Subject) -> Embedder:
     embedder = Embedder(
         EmbedderRequest(
             keys.BACKENDS[family],
-            weights=request.preparation.weights,
-            gene_map=request.preparation.gene_map,
+            weights=preparation.weights,
+            gene_map=preparation.gene_map,
             device=subject.device,
         )
     )
     with open_cohort(path) as cohort:
-        embedder.look(cohort, scale=request.preparation.scale)
-    return embedder
+        report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
+        rows, matrix = RowEmbedder(embedder, cohort, report), cohort.matrices[report.layer]
+        yield GeneReader(embedder, rows, matrix, embedder.token_names(cohort))
 
 
-def explain_genes(run: tracking.Run, subject: Subject, embedder: Embedder) -> GeneResult:
-    """Attribute some cells' logit to their genes, rank them, test the list, and track it.
+def explain_genes(subject: Subject, reader: GeneReader) -> GeneResult:
+    """Attribute some cells' logit to their genes, rank them, and test the list.
 
     Raises
     ------
     InputError
         When no cell has a gene that the foundation model knows.
     """
-    request, path = subject.request, subject.features.path
+    request = subject.request
     places = subject.sample(request.settings.seed)[: request.gene_cells]
-    with open_cohort(path) as cohort:
-        report = embedder.look(
-            cohort, layer=request.preparation.layer, scale=request.preparation.scale
+    found = _over(places, subject, reader, subject.path, "Genes of cells")
+    if not found:
+        what = f"none of {len(places)} cells has a gene that the foundation model knows"
+        raise InputError(what, where=str(subject.features.path))
+    table = gene_table(found, reader.names)
+    controls: list[Control] = []
+    if request.controls:
+        other = randomised(subject.path, STAGES[-1], request.settings.seed)
+        random = gene_table(
+            _over(places, subject, reader, other, "Genes, random weights"), reader.names
         )
-        rows, matrix = RowEmbedder(embedder, cohort, report), cohort.matrices[report.layer]
-
-        def attribute(row: int, model: LinearPath) -> TokenAttribution | None:
-            cell = rows.tokens(row, matrix.rows(row, row + 1))
-            if cell.reasons[0]:
-                return None
-            cut = embedder.encoder.cut(cell)
-            return attribute_tokens(cut, cell.ids, model, subject.move, STEPS)
-
-        found = _over(places, attribute, subject.path, "Genes of cells")
-        names = embedder.token_names(cohort)
-        if not found:
-            what = f"none of {len(places)} cells has a gene that the foundation model knows"
-            raise InputError(what, where=str(path))
-        table = gene_table(found, names)
-        controls: list[Control] = []
-        if request.controls:
-            other = randomised(subject.path, STAGES[-1], request.settings.seed)
-            random = _over(places, attribute, other, "Genes, random weights")
-            halves = [gene_table(found[part::2], names) for part in (0, 1) if found[part::2]]
-            controls = gene_controls(table, halves, gene_table(random, names), request.settings.top)
+        halves = [gene_table(found[part::2], reader.names) for part in (0, 1) if found[part::2]]
+        controls = gene_controls(table, halves, random, request.settings.top)
     verdict = label(controls)
     table["controls"] = verdict
-    reached = completeness(found)
-    run.log_table(table, "tables/genes.csv")
-    run.log_metrics({f"genes_delta_{name}": reached[name] for name in ("max", "mean")})
-    run.log_metrics({f"control.{one.name}": one.value for one in controls})
-    return GeneResult(table, controls, reached, verdict)
+    return GeneResult(table, controls, completeness(found), verdict)
 
 
 def _over(
     places: NDArray[np.int64],
-    attribute: Callable[[int, LinearPath], TokenAttribution | None],
+    subject: Subject,
+    reader: GeneReader,
     model: LinearPath,
-    what: str,
+    title: str,
 ) -> list[TokenAttribution]:
     found = []
-    with console.progress(len(places), what, "cell") as bar:
+    with console.progress(len(places), title, "cell") as bar:
         for row in places.tolist():
-            found.append(attribute(row, model))
+            found.append(reader.attribute(row, subject, model))
             bar.update(1)
     return [one for one in found if one is not None]

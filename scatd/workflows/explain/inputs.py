@@ -1,245 +1,107 @@
-"""What an explanation needs before its first cell: model, cells, scores and baselines."""
+"""The inputs of an explanation: a model, cells that it can read, and its labelled bulk source."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from scatd import console, keys
+from scatd import registry
 from scatd.cards.card import About
-from scatd.data.drugs import drug_key
+from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.features import Features
-from scatd.data.files import sha256_array
-from scatd.data.preparation import Preparation
-from scatd.data.simulated import refuse_mixing
-from scatd.errors import InputError
-from scatd.explain.baselines import baseline_pool
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.settings import BaselineName, ExplainSettings
-from scatd.keys import AlignmentMethod, StatsSource
-from scatd.nn.alignment import Alignment
-from scatd.ranges import CountOrNone, Permutations, check_fields
-from scatd.registry import ModelRef
-from scatd.scoring import ScoreOptions, Scorer, Scores
-from scatd.settings import to_mapping
-from scatd.workflows.cohorts.features import ScoringInput
+from scatd.data.label_words import MISSING
+from scatd.data.labels import read_labels, require_two_classes
+from scatd.nn.devices import pick_device
+from scatd.scoring import Scorer
+from scatd.settings import from_mapping
+from scatd.training.settings import TransferSettings
+from scatd.workflows.cohorts.features import scoring_input
+from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
+from scatd.workflows.explain.request import ExplainRequest
+from scatd.workflows.explain.subject import Subject, subject_of
+from scatd.workflows.models.find import find_model
 
-N_CONTROL_CELLS = 200
-"""Cells that controls and perturbations look at, drawn by the seed."""
-_EMBEDDING_NAMES = {"sf": "scFoundation_", "gf": "Geneformer_"}
-
-
-@dataclass(frozen=True)
-class ExplainRequest:
-    """What to explain. Without an input, the demo target is explained.
-
-    Parameters
-    ----------
-    drug, family, stage
-        Which model, as in `PredictRequest`.
-    input
-        Cohort or feature matrix.
-    output
-        `.csv` (importance), `.parquet` (cells x features, sparse) or `.h5ad` (everything); None
-        keeps the results in the tracked run only.
-    published_csv
-        Folder for the files that the published scripts write.
-    settings
-        How to attribute.
-    group_by
-        Column of obs: importance within each of its groups, too, and intervals by group.
-    controls
-        Whether the list is put to the test.
-    source, labels, label_map
-        The bulk cohort that the model was trained on, for the control with permuted labels.
-    permutations
-        Heads trained on permuted labels.
-    gene_cells
-        Families sf and gf: cells of raw counts whose attribution is carried on to genes; 0 for
-        none.
-    alignment, stats, preparation, device, allow_simulated
-        As in `PredictRequest`.
-    """
-
-    drug: str
-    input: Path | None = None
-    output: Path | None = None
-    published_csv: Path | None = None
-    family: str | None = None
-    stage: str = keys.PRODUCTION
-    settings: ExplainSettings = field(default_factory=ExplainSettings)
-    group_by: str | None = None
-    controls: bool = True
-    source: Path | None = None
-    labels: str | None = None
-    label_map: str | None = None
-    permutations: Permutations = 20
-    gene_cells: CountOrNone = 0
-    alignment: AlignmentMethod | None = None
-    stats: StatsSource = "reference"
-    preparation: Preparation = field(default_factory=Preparation)
-    device: str = "auto"
-    allow_simulated: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse numbers outside their range."""
-        check_fields(self)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """The model, cut for attribution, and the cells that it is explained on.
+class Bulk:
+    """Labelled samples of the model's source, and the recipe that the model was trained by.
 
     Parameters
     ----------
-    ref, card
-        Which model version, and its card.
-    features
-        Of the cells; `usable` says which have any.
-    scores
-        What `scatd predict` says of them.
-    path
-        The network behind its first linear maps.
-    move
-        How rows are aligned before the network reads them.
-    alignment
-        How the model's source was moved in training.
-    pool
-        Baselines, aligned, (n_pool, n_features).
-    groups
-        (n_obs,) group of each cell, or None.
+    X, codes
+        Features (n_obs, n_features), and 0 or 1 (n_obs,).
+    settings
+        Of the training.
     """
 
-    request: ExplainRequest
-    ref: ModelRef
-    about: About
-    features: Features
-    usable: NDArray[np.bool_]
-    scores: Scores
-    path: LinearPath
-    move: Callable[[Tensor], Tensor]
-    alignment: Alignment
-    pool: Tensor
-    groups: NDArray[np.str_] | None
-    device: torch.device
-
-    @property
-    def key(self) -> str:
-        """Drug key."""
-        return drug_key(self.request.drug)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Words of the classes that are explained."""
-        both = self.request.settings.target == "both"
-        return keys.RESPONSES if both else (keys.RESISTANT,)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the features: genes, or numbered embedding dimensions as published."""
-        if self.features.names is not None:
-            return self.features.names
-        if self.about.genes is not None:
-            return self.about.genes
-        prefix = _EMBEDDING_NAMES.get(self.ref.family, "feature_")
-        return tuple(f"{prefix}{number}" for number in range(self.features.n_features))
-
-    @property
-    def is_resistant(self) -> NDArray[np.bool_]:
-        """(n_obs,), cells that the model calls resistant."""
-        return self.scores.responses == keys.RESISTANT
-
-    def rows(self, places: NDArray[np.int64]) -> Tensor:
-        """Aligned features of some cells, places ascending."""
-        X = np.array(self.features.X[places], dtype=np.float32)
-        return self.move(torch.from_numpy(X).to(self.device))
-
-    def zero(self) -> Tensor:
-        """A row of zeros, aligned, (1, n_features)."""
-        return self.move(torch.zeros(1, self.features.n_features, device=self.device))
-
-    def baselines(self, name: BaselineName, seed: int) -> Tensor:
-        """Aligned baselines of another name or seed."""
-        is_sensitive = self.scores.responses == keys.SENSITIVE
-        pool = baseline_pool(name, self.features.X, self.usable, is_sensitive, seed)
-        return self.move(torch.from_numpy(pool).to(self.device))
-
-    def sample(self, seed: int) -> NDArray[np.int64]:
-        """Places of at most `N_CONTROL_CELLS` usable cells, ascending."""
-        places = np.flatnonzero(self.usable)
-        if len(places) > N_CONTROL_CELLS:
-            rng = np.random.default_rng([seed, len(places)])
-            places = np.sort(rng.choice(places, N_CONTROL_CELLS, replace=False))
-        return places
-
-    def identity(self) -> dict[str, Any]:
-        """What makes two explanations the same work."""
-        request = self.request
-        return {
-            "model": [self.ref.name, self.ref.version, self.ref.run_id],
-            "cells": sha256_array(self.scores.prob_resistant),
-            "path": str(self.features.path.absolute()),
-            "settings": to_mapping(request.settings),
-            "alignment": [request.alignment, request.stats],
-            "group_by": request.group_by,
-        }
+    X: NDArray[np.float32]
+    codes: NDArray[np.int64]
+    settings: TransferSettings
 
 
-def open_subject(
-    request: ExplainRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
-) -> Subject:
-    """Score the cells, align the baselines, and cut the network.
+@contextmanager
+def opened(request: ExplainRequest) -> Iterator[Subject]:
+    """Find the model, open the cells for it, and score them.
 
     Raises
     ------
     InputError
-        When no cell can be scored, there is no such group column, or simulated meets real.
+        When there is no such model, or the cells cannot be used.
     """
-    features = given.features
-    refuse_mixing(
-        {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
-        allowed=request.allow_simulated,
-    )
-    usable = given.reasons == ""
-    if not usable.any():
-        what = f"none of {features.n_obs} cells can be scored ({given.reasons[0]})"
-        raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
-    groups = _groups(features, request.group_by)
-    with console.progress(features.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
-        options = ScoreOptions(alignment=request.alignment, stats=request.stats)
-        scores = scorer.score(features.X, options=options, progress=bar.update)
-    move = scorer.mover(features.X, options)
-    settings = request.settings
-    is_sensitive = scores.responses == keys.SENSITIVE
-    pool = baseline_pool(settings.baseline, features.X, usable, is_sensitive, settings.seed)
-    return Subject(
-        request=request,
-        ref=ref,
-        about=scorer.card.about,
-        features=features,
-        usable=usable,
-        scores=scores,
-        path=LinearPath(scorer.models, centred=settings.logits == "centred"),
-        move=move,
-        alignment=scorer.alignment,
-        pool=move(torch.from_numpy(pool).to(scorer.device)),
-        groups=groups,
-        device=scorer.device,
-    )
+    device = pick_device(request.device)
+    ref = find_model(request.drug, request.family, request.stage)
+    scorer = Scorer(registry.read(ref), str(device))
+    path = given_or_demo(request.input, "target")
+    with scoring_input(path, ref.family, scorer.card, request.preparation, device) as given:
+        for note in given.notes:
+            logger.info("%s", note)
+        yield subject_of(request, ref, scorer, given)
 
 
-def _groups(features: Features, column: str | None) -> NDArray[np.str_] | None:
-    if column is None:
+def read_bulk(subject: Subject) -> Bulk | None:
+    """The labelled source of a subject; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When the source or its labels cannot be used.
+    """
+    request = subject.request
+    source = _source(subject)
+    if source is None:
         return None
-    if column not in features.obs:
-        held = ", ".join(map(str, features.obs.columns[:10])) or "none"
-        what = f"there is no column '{column}'"
-        raise InputError(what, where="--group-by", expected=f"one of: {held}")
-    return features.obs[column].astype(str).to_numpy(dtype=str)
+    labels = read_labels(source, request.drug, request.labels, request.label_map)
+    rows = np.flatnonzero(labels.codes != MISSING)
+    codes = labels.codes[rows].astype(np.int64)
+    require_two_classes(codes, 2, f"{labels.origin}: {labels.column}")
+    return Bulk(np.array(source.X[rows], dtype=np.float32), codes, _settings_of(subject.about))
+
+
+def _source(subject: Subject) -> Features | None:
+    """The bulk source that was given; the demo's, where the demo is explained."""
+    request = subject.request
+    path = request.source or (demo_file("source") if request.input is None else None)
+    if path is None:
+        return None
+    if subject.ref.family != "dist":
+        return read_embeddings(path, None, None, subject.ref.family).source
+    return read_expression(
+        path,
+        None,
+        None,
+        scale=request.preparation.scale,
+        reads=replace(ExpressionRead.of(subject.about), genes=subject.names),
+    ).source
+
+
+def _settings_of(about: About) -> TransferSettings:
+    """The recipe that the model was trained by; the defaults where its card holds none."""
+    stored = about.settings
+    return from_mapping(TransferSettings, stored, where="card") if stored else TransferSettings()

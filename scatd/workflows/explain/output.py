@@ -1,4 +1,4 @@
-"""What an explanation leaves behind: tables for people, an AnnData, the published files."""
+"""The output of an explanation: a tracked run, tables, an AnnData, the published files."""
 
 from __future__ import annotations
 
@@ -12,47 +12,105 @@ import pandas as pd
 
 from scatd import artifact, keys, tracking
 from scatd.data import results
-from scatd.data.files import atomic_path
+from scatd.data.files import atomic_path, check_writable
 from scatd.data.storable import write_h5ad
-from scatd.explain.controls import Control, controls_table
-from scatd.explain.importance import Tally
+from scatd.errors import InputError
+from scatd.keys import artifact_paths, metric_names
 from scatd.settings import to_mapping
-from scatd.workflows.explain.inputs import Subject
+from scatd.workflows.explain.explanation import Explanation
+from scatd.workflows.explain.report import figures_of
+from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.store import AttributionStore, Block
+from scatd.workflows.explain.subject import Subject
 
 OUTPUT_SUFFIXES = (".csv", ".parquet", ".h5ad")
 STRONGEST = 200
 """Features a cell in the sparse table: those with the largest attributions."""
+_PUBLISHED_OPTION = "--published-csv"
 _PUBLISHED_NAMES = {"ig": "integrated_gradients_value", "gradshap": "shap_values"}
 
 
-def log_cells(run: tracking.Run, subject: Subject, store: AttributionStore) -> None:
-    """Store the sparse table of cells x features with the run."""
+def require_writable(request: ExplainRequest) -> None:
+    """Refuse files that cannot be written.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind of file, or a place that cannot be written to.
+    """
+    if request.output is not None:
+        if request.output.suffix not in OUTPUT_SUFFIXES:
+            what = f"unknown kind of output '{request.output.suffix}'"
+            expected = " or ".join(OUTPUT_SUFFIXES)
+            raise InputError(what, where=str(request.output), expected=expected)
+        check_writable(request.output)
+    if request.published_csv is not None and request.published_csv.is_file():
+        raise InputError("is a file", where=str(request.published_csv), expected="a folder")
+
+
+def require_published(subject: Subject) -> None:
+    """Refuse a folder for the published files that holds other results.
+
+    Raises
+    ------
+    InputError
+        As `scatd.data.results.require_own`.
+    """
+    folder = subject.request.published_csv
+    if folder is not None and folder.exists():
+        results.require_own(folder, _published_of(subject), option=_PUBLISHED_OPTION)
+
+
+def log_explanation(run: tracking.Run, found: Explanation) -> None:
+    """Store every number, table and figure of an explanation with its run."""
+    tables = {
+        "convergence": found.convergence,
+        **found.control_tables,
+        "importance": found.importance,
+        "controls": found.controls_table,
+    }
+    if found.by_group is not None:
+        tables["importance_by_group"] = found.by_group
+    metrics = {
+        metric_names.DELTA.format(statistic=name): found.convergence[name].iloc[0]
+        for name in ("max", "mean")
+    }
+    metrics |= {
+        metric_names.CONTROL.format(name=one.name): one.value
+        for one in found.controls
+        if np.isfinite(one.value)
+    }
+    if found.genes is not None:
+        tables["genes"] = found.genes.importance
+        reached = found.genes.convergence
+        metrics |= {
+            metric_names.GENES_DELTA.format(statistic=name): reached[name]
+            for name in ("max", "mean")
+        }
+        metrics |= {
+            metric_names.CONTROL.format(name=one.name): one.value for one in found.genes.controls
+        }
+    for name, table in tables.items():
+        run.log_table(table, artifact_paths.TABLE.format(name=name))
+    run.log_metrics(metrics)
+    run.set_tags({keys.TAG_CONTROLS: found.label})
+    run.describe(found.in_words())
     with tempfile.TemporaryDirectory() as scratch:
-        _write_parquet(Path(scratch) / "cells.parquet", subject, store)
-        run.log_files(Path(scratch), "attributions")
+        _write_parquet(Path(scratch) / "cells.parquet", found.subject, found.store)
+        run.log_files(Path(scratch), artifact_paths.ATTRIBUTIONS)
+    run.log_figures(figures_of(found))
 
 
-def write_output(
-    subject: Subject,
-    store: AttributionStore,
-    importance: pd.DataFrame,
-    controls: list[Control],
-    verdict: str,
-) -> list[Path]:
-    """Write `--output`, if it was asked for; returns what was written."""
-    target = subject.request.output
-    if target is None:
-        return []
+def write_output(found: Explanation, target: Path) -> Path:
+    """Write an explanation to a file of one of the `OUTPUT_SUFFIXES`; returns it."""
     with atomic_path(target) as unfinished:
         if target.suffix == ".csv":
-            importance.to_csv(unfinished, index=False)
+            found.importance.to_csv(unfinished, index=False)
         elif target.suffix == ".parquet":
-            _write_parquet(unfinished, subject, store)
+            _write_parquet(unfinished, found.subject, found.store)
         else:
-            cells = _annotated(subject, store, importance, controls, verdict)
-            write_h5ad(cells, unfinished)
-    return [target]
+            write_h5ad(annotated(found), unfinished)
+    return target
 
 
 def _write_parquet(path: Path, subject: Subject, store: AttributionStore) -> None:
@@ -95,18 +153,13 @@ def _strongest(subject: Subject, block: Block) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _annotated(
-    subject: Subject,
-    store: AttributionStore,
-    importance: pd.DataFrame,
-    controls: list[Control],
-    verdict: str,
-) -> ad.AnnData:
+def annotated(found: Explanation) -> ad.AnnData:
     """Cells x features: values in X, attributions in layers, importance in varm, the rest in uns.
 
     Rows of cells that could not be scored are NaN.
     """
-    features, key = subject.features, subject.key
+    subject = found.subject
+    features, drug_key = subject.features, subject.drug_key
     shape = (features.n_obs, features.n_features)
     cells = ad.AnnData(
         np.full(shape, np.nan, np.float32),
@@ -114,27 +167,27 @@ def _annotated(
         var=pd.DataFrame(index=pd.Index(subject.names)),
     )
     layers = {word: np.full(shape, np.nan, np.float32) for word in subject.classes}
-    for block in store.blocks():
+    for block in found.store.blocks():
         cells.X[block.rows] = np.asarray(features.X[block.rows], np.float32)
-        for word, found in block.attributed.items():
-            layers[word][block.rows] = found.attributions
+        for word, one in block.attributed.items():
+            layers[word][block.rows] = one.attributions
     for word, layer in layers.items():
         cells.layers[f"attribution_{word}"] = layer
     is_scored = subject.usable
     cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
-    cells.obs[keys.prob_column(key)] = cells.obs["prob_resistant"]
-    cells.obs[keys.response_column(key)] = pd.Categorical(
+    cells.obs[keys.prob_column(drug_key)] = cells.obs["prob_resistant"]
+    cells.obs[keys.response_column(drug_key)] = pd.Categorical(
         pd.Series(subject.scores.responses).where(is_scored)
     )
-    ranked = importance.drop(columns="controls").set_index("feature")
+    ranked = found.importance.drop(columns="controls").set_index("feature")
     cells.varm["importance"] = ranked.loc[list(subject.names)].set_axis(cells.var_names)
     cells.uns[keys.UNS_SCATD] = {
-        key: {
+        drug_key: {
             "model": subject.ref.name,
             "version": subject.ref.version,
             "settings": to_mapping(subject.request.settings),
-            "controls": verdict,
-            "controls_table": controls_table(controls).astype({"value": float, "bound": float}),
+            "controls": found.label,
+            "controls_table": found.controls_table.astype({"value": float, "bound": float}),
             "versions": artifact.versions(),
             "use": keys.CAVEAT,
         }
@@ -143,23 +196,23 @@ def _annotated(
     return cells
 
 
-def write_published(subject: Subject, store: AttributionStore, tally: Tally) -> list[Path]:
+def write_published(found: Explanation) -> list[Path]:
     """Write the files of the published attribution scripts, if they were asked for.
 
     Prefix is the drug as it was given; the index is `sample_id`, counted from 0 over the cells that
-    could be explained. Returns what was written.
+    could be explained. Returns the files that were written.
     """
-    folder = subject.request.published_csv
+    folder = found.subject.request.published_csv
     if folder is None:
         return []
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with results.made_anew(folder, published_results(subject), option="--published-csv"):
-        return _write_published(folder, subject, store, tally)
+    about = _published_of(found.subject)
+    with results.made_anew(folder, about, option=_PUBLISHED_OPTION):
+        return _write_published(folder, found)
 
 
-def _write_published(
-    folder: Path, subject: Subject, store: AttributionStore, tally: Tally
-) -> list[Path]:
+def _write_published(folder: Path, found: Explanation) -> list[Path]:
+    subject, store, tally = found.subject, found.store, found.tally
     prefix, kind = subject.request.drug, _PUBLISHED_NAMES[subject.request.settings.method]
     written = []
 
@@ -192,7 +245,7 @@ def _write_published(
     return written
 
 
-def published_results(subject: Subject) -> dict[str, str]:
+def _published_of(subject: Subject) -> dict[str, str]:
     """Command, model and input, for the mark of the folder with the published files."""
     return {
         "command": "explain",

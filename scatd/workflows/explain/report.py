@@ -1,4 +1,4 @@
-"""The figures that an explanation's run keeps."""
+"""The figures of an explanation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scatd import keys, tracking
+from scatd import keys
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm
 from scatd.plots.explain.curves import deletion_insertion
@@ -19,14 +19,15 @@ from scatd.plots.explain.dependence import dependence, interaction
 from scatd.plots.explain.heatmaps import by_group
 from scatd.plots.explain.local import waterfall
 from scatd.plots.explain.ranks import importance_ranks
-from scatd.workflows.explain.inputs import Subject
+from scatd.workflows.explain.explanation import Explanation
 from scatd.workflows.explain.store import AttributionStore
+from scatd.workflows.explain.subject import Subject
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEADING = 100
-"""Features whose values and attributions are looked at; partners are chosen among them."""
+"""Features whose values and attributions are gathered; partners are chosen among them."""
 _SHOWN = 20
 _DEPENDENCE = 2
 _CELLS = 5_000
@@ -46,30 +47,19 @@ class Leading:
     baseline: float
 
 
-def draw_explanation(
-    run: tracking.Run,
-    subject: Subject,
-    store: AttributionStore,
-    importance: pd.DataFrame,
-    groups: pd.DataFrame | None,
-) -> None:
-    """Draw an explanation and store the figures with its run, as PNG and PDF.
-
-    Parameters
-    ----------
-    importance, groups
-        The tables of the run: `importance.csv`, and `importance_by_group.csv` where there is one.
-    """
-    drawings = _drawings(run, subject, leading(subject, store, importance), importance)
-    if groups is not None:
-        table = _by_group(groups, list(importance["feature"].head(_SHOWN)))
+def figures_of(found: Explanation) -> dict[str, Figure]:
+    """Draw every figure of an explanation, by name."""
+    subject = found.subject
+    drawings = _drawings(found, leading(subject, found.store, found.importance))
+    if found.by_group is not None:
+        table = _by_group(found.by_group, list(found.importance["feature"].head(_SHOWN)))
         group = subject.request.group_by or ""
         drawings["by_group"] = partial(by_group, table, _title(subject), group)
-    run.log_figures({name: draw() for name, draw in drawings.items()})
+    return {name: draw() for name, draw in drawings.items()}
 
 
 def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame) -> Leading:
-    """Gather what the figures show from the blocks of a finished attribution."""
+    """Gather the values of the figures from the blocks of a finished attribution."""
     names = list(importance["feature"].head(_LEADING))
     columns = pd.Index(subject.names).get_indexer(pd.Index(names))
     step = max(1, -(-int(subject.usable.sum()) // _CELLS))
@@ -93,20 +83,19 @@ def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame)
     return Leading(pd.DataFrame(X, ids, names), pd.DataFrame(A, ids, names), cell, baseline)
 
 
-def _drawings(
-    run: tracking.Run, subject: Subject, found: Leading, importance: pd.DataFrame
-) -> dict[str, Callable[[], Figure]]:
-    X, A, title = found.X, found.A, _title(subject)
+def _drawings(found: Explanation, leads: Leading) -> dict[str, Callable[[], Figure]]:
+    subject, importance = found.subject, found.importance
+    X, A, title = leads.X, leads.A, _title(subject)
     unit = subject.about.input_scale or "embedding"
     what = "genes" if subject.ref.family == "dist" else "features"
-    one = f"{title}, {found.cell.index.name}"
+    one = f"{title}, {leads.cell.index.name}"
     first = list(importance["feature"].head(5))
-    pushes, levels = found.cell["attribution"], found.cell["value"]
+    pushes, levels = leads.cell["attribution"], leads.cell["value"]
     drawings: dict[str, Callable[[], Figure]] = {
         "summary": partial(beeswarm, X, A, title, _SHOWN),
         "importance": partial(importance_bars, importance, title, _SHOWN),
         "importance_rank": partial(importance_ranks, importance, title, what, first),
-        "waterfall": partial(waterfall, pushes, levels, found.baseline, one),
+        "waterfall": partial(waterfall, pushes, levels, leads.baseline, one),
     }
     for name in list(X.columns[:_DEPENDENCE]):
         file = re.sub(r"[^\w.-]", "_", name)
@@ -114,8 +103,8 @@ def _drawings(
         drawings[f"dependence_{file}"] = partial(dependence, *pair)
         if X.shape[1] > 1:
             drawings[f"interaction_{file}"] = partial(interaction, *pair)
-    if subject.request.controls:
-        curves = pd.read_csv(run.fetch("tables/deletion.csv"))
+    if "deletion" in found.control_tables:
+        curves = found.control_tables["deletion"]
         drawings["deletion_insertion"] = partial(deletion_insertion, curves, title)
     return drawings
 
@@ -127,4 +116,4 @@ def _by_group(groups: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _title(subject: Subject) -> str:
-    return f"{subject.key} ({subject.ref.family})"
+    return f"{subject.drug_key} ({subject.ref.family})"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.data.files import atomic_path, is_whole, sha256_file, write_hashes
+from scatd.data.files import atomic_path, is_whole, make_folder, sha256_file, write_hashes
 from scatd.errors import InputError
 from scatd.explain.attribution import Attributed
 
@@ -58,12 +58,7 @@ class AttributionStore:
 
     def __init__(self, folder: Path, classes: tuple[str, ...]) -> None:
         self.folder, self._classes = folder, classes
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            what = f"cannot be written ({error.strerror})"
-            remedy = "Run from a folder that you may write to."
-            raise InputError(what, where=str(folder), remedy=remedy) from error
+        make_folder(folder, remedy="Run from a folder that you may write to.")
 
     def has(self, number: int) -> bool:
         """Whether this block was done, and is whole."""

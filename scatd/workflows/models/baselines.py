@@ -12,24 +12,23 @@ from numpy.typing import NDArray
 
 from scatd import tracking
 from scatd.data.lazy import LazyMatrix
+from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
 from scatd.training.baselines import LINEAR_FILE, LinearBaseline
-
-FOLDER = "baselines"
 
 
 def log_baseline(run: tracking.Run, baseline: LinearBaseline) -> None:
     """Keep the baseline in the run that made its model."""
     with tempfile.TemporaryDirectory() as scratch:
         baseline.write(Path(scratch))
-        run.log_files(Path(scratch), FOLDER)
+        run.log_files(Path(scratch), artifact_paths.BASELINES)
 
 
 def kept_baseline(run: tracking.Run) -> LinearBaseline | None:
     """What `log_baseline` kept; None in a run of a scatd that kept nothing."""
-    if not run.holds(f"{FOLDER}/{LINEAR_FILE}"):
+    if not run.holds(f"{artifact_paths.BASELINES}/{LINEAR_FILE}"):
         return None
-    return LinearBaseline.read(run.fetch(FOLDER))
+    return LinearBaseline.read(run.fetch(artifact_paths.BASELINES))
 
 
 def baseline_scores(

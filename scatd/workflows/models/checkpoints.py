@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from scatd.data.drugs import drug_key
 from scatd.data.files import atomic_path, check_writable, sha256_file
 from scatd.embed.loading import load_tensors
 from scatd.errors import InputError
-from scatd.evaluation.gate import load_config
 from scatd.keys import InputScale
 from scatd.nn.alignment import Alignment
 from scatd.nn.recognise import KIND_WORDS, Kind, Recognised, recognise
 from scatd.nn.residual_vae import Sizes
 from scatd.ranges import ShareInside, check_fields
 from scatd.registry import ModelRef
+from scatd.workflows.models.find import find_model, open_model, read_named
 
 logger = logging.getLogger(__name__)
 
@@ -146,19 +145,16 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             PUBLISHED_LICENCE if request.origin == keys.PUBLISHED_ORIGIN else UNKNOWN_LICENCE
         ),
     }
-    with (
-        tracking.parent_run(
-            "import-checkpoint",
-            name=f"import {request.file.name}",
-            tags={
-                **tags,
-                keys.TAG_FAMILY: request.family,
-                keys.TAG_SIMULATED: str(request.simulated).lower(),
-            },
-            settings={"kind": found.kind, "design": found.design, **provenance},
-        ) as run,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
+    with tracking.parent_run(
+        "import-checkpoint",
+        name=f"import {request.file.name}",
+        tags={
+            **tags,
+            keys.TAG_FAMILY: request.family,
+            keys.TAG_SIMULATED: str(request.simulated).lower(),
+        },
+        settings={"kind": found.kind, "design": found.design, **provenance},
+    ) as run:
         about = _about(request, found)
         stored = Artifact(
             kind=found.kind,
@@ -171,10 +167,8 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             simulated=request.simulated,
             about=replace(about, provenance=provenance, run_id=run.run_id),
         )
-        folder = Path(scratch) / "model"
-        artifact.write(folder, stored)
-        version = registry.register(
-            folder,
+        version = registry.register_artifact(
+            stored,
             name,
             run.run_id,
             metrics={},
@@ -182,7 +176,7 @@ def import_checkpoint(request: ImportRequest) -> ImportResult:
             f"here. {keys.CAVEAT}",
             tags=tags,
         )
-    return ImportResult(registry.resolve_backbone(f"{name}/{version}"), found, stored.threshold)
+    return ImportResult(registry.get(name, version), found, stored.threshold)
 
 
 def export_checkpoint(request: ExportRequest) -> ExportResult:
@@ -287,15 +281,8 @@ def _find(request: ExportRequest) -> tuple[str, Artifact]:
         what = "no model is named" if request.drug is None else "two models are named"
         raise InputError(what, expected="a registered name or model folder, or --drug DRUG")
     if request.model is not None:
-        folder = Path(request.model)
-        if folder.is_dir():
-            return str(folder), artifact.read(folder)
-        ref = registry.resolve_backbone(request.model)
-    else:
-        key = drug_key(str(request.drug))
-        families = load_config(key).families if request.family is None else (request.family,)
-        ref = registry.resolve(key, stage=request.stage, families=families)
-    return f"{ref.name} version {ref.version}", artifact.read(registry.fetch(ref))
+        return open_model(request.model)
+    return read_named(find_model(str(request.drug), request.family, request.stage))
 
 
 def _left_out(stored: Artifact, kind: Kind) -> list[str]:

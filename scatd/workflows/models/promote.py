@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.evaluation.gate import (
@@ -14,8 +15,9 @@ from scatd.evaluation.gate import (
     TargetEvidence,
     Verdict,
     decide,
-    load_config,
 )
+from scatd.evaluation.metrics import METRICS
+from scatd.keys import metric_names
 from scatd.registry import ModelRef
 from scatd.tracking import FinishedRun
 
@@ -52,11 +54,10 @@ def promote(
         fails; nothing is then moved.
     """
     key = drug_key(drug)
-    config = load_config(key)
+    config = registry.load_config(key)
     families = config.families if family is None else (family,)
-    stage = keys.STAGING if version is None else str(version)
-    ref = registry.resolve(key, stage=stage, families=families)
-    artifact.read(registry.fetch(ref))  # a version that cannot be read serves nobody
+    ref = registry.resolve(key, stage=keys.STAGING, version=version, families=families)
+    registry.read(ref)  # a version that cannot be read must not serve
     shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
     verdict = judge(ref, config.gate, shown)
     if not verdict.passed:
@@ -96,7 +97,13 @@ def _evaluations(ref: ModelRef) -> list[FinishedRun]:
 
 
 def _as_evidence(run: FinishedRun) -> TargetEvidence:
-    return TargetEvidence(run.run_id, run.metrics, int(run.tags[keys.TAG_TRAINING_CELLS]))
+    values = {
+        metric: value
+        for metric in METRICS
+        if (value := tracking.metric(run.metrics, metric_names.METRIC, metric=metric)) is not None
+    }
+    values |= {f"n_{word}": float(n) for word, n in _counts(run.metrics).items()}
+    return TargetEvidence(run.run_id, values, int(run.tags[keys.TAG_TRAINING_CELLS]))
 
 
 def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Verdict:
@@ -108,24 +115,36 @@ def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Ver
         An evaluation of the version on target cells.
     """
     metrics = tracking.Run(tracking.connect(), registry.training_run(ref)).metrics()
-    baselines: dict[str, dict[str, float]] = {}
-    for name, value in metrics.items():
-        if name.startswith("baseline."):
-            _, baseline, metric = name.split(".", 2)
-            baselines.setdefault(baseline, {})[metric] = value
-    evidence = Evidence(
-        metrics=metrics,
-        baselines=baselines,
-        n_sensitive=int(metrics.get("n_sensitive", 0)),
-        n_resistant=int(metrics.get("n_resistant", 0)),
-        target=shown,
-    )
-    verdict = decide(gate, evidence)
+    verdict = decide(gate, _evidence(metrics, shown))
     text = "\n".join(rule.sentence for rule in verdict.rules)
     registry.set_gate_verdict(
         ref.name, ref.version, text if verdict.passed else verdict.refusal(), passed=verdict.passed
     )
     return verdict
+
+
+def _evidence(values: Mapping[str, float], shown: TargetEvidence | None) -> Evidence:
+    """The metrics of a run, in the words of the gate."""
+    means: dict[str, float] = {}
+    baselines: dict[str, dict[str, float]] = {}
+    for metric in METRICS:
+        name = f"{metric}_mean"
+        if (mean := tracking.metric(values, metric_names.MEAN, metric=metric)) is not None:
+            means[name] = mean
+        others = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
+        for model, mean in others.items():
+            baselines.setdefault(model, {})[name] = mean
+    counts = _counts(values)
+    n_sensitive, n_resistant = (counts[word] for word in keys.RESPONSES)
+    return Evidence(means, baselines, n_sensitive, n_resistant, shown)
+
+
+def _counts(values: Mapping[str, float]) -> dict[str, int]:
+    """Labelled samples or cells of a run, by response: sensitive, then resistant."""
+    return {
+        word: int(tracking.metric(values, metric_names.N_RESPONSE, response=word) or 0)
+        for word in keys.RESPONSES
+    }
 
 
 def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None = None) -> bool:

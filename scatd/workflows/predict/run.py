@@ -43,7 +43,7 @@ def predict(request: PredictRequest) -> PredictResult:
         require_output(request.output)
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
-    return score_file(request, ref, Scorer(registry.fetch(ref), str(device)))
+    return score_file(request, ref, Scorer(registry.read(ref), str(device)))
 
 
 def score_file(

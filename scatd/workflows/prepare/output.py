@@ -13,6 +13,7 @@ from scatd.data.files import atomic_path, check_writable
 from scatd.data.genes import GeneMatch
 from scatd.data.preflight import Report
 from scatd.data.writing import require_store_name
+from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.prepare.request import PrepareRequest
 
 
@@ -70,6 +71,8 @@ def track(
         tags={keys.TAG_SIMULATED: str(simulated).lower()},
         settings=dict(about),
     ) as run:
-        run.log_metrics({"gene_overlap": found.overlap, "n_obs": float(report.n_obs)})
-        run.log_table(found.report, "tables/genes.csv")
-        run.log_files(folder, "report")
+        run.log_metrics(
+            {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
+        )
+        run.log_table(found.report, artifact_paths.GENES)
+        run.log_files(folder, artifact_paths.REPORT)

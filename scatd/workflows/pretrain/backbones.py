@@ -22,6 +22,7 @@ from scatd.artifact import Artifact
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead
 from scatd.data.features import Features
 from scatd.errors import TrainingError
+from scatd.keys import artifact_paths, metric_names
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.plots.training import loss_curves
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 REGISTERED_FOLD = 1
 """Of several folds the first is registered (as published): the one with the lowest loss would be
 the one whose held-out cells happened to be easy (defect D13)."""
-
-_BEST, _LAST, _HISTORY = "checkpoints/best", "checkpoints/last", "history.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +185,10 @@ def make(work: Work) -> PretrainResult:
                 _forget(work)
             else:
                 dead = tracking.leave_out_damaged(
-                    dead, lambda fold: artifact.read(fold.fetch(_BEST))
+                    dead, lambda fold: artifact.read(fold.fetch(artifact_paths.BEST_WEIGHTS))
                 )
                 tracking.adopt(dead, run)
-            _log_data(run, work)
+            run.log_cohort(work.features, work.features.sha256(), "reference")
             with _bar(work, parts) as bar:
                 if len(parts) == 1:
                     folds = [_train(run, run, work, parts[0], 1, bar)]
@@ -202,7 +201,7 @@ def make(work: Work) -> PretrainResult:
             if version is None:
                 version = _register(run, work, registered, table)
         _forget(work)
-    ref = registry.resolve_backbone(f"{work.name}/{version}")
+    ref = registry.get(work.name, version)
     return PretrainResult(
         ref, registered.summary, run.run_id, registered.model.sizes.n_latent, table
     )
@@ -222,8 +221,8 @@ def _train_folds(
             tags = {**work.tags, keys.TAG_FOLD: str(number)}
             with run.child(f"{work.command} {work.family} fold {number}", tags) as fold_run:
                 fold = _train(fold_run, run, work, part, number, bar)
-                _log_model(fold_run, fold.model, _BEST)
-        run.log_metrics({"fold_r2": fold.summary["r2"]}, step=number)
+                _log_model(fold_run, fold.model, artifact_paths.BEST_WEIGHTS)
+        run.log_metrics({metric_names.FOLD_R2: fold.summary["r2"]}, step=number)
         folds.append(fold if number == REGISTERED_FOLD else fold.without_weights())
     return folds
 
@@ -257,19 +256,23 @@ def _train(
         remedy = "Every cell would look alike. Train longer, or raise rec_beta (--rec-beta)."
         raise TrainingError(what, remedy=remedy)
     history = pd.DataFrame(fitted.history)
-    run.log_table(history, _HISTORY)
+    run.log_table(history, artifact_paths.HISTORY)
     sizes = fitted.vae.sizes
     epochs = fitted.summary["epochs"]
     if fitted.last is not None:
         last = _artifact(work, sizes, fitted.last, {"epoch": epochs, "of": epochs}, {}, parent)
-        _log_model(run, last, _LAST)
+        _log_model(run, last, artifact_paths.LAST_WEIGHTS)
     held = {"epoch": fitted.summary["epoch"], "of": epochs, "chosen": "lowest validation loss"}
     model = _artifact(work, sizes, fitted.vae.state_dict(), held, fitted.summary, parent)
     return _Fold(number, model, history)
 
 
 def _adopted(run: tracking.Run, number: int) -> _Fold:
-    return _Fold(number, artifact.read(run.fetch(_BEST)), pd.read_csv(run.fetch(_HISTORY)))
+    return _Fold(
+        number,
+        artifact.read(run.fetch(artifact_paths.BEST_WEIGHTS)),
+        pd.read_csv(run.fetch(artifact_paths.HISTORY)),
+    )
 
 
 def _artifact(
@@ -337,26 +340,23 @@ def _register(run: tracking.Run, work: Work, fold: _Fold, table: pd.DataFrame | 
         f"{summary['active_units']:.0f} of {fold.model.sizes.n_latent} latent units active. "
         f"Weights of epoch {summary['epoch']:.0f} of {summary['epochs']:.0f}.{said}"
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "backbone"
-        artifact.write(folder, replace(fold.model, about=about))
-        return registry.register(
-            folder,
-            work.name,
-            run.run_id,
-            metrics=summary,
-            description=description,
-            tags={keys.TAG_RESUME_KEY: work.key},
-        )
+    return registry.register_artifact(
+        replace(fold.model, about=about),
+        work.name,
+        run.run_id,
+        metrics=summary,
+        description=description,
+        tags={keys.TAG_RESUME_KEY: work.key},
+    )
 
 
 def _report(run: tracking.Run, folds: list[_Fold]) -> pd.DataFrame:
     """Table of the folds; means and s.d. go to the parent run."""
     table = pd.DataFrame([{"fold": fold.number, **fold.summary} for fold in folds])
     values = table.drop(columns="fold")
-    run.log_metrics({f"{name}_mean": value for name, value in values.mean().items()})
-    run.log_metrics({f"{name}_sd": value for name, value in values.std().items()})
-    run.log_table(table, "tables/folds.csv")
+    for name, over_folds in ((metric_names.MEAN, values.mean()), (metric_names.SD, values.std())):
+        run.log_metrics({name.format(metric=metric): v for metric, v in over_folds.items()})
+    run.log_table(table, artifact_paths.FOLDS)
     return table
 
 
@@ -366,18 +366,6 @@ def _draw(run: tracking.Run, work: Work, folds: list[_Fold]) -> None:
         fold.history.rename(columns=names).assign(fold=fold.number) for fold in folds
     )
     run.log_figures({"loss": loss_curves(curves, f"{work.command} {work.family}")})
-
-
-def _log_data(run: tracking.Run, work: Work) -> None:
-    features = work.features
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=features.sha256(),
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="reference",
-    )
 
 
 def _n_epochs(work: Work, part: Split) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scatd import artifact, console, keys, registry
+from scatd import console, keys, registry
 from scatd.artifact import Artifact
 from scatd.data.demo_files import given_or_demo
 from scatd.data.expression import log_normalised
@@ -119,7 +119,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     name = f"teacher {ref.name}/{ref.version}"
     _refuse_mixing(request, name, ref, expression)
     logger.info("Teacher: %s version %d", ref.name, ref.version)
-    model = artifact.read(registry.fetch(ref))
+    model = registry.read(ref)
     require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
         what = f"reads {model.sizes.n_features} features"

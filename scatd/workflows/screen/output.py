@@ -10,6 +10,7 @@ import pandas as pd
 from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import copy_files, sha256_file
+from scatd.keys import metric_names
 from scatd.workflows.screen.report import Screening, draw, write_page
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
@@ -89,7 +90,7 @@ def _log_numbers(run: tracking.Run, request: ScreenRequest, screening: Screening
     known = drugs.dropna(subset="fraction_resistant")
     run.log_metrics(
         {
-            f"resistant_fraction.{drug}": float(fraction)
+            metric_names.RESISTANT_FRACTION.format(drug=drug): float(fraction)
             for drug, fraction in zip(known["drug"], known["fraction_resistant"], strict=True)
         }
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.cards.card import Card
 from scatd.data import results
 from scatd.data.drugs import drug_key
@@ -21,11 +21,12 @@ from scatd.data.io import read_adata
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.explain.settings import ExplainSettings
-from scatd.keys import InputScale
+from scatd.keys import InputScale, artifact_paths, metric_names
 from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.workflows.explain.run import ExplainRequest, ExplainResult, explain
+from scatd.workflows.models.find import find_model
 from scatd.workflows.tcga.patients import Survival, prepare_patients, scored_patients
 from scatd.workflows.tcga.report import Patients, figures_of, tables_of
 
@@ -92,9 +93,8 @@ def tcga(request: TcgaRequest) -> TcgaResult:
     InputError
         When there is no such model, or the tables cannot be used.
     """
-    key = drug_key(request.drug)
-    ref = registry.resolve(key, stage=request.stage, families=(FAMILY,))
-    card = artifact.read_card(registry.fetch(ref))
+    ref = find_model(request.drug, FAMILY, request.stage)
+    card = registry.read_card(ref)
     simulated = {f"model {ref.name}": ref.simulated, str(request.expression): False}
     refuse_mixing(simulated, allowed=request.allow_simulated)
     output, about = _place(request, ref)
@@ -190,19 +190,19 @@ def _tracked(request: TcgaRequest, explained: ExplainResult, patients: Patients)
         settings=settings,
     ) as run:
         for name, table in tables.items():
-            run.log_table(table, f"tables/{name}.csv")
+            run.log_table(table, artifact_paths.TABLE.format(name=name))
             with atomic_path(request.output / f"{name}.csv") as unfinished:
                 table.to_csv(unfinished, index=False)
-        run.log_metrics({"n_patients": len(patients.table), **_metrics(tables)})
+        run.log_metrics({metric_names.N_PATIENTS: len(patients.table), **_metrics(tables)})
         for name, figure in figures_of(patients, tables):
             save_figure(figure, request.output / FIGURES, name)
-        run.log_files(request.output / FIGURES, FIGURES)
+        run.log_files(request.output / FIGURES, artifact_paths.FIGURES)
         run.describe(f"{len(patients.table)} patients, {patients.subject}.\n\n**{CAVEAT}**")
     return TcgaResult(ref, tables, explained.label, request.output, run.run_id)
 
 
 def _metrics(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     """What of the tables is a number to compare runs by; missing values are left out."""
-    found = {"log_rank_p": tables["log_rank"]["p"].iloc[0]}
-    found["hazard_ratio"] = tables["cox"]["hazard_ratio"].iloc[0]
+    found = {metric_names.LOG_RANK_P: tables["log_rank"]["p"].iloc[0]}
+    found[metric_names.HAZARD_RATIO] = tables["cox"]["hazard_ratio"].iloc[0]
     return {name: float(value) for name, value in found.items() if pd.notna(value)}

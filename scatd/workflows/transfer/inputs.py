@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact, keys, registry
+from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
@@ -32,7 +31,7 @@ from scatd.workflows.cohorts.training import (
     read_embeddings,
     read_expression,
 )
-from scatd.workflows.models.find import require_backbone
+from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.task import (
@@ -204,11 +203,11 @@ def _style(request: TransferRequest, cohorts: Cohorts, backbone: Backbone) -> Fe
         return None
     if cohorts.reference is not None:
         return matrix_stats(cohorts.reference.X)
-    needs_rows = method in ("coral", "mmd")
+    needs_cells = method in keys.ALIGNED_BY_CELLS
     alignment = backbone.artifact.alignment
-    if not needs_rows and alignment is not None and alignment.reference:
+    if not needs_cells and alignment is not None and alignment.reference:
         return alignment.reference
-    lacks = "single cells" if needs_rows else f"a style, and backbone {backbone.name} holds none"
+    lacks = "single cells" if needs_cells else f"a style, and backbone {backbone.name} holds none"
     remedy = "Add --reference with unlabelled single cells, --target, or --alignment none."
     raise InputError(f"alignment {method} needs {lacks}", remedy=remedy)
 
@@ -217,11 +216,7 @@ def _given_backbone(request: TransferRequest) -> Backbone | None:
     """`--backbone`, by folder or registered name."""
     if request.backbone is None:
         return None
-    folder = Path(request.backbone)
-    if folder.is_dir():
-        found = Backbone(str(folder), artifact.read(folder))
-    else:
-        found = _fetched(registry.resolve_backbone(request.backbone))
+    found = Backbone(*open_model(request.backbone))
     require_backbone(f"backbone {found.name}", found.artifact)
     return found
 
@@ -250,7 +245,7 @@ def _default_backbone(request: TransferRequest, cohorts: Cohorts, device: torch.
 
 
 def _fetched(ref: ModelRef) -> Backbone:
-    return Backbone(f"{ref.name}/{ref.version}", artifact.read(registry.fetch(ref)))
+    return Backbone(*read_named(ref))
 
 
 def _sample(X: NDArray[np.float32], seed: int, n_rows: int = 5000) -> NDArray[np.float32]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from scatd import artifact, keys, registry, tracking
+from scatd import keys, registry, tracking
 from scatd.data.features import Features
 from scatd.evaluation import evidence
-from scatd.evaluation.gate import Verdict, load_config
+from scatd.evaluation.gate import Verdict
 from scatd.evaluation.ledger import cell_ledger
 from scatd.nn.domain import Domain
 from scatd.registry import ModelRef
@@ -125,13 +123,13 @@ def record_drug(
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
         version = _register(run, task, chosen, report, target, resumed.key)
-    config = load_config(task.drug_key)
-    verdict = judge(registry.resolve_named(name, str(version)), config.gate)
+    config = registry.load_config(task.drug_key)
+    verdict = judge(registry.get(name, version), config.gate)
     promoted = False
     if verdict.passed and config.auto_promote and task.basis.request.promote:
-        promoted = promote_version(registry.resolve_named(name, str(version)), verdict)
+        promoted = promote_version(registry.get(name, version), verdict)
     return TransferResult(
-        ref=registry.resolve_named(name, str(version)),
+        ref=registry.get(name, version),
         run_id=run.run_id,
         folds=report.folds,
         models=report.models,
@@ -218,14 +216,11 @@ def _register(
     tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_RESUME_KEY: resume_key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        artifact.write(folder, replace(chosen.model, about=about))
-        return registry.register(
-            folder,
-            task.model_name,
-            run.run_id,
-            metrics=chosen.metrics,
-            description=f"{report.sentence}\n\n{chosen.held} {keys.CAVEAT}",
-            tags=tags,
-        )
+    return registry.register_artifact(
+        replace(chosen.model, about=about),
+        task.model_name,
+        run.run_id,
+        metrics=chosen.metrics,
+        description=f"{report.sentence}\n\n{chosen.held} {keys.CAVEAT}",
+        tags=tags,
+    )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from scatd import keys, tracking
+from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
-from scatd.evaluation.gate import load_config
 from scatd.settings import to_mapping
 from scatd.workflows.transfer.folds import require_whole, run_folds
 from scatd.workflows.transfer.inputs import basis_of, drug_labels, open_inputs
@@ -28,7 +27,7 @@ def transfer(request: TransferRequest) -> TransferResult:
     TrainingError
         When training diverges.
     """
-    load_config(drug_key(request.drug))  # a damaged one is refused before anything is computed
+    registry.load_config(drug_key(request.drug))  # a damaged file is refused before any work
     opened = open_inputs(request)
     labels = drug_labels(opened, request.drug)
     return learn_drug(DrugTask(basis_of(opened), labels))

@@ -155,7 +155,7 @@ class Basis:
         """Inputs of a `Learner`; they may travel to another process."""
         X = np.array(self.cohorts.source.X, dtype=np.float32)
         # Other alignments know the cells by their statistics.
-        needs_cells = self.settings.alignment in ("coral", "mmd")
+        needs_cells = self.settings.alignment in keys.ALIGNED_BY_CELLS
         cells = self.reference_sample if needs_cells else None
         stats, backbone = self.reference_stats, self.backbone.artifact
         return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)

@@ -9,6 +9,7 @@ import yaml
 
 from scatd import tracking
 from scatd.data.files import atomic_path
+from scatd.keys import artifact_paths, metric_names
 from scatd.plots import tuning
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings
@@ -36,20 +37,23 @@ def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.Data
     )
     with atomic_path(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    run.client.log_text(run.run_id, text, "best_params.yaml")
-    run.log_table(trials, "trials.csv")
+    run.client.log_text(run.run_id, text, artifact_paths.BEST_PARAMS)
+    run.log_table(trials, artifact_paths.TRIALS)
     subject = f"Pretraining {family}"
     shares = study.importance()
     figures = {"history": tuning.history(trials, subject)}
     if shares:
         importance = pd.DataFrame({"parameter": shares.keys(), "importance": shares.values()})
-        run.log_table(importance, "importance.csv")
+        run.log_table(importance, artifact_paths.IMPORTANCE_OF_SETTINGS)
         figures["importance"] = tuning.importance(importance, subject)
     run.log_figures(figures)
     counts = trials["state"].value_counts()
     run.log_metrics(
-        {"best_objective": best.value, "best_trial": best.number}
-        | {f"n_{state}": float(count) for state, count in counts.items()}
+        {metric_names.BEST_OBJECTIVE: best.value, metric_names.BEST_TRIAL: best.number}
+        | {
+            metric_names.N_TRIALS.format(state=state): float(count)
+            for state, count in counts.items()
+        }
     )
     return trials
 

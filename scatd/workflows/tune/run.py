@@ -22,6 +22,7 @@ from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features, read_features
 from scatd.data.files import check_writable
 from scatd.errors import InputError, TrainingError
+from scatd.keys import metric_names
 from scatd.nn.devices import pick_device
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.ranges import Count, Folds, Seconds, Seed, ShareOfSome, check_fields
@@ -156,7 +157,7 @@ def tune(request: TuneRequest) -> TuneResult:
             run = stack.enter_context(_parent_run(work, shown))
             sign_of_life.enter_context(tune_workers.sign_of_life(run.run_id))
             _begin(run, study, work)
-        _log_data(run, work)
+        run.log_cohort(work.features, work.features.sha256(), "reference")
         with console.progress(request.trials, f"Tuning {request.family}", "trial") as bar:
             while (trial := _next_trial(run, study, work, until)) is not None:
                 bar.update(trial.number - bar.n)
@@ -307,18 +308,6 @@ def _parent_run(work: _Work, storage: str) -> contextlib.AbstractContextManager[
     )
 
 
-def _log_data(run: tracking.Run, work: _Work) -> None:
-    features = work.features
-    run.log_dataset(
-        features.path.stem,
-        str(features.path),
-        digest=features.sha256(),
-        n_rows=features.n_obs,
-        n_features=features.n_features,
-        context="reference",
-    )
-
-
 def _try(run: tracking.Run, study: Study, work: _Work, trial: Trial, bar: Any) -> None:
     """Do one trial in a nested run; one that diverges fails alone."""
     tags = {**work.tags(keys.LEVEL_TRIAL), keys.TAG_TRIAL: str(trial.number)}
@@ -333,7 +322,7 @@ def _try(run: tracking.Run, study: Study, work: _Work, trial: Trial, bar: Any) -
 
             def watch(progress: Progress) -> None:
                 step = (progress.fold - 1) * settings.epochs + progress.epoch
-                curves.epoch(step, {"objective": progress.objective, **progress.losses})
+                curves.epoch(step, {metric_names.OBJECTIVE: progress.objective, **progress.losses})
                 bar.set_postfix(fold=progress.fold, epoch=progress.epoch)
                 trial.watch(progress)
 
@@ -354,7 +343,7 @@ def _try(run: tracking.Run, study: Study, work: _Work, trial: Trial, bar: Any) -
         return
     value = study.trials()[trial.number].value
     if value is not None:
-        run.log_metrics({"objective": value}, step=trial.number)
+        run.log_metrics({metric_names.OBJECTIVE: value}, step=trial.number)
     best = study.best()
     logger.info(
         "Trial %d %s: %s%s",

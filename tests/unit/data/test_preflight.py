@@ -162,11 +162,11 @@ def test_quality_of_cells_against_numpy():
     names = ["MT-CO1", "MT-ND1", *PANEL.names[2:]]
     found = look(cohort(names, X=X), {"panel": PANEL}, requires=Requirements(min_genes=205))
     measure(found, cohort(names, X=X).matrices["X"])
-    np.testing.assert_allclose(found.cells["n_counts"], X.sum(axis=1))
-    np.testing.assert_array_equal(found.cells["n_genes"], (X > 0).sum(axis=1))
+    np.testing.assert_allclose(found.cells["total_counts"], X.sum(axis=1))
+    np.testing.assert_array_equal(found.cells["n_genes_by_counts"], (X > 0).sum(axis=1))
     with np.errstate(invalid="ignore"):
         share = np.nan_to_num(X[:, :2].sum(axis=1) / X.sum(axis=1))
-    np.testing.assert_allclose(found.cells["mito_share"], share, rtol=1e-6)
+    np.testing.assert_allclose(found.cells["pct_counts_mt"], 100 * share, rtol=1e-6)
     n_few = ((X > 0).sum(axis=1) < 205).sum()
     assert 1 < n_few < 40
     assert f"{n_few} of 40 cells express fewer than 205 genes" in found.warnings[0]
@@ -261,7 +261,9 @@ def test_cells_and_genes_of_another_species_are_left_out_and_counted():
     reasons = failures(found.cells, 50)
     assert [number for number, reason in enumerate(reasons) if reason] == list(range(5))
     assert "another species" in reasons[0]
-    np.testing.assert_array_equal(found.cells["n_genes"][5:], (COUNTS[5:] > 0).sum(axis=1))
+    np.testing.assert_array_equal(
+        found.cells["n_genes_by_counts"][5:], (COUNTS[5:] > 0).sum(axis=1)
+    )
     told = found.to_dict()
     assert (told["other_species"], told["genes_of_other_species"]) == ("mouse", 100)
 

@@ -42,7 +42,7 @@ def register(folder, threshold=0.5, scale=1.0, **card):
     stored = Artifact(*shared, weights, Alignment("none"), threshold)
     artifact.write(folder / "model", replace(stored, about=about_of(stored, **card)))
     with tracking.parent_run("transfer", name="afatinib", tags={}, settings={}) as run:
-        return registry.register(
+        return registry.register_artifact(
             folder / "model", NAME, run.run_id, metrics={}, description="",
             tags={"scatd.drug": "afatinib"},
         )  # fmt: skip

@@ -56,7 +56,7 @@ def add(store, folders):
     def add(name=NAME, kind="response", metrics=None):
         drug = {} if kind == "backbone" else {"scatd.drug": name.rpartition("-")[2]}
         with tracking.parent_run("transfer", name=name, tags={}, settings={"folds": 5}) as run:
-            return registry.register(
+            return registry.register_artifact(
                 folders[kind], name, run.run_id, metrics=metrics or {}, description="**d**",
                 tags=drug,
             )  # fmt: skip
@@ -194,11 +194,11 @@ def test_families_are_tried_in_order(add):
 def test_a_version_number_is_a_stage(add):
     add()
     add(kind="demo")
-    found = registry.resolve("afatinib", stage="1")
+    found = registry.resolve("afatinib", version=1)
     assert (found.version, found.simulated, found.stage) == (1, False, "archived")
     assert registry.resolve("afatinib", stage="staging").simulated
     with pytest.raises(InputError, match="has no version 3"):
-        registry.resolve("afatinib", stage="3")
+        registry.resolve("afatinib", version=3)
     with pytest.raises(InputError, match="no stage 'produktion'"):
         registry.resolve("afatinib", stage="produktion")
 
@@ -243,6 +243,31 @@ def test_backbones_by_name(add):
     for spec in (f"{name}@nosuch", f"{name}/9", f"{name}/x", "it's"):
         with pytest.raises(InputError):
             registry.resolve_backbone(spec)
+
+
+def test_a_version_by_its_number_and_by_its_stage(add):
+    add(), add()
+    assert registry.get(NAME, 1).stage == "archived"
+    assert registry.at(NAME, "staging") == registry.get(NAME, 2)
+    with pytest.raises(InputError, match=r"no version 3.*one of 1, 2"):
+        registry.get(NAME, 3)
+    with pytest.raises(InputError, match=r"no alias 'production'.*one of staging"):
+        registry.at(NAME, "production")
+    with pytest.raises(InputError, match="no registered model"):
+        registry.get("scatd-sf-nothing", 1)
+
+
+def test_a_model_in_memory_is_registered_as_its_folder_is(store, folders):
+    with tracking.parent_run("transfer", name="a", tags={}, settings={}) as run:
+        for model in (folders["response"], artifact.read(folders["response"])):
+            registry.register_artifact(
+                model, NAME, run.run_id, metrics={}, description="", tags={"scatd.drug": "afatinib"}
+            )
+    first, second = (registry.fetch(registry.get(NAME, version)) for version in (1, 2))
+    assert (first / "card.json").read_bytes() == (second / "card.json").read_bytes()
+    assert artifact.verify(first) == artifact.verify(second)
+    assert registry.read_card(registry.get(NAME, 2)).family == "sf"
+    assert registry.read(registry.get(NAME, 2)).sizes == SIZES
 
 
 # Stages ------------------------------------------------------------------------------------
@@ -371,8 +396,8 @@ from scatd import registry, tracking
 print("ready", flush=True)
 sys.stdin.readline()
 with tracking.parent_run("transfer", name="a", tags={{}}, settings={{}}) as run:
-    folder = Path(sys.argv[1])
-    registry.register(folder, {NAME!r}, run.run_id, metrics={{}}, description="", tags={{}})
+    folder, none = Path(sys.argv[1]), dict(metrics={{}}, description="", tags={{}})
+    registry.register_artifact(folder, {NAME!r}, run.run_id, **none)
 """
     at_once(script, str(folders["response"]), str(folders["demo"]))
     assert stages() == {2: "staging", 1: "archived"}

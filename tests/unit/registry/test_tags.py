@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scatd import keys, registry, tracking
+from scatd import registry, tracking
 from scatd.errors import InputError
+from scatd.keys import artifact_paths
 from scatd.registry import state
 from scatd.workflows.compare import compare
 from scatd.workflows.sweep import report as panel_report
@@ -22,11 +23,11 @@ def test_a_tag_that_contradicts_the_card_is_refused_and_repaired(copied_registry
     client = tracking.connect()
     client.set_model_version_tag(NAME, "1", tag, value)
     with pytest.raises(InputError, match=tag):
-        registry.fetch(registry.resolve_named(NAME, "1"))
+        registry.fetch(registry.get(NAME, 1))
     found = [fault for fault in registry.examine() if tag in fault.what]
     assert [fault.where for fault in found] == [f"{NAME}/1"]
     found[0].repair()
-    registry.fetch(registry.resolve_named(NAME, "1"))
+    registry.fetch(registry.get(NAME, 1))
     assert registry.examine() == []
 
 
@@ -68,9 +69,9 @@ def test_a_damaged_table_of_models_gives_no_interval(store, damage, caplog):
     tags = {"scatd.level": "drug", "scatd.drug": "docetaxel", "scatd.family": "sf"}
     with tracking.parent_run("transfer", name="docetaxel", tags=tags, settings={}) as run:
         run.log_metrics({"auroc_mean": 0.9, "baseline.logistic_regression.auroc_mean": 0.8})
-        run.log_checked_table(models, keys.MODELS_TABLE)
+        run.log_checked_table(models, artifact_paths.MODELS)
     assert compare()["lead_ci_low"].tolist() == [0.1]
-    (path,) = (store / "mlartifacts").glob(f"*/artifacts/{keys.MODELS_TABLE}")
+    (path,) = (store / "mlartifacts").glob(f"*/artifacts/{artifact_paths.MODELS}")
     path.write_bytes(path.read_bytes().replace(b"0.1", b"0.9") if damage is None else damage)
     assert compare()["lead_ci_low"].isna().all()
     assert "is damaged" in caplog.text
@@ -98,7 +99,7 @@ def test_odd_variables_of_mlflow_are_refused(store, monkeypatch, name, value):
 
 def test_lost_hashes_are_refused_and_found(copied_registry):
     """Only scatd before 0.2 noted none."""
-    ref = registry.resolve("docetaxel", stage="1", families=["sf"])
+    ref = registry.resolve("docetaxel", version=1, families=["sf"])
     client = tracking.connect()
     for tag in client.get_model_version(ref.name, "1").tags:
         if tag.startswith("scatd.sha256."):

@@ -1,0 +1,114 @@
+"""The model of a drug, and the reason where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlflow.tracking import MlflowClient
+
+from scatd import keys
+from scatd.errors import InputError, nearest
+from scatd.registry import state
+from scatd.registry.refs import ModelRef, ref_of
+from scatd.registry.state import Model
+from scatd.tracking import connect
+
+_STAGES = (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS, keys.ARCHIVED)
+
+
+def resolve(
+    drug_key: str,
+    *,
+    stage: str = keys.PRODUCTION,
+    version: int | None = None,
+    families: Sequence[str] = keys.FAMILIES,
+) -> ModelRef:
+    """The response model of a drug: the first family that has one at this stage.
+
+    Parameters
+    ----------
+    drug_key
+        Normalised drug name.
+    stage
+        `production`, `staging`, `previous`, or `archived` (the newest such).
+    version
+        This version, whatever its stage.
+    families
+        In the order of preference.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message says what there is, at which stage, and which rule of the
+        gate held it back.
+    """
+    if stage not in _STAGES:
+        expected = f"{', '.join(_STAGES)} or a version number"
+        raise InputError(f"no stage '{stage}'", expected=expected)
+    client = connect()
+    names = [keys.response_model_name(family, drug_key) for family in families]
+    models = [model for name in names if (model := state.read(client, name))]
+    for model in models:
+        if version is None and stage in model.aliases:
+            found = client.get_model_version(model.name, str(model.aliases[stage]))
+            return ref_of(found, stage)
+        if version is not None or stage == keys.ARCHIVED:
+            for found in reversed(state.versions(client, model.name)):
+                if version == int(found.version):
+                    return ref_of(found)
+                if version is None and found.tags.get(keys.TAG_STAGE) == stage:
+                    return ref_of(found, stage)
+    place = f"{stage} model" if version is None else f"version {version}"
+    raise _nothing_there(client, drug_key, place, models, families)
+
+
+def _nothing_there(
+    client: MlflowClient,
+    drug_key: str,
+    place: str,
+    models: Sequence[Model],
+    families: Sequence[str],
+) -> InputError:
+    where = f"family {', '.join(families)}"
+    what = f"drug '{drug_key}' has no {place}"
+    if models:
+        remedy = f"There is: {'; '.join(_describe(client, model) for model in models)}."
+        if keys.STAGING in models[0].aliases and place == f"{keys.PRODUCTION} model":
+            remedy += f" Use --stage staging, or: scatd promote --drug {drug_key}"
+        return InputError(what, where=where, remedy=remedy)
+    drugs = _drugs(client, families)
+    if not drugs:
+        remedy = f"No drug has a model yet. Train one: scatd transfer --drug {drug_key}"
+        return InputError(what, where=where, remedy=remedy)
+    close = nearest(drug_key, drugs)
+    hint = f"Did you mean {' or '.join(close)}? " if close else ""
+    known = ", ".join(f"{drug} ({stages})" for drug, stages in sorted(drugs.items()))
+    remedy = f"{hint}Registered: {known}."
+    return InputError(what, where=where, remedy=remedy)
+
+
+def _describe(client: MlflowClient, model: Model) -> str:
+    version = model.aliases.get(keys.PRODUCTION) or model.aliases.get(keys.STAGING)
+    if version is None:
+        return f"{model.name}, at no stage"
+    text = f"{model.name} version {version} at {_stages(model)}"
+    tags = client.get_model_version(model.name, str(version)).tags
+    if tags.get(keys.TAG_GATE_PASSED) == "false":
+        text += f", held back by the gate ({tags[keys.TAG_GATE]})"
+    return text
+
+
+def _drugs(client: MlflowClient, families: Sequence[str]) -> dict[str, str]:
+    """Stages by drug key."""
+    found: dict[str, str] = {}
+    for model in state.read_all(client):
+        for family in families:
+            prefix = keys.response_model_name(family, "")
+            if model.name.startswith(prefix) and model.name != keys.backbone_name(family):
+                found[model.name.removeprefix(prefix)] = _stages(model)
+    return found
+
+
+def _stages(model: Model) -> str:
+    stages = (keys.PRODUCTION, keys.STAGING)
+    return " and ".join(stage for stage in stages if stage in model.aliases) or "no stage"

@@ -1,0 +1,167 @@
+"""Versions of registered models, named by their number or by their stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlflow.entities.model_registry import ModelVersion
+
+from scatd import keys
+from scatd.errors import InputError
+from scatd.registry import identity, state
+from scatd.tracking import connect
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """One version of a registered model, resolved once.
+
+    Parameters
+    ----------
+    name, version
+        Where it is in the registry.
+    family, drug
+        Family, and the drug key ("" for a backbone).
+    stage
+        Its stage when it was resolved.
+    run_id
+        The run that made it.
+    simulated
+        Whether simulated data took part.
+    """
+
+    name: str
+    version: int
+    family: str
+    drug: str
+    stage: str
+    run_id: str
+    simulated: bool
+
+
+def get(name: str, version: int) -> ModelRef:
+    """A version of a registered model by its number.
+
+    Raises
+    ------
+    InputError
+        When there is no such model or version.
+    """
+    return ref_of(state.require_version(connect(), name, version))
+
+
+def at(name: str, stage: str) -> ModelRef:
+    """The version of a registered model that stands at a stage (an alias).
+
+    Raises
+    ------
+    InputError
+        When there is no such model, or no version at this stage.
+    """
+    client = connect()
+    aliases = state.require(client, name).aliases
+    if stage not in aliases:
+        expected = "one of " + ", ".join(sorted(aliases))
+        raise InputError(f"no alias '{stage}'", where=name, expected=expected)
+    return ref_of(client.get_model_version(name, str(aliases[stage])), stage)
+
+
+def chosen(name: str, wanted: str) -> ModelRef:
+    """A version by what a user calls it: its number, or the alias that names it.
+
+    Raises
+    ------
+    InputError
+        As `get` and `at`.
+    """
+    return get(name, int(wanted)) if wanted.isdecimal() else at(name, wanted)
+
+
+def find(name: str, stage: str) -> ModelRef | None:
+    """The version that stands at a stage (an alias) of a registered model, if any."""
+    client = connect()
+    model = state.read(client, name)
+    if model is None or stage not in model.aliases:
+        return None
+    return ref_of(client.get_model_version(name, str(model.aliases[stage])), stage)
+
+
+def ref_of(found: ModelVersion, stage: str | None = None) -> ModelRef:
+    """A version that was read from the registry.
+
+    Parameters
+    ----------
+    stage
+        The stage by which it was found; that of its tags where it was found by its number.
+
+    Raises
+    ------
+    InputError
+        When a tag is missing that says what it is.
+    """
+    identity.require_tags(found.tags, f"{found.name}/{found.version}")
+    return ModelRef(
+        name=found.name,
+        version=int(found.version),
+        family=found.tags[keys.TAG_FAMILY],
+        drug=found.tags.get(keys.TAG_DRUG, ""),
+        stage=stage or found.tags.get(keys.TAG_STAGE, keys.ARCHIVED),
+        run_id=str(found.run_id),
+        simulated=found.tags[keys.TAG_SIMULATED] == "true",
+    )
+
+
+def find_made(name: str, resume_key: str) -> ModelRef | None:
+    """The newest version that was made with this resume key, if any."""
+    client = connect()
+    if state.read(client, name) is None:
+        return None
+    made = [
+        item
+        for item in state.versions(client, name)
+        if item.tags.get(keys.TAG_RESUME_KEY) == resume_key
+    ]
+    return ref_of(made[-1]) if made else None
+
+
+def resolve_backbone(spec: str) -> ModelRef:
+    """A backbone by name: `scatd-sf-backbone`, with `@ALIAS` or `/VERSION` (default: @staging).
+
+    The form that MLflow prints, `models:/NAME/VERSION` or `models:/NAME@ALIAS`, is read as well.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, alias or version.
+    """
+    wanted = spec.removeprefix("models:/")
+    if "/" in wanted:
+        name, _, version = wanted.partition("/")
+        if not version.isdecimal():
+            raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
+        return get(name, int(version))
+    name, _, alias = wanted.partition("@")
+    return at(name, alias or keys.STAGING)
+
+
+def production_versions() -> dict[str, int]:
+    """Version in production by registered name, of every response model that has one."""
+    backbones = {keys.backbone_name(family) for family in keys.FAMILIES}
+    return {
+        model.name: model.aliases[keys.PRODUCTION]
+        for model in state.read_all(connect())
+        if keys.PRODUCTION in model.aliases and model.name not in backbones
+    }
+
+
+def training_run(ref: ModelRef) -> str:
+    """The run that trained a version; of one that was calibrated, not the run that did so."""
+    tags = connect().get_model_version(ref.name, str(ref.version)).tags
+    return tags.get(keys.TAG_TRAINING_RUN, ref.run_id)
+
+
+def logged_model(ref: ModelRef) -> str:
+    """The id by which MLflow links metrics and runs to a version."""
+    # The store does not give back the id that it was told; the address holds it.
+    source = connect().get_model_version(ref.name, str(ref.version)).source
+    return str(source).removeprefix("models:/")
