@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys
+from scatd.data.cell_map import cell_map, own_map
 from scatd.data.opened import open_input
 from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
-from scatd.workflows.cohorts.map import cell_map, own_map
 from scatd.workflows.predict.output import write_table
-from scatd.workflows.predict.report import PredictResult
+from scatd.workflows.predict.request import PredictResult
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"

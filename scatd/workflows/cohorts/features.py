@@ -26,9 +26,10 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.preflight import Report, Requirements, look, measure, require_human
 from scatd.data.preparation import Preparation
+from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.keys import InputScale
-from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
+from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
 if TYPE_CHECKING:
@@ -213,7 +214,9 @@ def _embedder(
     """
     backend, weights, gene_map = keys.BACKENDS[family], preparation.weights, preparation.gene_map
     try:
-        return Embedder(EmbedderRequest(backend, weights=weights, gene_map=gene_map, device=device))
+        return Embedder(
+            EmbedderRequest(backend, weights=weights, gene_map=gene_map, device=str(device))
+        )
     except InputError as error:
         if weights is not None:
             raise

@@ -13,8 +13,7 @@ from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
-from scatd.workflows.predict.report import PredictResult
-from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import CohortFiles, TransferRequest

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.cards.card import About
+from scatd.data.cell_map import cell_map
 from scatd.evaluation.domain import MOST
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.fractions import ALL
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
-from scatd.workflows.cohorts.map import cell_map
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 

@@ -12,11 +12,11 @@ import torch
 
 from scatd import console
 from scatd.data import results
+from scatd.data.cell_map import own_map
 from scatd.data.groups import group_column
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
-from scatd.workflows.cohorts.map import own_map
 from scatd.workflows.screen.inputs import DrugModel, models_of, opened, reading_alike
 from scatd.workflows.screen.output import place_of, record
 from scatd.workflows.screen.report import Screening, cautions, drug_table, summary

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from scatd.cards.card import Card
+from scatd.data.cell_map import MOST_CELLS
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import ScatdError
 from scatd.evaluation.domain import is_outside
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import ScoringInput
-from scatd.workflows.cohorts.map import MOST_CELLS
 from scatd.workflows.screen.inputs import DrugModel
 from scatd.workflows.screen.request import ScreenRequest
 
