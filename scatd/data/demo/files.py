@@ -10,6 +10,21 @@ from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of a demo, with its parents, where there is none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made ({error.strerror})"
+        raise InputError(what, where=str(folder), remedy="Choose another folder.") from error
+
+
 def write_demo(
     folder: Path, settings: DemoSettings, panel: Sequence[str] | None = None
 ) -> dict[str, Path]:
@@ -35,18 +50,3 @@ def write_demo(
         with atomic_path(written[name]) as temporary:
             cohort.write_h5ad(temporary)
     return written
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a demo, with its parents, where there is none.
-
-    Raises
-    ------
-    InputError
-        When it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"the folder cannot be made ({error.strerror})"
-        raise InputError(what, where=str(folder), remedy="Choose another folder.") from error

@@ -76,7 +76,12 @@ def family_panels() -> dict[str, Panel]:
 
 
 def read_panel_file(path: Path) -> Panel:
-    """A panel from a list of genes, or the genes of a cohort (`.h5ad`, `.zarr`).
+    """Read a panel.
+
+    Parameters
+    ----------
+    path
+        A list of genes, or a cohort (`.h5ad`, `.zarr`) whose genes are the panel.
 
     Raises
     ------

@@ -53,10 +53,10 @@ ANY_GENES = ExpressionRead()
 class Cohorts:
     """Cohorts of a transfer by role.
 
+    The source holds bulk samples, of which some or all are labelled.
+
     Parameters
     ----------
-    source
-        Bulk samples, of which some or all are labelled.
     reference
         Unlabelled single cells whose style the source takes: the target where no reference was
         given; None where there is neither.
