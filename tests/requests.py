@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-PARTS = ("cohorts", "labelled", "controls", "few")
-"""Fields of a transfer's request that are requests themselves."""
+PARTS = ("cohorts", "labelled", "controls", "few", "embedder")
+"""Fields of requests that are requests themselves."""
 
 
 def fields_of(request):

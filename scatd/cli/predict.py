@@ -16,7 +16,7 @@ from scatd.cli.requests import filled
 from scatd.keys import Uncertainty
 
 if TYPE_CHECKING:
-    from scatd.workflows.predict.report import PredictResult
+    from scatd.workflows.predict.request import PredictResult
 
 
 @command(

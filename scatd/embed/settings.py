@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from scatd.errors import InputError
+from scatd.keys import Backend
 from scatd.ranges import Range
 
 InputType = Literal["singlecell", "bulk"]
@@ -78,6 +80,37 @@ class ScFoundationSettings:
         if self.input_type == "bulk" and self.pre_normalized == "A":
             what = "bulk samples have no raw total beside them"
             raise InputError(what, where="--pre-normalized A", expected="F or T")
+
+
+@dataclass(frozen=True)
+class EmbedderRequest:
+    """Which foundation model, and how it is run.
+
+    Parameters
+    ----------
+    backend
+        scfoundation or geneformer.
+    weights
+        A file (scFoundation), a folder or hub name (Geneformer), or a name of `scatd download`;
+        None takes the weights in the folder of downloads.
+    settings
+        Settings of scFoundation; Geneformer uses only the precision.
+    dictionaries
+        Folder of Geneformer's dictionaries; None looks beside the weights, then among the
+        downloads.
+    panel, gene_map
+        File with the gene order of scFoundation; table of ids and older names of genes.
+    device
+        Where to compute.
+    """
+
+    backend: Backend
+    weights: str | None = None
+    settings: ScFoundationSettings = field(default_factory=ScFoundationSettings)
+    dictionaries: Path | None = None
+    panel: Path | None = None
+    gene_map: Path | None = None
+    device: str = "cpu"
 
 
 def parse_target(text: str) -> Target:

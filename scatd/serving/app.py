@@ -170,15 +170,24 @@ _MESSAGE = {
     "properties": {"error": {"type": "string"}},
     "required": ["error"],
 }
-_FAULTS: dict[int | str, dict[str, Any]] = {
-    status: {"description": about, "content": {"application/json": {"schema": _MESSAGE}}}
-    for status, about in {
+
+
+def _described(faults: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """Faults by status, as OpenAPI describes them."""
+    return {
+        status: {"description": about, "content": {"application/json": {"schema": _MESSAGE}}}
+        for status, about in faults.items()
+    }
+
+
+_FAULTS = _described(
+    {
         400: "The request is malformed.",
         401: "The token is missing or wrong.",
         404: "No such drug in production.",
         422: "The file or a parameter cannot be used; the message says why.",
-    }.items()
-}
+    }
+)
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _TABLE = {
     "type": "object",
@@ -222,15 +231,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         },
         "content": {media: {} for media in MEDIA_TYPES.values()},
     },
-    **{
-        status: {"description": about, "content": {"application/json": {"schema": _MESSAGE}}}
-        for status, about in {
+    **_described(
+        {
             406: "No such kind of answer.",
             408: "The upload took too long.",
             413: "The body is too large, or grows too large when it is unpacked.",
             415: "The body is of no known kind.",
             503: "Too many requests at once; Retry-After says when to come back.",
             504: "Scoring took too long.",
-        }.items()
-    },
+        }
+    ),
 }

@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys
+from scatd.data.cell_map import cell_map, own_map
+from scatd.data.opened import open_input
 from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.predict.output import write_table
-from scatd.workflows.predict.report import PredictResult
-from scatd.workflows.screen.map import cell_map
+from scatd.workflows.predict.request import PredictResult
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"
@@ -60,10 +61,10 @@ def write_scores(result: PredictResult, folder: Path) -> None:
 
 def write_map(result: PredictResult, folder: Path) -> bool:
     """Draw the map of cells, and return whether there is one."""
-    import anndata
-
-    cohort = anndata.read_h5ad(folder / H5AD)
-    xy = cell_map(cohort, result.ref.family)
+    assert result.latent is not None
+    with open_input(folder / H5AD) as scored:
+        own = own_map(scored)
+    xy = cell_map(result.latent, own)
     if xy is None:
         return False
     figure = draw_map(xy, result.table["prob_resistant"], result.ref.drug)

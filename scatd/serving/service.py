@@ -32,8 +32,7 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
-from scatd.workflows.predict.report import PredictResult
-from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import score_file
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Use case: the pre-flight check of a file, before anything is computed from it."""
+"""Use case: check a file before anything is computed from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scatd.workflows.cohorts.genes import (
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What to check, and against which genes.
+    """Which file to check, and for which genes.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class CheckRequest:
     panel
         The genes that a model reads; None takes those of every family that are in the cache.
     gene_map
-        What genes are called; None takes the one in the cache, if any.
+        Table of ids and older names of genes; None takes the one in the cache, if any.
     scale, layer
-        What the file holds in the user's words, and where.
+        Scale of the expression, and the matrix that holds it, where the user names them.
     min_genes
         Expressed genes that a cell needs.
     """
@@ -51,7 +51,7 @@ class CheckRequest:
 
 
 def check(request: CheckRequest) -> Report:
-    """Look at a file and read it once; faults are in the report, and none is raised.
+    """Read a file once and report its faults; none of them is raised.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def make_tune_result():
 
 
 def make_predict_result(output):
-    from scatd.workflows.predict.report import PredictResult
+    from scatd.workflows.predict.request import PredictResult
 
     calls = ["resistant"] * 50 + ["sensitive"] * 150
     table = pd.DataFrame({"response": calls, "reason": ""})

@@ -1,1 +1,1 @@
-"""Cohorts on their way to a model: opened, checked, matched to its genes, turned into features."""
+"""Cohorts for a model: opened, checked, matched to its genes, and turned into features."""

@@ -1,14 +1,11 @@
-"""A loaded foundation model, and the cohorts that it can embed."""
+"""A loaded foundation model with its genes and its cache."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-
-import torch
 
 from scatd import keys
 from scatd.data import downloads
@@ -19,10 +16,10 @@ from scatd.data.preflight import Report, Requirements, look
 from scatd.embed.geneformer import Geneformer
 from scatd.embed.geneformer_dictionaries import GeneVocabulary, read_vocabulary
 from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.settings import ScFoundationSettings
+from scatd.embed.settings import EmbedderRequest, ScFoundationSettings
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
-from scatd.keys import Backend, InputScale
+from scatd.keys import InputScale
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.cohorts.weights import (
@@ -35,37 +32,6 @@ from scatd.workflows.cohorts.weights import (
 _SLOTS = {backend: keys.OBSM_FEATURES[family] for family, backend in keys.BACKENDS.items()}
 _PANEL_SHA256 = "6037e1bc9b3b48a5112ffdc29261383f747a3c3f8b568a8899b0c69d13565df8"
 """Of the 19,264 names in order, one a line: the positions that scFoundation's weights mean."""
-
-
-@dataclass(frozen=True)
-class EmbedderRequest:
-    """Which foundation model, and how it is run.
-
-    Parameters
-    ----------
-    backend
-        scfoundation or geneformer.
-    weights
-        A file (scFoundation), a folder or hub name (Geneformer), or a name of `scatd download`;
-        None takes the weights in the folder of downloads.
-    settings
-        Of scFoundation; Geneformer takes the precision alone.
-    dictionaries
-        Folder of Geneformer's dictionaries; None looks beside the weights, then among the
-        downloads.
-    panel, gene_map
-        File with the gene order of scFoundation; table of ids and older names of genes.
-    device
-        Where to compute.
-    """
-
-    backend: Backend
-    weights: str | None = None
-    settings: ScFoundationSettings = field(default_factory=ScFoundationSettings)
-    dictionaries: Path | None = None
-    panel: Path | None = None
-    gene_map: Path | None = None
-    device: torch.device | str = "cpu"
 
 
 class Embedder:
@@ -123,7 +89,7 @@ class Embedder:
         if self._panel_file is not None:
             panel = read_panel_file(self._panel_file)
         else:
-            # Whoever has a matrix in the published order needs no list of it.
+            # A matrix in the published order is its own list of genes.
             panels = (Panel(tuple(gene_names(matrix.var)), str(cohort.path))
                       for matrix in cohort.matrices.values())  # fmt: skip
             own = next((panel for panel in panels if panel.sha256 == _PANEL_SHA256), None)

@@ -26,9 +26,10 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.preflight import Report, Requirements, look, measure, require_human
 from scatd.data.preparation import Preparation
+from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.keys import InputScale
-from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
+from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def scoring_input(
 def _needs_preparation(
     opened: OpenedInput, family: str, card: Card, preparation: Preparation
 ) -> bool:
-    """Whether features have to be made; else the input holds them as the model reads them."""
+    """True where features have to be made; else the input holds them as the model reads them."""
     if family not in keys.BACKENDS:
-        # z-scores are taken as they are, gene by gene.
+        # z-scores are taken as they are, by the names of the genes.
         return opened.may_name_genes and card.about.input_scale != "zscore"
     slot = keys.OBSM_FEATURES[family]
     if slot not in opened.embeddings:
@@ -123,7 +124,7 @@ def _expression(opened: OpenedInput, card: Card, preparation: Preparation) -> Sc
     """Rows of family dist: in the order of the model's genes and on its scale."""
     cohort, genes, input_scale = opened.cohort, card.about.genes, card.about.input_scale
     panel = Panel(genes, "the model") if genes else find_panel(None, cohort)
-    # A panel of a few hundred genes cannot ask for the 200 that a whole transcriptome can.
+    # A cell cannot express 200 genes of a panel that has a few hundred.
     min_genes = min(MIN_GENES, max(len(panel) // 10, 1))
     report = _checked(cohort, panel, input_scale, preparation, min_genes)
     matrix, found = cohort.matrices[report.layer], report.matches["model"]
@@ -213,7 +214,9 @@ def _embedder(
     """
     backend, weights, gene_map = keys.BACKENDS[family], preparation.weights, preparation.gene_map
     try:
-        return Embedder(EmbedderRequest(backend, weights=weights, gene_map=gene_map, device=device))
+        return Embedder(
+            EmbedderRequest(backend, weights=weights, gene_map=gene_map, device=str(device))
+        )
     except InputError as error:
         if weights is not None:
             raise

@@ -1,4 +1,4 @@
-"""Panels and gene maps: from an option, or from what `scatd download` put into the cache."""
+"""Panels and gene maps: from an option, or from the folder of downloads."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_panel(given: Path | None, cohort: Cohort) -> Panel:
     if given is not None:
         return read_panel_file(given)
     beside = cohort.path.parent / DEMO_PANEL
-    if cohort.simulated and beside.is_file():
+    if cohort.simulated and cohort.path.exists() and beside.is_file():
         return read_panel_file(beside)
     panel = _published_panel()
     if panel is None:
@@ -68,7 +68,7 @@ def family_panels() -> dict[str, Panel]:
     if not folder.is_dir():
         logger.info("Genes of gf are not here: scatd download %s", _DICTIONARIES)
     else:
-        # Only here: the reader of published pickles brings torch along.
+        # Imported here, because the reader of published pickles imports torch.
         from scatd.embed.geneformer_dictionaries import read_vocabulary
 
         panels["gf"] = Panel(tuple(read_vocabulary(folder).medians), "Geneformer's vocabulary")
@@ -76,7 +76,12 @@ def family_panels() -> dict[str, Panel]:
 
 
 def read_panel_file(path: Path) -> Panel:
-    """A panel from a list of genes, or the genes of a cohort (`.h5ad`, `.zarr`).
+    """Read a panel.
+
+    Parameters
+    ----------
+    path
+        A list of genes, or a cohort (`.h5ad`, `.zarr`) whose genes are the panel.
 
     Raises
     ------

@@ -43,10 +43,10 @@ class FoundationModel(Protocol):
 
 
 class CohortRanks:
-    """Geneformer's tokens of a cohort's rows, whatever its columns are called.
+    """Geneformer's tokens of a cohort's rows, for columns under any names.
 
     Ties stand in the order of the vocabulary, so that the order of the columns does not matter.
-    Columns of one gene are added up, and where there are none the rows are ranked as they are.
+    Columns of one gene are added up. Rows without such columns are ranked as they are.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class RowEmbedder:
     def embed(
         self, start: int, X: sparse.csr_matrix, progress: Callable[[int], object] = lambda _: None
     ) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
-        """Embeddings of a block of rows, and why some have none.
+        """Embeddings of a block of rows, and reasons why some have none.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class RowEmbedder:
         return embedded, cells.reasons
 
     def _measured(self, X: sparse.csr_matrix) -> pd.DataFrame:
-        """Quality of a block of rows, whose values can be read."""
+        """Quality of a block of rows, once its values are checked."""
         no_gene = np.zeros(X.shape[1], bool)
         quality = CellQuality(no_gene, *self._others)
         quality.add(X)

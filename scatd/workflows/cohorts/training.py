@@ -1,4 +1,4 @@
-"""The cohorts of a transfer: read, brought to one scale and one panel, and told apart by role."""
+"""The cohorts of a transfer by role, on one scale and one panel of genes."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ ANY_GENES = ExpressionRead()
 class Cohorts:
     """Cohorts of a transfer by role.
 
+    The source holds bulk samples, of which some or all are labelled.
+
     Parameters
     ----------
-    source
-        Bulk samples, of which some or all are labelled.
     reference
         Unlabelled single cells whose style the source takes: the target where no reference was
         given; None where there is neither.

@@ -1,4 +1,4 @@
-"""Where the weights and dictionaries of foundation models lie: given, or downloaded before."""
+"""Paths of the weights and dictionaries of foundation models: given, or downloaded."""
 
 from __future__ import annotations
 

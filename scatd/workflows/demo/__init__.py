@@ -1,1 +1,1 @@
-"""Use case: the main job on simulated cohorts."""
+"""Use case: transfer and prediction on simulated cohorts."""

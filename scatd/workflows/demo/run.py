@@ -1,4 +1,4 @@
-"""Use case: the whole main job on the simulated demo cohort, and whether it found the truth."""
+"""Use case: transfer and prediction on the simulated demo cohort, compared with its truth."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
-from scatd.workflows.predict.report import PredictResult
-from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import CohortFiles, TransferRequest
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """The drug run, the prediction by drug name, and its AUROC against the simulated truth."""
+    """The transfer, the prediction by drug name, and its AUROC against the simulated truth."""
 
     transfer: TransferResult
     prediction: PredictResult
@@ -33,16 +32,16 @@ class DemoResult:
 
 
 def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
-    """Make the cohort, pretrain, learn one drug, promote it, predict by name, compare with truth.
+    """Make the cohort, pretrain, learn a drug, promote it, predict by name, compare with the truth.
 
     Parameters
     ----------
     drug
         DOCETAXEL, GEFITINIB or CISPLATIN.
     seed
-        Of the simulated cohort.
+        Seed of the simulated cohort.
     folder
-        Where its files are, or will be.
+        Folder of its files.
     """
     key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
     files = {

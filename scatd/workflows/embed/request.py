@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from scatd.embed.settings import ScFoundationSettings
-from scatd.keys import Backend, InputScale
+from scatd.embed.settings import EmbedderRequest
+from scatd.keys import InputScale
 
 
 @dataclass(frozen=True)
 class EmbedRequest:
-    """Which cohort to embed with which weights.
+    """Which cohort to embed with which model.
 
     Parameters
     ----------
     input, output
         Cohort or table of any kind that scatd reads; `.h5ad`.
-    backend, weights, settings, dictionaries, panel, gene_map
-        As `cohorts.embedder.EmbedderRequest` has them.
+    embedder
+        The foundation model.
     layer, scale
         The matrix, and the scale of its values, where the check cannot tell.
-    device
-        Where to compute.
     """
 
     input: Path
     output: Path
-    backend: Backend
-    weights: str | None = None
-    settings: ScFoundationSettings = field(default_factory=ScFoundationSettings)
-    dictionaries: Path | None = None
-    panel: Path | None = None
-    gene_map: Path | None = None
+    embedder: EmbedderRequest
     layer: str | None = None
     scale: InputScale | None = None
-    device: str = "auto"

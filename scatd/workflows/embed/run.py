@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from scatd import __version__, console
@@ -16,7 +15,7 @@ from scatd.data.cohort import Cohort
 from scatd.data.opened import open_input
 from scatd.data.preflight import Report, require_human
 from scatd.nn.devices import pick_device
-from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
+from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.embed.output import Embedding, require_output, write_embedding
 from scatd.workflows.embed.request import EmbedRequest
 
@@ -59,14 +58,14 @@ def embed(request: EmbedRequest) -> EmbedResult:
         When the cohort, the weights or the options cannot be used.
     """
     require_output(request.output)
-    device = pick_device(request.device)
+    device = pick_device(request.embedder.device)
     with (
         open_input(request.input) as opened,
         tempfile.TemporaryDirectory(prefix="scatd-") as scratch,
     ):
         cohort = opened.cohort
         require_human(cohort)
-        embedder = Embedder(_model(request, device))
+        embedder = Embedder(replace(request.embedder, device=str(device)))
         report = embedder.look(cohort, layer=request.layer, scale=request.scale)
         n_before = len(embedder.store)
         # In a file, as large as it may be: the memory stays that of a block.
@@ -80,11 +79,6 @@ def embed(request: EmbedRequest) -> EmbedResult:
         n_computed=len(embedder.store) - n_before,
         reasons=dict(zip(words.tolist(), counts.tolist(), strict=True)),
     )
-
-
-def _model(request: EmbedRequest, device: torch.device) -> EmbedderRequest:
-    files = request.dictionaries, request.panel, request.gene_map
-    return EmbedderRequest(request.backend, request.weights, request.settings, *files, device)
 
 
 def embed_cells(

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scatd import console, keys
 from scatd.data.cohort import Matrix
 from scatd.data.io import is_cohort, open_cohort
+from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.explain.controls import Control, gene_controls, label
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.randomised import STAGES, randomised
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
-from scatd.workflows.cohorts.embedder import Embedder, EmbedderRequest
+from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.subject import Subject
 
@@ -98,7 +99,7 @@ def gene_reader(subject: Subject) -> Iterator[GeneReader]:
             keys.BACKENDS[family],
             weights=preparation.weights,
             gene_map=preparation.gene_map,
-            device=subject.device,
+            device=str(subject.device),
         )
     )
     with open_cohort(path) as cohort:

@@ -13,8 +13,7 @@ from scatd.data.files import atomic_path, check_writable
 from scatd.data.opened import OpenedInput
 from scatd.data.storable import mapping, write_h5ad
 from scatd.errors import InputError
-from scatd.workflows.predict.report import PredictResult
-from scatd.workflows.predict.request import ANNOTATED
+from scatd.workflows.predict.request import ANNOTATED, PredictResult
 
 OUTPUT_SUFFIXES = (ANNOTATED, ".csv", ".parquet", ".json")
 

@@ -21,8 +21,8 @@ from scatd.registry.by_drug import find_model
 from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.predict.output import require_output, write_prediction
-from scatd.workflows.predict.report import PredictResult, provenance, score_table
-from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.report import provenance, score_table
+from scatd.workflows.predict.request import PredictRequest, PredictResult
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def score_cells(
         logger.log(logging.WARNING if shift.is_foreign else logging.INFO, "%s", shift.sentence)
     if scores.latent is not None:
         scores.latent[~is_scored] = np.nan
-    table = score_table(given, scores)
+    table = score_table(features.ids, given.reasons, scores)
     return PredictResult(ref, table, features.obs, about, notes, scores.latent, shift)
 
 

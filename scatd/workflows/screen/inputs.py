@@ -16,16 +16,12 @@ from numpy.typing import NDArray
 from scatd import registry
 from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
-from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
-from scatd.data.readers.stores import embeddings
-from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
 from scatd.scoring import BLOCK
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
-from scatd.workflows.screen.map import MAP_KEY
 from scatd.workflows.screen.request import ScreenRequest
 
 logger = logging.getLogger(__name__)
@@ -117,14 +113,3 @@ def _kept(X: LazyMatrix, scratch: Path) -> NDArray[np.float32]:
     for start in range(0, X.shape[0], BLOCK):
         made[start : start + BLOCK] = X[start : start + BLOCK]
     return made
-
-
-def own_map(path: Path, picked: NDArray[np.intp]) -> NDArray[np.float64] | None:
-    """The cohort's own coordinates of some cells (`obsm["X_umap"]`); None where it has none."""
-    if not has_suffix(path, STORE_SUFFIXES):
-        return None
-    with open_store(path) as store:
-        own = embeddings(store)
-        if MAP_KEY not in own or not hasattr(own[MAP_KEY], "shape"):
-            return None
-        return np.asarray(own[MAP_KEY])[picked]

@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.cards.card import About
+from scatd.data.cell_map import cell_map
 from scatd.evaluation.domain import MOST
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.fractions import ALL
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
-from scatd.workflows.screen.map import MAP_KEY, cell_map
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -185,11 +184,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
 
 def _map(found: Screened) -> NDArray[np.float64] | None:
     """Coordinates (n_picked, 2): the cohort's own, or made from the latent of the first drug."""
-    family, drawn = next(iter(found.drugs.values())).ref.family, found.drawn
-    cohort = ad.AnnData(obsm={keys.latent_key(family): drawn.latent}, shape=(len(drawn.picked), 0))
-    if found.own_map is not None:
-        cohort.obsm[MAP_KEY] = found.own_map
-    return cell_map(cohort, family)
+    return cell_map(found.drawn.latent, found.own_map)
 
 
 def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:

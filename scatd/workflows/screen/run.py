@@ -12,11 +12,12 @@ import torch
 
 from scatd import console
 from scatd.data import results
+from scatd.data.cell_map import own_map
 from scatd.data.groups import group_column
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
-from scatd.workflows.screen.inputs import DrugModel, models_of, opened, own_map, reading_alike
+from scatd.workflows.screen.inputs import DrugModel, models_of, opened, reading_alike
 from scatd.workflows.screen.output import place_of, record
 from scatd.workflows.screen.report import Screening, cautions, drug_table, summary
 from scatd.workflows.screen.request import ScreenRequest
@@ -92,16 +93,17 @@ def score_all(
                 groups = None if column is None else group_column(column, obs)
                 some = {drug: models[drug] for drug in drugs}
                 scored = score_drugs(request, given, some, device, bar.update)
+                if whole.drawn is None and scored.drawn is not None:
+                    whole.drawn = scored.drawn
+                    first = given.features, groups, own_map(given.opened, scored.drawn.picked)
             whole.drugs |= scored.drugs
             whole.left_out |= scored.left_out
-            if whole.drawn is None and scored.drawn is not None:
-                whole.drawn, first = scored.drawn, (given.features, groups)
     for drug, reason in whole.left_out.items():
         logger.warning("%s is left out: %s", drug, reason)
     if whole.drawn is None or first is None:
         what, remedy = "no model can read the cohort", next(iter(whole.left_out.values()))
         raise InputError(what, where=str(request.cohort), remedy=remedy)
-    features, groups = first
+    features, groups, own = first
     return Screened(
         ids=features.ids,
         obs=features.obs,
@@ -110,7 +112,7 @@ def score_all(
         drugs={drug: whole.drugs[drug] for drug in models if drug in whole.drugs},
         left_out=dict(sorted(whole.left_out.items())),
         drawn=whole.drawn,
-        own_map=own_map(request.cohort, whole.drawn.picked),
+        own_map=own,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import registry
 from scatd.cards.card import Card
+from scatd.data.cell_map import MOST_CELLS
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import ScatdError
 from scatd.evaluation.domain import is_outside
@@ -19,7 +20,6 @@ from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import ScoringInput
 from scatd.workflows.screen.inputs import DrugModel
-from scatd.workflows.screen.map import MOST_CELLS
 from scatd.workflows.screen.request import ScreenRequest
 
 

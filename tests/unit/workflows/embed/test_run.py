@@ -12,6 +12,7 @@ from scipy import sparse
 
 from scatd.data.genes import Panel
 from scatd.data.preflight import look
+from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.workflows.embed import run
 from scatd.workflows.embed.request import EmbedRequest
@@ -26,9 +27,7 @@ def test_mouse_is_said_before_weights_are_asked_for(tmp_path, monkeypatch, backe
     names = [f"GENE{number}" for number in range(30)]
     var = pd.DataFrame({"gene_ids": [f"ENSMUSG{number:011d}" for number in range(30)]}, index=names)
     ad.AnnData(np.ones((3, 30), np.float32), var=var).write_h5ad(tmp_path / "mouse.h5ad")
-    request = EmbedRequest(
-        input=tmp_path / "mouse.h5ad", backend=backend, output=tmp_path / "out.h5ad"
-    )
+    request = EmbedRequest(tmp_path / "mouse.h5ad", tmp_path / "out.h5ad", EmbedderRequest(backend))
     with pytest.raises(InputError, match=r"those of mouse \(ENSMUSG"):
         embed(request)
     assert not (tmp_path / "out.h5ad").exists()
@@ -77,7 +76,9 @@ def test_the_input_is_opened_once_and_comes_back_with_the_embedding(tmp_path, mo
     cells = counts()
     cells.write_h5ad(tmp_path / "cells.h5ad")
     opens.clear()
-    request = EmbedRequest(tmp_path / "cells.h5ad", tmp_path / "out.h5ad", "scfoundation")
+    request = EmbedRequest(
+        tmp_path / "cells.h5ad", tmp_path / "out.h5ad", EmbedderRequest("scfoundation")
+    )
     result = embed(request)
     assert opens.count("cells.h5ad") == 1
     assert (result.n_obs, result.width) == (6, 2)
@@ -97,7 +98,7 @@ def test_a_zarr_and_a_table_become_h5ad(tmp_path, monkeypatch):
     cells.write_zarr(tmp_path / "cells.zarr")
     cells.to_df().to_csv(tmp_path / "cells.csv")
     for name in ("cells.zarr", "cells.csv"):
-        embed(EmbedRequest(tmp_path / name, tmp_path / "out.h5ad", "scfoundation"))
+        embed(EmbedRequest(tmp_path / name, tmp_path / "out.h5ad", EmbedderRequest("scfoundation")))
         found = ad.read_h5ad(tmp_path / "out.h5ad")
         np.testing.assert_array_equal(found.X.toarray(), cells.X.toarray())
         assert list(found.obs_names) == list(cells.obs_names)

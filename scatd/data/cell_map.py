@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import keys
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from scatd.data.opened import OpenedInput
+from scatd.data.readers.stores import read_element
 
 MAP_KEY = "X_umap"
 MOST_CELLS, FEWEST_CELLS = 5000, 10
@@ -19,27 +17,39 @@ MOST_CELLS, FEWEST_CELLS = 5000, 10
 _NEIGHBOURS = 15
 
 
-def cell_map(cohort: AnnData, family: str) -> NDArray[np.float64] | None:
+def own_map(
+    opened: OpenedInput, rows: NDArray[np.intp] | slice = slice(None)
+) -> NDArray[np.float64] | None:
+    """The cohort's own coordinates of some cells, (n_rows, 1 or more); None where it has none."""
+    held = opened.embeddings.get(MAP_KEY)
+    if held is None:
+        return None
+    in_memory = isinstance(held, np.ndarray | pd.DataFrame)
+    values = np.asarray(held if in_memory else read_element(held))
+    return values[rows].astype(float) if values.ndim == 2 else None
+
+
+def cell_map(
+    latent: NDArray[np.float32], own: NDArray[np.float64] | None = None
+) -> NDArray[np.float64] | None:
     """Coordinates (n_obs, 2) of every cell; NaN for those without a latent.
 
-    `obsm["X_umap"]` where the cohort has one; else scanpy's neighbours and UMAP of the posterior
-    means that `predict` wrote, with a fixed seed.
+    The cohort's own map where it has one; else scanpy's neighbours and UMAP of the latent, with a
+    fixed seed.
 
     Parameters
     ----------
-    cohort
-        As `predict` wrote it.
-    family
-        Of the model.
+    latent
+        Posterior means, (n_obs, n_latent); NaN for a cell without a score.
+    own
+        Of `own_map`.
 
     Returns
     -------
-    None when there are too many or too few cells.
+    None when there are too many or too few cells, or the own map has one dimension.
     """
-    if MAP_KEY in cohort.obsm and np.ndim(cohort.obsm[MAP_KEY]) == 2:
-        own = np.asarray(cohort.obsm[MAP_KEY], dtype=float)
+    if own is not None:
         return own[:, :2] if own.shape[1] >= 2 else None
-    latent = np.asarray(cohort.obsm[keys.latent_key(family)])
     has_latent = np.isfinite(latent).all(axis=1)
     if not FEWEST_CELLS <= has_latent.sum() <= MOST_CELLS:
         return None
