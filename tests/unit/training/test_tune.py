@@ -1,4 +1,4 @@
-"""Search spaces, what a trial is worth, pruning over all folds, and studies that go on."""
+"""Search spaces, the value of a trial, pruning over all folds, and studies that continue."""
 
 from __future__ import annotations
 
