@@ -1,4 +1,4 @@
-"""What a test says of a model, as its card says it."""
+"""Cards of models for tests."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from scatd.cards.writing import to_mapping
 
 
 def about_of(stored: Artifact, **said: Any) -> About:
-    """What is known of a model, with these entries of its card in place of its own."""
+    """The content of a card, with some entries replaced."""
     return read_card(json.dumps(to_mapping(stored.card()) | said), "a test").about

@@ -89,7 +89,7 @@ def half(counts: pd.DataFrame) -> sparse.csr_matrix:
 def h5ad(
     folder: Path, counts: pd.DataFrame, kind: Callable[..., Any], compression: Any = None
 ) -> Path:
-    """What anndata writes."""
+    """A file as anndata writes it."""
     path = folder / "cells.h5ad"
     cohort(counts, kind(counts)).write_h5ad(path, compression=compression)
     return path
@@ -194,7 +194,7 @@ def h5ad_layer(folder: Path, counts: pd.DataFrame) -> Path:
 @writer("zarr 3 dense", 3, np.asarray)
 @writer("zarr 3 half floats", 3, lambda X: half(pd.DataFrame(X)))
 def zarr_store(folder: Path, counts: pd.DataFrame, version: Any, kind: Callable[..., Any]) -> Path:
-    """What anndata writes, in the version asked for."""
+    """A store as anndata writes it, in a given zarr version."""
     path = folder / "cells.zarr"
     with warnings.catch_warnings(), ad.settings.override(zarr_write_format=version):
         warnings.simplefilter("ignore")

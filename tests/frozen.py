@@ -1,4 +1,4 @@
-"""What scatd 0.1.0 wrote (`tests/data/v0.1.0`), put where a test may use it."""
+"""Files that scatd 0.1.0 wrote (`tests/data/v0.1.0`), copied for a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The architecture as the code has it: modules, their imports, floors and circles.
+"""The architecture, read from the code: modules, their imports, floors and circles.
 
 `make floors` prints it; `tests/test_layers.py` holds it.
 """

@@ -1,4 +1,4 @@
-"""The house keeps its shape: who may import whom, and that importing does nothing else."""
+"""The order of modules and use cases holds, and importing a module does nothing else."""
 
 from __future__ import annotations
 

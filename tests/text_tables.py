@@ -95,7 +95,7 @@ def text(
 @writer("featureCounts", remark=True)
 @writer("featureCounts without its remark", remark=False)
 def feature_counts(folder: Path, counts: pd.DataFrame, *, remark: bool) -> Path:
-    """What featureCounts of Subread writes."""
+    """A table of featureCounts (Subread)."""
     table = counts.T.rename_axis("Geneid").reset_index()
     places = {"Chr": "chr1;chr1", "Start": "100;300", "End": "200;400", "Strand": "+;+"}
     for place, (title, value) in enumerate({**places, "Length": 202}.items(), start=1):
@@ -133,6 +133,6 @@ def named(folder: Path, counts: pd.DataFrame, *, pattern: str, turned: bool = Tr
 
 @writer("parquet")
 def parquet(folder: Path, counts: pd.DataFrame) -> Path:
-    """What pandas writes."""
+    """A table as pandas writes it."""
     counts.T.to_parquet(folder / "cells.parquet")
     return folder / "cells.parquet"

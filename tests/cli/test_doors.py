@@ -1,4 +1,4 @@
-"""One command behind three doors: what the others pass on is what the command has."""
+"""`entrypoints/` and MLproject pass on all parameters of a command, unchanged."""
 
 from __future__ import annotations
 

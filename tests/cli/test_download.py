@@ -1,4 +1,4 @@
-"""`scatd download` as it is typed, against a server on this machine."""
+"""`scatd download`, against a server on this machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cache(publisher, monkeypatch, tmp_path):
 
 @pytest.fixture
 def offline(cache, monkeypatch):
-    """Nobody answers."""
+    """No server answers."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"

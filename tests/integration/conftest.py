@@ -1,4 +1,4 @@
-"""A small made-up task on which the whole main job takes seconds."""
+"""A small simulated task on which the main commands take seconds."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def page_blocks():
 
 @pytest.fixture(scope="session")
 def page_commands():
-    """What a reader of a page types, word by word; NAME=VALUE is for the lines after it."""
+    """The commands of a page as words; NAME=VALUE sets a variable for the next lines."""
 
     def commands(page: Path, leave_out: Collection[str] = ()) -> list[list[str]]:
         values: dict[str, str] = {}

@@ -140,7 +140,7 @@ def test_a_stored_latent_teaches_the_same(scatd):
 
 @pytest.mark.usefixtures("here")
 def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
-    """None is in production, so one is pretrained on the cohort's own embedding."""
+    """Without a production backbone, one is pretrained on the embedding of the cohort."""
     from scatd import settings
     from scatd.training.settings import PretrainSettings
 

@@ -1,4 +1,4 @@
-"""From labelled cells to a report, a run, and a version that decides otherwise."""
+"""From labelled cells to a report, a run, and a calibrated version."""
 
 from __future__ import annotations
 

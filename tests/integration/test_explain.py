@@ -1,4 +1,4 @@
-"""`scatd explain`: what is attributed is what predict scores, and the list comes with its test."""
+"""`scatd explain` attributes the scores of predict, and tests its list of features."""
 
 from __future__ import annotations
 

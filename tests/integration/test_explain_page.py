@@ -1,4 +1,4 @@
-"""The commands of docs/explain.md, read from the page and run on small files; what they came to.
+"""The commands of docs/explain.md, read from the page and run on small files, and their results.
 
 The patients are simulated in the layout of UCSC Xena: Ensembl ids with versions, two ids of one
 symbol, a gene of the pseudoautosomal region twice, ids without a symbol; normal tissue, a second

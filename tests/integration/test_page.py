@@ -1,4 +1,4 @@
-"""The pages in a real browser: what a person who does not program sees and gets."""
+"""The pages in a real browser, used as a person without programming uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the main commands leave in MLflow, held against a record: a rebuild changes no number.
+"""The runs of the main commands in MLflow equal a record, so that a refactoring keeps all numbers.
 
 The record is `tests/data/recorded_run.json`. It holds names (parameters, tags, metrics, files,
 columns) and numbers. Names must agree to the letter. Numbers must agree to a thousandth, because
@@ -73,7 +73,7 @@ def is_of_this_run(name: str) -> bool:
 
 
 def contents(folder: Path) -> list[dict[str, object]]:
-    """What every run holds, in the order in which they were started."""
+    """The content of every run, in the order of their start."""
     client = tracking.connect()
     runs = client.search_runs(
         [tracking.experiment_id(client)], order_by=["attributes.start_time ASC"]

@@ -1,4 +1,4 @@
-"""The commands of docs/reproduce-paper.md, read from the page and run on a small stand-in."""
+"""The commands of docs/reproduce-paper.md, read from the page and run on small simulated files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cohort(names: list[str], n: int, rng: np.random.Generator, total: float) -> 
 
 @pytest.fixture
 def stand_in(store, publisher, monkeypatch, tmp_path, golden, reference_tables) -> Path:
-    """The files that the page asks for, small, in the working folder; publishers play along."""
+    """The files of the page, small, in the working folder; a local server has the downloads."""
     panel = reference_tables / "scfoundation" / "OS_scRNA_gene_index.19264.tsv"
     names = pd.read_csv(panel, sep="\t")["gene_name"].tolist()
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A server as its users meet it: a process, loaded, promoted under, killed, and misused."""
+"""A server in a process: many requests, a promotion, a kill, and misuse."""
 
 from __future__ import annotations
 

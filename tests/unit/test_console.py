@@ -1,4 +1,4 @@
-"""Progress is for people: shown on a terminal, silent elsewhere, and no message breaks it."""
+"""Progress is shown on a terminal only, and messages do not break it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One flipped byte anywhere in what scatd stored: never a number."""
+"""A stored file with one changed byte is refused and never scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a version stores about its probabilities is applied as it was fitted, at every door."""
+"""The stored threshold and calibration are applied in the same way everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What 0.1.0 wrote loads to the same numbers for ever (`tests/data/v0.1.0/README.md`)."""
+"""Files of scatd 0.1.0 give the same numbers today (`tests/data/v0.1.0/README.md`)."""
 
 from __future__ import annotations
 

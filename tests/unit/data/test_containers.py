@@ -31,7 +31,7 @@ def small_blocks(monkeypatch):
 
 
 def table(path):
-    """What scatd reads: cells x genes by symbol."""
+    """The table that scatd reads: cells x genes by symbol."""
     with open_cohort(path) as cohort:
         matrix = cohort.matrices["X" if "X" in cohort.matrices else "counts"]
         X = np.vstack([block.toarray() for _, block in matrix.blocks()])
@@ -50,7 +50,7 @@ def test_every_container_holds_the_same_counts(tmp_path, name):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_read_whole_it_is_the_same(tmp_path, name):
-    """What predict and explain annotate and write again."""
+    """The AnnData that predict and explain annotate and write."""
     adata = read_adata(WRITERS[name](tmp_path, COUNTS))
     X = adata.layers["counts"] if adata.X is None else adata.X
     X = X.astype(np.float32) if X.dtype == np.float16 else X

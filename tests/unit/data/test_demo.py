@@ -1,4 +1,4 @@
-"""The demo cohorts: their contract, and that the task is neither trivial nor hopeless."""
+"""The demo cohorts: their content, and that the task is neither trivial nor impossible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is published is fetched whole, checked, resumed, and never where a server would like it."""
+"""Downloads are complete, checked and resumed, and are never written where a server chooses."""
 
 from __future__ import annotations
 

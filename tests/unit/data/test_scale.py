@@ -1,4 +1,4 @@
-"""What a matrix holds, told from its values."""
+"""The scale of a matrix is recognised from its values."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 @pytest.fixture(scope="session")
 def published_entries() -> dict:
-    """What a models.ckpt holds: entries gene, cell and rde with different random weights."""
+    """The content of a models.ckpt: entries gene, cell and rde with different random weights."""
     config = {
         "model": "mae_autobin",
         "model_config": {

@@ -1,4 +1,4 @@
-"""Files of others: what they say is read, what they want to do is not done."""
+"""Published files are read, and code in them is not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cohort beside the training domain, in numbers and words."""
+"""A cohort is compared with the training domain, in numbers and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with labels and samples is found, named, and not found where it is not."""
+"""Faults of labels and samples are found and named, without false alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cell that a model learned from is known again, under another name or another embedding."""
+"""A training cell is recognised under another name or with another embedding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets no answer, and what that is worth."""
+"""Which cells get no answer, and how much this lowers the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thresholds keep what they promise on cells that did not choose them."""
+"""Thresholds keep their promised rates on cells that were not used to choose them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_many_cells_need_little_memory():
 
 @pytest.mark.parametrize("goal", ["fdr=0.05", "precision=0.95", "recall=0.9"])
 def test_a_promise_holds_for_the_population(goal):
-    """Chosen on 1,000 cells, 100 times: the promise holds nearly as often as its bound says."""
+    """In 100 choices on 1,000 cells, the rate holds nearly as often as its bound says."""
     (wanted,) = read_goals([goal])
     kept, naive = [], []
     for seed in range(100):
@@ -115,7 +115,7 @@ def test_a_promise_holds_for_the_population(goal):
 
 
 def test_fdr_holds_on_the_other_half_of_the_cells():
-    """The count of false calls there is no surprise at 5%, in all but a few of 100 draws."""
+    """The number of false calls there fits a rate of 5%, in all but a few of 100 draws."""
     surprises = 0
     for seed in range(100):
         codes, prob = binormal(2000, seed)

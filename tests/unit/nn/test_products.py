@@ -1,4 +1,4 @@
-"""Products on a processor: as exact as float32 is, and nothing left behind."""
+"""Fast matrix products on a CPU: as exact as float32, and switched off again afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every figure has to be: legible, and written with nothing cut off."""
+"""Checks for every figure: it is legible, and nothing is cut off."""
 
 from __future__ import annotations
 

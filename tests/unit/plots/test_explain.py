@@ -1,4 +1,4 @@
-"""What each figure of an attribution shows, and that it is written whole, in three formats."""
+"""Content of each figure of an attribution, and that it is written whole, in three formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each figure shows: values in its artists, labels, legend, nothing clipped."""
+"""Content of each figure: its values, labels and legend, and nothing is cut off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures of patients show."""
+"""Content of the figures of patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures of a search show."""
+"""Content of the figures of a search."""
 
 from __future__ import annotations
 

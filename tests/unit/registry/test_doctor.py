@@ -1,4 +1,4 @@
-"""Every fault that can be made by hand in a store is found, said, and repaired; and diff."""
+"""Every fault that a user can make in a store is found, reported and repaired. Also tests diff."""
 
 from __future__ import annotations
 

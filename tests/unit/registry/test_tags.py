@@ -1,4 +1,4 @@
-"""Tags, history and moves that were changed outside scatd: never a number, and doctor finds it."""
+"""Tags and history that were changed outside scatd: no score is given, and doctor finds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface: the same scores as the command, in every kind, and one message for every fault."""
+"""The interface gives the scores of the command in every format, and one message an error."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_form_that_is_none_is_refused(client, body):
 
 
 def test_damaged_files_are_refused_wherever_the_damage_is(client, cells):
-    """Bytes anywhere in a file: refused or read, and never a fault of ours."""
+    """A file with changed bytes is refused or read, and never makes the server fail."""
     rng = np.random.default_rng(0)
     for kind in ("h5ad", "parquet", "npy"):
         whole = (cells / f"cells.{kind}").read_bytes()

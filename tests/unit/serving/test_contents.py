@@ -1,4 +1,4 @@
-"""Files that are small outside and large inside, or that point elsewhere, are refused unread."""
+"""Small files with large content, or with links to other files, are refused unread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client gets follows from what it asks for."""
+"""The format of an answer is the one that the client asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever fits the OpenAPI document, and much that does not, gets an answer that is no fault."""
+"""No request, valid or invalid by the OpenAPI document, makes the server fail."""
 
 from __future__ import annotations
 

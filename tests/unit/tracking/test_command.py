@@ -55,7 +55,7 @@ def test_a_thread_may_have_a_run(store):
 
 @pytest.fixture
 def project_run(store, monkeypatch):
-    """What `mlflow run . -e transfer -P folds=3` does before the entry point starts."""
+    """The steps of `mlflow run . -e transfer -P folds=3` before the entry point starts."""
     client = tracking.connect()
     made = client.create_run(
         tracking.experiment_id(client), tags={"mlflow.project.entryPoint": "transfer"}

@@ -70,7 +70,7 @@ def test_best_epoch_and_patience():
 
 
 def test_the_best_weights_are_kept_and_the_last_beside_them(X):
-    """Fifty rows are soon learned by heart."""
+    """The network soon overfits fifty rows."""
     seen = {}
 
     def spy(sizes):
@@ -132,7 +132,7 @@ def test_every_family_learns_and_the_summary_is_true(X, family):
 
 
 class Killed(BaseException):
-    """Nobody catches it."""
+    """An exception that no code catches, as a kill."""
 
 
 @pytest.mark.parametrize("in_memory_bytes", [1 << 30, 0], ids=["memory", "disk"])
@@ -193,7 +193,7 @@ def test_when_it_is_saved(X, tmp_path, monkeypatch, every, saved):
 
 
 def test_the_best_weights_survive_a_kill(X, tmp_path):
-    """They were reached before the kill and never again."""
+    """They were reached before the kill, and not after it."""
     vae = new_vae(torch.from_numpy(X), TINY, make)
     draws = SeededDraws(0)
     optimizer = torch.optim.AdamW(vae.parameters())

@@ -1,4 +1,4 @@
-"""A cell's distance from the training domain, and what it is worth."""
+"""The distance of a cell from the training domain, and its p-value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads that train together are the heads that train alone."""
+"""Heads that are trained together equal heads that are trained alone."""
 
 from __future__ import annotations
 

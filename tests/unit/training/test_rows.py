@@ -20,7 +20,7 @@ ROW_BYTES = 4 * N_FEATURES
 
 @pytest.fixture
 def X():
-    """Rows that say who they are."""
+    """Rows whose values give their number."""
     return np.arange(N_OBS * N_FEATURES, dtype=np.float32).reshape(N_OBS, N_FEATURES)
 
 

@@ -74,7 +74,7 @@ class Counting:
 
 
 class FakeEmbedder:
-    """What `RowEmbedder` needs of an `Embedder`, for bulk samples or given totals."""
+    """The part of an `Embedder` that `RowEmbedder` uses, for bulk samples or given totals."""
 
     slot, vocabulary, store = "X_scfoundation", None, None
     encoder = Counting()
