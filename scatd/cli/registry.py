@@ -196,6 +196,6 @@ def _model_name(drug_or_name: str | None, drug: str | None, family: str | None) 
         raise InputError(what, expected="a drug or a registered name, or --drug DRUG")
     if drug_or_name and drug_or_name.startswith(response_model_name("", "").rstrip("-")):
         return drug_or_name
-    from scatd.workflows.models.find import name_of_model
+    from scatd.registry.by_drug import name_of_model
 
     return name_of_model(str(drug_or_name or drug), family)

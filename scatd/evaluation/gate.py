@@ -24,7 +24,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class TargetGate:
-    """What an evaluation on labelled target cells must show besides.
+    """Rules for an evaluation on labelled target cells.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class TargetGate:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a model must show before it may serve.
+    """Rules for a model that is to go into production.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Gate:
     min_samples_per_class
         Fewest labelled samples of the rarer response.
     target
-        What an evaluation on target cells must show; None asks for none.
+        Rules for an evaluation on target cells; None asks for no evaluation.
     """
 
     metric: Literal[_Ranking, "mcc", "f1", "accuracy", "balanced_accuracy"] = "auroc"
@@ -88,7 +88,7 @@ def _require_minimum(metric: str, minimum: float) -> None:
 
 @dataclass(frozen=True)
 class TargetEvidence:
-    """What an evaluation found.
+    """Evidence of an evaluation.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class TargetEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about a model when it asks for production.
+    """Evidence of a model that is to go into production.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """One rule, whether it holds, and a sentence with the numbers."""
+    """A rule, its outcome, and a sentence with the numbers."""
 
     name: str
     passed: bool
@@ -140,13 +140,13 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says."""
+    """Verdict of the gate."""
 
     rules: tuple[RuleResult, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether every rule holds."""
+        """True where every rule holds."""
         return all(rule.passed for rule in self.rules)
 
     def refusal(self) -> str:
@@ -155,7 +155,7 @@ class Verdict:
 
 
 def decide(gate: Gate, evidence: Evidence) -> Verdict:
-    """Hold evidence against the rules. A value that is NaN or missing never passes."""
+    """Compare evidence with the rules. A value that is NaN or missing never passes."""
     return Verdict(
         (
             _minimum(gate, evidence),

@@ -5,6 +5,7 @@ Polarity, everywhere: sensitive = 0, resistant = 1, and every probability is P(r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 SENSITIVE = "sensitive"
@@ -14,7 +15,7 @@ RESPONSES = (SENSITIVE, RESISTANT)
 """Class names in the order of their codes: `RESPONSES[1]` is what a high probability means."""
 POLARITY = {word: code for code, word in enumerate(RESPONSES)}
 CALLS = (*RESPONSES, ABSTAIN)
-"""What a scored cell may be called."""
+"""Answers for a scored cell."""
 
 CAVEAT = "Learned from in vitro drug response. For research only, not for clinical decisions."
 
@@ -32,9 +33,9 @@ InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 
 FewShotUse = Literal["train", "threshold", "select"]
-"""What a few labelled target cells may decide."""
+"""Uses of a few labelled target cells."""
 Select = Literal["best-fold", "mean-of-folds", "refit"]
-"""What a transfer registers."""
+"""Models that a transfer can register."""
 
 Uncertainty = Literal["folds", "posterior"]
 """Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""
@@ -42,7 +43,7 @@ Uncertainty = Literal["folds", "posterior"]
 Backend = Literal["scfoundation", "geneformer"]
 """A foundation model."""
 BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
-"""Which of them makes the features of an embedding family."""
+"""The foundation model that makes the features of an embedding family."""
 
 # AnnData -----------------------------------------------------------------------------------
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
@@ -56,39 +57,22 @@ UNS_CAUSAL_GENES = "causal_genes"
 """`uns["causal_genes"][drug_key]`: the genes that drive resistance in a simulated cohort."""
 
 
-def prob_column(drug_key: str) -> str:
-    """`obs` column that holds P(resistant)."""
-    return f"scatd_{drug_key}_prob_resistant"
+def _column_of(kind: str) -> Callable[[str], str]:
+    """The name of an `obs` column by drug key."""
+
+    def name(drug_key: str) -> str:
+        return f"scatd_{drug_key}_{kind}"
+
+    return name
 
 
-def prob_sd_column(drug_key: str) -> str:
-    """`obs` column with the s.d. of P(resistant) over posterior draws (`--mc-samples`)."""
-    return f"scatd_{drug_key}_prob_sd"
-
-
-def prob_sd_folds_column(drug_key: str) -> str:
-    """`obs` column with the s.d. of P(resistant) over the heads of all folds."""
-    return f"scatd_{drug_key}_prob_sd_folds"
-
-
-def response_column(drug_key: str) -> str:
-    """`obs` column that holds sensitive / resistant / abstain."""
-    return f"scatd_{drug_key}_response"
-
-
-def ood_column(drug_key: str) -> str:
-    """`obs` column that marks cells outside the model's training domain; missing: not assessed."""
-    return f"scatd_{drug_key}_ood"
-
-
-def ood_p_column(drug_key: str) -> str:
-    """`obs` column with the p-value of a cell's distance from the training domain; low is far."""
-    return f"scatd_{drug_key}_ood_p"
-
-
-def reason_column(drug_key: str) -> str:
-    """`obs` column that says why a cell has no score; empty where it has one."""
-    return f"scatd_{drug_key}_reason"
+prob_column = _column_of("prob_resistant")  # P(resistant)
+prob_sd_column = _column_of("prob_sd")  # its s.d. over posterior draws (`--mc-samples`)
+prob_sd_folds_column = _column_of("prob_sd_folds")  # its s.d. over the heads of all folds
+response_column = _column_of("response")  # sensitive / resistant / abstain
+ood_column = _column_of("ood")  # outside the training domain or not; missing: not assessed
+ood_p_column = _column_of("ood_p")  # p-value of the distance from the training domain; low is far
+reason_column = _column_of("reason")  # the reason for a missing score; empty where there is one
 
 
 def truth_column(drug_key: str) -> str:
@@ -122,7 +106,7 @@ def backbone_name(family: str) -> str:
 
 
 PUBLISHED_ORIGIN = "published by the scATD authors"
-"""Who made an imported checkpoint, unless something else is said."""
+"""Origin of an imported checkpoint, where no other is given."""
 
 # MLflow tags and parameters ----------------------------------------------------------------
 # Metrics are in `metric_names`, files in `artifact_paths`.
@@ -132,7 +116,7 @@ CFG = "cfg."
 TAG_CALIBRATED_FROM = "scatd.calibrated_from"
 TAG_COMMAND = "scatd.command"
 TAG_CONTROLS = "scatd.controls"
-"""What the controls say of a list of features."""
+"""Verdict of the controls on a list of features."""
 TAG_DRUG = "scatd.drug"
 TAG_FAMILY = "scatd.family"
 TAG_FOLD = "scatd.fold"
@@ -145,7 +129,7 @@ TAG_MODEL_RUN = "scatd.model_run"
 TAG_SIMULATED = "scatd.simulated"
 TAG_STAGE = "scatd.stage"
 TAG_TRAINING_CELLS = "scatd.training_cells"
-"""How many of the cells that an evaluation scored its version had learned from; "0" is evidence."""
+"""Number of evaluated cells that the version had learned from; only "0" is evidence."""
 TAG_TRAINING_RUN = "scatd.training_run"
 """The run that trained a version which another run made, by calibrating it."""
 TAG_TRIAL = "scatd.trial"
@@ -171,5 +155,3 @@ TAG_HISTORY = "scatd.history."
 """Prefix: each move between stages is a tag of its own."""
 TAG_SHA256 = "scatd.sha256."
 """Prefix: each file of a version has its hash in a tag."""
-
-MODELS_TABLE = "tables/models.csv"

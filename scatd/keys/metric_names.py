@@ -10,65 +10,64 @@ OLDER: dict[str, tuple[str, ...]] = {}
 """Older names by present name, with the same words in braces. Runs keep the names of their time."""
 
 # Validation folds --------------------------------------------------------------------------
+# Mean and s.d. over the validation folds of a drug, or over the folds of a backbone.
 MEAN, SD = "{metric}_mean", "{metric}_sd"
-"""Mean and s.d. over the validation folds of a drug, or over the folds of a backbone."""
+# 95% interval: of the mean over folds, or of an evaluation.
 CI_LOW, CI_HIGH = "{metric}_ci_low", "{metric}_ci_high"
-"""95% interval: of the mean over folds, or of an evaluation."""
+# Labelled samples or cells of a response.
 N_RESPONSE = "n_{response}"
-"""Labelled samples or cells of a response."""
+# One value a fold; the step is the fold.
 FOLD_AUROC, FOLD_R2 = "fold_auroc", "fold_r2"
-"""One value a fold; the step is the fold."""
 TRAIN_SECONDS = "train_seconds"
 
+# Of one fold, or of an evaluation.
 METRIC = "{metric}"
-"""Of one fold, or of an evaluation."""
+# Of a baseline, in one fold or on evaluated cells.
 BASELINE = "baseline.{model}.{metric}"
-"""Of a baseline, in one fold or on evaluated cells."""
 BASELINE_MEAN, BASELINE_SD = "baseline.{model}.{metric}_mean", "baseline.{model}.{metric}_sd"
 
+# Mean divergence of a feature between source and reference, before and after alignment.
 KL_BEFORE, KL_AFTER = "kl_before_mean", "kl_after_mean"
-"""Mean divergence of a feature between source and reference, before and after alignment."""
 
 # Controls of a transfer --------------------------------------------------------------------
+# Of a statistic under permuted labels; `name` is one of the next two.
 NULL_MEAN, NULL_P975, NULL_P_VALUE = "{name}_mean", "{name}_p975", "{name}_p_value"
-"""Of a statistic under permuted labels; `name` is one of the next two."""
 NULL_AUROC, NULL_TARGET_AUROC = "null_auroc", "null_target_auroc"
-REPEATS_MEAN, REPEATS_SD = "repeats_auroc_mean", "repeats_auroc_sd"
-NESTED_MEAN = "nested_auroc_mean"
+NESTED_MEAN, REPEATS_MEAN, REPEATS_SD = (
+    "nested_auroc_mean",
+    "repeats_auroc_mean",
+    "repeats_auroc_sd",
+)
 
 # Labelled target cells ---------------------------------------------------------------------
+# Of the registered model, and the mean over the models of all folds.
 TARGET, TARGET_MEAN = "target_{metric}", "target_{metric}_mean"
-"""Of the registered model, and the mean over the models of all folds."""
 TARGET_CI_LOW, TARGET_CI_HIGH = "target_{metric}_ci_low", "target_{metric}_ci_high"
 BASELINE_TARGET = "baseline.{model}.target_{metric}"
 BASELINE_TARGET_MEAN = "baseline.{model}.target_{metric}_mean"
+# Of the demo's target, against its simulated truth.
 DEMO_TARGET = "target.{metric}"
-"""Of the demo's target, against its simulated truth."""
 
 # Evaluation --------------------------------------------------------------------------------
+# Bound of an interval: `ci_low`, `ci_high`, `group_ci_low`, `group_ci_high`.
 BOUND = "{metric}_{bound}"
-"""Bound of an interval: `ci_low`, `ci_high`, `group_ci_low`, `group_ci_high`."""
+# Share of the cells that get an answer, and share of the answers that are wrong.
 COVERAGE, ERROR_ANSWERED = "coverage", "error_answered"
-"""Share of the cells that get an answer, and share of the answers that are wrong."""
 
 # Many drugs --------------------------------------------------------------------------------
 DRUGS_FINISHED, DRUGS_FAILED = "drugs_finished", "drugs_failed"
-DRUGS_IN_PRODUCTION = "drugs_in_production"
-RESISTANT_FRACTION = "resistant_fraction.{drug}"
+DRUGS_IN_PRODUCTION, RESISTANT_FRACTION = "drugs_in_production", "resistant_fraction.{drug}"
 
 # Searches ----------------------------------------------------------------------------------
-OBJECTIVE = "objective"
-BEST_OBJECTIVE, BEST_TRIAL = "best_objective", "best_trial"
+OBJECTIVE, BEST_OBJECTIVE, BEST_TRIAL = "objective", "best_objective", "best_trial"
+# Trials of a study in a state.
 N_TRIALS = "n_{state}"
-"""Trials of a study in a state."""
 
 # Explanations ------------------------------------------------------------------------------
+# How far attributions miss the change that they explain: `max` and `mean`.
 DELTA, GENES_DELTA = "delta_{statistic}", "genes_delta_{statistic}"
-"""How far attributions miss the change that they explain: `max` and `mean`."""
-CONTROL = "control.{name}"
-N_SETS, N_BACKGROUND = "n_sets", "n_background"
+CONTROL, N_SETS, N_BACKGROUND = "control.{name}", "n_sets", "n_background"
 
 # Patients and cohorts ----------------------------------------------------------------------
-N_PATIENTS = "n_patients"
-LOG_RANK_P, HAZARD_RATIO = "log_rank_p", "hazard_ratio"
+N_PATIENTS, LOG_RANK_P, HAZARD_RATIO = "n_patients", "log_rank_p", "hazard_ratio"
 N_OBS, GENE_OVERLAP = "n_obs", "gene_overlap"

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from mlflow.tracking import MlflowClient
 
 from scatd import keys
+from scatd.data.drugs import drug_key as key_of
+from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError, nearest
 from scatd.registry import state
+from scatd.registry.config import load_config
 from scatd.registry.refs import ModelRef, ref_of
 from scatd.registry.state import Model
+from scatd.registry.tables import list_models
 from scatd.tracking import connect
 
 _STAGES = (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS, keys.ARCHIVED)
@@ -112,3 +116,47 @@ def _drugs(client: MlflowClient, families: Sequence[str]) -> dict[str, str]:
 def _stages(model: Model) -> str:
     stages = (keys.PRODUCTION, keys.STAGING)
     return " and ".join(stage for stage in stages if stage in model.aliases) or "no stage"
+
+
+def find_model(drug: str, family: str | None, wanted: str) -> ModelRef:
+    """The registered model of a drug: the first family of its configuration that has one.
+
+    Parameters
+    ----------
+    drug, family
+        In any spelling; only this family, if one is named.
+    wanted
+        Value of `--stage`: a stage, or the number of a version.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    key = key_of(drug)
+    families = load_config(key).families if family is None else (family,)
+    if wanted.isdecimal():
+        return resolve(key, version=int(wanted), families=families)
+    return resolve(key, stage=wanted, families=families)
+
+
+def name_of_model(drug: str, family: str | None) -> str:
+    """The registered name of a drug's model, whatever the stages of its versions.
+
+    Families are tried in the order of the drug's configuration, then those that it leaves out.
+
+    Raises
+    ------
+    InputError
+        When no model of this drug is registered.
+    """
+    models = list_models().dropna(subset="drug")
+    if family is not None:
+        models = models[models["family"] == family]
+    if models.empty:
+        remedy = f"Train one: scatd transfer --drug {drug}"
+        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
+    key = resolve_drug(drug, set(models["drug"]), where="registry")
+    names = set(models["model"])
+    order = (*load_config(key).families, *keys.FAMILIES)
+    return next(name for each in order if (name := keys.response_model_name(each, key)) in names)

@@ -18,14 +18,14 @@ DEFAULT_FILE = "default.yaml"
 
 @dataclass(frozen=True)
 class DrugConfig:
-    """How the models of one drug are registered and promoted.
+    """Rules for the models of one drug: their families and their promotion.
 
     Parameters
     ----------
     families
         Families in the order in which `predict` looks for a production model.
     auto_promote
-        Whether `transfer` asks the gate itself, or leaves the model at staging.
+        `transfer` asks the gate where it is true, and otherwise leaves the model at staging.
     gate
         The rules.
     """

@@ -1,4 +1,4 @@
-"""What changed between two versions of a model: their cards, files and tags, value by value."""
+"""Differences between two versions of a model: their cards, files and tags, value by value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECTIONS = ("threshold", "data", "settings", "metrics", "baselines", "model", "registry")
-"""Of the table, in its order; what a card holds beside the first ones is `model`."""
+"""Sections of the table, in its order. `model` has all other values of a card."""
 
 _THRESHOLD = ("threshold", "threshold_origin", "calibration", "abstain")
 _DATA = ("data", "few_shot", "few_samples", "transductive", "input_scale", "backbone")
@@ -99,7 +99,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _is_table(value: Any) -> bool:
-    """Whether it is a list of one mapping a model, as the baselines are."""
+    """True for a list with one mapping for each model, such as the baselines."""
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     return is_list and bool(value) and all(isinstance(r, Mapping) and "model" in r for r in value)
 

@@ -1,7 +1,7 @@
-"""Faults of the registry that its own moves cannot leave, found and repaired.
+"""Faults of the registry, found and repaired.
 
-They come from outside: aliases moved or tags edited in MLflow's UI, files and runs deleted,
-processes killed.
+scatd's own moves do not leave them. They come from aliases moved or tags edited in MLflow's UI,
+from deleted files and runs, and from killed processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FILES = ("card.json", "model.safetensors")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong.
+    """A fault of the store.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Fault:
     what
         The fault.
     remedy
-        What `repair` does about it.
+        The repair, in words.
     repair
-        Does it.
+        Repairs it.
     is_warning
-        Nothing is wrong that anybody could know of.
+        True where nothing tells whether there is a fault.
     """
 
     where: str
@@ -56,11 +56,11 @@ class Fault:
 
 
 def examine() -> list[Fault]:
-    """Every fault of the store, in the order in which they are to be repaired.
+    """Every fault of the store, in the order of their repair.
 
-    Lost and damaged files come first, because a version without its files may hold no alias; then
-    what aliases, tags and history say of each other; then deleted runs that made a version, and
-    left-over runs.
+    Lost and damaged files come first, because a version without its files may hold no alias. Then
+    come contradictions between aliases, tags and history. Deleted runs that made a version, and
+    left-over runs, come last.
     """
     client = connect()
     models = state.read_all(client)
@@ -82,7 +82,7 @@ def examine() -> list[Fault]:
 
 
 def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterator[Fault]:
-    """A version whose model folder is gone, damaged or changed, or was and is whole again."""
+    """Faults of a version's files: gone, damaged or changed, or whole again after that."""
     where, number = f"{model.name}/{version.version}", int(version.version)
     lost, known = _lost(client, version), keys.TAG_LOST in version.tags
 
@@ -145,7 +145,7 @@ def _address(client: MlflowClient, version: ModelVersion) -> str:
 
 @contextlib.contextmanager
 def _copied(client: MlflowClient, version: ModelVersion) -> Iterator[Path]:
-    """The model folder where it lies, or a copy of that of a server."""
+    """The model folder; a copy where it is on a server."""
     uri = _address(client, version)
     with tempfile.TemporaryDirectory() as scratch:
         target = None if uri.startswith("file:") else scratch
@@ -184,7 +184,7 @@ def _card(client: MlflowClient, version: ModelVersion) -> Card:
 
 
 def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
-    """The right values of those tags that contradict the card."""
+    """Tags that do not agree with the card, with their right values."""
     return identity.differing(_card(client, version), version.tags)
 
 
@@ -194,7 +194,7 @@ def _set_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, st
 
 
 def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> Iterator[Fault]:
-    """Where aliases, tags and history contradict each other, or the history is damaged."""
+    """Contradictions between aliases, tags and history, and damaged events of the history."""
     for tag in model.damaged_events:
         delete = partial(client.delete_registered_model_tag, model.name, tag)
         yield Fault(model.name, f"an event of its history ({tag}) is damaged", "deletes it", delete)

@@ -1,4 +1,7 @@
-"""Hashes of a version's files in its tags: a folder that was replaced as a whole is told, too."""
+"""Hashes of a version's files in its tags.
+
+They also reveal a folder that was replaced as a whole.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,16 @@ def of_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def has_own(folder: Path) -> bool:
-    """Whether a model folder holds the hashes of its files; before scatd 0.2 none did."""
+    """True where a model folder holds the hashes of its files. scatd before 0.2 wrote none."""
     from scatd.cards import checksums
 
     return checksums.read(folder) is not None
 
 
 def changed_file(folder: Path, tags: Mapping[str, str]) -> str:
-    """The file of a model folder that is not the one that was registered; empty where all are.
+    """Name of the first file that is not the registered one; empty where all are.
 
-    A folder with checksums is judged by these: whoever reads it compares its files with them.
+    The checksums in the folder are compared. Reading the folder compares its files with these.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Family, drug and origin of a version in its tags: they have to say what its card says."""
+"""Family, drug and origin of a version in its tags. They must agree with its card."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Described(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether simulated data took part."""
+        """True where simulated data took part."""
         ...
 
     @property
@@ -33,18 +33,18 @@ _NEEDED = (keys.TAG_FAMILY, keys.TAG_SIMULATED)
 
 
 def as_tags(card: Described) -> dict[str, str]:
-    """Tags of a version, as its card says them; a backbone has no drug."""
+    """Tags of a version, from its card; a backbone has no drug."""
     said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 
 def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags that do not say what the card says, with what it says."""
+    """Tags that do not agree with the card, with the values of the card."""
     return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
 
 
 def require_tags(tags: Mapping[str, str], where: str) -> None:
-    """Refuse a version that does not say what it is.
+    """Refuse a version without the tags for its family and origin.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def require_tags(tags: Mapping[str, str], where: str) -> None:
 
 
 def require_agreement(card: Described, tags: Mapping[str, str], where: str) -> None:
-    """Refuse a version whose tags say something else than its card.
+    """Refuse a version whose tags do not agree with its card.
 
     Raises
     ------

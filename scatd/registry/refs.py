@@ -51,7 +51,7 @@ def get(name: str, version: int) -> ModelRef:
 
 
 def at(name: str, stage: str) -> ModelRef:
-    """The version of a registered model that stands at a stage (an alias).
+    """The version of a registered model at a stage (an alias).
 
     Raises
     ------
@@ -67,7 +67,7 @@ def at(name: str, stage: str) -> ModelRef:
 
 
 def chosen(name: str, wanted: str) -> ModelRef:
-    """A version by what a user calls it: its number, or the alias that names it.
+    """A version by a user's word for it: its number, or an alias.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def chosen(name: str, wanted: str) -> ModelRef:
 
 
 def find(name: str, stage: str) -> ModelRef | None:
-    """The version that stands at a stage (an alias) of a registered model, if any."""
+    """The version at a stage (an alias) of a registered model; None where there is none."""
     client = connect()
     model = state.read(client, name)
     if model is None or stage not in model.aliases:
@@ -155,7 +155,7 @@ def production_versions() -> dict[str, int]:
 
 
 def training_run(ref: ModelRef) -> str:
-    """The run that trained a version; of one that was calibrated, not the run that did so."""
+    """The run that trained a version. The run that calibrated it is another one."""
     tags = connect().get_model_version(ref.name, str(ref.version)).tags
     return tags.get(keys.TAG_TRAINING_RUN, ref.run_id)
 

@@ -53,7 +53,7 @@ def register_artifact(
     run_id
         The run that made it.
     metrics
-        Of the very weights that are stored; logged to the run and linked to the model.
+        Metrics of the stored weights; logged to the run and linked to the model.
     description, tags
         Shown in the registry; family, simulated, who and when are added.
 
@@ -148,9 +148,9 @@ def _version(
 
 
 def find_version(name: str, run_ids: Collection[str]) -> int | None:
-    """The version that one of these runs registered, if any.
+    """The version that one of these runs registered; None where there is none.
 
-    For resuming: a process that was killed after it registered its model must not do so again.
+    A killed process may have registered its model already. Its successor must not do so again.
     """
     client = connect()
     if state.read(client, name) is None:

@@ -1,6 +1,6 @@
 """Moving versions between stages: one alias, its tags and the history, under one lock.
 
-The gate decides elsewhere (`scatd.evaluation.gate`); this only moves.
+`scatd.evaluation.gate` decides; this module only moves.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from scatd.tracking import connect, lock
 
 
 def set_gate_verdict(name: str, version: int, verdict: str, *, passed: bool) -> None:
-    """Record what the gate said about a version, with its numbers."""
+    """Record the verdict of the gate on a version, with its numbers."""
     client = connect()
     client.set_model_version_tag(name, str(version), keys.TAG_GATE, verdict[: state.MAX_REASON])
     client.set_model_version_tag(name, str(version), keys.TAG_GATE_PASSED, str(passed).lower())
 
 
 def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bool:
-    """Put a version into production; what was there becomes `previous` and is archived.
+    """Put a version into production; the one that was there is archived and becomes `previous`.
 
     Parameters
     ----------
     name, version
-        What to promote.
+        The version to promote.
     reason
-        Why, for the history.
+        For the history.
     evidence_run_id
         The run whose metrics justify it.
 
@@ -47,8 +47,7 @@ def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bo
     InputError
         When there is no such version.
     """
-    client = connect()
-    with _moving(client, name, version) as model:
+    with _moving(name, version) as (client, model):
         current = model.aliases.get(keys.PRODUCTION)
         if current == version:
             return False
@@ -72,7 +71,7 @@ def promote(name: str, version: int, *, reason: str, evidence_run_id: str) -> bo
 def rollback(name: str, *, reason: str) -> int:
     """Put the previous version back into production.
 
-    `previous` then names what that version had replaced in its time, so that going back twice goes
+    `previous` then names the version that it had replaced when it was promoted. So two rollbacks go
     back two steps.
 
     Returns
@@ -94,7 +93,7 @@ def rollback(name: str, *, reason: str) -> int:
             raise InputError(
                 "there is no previous version to go back to", where=name, remedy=remedy
             )
-        # Before anything is moved: a version that cannot be read serves nobody.
+        # Before anything is moved: a version that cannot be read must not serve.
         read(get(name, restored))
         left = model.aliases.get(keys.PRODUCTION)
         client.set_registered_model_alias(name, keys.PRODUCTION, str(restored))
@@ -117,8 +116,7 @@ def archive(name: str, version: int, *, reason: str) -> None:
     InputError
         When there is no such version.
     """
-    client = connect()
-    with _moving(client, name, version) as model:
+    with _moving(name, version) as (client, model):
         aliases = model.aliases
         for alias in (keys.PRODUCTION, keys.PREVIOUS):
             if aliases.get(alias) == version:
@@ -130,7 +128,7 @@ def archive(name: str, version: int, *, reason: str) -> None:
 
 
 def note_moves(name: str) -> None:
-    """Make tags and history follow what was moved without scatd.
+    """Update tags and history after an alias was moved outside scatd.
 
     Raises
     ------
@@ -144,15 +142,16 @@ def note_moves(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _moving(client: MlflowClient, name: str, version: int) -> Iterator[Model]:
-    """Hold the right to move a version that exists; gives the model as it is now."""
+def _moving(name: str, version: int) -> Iterator[tuple[MlflowClient, Model]]:
+    """Hold the lock of the registry; gives the model of a version that must exist."""
+    client = connect()
     state.require_version(client, name, version)
     with lock("registry"):
-        yield _current(client, name)
+        yield client, _current(client, name)
 
 
 def _current(client: MlflowClient, name: str) -> Model:
-    """The model, after its history has taken note of what was moved without scatd."""
+    """The model. A move of the alias outside scatd is first noted in its history."""
     model = state.require(client, name)
     production = model.aliases.get(keys.PRODUCTION)
     believed = model.history[-1]["production"] if model.history else None
@@ -172,7 +171,7 @@ def _current(client: MlflowClient, name: str) -> Model:
 
 
 def _replaced_by(model: Model, version: int) -> int | None:
-    """What `version` replaced when it was last promoted."""
+    """The version that `version` replaced when it was last promoted."""
     for event in reversed(model.history):
         if event["action"] == "promote" and event["version"] == version:
             return event.get("replaced")

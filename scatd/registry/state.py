@@ -1,8 +1,8 @@
-"""What the registry says about one model: its versions, aliases, tags and history.
+"""One registered model: its versions, aliases, tags and history.
 
-MLflow's own stages are deprecated and hidden in its UI: a stage is an alias. Tags and history
-follow the aliases, so that an alias moved by hand in the UI, or a process killed between two
-writes, is noticed and repaired by the next move.
+MLflow's own stages are deprecated and hidden in its UI. Here a stage is an alias. Tags and history
+follow the aliases. An alias may be moved by hand in the UI, and a process may be killed between
+two writes. The next move notices this and repairs it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Model:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Moves between stages, oldest first, but those that were damaged."""
+        """Moves between stages that can be read, oldest first."""
         return [event for event in self._events().values() if event is not None]
 
     @property
@@ -143,10 +143,10 @@ def require_version(client: MlflowClient, name: str, version: int) -> ModelVersi
 
 
 def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, dict[int, str]]:
-    """Which version `staging` is to name, and the stage that each version is to be tagged with.
+    """The version that `staging` must name, and the stage that each version must be tagged with.
 
-    `staging` names the newest version that has its files. What left production or was overtaken is
-    archived.
+    `staging` names the newest version that has its files. A version that left production, or that
+    a newer one replaced, is archived.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, d
 
 
 def settle(client: MlflowClient, name: str) -> None:
-    """Make the alias `staging` and the stage tags what they are to be: see `intended`."""
+    """Set the alias `staging` and the stage tags as `intended` says."""
     model, known = require(client, name), versions(client, name)
     newest, stages = intended(model, known)
     staged = model.aliases.get(keys.STAGING)
@@ -194,7 +194,7 @@ def now() -> str:
 
 
 def user() -> str:
-    """Who runs this process."""
+    """Name of the user who runs this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose user has no name

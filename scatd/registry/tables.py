@@ -16,7 +16,7 @@ def list_models() -> pd.DataFrame:
     """One row a registered model.
 
     Columns: model, family, drug, the version at production, staging and previous (missing where
-    there is none), simulated, and the gate's last word on the staged version.
+    there is none), simulated, and the verdict of the gate on the staged version.
     """
     import pandas as pd
 

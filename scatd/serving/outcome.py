@@ -13,9 +13,9 @@ from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
-from scatd.workflows.cohorts.map import cell_map
 from scatd.workflows.predict.output import write_table
 from scatd.workflows.predict.report import PredictResult
+from scatd.workflows.screen.map import cell_map
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"

@@ -1,7 +1,7 @@
 """MLflow: the store, runs of commands, reading runs, and continuing the work of a killed run."""
 
 from scatd.tracking.command import parent_run
-from scatd.tracking.curves import Curves
+from scatd.tracking.curves import Curves, Watched
 from scatd.tracking.finished import FinishedRun, finished_runs
 from scatd.tracking.named import metric, metric_by
 from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
@@ -34,6 +34,7 @@ __all__ = [
     "FinishedRun",
     "Orphan",
     "Run",
+    "Watched",
     "adopt",
     "cache_folder",
     "close",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from scatd.tracking.run import Run
 
@@ -43,3 +43,23 @@ class Curves:
         rows, self._rows = self._rows, []
         self._run.log_history(rows)
         self._written = time.monotonic()
+
+
+class Watched:
+    """A reporter that keeps the curves and tells the terminal which epoch has passed.
+
+    Parameters
+    ----------
+    curves
+        Of the run.
+    show
+        Called with the number of each finished epoch.
+    """
+
+    def __init__(self, curves: Curves, show: Callable[[int], object]) -> None:
+        self._curves, self._show = curves, show
+
+    def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Pass on the values of one epoch."""
+        self._curves.epoch(epoch, values)
+        self._show(epoch)

@@ -43,9 +43,10 @@ class Orphan:
 def orphans() -> list[Orphan]:
     """Left-over runs of the experiment, newest first.
 
-    A run is dead when it is RUNNING, its process was on this host, and no process has its number;
-    a nested run, when its parent is over. What runs on another host, or was begun by a scatd that
-    did not note its process, cannot be told from a living one and is left alone.
+    A run is dead when it is RUNNING, its process was on this host, and no process has its number.
+    A nested run is dead when its parent has ended. A run of another host cannot be told from a
+    living one, nor can one of an earlier scatd, which did not note its process. They are left
+    alone.
     """
     client = connect()
     runs = {run.info.run_id: run for run in search.runs(client)}
@@ -63,9 +64,9 @@ def orphans() -> list[Orphan]:
 def close(orphan: Orphan) -> None:
     """Mark a dead run KILLED; delete a parentless one, as its parent was.
 
-    What the dead run had finished is still adopted when its command is started again. A parentless
-    run that may have made a model (of a drug or a backbone) is kept as a run of its own. A deleted
-    run can be restored until `mlflow gc` erases it.
+    The finished parts of a dead run are still adopted when its command is started again. A
+    parentless run that may have made a model (of a drug or a backbone) is kept as a run of its own.
+    A deleted run can be restored until `mlflow gc` erases it.
     """
     client = connect()
     run = client.get_run(orphan.run_id)

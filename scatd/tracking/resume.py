@@ -43,14 +43,14 @@ class DeadRun:
 
 
 def resume_key(*parts: Any) -> str:
-    """Hash of everything that decides a result: settings and data hashes, as JSON values."""
+    """Hash of everything that a result depends on: settings and data hashes, as JSON values."""
     text = json.dumps([__version__, *parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
 def resume_lock(resume_key: str) -> Iterator[None]:
-    """Hold the right to do this work; a killed process loses it.
+    """Hold the lock of this work. A killed process loses it.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def finished_drugs(dead: DeadRun) -> dict[str, str]:
 
 
 def adopt(dead: DeadRun, parent: Run) -> None:
-    """Move finished folds under `parent`, and mark what was left RUNNING as KILLED."""
+    """Move finished folds under `parent`, and mark runs that were left RUNNING as KILLED."""
     for fold_run_id in dead.folds.values():
         move_under(parent, fold_run_id)
     for run_id in dead.run_ids:

@@ -93,11 +93,11 @@ class Run:
     def log_metrics(
         self, values: Mapping[str, float], step: int = 0, model_id: str | None = None
     ) -> None:
-        """Log one value a metric; `model_id` links them to the logged model that earned them."""
+        """Log one value of each metric; `model_id` is the logged model that they belong to."""
         self._log([_metric(name, value, step, model_id) for name, value in values.items()])
 
     def log_history(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Log curves: each row holds `epoch` (the step) and one value a metric."""
+        """Log curves: each row holds `epoch` (the step) and one value of each metric."""
         self._log(_curve(rows))
 
     def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
@@ -105,7 +105,7 @@ class Run:
         self.client.log_text(self.run_id, table.to_csv(index=False), artifact_file)
 
     def log_checked_table(self, table: pd.DataFrame, artifact_file: str) -> None:
-        """Store a table as csv with its hash beside it, for a process that goes on with it."""
+        """Store a table as csv with its hash, for a process that continues from it."""
         content = table.to_csv(index=False)
         digest = hashlib.sha256(content.encode()).hexdigest()
         self.client.log_text(self.run_id, content, artifact_file)
@@ -140,7 +140,7 @@ class Run:
                 self.log_files(Path(scratch), artifact_paths.FIGURES)
 
     def holds(self, artifact_path: str) -> bool:
-        """Whether a file is stored there, or at an older path of it."""
+        """True where a file is stored there, or at an older path of it."""
         return any(map(self._has, _paths(artifact_path)))
 
     def fetch(self, artifact_path: str) -> Path:
@@ -155,7 +155,7 @@ class Run:
         return Path(self.client.download_artifacts(self.run_id, place))
 
     def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
-        """Record which cohort went in, and as what (`context`: source, reference, target)."""
+        """Record a cohort that the run used, and its role: source, reference or target."""
         self.log_dataset(
             cohort.path.stem,
             str(cohort.path),
@@ -168,7 +168,7 @@ class Run:
     def log_dataset(
         self, name: str, path: str, *, digest: str, n_rows: int, n_features: int, context: str
     ) -> None:
-        """Record which data went in, as what, where they are no cohort of one file."""
+        """Record data that the run used, where they are not a cohort of one file."""
         dataset = Dataset(
             name=name,
             digest=digest[:_MAX_DIGEST_LENGTH],
@@ -180,7 +180,7 @@ class Run:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, [tag])])
 
     def log_model_input(self, model_id: str) -> None:
-        """Record which logged model this run used."""
+        """Record the logged model that this run used."""
         self.client.log_inputs(self.run_id, models=[LoggedModelInput(model_id)])
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -220,7 +220,7 @@ class Run:
         values: Mapping[str, float],
         history: Iterable[Mapping[str, float]],
     ) -> Run:
-        """A nested run of work that is done: its metrics and curves go in one write."""
+        """A nested run of finished work: its metrics and curves are written at once."""
         with self.child(name, tags) as run:
             run._log(
                 [_metric(key, value, 0, None) for key, value in values.items()] + _curve(history)
@@ -238,7 +238,7 @@ class Run:
 
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
-    """A new run; MLflow adds who made it, and from what."""
+    """A new run; MLflow adds the user and the source."""
     made = client.create_run(experiment, run_name=name, tags=resolve_tags(dict(tags)))
     return Run(client, made.info.run_id)
 

@@ -1,4 +1,4 @@
-"""The MLflow store: where it is, made ready once, and locks between the processes that share it."""
+"""The MLflow store: its place, its first opening, and locks between the processes that share it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _require_file(uri: str) -> None:
 
 
 def tracking_uri() -> str:
-    """Where runs are kept; a database in the working folder unless MLflow was told otherwise."""
+    """The store of runs: a database in the working folder, unless MLflow was given another."""
     if mlflow.is_tracking_uri_set():
         return mlflow.get_tracking_uri()
     # Said in full: MLflow's own default gives way to an old ./mlruns folder, which it then refuses.
@@ -107,7 +107,7 @@ def lock(name: str) -> filelock.BaseFileLock:
 
 
 def work_folder() -> Path:
-    """Where locks and checkpoints of unfinished work lie, beside the store."""
+    """Folder of locks and of checkpoints of unfinished work, beside the store."""
     return _store_folder() / ".scatd"
 
 
@@ -118,7 +118,7 @@ def _store_folder() -> Path:
 
 
 def _artifact_location() -> str | None:
-    """Beside a database file, in the working folder for another database, a server's own choice."""
+    """Beside a database file; in the working folder for another database; None for a server."""
     scheme = tracking_uri().partition(":")[0]
     if scheme in _SERVER_SCHEMES:
         return None

@@ -172,7 +172,7 @@ def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path
         given.append(latent.shape)
         return latent[:, :2]
 
-    monkeypatch.setattr("scatd.workflows.cohorts.map._umap", umap)
+    monkeypatch.setattr("scatd.workflows.screen.map._umap", umap)
     monkeypatch.setattr(screen_scores, "MOST_CELLS", 50)
     screen("--drugs", "docetaxel")
     assert given == [(50, 16)]

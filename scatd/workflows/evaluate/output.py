@@ -13,6 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.data import results
 from scatd.data.files import copy_files
 from scatd.evaluation.labelled import evaluation_metrics
+from scatd.keys import artifact_paths
 from scatd.registry import ModelRef
 from scatd.workflows.evaluate.calibrate import Calibration, in_words
 from scatd.workflows.evaluate.report import Evaluation, draw, write_page
@@ -70,7 +71,7 @@ def record(request: EvaluateRequest, found: Evaluation, place: Place) -> tuple[s
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             _write_tables(folder / "tables", found)
-            write_page(folder / REPORT, found, draw(found, folder / "figures"))
+            write_page(folder / REPORT, found, draw(found, folder / artifact_paths.FIGURES))
             run.log_files(folder, "")
             with results.made_anew(place.folder, place.about):
                 copy_files(folder, place.folder)

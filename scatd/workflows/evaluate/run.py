@@ -12,13 +12,13 @@ import torch
 from scatd.evaluation.labelled import Truths, evaluation_tables
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
+from scatd.registry.by_drug import find_model
 from scatd.workflows.evaluate.calibrate import calibrate, in_words
 from scatd.workflows.evaluate.inputs import LabelledCells, Version, labelled_cells, read_version
 from scatd.workflows.evaluate.output import place_of, record
 from scatd.workflows.evaluate.report import Evaluation, cautions, summary
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import score_labelled
-from scatd.workflows.models.find import find_model
 
 logger = logging.getLogger(__name__)
 

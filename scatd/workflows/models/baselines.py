@@ -1,4 +1,4 @@
-"""Logistic regression kept beside a model, to be asked about the cells that it is asked about."""
+"""The logistic regression that is stored beside a model, to score the same cells."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from scatd.training.baselines import LINEAR_FILE, LinearBaseline
 
 
 def log_baseline(run: tracking.Run, baseline: LinearBaseline) -> None:
-    """Keep the baseline in the run that made its model."""
+    """Store the baseline in the run that made its model."""
     with tempfile.TemporaryDirectory() as scratch:
         baseline.write(Path(scratch))
         run.log_files(Path(scratch), artifact_paths.BASELINES)
 
 
 def kept_baseline(run: tracking.Run) -> LinearBaseline | None:
-    """What `log_baseline` kept; None in a run of a scatd that kept nothing."""
+    """The baseline that `log_baseline` stored; None in a run of an earlier scatd."""
     if not run.holds(f"{artifact_paths.BASELINES}/{LINEAR_FILE}"):
         return None
     return LinearBaseline.read(run.fetch(artifact_paths.BASELINES))

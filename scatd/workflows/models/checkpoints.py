@@ -23,7 +23,8 @@ from scatd.nn.recognise import KIND_WORDS, Kind, Recognised, recognise
 from scatd.nn.residual_vae import Sizes
 from scatd.ranges import ShareInside, check_fields
 from scatd.registry import ModelRef
-from scatd.workflows.models.find import find_model, open_model, read_named
+from scatd.registry.by_drug import find_model
+from scatd.registry.named import open_model, read_named
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Use case: ask the gate whether a registered model may serve, and move it."""
+"""Use case: hold a registered model against the rules of the gate, and move it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PromoteResult:
-    """The version, what the gate said, and whether anything moved."""
+    """The version, the verdict of the gate, and whether the version was moved."""
 
     ref: ModelRef
     verdict: Verdict
@@ -39,13 +39,13 @@ def promote(
     version: int | None = None,
     evaluation: str | None = None,
 ) -> PromoteResult:
-    """Promote a drug's staged version, or the one named, if the gate lets it.
+    """Promote a drug's staged version, or another one, if the gate passes it.
 
     Parameters
     ----------
     evaluation
-        Run of `scatd evaluate` that is the evidence; None takes the newest of this version that
-        scored no cell which it had learned from, where there is one.
+        Run of `scatd evaluate` that is the evidence. None takes the newest one of this version that
+        scored none of the cells it had learned from, where there is one.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _evaluation(ref: ModelRef, run_id: str) -> TargetEvidence:
 
 
 def _newest_evaluation(ref: ModelRef) -> TargetEvidence | None:
-    """The newest one that counts; those that do not are named."""
+    """The newest one that is evidence. Newer ones that are not evidence are named in the log."""
     for shown in map(_as_evidence, _evaluations(ref)):
         if shown.n_training_cells == 0:
             return shown
@@ -148,9 +148,9 @@ def _counts(values: Mapping[str, float]) -> dict[str, int]:
 
 
 def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None = None) -> bool:
-    """Move a version that passed into production; its evidence is the evaluation, if there is one.
+    """Move a version that passed into production. Its evidence is the evaluation, if there is one.
 
-    Without one it is the run that trained the version, with its folds.
+    Otherwise it is the run that trained the version, with its folds.
     """
     reason = "; ".join(rule.sentence for rule in verdict.rules)
     run_id = registry.training_run(ref) if shown is None else shown.run_id

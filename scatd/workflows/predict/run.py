@@ -17,9 +17,9 @@ from scatd.evaluation.domain import cohort_shift
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
+from scatd.registry.by_drug import find_model
 from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
-from scatd.workflows.models.find import find_model
 from scatd.workflows.predict.output import require_output, write_prediction
 from scatd.workflows.predict.report import PredictResult, provenance, score_table
 from scatd.workflows.predict.request import PredictRequest

@@ -28,11 +28,11 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.plots.training import loss_curves
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
+from scatd.tracking import Watched
 from scatd.training.loop import n_epochs
 from scatd.training.pretrain import Split, fit_backbone, splits
 from scatd.training.settings import PretrainSettings
 from scatd.training.statistics import matrix_stats
-from scatd.workflows.models.progress import Watched
 
 logger = logging.getLogger(__name__)
 
@@ -383,6 +383,6 @@ def _checkpoint(work: Work, number: int) -> Path:
 
 
 def _forget(work: Work) -> None:
-    """Remove checkpoints of this work: it is finished, or its run was never heard of."""
+    """Delete this backbone's training checkpoints."""
     for path in tracking.work_folder().glob(f"{work.command}-{work.key}-*"):
         path.unlink(missing_ok=True)

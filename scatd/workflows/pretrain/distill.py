@@ -23,8 +23,8 @@ from scatd.nn.devices import pick_device
 from scatd.nn.products import fast_products
 from scatd.ranges import CountOrNone, check_fields
 from scatd.registry import ModelRef
+from scatd.registry.named import require_backbone
 from scatd.training.settings import PretrainSettings, default_pretrain
-from scatd.workflows.models.find import require_backbone
 from scatd.workflows.pretrain.backbones import PretrainResult, Teacher, Work
 from scatd.workflows.pretrain.run import backbone_for, backbones
 

@@ -22,10 +22,10 @@ from scatd.data.readers.stores import embeddings
 from scatd.data.tables import has_suffix
 from scatd.errors import InputError
 from scatd.registry import ModelRef
+from scatd.registry.by_drug import find_model
 from scatd.scoring import BLOCK
 from scatd.workflows.cohorts.features import ScoringInput, scoring_input
-from scatd.workflows.cohorts.map import MAP_KEY
-from scatd.workflows.models.find import find_model
+from scatd.workflows.screen.map import MAP_KEY
 from scatd.workflows.screen.request import ScreenRequest
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from scatd.evaluation.fractions import ALL
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
-from scatd.workflows.cohorts.map import MAP_KEY, cell_map
+from scatd.workflows.screen.map import MAP_KEY, cell_map
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 

@@ -18,8 +18,8 @@ from scatd.evaluation.domain import is_outside
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import ScoringInput
-from scatd.workflows.cohorts.map import MOST_CELLS
 from scatd.workflows.screen.inputs import DrugModel
+from scatd.workflows.screen.map import MOST_CELLS
 from scatd.workflows.screen.request import ScreenRequest
 
 

@@ -13,8 +13,6 @@ from scatd.errors import InputError, ScatdError
 from scatd.evaluation.evidence import MODEL
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
-from scatd.training.learner import LearnedFold
-from scatd.workflows.transfer.folds import fold_identity, fold_metrics, fold_rows
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.task import DrugTask
 
@@ -44,16 +42,6 @@ COLUMNS = (
 """Behind them, AUROC and lead beside each baseline: `NAME_auroc`, `NAME_lead`."""
 
 Row = dict[str, Any]
-
-
-def log_fold(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
-    """Record a fold as a nested run, all of its numbers in one write."""
-    metrics, number = fold_metrics(fold, task.settings), fold.job.number
-    child = run.finished_child(*fold_identity(task, number), metrics, fold.history)
-    run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
-    run.client.log_text(run.run_id, fold_rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
-    if figures:
-        child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 
 
 def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFrame) -> Row:
@@ -103,7 +91,7 @@ def adopted(drug: str, run_id: str) -> Row:
         When its table is not there.
     """
     run = tracking.Run(tracking.connect(), run_id)
-    models = pd.read_csv(run.fetch_checked(keys.MODELS_TABLE))
+    models = pd.read_csv(run.fetch_checked(artifact_paths.MODELS))
     return row(drug, run_id, run.metrics(), models)
 
 

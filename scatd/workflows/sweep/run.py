@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from scatd import console, keys, tracking
 from scatd.errors import InputError, ScatdError
-from scatd.nn.alignment import Alignment
-from scatd.nn.domain import Domain
 from scatd.training.heads import can_share
 from scatd.training.learner import LearnedFold
 from scatd.workflows.sweep import report
 from scatd.workflows.sweep.inputs import Counts, chosen_drugs, open_tasks
 from scatd.workflows.sweep.processes import learn_all
-from scatd.workflows.transfer.domain import training_domain
-from scatd.workflows.transfer.folds import write_checkpoint
 from scatd.workflows.transfer.inputs import open_inputs
-from scatd.workflows.transfer.model import Folds
-from scatd.workflows.transfer.record import InSweep, Resumed, log_data, record_drug
+from scatd.workflows.transfer.record import (
+    InSweep,
+    Resumed,
+    in_sweep,
+    log_data,
+    record_learned,
+    settings_of,
+)
 from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.run import learn_drug, settings_of
-from scatd.workflows.transfer.task import Basis, DrugTask, basis_identity, drug_identity
+from scatd.workflows.transfer.run import learn_drug
+from scatd.workflows.transfer.task import DrugTask, basis_identity, drug_identity
 
 logger = logging.getLogger(__name__)
 
@@ -91,21 +91,12 @@ def sweep(
         with tracking.parent_run(
             "transfer",
             name=f"{len(counts)} drugs {request.family}",
-            tags={
-                keys.TAG_FAMILY: request.family,
-                keys.TAG_LEVEL: keys.LEVEL_SWEEP,
-                keys.TAG_SIMULATED: str(basis.simulated).lower(),
-            },
+            tags=basis.tags(keys.LEVEL_SWEEP),
             settings=settings,
             resume_key=key,
         ) as run:
-            rows = {
-                drug: report.failure(drug, counts[drug], error) for drug, error in failed.items()
-            }
-            if dead is not None:
-                done = tracking.finished_drugs(dead)
-                tracking.adopt(dead, run)
-                rows |= _kept(run, tasks, done)
+            rows = {drug: report.failure(drug, counts[drug], why) for drug, why in failed.items()}
+            rows |= _kept(run, tasks, dead)
             waiting = {drug: task for drug, task in tasks.items() if drug not in rows}
             log_data(run, basis)
             outcomes = _one_by_one(run, waiting)
@@ -160,9 +151,13 @@ def _one_by_one(run: tracking.Run, tasks: Mapping[str, DrugTask]) -> Iterator[Ou
 
 
 def _kept(
-    run: tracking.Run, tasks: Mapping[str, DrugTask], done: Mapping[str, str]
+    run: tracking.Run, tasks: Mapping[str, DrugTask], dead: tracking.DeadRun | None
 ) -> dict[str, report.Row]:
     """Drugs that a killed sweep had finished; one whose table is damaged is learned anew."""
+    if dead is None:
+        return {}
+    done = tracking.finished_drugs(dead)
+    tracking.adopt(dead, run)
     rows = {}
     for drug, task in tasks.items():
         if task.drug_key not in done:
@@ -186,7 +181,7 @@ def _together(
         return
     by_key = {task.drug_key: (drug, task) for drug, task in tasks.items()}
     basis = next(iter(tasks.values())).basis
-    recorder = _Recorder(run, InSweep(_shared_domain(basis), figures=figures), resumes)
+    recorder = _Recorder(run, in_sweep(basis, figures=figures), resumes)
     for learned in learn_all(basis.learner_inputs, [task.folds() for task in tasks.values()]):
         for drug_key, folds in learned.items():
             drug, task = by_key[drug_key]
@@ -197,15 +192,6 @@ def _together(
                 yield drug, recorder.record(task, folds)
             except ScatdError as error:
                 yield drug, error
-
-
-def _shared_domain(basis: Basis) -> Domain | None:
-    """Training domain of all drugs; with bi-adain a target is given the style of a drug's own."""
-    method = basis.settings.alignment
-    if method == "bi-adain":
-        return None
-    alignment = Alignment(method, basis.reference_stats, basis.reference_stats)
-    return training_domain(basis, basis.learner.trainer.untrained, alignment.to(basis.device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,17 +209,8 @@ class _Recorder:
         dead = tracking.unfinished(key) if self.resumes else None
         name = f"{task.drug_key} {task.basis.request.family}"
         tags = {**task.tags(keys.LEVEL_DRUG), keys.TAG_RESUME_KEY: key}
-        with tempfile.TemporaryDirectory() as scratch, self.run.child(name, tags) as run:
-            numbers = [fold.job.number for fold in learned]
-            checkpoints = {number: Path(scratch) / f"fold_{number}" for number in numbers}
-            run.log_settings(settings_of(task.basis))
-            log_data(run, task.basis)
-            for fold in learned:
-                write_checkpoint(checkpoints[fold.job.number], task, fold)
-                report.log_fold(run, task, fold, figures=self.sweep.figures)
-            run.log_files(Path(scratch), "checkpoints")
-            folds = Folds([fold.predictions for fold in learned], [], checkpoints)
+        with self.run.child(name, tags) as run:
             resumed = Resumed(key, dead.run_ids if dead else ())
-            result = record_drug(run, task, folds, resumed, self.sweep)
+            result = record_learned(run, task, learned, resumed, self.sweep)
         row = report.row(task.source.labels.column, run.run_id, result.summary, result.models)
         return row | {"stage": result.ref.stage, "version": result.ref.version}

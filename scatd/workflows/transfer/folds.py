@@ -18,11 +18,11 @@ from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
+from scatd.tracking import Watched
 from scatd.training.baselines import LinearBaseline
 from scatd.training.heads import can_share
 from scatd.training.learner import FoldJob, LearnedFold, fit_folds
 from scatd.training.settings import TransferSettings
-from scatd.workflows.models.progress import Watched
 from scatd.workflows.transfer.model import Folds, model_metrics, response_artifact
 from scatd.workflows.transfer.task import DrugTask
 
@@ -89,11 +89,11 @@ def require_whole(task: DrugTask, run: tracking.Run) -> None:
 def _fold_run(
     run: tracking.Run, task: DrugTask, job: FoldJob
 ) -> contextlib.AbstractContextManager[tracking.Run]:
-    name, tags = fold_identity(task, job.number)
+    name, tags = _identity(task, job.number)
     return run.child(name, tags)
 
 
-def fold_identity(task: DrugTask, number: int) -> tuple[str, dict[str, str]]:
+def _identity(task: DrugTask, number: int) -> tuple[str, dict[str, str]]:
     """Name and tags of the run of a fold."""
     tags = {**task.tags(keys.LEVEL_FOLD), keys.TAG_FOLD: str(number)}
     return f"{task.drug_key} fold {number}", tags
@@ -117,7 +117,7 @@ def write_checkpoint(folder: Path, task: DrugTask, fold: LearnedFold) -> None:
     fold.linear.write(folder)
 
 
-def fold_metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, float]:
+def _metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, float]:
     """Metrics of a fold's run: of the response model, and the AUROC of each baseline."""
     metrics = model_metrics(fold.predictions, settings)
     metrics |= {
@@ -131,7 +131,7 @@ def fold_metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, flo
     return metrics
 
 
-def fold_rows(fold: LearnedFold) -> str:
+def _rows(fold: LearnedFold) -> str:
     """Rows of a fold as JSON: numbers after each step of balancing, and the training samples."""
     return json.dumps({"rows": fold.counts, "train_rows": fold.job.train.tolist()})
 
@@ -145,14 +145,27 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     table = evidence.out_of_fold([fold.predictions], task.source.cohort.ids)
     run.log_checked_table(table, artifact_paths.FOLD_PREDICTIONS)
     run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
-    run.client.log_text(run.run_id, fold_rows(fold), artifact_paths.ROWS)
-    metrics = fold_metrics(fold, task.settings)
+    run.client.log_text(run.run_id, _rows(fold), artifact_paths.ROWS)
+    metrics = _metrics(fold, task.settings)
     if fold.target is not None and task.target is not None:
         table = evidence.out_of_fold([fold.target], task.target.cohort.ids)
         run.log_checked_table(table, artifact_paths.FOLD_TARGET_PREDICTIONS)
         auroc = model_metrics(fold.target, task.settings)["auroc"]
         metrics[metric_names.TARGET.format(metric="auroc")] = auroc
     run.log_metrics(metrics)
+
+
+def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
+    """Record a fold of a sweep as a nested run, all of its numbers in one write.
+
+    Its checkpoint is one of those of the drug's run.
+    """
+    metrics, number = _metrics(fold, task.settings), fold.job.number
+    child = run.finished_child(*_identity(task, number), metrics, fold.history)
+    run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
+    run.client.log_text(run.run_id, _rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
+    if figures:
+        child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 
 
 def _on_target(run: tracking.Run, n_folds: int) -> list[FoldPredictions]:

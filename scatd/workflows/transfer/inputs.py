@@ -21,6 +21,7 @@ from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
+from scatd.registry.named import open_model, read_named, require_backbone
 from scatd.training.learner import LabelledCells, Rows
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
@@ -31,7 +32,6 @@ from scatd.workflows.cohorts.training import (
     read_embeddings,
     read_expression,
 )
-from scatd.workflows.models.find import open_model, read_named, require_backbone
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.task import (

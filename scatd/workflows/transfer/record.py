@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.data.features import Features
 from scatd.evaluation import evidence
 from scatd.evaluation.gate import Verdict
 from scatd.evaluation.ledger import cell_ledger
+from scatd.keys import artifact_paths
+from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
 from scatd.registry import ModelRef
+from scatd.settings import to_mapping
+from scatd.training.learner import LearnedFold
 from scatd.workflows.models.baselines import log_baseline
 from scatd.workflows.models.promote import judge, promote_version
 from scatd.workflows.transfer import report as drug_report
 from scatd.workflows.transfer.controls import run_controls
+from scatd.workflows.transfer.domain import training_domain
+from scatd.workflows.transfer.folds import record_at_once, write_checkpoint
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.model import Chosen, Folds, choose
 from scatd.workflows.transfer.report import Report
@@ -142,6 +149,47 @@ def record_drug(
     )
 
 
+def in_sweep(basis: Basis, *, figures: bool) -> InSweep:
+    """How the drugs of a sweep are recorded.
+
+    With bi-adain a target is given the style of a drug's own samples, so that drugs share no
+    domain.
+    """
+    method = basis.settings.alignment
+    domain = None
+    if method != "bi-adain":
+        alignment = Alignment(method, basis.reference_stats, basis.reference_stats)
+        untrained = basis.learner.trainer.untrained
+        domain = training_domain(basis, untrained, alignment.to(basis.device))
+    return InSweep(domain, figures)
+
+
+def record_learned(
+    run: tracking.Run,
+    task: DrugTask,
+    learned: Sequence[LearnedFold],
+    resumed: Resumed,
+    sweep: InSweep,
+) -> TransferResult:
+    """Record a drug of a sweep, whose folds were fitted together with those of other drugs."""
+    run.log_settings(settings_of(task.basis))
+    log_data(run, task.basis)
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoints: dict[int, Path] = {}
+        for fold in learned:
+            folder = checkpoints[fold.job.number] = Path(scratch) / f"fold_{fold.job.number}"
+            write_checkpoint(folder, task, fold)
+            record_at_once(run, task, fold, figures=sweep.figures)
+        run.log_files(Path(scratch), artifact_paths.CHECKPOINTS)
+        folds = Folds([fold.predictions for fold in learned], [], checkpoints)
+        return record_drug(run, task, folds, resumed, sweep)
+
+
+def settings_of(basis: Basis) -> dict[str, object]:
+    """The settings that the run of a drug keeps."""
+    return {**to_mapping(basis.settings), "backbone": basis.backbone.name}
+
+
 def _beside_the_folds(
     run: tracking.Run, task: DrugTask, folds: Folds, chosen: Chosen, report: Report
 ) -> tuple[pd.DataFrame | None, list[str]]:
@@ -164,22 +212,11 @@ def _beside_the_folds(
 def log_data(run: tracking.Run, basis: Basis) -> None:
     """Record which cohorts went in, and as what."""
     cohorts, stats = basis.cohorts, basis.reference_stats
-    _log_cohort(run, cohorts.source, cohorts.source.sha256(), "source")
+    run.log_cohort(cohorts.source, cohorts.source.sha256(), "source")
     if stats is not None and cohorts.reference is not None:
-        _log_cohort(run, cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
+        run.log_cohort(cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
     if cohorts.target is not None:
-        _log_cohort(run, cohorts.target, cohorts.target.sha256(), "target")
-
-
-def _log_cohort(run: tracking.Run, cohort: Features, digest: str, context: str) -> None:
-    run.log_dataset(
-        cohort.path.stem,
-        str(cohort.path),
-        digest=digest,
-        n_rows=cohort.n_obs,
-        n_features=cohort.n_features,
-        context=context,
-    )
+        run.log_cohort(cohorts.target, cohorts.target.sha256(), "target")
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def write(
     sentence = evidence.in_words(models, subject, len(codes))
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
-    run.log_checked_table(models, keys.MODELS_TABLE)
+    run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(
         intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
         artifact_paths.METRICS,
@@ -128,18 +128,18 @@ def write_target(
     run.log_table(
         evidence.out_of_fold([mine], target.cohort.ids), artifact_paths.TARGET_PREDICTIONS
     )
-    pairs = {"registered model": (mine.codes, mine.prob[MODEL])}
-    figures = {
-        "target_roc": performance.roc(
-            {name: curves.roc_table(*pair) for name, pair in pairs.items()},
-            f"{task.subject}, target",
-        ),
-        "target_scores": performance.score_distribution(
-            mine.codes, mine.prob[MODEL], settings.threshold, f"{task.subject}, target"
-        ),
-    }
-    run.log_figures(figures)
+    run.log_figures(_target_figures(mine, task))
     return table, evidence.target_in_words(table, len(mine.codes))
+
+
+def _target_figures(mine: FoldPredictions, task: DrugTask) -> dict[str, Figure]:
+    subject, prob = f"{task.subject}, target", mine.prob[MODEL]
+    roc = {"registered model": curves.roc_table(mine.codes, prob)}
+    threshold = task.settings.threshold
+    return {
+        "target_roc": performance.roc(roc, subject),
+        "target_scores": performance.score_distribution(mine.codes, prob, threshold, subject),
+    }
 
 
 def _registered(

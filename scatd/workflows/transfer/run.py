@@ -7,12 +7,17 @@ from functools import partial
 
 from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
-from scatd.settings import to_mapping
 from scatd.workflows.transfer.folds import require_whole, run_folds
 from scatd.workflows.transfer.inputs import basis_of, drug_labels, open_inputs
-from scatd.workflows.transfer.record import Resumed, TransferResult, log_data, record_drug
+from scatd.workflows.transfer.record import (
+    Resumed,
+    TransferResult,
+    log_data,
+    record_drug,
+    settings_of,
+)
 from scatd.workflows.transfer.request import TransferRequest
-from scatd.workflows.transfer.task import Basis, DrugTask, basis_identity, drug_identity
+from scatd.workflows.transfer.task import DrugTask, basis_identity, drug_identity
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +67,3 @@ def learn_drug(task: DrugTask) -> TransferResult:
             folds = run_folds(run, task, done)
             resumed = Resumed(key, dead.run_ids if dead else ())
             return record_drug(run, task, folds, resumed)
-
-
-def settings_of(basis: Basis) -> dict[str, object]:
-    """The settings that the run of a drug keeps."""
-    return {**to_mapping(basis.settings), "backbone": basis.backbone.name}

@@ -150,6 +150,14 @@ class Basis:
         cohorts = any(cohort.simulated for cohort in self.cohorts.all)
         return cohorts or self.backbone.artifact.simulated
 
+    def tags(self, level: str) -> dict[str, str]:
+        """Tags of every run that learns from it."""
+        return {
+            keys.TAG_FAMILY: self.request.family,
+            keys.TAG_LEVEL: level,
+            keys.TAG_SIMULATED: str(self.simulated).lower(),
+        }
+
     @property
     def learner_inputs(self) -> LearnerInputs:
         """Inputs of a `Learner`; they may travel to another process."""
@@ -205,12 +213,7 @@ class DrugTask:
 
     def tags(self, level: str) -> dict[str, str]:
         """Tags of its runs."""
-        return {
-            keys.TAG_DRUG: self.drug_key,
-            keys.TAG_FAMILY: self.basis.request.family,
-            keys.TAG_LEVEL: level,
-            keys.TAG_SIMULATED: str(self.basis.simulated).lower(),
-        }
+        return {keys.TAG_DRUG: self.drug_key, **self.basis.tags(level)}
 
     def splits(self, seed: int, within: Rows | None = None) -> list[tuple[Rows, Rows]]:
         """Folds of the labelled samples, or of some of them."""

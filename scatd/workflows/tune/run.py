@@ -150,7 +150,7 @@ def tune(request: TuneRequest) -> TuneResult:
     check_writable(request.output)
     work = _prepare(request)
     storage, shown = _storage(request.storage, work.study_name)
-    # The run ends before the sign of life does: it is never taken for that of a dead process.
+    # The run ends before its lock is released: so it is never taken for that of a dead process.
     with contextlib.ExitStack() as sign_of_life, contextlib.ExitStack() as stack:
         with _study_lock(work):
             study = Study(storage, work.study_name, work.identity, request.seed)

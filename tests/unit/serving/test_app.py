@@ -116,7 +116,7 @@ def test_a_version_that_cannot_be_loaded_replaces_nothing(serve, cells, monkeypa
     def broken(ref):
         raise OSError("gone")
 
-    monkeypatch.setattr(registry, "fetch", broken)
+    monkeypatch.setattr(registry, "read", broken)
     registry.promote("scatd-sf-docetaxel", 2, reason="", evidence_run_id="")
     client.service.refresh()
     answer = client.post("/predict/docetaxel", content=content)
