@@ -1,4 +1,4 @@
-"""A registered model of a drug, ready to score."""
+"""A registered model that is found and read once, and passed on."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 import torch
 
-from scatd import registry
-from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
+from scatd.registry.files import read
+from scatd.registry.refs import ModelRef
 from scatd.scoring import Scorer
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A registered model that was found and read once: its version, and its scorer."""
+    """A version, and its scorer."""
 
     ref: ModelRef
     scorer: Scorer
 
 
 def load_model(drug: str, family: str | None, wanted: str, device: torch.device) -> Loaded:
-    """Find the registered model of a drug, and read it.
+    """Find the registered model of a drug as `find_model` does, and read it.
 
     Raises
     ------
@@ -29,4 +29,4 @@ def load_model(drug: str, family: str | None, wanted: str, device: torch.device)
         When there is none, or its model folder is gone, damaged or was changed.
     """
     ref = find_model(drug, family, wanted)
-    return Loaded(ref, Scorer(registry.read(ref), str(device)))
+    return Loaded(ref, Scorer(read(ref), str(device)))
