@@ -16,6 +16,8 @@ from scatd.errors import InputError
 _REMARK = ("#", "%", "!")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?|-\d+", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?", re.ASCII)
+_ZEROS = re.compile(r",0\d", re.ASCII)
 _NO_HEADER = "Write a first line with the names of the columns."
 
 Line = tuple[int, str]
@@ -192,12 +194,28 @@ def _separator(path: Path, lines: Sequence[str]) -> str:
         exact = [mark for mark in in_header if _fits(counts[mark], 0)]
         fitting = exact or [mark for mark in in_header if _fits(counts[mark], 1)] or [*in_header]
         most = max(in_header[mark] for mark in fitting)
-        return _only(path, [mark for mark in fitting if in_header[mark] == most])
+        chosen = _only(path, [mark for mark in fitting if in_header[mark] == most])
+        return _only(path, [COMMA, BLANK] if chosen == COMMA and _by_blanks(lines) else [chosen])
     fitting = [mark for mark in SEPARATORS if _fits(counts[mark], 1)]
     of_blanks = [0] if any(TAB in line for line in lines) else _counts(lines, BLANK)
     if max(of_blanks) > 1 and (_fits(of_blanks, 0) or _fits(of_blanks, 1)):
         fitting.append(BLANK)
     return _only(path, fitting or [COMMA])
+
+
+def _by_blanks(lines: Sequence[str]) -> bool:
+    """True when blanks may separate the fields, and each comma of a row be a decimal sign.
+
+    A table with commas has names with a blank often, and two blanks in every line rarely. With one
+    blank it is in doubt when its values begin with 00 or 01, as only decimals do.
+    """
+    counts = _counts(lines, BLANK)
+    if counts[0] < 2 or len(counts) < 2 or not (_fits(counts, 0) or _fits(counts, 1)):
+        return False
+    rows = [fields.split(line, BLANK)[1:] for line in lines[1:]]
+    if not all(_DECIMAL_COMMA.fullmatch(value) for row in rows for value in row):
+        return False
+    return counts[1] > 2 or any(_ZEROS.search(value) for row in rows for value in row)
 
 
 def _only(path: Path, fitting: Sequence[str]) -> str:

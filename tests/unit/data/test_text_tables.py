@@ -429,3 +429,27 @@ def test_summaries_numbers_and_places_are_no_samples(tmp_path, header, before, a
         assert list(cohort.obs.index) == ["s1", "s2", "s3"]
         assert list(matrix.var.index) == genes
         np.testing.assert_array_equal(matrix.rows(0, 3).toarray(), counts.T)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'id "Zelle, vier" AAACCTGA-1\nACTB 0 0,001\nGAPDH 0 0,001\nTP53 0 0,001\n',
+        "id Zelle,vier AAACCTGA-1\nACTB 3 0,5\nGAPDH 1 1,25\n",
+        "gen eins,Wert\nACTB 0,05\nGAPDH 1,001\n",
+    ],
+    ids=["quoted name", "name with a comma", "one column"],
+)
+def test_blanks_and_decimal_commas_are_not_taken_for_commas(tmp_path, text):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match="separated by commas or blanks"), open_cohort(path):
+        pass
+
+
+def test_row_names_with_a_blank_are_no_sign_of_blanks(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("sample id,ACTB,GAPDH\nsample 1,0,3\nsample 2,5,1\nsample 3,2,2\n")
+    with open_cohort(path) as cohort:
+        assert list(cohort.obs.index) == ["sample 1", "sample 2", "sample 3"]
+        assert cohort.matrices["X"].rows(0, 3).toarray().tolist() == [[0, 3], [5, 1], [2, 2]]
