@@ -282,7 +282,7 @@ def test_a_promotion_in_between_mixes_no_two_versions(work, run_scatd, tmp_path,
         done = prepare(request)
         tags = {keys.TAG_DRUG: "docetaxel"}
         more = {"metrics": {}, "description": "", "tags": tags}
-        promoted(registry.register(folder, first.name, first.run_id, **more))
+        promoted(registry.register_artifact(folder, first.name, first.run_id, **more))
         return done
 
     promoted(first.version)
