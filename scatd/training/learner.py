@@ -124,7 +124,7 @@ class LearnedFold:
 
 @dataclass(frozen=True, eq=False)
 class LearnerInputs:
-    """What all folds of all drugs are learned from, as it travels to another process.
+    """The inputs of all folds of all drugs, as they travel to another process.
 
     Parameters
     ----------

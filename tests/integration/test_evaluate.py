@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from scatd import artifact, registry, tracking
 from scatd.evaluation.metrics import response_metrics
+from scatd.registry import by_drug
 
 MAP = ("--label-map", "0=sensitive,1=resistant")
 
@@ -277,12 +278,12 @@ def test_a_version_is_found_and_read_once(evaluated, run_scatd, cohort, tmp_path
     """Weights, alignment and card of a calibration are those of one reading."""
     shutil.copy(evaluated / "mlflow.db", tmp_path)
     read, found = [], []
-    whole, resolve = artifact.read, registry.resolve
+    whole, resolve = artifact.read, by_drug.resolve
     monkeypatch.setattr(
         artifact, "read", lambda folder, **more: (read.append(folder), whole(folder, **more))[1]
     )
     monkeypatch.setattr(
-        registry, "resolve", lambda drug, **more: (found.append(drug), resolve(drug, **more))[1]
+        by_drug, "resolve", lambda drug, **more: (found.append(drug), resolve(drug, **more))[1]
     )
     with inside(tmp_path):
         run_scatd(*arguments(cohort["first"], "--calibrate", "youden", "-o", "once"))

@@ -15,6 +15,7 @@ from scatd import keys, tracking
 from scatd.data.demo_files import given_or_demo
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
+from scatd.registry.loaded import Loaded, load_model
 from scatd.settings import to_mapping
 from scatd.workflows.explain.explanation import Explanation, explain_cells
 from scatd.workflows.explain.genes import GeneReader, GeneResult, gene_reader
@@ -29,7 +30,10 @@ from scatd.workflows.explain.output import (
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.store import AttributionStore
 from scatd.workflows.explain.subject import Subject
+<<<<<<< HEAD
 from scatd.workflows.models.load import Loaded, load_model
+=======
+>>>>>>> h14-C
 
 if TYPE_CHECKING:
     from anndata import AnnData

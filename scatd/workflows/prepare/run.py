@@ -62,7 +62,7 @@ class PrepareResult:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What describes the rows that were written: obs, the number of failed cells, provenance."""
+    """The description of the rows that were written: obs, the number of failed cells, provenance."""
 
     obs: pd.DataFrame
     n_failed: int

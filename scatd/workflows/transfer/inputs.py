@@ -154,7 +154,7 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
 
 
 def basis_of(opened: Opened) -> Basis:
-    """What all drugs share. A backbone is pretrained where there is none.
+    """The inputs that all drugs share. A backbone is pretrained where there is none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is learned: one drug's labels, on the basis that it shares with other drugs."""
+"""The task of learning: one drug's labels, on the basis that it shares with other drugs."""
 
 from __future__ import annotations
 
