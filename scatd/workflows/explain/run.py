@@ -30,10 +30,6 @@ from scatd.workflows.explain.output import (
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.store import AttributionStore
 from scatd.workflows.explain.subject import Subject
-<<<<<<< HEAD
-from scatd.workflows.models.load import Loaded, load_model
-=======
->>>>>>> h14-C
 
 if TYPE_CHECKING:
     from anndata import AnnData

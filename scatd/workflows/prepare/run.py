@@ -62,7 +62,7 @@ class PrepareResult:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The description of the rows that were written: obs, the number of failed cells, provenance."""
+    """A description of the written rows: obs, the number of failed cells, and provenance."""
 
     obs: pd.DataFrame
     n_failed: int

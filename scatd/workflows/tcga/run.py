@@ -18,15 +18,9 @@ from scatd.data.files import copy_files
 from scatd.data.simulated import refuse_mixing
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
-<<<<<<< HEAD
-from scatd.workflows.explain.request import ExplainRequest
-from scatd.workflows.explain.run import explained
-from scatd.workflows.models.load import Loaded, load_model
-=======
 from scatd.registry.loaded import Loaded, load_model
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.run import explained
->>>>>>> h14-C
 from scatd.workflows.tcga.inputs import PREPARED, read_patients
 from scatd.workflows.tcga.output import EXPLAINED, place_of, record, write_cells
 from scatd.workflows.tcga.patients import scored_patients
