@@ -1,4 +1,4 @@
-"""A panel of drugs, as a user types it: one sweep, every drug for itself, killed for good."""
+"""Many drugs, as a user types it: one sweep, every drug for itself, killed for good."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASELINES = ("prevalence", "logistic_regression", "gradient_boosting", "no_adapt
 
 
 @pytest.fixture(scope="session")
-def panel_task(task, tmp_path_factory):
+def sweep_task(task, tmp_path_factory):
     """The task with a table of drugs: easy ones, one that is noise, one too rare, one constant."""
     table = pd.read_csv(task.labels, index_col=0)[["DOCETAXEL", "RARE", "CONSTANT"]]
     rng = np.random.default_rng(8)
@@ -28,7 +28,7 @@ def panel_task(task, tmp_path_factory):
     swapped = table["DOCETAXEL"].map({"resistant": "sensitive", "sensitive": "resistant"})
     table["NOISY"] = table["DOCETAXEL"].where(~wrong, swapped)
     table["NOISE"] = np.where(rng.random(len(table)) < 0.3, "sensitive", "resistant")
-    path = tmp_path_factory.mktemp("panel") / "drugs.csv"
+    path = tmp_path_factory.mktemp("sweep") / "drugs.csv"
     table.to_csv(path)
     return path
 
@@ -52,8 +52,8 @@ def sweep_table():
     return newest, pd.read_csv(run.fetch("tables/panel.csv")).set_index("drug")
 
 
-def test_all_drugs_at_once(scatd, task, panel_task):
-    done = scatd(*arguments(task, panel_task, "all"))
+def test_all_drugs_at_once(scatd, task, sweep_task):
+    done = scatd(*arguments(task, sweep_task, "all"))
     sweep, table = sweep_table()
     assert set(table.index) == {"DOCETAXEL", "NOISY", "NOISE", "RARE", "CONSTANT"}
     assert set(table.index[table["status"] == "failed"]) == {"RARE", "CONSTANT"}
@@ -94,12 +94,12 @@ def test_all_drugs_at_once(scatd, task, panel_task):
     assert len(pd.read_csv("scored.csv")) == 120
 
 
-def test_a_drug_of_a_panel_is_what_it_is_alone(scatd, task, panel_task, monkeypatch):
+def test_a_drug_of_a_sweep_is_what_it_is_alone(scatd, task, sweep_task, monkeypatch):
     monkeypatch.setattr(processes, "WORTH_PROCESSES", 2)  # and whichever process learned it
-    scatd(*arguments(task, panel_task, "NOISY, docetaxel"), "--figures")
+    scatd(*arguments(task, sweep_task, "NOISY, docetaxel"), "--figures")
     _, table = sweep_table()
     assert sorted(table.index) == ["DOCETAXEL", "NOISY"]
-    scatd(*arguments(task, panel_task, "NOISY"))
+    scatd(*arguments(task, sweep_task, "NOISY"))
     together, alone = sorted(
         (run for run in runs("drug") if run.data.tags["scatd.drug"] == "noisy"),
         key=lambda run: run.info.start_time,
@@ -122,9 +122,9 @@ def test_a_drug_of_a_panel_is_what_it_is_alone(scatd, task, panel_task, monkeypa
     assert {"roc.png", "loss.pdf"} <= figures
 
 
-def test_settings_that_share_nothing_take_the_ordinary_way(scatd, task, panel_task):
+def test_settings_that_share_nothing_take_the_ordinary_way(scatd, task, sweep_task):
     words = ("--published", "--epochs", "2", "--folds", "4", "--post-training", "1")
-    scatd(*arguments(task, panel_task, "DOCETAXEL,RARE"), *words)
+    scatd(*arguments(task, sweep_task, "DOCETAXEL,RARE"), *words)
     sweep, table = sweep_table()
     assert table["status"].to_dict() == {"DOCETAXEL": "finished", "RARE": "failed"}
     (drug,) = runs("drug")
@@ -140,29 +140,29 @@ def test_settings_that_share_nothing_take_the_ordinary_way(scatd, task, panel_ta
         (["--drug", "all", "--labels", "obs_column"], "names one column"),
     ],
 )
-def test_what_is_no_panel(scatd, task, panel_task, words, said):
-    done = scatd(*arguments(task, panel_task, "all"), *words, code=2)
+def test_what_is_no_sweep(scatd, task, sweep_task, words, said):
+    done = scatd(*arguments(task, sweep_task, "all"), *words, code=2)
     assert said in done.output
     assert not runs("sweep")
 
 
-def test_least_number_of_sensitive_samples(scatd, task, panel_task):
-    labels = pd.read_csv(panel_task, index_col=0)
+def test_least_number_of_sensitive_samples(scatd, task, sweep_task):
+    labels = pd.read_csv(sweep_task, index_col=0)
     n_sensitive = (labels == "sensitive").sum()
     least = int(n_sensitive["DOCETAXEL"]) - 2  # leaves out NOISE, and keeps CONSTANT, which fails
-    scatd(*arguments(task, panel_task, "all"), "--min-sensitive", least, "--epochs", "2")
+    scatd(*arguments(task, sweep_task, "all"), "--min-sensitive", least, "--epochs", "2")
     _, table = sweep_table()
     assert set(table.index) == set(n_sensitive.index[n_sensitive >= least])
     assert "NOISE" not in table.index
 
 
-def test_none_can_be_learned(scatd, task, panel_task):
-    done = scatd(*arguments(task, panel_task, "RARE,CONSTANT"), code=2)
+def test_none_can_be_learned(scatd, task, sweep_task):
+    done = scatd(*arguments(task, sweep_task, "RARE,CONSTANT"), code=2)
     assert "too few samples of a class" in done.output
 
 
-def test_killed_and_resumed(store, task, panel_task):
-    labels = pd.read_csv(panel_task, index_col=0)
+def test_killed_and_resumed(store, task, sweep_task):
+    labels = pd.read_csv(sweep_task, index_col=0)
     for number in range(6):
         labels[f"DRUG{number}"] = labels["DOCETAXEL"].sample(frac=1, random_state=number).to_numpy()
     labels.to_csv("many.csv")
