@@ -1,1 +1,1 @@
-"""Registered models: found, recorded, promoted, imported and exported."""
+"""Registered models: promoted, imported and exported, with the baselines kept beside them."""
