@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from scatd import keys
+from scatd import keys, registry
 from scatd.artifact import Artifact
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
 from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import Sizes
 from scatd.registry.by_drug import find_model
-from scatd.registry.named import open_model, read_named
+from scatd.registry.named import open_model
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,13 @@ def _find(request: ExportRequest) -> tuple[str, Artifact]:
     if (request.model is None) == (request.drug is None):
         what = "no model is named" if request.drug is None else "two models are named"
         raise InputError(what, expected="a registered name or model folder, or --drug DRUG")
-    if request.model is not None:
+    if request.model is not None and Path(request.model).is_dir():
         return open_model(request.model)
-    return read_named(find_model(str(request.drug), request.family, request.stage))
+    if request.model is not None:
+        ref = registry.resolve_backbone(request.model)
+    else:
+        ref = find_model(str(request.drug), request.family, request.stage)
+    return f"{ref.name} version {ref.version}", registry.read(ref)
 
 
 def _left_out(stored: Artifact, kind: Kind) -> list[str]:
