@@ -1,6 +1,6 @@
 """Balancing the classes of one training fold.
 
-Source: scATD (bbaf268), `golden/scatd` sections 4.2 and 4.3. The published code decides the
+Source: scATD (bbaf268), multipliers and folds of the transfer. The published code decides the
 multipliers on all rows before the folds are cut; scatd decides them on the training fold (defect
 D6) and shares only the arithmetic.
 """

@@ -1,7 +1,7 @@
 """Fitting the backbone of a family: split the cells, initialise a VAE, train it and judge it.
 
-Source: scATD (bbaf268), `golden/scatd` section 3. The published code has no seed and no held-out
-rows outside of cross-validation; scatd adds both, and reads inputs that are larger than memory.
+Source: scATD (bbaf268), pretraining. The published code has no seed and no held-out rows outside of
+cross-validation; scatd adds both, and reads inputs that are larger than memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How good a set of pretraining settings is: the cross-validated loss that a search makes small.
 
-Source: scATD (bbaf268), `golden/scatd` section 3.2. A trial is worth the mean over its own folds.
-The published code for sf takes the mean over those of all trials before it too (defect D12).
+Source: scATD (bbaf268), search of pretraining settings. A trial is worth the mean over its own
+folds. The published code for sf takes the mean over those of all trials before it too (defect D12).
 """
 
 from __future__ import annotations

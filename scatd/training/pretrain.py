@@ -1,8 +1,8 @@
 """The training loop of a residual VAE.
 
-Source: scATD (bbaf268), `golden/scatd` section 3. The loop is the published one. What it does not
-have is added around it: a check that the numbers are finite, early stopping, and checkpoints that
-a killed run continues from. `scatd.training.backbone` calls it.
+Source: scATD (bbaf268), pretraining. The loop is the published one. What it does not have is added
+around it: a check that the numbers are finite, early stopping, and checkpoints that a killed run
+continues from. `scatd.training.backbone` calls it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ending a trial early: the rule for trials that stand worse than others did.
 
-Source: scATD (bbaf268), `golden/scatd` section 3.2. The published pruner sees the first fold only;
-this one sees every fold.
+Source: scATD (bbaf268), search of pretraining settings. The published pruner sees the first fold
+only; this one sees every fold.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Training a drug's classifier on one fold of the bulk source.
 
-Source: scATD (bbaf268), `golden/scatd` section 4.3. `published_transfer()` selects the published
-settings; the defaults train more steps at a higher rate, keep the encoder's statistics frozen (so
-that it is run once and cached) and score at the posterior mean. Where the encoder never moves,
-`scatd.training.trainer` trains several heads at once instead.
+Source: scATD (bbaf268), transfer learning on bulk data, each fold. `published_transfer()` selects
+the published settings; the defaults train more steps at a higher rate, keep the encoder's
+statistics frozen (so that it is run once and cached) and score at the posterior mean. Where the
+encoder never moves, `scatd.training.trainer` trains several heads at once instead.
 """
 
 from __future__ import annotations

@@ -53,10 +53,10 @@ def promote(
         When there is no such model or evaluation, its files are damaged, or a rule of the gate
         fails; nothing is then moved.
     """
-    key = drug_key(drug)
-    config = registry.load_config(key)
+    wanted = drug_key(drug)
+    config = registry.load_config(wanted)
     families = config.families if family is None else (family,)
-    ref = registry.resolve(key, stage=keys.STAGING, version=version, families=families)
+    ref = registry.resolve(wanted, stage=keys.STAGING, version=version, families=families)
     registry.read(ref)  # a version that cannot be read must not serve
     shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
     verdict = judge(ref, config.gate, shown)

@@ -1,7 +1,6 @@
 """Use case: a model's scores of TCGA patients, their genes, and the patients' survival.
 
-Source: the published patient figures (`golden/scatd` section 6); Kaplan-Meier, log-rank and Cox are
-ours.
+Source: the published patient figures of scATD (bbaf268); Kaplan-Meier, log-rank and Cox are ours.
 """
 
 from __future__ import annotations
