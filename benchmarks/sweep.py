@@ -18,19 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scatd.workflows.sweep.heads import DrugTask, Ground, SharedEncoder
 from threadpoolctl import threadpool_limits
 
 from benchmarks import common
 from scatd import artifact, keys
 from scatd.artifact import Artifact
-from scatd.data.splits import stratified_folds
-from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
-from scatd.training.baselines import Baselines
-from scatd.training.draws import SeededDraws
-from scatd.training.folds import FoldData, align
+from scatd.data.splits import fold_seed, stratified_folds
+from scatd.nn.alignment import feature_stats
+from scatd.training.learner import FoldJob, Learner, LearnerInputs, fit_folds
 from scatd.training.settings import TransferSettings
-from scatd.training.trainer import AlignedFold, Trainer
 
 N_SAMPLES = 1280
 N_DRUGS = 83
@@ -68,9 +64,9 @@ def main() -> None:
             ("scatd transfer --drug all", f"{whole.seconds / 60:.1f} min", budget),
             ("  a drug", f"{whole.seconds / options.drugs:.1f} s", ""),
             ("  peak memory of a process", f"{whole.peak_gb:.2f} GB", ""),
-            ("a fold in a panel", f"{together:.2f} s", ""),
+            ("a fold in a sweep", f"{together:.2f} s", ""),
             ("a fold alone", f"{alone:.2f} s", ""),
-            ("  panel / alone", f"{together / alone:.3f}", ""),
+            ("  sweep / alone", f"{together / alone:.3f}", ""),
         ],
     )
 
@@ -97,39 +93,41 @@ def _folds(
     device = torch.device("cpu")
     stats = feature_stats([torch.from_numpy(reference)])
     middle = [labels.columns[len(labels.columns) * share // 3] for share in (1, 2)]
-    drugs = []
-    for name in middle:
-        codes = labels[name].to_numpy()
-        splits = stratified_folds(codes, SETTINGS.folds, SETTINGS.seed)
-        drugs.append(DrugTask(name, np.arange(len(X)), codes, splits))
+    drugs = [_jobs(name, labels[name].to_numpy()) for name in middle]
+    inputs = LearnerInputs(X, backbone, stats, None, SETTINGS, device)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        shared = SharedEncoder(Ground(X, backbone, stats, None, SETTINGS, device))
-        shared.learn(drugs[:1])  # imports
+        shared = Learner(inputs, has_many_drugs=True)
+        fit_folds(shared, drugs[0])  # imports
         started = time.process_time()
-        shared.learn(drugs)
+        fit_folds(shared, [job for jobs in drugs for job in jobs])
         together = time.process_time() - started
         started = time.process_time()
-        for drug in drugs:
-            _alone(X, backbone, stats, drug)
+        for jobs in drugs:
+            learner = Learner(inputs)
+            for job in jobs:
+                fit_folds(learner, [job])
         alone = time.process_time() - started
     torch.set_num_threads(before)
-    n_folds = sum(len(drug.splits) for drug in drugs)
+    n_folds = sum(map(len, drugs))
     return together / n_folds, alone / n_folds
 
 
-def _alone(X: NDArray[np.float32], backbone: Artifact, stats: FeatureStats, drug: DrugTask) -> None:
-    trainer = Trainer(backbone.backbone(), SETTINGS)
-    rows = torch.from_numpy(X)
-    for number, (train, val) in enumerate(drug.splits, start=1):
-        data = FoldData(rows[train], drug.codes[train], rows[val], drug.codes[val])
-        alignment, aligned = align(data, stats, SETTINGS)
-        seed = SETTINGS.seed + number
-        moved = AlignedFold(alignment, aligned, SeededDraws(seed))
-        trainer.fit([moved, AlignedFold(Alignment("none"), data, SeededDraws(seed))])
-        baselines = Baselines.fit(aligned.X_train.numpy(), aligned.codes_train, seed=SETTINGS.seed)
-        baselines.probabilities(aligned.X_val.numpy())
+def _jobs(name: str, codes: NDArray[np.int_]) -> list[FoldJob]:
+    folds = stratified_folds(codes, SETTINGS.folds, SETTINGS.seed)
+    return [
+        FoldJob(
+            drug_key=name,
+            number=number,
+            seed=fold_seed(SETTINGS.seed, number),
+            train=train,
+            val=val,
+            codes_train=codes[train],
+            codes_val=codes[val],
+        )
+        for number, (train, val) in enumerate(folds, start=1)
+    ]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,3 +230,17 @@ def test_differences_list_every_defect():
     assert re.findall(r"^\| D(\d+) \|", DIFFERENCES.read_text(), flags=re.MULTILINE) == [
         str(number) for number in range(1, 37)
     ]
+
+
+def test_every_benchmark_can_be_imported():
+    names = [f"benchmarks.{path.stem}" for path in sorted((ROOT / "benchmarks").glob("*.py"))]
+    assert names
+    script = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    assert done.returncode == 0
+
+
+def test_code_cites_no_path_outside_the_repository():
+    for path in (ROOT / "scatd").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\b(golden|shared)/", text), path

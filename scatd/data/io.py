@@ -15,7 +15,7 @@ from scatd.data.files import reading, require_existing
 from scatd.data.kinds import is_anndata, other_store, store_kind, unknown_kind
 from scatd.data.readers.consistency import require_consistent
 from scatd.data.readers.loom import read_loom
-from scatd.data.readers.stores import read_anndata, read_store
+from scatd.data.readers.stores import read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
 from scatd.data.readers.tenx import read_10x_h5
 from scatd.data.readers.tenx_folder import read_10x_folder
@@ -33,32 +33,6 @@ COHORT_KINDS = ".h5ad, .zarr, 10x .h5, .loom or a folder with matrix.mtx"
 def is_cohort(path: Path) -> bool:
     """True when the path names an AnnData format (not a plain matrix or table)."""
     return path.is_dir() or has_suffix(path, (*STORE_SUFFIXES, ".h5", ".loom"))
-
-
-def read_adata(path: Path, *, backed: bool = False) -> AnnData:
-    """Read a cohort as AnnData.
-
-    Parameters
-    ----------
-    path
-        `.h5ad`, `.zarr`, 10x `.h5`, `.loom`, or a 10x folder with `matrix.mtx(.gz)`. 10x data are
-        named by gene id, with the symbols in `var["gene_symbols"]`.
-    backed
-        Leave `X` on disk (`.h5ad` only; the other formats are read into memory).
-
-    Raises
-    ------
-    InputError
-        When the file is missing, truncated, damaged or of an unknown kind.
-    """
-    require_existing(path)
-    if has_suffix(path, STORE_SUFFIXES):
-        with open_store(path) as store:
-            return read_anndata(path, store, backed=backed)
-    if not is_cohort(path):
-        raise unknown_kind(path, "cohort", COHORT_KINDS)
-    with open_cohort(path) as cohort:
-        return adata_of(cohort)
 
 
 def adata_of(cohort: Cohort) -> AnnData:

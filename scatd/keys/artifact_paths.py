@@ -47,7 +47,7 @@ BEST_WEIGHTS, LAST_WEIGHTS = "checkpoints/best", "checkpoints/last"
 """Of a backbone: the epoch with the lowest validation loss, and the last epoch."""
 
 # Many drugs --------------------------------------------------------------------------------
-SWEEP = "tables/panel.csv"
+SWEEP, SWEEP_FIGURE = "tables/panel.csv", "panel"
 
 # A search ----------------------------------------------------------------------------------
 BEST_PARAMS = "best_params.yaml"

@@ -72,7 +72,7 @@ class FoldJob:
     few
         Labelled target cells that are added to the training samples.
     target
-        Labelled target cells that every model of the fold is asked about.
+        Labelled target cells that every model of the fold scores.
     """
 
     drug_key: str

@@ -37,7 +37,7 @@ Precision = Literal["mixed", "float32"]
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """How to pretrain. The defaults of each family are in `default_settings`.
+    """How to pretrain. The defaults of each family are in `default_pretrain`.
 
     Parameters
     ----------

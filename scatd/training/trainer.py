@@ -69,7 +69,7 @@ class Trainer:
         self.untrained = new_classifier(backbone, settings).to(device).eval()
 
     def fit(self, folds: Iterable[AlignedFold]) -> list[FittedFold]:
-        """Augment and train; each fold comes to what it comes to alone.
+        """Augment and train; each fold gets the numbers that it gets alone.
 
         Folds are taken one by one, and no rows are kept of those whose encoder is frozen.
 

@@ -66,8 +66,8 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
     return Cohort(path, obs, matrices, uns)
 
 
-def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
-    """Read a whole open store into memory; `X` of an `.h5ad` may stay on disk.
+def read_anndata(path: Path, root: Any) -> AnnData:
+    """Read a whole open store into memory.
 
     Raises
     ------
@@ -80,14 +80,14 @@ def read_anndata(path: Path, root: Any, *, backed: bool = False) -> AnnData:
 
     with reading(path, store_kind(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its age, and repeated names
-        if not backed and _has_half_floats(root):
+        if _has_half_floats(root):
             adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
         elif has_suffix(path, (".zarr",)):
             adata = anndata.read_zarr(root)
-        elif not backed and root.attrs.get("encoding-type") == "anndata":
+        elif root.attrs.get("encoding-type") == "anndata":
             adata = read_elem(root)
-        else:  # from before anndata 0.8, or left on disk: anndata opens the file itself
-            adata = anndata.read_h5ad(path, backed="r" if backed else None)
+        else:  # from before anndata 0.8: anndata opens the file itself
+            adata = anndata.read_h5ad(path)
         matrices = [adata.X, *adata.layers.values(), *adata.obsm.values()]
         matrices += [] if adata.raw is None else [adata.raw.X]
         for matrix in matrices:

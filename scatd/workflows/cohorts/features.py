@@ -63,7 +63,7 @@ class ScoringInput:
 
 @contextmanager
 def scoring_input(
-    source: Path | AnnData,
+    source: Path | AnnData | OpenedInput,
     family: str,
     card: Card,
     preparation: Preparation,
@@ -74,7 +74,8 @@ def scoring_input(
     Parameters
     ----------
     source
-        A file or an AnnData with features of the family, or with expression by genes.
+        A file, an AnnData or an input that is open, with features of the family or with expression
+        by genes.
     card
         Of the model.
 

@@ -62,13 +62,16 @@ def require_published(subject: Subject) -> None:
 def log_explanation(run: tracking.Run, found: Explanation) -> None:
     """Store every number, table and figure of an explanation with its run."""
     tables = {
-        "convergence": found.convergence,
-        **found.control_tables,
-        "importance": found.importance,
-        "controls": found.controls_table,
+        artifact_paths.CONVERGENCE: found.convergence,
+        **{
+            artifact_paths.TABLE.format(name=name): table
+            for name, table in found.control_tables.items()
+        },
+        artifact_paths.IMPORTANCE: found.importance,
+        artifact_paths.CONTROLS: found.controls_table,
     }
     if found.by_group is not None:
-        tables["importance_by_group"] = found.by_group
+        tables[artifact_paths.IMPORTANCE_BY_GROUP] = found.by_group
     metrics = {
         metric_names.DELTA.format(statistic=name): found.convergence[name].iloc[0]
         for name in ("max", "mean")
@@ -79,7 +82,7 @@ def log_explanation(run: tracking.Run, found: Explanation) -> None:
         if np.isfinite(one.value)
     }
     if found.genes is not None:
-        tables["genes"] = found.genes.importance
+        tables[artifact_paths.GENES] = found.genes.importance
         reached = found.genes.convergence
         metrics |= {
             metric_names.GENES_DELTA.format(statistic=name): reached[name]
@@ -88,8 +91,8 @@ def log_explanation(run: tracking.Run, found: Explanation) -> None:
         metrics |= {
             metric_names.CONTROL.format(name=one.name): one.value for one in found.genes.controls
         }
-    for name, table in tables.items():
-        run.log_table(table, artifact_paths.TABLE.format(name=name))
+    for path, table in tables.items():
+        run.log_table(table, path)
     run.log_metrics(metrics)
     run.set_tags({keys.TAG_CONTROLS: found.label})
     run.describe(found.in_words())

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.demo_files import given_or_demo
-from scatd.data.genes import GeneMap, GeneMatch
+from scatd.data.genes import GeneMap, GeneMatch, Panel
 from scatd.data.opened import open_input
 from scatd.data.patients import join_patients
 from scatd.data.preflight import Report, Requirements, look
@@ -51,8 +51,13 @@ class CheckedCohort:
 
 
 @contextmanager
-def checked_cohort(request: PrepareRequest) -> Iterator[CheckedCohort]:
+def checked_cohort(request: PrepareRequest, panel: Panel | None = None) -> Iterator[CheckedCohort]:
     """Open the cohort of a request and check it.
+
+    Parameters
+    ----------
+    panel
+        Genes of a model; None takes those of the request.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def checked_cohort(request: PrepareRequest) -> Iterator[CheckedCohort]:
         cohort = opened.cohort
         report = look(
             cohort,
-            {_PANEL: find_panel(request.panel, cohort)},
+            {_PANEL: panel or find_panel(request.panel, cohort)},
             gene_map,
             layer=request.layer,
             scale=request.scale,

@@ -13,7 +13,7 @@ import pandas as pd
 from scatd import __version__, console, keys
 from scatd.data.cells import FAILED, CellQuality, failures, with_quality
 from scatd.data.cohort import Matrix
-from scatd.data.genes import Combine, GeneMatch, aligned
+from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.preflight import Report, judge_cells, quality_of
 from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
@@ -89,8 +89,15 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     return _reported(request, checked, made)
 
 
-def prepare_in_memory(request: PrepareRequest) -> tuple[AnnData, PrepareResult]:
+def prepare_in_memory(
+    request: PrepareRequest, panel: Panel | None = None
+) -> tuple[AnnData, PrepareResult]:
     """As `prepare`, but the cohort stays in memory: only the folder beside the output is written.
+
+    Parameters
+    ----------
+    panel
+        Genes of a model; None takes those of the request.
 
     Raises
     ------
@@ -99,7 +106,7 @@ def prepare_in_memory(request: PrepareRequest) -> tuple[AnnData, PrepareResult]:
     """
     require_output(request)
     writer = CohortCollector()
-    with checked_cohort(request) as checked:
+    with checked_cohort(request, panel) as checked:
         made = prepare_cells(request, checked, writer)
     return writer.cohort, _reported(request, checked, made)
 

@@ -17,6 +17,7 @@ from scatd import registry
 from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.opened import OpenedInput
 from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
@@ -82,8 +83,8 @@ def reading_alike(models: dict[str, DrugModel]) -> list[list[str]]:
 
 
 @contextlib.contextmanager
-def opened(
-    request: ScreenRequest, model: DrugModel, device: torch.device
+def features_of(
+    cohort: OpenedInput, request: ScreenRequest, model: DrugModel, device: torch.device
 ) -> Iterator[ScoringInput]:
     """The cohort's features for models that read the same, computed once.
 
@@ -94,7 +95,7 @@ def opened(
     """
     family, preparation = model.ref.family, request.preparation
     with (
-        scoring_input(request.cohort, family, model.card, preparation, device) as given,
+        scoring_input(cohort, family, model.card, preparation, device) as given,
         tempfile.TemporaryDirectory() as scratch,
     ):
         X = given.features.X

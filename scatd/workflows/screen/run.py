@@ -14,10 +14,11 @@ from scatd import console
 from scatd.data import results
 from scatd.data.cell_map import own_map
 from scatd.data.groups import group_column
+from scatd.data.opened import open_input
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
-from scatd.workflows.screen.inputs import DrugModel, models_of, opened, reading_alike
+from scatd.workflows.screen.inputs import DrugModel, features_of, models_of, reading_alike
 from scatd.workflows.screen.output import place_of, record
 from scatd.workflows.screen.report import Screening, cautions, drug_table, summary
 from scatd.workflows.screen.request import ScreenRequest
@@ -81,11 +82,16 @@ def score_all(
         When no model can read the cohort, or it has no such groups.
     """
     whole, first = Scored(), None
-    with console.progress(len(models), "Screening", "drug") as bar:
+    with (
+        open_input(request.cohort) as cohort,
+        console.progress(len(models), "Screening", "drug") as bar,
+    ):
         for drugs in reading_alike(models):
             with contextlib.ExitStack() as stack:
                 try:
-                    given = stack.enter_context(opened(request, models[drugs[0]], device))
+                    given = stack.enter_context(
+                        features_of(cohort, request, models[drugs[0]], device)
+                    )
                 except ScatdError as error:
                     whole.left_out |= dict.fromkeys(drugs, str(error))
                     continue

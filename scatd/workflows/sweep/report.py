@@ -129,7 +129,7 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
             baseline_mean=finished["best_baseline_auroc"],
         )
         figure = drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
-        run.log_figures({"panel": figure})
+        run.log_figures({artifact_paths.SWEEP_FIGURE: figure})
     return table, sentence
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from scipy import sparse
 
 from scatd.cards.card import Card
 from scatd.data.expression import LOG1P, as_log1p
+from scatd.data.genes import Panel
 from scatd.data.limits import MIN_GENES
 from scatd.data.scale import Diagnosis
 from scatd.data.tables import read_table
@@ -52,24 +52,20 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
         For tables that cannot be used, or of other patients.
     """
     survival, genes = request.survival, card.about.genes
-    with tempfile.TemporaryDirectory() as scratch:
-        panel = Path(scratch) / "the model's genes.txt"
-        if genes:
-            panel.write_text("\n".join(genes) + "\n", encoding="utf-8")
-        # The columns are checked before anything is written.
-        survival_columns(read_table(survival.table, as_text=False), survival)
-        patients, prepared = prepare_in_memory(
-            PrepareRequest(
-                input=request.expression,
-                output=folder / PREPARED,
-                panel=panel if genes else None,
-                gene_map=request.gene_map,
-                scale=request.scale,
-                layer=request.layer,
-                min_genes=min(MIN_GENES, max(card.sizes.n_features // 10, 1)),
-                survival=survival.table,
-            )
-        )
+    # The columns are checked before anything is written.
+    survival_columns(read_table(survival.table, as_text=False), survival)
+    patients, prepared = prepare_in_memory(
+        PrepareRequest(
+            input=request.expression,
+            output=folder / PREPARED,
+            gene_map=request.gene_map,
+            scale=request.scale,
+            layer=request.layer,
+            min_genes=min(MIN_GENES, max(card.sizes.n_features // 10, 1)),
+            survival=survival.table,
+        ),
+        Panel(tuple(genes), "the model's genes") if genes else None,
+    )
     require_survival(patients.obs, survival)
     if card.about.input_scale == LOG1P:
         report = prepared.report

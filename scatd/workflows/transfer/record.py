@@ -79,7 +79,7 @@ class TransferResult:
 class Resumed:
     """The key under which a drug's work is resumed, and the killed runs of the same work."""
 
-    key: str
+    resume_key: str
     dead_runs: tuple[str, ...] = ()
 
 
@@ -129,7 +129,7 @@ def record_drug(
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
-        version = _register(run, task, chosen, report, target, resumed.key)
+        version = _register(run, task, chosen, report, target, resumed.resume_key)
     config = registry.load_config(task.drug_key)
     verdict = judge(registry.get(name, version), config.gate)
     promoted = False

@@ -222,7 +222,7 @@ class DrugTask:
     def job(
         self, train: Rows, val: Rows, *, seed: int, number: int = 0, codes: Codes | None = None
     ) -> FoldJob:
-        """Some of the labelled samples, to be trained on and to be asked about.
+        """Some of the labelled samples: those to train on, and those to score.
 
         Parameters
         ----------
