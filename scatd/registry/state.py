@@ -107,8 +107,10 @@ def require(client: MlflowClient, name: str) -> Model:
     found = read(client, name)
     if found is None:
         known = [model.name for model in read_all(client)]
-        expected = ", ".join(nearest(name, known) or known) or "none is registered yet"
-        raise InputError(f"no registered model '{name}'", expected=expected)
+        what, close = f"no registered model '{name}'", ", ".join(nearest(name, known) or known)
+        if not close:
+            raise InputError(what, remedy="No model is registered yet: scatd transfer makes one.")
+        raise InputError(what, expected=close)
     return found
 
 

@@ -407,7 +407,7 @@ with tracking.parent_run("transfer", name="a", tags={{}}, settings={{}}) as run:
 # Tables ------------------------------------------------------------------------------------
 def test_tables_of_an_empty_registry(store):
     assert registry.list_models().empty
-    with pytest.raises(InputError, match="none is registered yet"):
+    with pytest.raises(InputError, match="No model is registered yet"):
         registry.show(NAME)
 
 
