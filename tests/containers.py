@@ -21,6 +21,7 @@ import zarr
 from scipy import sparse
 
 from scatd.data.io import open_cohort
+from scatd.data.opened import open_input
 
 Writer = Callable[[Path, pd.DataFrame], Path]
 WRITERS: dict[str, Writer] = {}
@@ -400,3 +401,9 @@ def loom(folder: Path, counts: pd.DataFrame, kind: str, compression: str | None)
         file["col_attrs/CellID"] = np.array(counts.index, dtype="S")
         file["attrs/LOOM_SPEC_VERSION"] = "3.0.0"
     return path
+
+
+def read_whole(path: Path) -> ad.AnnData:
+    """The cohort of a file, whole in memory, as a command opens it."""
+    with open_input(path) as opened:
+        return opened.whole()

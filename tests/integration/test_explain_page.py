@@ -278,8 +278,8 @@ def test_a_promotion_in_between_mixes_no_two_versions(work, run_scatd, tmp_path,
     def promoted(version):
         registry.promote(first.name, version, reason="", evidence_run_id=first.run_id)
 
-    def prepare_and_promote(request):
-        done = prepare(request)
+    def prepare_and_promote(request, panel):
+        done = prepare(request, panel)
         tags = {keys.TAG_DRUG: "docetaxel"}
         more = {"metrics": {}, "description": "", "tags": tags}
         promoted(registry.register_artifact(folder, first.name, first.run_id, **more))

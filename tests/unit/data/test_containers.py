@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from scatd.data import cohort as cohort_module
-from scatd.data.io import open_cohort, read_adata
-from tests.containers import WRITERS
+from scatd.data.io import open_cohort
+from tests.containers import WRITERS, read_whole
 
 RNG = np.random.default_rng(5)
 N_CELLS, N_GENES = 23, 17
@@ -51,7 +51,7 @@ def test_every_container_holds_the_same_counts(tmp_path, name):
 @pytest.mark.parametrize("name", WRITERS)
 def test_read_whole_it_is_the_same(tmp_path, name):
     """The AnnData that predict and explain annotate and write."""
-    adata = read_adata(WRITERS[name](tmp_path, COUNTS))
+    adata = read_whole(WRITERS[name](tmp_path, COUNTS))
     X = adata.layers["counts"] if adata.X is None else adata.X
     X = X.astype(np.float32) if X.dtype == np.float16 else X
     X = X.toarray() if hasattr(X, "toarray") else X

@@ -12,8 +12,8 @@ import scipy.io
 import scipy.sparse
 
 from scatd.data.io import open_store
-from scatd.data.opened import open_input
 from scatd.errors import InputError
+from tests.containers import read_whole
 
 COUNTS = np.array([[1, 0, 3], [0, 5, 0]], dtype=np.float32)
 GENES = ["ENSG1", "ENSG2", "ENSG3"]
@@ -26,11 +26,6 @@ def adata() -> anndata.AnnData:
     return anndata.AnnData(COUNTS, pd.DataFrame(index=CELLS), pd.DataFrame(index=GENES))
 
 
-def read_adata(path: Path) -> anndata.AnnData:
-    with open_input(path) as opened:
-        return opened.whole()
-
-
 def _check(read: anndata.AnnData) -> None:
     X = read.X.toarray() if scipy.sparse.issparse(read.X) else read.X
     np.testing.assert_array_equal(X, COUNTS)
@@ -40,12 +35,12 @@ def _check(read: anndata.AnnData) -> None:
 
 def test_h5ad(adata: anndata.AnnData, tmp_path: Path) -> None:
     adata.write_h5ad(tmp_path / "a.h5ad")
-    _check(read_adata(tmp_path / "a.h5ad"))
+    _check(read_whole(tmp_path / "a.h5ad"))
 
 
 def test_zarr(adata: anndata.AnnData, tmp_path: Path) -> None:
     adata.write_zarr(tmp_path / "a.zarr")
-    _check(read_adata(tmp_path / "a.zarr"))
+    _check(read_whole(tmp_path / "a.zarr"))
 
 
 def test_10x_folder(tmp_path: Path) -> None:
@@ -55,7 +50,7 @@ def test_10x_folder(tmp_path: Path) -> None:
     features = "".join(f"{gene}\t{symbol}\tGene Expression\n" for gene, symbol in rows)
     (tmp_path / "features.tsv.gz").write_bytes(gzip.compress(features.encode()))
     (tmp_path / "barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(CELLS).encode()))
-    read = read_adata(tmp_path)
+    read = read_whole(tmp_path)
     _check(read)
     assert list(read.var["gene_symbols"]) == SYMBOLS
 
@@ -71,7 +66,7 @@ def test_10x_h5_has_the_same_names_as_the_folder(tmp_path: Path) -> None:
         features["id"], features["name"] = np.array(GENES, dtype="S"), np.array(SYMBOLS, dtype="S")
         features["feature_type"] = np.array(["Gene Expression"] * 3, dtype="S")
         features["genome"] = np.array(["GRCh38"] * 3, dtype="S")
-    read = read_adata(tmp_path / "a.h5")
+    read = read_whole(tmp_path / "a.h5")
     _check(read)
     assert list(read.var["gene_symbols"]) == SYMBOLS
 
@@ -79,7 +74,7 @@ def test_10x_h5_has_the_same_names_as_the_folder(tmp_path: Path) -> None:
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "tumour.h5ad").touch()
     with pytest.raises(InputError, match=r"no such file.*tumour\.h5ad"):
-        read_adata(tmp_path / "tumor.h5ad")
+        read_whole(tmp_path / "tumor.h5ad")
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.95])
@@ -91,7 +86,7 @@ def test_a_truncated_h5ad_is_one_message(
     content = path.read_bytes()
     path.write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
     with pytest.raises(InputError, match=r"cannot be read as an .h5ad file") as error:
-        read_adata(path)
+        read_whole(path)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
 
@@ -100,7 +95,7 @@ def test_a_truncated_h5ad_is_one_message(
 def test_a_file_of_another_type_is_one_message(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("cell,gene\n" * 300)
     with pytest.raises(InputError, match="cannot be read"):
-        read_adata(tmp_path / name)
+        read_whole(tmp_path / name)
 
 
 def test_an_hdf5_file_that_is_no_cohort(tmp_path: Path) -> None:
@@ -110,7 +105,7 @@ def test_an_hdf5_file_that_is_no_cohort(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no AnnData"), open_store(tmp_path / "a.h5ad"):
         pytest.fail("must not open")
     with pytest.raises(InputError, match="10x"):
-        read_adata(tmp_path / "a.h5")
+        read_whole(tmp_path / "a.h5")
 
 
 def test_a_damaged_zarr_store(adata: anndata.AnnData, tmp_path: Path) -> None:
@@ -119,15 +114,15 @@ def test_a_damaged_zarr_store(adata: anndata.AnnData, tmp_path: Path) -> None:
         if chunk.is_file():
             chunk.write_bytes(b"")
     with pytest.raises(InputError, match=r"cannot be read as a .zarr store"):
-        read_adata(tmp_path / "a.zarr")
+        read_whole(tmp_path / "a.zarr")
 
 
 def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.rds").touch()
     with pytest.raises(InputError, match=r"'\.rds' is no known kind of cohort.*h5ad"):
-        read_adata(tmp_path / "a.rds")
+        read_whole(tmp_path / "a.rds")
     with pytest.raises(InputError, match=r"no matrix.mtx"):
-        read_adata(tmp_path)
+        read_whole(tmp_path)
 
 
 def _write_loom(path: Path) -> None:
@@ -141,7 +136,7 @@ def _write_loom(path: Path) -> None:
 
 def test_loom(tmp_path: Path) -> None:
     _write_loom(tmp_path / "a.loom")
-    read = read_adata(tmp_path / "a.loom")
+    read = read_whole(tmp_path / "a.loom")
     _check(read)
     assert list(read.var["Gene"]) == SYMBOLS
     np.testing.assert_array_equal(read.layers["spliced"].toarray(), 2 * COUNTS)
@@ -150,4 +145,4 @@ def test_loom(tmp_path: Path) -> None:
 def test_a_damaged_loom_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "a.loom").touch()
     with pytest.raises(InputError, match=r"cannot be read as a \.loom file"):
-        read_adata(tmp_path / "a.loom")
+        read_whole(tmp_path / "a.loom")

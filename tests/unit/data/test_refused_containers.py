@@ -12,10 +12,10 @@ import zarr
 from scipy import sparse
 
 from scatd.data.features import read_features
-from scatd.data.io import open_cohort, open_store, read_adata
+from scatd.data.io import open_cohort, open_store
 from scatd.data.preflight import look
 from scatd.errors import InputError
-from tests.containers import WRITERS, cohort, read, twenty_cells
+from tests.containers import WRITERS, cohort, read, read_whole, twenty_cells
 
 COUNTS = twenty_cells()
 RNG = np.random.default_rng(6)
@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused_by_every_reader(h5ad, damage):
         damage(file)
     readers = (
         read,
-        read_adata,
+        read_whole,
         lambda path: read_features(path, "sf"),
         lambda path: read_features(path, "sf", mmap=True),
         lambda path: read_features(path, "dist"),
@@ -203,7 +203,7 @@ def test_columns_that_are_not_there(h5ad, column, place):
         indices = file[f"{place}/indices"][:]
         indices[len(indices) // 2] = column
         replaced(file, f"{place}/indices", indices)
-    for reader in (read, read_adata):
+    for reader in (read, read_whole):
         with pytest.raises(InputError, match=f"column number {column}, where columns are 0 to"):
             reader(h5ad)
 
@@ -217,7 +217,7 @@ def test_a_column_twice_in_a_row(h5ad, place):
         indices = file[f"{place}/indices"][:]
         indices[first + 1] = indices[first]
         file[f"{place}/indices"][...] = indices
-    for reader in (read, read_adata):
+    for reader in (read, read_whole):
         with pytest.raises(InputError, match="occurs more than once in a row"):
             reader(h5ad)
 
@@ -252,7 +252,7 @@ def test_a_10x_file_without_one_of_its_parts(tmp_path):
 def test_codes_that_are_not_there(h5ad):
     with h5py.File(h5ad, "r+") as file:
         replaced(file, "obs/batch/codes", np.full(20, 5, "i1"))
-    for reader in (read, read_adata, lambda path: read_features(path, "sf")):
+    for reader in (read, read_whole, lambda path: read_features(path, "sf")):
         with pytest.raises(InputError, match=r"cannot be read as an \.h5ad file.*codes"):
             reader(h5ad)
 
@@ -260,7 +260,7 @@ def test_codes_that_are_not_there(h5ad):
 def test_an_embedding_of_unknown_kind_is_one_message(h5ad):
     with h5py.File(h5ad, "r+") as file:
         file["obsm/X_scfoundation"].attrs["encoding-type"] = "of the future"
-    for reader in (read_adata, lambda path: read_features(path, "sf")):
+    for reader in (read_whole, lambda path: read_features(path, "sf")):
         with pytest.raises(InputError, match=r"cannot be read as an \.h5ad file"):
             reader(h5ad)
 
@@ -284,7 +284,7 @@ def test_a_zarr_store_with_links_out_of_it(tmp_path, version):
     chunk = next(file for file in (path / "X" / "data").rglob("*") if file.name.startswith("0"))
     shutil.move(chunk, secret)
     chunk.symlink_to(secret)
-    for reader in (read, read_adata):
+    for reader in (read, read_whole):
         with pytest.raises(InputError, match=r"X/data.* is a link to another place"):
             reader(path)
 
@@ -422,6 +422,6 @@ def test_a_loom_file_that_does_not_fit(tmp_path, attribute, match):
 )
 def test_kinds_that_are_not_read_say_how_to_convert(tmp_path, name, says):
     (tmp_path / name).touch()
-    for reader in (read, read_adata, lambda path: read_features(path, "dist")):
+    for reader in (read, read_whole, lambda path: read_features(path, "dist")):
         with pytest.raises(InputError, match=says):
             reader(tmp_path / name)
