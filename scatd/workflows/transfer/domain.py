@@ -18,9 +18,9 @@ def training_domain(
 ) -> Domain | None:
     """Describe the cells that a model was made for, as features and in its latent space.
 
-    They are the reference's, moved as a target is moved. (With `adain` neither moves: the source
-    has come to them.) Without single cells at hand they are the source's, moved as in training; all
-    its samples are taken, because what a drug's labels say has no part in it.
+    The cells are those of the reference, moved as a target is moved. With `adain` they do not move,
+    because the source takes their style. Without a reference, all samples of the source stand in;
+    they are moved as in training, and their labels have no part in it.
 
     Parameters
     ----------

@@ -85,7 +85,7 @@ class Resumed:
 
 @dataclass(frozen=True, eq=False)
 class InSweep:
-    """How a drug of a sweep is recorded. What is the same for all drugs is recorded once, above.
+    """How a drug of a sweep is recorded. The run of the sweep holds what all drugs share.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def _beside_the_folds(
 
 
 def log_data(run: tracking.Run, basis: Basis) -> None:
-    """Record which cohorts went in, and as what."""
+    """Record the cohorts in the run, each with its role."""
     cohorts, stats = basis.cohorts, basis.reference_stats
     run.log_cohort(cohorts.source, cohorts.source.sha256(), "source")
     if stats is not None and cohorts.reference is not None:

@@ -11,20 +11,10 @@ import pytest
 from scatd.errors import InputError
 from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
-from scatd.training.space import Range, Space, read_space
+from scatd.training.space import read_space
+from tests.spaces import SPACE
 
 BASE = default_pretrain("sf")
-SPACE = Space(
-    {
-        "learning_rate": Range(1e-4, 1e-1, log=True),
-        "weight_decay": Range(0.0, 1.0),
-        "n_latent": Range(2, 9),
-        "blocks": Range(1, 3),
-        "first_width": Range(10, 40, step=10),
-        "encoder_width": Range(5, 9),
-        "last_width": 4,
-    }
-)
 
 
 class Picked:

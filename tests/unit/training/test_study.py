@@ -11,21 +11,10 @@ from scatd.errors import InputError, TrainingError
 from scatd.settings import from_mapping, to_mapping
 from scatd.training.objective import Progress
 from scatd.training.settings import PretrainSettings, default_pretrain
-from scatd.training.space import Range, Space
 from scatd.training.study import Study
+from tests.spaces import SPACE
 
 BASE = default_pretrain("sf")
-SPACE = Space(
-    {
-        "learning_rate": Range(1e-4, 1e-1, log=True),
-        "weight_decay": Range(0.0, 1.0),
-        "n_latent": Range(2, 9),
-        "blocks": Range(1, 3),
-        "first_width": Range(10, 40, step=10),
-        "encoder_width": Range(5, 9),
-        "last_width": 4,
-    }
-)
 
 
 IDENTITY = {"data": "abc", "folds": 3}
