@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -18,9 +18,15 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from scatd import __version__
+from scatd.candidates import storing
+from scatd.candidates.candidate import Candidate
+from scatd.candidates.network import Network
+from scatd.candidates.storing import Said, said_of
 from scatd.cards import checksums
 from scatd.cards.agreement import (
+    CANDIDATE,
     DOMAIN,
+    FOLD_CANDIDATE,
     FOLD_HEAD,
     HEAD,
     STATISTICS,
@@ -49,13 +55,13 @@ class Artifact:
     Parameters
     ----------
     kind
-        "backbone" (a residual VAE) or "response" (its encoder and a head).
+        "backbone" (a residual VAE) or "response" (its encoder, and what scores).
     family, design
         Family, and name of its network design (`dist_script` differs from `dist`).
     sizes
         Layer widths.
     state
-        Weights and buffers under the published names.
+        Weights and buffers under the published names. The head of a network is among them.
     alignment
         How source and target are moved; None for a backbone.
     threshold
@@ -67,6 +73,10 @@ class Artifact:
     fold_heads
         Weights of the heads of other folds on the same encoder. They do not change the score;
         their disagreement is an uncertainty.
+    candidate
+        What scores in place of the network's head; None for a network.
+    fold_candidates
+        What scores in other folds, where that is no network.
     domain
         Statistics of the training cells; None when unknown.
     about
@@ -83,6 +93,8 @@ class Artifact:
     simulated: bool = False
     more_heads: tuple[Mapping[str, Tensor], ...] = ()
     fold_heads: tuple[Mapping[str, Tensor], ...] = ()
+    candidate: Candidate | None = None
+    fold_candidates: tuple[Candidate, ...] = ()
     domain: Domain | None = None
     about: About = field(default_factory=About)
 
@@ -113,6 +125,8 @@ class Artifact:
             domain=None if domain is None else DomainSaid(domain.role, len(domain.held_out)),
             more_heads=len(self.more_heads),
             fold_heads=len(self.fold_heads),
+            candidate=Said() if self.candidate is None else said_of(self.candidate),
+            fold_candidates=tuple(said_of(one) for one in self.fold_candidates),
             complete=complete,
             about=self.about,
             scatd_version=__version__,
@@ -127,21 +141,32 @@ class Artifact:
         return vae.eval()
 
     def classifier(self) -> ResponseClassifier:
-        """The response model, in eval mode."""
+        """The network, in eval mode.
+
+        Where another candidate scores, the encoder is that of the model and the head is untrained.
+        """
         self._require("response")
         model = ResponseClassifier(self.sizes, DESIGNS[self.design])
-        model.load_state_dict(dict(self.state))
+        model.load_state_dict(dict(self.state), strict=self.candidate is None)
         return model.eval()
 
-    def classifiers(self) -> list[ResponseClassifier]:
-        """One response model for each head that scores, in eval mode; all share one encoder."""
-        first = self.classifier()
-        return [first, *(first.with_head(head) for head in self.more_heads)]
+    def members(self, network: ResponseClassifier) -> list[Candidate]:
+        """What scores: the score is the mean of their probabilities.
 
-    def fold_classifiers(self) -> list[ResponseClassifier]:
-        """One response model for each head of the other folds, in eval mode."""
-        first = self.classifier()
-        return [first.with_head(head) for head in self.fold_heads]
+        Parameters
+        ----------
+        network
+            That of `classifier`.
+        """
+        if self.candidate is not None:
+            return [self.candidate]
+        heads = [network, *(network.with_head(head) for head in self.more_heads)]
+        return [Network(head) for head in heads]
+
+    def fold_members(self, network: ResponseClassifier) -> list[Candidate]:
+        """What scores in the other folds; `network` as for `members`."""
+        heads = [Network(network.with_head(head)) for head in self.fold_heads]
+        return [*heads, *self.fold_candidates]
 
     def encoder_state(self) -> dict[str, Tensor]:
         """Weights that a backbone shares with its response models: all but the decoder."""
@@ -187,6 +212,11 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
     for kind, heads in ((HEAD, artifact.more_heads), (FOLD_HEAD, artifact.fold_heads)):
         for number, head in enumerate(heads):
             named |= {f"{kind}{number}.{name}": value for name, value in head.items()}
+    held = {f"{FOLD_CANDIDATE}{n}.": one for n, one in enumerate(artifact.fold_candidates)}
+    if artifact.candidate is not None:
+        held[CANDIDATE] = artifact.candidate
+    for prefix, candidate in held.items():
+        named |= {prefix + name: value for name, value in candidate.tensors().items()}
     if artifact.domain is not None:
         named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
     if artifact.alignment is not None:
@@ -258,7 +288,7 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     if base is not None:
         tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
     require_agreement(card, tensors, str(folder))
-    return Artifact(
+    bare = Artifact(
         kind=card.kind,
         family=card.family,
         design=card.design,
@@ -272,6 +302,24 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         domain=_read_domain(card.domain, tensors),
         about=card.about,
     )
+    return _with_candidates(bare, card, tensors)
+
+
+def _with_candidates(bare: Artifact, card: Card, tensors: Mapping[str, Tensor]) -> Artifact:
+    """The artifact with what scores in place of a network, and in other folds."""
+    said = [(CANDIDATE, card.candidate)] if card.candidate.name != "network" else []
+    said += [(f"{FOLD_CANDIDATE}{n}.", one) for n, one in enumerate(card.fold_candidates)]
+    if not said:
+        return bare
+    base = None
+    if any(one.needs_network for _, one in said):
+        has_none = card.candidate.name != "network"
+        base = ResponseClassifier(bare.sizes, DESIGNS[bare.design])
+        base.load_state_dict(dict(bare.state), strict=not has_none)
+        base.eval()
+    found = [storing.read(one, under(tensors, prefix), base) for prefix, one in said]
+    own = found.pop(0) if card.candidate.name != "network" else None
+    return replace(bare, candidate=own, fold_candidates=tuple(found))
 
 
 def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tensor]:

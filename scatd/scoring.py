@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scatd import artifact
 from scatd.artifact import Artifact
+from scatd.candidates.candidate import Candidate, mean_probability
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -27,7 +28,6 @@ from scatd.nn.alignment import (
     feature_stats,
     shrink,
 )
-from scatd.nn.classifier import ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 
@@ -124,8 +124,9 @@ class Scorer:
         self.decision = self.card.decision
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
         self.domain = None if stored.domain is None else stored.domain.to(self.device)
-        self.models = [model.to(self.device) for model in stored.classifiers()]
-        self._folds = [model.to(self.device) for model in stored.fold_classifiers()]
+        self.network = stored.classifier().to(self.device)
+        self.members = [one.to(self.device) for one in stored.members(self.network)]
+        self._folds = [one.to(self.device) for one in stored.fold_members(self.network)]
 
     def score(
         self,
@@ -163,7 +164,8 @@ class Scorer:
             model holds no heads of other folds for `fold_sd`, or a score is not finite.
         """
         move = self.mover(X, options)
-        heads = self._all_heads() if options.fold_sd else []
+        folds = self._all_folds() if options.fold_sd else []
+        self._require_draws(mc_samples)
         n_obs = len(X)
         found = {"prob": np.empty(n_obs), "own": np.empty(n_obs)}
         latent = np.empty((n_obs, self.n_latent), np.float32) if options.keep_latent else None
@@ -172,11 +174,11 @@ class Scorer:
             for start, n_rows, block in self._blocks(X):
                 rows = slice(start, start + n_rows)
                 moved = move(block)
-                mu, logvar = self.models[0].encode(moved)
+                mu, logvar = self.network.encode(moved)
                 if latent is not None:
                     latent[rows] = mu[:n_rows].cpu().numpy()
                 draws = self._draws(mu, logvar, mc_samples, generator)
-                results = self._judged(mu, draws, heads) | self._outlying(moved, mu)
+                results = self._judged(moved, mu, draws, folds) | self._outlying(moved, mu)
                 for name, values in results.items():
                     found.setdefault(name, np.empty(n_obs))[rows] = values[:n_rows]
                 progress(n_rows)
@@ -205,24 +207,26 @@ class Scorer:
         )
 
     def _judged(
-        self, mu: Tensor, draws: Sequence[Tensor], heads: Sequence[ResponseClassifier]
+        self, moved: Tensor, mu: Tensor, draws: Sequence[Tensor], folds: Sequence[Candidate]
     ) -> dict[str, NDArray[np.float64]]:
         """Compute the probabilities of a block and their s.d., each (BLOCK,).
 
         Parameters
         ----------
+        moved
+            Aligned features (BLOCK, n_features).
         mu, draws
             Posterior mean (BLOCK, n_latent) and draws around it, if any.
-        heads
-            Heads of all folds when their disagreement is wanted, else empty.
+        folds
+            What scores in all folds when their disagreement is wanted, else empty.
         """
-        own = np.stack([_of_heads(self.models, z) for z in draws or [mu]])
+        own = np.stack([mean_probability(self.members, moved, z) for z in draws or [mu]])
         prob = self.decision.probabilities(own)
         found = {"own": own.mean(axis=0), "prob": prob.mean(axis=0)}
         if draws:
             found["sd"] = prob.std(axis=0)
-        if heads:
-            each = np.stack([_of_heads([model], mu) for model in heads])
+        if folds:
+            each = np.stack([member.probability(moved, mu) for member in folds])
             found["sd_folds"] = self.decision.probabilities(each).std(axis=0)
         return found
 
@@ -232,13 +236,21 @@ class Scorer:
             return {}
         return {"ood_p": self.domain.p_value(moved, mu).cpu().numpy()}
 
-    def _all_heads(self) -> list[ResponseClassifier]:
-        heads = [*self.models, *self._folds]
-        if len(heads) < 2:
-            what = "the model holds no heads of other folds"
+    def _require_draws(self, n_draws: int) -> None:
+        """Refuse draws from the posterior, where what scores does not read the latent."""
+        unmoved = [member.name for member in self.members if not member.draws]
+        if n_draws and unmoved:
+            what = f"candidate {unmoved[0]} does not read the latent, so draws change no score"
+            remedy = "Leave --mc-samples out, or take --uncertainty folds."
+            raise InputError(what, where="--mc-samples", expected="a network", remedy=remedy)
+
+    def _all_folds(self) -> list[Candidate]:
+        members = [*self.members, *self._folds]
+        if len(members) < 2:
+            what = "the model holds nothing of other folds"
             remedy = "Learn the drug again with a frozen encoder, or take --uncertainty posterior."
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
-        return heads
+        return members
 
     def mover(
         self, X: NDArray[np.float32], options: ScoreOptions = DEFAULTS
@@ -310,12 +322,8 @@ class Scorer:
         ]
 
 
-def mean_probability(models: Sequence[ResponseClassifier], X: Tensor) -> NDArray[np.float64]:
-    """Compute P(resistant) (n_obs,) of aligned rows: the mean over models with the same encoder."""
+def artifact_probability(stored: Artifact, X: Tensor) -> NDArray[np.float64]:
+    """P(resistant) (n_obs,) of aligned rows, as a stored response model gives it."""
+    network = stored.classifier()
     with torch.inference_mode(), fast_products():
-        return _of_heads(models, models[0].encode(X)[0])
-
-
-def _of_heads(models: Sequence[ResponseClassifier], z: Tensor) -> NDArray[np.float64]:
-    prob = [resistant_probability(model.head(z)).cpu().numpy() for model in models]
-    return np.mean(prob, axis=0)
+        return mean_probability(stored.members(network), X, network.encode(X)[0])

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from scatd.candidates.storing import Widths, head_shapes, require
 from scatd.cards.card import Card
 from scatd.errors import InputError
-from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.recognise import Recognised, is_finite, require_network
 
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
-"""Prefixes of tensor names in a folder; a number follows the prefix of a head."""
+CANDIDATE, FOLD_CANDIDATE = "candidate.", "fold_candidate"
+"""Prefixes of tensor names in a folder; a number follows those of heads and of other folds."""
 
 
 def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
@@ -25,9 +26,10 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
         Names the first tensor that disagrees.
     """
     state = under(tensors, WEIGHTS)
-    require_network(state, Recognised(card.kind, card.design, card.sizes), where=where)
-    known = {WEIGHTS + name for name in state}
-    expected = _statistics(card) | _heads(card, state)
+    network = Recognised(card.kind, card.design, card.sizes, card.candidate.name == "network")
+    require_network(state, network, where=where)
+    known = {WEIGHTS + name for name in state} | _require_candidates(card, tensors, where)
+    expected = _statistics(card) | _heads(card)
     if card.domain is not None:
         _require_domain(card, tensors, where)
         known |= {name for name in tensors if name.startswith(DOMAIN)}
@@ -55,8 +57,25 @@ def _statistics(card: Card) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _heads(card: Card, state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    own = {name: tuple(t.shape) for name, t in state.items() if name.startswith(HEAD_PREFIXES)}
+def _require_candidates(card: Card, tensors: Mapping[str, Tensor], where: str) -> set[str]:
+    """Check what scores beside a network or in its place; returns the names of its tensors."""
+    widths = Widths(card.design, card.sizes)
+    held = {f"{FOLD_CANDIDATE}{n}.": said for n, said in enumerate(card.fold_candidates)}
+    if card.candidate.name != "network":
+        held[CANDIDATE] = card.candidate
+    known: set[str] = set()
+    for prefix, said in held.items():
+        own = under(tensors, prefix)
+        require(said, own, widths, f"{where}: {said.in_words}")
+        known |= {prefix + name for name in own}
+    return known
+
+
+def _heads(card: Card) -> dict[str, tuple[int, ...]]:
+    if not card.more_heads and not card.fold_heads:
+        return {}
+    shapes = head_shapes(Widths(card.design, card.sizes))
+    own = {name: tuple(value.shape) for name, value in shapes.items()}
     return {
         f"{kind}{number}.{name}": shape
         for kind, n_heads in ((HEAD, card.more_heads), (FOLD_HEAD, card.fold_heads))

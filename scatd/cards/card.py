@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scatd.candidates.storing import Said
 from scatd.decision import Decision, Recalibration
 from scatd.keys import AlignmentMethod, FewShotUse, Select
 from scatd.nn.domain import Role
@@ -142,6 +143,9 @@ class About:
         True when unlabelled target cells were used in training, and when there were few samples.
     metrics, baselines, finding, folds, weights
         Results of the evaluation on the folds. A number that could not be computed is None.
+    selection
+        How the candidate was chosen: `asked` (the option), `strength`, `reason` (a sentence) and
+        `chosen_by_fold` (names of candidates, by number of the fold). Empty: not recorded.
     settings, versions, run_id
         Needed to train the same model again.
     extra
@@ -166,6 +170,7 @@ class About:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     baselines: tuple[Mapping[str, Any], ...] = ()
     finding: str | None = None
+    selection: Mapping[str, Any] = field(default_factory=dict)
     folds: Mapping[str, Any] | None = None
     weights: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] | None = None
@@ -214,8 +219,12 @@ class Card:
         A cell is called resistant strictly above it; None for a backbone.
     alignment, domain
         None when the folder holds no statistics of this kind.
+    candidate
+        What scores; a network unless the card says something else.
     more_heads, fold_heads
         Number of further heads that score, and of heads that measure the disagreement of folds.
+    fold_candidates
+        What scores in other folds, where that is no network.
     complete
         False when entries of a backbone were left out.
     about
@@ -236,6 +245,8 @@ class Card:
     domain: DomainSaid | None
     more_heads: int
     fold_heads: int
+    candidate: Said
+    fold_candidates: tuple[Said, ...]
     complete: bool
     about: About
     scatd_version: str

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from scatd import keys
+from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
     AlignmentSaid,
@@ -23,6 +24,7 @@ from scatd.cards.card import (
 )
 from scatd.cards.fields import (
     Fields,
+    Reader,
     among,
     flag,
     list_of,
@@ -41,6 +43,8 @@ from scatd.nn.residual_vae import Sizes
 _FIRST_SCHEMA = 1
 _KINDS: tuple[Kind, ...] = ("backbone", "response")
 _MOST = 1_000_000
+_DEEPEST = 3
+"""A mean over folds of means of candidates needs no more."""
 _AS_GIVEN = "as given"
 """Scale of a student's expression when it was not counts."""
 
@@ -89,6 +93,8 @@ def read_card(content: str, where: str) -> Card:
         domain=_domain(fields),
         more_heads=fields.take("more_heads", whole(1), 0),
         fold_heads=fields.take("fold_heads", whole(1), 0),
+        candidate=_candidate(fields.inner("candidate")),
+        fold_candidates=fields.take("fold_candidates", list_of(_fold_candidate(where)), ()),
         complete=fields.take("complete", flag, True),  # noqa: FBT003
         scatd_version=fields.take("scatd_version", text),
         schema_version=schema,
@@ -143,6 +149,22 @@ def _alignment(fields: Fields) -> AlignmentSaid | None:
     return found
 
 
+def _candidate(fields: Fields | None, depth: int = 0) -> Said:
+    if fields is None:
+        return Said()
+    name = fields.take("name", among(typing.get_args(keys.CandidateName)))
+    where = f"{fields.where}: parts"
+    parts = fields.take("parts", list_of(lambda part: Fields(part, where)), ())
+    fields.require_all_taken()
+    if depth > _DEEPEST or (name == "mean") != bool(parts):
+        raise InputError(f"is '{name}' of {len(parts)} parts", where=fields.where)
+    return Said(name, tuple(_candidate(part, depth + 1) for part in parts))
+
+
+def _fold_candidate(where: str) -> Reader[Said]:
+    return lambda value: _candidate(Fields(value, f"{where}: fold_candidates"))
+
+
 def _domain(fields: Fields) -> DomainSaid | None:
     inner = fields.inner("domain")
     if inner is None:
@@ -174,6 +196,7 @@ def _about(fields: Fields, schema: int) -> About:
         metrics=fields.take("metrics", mapping, {}),
         baselines=fields.take("baselines", list_of(_row), ()),
         finding=fields.take("finding", text, None),
+        selection=fields.take("selection", mapping, {}),
         folds=fields.take("folds", mapping, None),
         weights=fields.take("weights", mapping, None),
         settings=fields.take("settings", mapping, None),
@@ -315,8 +338,16 @@ def _require_agreement(card: Card, where: str) -> None:
         fault = "names a feature twice"
     elif card.kind == "backbone" and not card.sizes.decoder_hidden:
         fault = "is a backbone without a decoder"
-    elif card.kind == "backbone" and (card.more_heads or card.fold_heads or about.calibration):
+    elif card.kind == "backbone" and (
+        card.more_heads
+        or card.fold_heads
+        or card.fold_candidates
+        or card.candidate.name != "network"
+        or about.calibration
+    ):
         fault = "is a backbone with the heads or the calibration of a response model"
+    elif card.more_heads and card.candidate.name != "network":
+        fault = f"has further heads beside its candidate, {card.candidate.name}"
     elif card.family in keys.BACKENDS and about.input_scale is not None:
         fault = f"is of family {card.family}, and reads expression ({about.input_scale})"
     else:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scatd import keys
+from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
     Calibrated,
@@ -42,9 +43,18 @@ def to_mapping(card: Card) -> dict[str, Any]:
     for name in ("more_heads", "fold_heads"):
         if n_heads := getattr(card, name):
             said[name] = n_heads
+    if card.candidate.name != "network":
+        said["candidate"] = _candidate(card.candidate)
+    if card.fold_candidates:
+        said["fold_candidates"] = [_candidate(one) for one in card.fold_candidates]
     if not card.complete:
         said["complete"] = False
     return plain(said | _about(card.about, is_response=card.kind == "response"))
+
+
+def _candidate(said: Said) -> dict[str, Any]:
+    parts = [_candidate(part) for part in said.parts]
+    return {"name": said.name, "parts": parts} if parts else {"name": said.name}
 
 
 def _about(about: About, *, is_response: bool) -> dict[str, Any]:
@@ -80,6 +90,7 @@ def _about(about: About, *, is_response: bool) -> dict[str, Any]:
         "data": _data(about.data),
         "metrics": about.metrics,
         "baselines": list(about.baselines),
+        "selection": about.selection,
         "versions": about.versions,
         "extra": about.extra,
     }

@@ -37,6 +37,11 @@ FewShotUse = Literal["train", "threshold", "select"]
 Select = Literal["best-fold", "mean-of-folds", "refit"]
 """Models that a transfer can register."""
 
+CandidateName = Literal["network", "linear", "trees", "mean"]
+"""What can turn aligned features into P(resistant): see `scatd.candidates`."""
+ModelChoice = Literal["auto", "network", "linear", "trees", "mean"]
+"""The candidate that a transfer learns; with "auto" inner folds choose it."""
+
 Uncertainty = Literal["folds", "posterior"]
 """Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from scatd.errors import InputError
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 Kind = Literal["backbone", "response"]
@@ -36,11 +36,15 @@ _ROWS_OF_EACH_KIND = 8
 
 @dataclass(frozen=True)
 class Recognised:
-    """The network that a state belongs to. A response model has no decoder widths."""
+    """The network that a state belongs to. A response model has no decoder widths.
+
+    Without `has_head` it holds the encoder alone: something else scores.
+    """
 
     kind: Kind
     design: str
     sizes: Sizes
+    has_head: bool = True
 
 
 def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recognised:
@@ -100,7 +104,7 @@ def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str
     InputError
         With a table of the tensors that differ.
     """
-    misfits = _misfits(state, said.kind, said.sizes, said.design)
+    misfits = _misfits(state, said.kind, said.sizes, said.design, has_head=said.has_head)
     if misfits:
         what = f"does not hold the {KIND_WORDS[said.kind]} that its card describes"
         raise InputError(f"{what}\n{_table(misfits)}", where=where)
@@ -189,11 +193,15 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **given)
 
 
-def _misfits(state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str) -> list[_Misfit]:
+def _misfits(
+    state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str, *, has_head: bool = True
+) -> list[_Misfit]:
     """Tensors that are missing, unexpected, or of another shape or type than the design's."""
     cls = ResidualVAE if kind == "backbone" else ResponseClassifier
     with torch.device("meta"), _Unfilled():  # shapes without memory
         expected = cls(sizes, DESIGNS[design]).state_dict()
+    if not has_head:
+        expected = {n: v for n, v in expected.items() if not n.startswith(HEAD_PREFIXES)}
     missing = [_Misfit(name, expected[name], None) for name in expected if name not in state]
     unexpected = [_Misfit(name, None, state[name]) for name in state if name not in expected]
     different = [

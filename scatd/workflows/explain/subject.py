@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import console, keys
+from scatd.candidates.network import Network
 from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
@@ -184,10 +185,15 @@ def subject_of(
         features=features,
         usable=usable,
         scores=scores,
-        path=LinearPath(scorer.models, centred=settings.logits == "centred"),
+        path=_path(scorer, centred=settings.logits == "centred"),
         move=move,
         alignment=scorer.alignment,
         pool=move(torch.from_numpy(pool).to(scorer.device)),
         groups=groups,
         device=scorer.device,
     )
+
+
+def _path(scorer: Scorer, *, centred: bool) -> LinearPath:
+    networks = [member.model for member in scorer.members if isinstance(member, Network)]
+    return LinearPath(networks, centred=centred)

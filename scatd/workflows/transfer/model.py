@@ -21,7 +21,7 @@ from scatd.evaluation.thresholds import youden
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
-from scatd.scoring import mean_probability
+from scatd.scoring import artifact_probability
 from scatd.settings import to_mapping
 from scatd.training.baselines import LinearBaseline
 from scatd.training.learner import LabelledCells
@@ -145,7 +145,7 @@ def _best(
 
 def _on_cells(model: Artifact, cells: LabelledCells) -> NDArray[np.float64]:
     moved = alignment_of(model).move_target(torch.from_numpy(cells.X))
-    return mean_probability(model.classifiers(), moved)
+    return artifact_probability(model, moved)
 
 
 def _heads(

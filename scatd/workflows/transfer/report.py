@@ -17,7 +17,7 @@ from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
-from scatd.scoring import mean_probability
+from scatd.scoring import artifact_probability
 from scatd.workflows.transfer.model import Chosen, alignment_of
 from scatd.workflows.transfer.task import DrugTask, TargetTask
 
@@ -150,7 +150,7 @@ def _registered(
         return folds[chosen.fold - 1]
     prob = {name: np.mean([fold.prob[name] for fold in folds], axis=0) for name in folds[0].prob}
     cells = alignment_of(chosen.model).move_target(torch.from_numpy(target.scored.X))
-    prob[MODEL] = mean_probability(chosen.model.classifiers(), cells)
+    prob[MODEL] = artifact_probability(chosen.model, cells)
     return replace(folds[0], fold=0, prob=prob)
 
 

@@ -1,0 +1,43 @@
+"""The published network: the latent of a cell, and a small head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scatd.candidates.candidate import Candidate, Values
+from scatd.keys import CandidateName
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Candidate):
+    """A response classifier, of which only the head is asked: the latent is given."""
+
+    model: ResponseClassifier
+
+    name: ClassVar[CandidateName] = "network"
+    draws: ClassVar[bool] = True
+
+    def log_odds(self, x: Tensor, z: Tensor) -> Values:  # noqa: ARG002
+        """Log odds of "resistant", (n_obs,)."""
+        with torch.no_grad():
+            logits = self.model.head(z).cpu().double()
+        return (logits[:, 1] - logits[:, 0]).numpy()
+
+    def probability(self, x: Tensor, z: Tensor) -> Values:  # noqa: ARG002
+        """P(resistant), (n_obs,)."""
+        with torch.no_grad():
+            return resistant_probability(self.model.head(z)).cpu().numpy()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights of the head, under the published names."""
+        state = self.model.state_dict()
+        return {name: state[name] for name in state if name.startswith(HEAD_PREFIXES)}
+
+    def to(self, device: torch.device) -> Network:
+        """The same where it is computed on."""
+        return Network(self.model.to(device))
