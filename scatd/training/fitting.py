@@ -167,8 +167,8 @@ class _Models:
         """
         if job.few is None and own.alignment.method != "coral":
             source, reference = own.alignment.source, own.alignment.reference
-            if source is None or reference is None:
-                return own
+            if own.alignment.method == "mmd" or source is None or reference is None:
+                return own  # no rows were moved
             return replace(own, alignment=Alignment("bi-adain", reference, source))
         unmoved = self._learner.aligned(job, method="none")
         return self._learner.only(own.selection.name, job, unmoved)
