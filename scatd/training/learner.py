@@ -232,6 +232,7 @@ class Learner:
             standardised=data.standardised,
             inner=job.inner,
             seed=self.settings.seed,
+            n_few=len(data.codes_train) - len(job.train),
         )
         with threadpool_limits(1):  # threads wait for each other where matrices are so small
             contest = selection.contest(rows, choice)
@@ -268,9 +269,7 @@ def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[
     """
     X, codes = fold.data.X_train, fold.data.codes_train
     posterior = posterior_of(trainer.untrained, X) if can_share(trainer.settings) else None
-    others = np.arange(len(job.train), len(codes))  # few-shot cells are trained on, never scored
-    for number, (some, val) in enumerate(job.inner):
-        train = np.concatenate([some, others])
+    for number, (train, val) in enumerate(job.inner):
         data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
         inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))
         if posterior is not None:

@@ -28,25 +28,29 @@ class TreesRecipe(Recipe[Trees]):
     """
 
     name: ClassVar[CandidateName] = "trees"
-    settings: ClassVar[tuple[Setting, ...]] = (Setting("extra trees", 3),)
     fallback: ClassVar[Setting] = Setting("extra trees", 3)
     fallback_calibration: ClassVar[tuple[float, float]] = (4.0, -2.0)
+
+    def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
+        """One: forests differ little in what inner folds can tell apart."""
+        return (self.fallback,)
 
     def inner_scores(self, rows: TrainingRows) -> dict[Setting, Values]:
         """Votes for "resistant", 0 to 1, of every row by trees that did not see it."""
         found = {}
-        for setting in self.settings:
+        for setting in self.settings(rows):
             votes = np.full(len(rows.codes), np.nan)
             for train, val in rows.inner:
                 forest = _forest(setting, N_INNER_TREES, rows.seed)
-                forest.fit(rows.X[train], rows.codes[train])
+                forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
                 votes[val] = forest.predict_proba(rows.X[val])[:, 1]
             found[setting] = votes
         return found
 
     def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
         """Fit all rows."""
-        return additive(_forest(setting, N_TREES, rows.seed).fit(rows.X, rows.codes))
+        forest = _forest(setting, N_TREES, rows.seed)
+        return additive(forest.fit(rows.X, rows.codes, rows.weights))
 
 
 def _forest(setting: Setting, n_trees: int, seed: int) -> ExtraTreesClassifier:
