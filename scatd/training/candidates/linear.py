@@ -23,8 +23,8 @@ _STEPS, _TOLERANCE, _JITTER = 50, 1e-9, 1e-12
 
 LOGISTIC, RIDGE = "logistic regression", "ridge"
 TARGET_ONLY = "logistic regression of the target cells alone"
-LOGISTIC_C = tuple(10.0 ** (exponent / 2) for exponent in range(-9, 0))
-RIDGE_ALPHA = tuple(10.0 ** (exponent / 2) for exponent in range(12, 4, -1))
+LOGISTIC_C = tuple(10.0 ** (exponent / 2) for exponent in range(-10, -1))
+RIDGE_ALPHA = tuple(10.0 ** (exponent / 2) for exponent in range(11, 3, -1))
 
 
 class LinearRecipe(Recipe[Linear]):

@@ -54,6 +54,9 @@ class TrainingRows:
         Inner folds: positions to train on, and positions to score. No row is scored twice.
     seed
         Of all draws.
+    is_near
+        The cells that the model is for are like the source: the best strength is taken, not the
+        strongest penalty within one standard error of it.
     n_few
         The last rows are labelled target cells.
     """
@@ -63,6 +66,7 @@ class TrainingRows:
     standardised: Standardised
     inner: Sequence[Split]
     seed: int
+    is_near: bool = False
     n_few: int = 0
 
     @cached_property

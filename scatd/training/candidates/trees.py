@@ -15,9 +15,11 @@ from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
 
-N_TREES = 300
-N_INNER_TREES = 100
+N_TREES = 100
+N_INNER_TREES = 50
 """Trees that are enough to choose by."""
+MAX_FEATURES = 100
+"""Features that a node draws its cuts from; more are slower and no better."""
 
 
 class TreesRecipe(Recipe[Trees]):
@@ -28,7 +30,7 @@ class TreesRecipe(Recipe[Trees]):
     """
 
     name: ClassVar[CandidateName] = "trees"
-    fallback: ClassVar[Setting] = Setting("extra trees", 3)
+    fallback: ClassVar[Setting] = Setting("extra trees", 5)
     fallback_calibration: ClassVar[tuple[float, float]] = (4.0, -2.0)
 
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
@@ -41,7 +43,7 @@ class TreesRecipe(Recipe[Trees]):
         for setting in self.settings(rows):
             votes = np.full(len(rows.codes), np.nan)
             for train, val in rows.inner:
-                forest = _forest(setting, N_INNER_TREES, rows.seed)
+                forest = _forest(rows, setting, N_INNER_TREES)
                 forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
                 votes[val] = forest.predict_proba(rows.X[val])[:, 1]
             found[setting] = votes
@@ -49,19 +51,19 @@ class TreesRecipe(Recipe[Trees]):
 
     def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
         """Fit all rows."""
-        forest = _forest(setting, N_TREES, rows.seed)
+        forest = _forest(rows, setting, N_TREES)
         return additive(forest.fit(rows.X, rows.codes, rows.weights))
 
 
-def _forest(setting: Setting, n_trees: int, seed: int) -> ExtraTreesClassifier:
+def _forest(rows: TrainingRows, setting: Setting, n_trees: int) -> ExtraTreesClassifier:
     from sklearn.ensemble import ExtraTreesClassifier
 
     return ExtraTreesClassifier(
         n_trees,
-        max_features="sqrt",
+        max_features=min(MAX_FEATURES, rows.X.shape[1]),
         min_samples_leaf=int(setting.strength),
         class_weight="balanced",
-        random_state=seed,
+        random_state=rows.seed,
     )
 
 
