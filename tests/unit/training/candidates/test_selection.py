@@ -290,3 +290,15 @@ def test_inner_folds_of_few_target_cells():
         assert set(range(30)) <= set(train)
         assert not set(train) & set(val)
     assert selection.few_shot_splits(30, np.array([0, 1]), 0) == []
+
+
+def test_inner_folds_with_fewer_target_cells_than_can_be_scored():
+    codes, few = np.repeat([0, 1], [20, 10]), np.array([0, 1])
+    without = selection.inner_folds(codes, None, None, 0)
+    found = selection.inner_folds(codes, None, few, 0)
+    assert len(found) == len(without) == 3
+    for (train, val), (source, same) in zip(found, without, strict=True):
+        np.testing.assert_array_equal(val, same)
+        np.testing.assert_array_equal(train, [*source, 30, 31])
+    enough = selection.inner_folds(codes, None, np.array([0, 1] * 3), 0)
+    assert min(min(val) for _, val in enough) == 30
