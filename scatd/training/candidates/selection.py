@@ -209,9 +209,9 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         fitted = recipe.fit(rows, recipe.fallback).scaled(*recipe.fallback_calibration)
         return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
     is_mean = choice in ("auto", "mean")
-    recipes: list[Recipe[Any]] = (
-        [_LINEAR, _TARGET_ONLY, _TREES] if rows.n_few else [_LINEAR, _TREES]
-    )
+    recipes: list[Recipe[Any]] = [_LINEAR, _TREES]
+    if rows.n_few:
+        recipes.append(_TARGET_ONLY)
     tried: list[Tried] = []
     parts: list[tuple[Scored, Candidate]] = []
     for recipe in recipes:
