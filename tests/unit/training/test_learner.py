@@ -9,6 +9,7 @@ import torch
 from scatd.artifact import Artifact
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.training.candidates import trees
 from scatd.training.candidates.selection import inner_folds
 from scatd.training.fitting import fit_folds
 from scatd.training.jobs import FoldJob, LabelledCells
@@ -18,6 +19,13 @@ from scatd.training.settings import TransferSettings
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
 N_SOURCE, N_VAL = 120, 30
 CHOICES = ("auto", "network", "linear", "trees", "mean")
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch):
+    """A few trees are enough to tell folds apart."""
+    monkeypatch.setattr(trees, "FEWEST_TREES", 10)
+    monkeypatch.setattr(trees, "MOST_TREES", 25)
 
 
 def matrices():

@@ -28,7 +28,8 @@ def training_rows(inner=None, **changes):
     X = rng.normal(size=(N, 12)).astype(np.float32)
     codes = (X[:, 0] + 0.5 * rng.normal(size=N) > 0.2).astype(np.int64)
     inner = inner_splits(codes, None, 0) if inner is None else inner
-    return replace(TrainingRows(X, codes, Standardised(X), inner, seed=0), **changes)
+    rows = Standardised(X)
+    return replace(TrainingRows(X, codes, rows, Standardised(X[:, :4]), inner, seed=0), **changes)
 
 
 def scores_of(rows, auroc, seed=0):
@@ -58,12 +59,17 @@ class MadeUp(Recipe[Linear]):
         return Linear(np.zeros(rows.X.shape[1]), setting.strength)
 
 
+def odds_of(candidate, rows):
+    X = torch.from_numpy(rows.X)
+    return candidate.log_odds(X, X[:, :4])
+
+
 def strengths_of(made, choice="linear"):
     return [one.strength for one in made.tried if one.is_strength and one.candidate == choice]
 
 
 def with_recipe(monkeypatch, scores):
-    monkeypatch.setattr(selection, "RECIPES", {"linear": MadeUp(scores)})
+    monkeypatch.setattr(selection, "_LINEAR", MadeUp(scores))
 
 
 def test_the_strongest_penalty_within_one_standard_error(monkeypatch):
@@ -86,24 +92,24 @@ def test_the_strongest_penalty_within_one_standard_error(monkeypatch):
     assert strengths_of(made) == [expected]
     for one in made.tried:
         assert (one.auroc, one.se) == pytest.approx(by_hand[one.strength])
-    near = contest(replace(rows, is_near=True), "linear")
-    assert strengths_of(near) == [best]
 
 
-def test_the_rule_holds_within_the_variant_of_the_best(monkeypatch):
+@pytest.mark.parametrize(("cost", "expected"), [(0.05, ("a", 2.0)), (1.5, ("b", 6.0))])
+def test_the_plainest_variant_within_one_standard_error(monkeypatch, cost, expected):
     rows = training_rows()
-    best = scores_of(rows, 0.9)
-    worse = scores_of(rows, 0.55)
+    best, worse = scores_of(rows, 0.9), scores_of(rows, 0.55)
     scores = {
-        Setting("a", 0.1): best - 0.1 * rows.codes,
+        Setting("a", 1.0): worse,
+        Setting("a", 2.0): best - cost * rows.codes,
         Setting("b", 5.0): worse,
         Setting("b", 6.0): best,
-        Setting("b", 7.0): worse,
+        Setting("b", 7.0): best,
     }
     with_recipe(monkeypatch, scores)
-    made = contest(rows, "linear")
-    assert strengths_of(made) == [6.0]
-    assert made.decide().strength == "b 6"
+    chosen = contest(rows, "linear").decide()
+    (one,) = [one for one in chosen.tried if one.is_strength]
+    assert (one.variant, one.strength) == expected
+    assert chosen.strength == f"{one.variant} {one.strength:g}"
 
 
 def platt(scores, codes):
@@ -155,10 +161,32 @@ def test_a_mean_is_of_calibrated_parts():
     assert mean.parts == (made.fitted["linear"], made.fitted["trees"])
     assert mean.slope > 0
     for name, one in made.fitted.items():
-        odds = one.log_odds(torch.from_numpy(rows.X), None)
+        odds = odds_of(one, rows)
         assert roc_auc_score(rows.codes, odds) > 0.8, name
         assert abs(expit(odds).mean() - rows.codes.mean()) < 0.1, name
     assert {one.candidate for one in made.tried} == {"linear", "trees", "mean"}
+
+
+def few_rows():
+    """Rows of which the last twelve are target cells; another feature decides their class."""
+    rows = training_rows()
+    X, codes = rows.X.copy(), rows.codes.copy()
+    codes[-12:] = [0, 1] * 6
+    X[-12:, 7] = codes[-12:] * 2 + X[-12:, 8] / 4
+    inner = selection.few_shot_splits(N - 12, codes[-12:], 0)
+    return replace(rows, X=X, codes=codes, standardised=Standardised(X), inner=inner, n_few=12)
+
+
+def test_target_cells_alone_are_a_part_of_the_mean():
+    made = contest(few_rows(), "auto")
+    assert len(made.fitted["mean"].parts) == 3
+    linear = [one for one in made.tried if one.is_strength and one.candidate == "linear"]
+    assert len(linear) == 2
+    best = max(linear, key=lambda one: one.auroc)
+    assert made.scored["linear"] == best
+    assert made.fitted["linear"] in made.fitted["mean"].parts
+    assert made.share == few_rows().codes[-12:].mean()
+    assert len(contest(training_rows(), "auto").fitted["mean"].parts) == 2
 
 
 @pytest.mark.parametrize("choice", ["linear", "trees", "mean"])
@@ -225,7 +253,7 @@ def test_too_few_rows_for_inner_folds(choice, expected):
     assert chosen.candidate.name == expected
     assert chosen.tried == ()
     assert "Too few" in chosen.reason
-    odds = chosen.candidate.log_odds(torch.from_numpy(training_rows().X), None)
+    odds = odds_of(chosen.candidate, training_rows())
     assert roc_auc_score(training_rows().codes, odds) > 0.8
 
 

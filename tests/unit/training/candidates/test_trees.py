@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 
 from scatd.training.candidates.recipe import TrainingRows
-from scatd.training.candidates.trees import MAX_FEATURES, N_INNER_TREES, N_TREES, TreesRecipe
+from scatd.training.candidates.trees import (
+    FEATURE_SHARE,
+    INNER_SHARE,
+    MOST_FEATURES,
+    TreesRecipe,
+)
 from scatd.training.standardised import Standardised
 
 RECIPE = TreesRecipe()
@@ -19,13 +27,14 @@ def training_rows(n_obs=60, n_features=120, n_few=0, seed=4):
     codes = (X[:, 0] + X[:, 1] > 0.7).astype(np.int64)
     places = np.arange(n_obs)
     inner = [(places[places % 2 != fold], places[places % 2 == fold]) for fold in range(2)]
-    return TrainingRows(X, codes, Standardised(X), inner, seed=seed, n_few=n_few)
+    rows = Standardised(X)
+    return TrainingRows(X, codes, rows, rows, inner, seed=seed, n_few=n_few)
 
 
 def theirs(rows, n_trees, leaf):
     return ExtraTreesClassifier(
         n_trees,
-        max_features=min(MAX_FEATURES, rows.X.shape[1]),
+        max_features=min(math.ceil(FEATURE_SHARE * rows.X.shape[1]), MOST_FEATURES),
         min_samples_leaf=leaf,
         class_weight="balanced",
         random_state=rows.seed,
@@ -36,12 +45,11 @@ def test_a_fit_votes_as_scikit_learn():
     for rows in (training_rows(), training_rows(n_few=12), training_rows(n_features=15)):
         (setting,) = RECIPE.settings(rows)
         own = RECIPE.fit(rows, setting)
-        forest = theirs(rows, N_TREES, int(setting.strength))
+        forest = theirs(rows, 300, int(setting.strength))
         forest.fit(rows.X, rows.codes, rows.weights)
         X = np.random.default_rng(9).normal(size=(70, rows.X.shape[1])).astype(np.float32)
         votes = own.log_odds(torch.from_numpy(X), None)
         np.testing.assert_allclose(votes, forest.predict_proba(X)[:, 1], atol=1e-12)
-        assert len(own.roots) == N_TREES
         assert own.bias == 0
 
 
@@ -58,6 +66,13 @@ def test_inner_scores_are_of_trees_that_did_not_see_the_row():
     rows = training_rows()
     ((setting, votes),) = RECIPE.inner_scores(rows).items()
     for train, val in rows.inner:
-        forest = theirs(rows, N_INNER_TREES, int(setting.strength))
+        forest = theirs(rows, round(300 * INNER_SHARE), int(setting.strength))
         forest.fit(rows.X[train], rows.codes[train])
         np.testing.assert_allclose(votes[val], forest.predict_proba(rows.X[val])[:, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_obs", "n_trees"), [(40, 300), (600, 200), (2000, 100)])
+def test_few_rows_get_many_trees(n_obs, n_trees):
+    rows = training_rows(n_obs, 5)
+    (setting,) = RECIPE.settings(rows)
+    assert len(RECIPE.fit(rows, setting).roots) == n_trees
