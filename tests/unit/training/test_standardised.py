@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -54,6 +55,21 @@ def test_more_components_than_before(rows):
     own = Standardised(X)
     few = own.components(2)
     np.testing.assert_allclose(np.abs(own.components(6)[:, :2]), np.abs(few), atol=1e-6)
+
+
+def test_components_are_computed_once(rows, monkeypatch):
+    own, asked = Standardised(rows[0]), []
+
+    def counted(*arguments, **options):
+        asked.append(options)
+        return eigh(*arguments, **options)
+
+    monkeypatch.setattr("scipy.linalg.eigh", counted)
+    for _ in range(3):
+        coef = own.components(256)[0]  # more than there are
+        own.of_components(coef)
+        own.axes(5)
+    assert len(asked) == 1
 
 
 def test_a_root_has_the_products_of_the_rows(rows):
