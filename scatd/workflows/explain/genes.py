@@ -17,8 +17,10 @@ from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.explain.controls import Control, gene_controls, label
 from scatd.explain.explainers.explainer import Explainer
+from scatd.explain.explainers.making import explainer_of
 from scatd.explain.randomised import WHOLE
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
+from scatd.scoring import Scorer
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.subject import Subject
@@ -74,6 +76,25 @@ class GeneReader:
             return None
         return attribute_tokens(
             self.embedder.encoder.cut(cell), cell.ids, model, subject.move, STEPS
+        )
+
+
+def require_gradients(scorer: Scorer) -> None:
+    """Refuse a model whose logits have no gradient that could be carried to genes.
+
+    Raises
+    ------
+    InputError
+        For trees, and for a mean with trees among its parts.
+    """
+    if not explainer_of(scorer.members, scorer.network, "raw").has_gradients:
+        candidate = scorer.card.candidate.in_words
+        what = f"{candidate} has no gradient that could be carried through the foundation model"
+        raise InputError(
+            what,
+            where="--gene-cells",
+            expected="a network or a linear model",
+            remedy="Leave --gene-cells out, or learn the drug with --model network.",
         )
 
 
