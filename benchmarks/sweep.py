@@ -25,7 +25,9 @@ from scatd import artifact, keys
 from scatd.artifact import Artifact
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.nn.alignment import feature_stats
-from scatd.training.learner import FoldJob, Learner, LearnerInputs, fit_folds
+from scatd.training.fitting import fit_folds
+from scatd.training.jobs import FoldJob
+from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings
 
 N_SAMPLES = 1280

@@ -63,7 +63,12 @@ def fit_recalibration(
 
 
 def fit_platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:
-    """Logistic regression on the log odds, with Platt's smoothed targets.
+    """Logistic regression on the log odds, with Platt's smoothed targets; see `platt_of_odds`."""
+    return platt_of_odds(truth, logit(scores))
+
+
+def platt_of_odds(truth: npt.NDArray[np.float64], odds: npt.NDArray[np.float64]) -> Platt:
+    """The same for scores of any range, (n_obs,): log odds, votes or answers of a regression.
 
     Reversed scores get a negative slope. A target is (n + 1) / (n + 2) for the n resistant cells
     and 1 / (n + 2) for the n sensitive cells. So the slope stays finite when the classes are
@@ -74,9 +79,9 @@ def fit_platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -
     n_resistant, n_sensitive = truth.sum(), (1 - truth).sum()
     high, low = (n_resistant + 1) / (n_resistant + 2), 1 / (n_sensitive + 2)
     target = np.where(truth == 1, high, low)
-    odds = logit(scores)[:, None]
+    column = odds[:, None]
     fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(
-        np.concatenate([odds, odds]),
+        np.concatenate([column, column]),
         np.repeat([1, 0], len(truth)),
         sample_weight=np.concatenate([target, 1 - target]),
     )

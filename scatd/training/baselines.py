@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from scatd.data.files import is_whole, row_blocks, sha256_file, stored_hashes, write_hashes
 from scatd.errors import InputError
-from scatd.nn.alignment import CONSTANT
+from scatd.training.standardised import Standardised
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 LINEAR_FILE = "logistic_regression.safetensors"
 N_COMPONENTS = 50
 LOGISTIC_C = 0.01
-_TOLERANCE, _JITTER = 1e-6, 1e-12
-_RANK = 1e-10
-"""Share of the largest variance under which a principal component is rounding."""
+_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,7 @@ class LinearBaseline:
 
         # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
         with threadpool_limits(1):
-            return _Standardised(X).logistic_regression(codes)
+            return _logistic_regression(Standardised(X), codes)
 
     @classmethod
     def read(cls, folder: Path) -> LinearBaseline:
@@ -115,16 +113,16 @@ class Baselines:
     boosting: HistGradientBoostingClassifier
 
     @classmethod
-    def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_], *, seed: int) -> Baselines:
-        """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
+    def fit(cls, rows: Standardised, codes: NDArray[np.int_], *, seed: int) -> Baselines:
+        """Fit standardised rows to classes (n_obs,)."""
         from sklearn.ensemble import HistGradientBoostingClassifier
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):  # as for `LinearBaseline`
-            rows = _Standardised(X)
-            linear = rows.logistic_regression(codes)
-            components, axes, offset = rows.principal_components()
-            boosting = HistGradientBoostingClassifier(random_state=seed).fit(components, codes)
+            linear = _logistic_regression(rows, codes)
+            axes, offset = rows.axes(N_COMPONENTS)
+            boosting = HistGradientBoostingClassifier(random_state=seed)
+            boosting.fit(rows.components(N_COMPONENTS), codes)
         return cls(linear, axes, offset, boosting)
 
     def probabilities(self, X: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
@@ -139,54 +137,10 @@ class Baselines:
         return self.linear.probabilities(X) | {"gradient_boosting": boosted}
 
 
-class _Standardised:
-    """Training rows whose features have mean 0 and s.d. 1, and the products of each two rows.
+def _logistic_regression(rows: Standardised, codes: NDArray[np.int_]) -> LinearBaseline:
+    """Fit standardised rows to classes (n_obs,)."""
+    from sklearn.linear_model import LogisticRegression
 
-    With fewer rows than features, both models are found from the products alone, which is exact: an
-    L2-penalised model has no weights outside the span of its rows, where they would only be
-    penalised.
-    """
-
-    def __init__(self, X: NDArray[np.float32]) -> None:
-        mean, std = X.mean(axis=0), X.std(axis=0)
-        # A feature that is constant but for rounding would put other rows a million s.d. away.
-        self._varies = std > CONSTANT * (1 + np.abs(mean))
-        self._mean, self._std = mean[self._varies], std[self._varies]
-        self._rows = ((X[:, self._varies] - self._mean) / self._std).astype(np.float64)
-        self._products = self._rows @ self._rows.T
-
-    def logistic_regression(self, codes: NDArray[np.int_]) -> LinearBaseline:
-        """Fit to classes (n_obs,)."""
-        from scipy.linalg import solve_triangular
-        from sklearn.linear_model import LogisticRegression
-
-        # As good as principal axes: any square root of the rows' products has their lengths and
-        # angles, and this one takes a tenth of the time. What it adds makes it a root at all.
-        products = self._products.copy()
-        products[np.diag_indices_from(products)] += _JITTER * products.trace()
-        root = np.linalg.cholesky(products)
-        fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000, tol=_TOLERANCE).fit(root, codes)
-        per_row = solve_triangular(root, fitted.coef_[0], lower=True, trans="T")
-        weights = self._of_all_features(self._rows.T @ per_row)
-        bias = float(fitted.intercept_[0] - weights[self._varies] @ self._mean)
-        return LinearBaseline(weights, bias, float(codes.mean()))
-
-    def principal_components(
-        self,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """The first ones of the rows, (n_obs, n_components); axes and offset, see `Baselines`."""
-        from scipy.linalg import eigh
-
-        n = len(self._rows)
-        squares, left = eigh(self._products, subset_by_index=(max(n - N_COMPONENTS, 0), n - 1))
-        squares, left = squares[::-1], left[:, ::-1]
-        keep = squares > max(squares[0], 0) * _RANK
-        lengths = np.sqrt(squares[keep])
-        axes = self._of_all_features(self._rows.T @ (left[:, keep] / lengths))
-        return left[:, keep] * lengths, axes, self._mean @ axes[self._varies]
-
-    def _of_all_features(self, per_sd: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights per s.d. of features that vary, as weights of all features as they are."""
-        weights = np.zeros((len(self._varies), *per_sd.shape[1:]))
-        weights[self._varies] = (per_sd.T / self._std).T
-        return weights
+    fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000, tol=_TOLERANCE).fit(rows.root, codes)
+    weights, offset = rows.of_root(fitted.coef_[0])
+    return LinearBaseline(weights, float(fitted.intercept_[0] + offset), float(codes.mean()))

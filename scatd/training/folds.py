@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
 from scatd.nn.coral import Recolouring
 from scatd.training.settings import TransferSettings
+from scatd.training.standardised import Standardised
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,11 @@ class FoldData:
     codes_val: NDArray[np.int_]
     X_domain: Tensor | None = None
     few: tuple[Tensor, NDArray[np.int_]] | None = None
+
+    @cached_property
+    def standardised(self) -> Standardised:
+        """Training rows with mean 0 and s.d. 1, for all linear models of the fold."""
+        return Standardised(self.X_train.cpu().numpy())
 
 
 def align(

@@ -1,125 +1,37 @@
-"""The folds of drugs, fitted: response models, the same without adaptation, and the baselines.
+"""The recipe that fits a job: rows are aligned, a candidate is chosen and trained.
 
-All that learns a drug's response goes through `fit_folds`: one drug, many drugs, one fold after the
+All that learns a drug's response goes through `Learner`: one drug, many drugs, one fold after the
 other or all at once. It gives a fold the numbers that the fold gets alone.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from scatd.artifact import Artifact
-from scatd.evaluation import evidence
-from scatd.evaluation.evidence import FoldPredictions
-from scatd.keys import AlignmentMethod
+from scatd.candidates.candidate import Candidate, Values
+from scatd.candidates.network import Network
+from scatd.keys import AlignmentMethod, CandidateName, ModelChoice
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
-from scatd.training.baselines import Baselines, LinearBaseline
+from scatd.training.candidates import selection
+from scatd.training.candidates.recipe import TrainingRows
+from scatd.training.candidates.selection import Contest, Selection
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.heads import can_share
+from scatd.training.jobs import FoldJob, LabelledCells
 from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
 from scatd.training.trainer import AlignedFold, Counts, Trainer
-from scatd.training.transfer import FittedFold, posterior_of, probabilities
-
-Rows = NDArray[np.intp]
-Codes = NDArray[np.int_]
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledCells:
-    """Target cells whose response is known.
-
-    Parameters
-    ----------
-    rows
-        (n_cells,), their positions in the target cohort.
-    X
-        (n_cells, n_features).
-    codes
-        (n_cells,), 0 sensitive, 1 resistant.
-    """
-
-    rows: Rows
-    X: NDArray[np.float32]
-    codes: Codes
-
-
-@dataclass(frozen=True, eq=False)
-class FoldJob:
-    """One fold of one drug, to be fitted. It is small, so that it can travel to another process.
-
-    Parameters
-    ----------
-    drug_key
-        Of the drug.
-    number
-        Of the fold, from 1; 0 where the samples are split for another purpose.
-    seed
-        Of all its draws.
-    train, val
-        Positions of the samples in the source cohort.
-    codes_train, codes_val
-        Their classes.
-    few
-        Labelled target cells that are added to the training samples.
-    target
-        Labelled target cells that every model of the fold scores.
-    """
-
-    drug_key: str
-    number: int
-    seed: int
-    train: Rows
-    val: Rows
-    codes_train: Codes
-    codes_val: Codes
-    few: LabelledCells | None = None
-    target: LabelledCells | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class LearnedFold:
-    """A fold that is fitted, as it travels between processes and is recorded.
-
-    Parameters
-    ----------
-    job
-        What was fitted.
-    alignment
-        Of its rows, on the CPU.
-    weights
-        Tensors of the response model that are not the backbone's: those of the head, and all others
-        where the encoder was trained or its statistics may drift. On the CPU.
-    linear
-        Logistic regression on the same training rows.
-    predictions, target
-        P(resistant) by model, for the validation samples and for the labelled target cells.
-    history
-        One record an epoch.
-    counts
-        Sensitive and resistant rows after each step of balancing.
-    seconds
-        How long it took; folds that were fitted together share their time.
-    """
-
-    job: FoldJob
-    alignment: Alignment
-    weights: dict[str, Tensor]
-    linear: LinearBaseline
-    predictions: FoldPredictions
-    target: FoldPredictions | None
-    history: list[dict[str, float]]
-    counts: Counts
-    seconds: float
+from scatd.training.transfer import FittedFold, posterior_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +58,60 @@ class LearnerInputs:
     reference_sample: NDArray[np.float32] | None
     settings: TransferSettings
     device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A response model that was chosen and fitted on the rows of a job.
+
+    Parameters
+    ----------
+    alignment
+        Of its rows.
+    network
+        Holds the encoder, and the head where the candidate is a network.
+    candidate
+        Scores.
+    selection
+        Why it does.
+    prob_val
+        (n_val,), P(resistant) of the validation rows.
+    history, counts
+        Of a network: one record an epoch, and rows after each step of balancing.
+    """
+
+    alignment: Alignment
+    network: ResponseClassifier
+    candidate: Candidate
+    selection: Selection
+    prob_val: Values
+    history: list[dict[str, float]]
+    counts: Counts
+
+    def on_target(self, cells: LabelledCells) -> Values:
+        """P(resistant) of target cells (n_cells,), moved as the model moves them."""
+        device = next(self.network.parameters()).device
+        moved = self.alignment.move_target(torch.from_numpy(cells.X).to(device))
+        return self.candidate.probability(moved, posterior_of(self.network, moved)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Entered:
+    """Candidates of a job that wait for the choice among them; rows are not kept.
+
+    Parameters
+    ----------
+    contest
+        The candidates, fitted.
+    alignment
+        Of the rows.
+    prob_val
+        (n_val,), P(resistant) of the validation rows by each candidate.
+    """
+
+    contest: Contest
+    alignment: Alignment
+    prob_val: dict[CandidateName, Values]
 
 
 class Learner:
@@ -178,13 +144,14 @@ class Learner:
         reporter: Reporter | None = None,
     ) -> AlignedFold:
         """The rows of a fold, moved as the settings say, or by another method."""
+        few = job.few
         data = FoldData(
             self._X[job.train],
             job.codes_train,
             self._X[job.val],
             job.codes_val,
             self._cells,
-            None if job.few is None else (self._moved_here(job.few.X), job.few.codes),
+            None if few is None else (torch.from_numpy(few.X).to(self.device), few.codes),
         )
         settings = self.settings if method is None else replace(self.settings, alignment=method)
         alignment, aligned = align(data, self._reference_stats, settings)
@@ -195,105 +162,117 @@ class Learner:
             fold = replace(fold, posterior=(mu[job.train], logvar[job.train]), z_val=mu[job.val])
         return fold
 
-    def fit(self, jobs: Sequence[FoldJob]) -> list[FittedFold]:
-        """Train the recipe on the rows of each job, without the models that stand beside it."""
-        return self.trainer.fit(map(self.aligned, jobs))
+    def fit(self, jobs: Sequence[FoldJob]) -> list[Fitted]:
+        """Choose and train a response model on the rows of each job, with nothing beside it.
 
-    def on_target(self, fitted: FittedFold, cells: LabelledCells) -> NDArray[np.float64]:
-        """P(resistant) of target cells (n_cells,), moved as the model moves them."""
-        moved = fitted.alignment.move_target(self._moved_here(cells.X))
-        return probabilities(fitted.classifier, moved)
+        Raises
+        ------
+        TrainingError
+            When a loss is no longer finite.
+        """
+        chosen: list[Selection] = [selection.NETWORK] * len(jobs)
+        entered: list[Entered] = []
+        if self.settings.model != "network":
+            chosen, entered = self.choose(jobs, map(self.aligned, jobs))
+        places = [place for place, one in enumerate(chosen) if one.candidate is None]
+        trained = iter(self.trainer.fit(self.aligned(jobs[place]) for place in places))
+        return [
+            of_network(next(trained), one)
+            if one.candidate is None
+            else self.of(entered[place], one)
+            for place, one in enumerate(chosen)
+        ]
 
-    def own_weights(self, classifier: ResponseClassifier) -> dict[str, Tensor]:
-        """Tensors of a trained model that are not the backbone's, on the CPU."""
+    def choose(
+        self, jobs: Sequence[FoldJob], folds: Iterator[AlignedFold]
+    ) -> tuple[list[Selection], list[Entered]]:
+        """Let inner folds choose the candidate of each job; folds are taken one by one."""
+        entered: list[Entered] = []
+
+        def inner_networks() -> Iterator[AlignedFold]:
+            for job, fold in zip(jobs, folds, strict=True):
+                entered.append(self._enter(job, fold, self.settings.model))
+                if self.settings.model == "auto":
+                    yield from _inner_folds(job, fold, self.trainer)
+
+        networks = iter(self.trainer.fit(inner_networks()))
+        chosen = []
+        for job, one in zip(jobs, entered, strict=True):
+            scores = None
+            if self.settings.model == "auto" and job.inner:
+                scores = np.full(len(one.contest.codes), np.nan)
+                for _, val in job.inner:
+                    scores[val] = next(networks).prob_val
+            chosen.append(one.contest.decide(scores))
+        return chosen, entered
+
+    def of(self, entered: Entered, chosen: Selection) -> Fitted:
+        """The model that was chosen, where it is no network."""
+        assert chosen.candidate is not None
+        return Fitted(
+            alignment=entered.alignment,
+            network=self.trainer.untrained,
+            candidate=chosen.candidate,
+            selection=chosen,
+            prob_val=entered.prob_val[chosen.name],
+            history=[],
+            counts={},
+        )
+
+    def only(self, name: CandidateName, job: FoldJob, fold: AlignedFold) -> Fitted:
+        """One candidate, fitted to the rows of a job as they are aligned."""
+        entered = self._enter(job, fold, name)
+        return self.of(entered, entered.contest.decide())
+
+    def _enter(self, job: FoldJob, fold: AlignedFold, choice: ModelChoice) -> Entered:
+        data = fold.data
+        rows = TrainingRows(
+            X=data.X_train.cpu().numpy(),
+            codes=data.codes_train,
+            standardised=data.standardised,
+            inner=job.inner,
+            seed=self.settings.seed,
+            n_few=len(data.codes_train) - len(job.train),
+        )
+        with threadpool_limits(1):  # threads wait for each other where matrices are so small
+            contest = selection.contest(rows, choice)
+        X_val, z_val = data.X_val, posterior_of(self.trainer.untrained, data.X_val)[0]
+        prob = {name: one.probability(X_val, z_val) for name, one in contest.fitted.items()}
+        return Entered(contest, fold.alignment, prob)
+
+    def own_weights(self, fitted: Fitted) -> dict[str, Tensor]:
+        """Tensors of a trained network that are not the backbone's, on the CPU."""
+        if not isinstance(fitted.candidate, Network):
+            return {}
         kept = HEAD_PREFIXES if can_share(self.settings) else ("",)
-        state = classifier.state_dict()
+        state = fitted.network.state_dict()
         return {name: state[name].cpu() for name in state if name.startswith(kept)}
 
-    def _moved_here(self, X: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(X).to(self.device)
 
-    def baselines(self, job: FoldJob, fold: AlignedFold) -> _Beside:
-        """Fit the baselines on the rows that the network is trained on."""
-        X_train, X_val = fold.data.X_train.cpu().numpy(), fold.data.X_val.cpu().numpy()
-        fitted = Baselines.fit(X_train, fold.data.codes_train, seed=self.settings.seed)
-        beside = _Beside(fitted.linear, fitted.probabilities(X_val))
-        if job.target is None:
-            return beside
-        moved = fold.alignment.move_target(self._moved_here(job.target.X)).cpu().numpy()
-        return replace(beside, target=fitted.probabilities(moved))
-
-
-@dataclass(frozen=True, eq=False)
-class _Beside:
-    """The baselines of a fold: P(resistant) by name, for validation samples and target cells."""
-
-    linear: LinearBaseline
-    prob: dict[str, NDArray[np.float64]]
-    target: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-
-
-def fit_folds(
-    learner: Learner, jobs: Sequence[FoldJob], reporters: Sequence[Reporter] | None = None
-) -> list[LearnedFold]:
-    """Fit response model, model without adaptation and baselines of each fold.
-
-    Parameters
-    ----------
-    jobs
-        Folds that train together, of one drug or of several.
-    reporters
-        One a fold; each is told the epochs of its response model.
-
-    Raises
-    ------
-    TrainingError
-        When a loss is no longer finite.
-    """
-    started = time.monotonic()
-    has_control = learner.settings.alignment != "none"
-    beside: list[_Beside] = []
-
-    def aligned() -> Iterator[AlignedFold]:
-        for job, reporter in zip(jobs, reporters or [Silent() for _ in jobs], strict=True):
-            fold = learner.aligned(job, reporter=reporter)
-            beside.append(learner.baselines(job, fold))
-            yield fold
-            if has_control:
-                yield learner.aligned(job, method="none")
-
-    networks = learner.trainer.fit(aligned())
-    seconds = (time.monotonic() - started) / len(jobs)
-    n_each = 2 if has_control else 1
-    return [
-        _learned(
-            learner, job, networks[place * n_each : (place + 1) * n_each], beside[place], seconds
-        )
-        for place, job in enumerate(jobs)
-    ]
-
-
-def _learned(
-    learner: Learner, job: FoldJob, networks: list[FittedFold], beside: _Beside, seconds: float
-) -> LearnedFold:
-    names = (evidence.MODEL, evidence.NO_ADAPTATION)
-    found = dict(zip(names, networks, strict=False))
-    own = found[evidence.MODEL]
-    prob = {evidence.MODEL: own.prob_val, **beside.prob}
-    prob |= {name: network.prob_val for name, network in found.items()}
-    target = None
-    if job.target is not None:
-        answers = {name: learner.on_target(network, job.target) for name, network in found.items()}
-        answers = {evidence.MODEL: answers[evidence.MODEL], **beside.target, **answers}
-        target = FoldPredictions(job.number, job.target.rows, job.target.codes, answers)
-    return LearnedFold(
-        job=job,
-        alignment=own.alignment.to(torch.device("cpu")),
-        weights=learner.own_weights(own.classifier),
-        linear=beside.linear,
-        predictions=FoldPredictions(job.number, job.val, job.codes_val, prob),
-        target=target,
-        history=own.history,
-        counts=own.counts,
-        seconds=seconds,
+def of_network(trained: FittedFold, chosen: Selection) -> Fitted:
+    """A network that was trained because it was chosen."""
+    return Fitted(
+        alignment=trained.alignment,
+        network=trained.classifier,
+        candidate=Network(trained.classifier),
+        selection=chosen,
+        prob_val=trained.prob_val,
+        history=trained.history,
+        counts=trained.counts,
     )
+
+
+def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[AlignedFold]:
+    """The inner folds of a fold, for networks. The rows stay as they were moved for the fold.
+
+    How they are moved depends on no label. The encoder is run over them once.
+    """
+    X, codes = fold.data.X_train, fold.data.codes_train
+    posterior = posterior_of(trainer.untrained, X) if can_share(trainer.settings) else None
+    for number, (train, val) in enumerate(job.inner):
+        data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
+        inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))
+        if posterior is not None:
+            mu, logvar = posterior
+            inner = replace(inner, posterior=(mu[train], logvar[train]), z_val=mu[val])
+        yield inner

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from scatd.keys import AlignmentMethod
+from scatd.keys import AlignmentMethod, ModelChoice
 from scatd.ranges import (
     Count,
     CountOrNone,
@@ -160,6 +160,8 @@ class TransferSettings:
 
     Parameters
     ----------
+    model
+        The candidate that is learned; "auto" lets inner folds of the training samples choose.
     folds
         Stratified folds of the source.
     alignment
@@ -197,6 +199,7 @@ class TransferSettings:
         Of folds, initialisation, shuffles and draws.
     """
 
+    model: ModelChoice = "auto"
     folds: Folds = 5
     alignment: AlignmentMethod = "adain"
     mmd_weight: Weight = 1.0
@@ -244,6 +247,7 @@ def published_transfer(family: str, settings: TransferSettings) -> TransferSetti
     """The published recipe with the folds, seed and augmentation of `settings`."""
     recipe = replace(
         settings,
+        model="network",
         alignment="bi-adain",
         statistics="all",
         epochs=150,

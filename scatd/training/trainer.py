@@ -81,6 +81,8 @@ class Trainer:
         if not can_share(self.settings):
             return [self._fit_alone(fold) for fold in folds]
         prepared = [(fold.alignment, *self.task(fold)) for fold in folds]
+        if not prepared:
+            return []
         trained = train_heads([task for _, task, _ in prepared], self.settings)
         return [
             FittedFold(task.classifier, alignment, head.prob_val, head.history, counts)

@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from scatd.data.files import return_freed_memory
 from scatd.errors import ScatdError
-from scatd.training.learner import FoldJob, LearnedFold, Learner, LearnerInputs, fit_folds
+from scatd.training.fitting import LearnedFold, fit_folds
+from scatd.training.jobs import FoldJob
+from scatd.training.learner import Learner, LearnerInputs
 
 DRUGS_AT_ONCE = {"cpu": 2, "cuda": 16}
 """More heads fall out of a processor's cache; a GPU waits for its instructions otherwise."""

@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 
 from scatd import console, keys, tracking
 from scatd.errors import InputError, ScatdError
+from scatd.training.fitting import LearnedFold
 from scatd.training.heads import can_share
-from scatd.training.learner import LearnedFold
 from scatd.workflows.sweep import report
 from scatd.workflows.sweep.inputs import Counts, chosen_drugs, open_tasks
 from scatd.workflows.sweep.processes import learn_all

@@ -25,9 +25,10 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.controls import learning_curve, null_distribution
 from scatd.training.baselines import LinearBaseline
+from scatd.training.candidates.recipe import Rows
 from scatd.training.heads import can_share
-from scatd.training.learner import FoldJob, Rows
-from scatd.training.transfer import FittedFold
+from scatd.training.jobs import FoldJob
+from scatd.training.learner import Fitted
 from scatd.workflows.transfer.task import DrugTask
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run_controls(
     return said
 
 
-def _fit(task: DrugTask, train: Rows, val: Rows, *, seed: int) -> FittedFold:
+def _fit(task: DrugTask, train: Rows, val: Rows, *, seed: int) -> Fitted:
     """Train the recipe on some of the labelled rows."""
     (fitted,) = task.basis.learner.fit([task.job(train, val, seed=seed)])
     return fitted
@@ -119,7 +120,7 @@ def _permutations(task: DrugTask, n: int) -> pd.DataFrame:
                 auroc = _auroc(job.codes_val, fitted.prob_val)
                 record = {"permutation": number + 1, "auroc": auroc}
                 if job.target is not None:
-                    prob = learner.on_target(fitted, job.target)
+                    prob = fitted.on_target(job.target)
                     record["target_auroc"] = _auroc(job.target.codes, prob)
                 records.append(record)
             bar.update(len(numbers))
@@ -186,9 +187,8 @@ def _shares(task: DrugTask) -> Iterator[dict[str, float | str]]:
             for share in SHARES:
                 picked = np.sort(_share_of(order, task.source.codes, share))
                 job = task.job(picked, val, seed=fold_seed(settings.seed, fold))
-                aligned = learner.aligned(job)
-                (fitted,) = learner.trainer.fit([aligned])
-                data = aligned.data
+                (fitted,) = learner.fit([job])
+                data = learner.aligned(job).data
                 linear = LinearBaseline.fit(data.X_train.cpu().numpy(), data.codes_train)
                 beside = linear.probabilities(data.X_val.cpu().numpy())
                 for model, prob in (

@@ -20,8 +20,10 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
 from scatd.tracking import Watched
 from scatd.training.baselines import LinearBaseline
+from scatd.training.candidates.selection import TRIED
+from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.heads import can_share
-from scatd.training.learner import FoldJob, LearnedFold, fit_folds
+from scatd.training.jobs import FoldJob
 from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.model import Folds, model_metrics, response_artifact
 from scatd.workflows.transfer.task import DrugTask
@@ -43,10 +45,14 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
     jobs = {job.number: job for job in task.folds()}
     found: dict[int, FoldPredictions] = {}
     checkpoints: dict[int, Path] = {}
+    tried: dict[int, pd.DataFrame] = {}
 
     def take(fold_run: tracking.Run, predictions: FoldPredictions) -> None:
         number = predictions.fold
         found[number], checkpoints[number] = predictions, fold_run.fetch(artifact_paths.CHECKPOINT)
+        if task.settings.model != "network":
+            table = pd.read_csv(fold_run.fetch(artifact_paths.FOLD_CANDIDATES))
+            tried[number] = table.fillna({"variant": ""})
         auroc = model_metrics(predictions, task.settings)["auroc"]
         run.log_metrics({metric_names.FOLD_AUROC: auroc}, step=number)
 
@@ -67,7 +73,13 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
                     take(fold_run, fold.predictions)
                     bar.update(1)
     target = [] if task.target is None else _on_target(run, len(jobs))
-    return Folds([found[number] for number in sorted(found)], target, checkpoints)
+    numbers = sorted(found)
+    return Folds(
+        [found[number] for number in numbers],
+        target,
+        checkpoints,
+        [tried[number] for number in numbers if number in tried],
+    )
 
 
 def require_whole(task: DrugTask, run: tracking.Run) -> None:
@@ -112,7 +124,8 @@ def _at_once(settings: TransferSettings, jobs: list[FoldJob]) -> list[list[FoldJ
 
 def write_checkpoint(folder: Path, task: DrugTask, fold: LearnedFold) -> None:
     """Write the model of a fold (without the backbone's weights) and its logistic regression."""
-    stored = response_artifact(task, fold.weights, fold.alignment, fold.job.number)
+    number, weights = fold.job.number, fold.weights
+    stored = response_artifact(task, weights, fold.alignment, fold.selection, number)
     artifact.write(folder, stored, base=task.basis.backbone.artifact.encoder_state())
     fold.linear.write(folder)
 
@@ -131,6 +144,18 @@ def _metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, float]:
     return metrics
 
 
+def candidates_table(fold: LearnedFold) -> pd.DataFrame:
+    """Everything that inner folds scored: see `Tried.row`; `outer_auroc` had no part in it.
+
+    `outer_auroc` is that of the candidate on the validation samples of the fold, at the strength
+    that was chosen for it.
+    """
+    rows = [{"fold": fold.job.number, **one.row()} for one in fold.selection.tried]
+    table = pd.DataFrame(rows, columns=["fold", *TRIED])
+    outer = table["candidate"].map(dict(fold.beside)).astype(float)
+    return table.assign(outer_auroc=outer.where(table["strength_chosen"].astype(bool)))
+
+
 def _rows(fold: LearnedFold) -> str:
     """Rows of a fold as JSON: numbers after each step of balancing, and the training samples."""
     return json.dumps({"rows": fold.counts, "train_rows": fold.job.train.tolist()})
@@ -144,7 +169,10 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
         run.log_files(folder, artifact_paths.CHECKPOINT)
     table = evidence.out_of_fold([fold.predictions], task.source.cohort.ids)
     run.log_checked_table(table, artifact_paths.FOLD_PREDICTIONS)
-    run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
+    if task.settings.model != "network":
+        run.log_table(candidates_table(fold), artifact_paths.FOLD_CANDIDATES)
+    if fold.history:  # of a network
+        run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.ROWS)
     metrics = _metrics(fold, task.settings)
     if fold.target is not None and task.target is not None:
@@ -164,7 +192,7 @@ def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figu
     child = run.finished_child(*_identity(task, number), metrics, fold.history)
     run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
-    if figures:
+    if figures and fold.history:
         child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 
 

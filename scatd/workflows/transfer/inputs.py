@@ -22,7 +22,8 @@ from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.named import open_model, read_named, require_backbone
-from scatd.training.learner import LabelledCells, Rows
+from scatd.training.candidates.recipe import Rows
+from scatd.training.jobs import LabelledCells
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
 from scatd.workflows.cohorts.training import (

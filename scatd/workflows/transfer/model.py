@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from scatd import artifact
 from scatd.artifact import Artifact
+from scatd.candidates.candidate import Candidate
+from scatd.candidates.mean import Mean
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, FewShot, LabelsUsed
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
@@ -24,7 +27,8 @@ from scatd.nn.domain import Domain
 from scatd.scoring import artifact_probability
 from scatd.settings import to_mapping
 from scatd.training.baselines import LinearBaseline
-from scatd.training.learner import LabelledCells
+from scatd.training.candidates.selection import Selection
+from scatd.training.jobs import LabelledCells
 from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.domain import training_domain
 from scatd.workflows.transfer.task import DrugTask, LabelledSource
@@ -42,11 +46,14 @@ class Folds:
         Predictions for the labelled target cells by the models of each fold; empty without them.
     checkpoints
         Folder of each fold's model and logistic regression, by number.
+    candidates
+        What inner folds scored in each fold; empty where nothing was chosen.
     """
 
     predictions: Sequence[FoldPredictions]
     target: Sequence[FoldPredictions]
     checkpoints: Mapping[int, Path]
+    candidates: Sequence[pd.DataFrame] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +103,14 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     held = f"Holds fold {number} of {len(members)} (best {rule})."
     fold: int | None = number
     if request.select == "mean-of-folds":
-        model, fold, metrics = replace(model, more_heads=_heads(members, model)), None, {}
-        held = f"Holds the heads of all {len(members)} folds; a score is the mean of theirs."
+        model, fold, metrics = _mean_of_folds(model, list(members.values())), None, {}
+        held = f"Holds what all {len(members)} folds learned; a score is the mean of theirs."
     elif request.select == "refit":
         model, fold, metrics = _refit(task), None, {}
-        model = replace(model, fold_heads=_heads(members, model))
+        model = _with_folds(model, members)
         held = f"Trained anew on all {len(task.source.rows)} samples; the folds are its evidence."
     else:
-        model = replace(model, fold_heads=_heads(members, model))
+        model = _with_folds(model, members)
     if fold is None:
         baseline = _on_all(task.source, alignment_of(model))
     else:
@@ -148,10 +155,32 @@ def _on_cells(model: Artifact, cells: LabelledCells) -> NDArray[np.float64]:
     return artifact_probability(model, moved)
 
 
-def _heads(
-    members: Mapping[int, Artifact], model: Artifact
-) -> tuple[Mapping[str, torch.Tensor], ...]:
-    """Heads of the other folds whose encoder is the model's: one that was trained is no other's."""
+def _with_folds(model: Artifact, members: Mapping[int, Artifact]) -> Artifact:
+    """The model with what scores in the other folds, whose disagreement is an uncertainty."""
+    others = [member for member in members.values() if member is not model]
+    return replace(
+        model,
+        fold_heads=_heads([one for one in others if one.candidate is None], model),
+        fold_candidates=tuple(one.candidate for one in others if one.candidate is not None),
+    )
+
+
+def _mean_of_folds(model: Artifact, members: Sequence[Artifact]) -> Artifact:
+    """All folds as one model: heads of networks on one encoder, or the mean of all log odds."""
+    others = [member for member in members if member is not model]
+    if all(member.candidate is None for member in members):
+        return replace(model, more_heads=_heads(others, model))
+    network = model.classifier()
+    parts: list[Candidate] = []
+    for member in members:
+        own = network if member.candidate else network.with_head(_head_of(member))
+        parts += member.members(own)
+    encoder = {n: v for n, v in model.state.items() if not n.startswith(HEAD_PREFIXES)}
+    return replace(model, state=encoder, candidate=Mean(tuple(parts)))
+
+
+def _heads(others: Sequence[Artifact], model: Artifact) -> tuple[Mapping[str, torch.Tensor], ...]:
+    """Heads of other folds whose encoder is the model's: one that was trained is no other's."""
 
     def shares_encoder(member: Artifact) -> bool:
         return all(
@@ -160,11 +189,11 @@ def _heads(
             if not name.startswith(HEAD_PREFIXES)
         )
 
-    return tuple(
-        {name: value for name, value in member.state.items() if name.startswith(HEAD_PREFIXES)}
-        for member in members.values()
-        if member is not model and shares_encoder(member)
-    )
+    return tuple(_head_of(member) for member in others if shares_encoder(member))
+
+
+def _head_of(member: Artifact) -> dict[str, torch.Tensor]:
+    return {n: value for n, value in member.state.items() if n.startswith(HEAD_PREFIXES)}
 
 
 def _refit(task: DrugTask) -> Artifact:
@@ -172,7 +201,8 @@ def _refit(task: DrugTask) -> Artifact:
     everything = np.arange(len(task.source.rows))
     learner = task.basis.learner
     (fitted,) = learner.fit([task.job(everything, everything[:1], seed=task.settings.seed)])
-    return response_artifact(task, learner.own_weights(fitted.classifier), fitted.alignment)
+    weights = learner.own_weights(fitted)
+    return response_artifact(task, weights, fitted.alignment, fitted.selection)
 
 
 def _on_all(source: LabelledSource, alignment: Alignment) -> LinearBaseline:
@@ -204,6 +234,7 @@ def response_artifact(
     task: DrugTask,
     weights: Mapping[str, torch.Tensor],
     alignment: Alignment,
+    chosen: Selection,
     fold: int | None = None,
 ) -> Artifact:
     """A response model with all that its card can know before the other folds.
@@ -212,6 +243,8 @@ def response_artifact(
     ----------
     weights
         Tensors that are not the backbone's: see `LearnedFold.weights`.
+    chosen
+        What scores, and why.
     fold
         Number of its fold; None where it is no single fold's.
     """
@@ -229,6 +262,7 @@ def response_artifact(
         design=backbone.design,
         sizes=backbone.sizes,
         state={**backbone.encoder_state(), **weights},
+        candidate=chosen.candidate,
         alignment=alignment,
         threshold=task.settings.threshold,
         simulated=basis.simulated,
@@ -242,6 +276,11 @@ def response_artifact(
             backbone=basis.backbone.name,
             data=data,
             fold=fold,
+            selection={
+                "asked": task.settings.model,
+                "strength": chosen.strength,
+                "reason": chosen.reason,
+            },
             settings=to_mapping(task.settings),
             versions=artifact.versions(),
         ),

@@ -20,13 +20,13 @@ from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
-from scatd.training.learner import LearnedFold
+from scatd.training.fitting import LearnedFold
 from scatd.workflows.models.baselines import log_baseline
 from scatd.workflows.models.promote import judge, promote_version
 from scatd.workflows.transfer import report as drug_report
 from scatd.workflows.transfer.controls import run_controls
 from scatd.workflows.transfer.domain import training_domain
-from scatd.workflows.transfer.folds import record_at_once, write_checkpoint
+from scatd.workflows.transfer.folds import candidates_table, record_at_once, write_checkpoint
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.model import Chosen, Folds, choose
 from scatd.workflows.transfer.report import Report
@@ -120,7 +120,7 @@ def record_drug(
         Where the drug is one of many.
     """
     figures = sweep is None or sweep.figures
-    report = drug_report.write(run, task, folds.predictions, figures=figures)
+    report = drug_report.write(run, task, folds, figures=figures)
     chosen = choose(task, folds, None if sweep is None else sweep.domain)
     target: pd.DataFrame | None = None
     controls: list[str] = []
@@ -181,7 +181,8 @@ def record_learned(
             write_checkpoint(folder, task, fold)
             record_at_once(run, task, fold, figures=sweep.figures)
         run.log_files(Path(scratch), artifact_paths.CHECKPOINTS)
-        folds = Folds([fold.predictions for fold in learned], [], checkpoints)
+        tried = [] if task.settings.model == "network" else [*map(candidates_table, learned)]
+        folds = Folds([fold.predictions for fold in learned], [], checkpoints, tried)
         return record_drug(run, task, folds, resumed, sweep)
 
 

@@ -18,7 +18,7 @@ from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.scoring import artifact_probability
-from scatd.workflows.transfer.model import Chosen, alignment_of
+from scatd.workflows.transfer.model import Chosen, Folds, alignment_of
 from scatd.workflows.transfer.task import DrugTask, TargetTask
 
 if TYPE_CHECKING:
@@ -35,18 +35,17 @@ class Report:
     sentence: str
 
 
-def write(
-    run: tracking.Run, task: DrugTask, folds: Sequence[FoldPredictions], *, figures: bool = True
-) -> Report:
+def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = True) -> Report:
     """Compute and log everything that the folds of a drug show.
 
     Parameters
     ----------
-    folds
-        Predictions of every fold.
+    done
+        All folds.
     figures
-        Draw them too; the loss needs the history of each fold run.
+        Draw them too; the loss of networks needs the history of each fold run.
     """
+    folds = done.predictions
     settings, subject = task.settings, task.subject
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
@@ -63,6 +62,10 @@ def write(
         },
     }
     sentence = evidence.in_words(models, subject, len(codes))
+    if done.candidates:
+        tried = pd.concat(done.candidates, ignore_index=True)
+        run.log_table(tried, artifact_paths.CANDIDATES)
+        sentence += f" {candidates_in_words(tried)}"
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
@@ -76,6 +79,15 @@ def write(
         run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def candidates_in_words(tried: pd.DataFrame) -> str:
+    """Say which candidate inner folds chose how often."""
+    chosen = tried[tried["candidate_chosen"].astype(bool)]
+    counts = chosen.groupby("fold")["candidate"].first().value_counts()
+    n_folds = int(counts.sum())
+    listed = ", ".join(f"{name} in {count}" for name, count in counts.items())
+    return f"Inner folds chose of {n_folds} folds: {listed}."
 
 
 def write_target(
@@ -181,10 +193,14 @@ def _figures(
 def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
     """Curves of all folds, from the runs that hold them: some may have been adopted."""
     by_fold = run.fold_runs()
-    history = pd.concat(
+    histories = [
         pd.read_csv(by_fold[fold].fetch(artifact_paths.HISTORY)).assign(fold=fold)
         for fold in range(1, n_folds + 1)
-    )
+        if by_fold[fold].holds(artifact_paths.HISTORY)
+    ]
+    if not histories:  # no network was chosen in any fold
+        return {}
+    history = pd.concat(histories)
     return {"loss": training.loss_curves(history, task.subject)}
 
 

@@ -20,7 +20,10 @@ from scatd.data.labels import Labels, LabelSource
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
-from scatd.training.learner import Codes, FoldJob, LabelledCells, Learner, LearnerInputs, Rows
+from scatd.training.candidates.recipe import Rows, Split
+from scatd.training.candidates.selection import few_shot_splits, inner_splits
+from scatd.training.jobs import Codes, FoldJob, LabelledCells
+from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings
 from scatd.workflows.cohorts.training import Cohorts
 from scatd.workflows.transfer.request import TransferRequest
@@ -244,9 +247,21 @@ class DrugTask:
             val=rows[val],
             codes_train=codes[train],
             codes_val=codes[val],
+            inner=self._inner(train, codes[train], few, seed),
             few=few,
             target=target,
         )
+
+    def _inner(
+        self, train: Rows, codes: Codes, few: LabelledCells | None, seed: int
+    ) -> list[Split]:
+        """Inner folds of training rows, where something is left to choose."""
+        if self.settings.model == "network":
+            return []
+        if few is not None and (splits := few_shot_splits(len(train), few.codes, seed)):
+            return splits
+        groups = None if self.source.groups is None else self.source.groups[train]
+        return inner_splits(codes, groups, seed)
 
     def folds(self) -> list[FoldJob]:
         """The folds of the drug, in order."""

@@ -1,0 +1,39 @@
+"""The variance of an AUROC without resampling (DeLong et al. 1988)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def auroc_variance(codes: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float, float]:
+    """AUROC of scores of any range, and its variance; ties count half.
+
+    Parameters
+    ----------
+    codes
+        (n_obs,) 0 sensitive, 1 resistant; two of each are needed for a variance.
+    scores
+        (n_obs,), higher for "resistant".
+
+    Returns
+    -------
+    AUROC and variance. The AUROC is NaN without one sample of each class; the variance is that of
+    chance, 1/4, without two.
+    """
+    from scipy.stats import rankdata
+
+    truth, values = np.asarray(codes), np.asarray(scores, dtype=np.float64)
+    resistant, sensitive = values[truth == 1], values[truth == 0]
+    n_resistant, n_sensitive = len(resistant), len(sensitive)
+    if not n_resistant or not n_sensitive:
+        return float("nan"), 0.25
+    ranks = rankdata(np.concatenate([resistant, sensitive]))
+    # Share of the other class that each sample is ranked above (resistant) or under (sensitive).
+    above = (ranks[:n_resistant] - rankdata(resistant)) / n_sensitive
+    under = 1 - (ranks[n_resistant:] - rankdata(sensitive)) / n_resistant
+    auroc = float(above.mean())
+    if min(n_resistant, n_sensitive) < 2:
+        return auroc, 0.25
+    variance = above.var(ddof=1) / n_resistant + under.var(ddof=1) / n_sensitive
+    return auroc, float(variance)

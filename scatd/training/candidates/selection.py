@@ -1,0 +1,334 @@
+"""Nested selection: inner folds of the training rows choose strength and candidate.
+
+Nothing here sees a validation row of the outer fold, so that the outer folds judge the whole
+procedure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scatd.candidates.candidate import Candidate, Values
+from scatd.candidates.mean import Mean
+from scatd.data.splits import stratified_folds
+from scatd.decision import logit
+from scatd.errors import InputError
+from scatd.evaluation.calibration import platt_of_odds
+from scatd.evaluation.delong import auroc_variance
+from scatd.keys import CandidateName, ModelChoice
+from scatd.training.candidates.linear import LinearRecipe
+from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
+from scatd.training.candidates.trees import TreesRecipe
+
+INNER_FOLDS = 3
+FEW_SHOT_FOLDS = 5
+NETWORK_MARGIN = 0.002
+"""The network, which all else of a model is made for, is taken when it is this near the best."""
+_Z = 1.959964
+_ALONE = 5
+"""Fewest samples of a class in an inner fold that has an AUROC of its own."""
+_LEAST_SLOPE = 1e-3
+"""Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
+
+RECIPES: Mapping[CandidateName, Recipe[Any]] = {"linear": LinearRecipe(), "trees": TreesRecipe()}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A setting that inner folds have scored.
+
+    Parameters
+    ----------
+    candidate, variant, strength
+        What was tried; a candidate without settings has an empty variant and no strength.
+    auroc, se
+        Mean AUROC of the inner folds, and its standard error (DeLong 1988).
+    is_strength
+        Whether it is the setting that was chosen within its candidate.
+    is_chosen
+        Whether it is the candidate that was chosen.
+    """
+
+    candidate: CandidateName
+    variant: str
+    strength: float
+    auroc: float
+    se: float
+    is_strength: bool = False
+    is_chosen: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """The row of a table, with the 95 % interval."""
+        return {
+            "candidate": self.candidate,
+            "variant": self.variant,
+            "strength": self.strength,
+            "inner_auroc": self.auroc,
+            "inner_auroc_se": self.se,
+            "inner_auroc_ci_low": max(self.auroc - _Z * self.se, 0.0),
+            "inner_auroc_ci_high": min(self.auroc + _Z * self.se, 1.0),
+            "strength_chosen": self.is_strength,
+            "candidate_chosen": self.is_chosen,
+        }
+
+
+TRIED = (
+    "candidate",
+    "variant",
+    "strength",
+    "inner_auroc",
+    "inner_auroc_se",
+    "inner_auroc_ci_low",
+    "inner_auroc_ci_high",
+    "strength_chosen",
+    "candidate_chosen",
+)
+"""Columns of `Tried.row`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A candidate at the setting that was chosen for it, with its calibrated inner log odds."""
+
+    tried: Tried
+    odds: Values
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What inner folds chose.
+
+    Parameters
+    ----------
+    name
+        Of the candidate.
+    candidate
+        Fitted to all training rows and calibrated; None for the network, which is trained apart.
+    tried
+        Everything that was scored.
+    reason
+        A sentence.
+    """
+
+    name: CandidateName
+    candidate: Candidate | None
+    tried: tuple[Tried, ...] = ()
+    reason: str = "--model network was asked for."
+
+    @property
+    def strength(self) -> str:
+        """The settings of the candidate, or of its parts, in words."""
+        names = RECIPES if self.name == "mean" else (self.name,)
+        return ", ".join(
+            f"{one.variant} {one.strength:g}"
+            for one in self.tried
+            if one.is_strength and one.candidate in names and one.variant
+        )
+
+
+NETWORK = Selection("network", None)
+"""Of settings that want the network: nothing is compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Candidates fitted to the training rows of a fold, and what inner folds say of them.
+
+    It holds no rows, so that it may wait for the networks of the inner folds.
+
+    Parameters
+    ----------
+    choice
+        "auto", or the candidate that is wanted.
+    codes, inner
+        Of the training rows.
+    fitted
+        Each candidate at its strength, calibrated; the network is not among them.
+    scored
+        What inner folds say of each of them.
+    tried
+        All that was scored.
+    """
+
+    choice: ModelChoice
+    codes: NDArray[np.int_]
+    inner: Sequence[Split]
+    fitted: Mapping[CandidateName, Candidate]
+    scored: Mapping[CandidateName, Tried]
+    tried: tuple[Tried, ...]
+
+    def decide(self, network: Values | None = None) -> Selection:
+        """Choose a candidate.
+
+        Parameters
+        ----------
+        network
+            (n_obs,) P(resistant) of every row by networks of the inner folds; NaN for rows that
+            they do not score. None where they have no part in it.
+        """
+        if not self.inner:
+            (name,) = self.fitted
+            reason = f"Too few training samples for inner folds: {name} at its usual strength."
+            return Selection(name, self.fitted[name], (), reason)
+        scored, tried = dict(self.scored), self.tried
+        if network is not None:
+            auroc = _auroc(self.codes, self.inner, logit(network))
+            scored["network"] = Tried("network", "", math.nan, *auroc, is_strength=True)
+            tried = (*tried, scored["network"])
+        name = _best(scored)
+        return Selection(
+            name=name,
+            candidate=self.fitted.get(name),
+            tried=tuple(replace(one, is_chosen=one.candidate == name) for one in tried),
+            reason=_reason(self.choice, name, scored),
+        )
+
+
+def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
+    """Choose the strength of each candidate by inner folds, and fit it to all rows.
+
+    Without inner folds, `linear` is fitted at its fallback, or `trees` where they are wanted.
+
+    Parameters
+    ----------
+    rows
+        Of a fold.
+    choice
+        "auto", or the candidate that is wanted; not "network", which needs no contest.
+    """
+    if not rows.inner:
+        recipe = RECIPES["trees" if choice == "trees" else "linear"]
+        fitted = recipe.fit(rows, recipe.fallback).scaled(*recipe.fallback_calibration)
+        return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
+    is_mean = choice in ("auto", "mean")
+    recipes = [recipe for name, recipe in RECIPES.items() if is_mean or name == choice]
+    tried: list[Tried] = []
+    found: dict[CandidateName, Scored] = {}
+    parts: dict[CandidateName, Candidate] = {}
+    for recipe in recipes:
+        own, best = _strength(rows, recipe)
+        tried += own
+        found[recipe.name] = best
+        setting = Setting(best.tried.variant, best.tried.strength)
+        parts[recipe.name] = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
+    fitted = dict(parts)
+    if is_mean:
+        odds = np.mean([one.odds for one in found.values()], axis=0)
+        auroc = _auroc(rows.codes, rows.inner, odds)
+        mean = Tried("mean", "", math.nan, *auroc, is_strength=True)
+        found["mean"] = _calibrated(rows, mean, odds)
+        tried.append(mean)
+        fitted["mean"] = Mean(tuple(parts.values()), found["mean"].slope, found["mean"].intercept)
+    scored = {name: one.tried for name, one in found.items() if choice in ("auto", name)}
+    wanted = {name: one for name, one in fitted.items() if name in scored}
+    return Contest(choice, rows.codes, rows.inner, wanted, scored, tuple(tried))
+
+
+def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Scored]:
+    """All settings of a recipe, and the one that is chosen.
+
+    The variant with the best setting is taken; within it the strongest penalty whose mean is
+    within one standard error of its best.
+    """
+    scores = recipe.inner_scores(rows)
+    tried = {
+        setting: Tried(
+            recipe.name,
+            setting.variant,
+            setting.strength,
+            *_auroc(rows.codes, rows.inner, odds),
+        )
+        for setting, odds in scores.items()
+    }
+    best = max(tried, key=lambda setting: tried[setting].auroc)
+    enough = tried[best].auroc - tried[best].se
+    strongest = next(
+        setting
+        for setting in recipe.settings(rows)
+        if setting.variant == best.variant and tried[setting].auroc >= enough
+    )
+    tried[strongest] = replace(tried[strongest], is_strength=True)
+    return list(tried.values()), _calibrated(rows, tried[strongest], scores[strongest])
+
+
+def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tuple[float, float]:
+    """Mean AUROC over the inner folds, and its standard error."""
+    scored = [val for _, val in inner]
+    if min(np.bincount(codes[val], minlength=2).min() for val in scored) < _ALONE:
+        scored = [np.concatenate(scored)]
+    found = [auroc_variance(codes[val], odds[val]) for val in scored]
+    n = len(found)
+    return sum(value for value, _ in found) / n, math.sqrt(sum(var for _, var in found)) / n
+
+
+def _calibrated(rows: TrainingRows, tried: Tried, score: Values) -> Scored:
+    """Platt's calibration of inner scores; the slope is positive, so that no order is reversed."""
+    codes, judged = rows.codes[rows.judged], score[rows.judged]
+    spread = float(judged.std()) or 1.0
+    curve = platt_of_odds(codes.astype(np.float64), judged / spread)
+    slope, intercept = curve.slope / spread, curve.intercept
+    if curve.slope < _LEAST_SLOPE:
+        slope = _LEAST_SLOPE / spread
+        intercept = float(logit(codes.mean()) - slope * judged.mean())
+    return Scored(tried, slope * score + intercept, slope, intercept)
+
+
+def _best(scored: Mapping[CandidateName, Tried]) -> CandidateName:
+    best = max(scored, key=lambda name: scored[name].auroc)
+    network = scored.get("network")
+    if network is not None and network.auroc >= scored[best].auroc - NETWORK_MARGIN:
+        return "network"
+    return best
+
+
+def _reason(
+    choice: ModelChoice, chosen: CandidateName, scored: Mapping[CandidateName, Tried]
+) -> str:
+    if choice != "auto":
+        return f"--model {choice} was asked for."
+    others = ", ".join(f"{name} {one.auroc:.3f}" for name, one in scored.items() if name != chosen)
+    own = scored[chosen].auroc
+    best = max(one.auroc for one in scored.values())
+    why = "best" if own == best else f"within {NETWORK_MARGIN} of the best"
+    return f"Inner folds: {chosen} is {why} (AUROC {own:.3f}; {others})."
+
+
+def inner_splits(
+    codes: NDArray[np.int_], groups: NDArray[np.str_] | None, seed: int
+) -> list[Split]:
+    """Inner folds of training rows: three, or as many as the rarer class allows; none under two."""
+    n_folds = min(INNER_FOLDS, int(np.bincount(codes, minlength=2).min()))
+    while n_folds >= 2:
+        try:
+            return stratified_folds(codes, n_folds, seed, groups)
+        except InputError:  # too few groups, or a class that one group holds
+            n_folds -= 1
+    return []
+
+
+def few_shot_splits(n_source: int, few: NDArray[np.int_], seed: int) -> list[Split]:
+    """Inner folds of labelled target cells: a model for them is judged on them.
+
+    Parameters
+    ----------
+    n_source
+        Training rows before the cells; they are in every training part.
+    few
+        Classes of the cells.
+    """
+    n_folds = min(FEW_SHOT_FOLDS, int(np.bincount(few, minlength=2).min()))
+    if n_folds < 2:
+        return []
+    source = np.arange(n_source)
+    return [
+        (np.concatenate([source, n_source + train]), n_source + val)
+        for train, val in stratified_folds(few, n_folds, seed)
+    ]

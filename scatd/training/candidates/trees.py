@@ -1,0 +1,99 @@
+"""Extremely randomised trees (Geurts et al. 2006), by scikit-learn, as additive trees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scatd.candidates.candidate import Values
+from scatd.candidates.trees import Trees
+from scatd.keys import CandidateName
+from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+N_TREES = 300
+N_INNER_TREES = 100
+"""Trees that are enough to choose by."""
+
+
+class TreesRecipe(Recipe[Trees]):
+    """A forest of extremely randomised trees; the strength is the least number of rows in a leaf.
+
+    Its score is the mean over trees of the share of resistant rows in a leaf, with both classes
+    weighing the same. It is a sum over trees, so that its attributions are exact.
+    """
+
+    name: ClassVar[CandidateName] = "trees"
+    fallback: ClassVar[Setting] = Setting("extra trees", 3)
+    fallback_calibration: ClassVar[tuple[float, float]] = (4.0, -2.0)
+
+    def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
+        """One: forests differ little in what inner folds can tell apart."""
+        return (self.fallback,)
+
+    def inner_scores(self, rows: TrainingRows) -> dict[Setting, Values]:
+        """Votes for "resistant", 0 to 1, of every row by trees that did not see it."""
+        found = {}
+        for setting in self.settings(rows):
+            votes = np.full(len(rows.codes), np.nan)
+            for train, val in rows.inner:
+                forest = _forest(setting, N_INNER_TREES, rows.seed)
+                forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
+                votes[val] = forest.predict_proba(rows.X[val])[:, 1]
+            found[setting] = votes
+        return found
+
+    def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
+        """Fit all rows."""
+        forest = _forest(setting, N_TREES, rows.seed)
+        return additive(forest.fit(rows.X, rows.codes, rows.weights))
+
+
+def _forest(setting: Setting, n_trees: int, seed: int) -> ExtraTreesClassifier:
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return ExtraTreesClassifier(
+        n_trees,
+        max_features="sqrt",
+        min_samples_leaf=int(setting.strength),
+        class_weight="balanced",
+        random_state=seed,
+    )
+
+
+def additive(forest: ExtraTreesClassifier) -> Trees:
+    """The trees of a forest of two classes as arrays; their sum is the forest's P(resistant)."""
+    trees = [member.tree_ for member in forest.estimators_]
+    firsts = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
+
+    def joined(name: str) -> NDArray[np.int32]:
+        found = []
+        for first, tree in zip(firsts, trees, strict=True):
+            child = getattr(tree, name)
+            own = np.arange(tree.node_count)
+            found.append(np.where(child < 0, own, child) + first)
+        return np.concatenate(found).astype(np.int32)
+
+    leaf = np.concatenate([tree.children_left < 0 for tree in trees])
+    feature = np.concatenate([tree.feature for tree in trees])
+    threshold = _down(np.concatenate([tree.threshold for tree in trees]))
+    shares = np.concatenate([tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees])
+    return Trees(
+        roots=firsts.astype(np.int32),
+        left=joined("children_left"),
+        right=joined("children_right"),
+        feature=np.where(leaf, 0, feature).astype(np.int32),
+        threshold=np.where(leaf, np.float32(0), threshold),
+        value=np.where(leaf, shares / len(trees), 0.0),
+        bias=0.0,
+    )
+
+
+def _down(thresholds: Values) -> NDArray[np.float32]:
+    """The largest float32 at or under each number: a float32 feature passes one as the other."""
+    rounded = thresholds.astype(np.float32)
+    return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -1,0 +1,212 @@
+"""The folds of drugs, fitted: response models, the same without adaptation, and the baselines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from scatd.candidates.candidate import Values
+from scatd.evaluation import evidence
+from scatd.evaluation.delong import auroc_variance
+from scatd.evaluation.evidence import FoldPredictions
+from scatd.keys import CandidateName
+from scatd.nn.alignment import Alignment
+from scatd.training.baselines import Baselines, LinearBaseline
+from scatd.training.candidates import selection
+from scatd.training.candidates.selection import Selection
+from scatd.training.jobs import FoldJob
+from scatd.training.learner import Entered, Fitted, Learner, of_network
+from scatd.training.loop import Reporter, Silent
+from scatd.training.trainer import AlignedFold, Counts
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedFold:
+    """A fold that is fitted, as it travels between processes and is recorded.
+
+    Parameters
+    ----------
+    job
+        What was fitted.
+    alignment
+        Of its rows, on the CPU.
+    weights
+        Tensors of a network that are not the backbone's: those of the head, and all others where
+        the encoder was trained or its statistics may drift. On the CPU. Empty for other candidates.
+    selection
+        What inner folds chose, and the candidate that scores; a network is in the weights.
+    beside
+        AUROC of each fitted candidate on the validation samples. It has no part in any choice.
+    linear
+        Logistic regression on the same training rows.
+    predictions, target
+        P(resistant) by model, for the validation samples and for the labelled target cells.
+    history
+        One record an epoch of a network.
+    counts
+        Sensitive and resistant rows after each step of balancing, for a network.
+    seconds
+        How long it took; folds that were fitted together share their time.
+    """
+
+    job: FoldJob
+    alignment: Alignment
+    weights: dict[str, Tensor]
+    selection: Selection
+    beside: dict[CandidateName, float]
+    linear: LinearBaseline
+    predictions: FoldPredictions
+    target: FoldPredictions | None
+    history: list[dict[str, float]]
+    counts: Counts
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Baselines:
+    """The baselines of a fold: P(resistant) by name, for validation samples and target cells."""
+
+    linear: LinearBaseline
+    prob: dict[str, Values]
+    target: dict[str, Values] = field(default_factory=dict)
+
+
+def fit_folds(
+    learner: Learner, jobs: Sequence[FoldJob], reporters: Sequence[Reporter] | None = None
+) -> list[LearnedFold]:
+    """Fit response model, model without adaptation and baselines of each fold.
+
+    Parameters
+    ----------
+    jobs
+        Folds that train together, of one drug or of several.
+    reporters
+        One a fold; each is told the epochs of its response model, where that is a network.
+
+    Raises
+    ------
+    TrainingError
+        When a loss is no longer finite.
+    """
+    started = time.monotonic()
+    fitted = _Models(learner, jobs, reporters or [Silent() for _ in jobs]).fit()
+    seconds = (time.monotonic() - started) / len(jobs)
+    return [_learned(learner, job, one, seconds) for job, one in zip(jobs, fitted, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """All that is fitted for a job: `unadapted` is the model without adaptation.
+
+    `prob` holds P(resistant) of the validation samples by each fitted candidate.
+    """
+
+    own: Fitted
+    unadapted: Fitted | None
+    baselines: _Baselines
+    prob: dict[CandidateName, Values]
+
+
+class _Models:
+    """Everything that is fitted for some jobs; the rows of one job are held at a time."""
+
+    def __init__(
+        self, learner: Learner, jobs: Sequence[FoldJob], reporters: Sequence[Reporter]
+    ) -> None:
+        self._learner, self._jobs, self._reporters = learner, jobs, reporters
+        self._has_control = learner.settings.alignment != "none"
+        self._baselines: list[_Baselines] = []
+
+    def fit(self) -> list[_Fold]:
+        """Fit all of them."""
+        jobs, learner = self._jobs, self._learner
+        chosen: Sequence[Selection] = [selection.NETWORK] * len(jobs)
+        entered: list[Entered] = []
+        if learner.settings.model != "network":
+            chosen, entered = learner.choose(jobs, self._aligned(range(len(jobs))))
+        networks = [place for place, one in enumerate(chosen) if one.candidate is None]
+        trained = iter(learner.trainer.fit(self._networks(networks)))
+        found = []
+        for place, one in enumerate(chosen):
+            unadapted: Fitted | None = None
+            if one.candidate is None:
+                own = of_network(next(trained), one)
+                if self._has_control:
+                    unadapted = of_network(next(trained), one)
+            else:
+                own = learner.of(entered[place], one)
+                if self._has_control:
+                    unadapted = self._unadapted(jobs[place], own)
+            prob = entered[place].prob_val if entered else {}
+            found.append(_Fold(own, unadapted, self._baselines[place], prob))
+        return found
+
+    def _aligned(self, places: Sequence[int]) -> Iterator[AlignedFold]:
+        """Aligned rows, one job after the other; the baselines are fitted on the way."""
+        for place in places:
+            fold = self._learner.aligned(self._jobs[place], reporter=self._reporters[place])
+            if len(self._baselines) <= place:
+                self._baselines.append(self._fit_baselines(self._jobs[place], fold))
+            yield fold
+
+    def _networks(self, places: Sequence[int]) -> Iterator[AlignedFold]:
+        for place, fold in zip(places, self._aligned(places), strict=True):
+            yield fold
+            if self._has_control:
+                yield self._learner.aligned(self._jobs[place], method="none")
+
+    def _unadapted(self, job: FoldJob, own: Fitted) -> Fitted:
+        """The same candidate, fitted to rows that are not moved.
+
+        Where features are moved one by one, it is the same function of rows that are not moved:
+        recipes standardise features, or cut them. It then asks for cells that are moved as bulk is.
+        """
+        if job.few is None and own.alignment.method != "coral":
+            source, reference = own.alignment.source, own.alignment.reference
+            if source is None or reference is None:
+                return own
+            return replace(own, alignment=Alignment("bi-adain", reference, source))
+        unmoved = self._learner.aligned(job, method="none")
+        return self._learner.only(own.selection.name, job, unmoved)
+
+    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> _Baselines:
+        """Fit the baselines on the rows that the response model is trained on."""
+        seed = self._learner.settings.seed
+        fitted = Baselines.fit(fold.data.standardised, fold.data.codes_train, seed=seed)
+        found = _Baselines(fitted.linear, fitted.probabilities(fold.data.X_val.cpu().numpy()))
+        if job.target is None:
+            return found
+        cells = torch.from_numpy(job.target.X).to(self._learner.device)
+        moved = fold.alignment.move_target(cells).cpu().numpy()
+        return replace(found, target=fitted.probabilities(moved))
+
+
+def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> LearnedFold:
+    own, baselines = fold.own, fold.baselines
+    found = {evidence.MODEL: own}
+    if fold.unadapted is not None:
+        found[evidence.NO_ADAPTATION] = fold.unadapted
+    prob = {evidence.MODEL: own.prob_val, **baselines.prob}
+    prob |= {name: one.prob_val for name, one in found.items()}
+    target = None
+    if job.target is not None:
+        answers = {name: one.on_target(job.target) for name, one in found.items()}
+        answers = {evidence.MODEL: answers[evidence.MODEL], **baselines.target, **answers}
+        target = FoldPredictions(job.number, job.target.rows, job.target.codes, answers)
+    return LearnedFold(
+        job=job,
+        alignment=own.alignment.to(torch.device("cpu")),
+        weights=learner.own_weights(own),
+        selection=own.selection,
+        beside={name: auroc_variance(job.codes_val, p)[0] for name, p in fold.prob.items()},
+        linear=baselines.linear,
+        predictions=FoldPredictions(job.number, job.val, job.codes_val, prob),
+        target=target,
+        history=own.history,
+        counts=own.counts,
+        seconds=seconds,
+    )

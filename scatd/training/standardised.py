@@ -1,0 +1,94 @@
+"""Standardised training rows, and what linear models of them share: products and components."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scatd.nn.alignment import CONSTANT
+
+_RANK = 1e-10
+"""Share of the largest variance under which a principal component is rounding."""
+_JITTER = 1e-12
+
+Values = NDArray[np.float64]
+
+
+class Standardised:
+    """Training rows whose features have mean 0 and s.d. 1, and the products of each two rows.
+
+    With fewer rows than features, a linear model with an L2 penalty is found from the products
+    alone, which is exact: it has no weights outside the span of its rows, where they would only be
+    penalised.
+
+    Parameters
+    ----------
+    X
+        Aligned features (n_obs, n_features).
+    """
+
+    def __init__(self, X: NDArray[np.float32]) -> None:
+        mean, std = X.mean(axis=0), X.std(axis=0)
+        # A feature that is constant but for rounding would put other rows a million s.d. away.
+        self._varies = std > CONSTANT * (1 + np.abs(mean))
+        self._mean, self._std = mean[self._varies], std[self._varies]
+        self._rows = ((X[:, self._varies] - self._mean) / self._std).astype(np.float64)
+        self._products = self._rows @ self._rows.T
+        self._components: tuple[Values, Values] | None = None
+
+    @cached_property
+    def root(self) -> Values:
+        """A square root (n_obs, n_obs) of the products: rows with the same lengths and angles.
+
+        It takes a tenth of the time of principal axes. What is added makes it a root at all.
+        """
+        products = self._products.copy()
+        products[np.diag_indices_from(products)] += _JITTER * products.trace()
+        return np.linalg.cholesky(products)
+
+    def components(self, n: int) -> Values:
+        """The first principal components of the rows, (n_obs, at most n), largest first."""
+        left, lengths = self._axes(n)
+        return left[:, :n] * lengths[:n]
+
+    def of_root(self, coef: Values) -> tuple[Values, float]:
+        """Weights of all features (n_features,) and offset, from weights of the root's columns."""
+        from scipy.linalg import solve_triangular
+
+        return self._of_rows(solve_triangular(self.root, coef, lower=True, trans="T"))
+
+    def of_components(self, coef: Values) -> tuple[Values, float]:
+        """Weights of all features (n_features,) and offset, from weights of the components."""
+        left, lengths = self._axes(len(coef))
+        return self._of_rows(left[:, : len(coef)] @ (coef / lengths[: len(coef)]))
+
+    def axes(self, n: int) -> tuple[Values, Values]:
+        """Axes (n_features, n) and offset (n,): X @ axes - offset are the first components of X."""
+        left, lengths = self._axes(n)
+        axes = self._of_all_features(self._rows.T @ (left[:, :n] / lengths[:n]))
+        return axes, self._mean @ axes[self._varies]
+
+    def _axes(self, n: int) -> tuple[Values, Values]:
+        """Left singular vectors and singular values, the largest first; at least n, if there."""
+        from scipy.linalg import eigh
+
+        found = self._components
+        if found is None or len(found[1]) < min(n, self._products.shape[0]):
+            size = len(self._rows)
+            squares, left = eigh(self._products, subset_by_index=(max(size - n, 0), size - 1))
+            squares, left = squares[::-1], left[:, ::-1]
+            keep = squares > max(squares[0], 0) * _RANK
+            found = self._components = (left[:, keep], np.sqrt(squares[keep]))
+        return found
+
+    def _of_rows(self, per_row: Values) -> tuple[Values, float]:
+        weights = self._of_all_features(self._rows.T @ per_row)
+        return weights, float(-(weights[self._varies] @ self._mean))
+
+    def _of_all_features(self, per_sd: Values) -> Values:
+        """Weights per s.d. of features that vary, as weights of all features as they are."""
+        weights = np.zeros((len(self._varies), *per_sd.shape[1:]))
+        weights[self._varies] = (per_sd.T / self._std).T
+        return weights
