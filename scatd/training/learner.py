@@ -30,8 +30,12 @@ from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob, LabelledCells
 from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
+from scatd.training.standardised import Standardised
 from scatd.training.trainer import AlignedFold, Counts, Trainer
 from scatd.training.transfer import FittedFold, posterior_of
+
+BALANCED = 0.5
+"""Threshold of a network, whose classes are balanced in training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,10 @@ class Fitted:
         (n_val,), P(resistant) of the validation rows.
     history, counts
         Of a network: one record an epoch, and rows after each step of balancing.
+    threshold
+        A cell is called resistant strictly above it. Networks are trained on balanced classes; the
+        probabilities of other candidates are calibrated, and a resistant cell is one that is more
+        likely to be resistant than a training sample is.
     """
 
     alignment: Alignment
@@ -87,6 +95,7 @@ class Fitted:
     prob_val: Values
     history: list[dict[str, float]]
     counts: Counts
+    threshold: float
 
     def on_target(self, cells: LabelledCells) -> Values:
         """P(resistant) of target cells (n_cells,), moved as the model moves them."""
@@ -177,7 +186,7 @@ class Learner:
         places = [place for place, one in enumerate(chosen) if one.candidate is None]
         trained = iter(self.trainer.fit(self.aligned(jobs[place]) for place in places))
         return [
-            of_network(next(trained), one)
+            self.of_network(next(trained), one)
             if one.candidate is None
             else self.of(entered[place], one)
             for place, one in enumerate(chosen)
@@ -191,9 +200,11 @@ class Learner:
 
         def inner_networks() -> Iterator[AlignedFold]:
             for job, fold in zip(jobs, folds, strict=True):
-                entered.append(self._enter(job, fold, self.settings.model))
+                posterior = posterior_of(self.trainer.untrained, fold.data.X_train)
+                entered.append(self._enter(job, fold, self.settings.model, posterior[0]))
                 if self.settings.model == "auto":
-                    yield from _inner_folds(job, fold, self.trainer)
+                    known = posterior if can_share(self.settings) else None
+                    yield from _inner_folds(job, fold, known)
 
         networks = iter(self.trainer.fit(inner_networks()))
         chosen = []
@@ -217,19 +228,41 @@ class Learner:
             prob_val=entered.prob_val[chosen.name],
             history=[],
             counts={},
+            threshold=self._threshold(float(entered.contest.codes.mean())),
         )
+
+    def of_network(self, trained: FittedFold, chosen: Selection) -> Fitted:
+        """A network that was trained because it was chosen."""
+        return Fitted(
+            alignment=trained.alignment,
+            network=trained.classifier,
+            candidate=Network(trained.classifier),
+            selection=chosen,
+            prob_val=trained.prob_val,
+            history=trained.history,
+            counts=trained.counts,
+            threshold=self._threshold(BALANCED),
+        )
+
+    def _threshold(self, usual: float) -> float:
+        asked = self.settings.threshold
+        return usual if asked is None else asked
 
     def only(self, name: CandidateName, job: FoldJob, fold: AlignedFold) -> Fitted:
         """One candidate, fitted to the rows of a job as they are aligned."""
-        entered = self._enter(job, fold, name)
+        mu, _ = posterior_of(self.trainer.untrained, fold.data.X_train)
+        entered = self._enter(job, fold, name, mu)
         return self.of(entered, entered.contest.decide())
 
-    def _enter(self, job: FoldJob, fold: AlignedFold, choice: ModelChoice) -> Entered:
+    def _enter(
+        self, job: FoldJob, fold: AlignedFold, choice: ModelChoice, z_train: Tensor
+    ) -> Entered:
         data = fold.data
         rows = TrainingRows(
             X=data.X_train.cpu().numpy(),
             codes=data.codes_train,
             standardised=data.standardised,
+            latent=Standardised(z_train.cpu().numpy()),
             inner=job.inner,
             seed=self.settings.seed,
             n_few=len(data.codes_train) - len(job.train),
@@ -249,26 +282,19 @@ class Learner:
         return {name: state[name].cpu() for name in state if name.startswith(kept)}
 
 
-def of_network(trained: FittedFold, chosen: Selection) -> Fitted:
-    """A network that was trained because it was chosen."""
-    return Fitted(
-        alignment=trained.alignment,
-        network=trained.classifier,
-        candidate=Network(trained.classifier),
-        selection=chosen,
-        prob_val=trained.prob_val,
-        history=trained.history,
-        counts=trained.counts,
-    )
-
-
-def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[AlignedFold]:
+def _inner_folds(
+    job: FoldJob, fold: AlignedFold, posterior: tuple[Tensor, Tensor] | None
+) -> Iterator[AlignedFold]:
     """The inner folds of a fold, for networks. The rows stay as they were moved for the fold.
 
-    How they are moved depends on no label. The encoder is run over them once.
+    How they are moved depends on no label.
+
+    Parameters
+    ----------
+    posterior
+        Of the training rows, where the encoder is frozen.
     """
     X, codes = fold.data.X_train, fold.data.codes_train
-    posterior = posterior_of(trainer.untrained, X) if can_share(trainer.settings) else None
     for number, (train, val) in enumerate(job.inner):
         data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
         inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))

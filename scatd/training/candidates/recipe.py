@@ -50,6 +50,8 @@ class TrainingRows:
         (n_obs,), 0 sensitive, 1 resistant.
     standardised
         The features with mean 0 and s.d. 1; labels have no part in it.
+    latent
+        The same of the latent of the rows.
     inner
         Inner folds: positions to train on, and positions to score. No row is scored twice.
     seed
@@ -61,6 +63,7 @@ class TrainingRows:
     X: NDArray[np.float32]
     codes: NDArray[np.int_]
     standardised: Standardised
+    latent: Standardised
     inner: Sequence[Split]
     seed: int
     n_few: int = 0

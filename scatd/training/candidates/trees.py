@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,9 +16,13 @@ from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
 
-N_TREES = 300
-N_INNER_TREES = 100
-"""Trees that are enough to choose by."""
+TREE_ROWS = 120_000
+"""Rows that all trees of a forest are fitted to together: few rows get many trees."""
+FEWEST_TREES, MOST_TREES = 100, 300
+INNER_SHARE = 0.4
+"""Share of the trees that is enough to choose by."""
+FEATURE_SHARE, MOST_FEATURES = 0.15, 100
+"""Features that a node draws its cuts from; more are slower and no better."""
 
 
 class TreesRecipe(Recipe[Trees]):
@@ -28,7 +33,7 @@ class TreesRecipe(Recipe[Trees]):
     """
 
     name: ClassVar[CandidateName] = "trees"
-    fallback: ClassVar[Setting] = Setting("extra trees", 3)
+    fallback: ClassVar[Setting] = Setting("extra trees", 5)
     fallback_calibration: ClassVar[tuple[float, float]] = (4.0, -2.0)
 
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
@@ -41,7 +46,7 @@ class TreesRecipe(Recipe[Trees]):
         for setting in self.settings(rows):
             votes = np.full(len(rows.codes), np.nan)
             for train, val in rows.inner:
-                forest = _forest(setting, N_INNER_TREES, rows.seed)
+                forest = _forest(rows, setting, INNER_SHARE)
                 forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
                 votes[val] = forest.predict_proba(rows.X[val])[:, 1]
             found[setting] = votes
@@ -49,19 +54,21 @@ class TreesRecipe(Recipe[Trees]):
 
     def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
         """Fit all rows."""
-        forest = _forest(setting, N_TREES, rows.seed)
+        forest = _forest(rows, setting, 1)
         return additive(forest.fit(rows.X, rows.codes, rows.weights))
 
 
-def _forest(setting: Setting, n_trees: int, seed: int) -> ExtraTreesClassifier:
+def _forest(rows: TrainingRows, setting: Setting, share: float) -> ExtraTreesClassifier:
+    """A forest for these rows, or with a share of its trees."""
     from sklearn.ensemble import ExtraTreesClassifier
 
+    n_trees = min(max(TREE_ROWS // len(rows.X), FEWEST_TREES), MOST_TREES)
     return ExtraTreesClassifier(
-        n_trees,
-        max_features="sqrt",
+        round(share * n_trees),
+        max_features=min(math.ceil(FEATURE_SHARE * rows.X.shape[1]), MOST_FEATURES),
         min_samples_leaf=int(setting.strength),
         class_weight="balanced",
-        random_state=seed,
+        random_state=rows.seed,
     )
 
 

@@ -11,7 +11,9 @@ import pandas as pd
 import torch
 
 from scatd import keys, tracking
+from scatd.decision import logit
 from scatd.evaluation import curves, evidence
+from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
@@ -23,6 +25,10 @@ from scatd.workflows.transfer.task import DrugTask, TargetTask
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+FOLD_MARGIN = 0.02
+"""How far the registered fold may lie under the mean of folds before the run says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +53,12 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     """
     folds = done.predictions
     settings, subject = task.settings, task.subject
+    thresholds = np.concatenate([np.full(len(fold.codes), fold.threshold) for fold in folds])
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
-    by_fold = evidence.fold_table(folds, settings.threshold)
+    by_fold = evidence.fold_table(folds)
     models = evidence.model_table(folds, seed=settings.seed)
-    summary = evidence.summary_metrics(folds, settings.threshold)
+    summary = evidence.summary_metrics(folds)
     ours = models[models["model"] == MODEL]
     summary |= {
         metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
@@ -70,7 +77,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(
-        intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
+        intervals_table(codes, prob, thresholds, bootstrap=Bootstrap(seed=settings.seed)),
         artifact_paths.METRICS,
     )
     run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), artifact_paths.OUT_OF_FOLD)
@@ -114,7 +121,7 @@ def write_target(
     """
     settings = task.settings
     mine = _registered(folds, chosen, target)
-    by_fold = evidence.fold_table(folds, settings.threshold)
+    by_fold = evidence.fold_table(folds)
     table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
@@ -141,16 +148,30 @@ def write_target(
         evidence.out_of_fold([mine], target.cohort.ids), artifact_paths.TARGET_PREDICTIONS
     )
     run.log_figures(_target_figures(mine, task))
-    return table, evidence.target_in_words(table, len(mine.codes))
+    auroc = _auroc_of_mean(folds)
+    run.log_metrics({metric_names.TARGET_OF_MEAN.format(metric="auroc"): auroc})
+    said = evidence.target_in_words(table, len(mine.codes))
+    if chosen.fold is not None and auroc - ours["auroc"].item() > FOLD_MARGIN:
+        said += (
+            f" The mean of all {len(folds)} folds ranks these cells better than the registered "
+            f"fold (AUROC {auroc:.3f}, {auroc - ours['auroc'].item():+.3f}): "
+            "--select mean-of-folds registers it."
+        )
+    return table, said
+
+
+def _auroc_of_mean(folds: Sequence[FoldPredictions]) -> float:
+    """AUROC of the mean log odds that the models of all folds give."""
+    odds = np.mean([logit(fold.prob[MODEL]) for fold in folds], axis=0)
+    return auroc_variance(folds[0].codes, odds)[0]
 
 
 def _target_figures(mine: FoldPredictions, task: DrugTask) -> dict[str, Figure]:
     subject, prob = f"{task.subject}, target", mine.prob[MODEL]
     roc = {"registered model": curves.roc_table(mine.codes, prob)}
-    threshold = task.settings.threshold
     return {
         "target_roc": performance.roc(roc, subject),
-        "target_scores": performance.score_distribution(mine.codes, prob, threshold, subject),
+        "target_scores": performance.score_distribution(mine.codes, prob, mine.threshold, subject),
     }
 
 
@@ -172,6 +193,7 @@ def _figures(
     subject = task.subject
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
+    threshold = float(np.mean([fold.threshold for fold in folds]))
     by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
     comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
     comparison.index = pd.Index(
@@ -185,7 +207,7 @@ def _figures(
             float(codes.mean()),
         ),
         "reliability": performance.reliability(curves.reliability_table(codes, prob), subject),
-        "scores": performance.score_distribution(codes, prob, task.settings.threshold, subject),
+        "scores": performance.score_distribution(codes, prob, threshold, subject),
         "baselines": performance.fold_comparison(comparison, subject),
     }
 
