@@ -25,6 +25,10 @@ _PUBLISHED = (
     "Trained by the published recipe (--published), which takes few steps where samples are few "
     "and ends at its highest learning rate. Leave --published out for scatd's own defaults."
 )
+_MODEL = {
+    "model": "What turns features into a score; with auto, inner folds of the training samples "
+    "choose.",
+}
 _FOLDS = {
     "folds": "Stratified folds of the source.",
     "seed": "Seed of the folds, the initialisation, the order and the draws.",
@@ -55,6 +59,7 @@ _NETWORK = {
     "scatd transfer --drug DOCETAXEL",
     "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
+    "scatd transfer --drug DOCETAXEL --model linear",
     demo_for=("source", "source"),
 )
 @option(
@@ -147,7 +152,7 @@ _NETWORK = {
 @of_settings.settings_file
 @of_settings.setting_options(
     {family: default_transfer(family) for family in FAMILIES},
-    {**_FOLDS, **_ALIGNMENT, **_AUGMENTATION, **of_settings.TRAINING, **_NETWORK},
+    {**_MODEL, **_FOLDS, **_ALIGNMENT, **_AUGMENTATION, **of_settings.TRAINING, **_NETWORK},
 )
 @option("--no-promote", bool, "Leave the model at staging, and do not ask the gate.")
 @run.device

@@ -16,7 +16,8 @@ def list_models() -> pd.DataFrame:
     """One row a registered model.
 
     Columns: model, family, drug, the version at production, staging and previous (missing where
-    there is none), simulated, and the verdict of the gate on the staged version.
+    there is none), candidate (what scores in the version in production, or else in the staged one),
+    simulated, and the verdict of the gate on the staged version.
     """
     import pandas as pd
 
@@ -25,6 +26,8 @@ def list_models() -> pd.DataFrame:
     for model in state.read_all(client):
         staged = model.aliases.get(keys.STAGING)
         tags = client.get_model_version(model.name, str(staged)).tags if staged else {}
+        serving = model.aliases.get(keys.PRODUCTION, staged)
+        own = tags if serving == staged else client.get_model_version(model.name, serving).tags
         rows.append(
             {
                 "model": model.name,
@@ -34,11 +37,13 @@ def list_models() -> pd.DataFrame:
                     stage: model.aliases.get(stage)
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
+                "candidate": own.get(keys.TAG_CANDIDATE),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
                 "gate": tags.get(keys.TAG_GATE),
             }
         )
-    columns = ["model", "family", "drug", "production", "staging", "previous", "simulated", "gate"]
+    columns = ["model", "family", "drug", "production", "staging", "previous"]
+    columns += ["candidate", "simulated", "gate"]
     whole = dict.fromkeys((keys.PRODUCTION, keys.STAGING, keys.PREVIOUS), "Int64")
     return pd.DataFrame(rows, columns=columns).astype(whole)
 
@@ -46,8 +51,8 @@ def list_models() -> pd.DataFrame:
 def show(name: str) -> pd.DataFrame:
     """One row a version, newest first.
 
-    Columns: version, stage, aliases, registered, by, run_id, simulated, gate, promoted_by,
-    promoted_at, promoted_from, evidence_run.
+    Columns: version, stage, aliases, candidate, registered, by, run_id, simulated, choice (what
+    scores and why, in words), gate, promoted_by, promoted_at, promoted_from, evidence_run.
 
     Raises
     ------
@@ -60,9 +65,11 @@ def show(name: str) -> pd.DataFrame:
     model = state.require(client, name)
     columns = {
         "stage": keys.TAG_STAGE,
+        "candidate": keys.TAG_CANDIDATE,
         "registered": keys.TAG_REGISTERED_AT,
         "by": keys.TAG_REGISTERED_BY,
         "simulated": keys.TAG_SIMULATED,
+        "choice": keys.TAG_CHOICE,
         "gate": keys.TAG_GATE,
         "promoted_by": keys.TAG_PROMOTED_BY,
         "promoted_at": keys.TAG_PROMOTED_AT,
@@ -77,8 +84,16 @@ def show(name: str) -> pd.DataFrame:
         rows.append(
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )
-    order = ["version", "stage", "aliases", "registered", "by", "run_id", "simulated", "gate"]
-    order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
+    order = ["version", "stage", "aliases", "candidate", "registered", "by", "run_id"]
+    order += [
+        "simulated",
+        "choice",
+        "gate",
+        "promoted_by",
+        "promoted_at",
+        "promoted_from",
+        "evidence_run",
+    ]
     return pd.DataFrame(rows, columns=order)
 
 

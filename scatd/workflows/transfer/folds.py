@@ -181,6 +181,7 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
         auroc = model_metrics(fold.target, task.settings)["auroc"]
         metrics[metric_names.TARGET.format(metric="auroc")] = auroc
     run.log_metrics(metrics)
+    run.set_tags({keys.TAG_CANDIDATE: fold.selection.name})
 
 
 def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
@@ -189,7 +190,9 @@ def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figu
     Its checkpoint is one of those of the drug's run.
     """
     metrics, number = _metrics(fold, task.settings), fold.job.number
-    child = run.finished_child(*_identity(task, number), metrics, fold.history)
+    name, tags = _identity(task, number)
+    tags[keys.TAG_CANDIDATE] = fold.selection.name
+    child = run.finished_child(name, tags, metrics, fold.history)
     run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
     if figures and fold.history:
