@@ -245,7 +245,8 @@ class Scorer:
             When draws are asked for, and the model cannot make them.
         """
         if n_draws and not all(member.draws for member in self.members):
-            what = f"draws from the posterior need a network, and this model is: {self.card.candidate.in_words}"
+            name = self.card.candidate.in_words
+            what = f"draws from the posterior need a network, and this model is: {name}"
             remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
             raise InputError(what, where="--mc-samples", expected="a network", remedy=remedy)
 

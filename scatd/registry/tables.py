@@ -10,6 +10,7 @@ from scatd.tracking import connect
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.tracking import MlflowClient
 
 
 def list_models() -> pd.DataFrame:
@@ -25,9 +26,8 @@ def list_models() -> pd.DataFrame:
     rows = []
     for model in state.read_all(client):
         staged = model.aliases.get(keys.STAGING)
-        tags = client.get_model_version(model.name, str(staged)).tags if staged else {}
-        serving = model.aliases.get(keys.PRODUCTION, staged)
-        own = tags if serving == staged else client.get_model_version(model.name, serving).tags
+        tags = _tags(client, model, staged)
+        serving = _tags(client, model, model.aliases.get(keys.PRODUCTION, staged))
         rows.append(
             {
                 "model": model.name,
@@ -37,7 +37,7 @@ def list_models() -> pd.DataFrame:
                     stage: model.aliases.get(stage)
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
-                "candidate": own.get(keys.TAG_CANDIDATE),
+                "candidate": serving.get(keys.TAG_CANDIDATE),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
                 "gate": tags.get(keys.TAG_GATE),
             }
@@ -46,6 +46,10 @@ def list_models() -> pd.DataFrame:
     columns += ["candidate", "simulated", "gate"]
     whole = dict.fromkeys((keys.PRODUCTION, keys.STAGING, keys.PREVIOUS), "Int64")
     return pd.DataFrame(rows, columns=columns).astype(whole)
+
+
+def _tags(client: MlflowClient, model: state.Model, version: int | None) -> dict[str, str]:
+    return client.get_model_version(model.name, str(version)).tags if version else {}
 
 
 def show(name: str) -> pd.DataFrame:
@@ -85,15 +89,8 @@ def show(name: str) -> pd.DataFrame:
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )
     order = ["version", "stage", "aliases", "candidate", "registered", "by", "run_id"]
-    order += [
-        "simulated",
-        "choice",
-        "gate",
-        "promoted_by",
-        "promoted_at",
-        "promoted_from",
-        "evidence_run",
-    ]
+    order += ["simulated", "choice", "gate"]
+    order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
     return pd.DataFrame(rows, columns=order)
 
 

@@ -66,8 +66,8 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
     groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
-    words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over validation folds: of the model and of
-    its best baseline).
+    words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
+    validation folds: of the model and of its best baseline).
     """
     rows = []
     for drug, scores in found.drugs.items():

@@ -65,7 +65,8 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     if done.candidates:
         tried = pd.concat(done.candidates, ignore_index=True)
         run.log_table(tried, artifact_paths.CANDIDATES)
-        sentence += f" {candidates_in_words(tried)}"
+        if settings.model == "auto":
+            sentence += f" {candidates_in_words(tried)}"
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
