@@ -40,19 +40,22 @@ class FoldPredictions:
         (n_val,), truth: 0 sensitive, 1 resistant.
     prob
         P(resistant) by model: `response_model` and each baseline, (n_val,).
+    threshold
+        Of the response model: a sample is called resistant strictly above it.
     """
 
     fold: int
     rows: npt.NDArray[np.intp]
     codes: npt.NDArray[np.int_]
     prob: Mapping[str, npt.NDArray[np.float64]]
+    threshold: float = 0.5
 
 
-def fold_table(folds: Sequence[FoldPredictions], threshold: float) -> pd.DataFrame:
-    """One row for each fold and model: model, fold, n, and every metric."""
+def fold_table(folds: Sequence[FoldPredictions]) -> pd.DataFrame:
+    """One row for each fold and model: model, fold, n, and every metric at the fold's threshold."""
     return pd.DataFrame(
         {"model": model, "fold": fold.fold, "n": len(fold.codes)}
-        | response_metrics(fold.codes, prob, threshold)
+        | response_metrics(fold.codes, prob, fold.threshold)
         for fold in folds
         for model, prob in fold.prob.items()
     )
@@ -66,7 +69,7 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     paired by sample. It is empty for the response model itself.
     """
     models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
-    by_model = fold_table(folds, 0.5).groupby("model")["auroc"]
+    by_model = fold_table(folds).groupby("model")["auroc"]
     rows = []
     for model, (own, lead) in compare_models(models, MODEL, bootstrap=Bootstrap(seed=seed)).items():
         row = {
@@ -82,9 +85,9 @@ def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary_metrics(folds: Sequence[FoldPredictions], threshold: float) -> dict[str, float]:
+def summary_metrics(folds: Sequence[FoldPredictions]) -> dict[str, float]:
     """Mean and s.d. over folds of every metric: `auroc_mean`, `baseline.NAME.auroc_mean`, ..."""
-    table = fold_table(folds, threshold)
+    table = fold_table(folds)
     values: dict[str, float] = {}
     for model, group in table.groupby("model", sort=False):
         mean, sd = metric_names.BASELINE_MEAN, metric_names.BASELINE_SD
@@ -166,10 +169,19 @@ def target_in_words(models: pd.DataFrame, n_cells: int) -> str:
 
 
 def out_of_fold(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:
-    """One row a sample, in the order of the source: id, fold, truth, and P(resistant) by model."""
+    """One row a sample, in the order of the source.
+
+    Columns: row, id, fold, truth, threshold (of the fold), and P(resistant) by model.
+    """
     parts = [
         pd.DataFrame(
-            {"row": fold.rows, "id": ids[fold.rows], "fold": fold.fold, "truth": fold.codes}
+            {
+                "row": fold.rows,
+                "id": ids[fold.rows],
+                "fold": fold.fold,
+                "truth": fold.codes,
+                "threshold": fold.threshold,
+            }
             | {f"prob_{model}": prob for model, prob in fold.prob.items()}
         )
         for fold in folds

@@ -119,7 +119,7 @@ def bootstrap_interval(
 def intervals_table(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
-    threshold: float = 0.5,
+    threshold: float | Array = 0.5,
     *,
     groups: npt.ArrayLike | None = None,
     bootstrap: Bootstrap = DEFAULT,
@@ -258,7 +258,7 @@ def _resampled(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
     names: Collection[str],
-    threshold: float,
+    threshold: float | Array,
     drawn: Iterator[Array],
 ) -> dict[str, Array]:
     """Compute metrics of resamples, (n_boot,) each, from the weights of their rows."""

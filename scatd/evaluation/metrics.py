@@ -41,7 +41,7 @@ CALIBRATION_BINS = 10
 
 
 def response_metrics(
-    codes: npt.ArrayLike, prob: npt.ArrayLike, threshold: float = 0.5
+    codes: npt.ArrayLike, prob: npt.ArrayLike, threshold: float | Array = 0.5
 ) -> dict[str, float]:
     """Every metric of `METRICS` for one set of samples.
 
@@ -79,7 +79,7 @@ def weighted_metrics(
     weights: Array,
     names: Collection[str],
     *,
-    threshold: float = 0.5,
+    threshold: float | Array = 0.5,
 ) -> dict[str, Array]:
     """Metrics of the same samples under many sets of weights.
 

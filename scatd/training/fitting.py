@@ -19,7 +19,7 @@ from scatd.training.baselines import Baselines, LinearBaseline
 from scatd.training.candidates import selection
 from scatd.training.candidates.selection import Selection
 from scatd.training.jobs import FoldJob
-from scatd.training.learner import Entered, Fitted, Learner, of_network
+from scatd.training.learner import Entered, Fitted, Learner
 from scatd.training.loop import Reporter, Silent
 from scatd.training.trainer import AlignedFold, Counts
 
@@ -134,9 +134,9 @@ class _Models:
         for place, one in enumerate(chosen):
             unadapted: Fitted | None = None
             if one.candidate is None:
-                own = of_network(next(trained), one)
+                own = learner.of_network(next(trained), one)
                 if self._has_control:
-                    unadapted = of_network(next(trained), one)
+                    unadapted = learner.of_network(next(trained), one)
             else:
                 own = learner.of(entered[place], one)
                 if self._has_control:
@@ -196,7 +196,9 @@ def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> Lea
     if job.target is not None:
         answers = {name: one.on_target(job.target) for name, one in found.items()}
         answers = {evidence.MODEL: answers[evidence.MODEL], **baselines.target, **answers}
-        target = FoldPredictions(job.number, job.target.rows, job.target.codes, answers)
+        target = FoldPredictions(
+            job.number, job.target.rows, job.target.codes, answers, own.threshold
+        )
     return LearnedFold(
         job=job,
         alignment=own.alignment.to(torch.device("cpu")),
@@ -204,7 +206,7 @@ def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> Lea
         selection=own.selection,
         beside={name: auroc_variance(job.codes_val, p)[0] for name, p in fold.prob.items()},
         linear=baselines.linear,
-        predictions=FoldPredictions(job.number, job.val, job.codes_val, prob),
+        predictions=FoldPredictions(job.number, job.val, job.codes_val, prob, own.threshold),
         target=target,
         history=own.history,
         counts=own.counts,

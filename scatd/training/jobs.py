@@ -49,8 +49,8 @@ class FoldJob:
     codes_train, codes_val
         Their classes.
     inner
-        Inner folds: positions among the training samples to train on, and to score. Empty for a
-        model that is fixed, or where there are too few samples.
+        Inner folds: positions among the training rows to train on, and to score; few-shot cells
+        stand behind the samples. Empty for a model that is fixed, or where there are too few rows.
     few
         Labelled target cells that are added to the training samples.
     target

@@ -33,6 +33,9 @@ from scatd.training.settings import TransferSettings
 from scatd.training.trainer import AlignedFold, Counts, Trainer
 from scatd.training.transfer import FittedFold, posterior_of
 
+BALANCED = 0.5
+"""Threshold of a network, whose classes are balanced in training."""
+
 
 @dataclass(frozen=True, eq=False)
 class LearnerInputs:
@@ -50,6 +53,8 @@ class LearnerInputs:
         Single cells (n_cells, n_features), for coral and mmd.
     settings, device
         How to train, and where.
+    is_near
+        The reference is like the source: see `TrainingRows`.
     """
 
     X: NDArray[np.float32]
@@ -58,6 +63,7 @@ class LearnerInputs:
     reference_sample: NDArray[np.float32] | None
     settings: TransferSettings
     device: torch.device
+    is_near: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,10 @@ class Fitted:
         (n_val,), P(resistant) of the validation rows.
     history, counts
         Of a network: one record an epoch, and rows after each step of balancing.
+    threshold
+        A cell is called resistant strictly above it. Networks are trained on balanced classes; the
+        probabilities of other candidates are calibrated, and a resistant cell is one that is more
+        likely to be resistant than a training sample is.
     """
 
     alignment: Alignment
@@ -87,6 +97,7 @@ class Fitted:
     prob_val: Values
     history: list[dict[str, float]]
     counts: Counts
+    threshold: float
 
     def on_target(self, cells: LabelledCells) -> Values:
         """P(resistant) of target cells (n_cells,), moved as the model moves them."""
@@ -129,6 +140,7 @@ class Learner:
         self.settings, self.device = inputs.settings, inputs.device
         self.trainer = Trainer(inputs.backbone.backbone().to(inputs.device), inputs.settings)
         self._reference_stats = inputs.reference_stats
+        self._is_near = inputs.is_near
         self._X = torch.from_numpy(inputs.X).to(inputs.device)
         cells = inputs.reference_sample
         self._cells = None if cells is None else torch.from_numpy(cells).to(inputs.device)
@@ -177,7 +189,7 @@ class Learner:
         places = [place for place, one in enumerate(chosen) if one.candidate is None]
         trained = iter(self.trainer.fit(self.aligned(jobs[place]) for place in places))
         return [
-            of_network(next(trained), one)
+            self.of_network(next(trained), one)
             if one.candidate is None
             else self.of(entered[place], one)
             for place, one in enumerate(chosen)
@@ -217,7 +229,25 @@ class Learner:
             prob_val=entered.prob_val[chosen.name],
             history=[],
             counts={},
+            threshold=self._threshold(float(entered.contest.codes.mean())),
         )
+
+    def of_network(self, trained: FittedFold, chosen: Selection) -> Fitted:
+        """A network that was trained because it was chosen."""
+        return Fitted(
+            alignment=trained.alignment,
+            network=trained.classifier,
+            candidate=Network(trained.classifier),
+            selection=chosen,
+            prob_val=trained.prob_val,
+            history=trained.history,
+            counts=trained.counts,
+            threshold=self._threshold(BALANCED),
+        )
+
+    def _threshold(self, usual: float) -> float:
+        asked = self.settings.threshold
+        return usual if asked is None else asked
 
     def only(self, name: CandidateName, job: FoldJob, fold: AlignedFold) -> Fitted:
         """One candidate, fitted to the rows of a job as they are aligned."""
@@ -232,6 +262,8 @@ class Learner:
             standardised=data.standardised,
             inner=job.inner,
             seed=self.settings.seed,
+            is_near=self._is_near,
+            n_few=len(data.codes_train) - len(job.train),
         )
         with threadpool_limits(1):  # threads wait for each other where matrices are so small
             contest = selection.contest(rows, choice)
@@ -248,19 +280,6 @@ class Learner:
         return {name: state[name].cpu() for name in state if name.startswith(kept)}
 
 
-def of_network(trained: FittedFold, chosen: Selection) -> Fitted:
-    """A network that was trained because it was chosen."""
-    return Fitted(
-        alignment=trained.alignment,
-        network=trained.classifier,
-        candidate=Network(trained.classifier),
-        selection=chosen,
-        prob_val=trained.prob_val,
-        history=trained.history,
-        counts=trained.counts,
-    )
-
-
 def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[AlignedFold]:
     """The inner folds of a fold, for networks. The rows stay as they were moved for the fold.
 
@@ -268,9 +287,7 @@ def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[
     """
     X, codes = fold.data.X_train, fold.data.codes_train
     posterior = posterior_of(trainer.untrained, X) if can_share(trainer.settings) else None
-    others = np.arange(len(job.train), len(codes))  # few-shot cells are trained on, never scored
-    for number, (some, val) in enumerate(job.inner):
-        train = np.concatenate([some, others])
+    for number, (train, val) in enumerate(job.inner):
         data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
         inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))
         if posterior is not None:

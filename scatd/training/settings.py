@@ -194,7 +194,8 @@ class TransferSettings:
     train_encoder
         Train the encoder from the first step on, so that a domain loss can act (defect D9).
     threshold
-        Stored with the model: resistant strictly above it.
+        Stored with the model: resistant strictly above it. None: 0.5 for a network, whose classes
+        are balanced in training, else the share of resistant training samples.
     seed
         Of folds, initialisation, shuffles and draws.
     """
@@ -220,7 +221,7 @@ class TransferSettings:
     encoder_norm: Literal["frozen", "adapt"] = "frozen"
     post_training: CountOrNone = 0
     train_encoder: bool = False
-    threshold: ShareInside = 0.5
+    threshold: ShareInside | None = None
     seed: Seed = 42
 
     @property

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scatd.candidates.candidate import Values
 from scatd.candidates.linear import Linear
 from scatd.decision import expit
 from scatd.keys import CandidateName
-from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
+from scatd.training.candidates.recipe import Recipe, Rows, Setting, TrainingRows
 
 Fit = tuple[Values, float]
 """Weights of the columns, and bias."""
 
 MOST_COMPONENTS = 256
 """Leading components that hold the span of the rows; with more rows, the rest is noise."""
-_FEW_COMPONENTS = 50
-_STEPS, _TOLERANCE = 50, 1e-7
+_STEPS, _TOLERANCE, _JITTER = 50, 1e-9, 1e-12
 
-LOGISTIC_C = tuple(10.0 ** (exponent / 2) for exponent in range(-9, 0))
-RIDGE_ALPHA = tuple(10.0 ** (exponent / 2) for exponent in range(12, 4, -1))
+LOGISTIC, RIDGE = "logistic regression", "ridge"
+TARGET_ONLY = "logistic regression of the target cells alone"
+LOGISTIC_C = tuple(10.0 ** (exponent / 2) for exponent in range(-10, -1))
+RIDGE_ALPHA = tuple(10.0 ** (exponent / 2) for exponent in range(11, 3, -1))
 
 
 class LinearRecipe(Recipe[Linear]):
@@ -32,41 +35,51 @@ class LinearRecipe(Recipe[Linear]):
     """
 
     name: ClassVar[CandidateName] = "linear"
-    settings: ClassVar[tuple[Setting, ...]] = tuple(
-        [Setting("logistic regression", c) for c in LOGISTIC_C]
-        + [Setting("ridge", alpha) for alpha in RIDGE_ALPHA]
-    )
-    fallback: ClassVar[Setting] = Setting("logistic regression", 1e-3)
+    fallback: ClassVar[Setting] = Setting(LOGISTIC, 1e-3)
     fallback_calibration: ClassVar[tuple[float, float]] = (1.0, 0.0)
+
+    def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:
+        """Logistic regressions and ridge regressions; those of target cells alone, where given."""
+        variants = [(LOGISTIC, LOGISTIC_C), (RIDGE, RIDGE_ALPHA)]
+        if rows.n_few:
+            variants.append((TARGET_ONLY, LOGISTIC_C))
+        return tuple(Setting(name, strength) for name, grid in variants for strength in grid)
 
     def inner_scores(self, rows: TrainingRows) -> dict[Setting, Values]:
         """Log odds, or the ridge's answer, of every row by models that did not see it."""
+        settings = self.settings(rows)
         components = rows.standardised.components(MOST_COMPONENTS)
-        found = {setting: np.full(len(rows.codes), np.nan) for setting in self.settings}
+        found = {setting: np.full(len(rows.codes), np.nan) for setting in settings}
         for train, val in rows.inner:
-            some, codes = components[train], rows.codes[train]
-            for setting, (coef, bias) in _path(some, codes, self.settings).items():
-                found[setting][val] = components[val, : len(coef)] @ coef + bias
+            for setting, (coef, bias) in _fits(rows, train, settings).items():
+                found[setting][val] = components[val] @ coef + bias
         return found
 
     def fit(self, rows: TrainingRows, setting: Setting) -> Linear:
         """Fit all rows, in the terms of single features."""
-        components = rows.standardised.components(MOST_COMPONENTS)
-        coef, bias = _path(components, rows.codes, (setting,))[setting]
+        everything = np.arange(len(rows.codes))
+        coef, bias = _fits(rows, everything, (setting,))[setting]
         weights, offset = rows.standardised.of_components(coef)
         return Linear(weights, bias + offset)
 
 
-def _path(T: Values, codes: np.ndarray, settings: tuple[Setting, ...]) -> dict[Setting, Fit]:
-    """Weights of components (n_obs, n_components) and bias, for each setting."""
-    logistic = [one for one in settings if one.variant == "logistic regression"]
-    ridge = [one for one in settings if one.variant == "ridge"]
-    fitted = logistic_path(T, codes, [one.strength for one in logistic])
-    fitted += ridge_path(T, codes, [one.strength for one in ridge])
-    return dict(zip([*logistic, *ridge], fitted, strict=True))
+def _fits(rows: TrainingRows, train: Rows, settings: tuple[Setting, ...]) -> dict[Setting, Fit]:
+    """Weights of the components, and bias, of some rows for each setting."""
+    components = rows.standardised.components(MOST_COMPONENTS)
+    found: dict[Setting, Fit] = {}
+    for variant in dict.fromkeys(setting.variant for setting in settings):
+        own = [setting for setting in settings if setting.variant == variant]
+        some = train[rows.is_few[train]] if variant == TARGET_ONLY else train
+        path = ridge_path if variant == RIDGE else logistic_path
+        strengths = [setting.strength for setting in own]
+        fitted = path(components[some], rows.codes[some], rows.weights[some], strengths)
+        found |= dict(zip(own, fitted, strict=True))
+    return found
 
 
-def logistic_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[Fit]:
+def logistic_path(
+    T: Values, codes: NDArray[np.int_], weights: Values, strengths: Sequence[float]
+) -> list[Fit]:
     """Logistic regressions with an L2 penalty, each started from the one before (Newton's method).
 
     Parameters
@@ -75,6 +88,8 @@ def logistic_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[
         (n_obs, n_columns).
     codes
         (n_obs,), 0 or 1; both must occur.
+    weights
+        (n_obs,), of the rows.
     strengths
         C of scikit-learn: weight of the summed loss beside half the squared weights.
 
@@ -83,37 +98,37 @@ def logistic_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[
     Weights (n_columns,) and bias of each.
     """
     design = np.column_stack([T, np.ones(len(T))])
-    share = codes.mean()
+    share = np.average(codes, weights=weights)
     coef = np.append(np.zeros(T.shape[1]), np.log(share / (1 - share)))
     penalty = np.append(np.ones(T.shape[1]), 0)
+
+    def loss_of(coef: Values, c: float) -> float:
+        odds = design @ coef
+        each = np.logaddexp(0, odds) - codes * odds
+        return float(c * (weights @ each) + 0.5 * penalty @ coef**2)
+
     found = []
     for c in strengths:
-        loss = _loss(design, codes, coef, penalty, c)
+        loss = loss_of(coef, c)
         for _ in range(_STEPS):
             prob = expit(design @ coef)
-            gradient = c * (design.T @ (prob - codes)) + penalty * coef
-            curved = design * (c * prob * (1 - prob))[:, None]
-            hessian = design.T @ curved
-            hessian[np.diag_indices_from(hessian)] += penalty + 1e-12
+            gradient = c * (design.T @ (weights * (prob - codes))) + penalty * coef
+            curvature = c * weights * prob * (1 - prob)
+            hessian = design.T @ (design * curvature[:, None]) + np.diag(penalty + _JITTER)
             step = np.linalg.solve(hessian, gradient)
-            rate, was = 1.0, loss
-            while (loss := _loss(design, codes, coef - rate * step, penalty, c)) > was + 1e-12:
+            was, rate = loss, 1.0
+            while (loss := loss_of(coef - rate * step, c)) > was and rate > _JITTER:
                 rate /= 2
-                if rate < 1e-6:
-                    break
             coef = coef - rate * step
-            if was - loss < _TOLERANCE * (1 + abs(loss)):
+            if was - loss <= _TOLERANCE * (1 + abs(loss)):
                 break
         found.append((coef[:-1].copy(), float(coef[-1])))
     return found
 
 
-def _loss(design: Values, codes: np.ndarray, coef: Values, penalty: Values, c: float) -> float:
-    odds = design @ coef
-    return float(c * (np.logaddexp(0, odds) - codes * odds).sum() + 0.5 * penalty @ coef**2)
-
-
-def ridge_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[Fit]:
+def ridge_path(
+    T: Values, codes: NDArray[np.int_], weights: Values, strengths: Sequence[float]
+) -> list[Fit]:
     """Ridge regressions of the classes, as -1 and 1, with a bias that is not penalised.
 
     Parameters
@@ -122,6 +137,8 @@ def ridge_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[Fit
         (n_obs, n_columns).
     codes
         (n_obs,), 0 or 1.
+    weights
+        (n_obs,), of the rows.
     strengths
         alpha of scikit-learn: weight of the squared weights beside the summed squared error.
 
@@ -132,10 +149,10 @@ def ridge_path(T: Values, codes: np.ndarray, strengths: list[float]) -> list[Fit
     if not strengths:
         return []
     wanted = 2.0 * codes - 1
-    centre, level = T.mean(axis=0), wanted.mean()
+    centre, level = np.average(T, axis=0, weights=weights), np.average(wanted, weights=weights)
     rows = T - centre
-    squares, axes = np.linalg.eigh(rows.T @ rows)
-    turned = axes.T @ (rows.T @ (wanted - level))
+    squares, axes = np.linalg.eigh(rows.T @ (rows * weights[:, None]))
+    turned = axes.T @ (rows.T @ (weights * (wanted - level)))
     found = []
     for alpha in strengths:
         coef = axes @ (turned / (np.maximum(squares, 0) + alpha))

@@ -54,6 +54,11 @@ class TrainingRows:
         Inner folds: positions to train on, and positions to score. No row is scored twice.
     seed
         Of all draws.
+    is_near
+        The cells that the model is for are like the source: the best strength is taken, not the
+        strongest penalty within one standard error of it.
+    n_few
+        The last rows are labelled target cells.
     """
 
     X: NDArray[np.float32]
@@ -61,6 +66,22 @@ class TrainingRows:
     standardised: Standardised
     inner: Sequence[Split]
     seed: int
+    is_near: bool = False
+    n_few: int = 0
+
+    @cached_property
+    def weights(self) -> Values:
+        """(n_obs,), weight of each row: target cells weigh together as much as the source."""
+        n_source = len(self.codes) - self.n_few
+        weights = np.ones(len(self.codes))
+        if self.n_few:
+            weights[n_source:] = n_source / self.n_few
+        return weights
+
+    @cached_property
+    def is_few(self) -> NDArray[np.bool_]:
+        """(n_obs,), whether a row is a labelled target cell."""
+        return np.arange(len(self.codes)) >= len(self.codes) - self.n_few
 
     @cached_property
     def judged(self) -> Rows:
@@ -75,16 +96,17 @@ class Recipe(ABC, Generic[Fitted]):
     ----------------
     name
         Of the candidate.
-    settings
-        All that is tried. Those of one variant stand from the strongest penalty to the weakest.
     fallback, fallback_calibration
         Setting, slope and intercept where there are too few rows for inner folds.
     """
 
     name: ClassVar[CandidateName]
-    settings: ClassVar[tuple[Setting, ...]]
     fallback: ClassVar[Setting]
     fallback_calibration: ClassVar[tuple[float, float]]
+
+    @abstractmethod
+    def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:
+        """All that is tried. Those of one variant stand from the strongest penalty on."""
 
     @abstractmethod
     def inner_scores(self, rows: TrainingRows) -> dict[Setting, Values]:

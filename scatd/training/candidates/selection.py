@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from scatd.candidates.candidate import Candidate, Values
 from scatd.candidates.mean import Mean
+from scatd.data.splits import stratified_folds
 from scatd.decision import logit
+from scatd.errors import InputError
 from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
@@ -25,9 +27,12 @@ from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRow
 from scatd.training.candidates.trees import TreesRecipe
 
 INNER_FOLDS = 3
+FEW_SHOT_FOLDS = 5
 NETWORK_MARGIN = 0.002
 """The network, which all else of a model is made for, is taken when it is this near the best."""
 _Z = 1.959964
+_ALONE = 5
+"""Fewest samples of a class in an inner fold that has an AUROC of its own."""
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
 
@@ -231,7 +236,8 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
     """All settings of a recipe, and the one that is chosen.
 
     The variant with the best setting is taken; within it the strongest penalty whose mean is
-    within one standard error of its best.
+    within one standard error of its best. That penalty transfers better to cells that are unlike
+    the source, and costs a little on samples that are like it.
     """
     scores = recipe.inner_scores(rows)
     tried = {
@@ -244,10 +250,10 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
         for setting, odds in scores.items()
     }
     best = max(tried, key=lambda setting: tried[setting].auroc)
-    enough = tried[best].auroc - tried[best].se
+    enough = tried[best].auroc - (0 if rows.is_near else tried[best].se)
     strongest = next(
         setting
-        for setting in recipe.settings
+        for setting in recipe.settings(rows)
         if setting.variant == best.variant and tried[setting].auroc >= enough
     )
     tried[strongest] = replace(tried[strongest], is_strength=True)
@@ -256,7 +262,10 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
 
 def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tuple[float, float]:
     """Mean AUROC over the inner folds, and its standard error."""
-    found = [auroc_variance(codes[val], odds[val]) for _, val in inner]
+    scored = [val for _, val in inner]
+    if min(np.bincount(codes[val], minlength=2).min() for val in scored) < _ALONE:
+        scored = [np.concatenate(scored)]
+    found = [auroc_variance(codes[val], odds[val]) for val in scored]
     n = len(found)
     return sum(value for value, _ in found) / n, math.sqrt(sum(var for _, var in found)) / n
 
@@ -293,11 +302,10 @@ def _reason(
     return f"Inner folds: {chosen} is {why} (AUROC {own:.3f}; {others})."
 
 
-def inner_splits(codes: np.ndarray, groups: np.ndarray | None, seed: int) -> list[Split]:
+def inner_splits(
+    codes: NDArray[np.int_], groups: NDArray[np.str_] | None, seed: int
+) -> list[Split]:
     """Inner folds of training rows: three, or as many as the rarer class allows; none under two."""
-    from scatd.data.splits import stratified_folds
-    from scatd.errors import InputError
-
     n_folds = min(INNER_FOLDS, int(np.bincount(codes, minlength=2).min()))
     while n_folds >= 2:
         try:
@@ -305,3 +313,23 @@ def inner_splits(codes: np.ndarray, groups: np.ndarray | None, seed: int) -> lis
         except InputError:  # too few groups, or a class that one group holds
             n_folds -= 1
     return []
+
+
+def few_shot_splits(n_source: int, few: NDArray[np.int_], seed: int) -> list[Split]:
+    """Inner folds of labelled target cells: a model for them is judged on them.
+
+    Parameters
+    ----------
+    n_source
+        Training rows before the cells; they are in every training part.
+    few
+        Classes of the cells.
+    """
+    n_folds = min(FEW_SHOT_FOLDS, int(np.bincount(few, minlength=2).min()))
+    if n_folds < 2:
+        return []
+    source = np.arange(n_source)
+    return [
+        (np.concatenate([source, n_source + train]), n_source + val)
+        for train, val in stratified_folds(few, n_folds, seed)
+    ]

@@ -25,7 +25,7 @@ from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob
 from scatd.training.settings import TransferSettings
-from scatd.workflows.transfer.model import Folds, model_metrics, response_artifact
+from scatd.workflows.transfer.model import Folds, Learned, model_metrics, response_artifact
 from scatd.workflows.transfer.task import DrugTask
 
 QUICK = 40_000
@@ -53,7 +53,7 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
         if task.settings.model != "network":
             table = pd.read_csv(fold_run.fetch(artifact_paths.FOLD_CANDIDATES))
             tried[number] = table.fillna({"variant": ""})
-        auroc = model_metrics(predictions, task.settings)["auroc"]
+        auroc = model_metrics(predictions)["auroc"]
         run.log_metrics({metric_names.FOLD_AUROC: auroc}, step=number)
 
     with console.progress(len(jobs), task.drug_key, "fold") as bar:
@@ -124,15 +124,18 @@ def _at_once(settings: TransferSettings, jobs: list[FoldJob]) -> list[list[FoldJ
 
 def write_checkpoint(folder: Path, task: DrugTask, fold: LearnedFold) -> None:
     """Write the model of a fold (without the backbone's weights) and its logistic regression."""
-    number, weights = fold.job.number, fold.weights
-    stored = response_artifact(task, weights, fold.alignment, fold.selection, number)
+    stored = response_artifact(
+        task,
+        Learned(fold.weights, fold.alignment, fold.selection, fold.predictions.threshold),
+        fold.job.number,
+    )
     artifact.write(folder, stored, base=task.basis.backbone.artifact.encoder_state())
     fold.linear.write(folder)
 
 
-def _metrics(fold: LearnedFold, settings: TransferSettings) -> dict[str, float]:
+def _metrics(fold: LearnedFold) -> dict[str, float]:
     """Metrics of a fold's run: of the response model, and the AUROC of each baseline."""
-    metrics = model_metrics(fold.predictions, settings)
+    metrics = model_metrics(fold.predictions)
     metrics |= {
         metric_names.BASELINE.format(model=model, metric="auroc"): response_metrics(
             fold.predictions.codes, prob
@@ -174,11 +177,11 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     if fold.history:  # of a network
         run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.ROWS)
-    metrics = _metrics(fold, task.settings)
+    metrics = _metrics(fold)
     if fold.target is not None and task.target is not None:
         table = evidence.out_of_fold([fold.target], task.target.cohort.ids)
         run.log_checked_table(table, artifact_paths.FOLD_TARGET_PREDICTIONS)
-        auroc = model_metrics(fold.target, task.settings)["auroc"]
+        auroc = model_metrics(fold.target)["auroc"]
         metrics[metric_names.TARGET.format(metric="auroc")] = auroc
     run.log_metrics(metrics)
     run.set_tags({keys.TAG_CANDIDATE: fold.selection.name})
@@ -189,7 +192,7 @@ def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figu
 
     Its checkpoint is one of those of the drug's run.
     """
-    metrics, number = _metrics(fold, task.settings), fold.job.number
+    metrics, number = _metrics(fold), fold.job.number
     name, tags = _identity(task, number)
     tags[keys.TAG_CANDIDATE] = fold.selection.name
     child = run.finished_child(name, tags, metrics, fold.history)
@@ -217,4 +220,7 @@ def _stored_predictions(
         for column in table.columns
         if column.startswith("prob_")
     }
-    return FoldPredictions(number, table["row"].to_numpy(), table["truth"].to_numpy(), prob)
+    threshold = float(table["threshold"].iloc[0])
+    return FoldPredictions(
+        number, table["row"].to_numpy(), table["truth"].to_numpy(), prob, threshold
+    )

@@ -31,7 +31,6 @@ from scatd.settings import to_mapping
 from scatd.training.baselines import LinearBaseline
 from scatd.training.candidates.selection import Selection
 from scatd.training.jobs import LabelledCells
-from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.domain import training_domain
 from scatd.workflows.transfer.task import DrugTask, LabelledSource
 
@@ -96,7 +95,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     domain
         Its training domain, where another drug's model on the same encoder has the same.
     """
-    request, settings = task.basis.request, task.settings
+    request = task.basis.request
     base = task.basis.backbone.artifact.encoder_state()
     members = {
         number: artifact.read(folder, base=base) for number, folder in folds.checkpoints.items()
@@ -105,7 +104,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     selecting = few if request.few.few_shot_use == "select" else None
     best = _best(folds.predictions, members, selecting)
     model, number = members[best.fold], best.fold
-    metrics: Mapping[str, float] = model_metrics(best, settings)
+    metrics: Mapping[str, float] = model_metrics(best)
     rule = "validation AUROC" if selecting is None else "AUROC on the few-shot cells"
     held = f"Holds fold {number} of {len(members)} (best {rule})."
     fold: int | None = number
@@ -145,10 +144,10 @@ def alignment_of(model: Artifact) -> Alignment:
     return model.alignment or Alignment("none")
 
 
-def model_metrics(predictions: FoldPredictions, settings: TransferSettings) -> dict[str, float]:
+def model_metrics(predictions: FoldPredictions) -> dict[str, float]:
     """Metrics of the response model on one fold."""
     prob = predictions.prob[evidence.MODEL]
-    return response_metrics(predictions.codes, prob, settings.threshold)
+    return response_metrics(predictions.codes, prob, predictions.threshold)
 
 
 def _best(
@@ -222,7 +221,8 @@ def _refit(task: DrugTask) -> Artifact:
     learner = task.basis.learner
     (fitted,) = learner.fit([task.job(everything, everything[:1], seed=task.settings.seed)])
     weights = learner.own_weights(fitted)
-    return response_artifact(task, weights, fitted.alignment, fitted.selection)
+    learned = Learned(weights, fitted.alignment, fitted.selection, fitted.threshold)
+    return response_artifact(task, learned)
 
 
 def _on_all(source: LabelledSource, alignment: Alignment) -> LinearBaseline:
@@ -250,21 +250,24 @@ def _knowing_few(model: Artifact, task: DrugTask, few: LabelledCells) -> Artifac
     return replace(model, about=about, threshold=youden(few.codes, _on_cells(model, few)))
 
 
-def response_artifact(
-    task: DrugTask,
-    weights: Mapping[str, torch.Tensor],
-    alignment: Alignment,
-    chosen: Selection,
-    fold: int | None = None,
-) -> Artifact:
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What was learned from some rows: weights of a network, alignment, candidate and threshold.
+
+    `weights` are tensors that are not the backbone's: see `LearnedFold.weights`.
+    """
+
+    weights: Mapping[str, torch.Tensor]
+    alignment: Alignment
+    selection: Selection
+    threshold: float
+
+
+def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None) -> Artifact:
     """A response model with all that its card can know before the other folds.
 
     Parameters
     ----------
-    weights
-        Tensors that are not the backbone's: see `LearnedFold.weights`.
-    chosen
-        What scores, and why.
     fold
         Number of its fold; None where it is no single fold's.
     """
@@ -281,15 +284,15 @@ def response_artifact(
         family=basis.request.family,
         design=backbone.design,
         sizes=backbone.sizes,
-        state={**backbone.encoder_state(), **weights},
-        candidate=chosen.candidate,
-        alignment=alignment,
-        threshold=task.settings.threshold,
+        state={**backbone.encoder_state(), **learned.weights},
+        candidate=learned.selection.candidate,
+        alignment=learned.alignment,
+        threshold=learned.threshold,
         simulated=basis.simulated,
         about=About(
             drug=labels.column,
             drug_key=task.drug_key,
-            threshold_origin="default of the settings, not calibrated",
+            threshold_origin=_threshold_origin(task, learned.selection),
             features=FeaturesRead(source.n_features, source.key, source.names),
             input_scale=basis.cohorts.input_scale,
             transductive=basis.cohorts.is_transductive,
@@ -298,10 +301,16 @@ def response_artifact(
             fold=fold,
             selection={
                 "asked": task.settings.model,
-                "strength": chosen.strength,
-                "reason": chosen.reason,
+                "strength": learned.selection.strength,
+                "reason": learned.selection.reason,
             },
             settings=to_mapping(task.settings),
             versions=artifact.versions(),
         ),
     )
+
+
+def _threshold_origin(task: DrugTask, chosen: Selection) -> str:
+    if task.settings.threshold is not None or chosen.candidate is None:
+        return "default of the settings, not calibrated"
+    return "share of resistant training samples"

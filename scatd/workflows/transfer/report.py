@@ -47,11 +47,12 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     """
     folds = done.predictions
     settings, subject = task.settings, task.subject
+    thresholds = np.concatenate([np.full(len(fold.codes), fold.threshold) for fold in folds])
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
-    by_fold = evidence.fold_table(folds, settings.threshold)
+    by_fold = evidence.fold_table(folds)
     models = evidence.model_table(folds, seed=settings.seed)
-    summary = evidence.summary_metrics(folds, settings.threshold)
+    summary = evidence.summary_metrics(folds)
     ours = models[models["model"] == MODEL]
     summary |= {
         metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
@@ -71,7 +72,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(
-        intervals_table(codes, prob, settings.threshold, bootstrap=Bootstrap(seed=settings.seed)),
+        intervals_table(codes, prob, thresholds, bootstrap=Bootstrap(seed=settings.seed)),
         artifact_paths.METRICS,
     )
     run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), artifact_paths.OUT_OF_FOLD)
@@ -115,7 +116,7 @@ def write_target(
     """
     settings = task.settings
     mine = _registered(folds, chosen, target)
-    by_fold = evidence.fold_table(folds, settings.threshold)
+    by_fold = evidence.fold_table(folds)
     table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
@@ -148,10 +149,9 @@ def write_target(
 def _target_figures(mine: FoldPredictions, task: DrugTask) -> dict[str, Figure]:
     subject, prob = f"{task.subject}, target", mine.prob[MODEL]
     roc = {"registered model": curves.roc_table(mine.codes, prob)}
-    threshold = task.settings.threshold
     return {
         "target_roc": performance.roc(roc, subject),
-        "target_scores": performance.score_distribution(mine.codes, prob, threshold, subject),
+        "target_scores": performance.score_distribution(mine.codes, prob, mine.threshold, subject),
     }
 
 
@@ -173,6 +173,7 @@ def _figures(
     subject = task.subject
     codes = np.concatenate([fold.codes for fold in folds])
     prob = np.concatenate([fold.prob[MODEL] for fold in folds])
+    threshold = float(np.mean([fold.threshold for fold in folds]))
     by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
     comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
     comparison.index = pd.Index(
@@ -186,7 +187,7 @@ def _figures(
             float(codes.mean()),
         ),
         "reliability": performance.reliability(curves.reliability_table(codes, prob), subject),
-        "scores": performance.score_distribution(codes, prob, task.settings.threshold, subject),
+        "scores": performance.score_distribution(codes, prob, threshold, subject),
         "baselines": performance.fold_comparison(comparison, subject),
     }
 

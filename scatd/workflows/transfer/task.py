@@ -18,10 +18,11 @@ from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, LabelSource
 from scatd.data.splits import fold_seed, stratified_folds
-from scatd.nn.alignment import FeatureStats
+from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
 from scatd.settings import to_mapping
+from scatd.training.candidates.distance import NEAR, domain_auroc
 from scatd.training.candidates.recipe import Rows, Split
-from scatd.training.candidates.selection import inner_splits
+from scatd.training.candidates.selection import few_shot_splits, inner_splits
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings
@@ -169,7 +170,19 @@ class Basis:
         needs_cells = self.settings.alignment in keys.ALIGNED_BY_CELLS
         cells = self.reference_sample if needs_cells else None
         stats, backbone = self.reference_stats, self.backbone.artifact
-        return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)
+        return LearnerInputs(
+            X, backbone, stats, cells, self.settings, self.device, self.distance < NEAR
+        )
+
+    @cached_property
+    def distance(self) -> float:
+        """AUROC of telling source from reference; 1 without a reference, or where nobody asks."""
+        cells, stats = self.reference_sample, self.reference_stats
+        if cells is None or self.settings.model == "network":
+            return 1.0
+        X = torch.from_numpy(np.array(self.cohorts.source.X, dtype=np.float32))
+        own = Alignment(self.settings.alignment, feature_stats([X]), stats)
+        return domain_auroc(own.move_source(X).numpy(), cells, self.settings.seed)
 
     @cached_property
     def learner(self) -> Learner:
@@ -247,15 +260,19 @@ class DrugTask:
             val=rows[val],
             codes_train=codes[train],
             codes_val=codes[val],
-            inner=self._inner(train, codes[train], seed),
+            inner=self._inner(train, codes[train], few, seed),
             few=few,
             target=target,
         )
 
-    def _inner(self, train: Rows, codes: Codes, seed: int) -> list[Split]:
-        """Inner folds of training samples, where something is left to choose."""
+    def _inner(
+        self, train: Rows, codes: Codes, few: LabelledCells | None, seed: int
+    ) -> list[Split]:
+        """Inner folds of training rows, where something is left to choose."""
         if self.settings.model == "network":
             return []
+        if few is not None and (splits := few_shot_splits(len(train), few.codes, seed)):
+            return splits
         groups = None if self.source.groups is None else self.source.groups[train]
         return inner_splits(codes, groups, seed)
 
