@@ -155,7 +155,8 @@ def candidates_table(fold: LearnedFold) -> pd.DataFrame:
     """
     rows = [{"fold": fold.job.number, **one.row()} for one in fold.selection.tried]
     table = pd.DataFrame(rows, columns=["fold", *TRIED])
-    outer = table["candidate"].map(dict(fold.beside)).astype(float)
+    own = {fold.selection.name: model_metrics(fold.predictions)["auroc"]}
+    outer = table["candidate"].map({**fold.beside, **own}).astype(float)
     return table.assign(outer_auroc=outer.where(table["strength_chosen"].astype(bool)))
 
 
