@@ -51,7 +51,8 @@ _NETWORK = {
     "encoder_norm": "Whether the batch statistics of the frozen encoder may change.",
     "post_training": "Number of last epochs in which the encoder is trained too.",
     "train_encoder": "Train the encoder too, from the first step on (mmd needs it).",
-    "threshold": "A cell is resistant above it; stored with the model.",
+    "threshold": "A cell is resistant above it; stored with the model.  [default: 0.5 for a "
+    "network, else the share of resistant training samples]",
 }
 
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = dict(
-    zip(typing.get_args(CandidateName), (BLUE, VERMILION, GREEN, ORANGE), strict=True)
-)
+_COLOURS = dict(zip(typing.get_args(CandidateName), (BLUE, VERMILION, GREEN, ORANGE), strict=True))
 _COUNTS = (
     ("strength_chosen", 1.09, "strength\nchosen"),
     ("candidate_chosen", 1.26, "model\nchosen"),
@@ -99,14 +97,14 @@ def _draw_inner(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_yticks(heights, labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for column, x, head in _COUNTS:
-        look = {"transform": axes.get_yaxis_transform(), "ha": "center"}
+        look: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "center"}
         axes.text(x, -0.5, head, fontsize=TEXT_SIZE - 2, color=GREY, va="bottom", **look)
-        for height, count in zip(heights, rows[column], strict=True):
+        for place, count in enumerate(rows[column]):
             if count:
                 weight = "bold" if column == "candidate_chosen" else "normal"
                 text = f"{count}x"
                 axes.text(
-                    x, height, text, fontsize=TEXT_SIZE - 1, weight=weight, va="center", **look
+                    x, place, text, fontsize=TEXT_SIZE - 1, weight=weight, va="center", **look
                 )
 
 
