@@ -22,7 +22,7 @@ from scatd.errors import InputError
 from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
-from scatd.training.candidates.linear import LinearRecipe
+from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
 
@@ -36,7 +36,7 @@ _ALONE = 5
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
 
-RECIPES: Mapping[CandidateName, Recipe[Any]] = {"linear": LinearRecipe(), "trees": TreesRecipe()}
+_LINEAR, _TREES, _TARGET_ONLY = LinearRecipe(), TreesRecipe(), TargetOnlyRecipe()
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Selection:
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = RECIPES if self.name == "mean" else (self.name,)
+        names = ("linear", "trees") if self.name == "mean" else (self.name,)
         return ", ".join(
             f"{one.variant} {one.strength:g}"
             for one in self.tried
@@ -205,39 +205,55 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         "auto", or the candidate that is wanted; not "network", which needs no contest.
     """
     if not rows.inner:
-        recipe = RECIPES["trees" if choice == "trees" else "linear"]
+        recipe: Recipe[Any] = _TREES if choice == "trees" else _LINEAR
         fitted = recipe.fit(rows, recipe.fallback).scaled(*recipe.fallback_calibration)
         return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
     is_mean = choice in ("auto", "mean")
-    recipes = [recipe for name, recipe in RECIPES.items() if is_mean or name == choice]
+    recipes: list[Recipe[Any]] = [_LINEAR, _TREES]
+    if rows.n_few:
+        recipes.append(_TARGET_ONLY)
     tried: list[Tried] = []
-    found: dict[CandidateName, Scored] = {}
-    parts: dict[CandidateName, Candidate] = {}
+    parts: list[tuple[Scored, Candidate]] = []
     for recipe in recipes:
-        own, best = _strength(rows, recipe)
-        tried += own
-        found[recipe.name] = best
-        setting = Setting(best.tried.variant, best.tried.strength)
-        parts[recipe.name] = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
-    fitted = dict(parts)
+        if is_mean or recipe.name == choice:
+            own, best = _strength(rows, recipe)
+            tried += own
+            setting = Setting(best.tried.variant, best.tried.strength)
+            fitted = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
+            parts.append((best, fitted))
+    # Of two linear models, the better one is the candidate.
+    by_merit = sorted(parts, key=lambda part: part[0].tried.auroc)
+    entries = {scored.tried.candidate: (scored, fitted) for scored, fitted in by_merit}
     if is_mean:
-        odds = np.mean([one.odds for one in found.values()], axis=0)
-        auroc = _auroc(rows.codes, rows.inner, odds)
-        mean = Tried("mean", "", math.nan, *auroc, is_strength=True)
-        found["mean"] = _calibrated(rows, mean, odds)
-        tried.append(mean)
-        fitted["mean"] = Mean(tuple(parts.values()), found["mean"].slope, found["mean"].intercept)
-    scored = {name: one.tried for name, one in found.items() if choice in ("auto", name)}
-    wanted = {name: one for name, one in fitted.items() if name in scored}
-    return Contest(choice, rows.codes, rows.inner, wanted, scored, tuple(tried))
+        entries["mean"] = _mean(rows, parts)
+        tried.append(entries["mean"][0].tried)
+    wanted = {name: entry for name, entry in entries.items() if choice in ("auto", name)}
+    return Contest(
+        choice=choice,
+        codes=rows.codes,
+        inner=rows.inner,
+        fitted={name: fitted for name, (_, fitted) in wanted.items()},
+        scored={name: scored.tried for name, (scored, _) in wanted.items()},
+        tried=tuple(tried),
+    )
+
+
+def _mean(
+    rows: TrainingRows, parts: Sequence[tuple[Scored, Candidate]]
+) -> tuple[Scored, Candidate]:
+    """The mean of the log odds of all parts, calibrated."""
+    odds = np.mean([scored.odds for scored, _ in parts], axis=0)
+    tried = Tried("mean", "", math.nan, *_auroc(rows.codes, rows.inner, odds), is_strength=True)
+    scored = _calibrated(rows, tried, odds)
+    return scored, Mean(tuple(part for _, part in parts), scored.slope, scored.intercept)
 
 
 def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Scored]:
     """All settings of a recipe, and the one that is chosen.
 
-    The variant with the best setting is taken; within it the strongest penalty whose mean is
-    within one standard error of its best. That penalty transfers better to cells that are unlike
-    the source, and costs a little on samples that are like it.
+    Of the variants whose best is within one standard error of the best of all, the first is taken:
+    the plainest. Within it the strongest penalty is taken whose mean is within one standard error
+    of its best: it transfers better to cells that are unlike the source.
     """
     scores = recipe.inner_scores(rows)
     tried = {
@@ -249,13 +265,12 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
         )
         for setting, odds in scores.items()
     }
-    best = max(tried, key=lambda setting: tried[setting].auroc)
-    enough = tried[best].auroc - (0 if rows.is_near else tried[best].se)
-    strongest = next(
-        setting
-        for setting in recipe.settings(rows)
-        if setting.variant == best.variant and tried[setting].auroc >= enough
-    )
+    settings = list(tried)
+    top = max(tried.values(), key=lambda one: one.auroc)
+    variant = next(s.variant for s in settings if tried[s].auroc >= top.auroc - top.se)
+    own = [setting for setting in settings if setting.variant == variant]
+    top = max((tried[setting] for setting in own), key=lambda one: one.auroc)
+    strongest = next(setting for setting in own if tried[setting].auroc >= top.auroc - top.se)
     tried[strongest] = replace(tried[strongest], is_strength=True)
     return list(tried.values()), _calibrated(rows, tried[strongest], scores[strongest])
 

@@ -18,9 +18,8 @@ from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, LabelSource
 from scatd.data.splits import fold_seed, stratified_folds
-from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
+from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
-from scatd.training.candidates.distance import NEAR, domain_auroc
 from scatd.training.candidates.recipe import Rows, Split
 from scatd.training.candidates.selection import few_shot_splits, inner_splits
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
@@ -170,19 +169,7 @@ class Basis:
         needs_cells = self.settings.alignment in keys.ALIGNED_BY_CELLS
         cells = self.reference_sample if needs_cells else None
         stats, backbone = self.reference_stats, self.backbone.artifact
-        return LearnerInputs(
-            X, backbone, stats, cells, self.settings, self.device, self.distance < NEAR
-        )
-
-    @cached_property
-    def distance(self) -> float:
-        """AUROC of telling source from reference; 1 without a reference, or where nobody asks."""
-        cells, stats = self.reference_sample, self.reference_stats
-        if cells is None or self.settings.model == "network":
-            return 1.0
-        X = torch.from_numpy(np.array(self.cohorts.source.X, dtype=np.float32))
-        own = Alignment(self.settings.alignment, feature_stats([X]), stats)
-        return domain_auroc(own.move_source(X).numpy(), cells, self.settings.seed)
+        return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)
 
     @cached_property
     def learner(self) -> Learner:
