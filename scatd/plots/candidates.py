@@ -116,7 +116,7 @@ def _label(row: dict[Hashable, Any]) -> str:
 
 def _draw_outer(axes: Axes, tried: pd.DataFrame) -> None:
     """AUROC of each candidate in each fold; a filled dot is the one that was chosen there."""
-    scored = tried.dropna(subset=["outer_auroc"])
+    scored = tried.dropna(subset=["outer_auroc"]).drop_duplicates(["fold", "candidate"])
     chosen = scored[scored["candidate_chosen"].astype(bool)]
     groups = {"what was chosen": chosen}
     groups |= {str(name): some for name, some in scored.groupby("candidate", sort=False)}
