@@ -254,7 +254,7 @@ class Scorer:
         members = [*self.members, *self._folds]
         if len(members) < 2:
             what = "the model holds nothing of other folds"
-            remedy = "Learn the drug again with a frozen encoder, or take --uncertainty posterior."
+            remedy = "Learn the drug again with a frozen encoder."
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
         return members
 

@@ -54,6 +54,12 @@ def as_tags(card: Described) -> dict[str, str]:
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 
+def candidate_of(tags: Mapping[str, str]) -> str:
+    """Name of what scores in a version, from its tags; "" for a backbone."""
+    name = NETWORK if tags.get(keys.TAG_DRUG) else ""
+    return tags.get(keys.TAG_CANDIDATE, name)
+
+
 def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:
     """Tags that do not agree with the card, with the values of the card.
 

@@ -111,14 +111,8 @@ def ref_of(found: ModelVersion, stage: str | None = None) -> ModelRef:
         stage=stage or found.tags.get(keys.TAG_STAGE, keys.ARCHIVED),
         run_id=str(found.run_id),
         simulated=found.tags[keys.TAG_SIMULATED] == "true",
-        candidate=_candidate(found),
+        candidate=identity.candidate_of(found.tags),
     )
-
-
-def _candidate(found: ModelVersion) -> str:
-    if not found.tags.get(keys.TAG_DRUG):
-        return ""
-    return found.tags.get(keys.TAG_CANDIDATE, identity.NETWORK)
 
 
 def find_made(name: str, resume_key: str) -> ModelRef | None:

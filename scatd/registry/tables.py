@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scatd import keys
-from scatd.registry import state
+from scatd.registry import identity, state
 from scatd.tracking import connect
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_models() -> pd.DataFrame:
                     stage: model.aliases.get(stage)
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
-                "candidate": serving.get(keys.TAG_CANDIDATE),
+                "candidate": identity.candidate_of(serving),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
                 "gate": tags.get(keys.TAG_GATE),
             }
@@ -69,7 +69,6 @@ def show(name: str) -> pd.DataFrame:
     model = state.require(client, name)
     columns = {
         "stage": keys.TAG_STAGE,
-        "candidate": keys.TAG_CANDIDATE,
         "registered": keys.TAG_REGISTERED_AT,
         "by": keys.TAG_REGISTERED_BY,
         "simulated": keys.TAG_SIMULATED,
@@ -85,6 +84,7 @@ def show(name: str) -> pd.DataFrame:
         version = int(item.version)
         aliases = sorted(alias for alias, held in model.aliases.items() if held == version)
         about = {column: item.tags.get(tag) for column, tag in columns.items()}
+        about["candidate"] = identity.candidate_of(item.tags)
         rows.append(
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )

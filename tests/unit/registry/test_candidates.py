@@ -63,6 +63,7 @@ def test_a_tag_of_another_candidate_is_refused_and_repaired(linear):
 def test_a_network_of_earlier_scatd_has_no_such_tag(copied_registry):
     tracking.connect().delete_model_version_tag(NAME, "1", "scatd.candidate")
     assert registry.get(NAME, 1).candidate == "network"
+    assert registry.show(NAME)["candidate"].tolist() == ["network", "network"]
     registry.fetch(registry.get(NAME, 1))
     assert registry.examine() == []
 
