@@ -165,7 +165,7 @@ class Scorer:
         """
         move = self.mover(X, options)
         folds = self._all_folds() if options.fold_sd else []
-        self._require_draws(mc_samples)
+        self.require_draws(mc_samples)
         n_obs = len(X)
         found = {"prob": np.empty(n_obs), "own": np.empty(n_obs)}
         latent = np.empty((n_obs, self.n_latent), np.float32) if options.keep_latent else None
@@ -238,19 +238,25 @@ class Scorer:
             return {}
         return {"ood_p": self.domain.p_value(moved, mu).cpu().numpy()}
 
-    def _require_draws(self, n_draws: int) -> None:
-        """Refuse draws from the posterior, where what scores does not read the latent."""
-        unmoved = [member.name for member in self.members if not member.draws]
-        if n_draws and unmoved:
-            what = f"candidate {unmoved[0]} does not read the latent, so draws change no score"
-            remedy = "Leave --mc-samples out, or take --uncertainty folds."
+    def require_draws(self, n_draws: int) -> None:
+        """Refuse draws from the posterior of a network, where something else scores.
+
+        Raises
+        ------
+        InputError
+            When draws are asked for, and the model cannot make them.
+        """
+        if n_draws and not all(member.draws for member in self.members):
+            name = self.card.candidate.in_words
+            what = f"draws from the posterior need a network, and this model is: {name}"
+            remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
             raise InputError(what, where="--mc-samples", expected="a network", remedy=remedy)
 
     def _all_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]
         if len(members) < 2:
             what = "the model holds nothing of other folds"
-            remedy = "Learn the drug again with a frozen encoder, or take --uncertainty posterior."
+            remedy = "Learn the drug again with a frozen encoder."
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
         return members
 

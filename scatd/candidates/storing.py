@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +43,9 @@ class Said:
 
     @property
     def in_words(self) -> str:
-        """Name with its parts: `mean of linear and trees`."""
-        names = [part.in_words for part in self.parts]
+        """Name with its parts: `mean of linear and trees`, or `mean of trees (3 times) and ...`."""
+        counts = Counter(part.in_words for part in self.parts)
+        names = [name if n == 1 else f"{name} ({n} times)" for name, n in counts.items()]
         return f"{self.name} of {' and '.join(names)}" if names else self.name
 
 

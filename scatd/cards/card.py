@@ -253,6 +253,19 @@ class Card:
     schema_version: int
 
     @property
+    def candidate_in_words(self) -> str:
+        """What scores, with its settings: `linear (logistic regression 0.001)`."""
+        strength = self.about.selection.get("strength")
+        name = self.candidate.in_words
+        return f"{name} ({strength})" if strength else name
+
+    @property
+    def choice_in_words(self) -> str:
+        """What scores, and why, as a sentence or two."""
+        reason = self.about.selection.get("reason")
+        return f"{self.candidate_in_words}. {reason}" if reason else f"{self.candidate_in_words}."
+
+    @property
     def decision(self) -> Decision:
         """How this version turns the model's own P(resistant) into the reported one."""
         made = self.about.calibration or Calibrated()

@@ -19,7 +19,7 @@ ENTRY_POINTS = (
     *("explain", "evaluate", "tcga", "screen", "promote", "serve"),
 )
 """Commands that log a run, prepare one, or serve what it made; `main` is the demo."""
-_NOT_LISTED = frozenset(("quiet", "verbose", "multiplier", "json"))
+_NOT_LISTED = frozenset(("quiet", "verbose", "model", "multiplier", "json"))
 """Options of the terminal, and those whose own choices include `auto`."""
 _SHOWN = frozenset(("drug", "family"))
 """Parameters whose default MLflow shows beside the run, because they say what the run is about."""
@@ -33,8 +33,9 @@ conda_env: conda.yaml
 # Written by `make mlproject` from the options of `scatd NAME`, which documents them
 # (`scatd transfer --help`). Do not edit it.
 # `auto` means "not given": the command then takes its own default, the settings file's, or the
-# family's. Switches take true or false. `--multiplier`, whose own choices include `auto`, is not
-# listed, so that it leaves a settings file alone; `-P multiplier=preset` reaches it all the same.
+# family's. Switches take true or false. `--model` and `--multiplier`, whose own choices include
+# `auto`, are not listed, so that they leave a settings file alone. `-P model=linear` and
+# `-P multiplier=preset` reach them all the same.
 entry_points:
 """
 

@@ -59,8 +59,10 @@ def show(**which: Any) -> None:
     name = _model_name(**which)
     versions = store.show(name)
     click.echo(name)
-    shown = ["version", "stage", "aliases", "registered", "by", "simulated", "run_id"]
+    shown = ["version", "stage", "aliases", "candidate", "registered", "by", "simulated", "run_id"]
     click.echo(table(versions[shown]))
+    for version in versions.dropna(subset="choice").itertuples():
+        click.echo(f"\nVersion {version.version}, what scores: {version.choice}")
     for version in versions.dropna(subset="gate").itertuples():
         click.echo(f"\nVersion {version.version}, the gate:")
         for line in str(version.gate).splitlines():

@@ -49,6 +49,7 @@ def _shown(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "drug": found["drug"],
+            "candidate": found["candidate"].fillna(""),
             "auroc": found["auroc_mean"].astype(float),
             "best baseline": found["best_baseline"].fillna("").str.replace("_", " "),
             "its auroc": found["best_baseline_auroc"].astype(float),

@@ -54,6 +54,7 @@ def show_transfer(result: TransferResult) -> None:
         named = result.target.rename(columns={"auroc": "auroc_mean"})
         click.echo(table(_models(named).drop(columns="sd")))
     click.echo(f"\n{result.sentence}")
+    click.echo(f"Registered: {result.registered}")
     for finding in result.controls:
         click.echo(finding)
     if result.promoted:

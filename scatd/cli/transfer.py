@@ -25,6 +25,10 @@ _PUBLISHED = (
     "Trained by the published recipe (--published), which takes few steps where samples are few "
     "and ends at its highest learning rate. Leave --published out for scatd's own defaults."
 )
+_MODEL = {
+    "model": "What turns features into a score; with auto, inner folds of the training samples "
+    "choose.",
+}
 _FOLDS = {
     "folds": "Stratified folds of the source.",
     "seed": "Seed of the folds, the initialisation, the order and the draws.",
@@ -47,7 +51,8 @@ _NETWORK = {
     "encoder_norm": "Whether the batch statistics of the frozen encoder may change.",
     "post_training": "Number of last epochs in which the encoder is trained too.",
     "train_encoder": "Train the encoder too, from the first step on (mmd needs it).",
-    "threshold": "A cell is resistant above it; stored with the model.",
+    "threshold": "A cell is resistant above it; stored with the model.  [default: 0.5 for a "
+    "network, else the share of resistant training samples]",
 }
 
 
@@ -55,6 +60,7 @@ _NETWORK = {
     "scatd transfer --drug DOCETAXEL",
     "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
+    "scatd transfer --drug DOCETAXEL --model linear",
     demo_for=("source", "source"),
 )
 @option(
@@ -147,7 +153,7 @@ _NETWORK = {
 @of_settings.settings_file
 @of_settings.setting_options(
     {family: default_transfer(family) for family in FAMILIES},
-    {**_FOLDS, **_ALIGNMENT, **_AUGMENTATION, **of_settings.TRAINING, **_NETWORK},
+    {**_MODEL, **_FOLDS, **_ALIGNMENT, **_AUGMENTATION, **of_settings.TRAINING, **_NETWORK},
 )
 @option("--no-promote", bool, "Leave the model at staging, and do not ask the gate.")
 @run.device

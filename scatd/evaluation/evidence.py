@@ -110,10 +110,21 @@ def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
     return max(folds, key=merit)
 
 
+def rivals(models: pd.DataFrame) -> pd.DataFrame:
+    """The baselines that a response model is compared with, as rows of `model_table`.
+
+    The model without alignment is no rival where it gives the same ranks: alignment then did
+    nothing.
+    """
+    lead = models[["lead", "lead_ci_low", "lead_ci_high"]]
+    is_same = (models["model"] == NO_ADAPTATION) & (lead == 0).all(axis=1)
+    return models[(models["model"] != MODEL) & ~is_same]
+
+
 def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
     """Say whether the response model beats its baselines, with numbers."""
     ours = models.set_index("model").loc[MODEL]
-    others = models[models["model"] != MODEL].dropna(subset=["auroc_mean"])
+    others = rivals(models).dropna(subset=["auroc_mean"])
     best = others.sort_values("auroc_mean").iloc[-1]
     name = WORDS.get(best["model"], best["model"])
     if best["lead_ci_low"] > 0:

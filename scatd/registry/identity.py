@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from scatd import keys
+from scatd.candidates.candidate import Candidate
+from scatd.candidates.storing import Said
 from scatd.cards.card import About
 from scatd.errors import InputError
+from scatd.keys import CandidateName
 
 
 class Described(Protocol):
     """A card, or the model that it describes."""
+
+    @property
+    def kind(self) -> str:
+        """Backbone or response."""
+        ...
+
+    @property
+    def candidate(self) -> Said | Candidate | None:
+        """What scores; None for a network."""
+        ...
 
     @property
     def family(self) -> str:
@@ -29,17 +42,30 @@ class Described(Protocol):
         ...
 
 
+NETWORK: CandidateName = "network"
 _NEEDED = (keys.TAG_FAMILY, keys.TAG_SIMULATED)
 
 
 def as_tags(card: Described) -> dict[str, str]:
     """Tags of a version, from its card; a backbone has no drug."""
     said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
+    if card.kind == "response":
+        said[keys.TAG_CANDIDATE] = NETWORK if card.candidate is None else card.candidate.name
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 
+def candidate_of(tags: Mapping[str, str]) -> str:
+    """Name of what scores in a version, from its tags; "" for a backbone."""
+    name = NETWORK if tags.get(keys.TAG_DRUG) else ""
+    return tags.get(keys.TAG_CANDIDATE, name)
+
+
 def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags that do not agree with the card, with the values of the card."""
+    """Tags that do not agree with the card, with the values of the card.
+
+    A version of scatd before there were candidates is a network, and has no tag that says so.
+    """
+    tags = {keys.TAG_CANDIDATE: NETWORK, **tags}
     return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
 
 

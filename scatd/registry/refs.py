@@ -28,6 +28,8 @@ class ModelRef:
         The run that made it.
     simulated
         Whether simulated data took part.
+    candidate
+        Name of what scores ("" for a backbone).
     """
 
     name: str
@@ -37,6 +39,7 @@ class ModelRef:
     stage: str
     run_id: str
     simulated: bool
+    candidate: str = ""
 
 
 def get(name: str, version: int) -> ModelRef:
@@ -108,6 +111,7 @@ def ref_of(found: ModelVersion, stage: str | None = None) -> ModelRef:
         stage=stage or found.tags.get(keys.TAG_STAGE, keys.ARCHIVED),
         run_id=str(found.run_id),
         simulated=found.tags[keys.TAG_SIMULATED] == "true",
+        candidate=identity.candidate_of(found.tags),
     )
 
 

@@ -71,6 +71,7 @@ def register_artifact(
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
         **identity.as_tags(card),
+        **({keys.TAG_CHOICE: card.choice_in_words} if card.kind == "response" else {}),
         keys.TAG_VERSION: __version__,
         keys.TAG_REGISTERED_BY: state.user(),
         keys.TAG_REGISTERED_AT: state.now(),

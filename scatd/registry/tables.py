@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scatd import keys
-from scatd.registry import state
+from scatd.registry import identity, state
 from scatd.tracking import connect
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.tracking import MlflowClient
 
 
 def list_models() -> pd.DataFrame:
     """One row a registered model.
 
     Columns: model, family, drug, the version at production, staging and previous (missing where
-    there is none), simulated, and the verdict of the gate on the staged version.
+    there is none), candidate (what scores in the version in production, or else in the staged one),
+    simulated, and the verdict of the gate on the staged version.
     """
     import pandas as pd
 
@@ -24,7 +26,8 @@ def list_models() -> pd.DataFrame:
     rows = []
     for model in state.read_all(client):
         staged = model.aliases.get(keys.STAGING)
-        tags = client.get_model_version(model.name, str(staged)).tags if staged else {}
+        tags = _tags(client, model, staged)
+        serving = _tags(client, model, model.aliases.get(keys.PRODUCTION, staged))
         rows.append(
             {
                 "model": model.name,
@@ -34,20 +37,26 @@ def list_models() -> pd.DataFrame:
                     stage: model.aliases.get(stage)
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
+                "candidate": identity.candidate_of(serving),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
                 "gate": tags.get(keys.TAG_GATE),
             }
         )
-    columns = ["model", "family", "drug", "production", "staging", "previous", "simulated", "gate"]
+    columns = ["model", "family", "drug", "production", "staging", "previous"]
+    columns += ["candidate", "simulated", "gate"]
     whole = dict.fromkeys((keys.PRODUCTION, keys.STAGING, keys.PREVIOUS), "Int64")
     return pd.DataFrame(rows, columns=columns).astype(whole)
+
+
+def _tags(client: MlflowClient, model: state.Model, version: int | None) -> dict[str, str]:
+    return client.get_model_version(model.name, str(version)).tags if version else {}
 
 
 def show(name: str) -> pd.DataFrame:
     """One row a version, newest first.
 
-    Columns: version, stage, aliases, registered, by, run_id, simulated, gate, promoted_by,
-    promoted_at, promoted_from, evidence_run.
+    Columns: version, stage, aliases, candidate, registered, by, run_id, simulated, choice (what
+    scores and why, in words), gate, promoted_by, promoted_at, promoted_from, evidence_run.
 
     Raises
     ------
@@ -63,6 +72,7 @@ def show(name: str) -> pd.DataFrame:
         "registered": keys.TAG_REGISTERED_AT,
         "by": keys.TAG_REGISTERED_BY,
         "simulated": keys.TAG_SIMULATED,
+        "choice": keys.TAG_CHOICE,
         "gate": keys.TAG_GATE,
         "promoted_by": keys.TAG_PROMOTED_BY,
         "promoted_at": keys.TAG_PROMOTED_AT,
@@ -74,10 +84,12 @@ def show(name: str) -> pd.DataFrame:
         version = int(item.version)
         aliases = sorted(alias for alias, held in model.aliases.items() if held == version)
         about = {column: item.tags.get(tag) for column, tag in columns.items()}
+        about["candidate"] = identity.candidate_of(item.tags)
         rows.append(
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )
-    order = ["version", "stage", "aliases", "registered", "by", "run_id", "simulated", "gate"]
+    order = ["version", "stage", "aliases", "candidate", "registered", "by", "run_id"]
+    order += ["simulated", "choice", "gate"]
     order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
     return pd.DataFrame(rows, columns=order)
 

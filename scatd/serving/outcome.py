@@ -38,7 +38,12 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
     called = table["response"].value_counts()
     shown = table.head(_ROWS)
     return {
-        "model": {"name": ref.name, "version": ref.version, "simulated": ref.simulated},
+        "model": {
+            "name": ref.name,
+            "version": ref.version,
+            "candidate": result.about["candidate_in_words"],
+            "simulated": ref.simulated,
+        },
         "drug": ref.drug,
         "threshold": threshold,
         "n_cells": result.n_obs,
@@ -100,7 +105,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
         Section("Cells", tables={"By cell": result.table}),
     ]
     title = f"Which cells resist {ref.drug}?"
-    subtitle = f"Scored by {ref.name}, version {ref.version}"
+    subtitle = f"Scored by {ref.name}, version {ref.version}: {said['model']['candidate']}"
     write_report(folder / REPORT, title, sections, subtitle=subtitle, footer=CAVEAT)
 
 

@@ -192,6 +192,10 @@ class Run:
         """Set the text (markdown) that the UI shows at the top of the run."""
         self.set_tags({mlflow_tags.MLFLOW_RUN_NOTE: text})
 
+    def tags(self) -> dict[str, str]:
+        """All tags."""
+        return dict(self.client.get_run(self.run_id).data.tags)
+
     def metrics(self) -> dict[str, float]:
         """Last value of each metric."""
         return dict(self.client.get_run(self.run_id).data.metrics)

@@ -13,6 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.data.drugs import resolve_drug
 from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
+from scatd.evaluation.evidence import NO_ADAPTATION
 from scatd.keys import artifact_paths, metric_names
 from scatd.tracking import FinishedRun
 
@@ -88,11 +89,13 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
     values = run.metrics
     read = partial(tracking.metric, values, metric=metric)
     baselines = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
-    # NaN compares as smaller than nothing: such a baseline is no candidate.
-    baselines = {name: value for name, value in baselines.items() if value == value}
-    best = max(baselines, key=lambda name: baselines[name], default=None)
     mean = read(metric_names.MEAN)
     mean = float("nan") if mean is None else mean
+    if baselines.get(NO_ADAPTATION) == mean:  # alignment changed nothing: it is the same model
+        del baselines[NO_ADAPTATION]
+    # NaN compares as smaller than nothing: such a baseline is not compared.
+    baselines = {name: value for name, value in baselines.items() if value == value}
+    best = max(baselines, key=lambda name: baselines[name], default=None)
     counts = [
         tracking.metric(values, metric_names.N_RESPONSE, response=word) for word in keys.RESPONSES
     ]

@@ -45,8 +45,8 @@ def make_transfer_result(*, passed=True, promoted=True):
         }
     )
     verdict = PASSED if passed else FAILED
-    finding = "The finding in words."
-    return TransferResult(REF, "run-1", folds, models, {}, verdict, promoted, finding)
+    words = ("The finding in words.", "linear (ridge 100). Inner folds: linear is best.")
+    return TransferResult(REF, "run-1", folds, models, {}, verdict, promoted, *words)
 
 
 def make_tune_result():
@@ -65,7 +65,8 @@ def make_predict_result(output):
 
     calls = ["resistant"] * 50 + ["sensitive"] * 150
     table = pd.DataFrame({"response": calls, "reason": ""})
-    return PredictResult(REF, table, notes=["a note"], output=output)
+    about = {"candidate_in_words": "linear (ridge 100)"}
+    return PredictResult(REF, table, about=about, notes=["a note"], output=output)
 
 
 def make_explain_result():
@@ -135,6 +136,7 @@ def make_sweep_result():
     rows = {
         "drug": ["B", "A", "RARE"],
         "status": ["finished", "finished", "failed"],
+        "candidate": ["mean", "network", None],
         "auroc_mean": [0.9, 0.8, float("nan")],
         "best_baseline": ["logistic_regression", "gradient_boosting", None],
         "best_baseline_auroc": [0.85, 0.86, float("nan")],

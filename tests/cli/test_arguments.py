@@ -42,6 +42,32 @@ def test_auto_is_given_where_it_is_a_choice(settings_of, tmp_path):
     assert settings_of("--settings", file, "--multiplier=auto").multiplier == "auto"
 
 
+def test_a_settings_file_chooses_the_model_unless_the_command_line_does(settings_of, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("model: linear\n")
+    assert settings_of().model == "auto"
+    assert settings_of("--model", "trees").model == "trees"
+    assert settings_of("--settings", file).model == "linear"
+    assert settings_of("--settings", file, "--model", "mean").model == "mean"
+    assert settings_of("--settings", file, "--model", "auto").model == "auto"
+
+
+def test_the_published_model_is_the_network(settings_of, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("model: linear\n")
+    assert settings_of("--published").model == "network"
+    assert settings_of("--published", "--settings", file).model == "linear"
+    assert settings_of("--published", "--model", "trees").model == "trees"
+
+
+def test_an_unknown_model_is_refused(scatd, workflow):
+    calls = workflow("transfer")
+    done = scatd("transfer", "--drug", "D", "--model", "forest")
+    assert done.exit_code == 2
+    assert "'auto', 'network', 'linear', 'trees', 'mean'" in done.stderr
+    assert calls == []
+
+
 @pytest.mark.parametrize(
     ("word", "tomek"),
     [
@@ -155,7 +181,7 @@ def test_bad_settings_files_are_named(scatd, workflow, tmp_path, text, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--fold", "3"), "No such option '--fold'. Did you mean '--folds'?"),
+        (("--foldz", "3"), "No such option '--foldz'. Did you mean '--folds'?"),
         (("--folds", "x"), "Invalid value for '--folds': 'x' is not a valid integer."),
         (
             ("--alignment", "adian"),

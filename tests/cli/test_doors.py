@@ -45,7 +45,7 @@ NEEDED = {
 }
 """Parameters that a command needs, other than a drug."""
 ARGUMENTS = ("input", "target", "expression", "cohort")
-NOT_LISTED = {"quiet", "verbose", "help", "multiplier", "json"}
+NOT_LISTED = {"quiet", "verbose", "help", "model", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
 SAMPLES = {

@@ -38,6 +38,7 @@ def test_transfer(scatd, workflow):
     assert "   2  41  0.901  0.750  0.500" in lines
     assert "logistic regression  0.800  0.040  0.710 to 0.880  +0.050    -0.010 to +0.110" in lines
     assert "The finding in words." in lines
+    assert "Registered: linear (ridge 100). Inner folds: linear is best." in lines
     assert "scatd-sf-docetaxel version 3 is in production." in lines
     assert "  scatd predict --drug docetaxel CELLS.h5ad -o scored.h5ad" in lines
 
@@ -87,7 +88,8 @@ def test_sweep(scatd, workflow):
     assert calls[0]["names"] == ("B", "A", "RARE")
     assert calls[0]["figures"]
     assert lines[1] == ("3 drugs, mean fold AUROC beside the best baseline on the same folds")
-    assert lines[2].split("  ")[0] == "drug"
+    assert lines[2].split()[:3] == ["drug", "candidate", "auroc"]
+    assert lines[3].split()[:3] == ["B", "mean", "0.900"]
     assert "logistic regression" in lines[3]
     assert "+0.050" in lines[3]
     assert lines[3].endswith("production")
@@ -161,7 +163,7 @@ def test_predict(scatd, workflow):
     workflow("predict")
     assert scatd("predict", "--drug", "D").stdout.splitlines() == [
         "scored.h5ad: 200 cells, 50 resistant (25%)",
-        "Scored by scatd-sf-docetaxel version 3 (staging).",
+        "Scored by scatd-sf-docetaxel version 3 (staging): linear (ridge 100).",
     ]
 
 
@@ -249,7 +251,9 @@ def models(store):
         client.create_registered_model(name)
         for _ in range(n_versions):
             tags = {"scatd.family": name.split("-")[1], "scatd.simulated": "true"}
-            tags |= {"scatd.drug": drug} if drug else {}
+            if drug:
+                tags |= {"scatd.drug": drug, "scatd.candidate": "trees"}
+                tags["scatd.choice"] = "trees (extra trees 3). Inner folds: trees is best."
             made = client.create_model_version(name, store.as_uri(), tags=tags)
             client.set_registered_model_alias(name, "staging", made.version)
             verdict = f"rule of {made.version}"
@@ -266,11 +270,12 @@ def production(client, name="scatd-sf-docetaxel"):
 def test_registry_list(scatd, models):
     lines = scatd("registry", "list").stdout.splitlines()
     assert lines[0].split() == [
-        "model", "family", "drug", "production", "staging", "previous", "simulated"
+        *("model", "family", "drug", "production", "staging", "previous", "candidate"),
+        "simulated",
     ]  # fmt: skip
     rows = [line.split() for line in lines]
-    assert ["scatd-sf-docetaxel", "sf", "docetaxel", "2", "2", "1", "yes"] in rows
-    assert ["scatd-gf-cisplatin", "gf", "cisplatin", "1", "yes"] in rows
+    assert ["scatd-sf-docetaxel", "sf", "docetaxel", "2", "2", "1", "trees", "yes"] in rows
+    assert ["scatd-gf-cisplatin", "gf", "cisplatin", "1", "trees", "yes"] in rows
     assert len(lines) == 5
 
 
@@ -294,7 +299,9 @@ def test_an_empty_registry(scatd, store):
 def test_registry_show(scatd, models, words, name):
     lines = scatd("registry", "show", *words).stdout.splitlines()
     assert lines[0] == name
-    assert lines[1].split()[:3] == ["version", "stage", "aliases"]
+    assert lines[1].split()[:4] == ["version", "stage", "aliases", "candidate"]
+    said = "Version 1, what scores: trees (extra trees 3). Inner folds: trees is best."
+    assert (said in lines) == (name != "scatd-sf-backbone")
     assert "Version 1, the gate:" in lines
     assert "  rule of 1" in lines
 

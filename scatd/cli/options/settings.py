@@ -47,14 +47,17 @@ def setting_options(defaults: Mapping[str, Any], helps: Mapping[str, str]) -> De
         the help shows the field's value, or each where they differ.
     helps
         Help text by name of the field: `batch_size` becomes `--batch-size`, typed as the field is.
+        A text that says its own default is left as it is.
     """
     hints = ranges.hints_of(type(next(iter(defaults.values()))))
     made = []
     for field, help_text in helps.items():
         flag = field.replace("_", "-")
-        names = f"--{flag}/--no-{flag}" if hints[field] is bool else f"--{flag}"
-        text = f"{help_text}  [default: {_default(defaults, field)}]"
-        made.append(option(f"{names} {field}", hints[field], text))
+        hint = ranges.narrowed(hints[field])
+        names = f"--{flag}/--no-{flag}" if hint is bool else f"--{flag}"
+        says_default = "[default:" in help_text
+        text = help_text if says_default else f"{help_text}  [default: {_default(defaults, field)}]"
+        made.append(option(f"{names} {field}", hint, text))
     return together(*made)
 
 

@@ -40,7 +40,7 @@ function progress(text, share) {
 async function listDrugs() {
   const { drugs } = await (await ask("/drugs")).json();
   const options = drugs.map((model) => {
-    const option = new Option(`${model.drug} (${model.family}, version ${model.version})`, model.drug);
+    const option = new Option(`${model.drug} (${model.family}, version ${model.version}, ${model.candidate})`, model.drug);
     option.dataset.family = model.family;
     return option;
   });
@@ -96,7 +96,7 @@ function showResult(found) {
   const calls = Object.entries(found.calls).filter(([, n]) => n > 0);
   const said = calls.map(([name, n]) => `${n} ${name}`).join(", ") || "none could be scored";
   element("summary").textContent =
-    `${found.n_cells} cells: ${said}. Scored by ${found.model.name}, version ${found.model.version}.`;
+    `${found.n_cells} cells: ${said}. Scored by ${found.model.name}, version ${found.model.version}: ${found.model.candidate}.`;
   const notes = [...found.notes];
   for (const [reason, n] of Object.entries(found.reasons)) notes.push(`${n} cells have no score: ${reason}`);
   if (found.model.simulated) notes.push("The model was trained on simulated data.");

@@ -136,6 +136,7 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
             f"others. {answers['error']:.1%} of its answers are wrong (95% interval "
             f"{answers['error_ci_low']:.1%} to {answers['error_ci_high']:.1%})."
         )
+    found.append(f"What scores: {cells.version.stored.card().choice_in_words}")
     found.append(_beside_baselines(tables["models"]))
     return found
 

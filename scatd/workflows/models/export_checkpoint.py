@@ -56,10 +56,12 @@ def export_checkpoint(request: ExportRequest) -> ExportResult:
     Raises
     ------
     InputError
-        When there is no such model, or the file cannot be written.
+        When there is no such model, the layout has no place for what scores in it, or the file
+        cannot be written.
     """
     check_writable(request.output)
     name, stored = _find(request)
+    _require_layout(name, stored)
     # The network knows the published order of the names; a model folder does not keep it.
     network = stored.backbone() if stored.kind == "backbone" else stored.classifier()
     with atomic_path(request.output) as temporary, temporary.open("wb") as file:
@@ -82,6 +84,16 @@ def _find(request: ExportRequest) -> tuple[str, Artifact]:
     else:
         ref = find_model(str(request.drug), request.family, request.stage)
     return f"{ref.name} version {ref.version}", registry.read(ref)
+
+
+def _require_layout(name: str, stored: Artifact) -> None:
+    """Refuse a model in which no network scores: the published layout holds nothing else."""
+    if stored.candidate is None:
+        return
+    said = stored.card().candidate.in_words
+    what = f"the published layout holds a network, and this model is: {said}"
+    remedy = "Learn the drug with scatd transfer --model network, and export that version."
+    raise InputError(what, where=name, expected="a network", remedy=remedy)
 
 
 def _left_out(stored: Artifact, kind: Kind) -> list[str]:

@@ -58,6 +58,7 @@ def provenance(
     """The model that gave the scores, and its settings, as plain values."""
     return {
         **asdict(ref),
+        "candidate_in_words": scorer.card.candidate_in_words,
         "threshold": scores.threshold,
         "polarity": dict(keys.POLARITY),
         "alignment": request.alignment or scorer.alignment.method,

@@ -61,6 +61,7 @@ def score_file(
     InputError
         When the cohort cannot be used.
     """
+    scorer.require_draws(request.n_draws)  # before features are made, which may take hours
     path = given_or_demo(request.input, "target")
     with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
         result = score_cells(request, ref, scorer, given, progress)

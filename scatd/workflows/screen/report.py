@@ -65,9 +65,9 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     """One row a drug, the one with most resistant cells first.
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
-    groups), n_scored, n_abstained, n_outside, family, version, stage, threshold, labels (file and
-    column), n_samples, auroc and baseline_auroc (mean over validation folds: of the model and of
-    its best baseline).
+    groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
+    words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
+    validation folds: of the model and of its best baseline).
     """
     rows = []
     for drug, scores in found.drugs.items():
@@ -83,6 +83,7 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
                 "family": scores.ref.family,
                 "version": scores.ref.version,
                 "stage": scores.ref.stage,
+                "candidate": scores.card.candidate_in_words,
                 "threshold": scores.threshold,
                 **_evidence(scores.card.about),
             }
@@ -211,7 +212,8 @@ def write_page(
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
-    models = ["drug", "family", "version", "stage", "threshold", "labels", "n_samples", "auroc"]
+    models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
+    models += ["n_samples", "auroc"]
     sections = [
         Section("In short", screening.words, tone="summary"),
         Section("Read this first", [*screening.cautions, *CAVEATS], tone="caution"),

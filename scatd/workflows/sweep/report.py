@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.errors import InputError, ScatdError
-from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.evidence import MODEL, rivals
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.transfer.integrity import log_doubts
@@ -24,6 +24,7 @@ METRICS = ("auroc", "auprc", "mcc", "f1", "balanced_accuracy", "brier", "loss")
 COLUMNS = (
     "drug",
     "status",
+    "candidate",
     "n_sensitive",
     "n_resistant",
     *(f"{metric}_{part}" for metric in METRICS for part in ("mean", "sd")),
@@ -44,13 +45,23 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFrame) -> Row:
-    """One finished drug."""
+def row(run: tracking.Run, drug: str, models: pd.DataFrame) -> Row:
+    """One finished drug.
+
+    Parameters
+    ----------
+    run
+        Of the drug.
+    models
+        Of `evidence.model_table`.
+    """
+    summary = run.metrics()
     by_model = models.set_index("model")
     ours, others = by_model.loc[MODEL], by_model.drop(index=MODEL)
     found: Row = {
         "drug": drug,
         "status": FINISHED,
+        "candidate": run.tags().get(keys.TAG_CANDIDATE, "network"),
         **{
             f"n_{word}": int(_value(summary, metric_names.N_RESPONSE, response=word))
             for word in keys.RESPONSES
@@ -62,10 +73,11 @@ def row(drug: str, run_id: str, summary: Mapping[str, float], models: pd.DataFra
         },
         "auroc_ci_low": ours["auroc_ci_low"],
         "auroc_ci_high": ours["auroc_ci_high"],
-        "run_id": run_id,
+        "run_id": run.run_id,
     }
-    best = others.loc[others["auroc_mean"] == others["auroc_mean"].max()].iloc[0]
-    found |= {"best_baseline": best.name, "best_baseline_auroc": best["auroc_mean"]}
+    judged = rivals(models)
+    best = judged.loc[judged["auroc_mean"] == judged["auroc_mean"].max()].iloc[0]
+    found |= {"best_baseline": best["model"], "best_baseline_auroc": best["auroc_mean"]}
     found |= {name: best[name] for name in ("lead", "lead_ci_low", "lead_ci_high")}
     for name, values in others.iterrows():
         found |= {f"{name}_auroc": values["auroc_mean"], f"{name}_lead": values["lead"]}
@@ -92,7 +104,7 @@ def adopted(drug: str, run_id: str) -> Row:
     """
     run = tracking.Run(tracking.connect(), run_id)
     models = pd.read_csv(run.fetch_checked(artifact_paths.MODELS))
-    return row(drug, run_id, run.metrics(), models)
+    return row(run, drug, models)
 
 
 def failure(drug: str, counts: tuple[int, int], error: ScatdError) -> Row:
@@ -121,6 +133,7 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
     run.describe(sentence)
     if len(finished):
         shown = finished.assign(
+            drug=finished["drug"] + " (" + finished["candidate"] + ")",
             family=family,
             mean=finished["auroc_mean"],
             target=float("nan"),

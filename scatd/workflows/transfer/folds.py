@@ -155,7 +155,8 @@ def candidates_table(fold: LearnedFold) -> pd.DataFrame:
     """
     rows = [{"fold": fold.job.number, **one.row()} for one in fold.selection.tried]
     table = pd.DataFrame(rows, columns=["fold", *TRIED])
-    outer = table["candidate"].map(dict(fold.beside)).astype(float)
+    own = {fold.selection.name: model_metrics(fold.predictions)["auroc"]}
+    outer = table["candidate"].map({**fold.beside, **own}).astype(float)
     return table.assign(outer_auroc=outer.where(table["strength_chosen"].astype(bool)))
 
 
@@ -184,6 +185,7 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
         auroc = model_metrics(fold.target)["auroc"]
         metrics[metric_names.TARGET.format(metric="auroc")] = auroc
     run.log_metrics(metrics)
+    run.set_tags({keys.TAG_CANDIDATE: fold.selection.name})
 
 
 def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figures: bool) -> None:
@@ -192,7 +194,9 @@ def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figu
     Its checkpoint is one of those of the drug's run.
     """
     metrics, number = _metrics(fold), fold.job.number
-    child = run.finished_child(*_identity(task, number), metrics, fold.history)
+    name, tags = _identity(task, number)
+    tags[keys.TAG_CANDIDATE] = fold.selection.name
+    child = run.finished_child(name, tags, metrics, fold.history)
     run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
     if figures and fold.history:

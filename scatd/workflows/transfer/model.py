@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
+from scatd.keys import CandidateName
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
@@ -79,6 +81,11 @@ class Chosen:
     held: str
     baseline: LinearBaseline
 
+    @property
+    def in_words(self) -> str:
+        """What scores, with its settings, and why."""
+        return self.model.card().choice_in_words
+
 
 def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen:
     """Choose the model that the request selects. Few-shot cells may set its threshold.
@@ -104,6 +111,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     if request.select == "mean-of-folds":
         model, fold, metrics = _mean_of_folds(model, list(members.values())), None, {}
         held = f"Holds what all {len(members)} folds learned; a score is the mean of theirs."
+        model = _chosen(model, strength="", reason="All folds score together.")
     elif request.select == "refit":
         model, fold, metrics = _refit(task), None, {}
         model = _with_folds(model, members)
@@ -114,6 +122,8 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
         baseline = _on_all(task.source, alignment_of(model))
     else:
         baseline = LinearBaseline.read(folds.checkpoints[fold])
+    by_fold = {str(n): _name(member) for n, member in members.items()}
+    model = _chosen(model, chosen_by_fold=by_fold)
     model = replace(model, about=replace(model.about, select=request.select))
     if few is not None:
         model = _knowing_few(model, task, few)
@@ -121,6 +131,12 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
         alignment = alignment_of(model).to(task.basis.device)
         domain = training_domain(task.basis, model.classifier().to(task.basis.device), alignment)
     return Chosen(replace(model, domain=domain), fold, metrics, held, baseline)
+
+
+def _chosen(model: Artifact, **said: Any) -> Artifact:
+    """The model with more in its card about how what scores was chosen."""
+    selection = {**model.about.selection, **said}
+    return replace(model, about=replace(model.about, selection=selection))
 
 
 def alignment_of(model: Artifact) -> Alignment:
@@ -185,6 +201,10 @@ def _mean_of_folds(model: Artifact, members: Sequence[Artifact]) -> Artifact:
         parts += member.members(own)
     encoder = {n: v for n, v in model.state.items() if not n.startswith(HEAD_PREFIXES)}
     return replace(model, state=encoder, candidate=Mean(tuple(parts)))
+
+
+def _name(member: Artifact) -> CandidateName:
+    return "network" if member.candidate is None else member.candidate.name
 
 
 def _heads(others: Sequence[Artifact], model: Artifact) -> tuple[Mapping[str, torch.Tensor], ...]:

@@ -57,6 +57,8 @@ class TransferResult:
         Whether it is in production now.
     sentence
         The finding in plain words.
+    registered
+        What scores in the registered version, and why, in words.
     controls
         The finding of each control that was asked for, in plain words.
     target
@@ -71,6 +73,7 @@ class TransferResult:
     verdict: Verdict
     promoted: bool
     sentence: str
+    registered: str
     controls: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
 
@@ -124,8 +127,12 @@ def record_drug(
     chosen = choose(task, folds, None if sweep is None else sweep.domain)
     target: pd.DataFrame | None = None
     controls: list[str] = []
+    said = [report.sentence, f"Registered: {chosen.in_words}"]
+    run.describe("\n\n".join(said))
+    run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
-        target, controls = _beside_the_folds(run, task, folds, chosen, report)
+        target, findings, controls = _beside_the_folds(run, task, folds, chosen, report)
+        run.describe("\n\n".join([*said, *findings, *controls]))
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
@@ -145,6 +152,7 @@ def record_drug(
         verdict=verdict,
         promoted=promoted,
         sentence=report.sentence,
+        registered=chosen.in_words,
         controls=controls,
     )
 
@@ -193,21 +201,25 @@ def settings_of(basis: Basis) -> dict[str, object]:
 
 def _beside_the_folds(
     run: tracking.Run, task: DrugTask, folds: Folds, chosen: Chosen, report: Report
-) -> tuple[pd.DataFrame | None, list[str]]:
-    """Target, doubts about the data, controls and divergence; the target's table and findings."""
-    target, said, auroc = None, [report.sentence], None
+) -> tuple[pd.DataFrame | None, list[str], list[str]]:
+    """Target, doubts about the data, controls and divergence.
+
+    Returns
+    -------
+    The table of the target, and what target and controls show, in words.
+    """
+    target, findings, auroc = None, [], None
     if task.target is not None:
         target, finding = drug_report.write_target(run, task, task.target, folds.target, chosen)
-        said.append(finding)
+        findings.append(finding)
         auroc = float(target.loc[target["model"] == evidence.MODEL, "auroc"].item())
     drug = task.source.labels.column
     mean, low, high = (report.summary[f"auroc_{part}"] for part in ("mean", "ci_low", "ci_high"))
     for doubt in log_doubts(run, task, {drug: (mean, low, high)}, of_drug=True):
         logger.warning("%s", doubt)
     controls = run_controls(run, task, report.summary["auroc_mean"], auroc)
-    run.describe("\n\n".join([*said, *controls]))
     drug_report.divergence(run, task)
-    return target, controls
+    return target, findings, controls
 
 
 def log_data(run: tracking.Run, basis: Basis) -> None:
@@ -259,6 +271,7 @@ def _register(
         task.model_name,
         run.run_id,
         metrics=chosen.metrics,
-        description=f"{report.sentence}\n\n{chosen.held} {keys.CAVEAT}",
+        description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n{chosen.held} "
+        f"{keys.CAVEAT}",
         tags=tags,
     )

@@ -19,6 +19,7 @@ from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
+from scatd.plots.candidates import candidates
 from scatd.scoring import artifact_probability
 from scatd.workflows.transfer.model import Chosen, Folds, alignment_of
 from scatd.workflows.transfer.task import DrugTask, TargetTask
@@ -72,7 +73,10 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     if done.candidates:
         tried = pd.concat(done.candidates, ignore_index=True)
         run.log_table(tried, artifact_paths.CANDIDATES)
-        sentence += f" {candidates_in_words(tried)}"
+        if figures and len(tried):
+            run.log_figures({"candidates": candidates(tried, subject)})
+        if settings.model == "auto":
+            sentence += f" {candidates_in_words(tried)}"
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
@@ -91,6 +95,8 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
 def candidates_in_words(tried: pd.DataFrame) -> str:
     """Say which candidate inner folds chose how often."""
     chosen = tried[tried["candidate_chosen"].astype(bool)]
+    if chosen.empty:
+        return "There are too few samples for inner folds, so nothing was compared."
     counts = chosen.groupby("fold")["candidate"].first().value_counts()
     n_folds = int(counts.sum())
     listed = ", ".join(f"{name} in {count}" for name, count in counts.items())
