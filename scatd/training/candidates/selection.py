@@ -22,6 +22,7 @@ from scatd.errors import InputError
 from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
+from scatd.training.candidates import multi_drug
 from scatd.training.candidates.linear import LinearRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
@@ -126,7 +127,7 @@ class Selection:
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = RECIPES if self.name == "mean" else (self.name,)
+        names = (*RECIPES, "mean") if self.name == "mean" else (self.name,)
         return ", ".join(
             f"{one.variant} {one.strength:g}"
             for one in self.tried
@@ -221,12 +222,9 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         parts[recipe.name] = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
     fitted = dict(parts)
     if is_mean:
-        odds = np.mean([one.odds for one in found.values()], axis=0)
-        auroc = _auroc(rows.codes, rows.inner, odds)
-        mean = Tried("mean", "", math.nan, *auroc, is_strength=True)
-        found["mean"] = _calibrated(rows, mean, odds)
-        tried.append(mean)
-        fitted["mean"] = Mean(tuple(parts.values()), found["mean"].slope, found["mean"].intercept)
+        own, best, mean_of = _mean(rows, list(found.values()), list(parts.values()))
+        tried += own
+        found["mean"], fitted["mean"] = best, mean_of
     scored = {name: one.tried for name, one in found.items() if choice in ("auto", name)}
     wanted = {name: one for name, one in fitted.items() if name in scored}
     return Contest(choice, rows.codes, rows.inner, wanted, scored, tuple(tried))
@@ -258,6 +256,43 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
     )
     tried[strongest] = replace(tried[strongest], is_strength=True)
     return list(tried.values()), _calibrated(rows, tried[strongest], scores[strongest])
+
+
+def _mean(
+    rows: TrainingRows, scored: Sequence[Scored], parts: Sequence[Candidate]
+) -> tuple[list[Tried], Scored, Mean]:
+    """The mean of the candidates: all that is tried, and what is chosen, scored and fitted.
+
+    Where the responses to other drugs are known, a ridge of many drugs is one more part, if inner
+    folds rank higher with it.
+
+    Parameters
+    ----------
+    scored, parts
+        What inner folds say of each part, and the part fitted to all rows.
+    """
+    odds = [one.odds for one in scored]
+    plain = _tried(rows, np.mean(odds, axis=0), "")
+    known = rows.many_drugs
+    if known is None:
+        chosen, tried = replace(plain, is_strength=True), []
+    else:
+        penalty, name = known.strength.penalty, multi_drug.NAME
+        scores = multi_drug.inner_scores(rows, known)
+        alone = _calibrated(rows, _tried(rows, scores, f"{name} alone", penalty), scores)
+        more = _tried(rows, np.mean([*odds, alone.odds], axis=0), f"with {name}", penalty)
+        chosen, other = (more, plain) if more.auroc > plain.auroc else (plain, more)
+        chosen, tried = replace(chosen, is_strength=True), [alone.tried, other]
+        if other is plain:
+            odds.append(alone.odds)
+            parts = [*parts, multi_drug.fit(rows, known).scaled(alone.slope, alone.intercept)]
+    best = _calibrated(rows, chosen, np.mean(odds, axis=0))
+    return [*tried, chosen], best, Mean(tuple(parts), best.slope, best.intercept)
+
+
+def _tried(rows: TrainingRows, odds: Values, variant: str, strength: float = math.nan) -> Tried:
+    """A mean, or a part of it that is no candidate of its own, and its inner AUROC."""
+    return Tried("mean", variant, strength, *_auroc(rows.codes, rows.inner, odds))
 
 
 def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tuple[float, float]:
