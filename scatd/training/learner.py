@@ -32,6 +32,7 @@ from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob, LabelledCells
 from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
+from scatd.training.standardised import Standardised
 from scatd.training.trainer import AlignedFold, Counts, Trainer
 from scatd.training.transfer import FittedFold, posterior_of
 
@@ -55,8 +56,6 @@ class LearnerInputs:
         Single cells (n_cells, n_features), for coral and mmd.
     settings, device
         How to train, and where.
-    is_near
-        The reference is like the source: see `TrainingRows`.
     many_drugs
         Responses of the whole source to many drugs; None where a drug is learned by itself.
     """
@@ -67,7 +66,6 @@ class LearnerInputs:
     reference_sample: NDArray[np.float32] | None
     settings: TransferSettings
     device: torch.device
-    is_near: bool = False
     many_drugs: ManyDrugs | None = None
 
 
@@ -146,7 +144,6 @@ class Learner:
         self.trainer = Trainer(inputs.backbone.backbone().to(inputs.device), inputs.settings)
         self._reference_stats = inputs.reference_stats
         self._many_drugs = inputs.many_drugs
-        self._is_near = inputs.is_near
         self._X = torch.from_numpy(inputs.X).to(inputs.device)
         cells = inputs.reference_sample
         self._cells = None if cells is None else torch.from_numpy(cells).to(inputs.device)
@@ -209,9 +206,11 @@ class Learner:
 
         def inner_networks() -> Iterator[AlignedFold]:
             for job, fold in zip(jobs, folds, strict=True):
-                entered.append(self._enter(job, fold, self.settings.model))
+                posterior = posterior_of(self.trainer.untrained, fold.data.X_train)
+                entered.append(self._enter(job, fold, self.settings.model, posterior[0]))
                 if self.settings.model == "auto":
-                    yield from _inner_folds(job, fold, self.trainer)
+                    known = posterior if can_share(self.settings) else None
+                    yield from _inner_folds(job, fold, known)
 
         networks = iter(self.trainer.fit(inner_networks()))
         chosen = []
@@ -257,10 +256,13 @@ class Learner:
 
     def only(self, name: CandidateName, job: FoldJob, fold: AlignedFold) -> Fitted:
         """One candidate, fitted to the rows of a job as they are aligned."""
-        entered = self._enter(job, fold, name)
+        mu, _ = posterior_of(self.trainer.untrained, fold.data.X_train)
+        entered = self._enter(job, fold, name, mu)
         return self.of(entered, entered.contest.decide())
 
-    def _enter(self, job: FoldJob, fold: AlignedFold, choice: ModelChoice) -> Entered:
+    def _enter(
+        self, job: FoldJob, fold: AlignedFold, choice: ModelChoice, z_train: Tensor
+    ) -> Entered:
         data = fold.data
         known = None
         if self._many_drugs is not None and choice in keys.READING_MANY_DRUGS:
@@ -271,9 +273,9 @@ class Learner:
             X=data.X_train.cpu().numpy(),
             codes=data.codes_train,
             standardised=data.standardised,
+            latent=Standardised(z_train.cpu().numpy()),
             inner=job.inner,
             seed=self.settings.seed,
-            is_near=self._is_near,
             n_few=len(data.codes_train) - len(job.train),
             many_drugs=known,
         )
@@ -292,13 +294,19 @@ class Learner:
         return {name: state[name].cpu() for name in state if name.startswith(kept)}
 
 
-def _inner_folds(job: FoldJob, fold: AlignedFold, trainer: Trainer) -> Iterator[AlignedFold]:
+def _inner_folds(
+    job: FoldJob, fold: AlignedFold, posterior: tuple[Tensor, Tensor] | None
+) -> Iterator[AlignedFold]:
     """The inner folds of a fold, for networks. The rows stay as they were moved for the fold.
 
-    How they are moved depends on no label. The encoder is run over them once.
+    How they are moved depends on no label.
+
+    Parameters
+    ----------
+    posterior
+        Of the training rows, where the encoder is frozen.
     """
     X, codes = fold.data.X_train, fold.data.codes_train
-    posterior = posterior_of(trainer.untrained, X) if can_share(trainer.settings) else None
     for number, (train, val) in enumerate(job.inner):
         data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
         inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))

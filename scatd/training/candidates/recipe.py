@@ -51,13 +51,12 @@ class TrainingRows:
         (n_obs,), 0 sensitive, 1 resistant.
     standardised
         The features with mean 0 and s.d. 1; labels have no part in it.
+    latent
+        The same of the latent of the rows.
     inner
         Inner folds: positions to train on, and positions to score. No row is scored twice.
     seed
         Of all draws.
-    is_near
-        The cells that the model is for are like the source: the best strength is taken, not the
-        strongest penalty within one standard error of it.
     n_few
         The last rows are labelled target cells.
     many_drugs
@@ -67,9 +66,9 @@ class TrainingRows:
     X: NDArray[np.float32]
     codes: NDArray[np.int_]
     standardised: Standardised
+    latent: Standardised
     inner: Sequence[Split]
     seed: int
-    is_near: bool = False
     n_few: int = 0
     many_drugs: DrugValues | None = None
 

@@ -23,7 +23,7 @@ from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
 from scatd.training.candidates import multi_drug
-from scatd.training.candidates.linear import LinearRecipe
+from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
 
@@ -37,7 +37,7 @@ _ALONE = 5
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
 
-RECIPES: Mapping[CandidateName, Recipe[Any]] = {"linear": LinearRecipe(), "trees": TreesRecipe()}
+_LINEAR, _TREES, _TARGET_ONLY = LinearRecipe(), TreesRecipe(), TargetOnlyRecipe()
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ class Scored:
     intercept: float
 
 
+Part = tuple[Scored, Candidate]
+"""What inner folds say of a candidate, and the candidate fitted to all rows and calibrated."""
+
+
 @dataclass(frozen=True, eq=False)
 class Selection:
     """What inner folds chose.
@@ -127,7 +131,7 @@ class Selection:
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = (*RECIPES, "mean") if self.name == "mean" else (self.name,)
+        names = ("linear", "trees", "mean") if self.name == "mean" else (self.name,)
         return ", ".join(
             f"{one.variant} {one.strength:g}"
             for one in self.tried
@@ -206,36 +210,82 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         "auto", or the candidate that is wanted; not "network", which needs no contest.
     """
     if not rows.inner:
-        recipe = RECIPES["trees" if choice == "trees" else "linear"]
+        recipe: Recipe[Any] = _TREES if choice == "trees" else _LINEAR
         fitted = recipe.fit(rows, recipe.fallback).scaled(*recipe.fallback_calibration)
         return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
     is_mean = choice in ("auto", "mean")
-    recipes = [recipe for name, recipe in RECIPES.items() if is_mean or name == choice]
+    recipes: list[Recipe[Any]] = [_LINEAR, _TREES]
+    if rows.n_few:
+        recipes.append(_TARGET_ONLY)
     tried: list[Tried] = []
-    found: dict[CandidateName, Scored] = {}
-    parts: dict[CandidateName, Candidate] = {}
+    parts: list[Part] = []
     for recipe in recipes:
-        own, best = _strength(rows, recipe)
-        tried += own
-        found[recipe.name] = best
-        setting = Setting(best.tried.variant, best.tried.strength)
-        parts[recipe.name] = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
-    fitted = dict(parts)
+        if is_mean or recipe.name == choice:
+            own, best = _strength(rows, recipe)
+            tried += own
+            setting = Setting(best.tried.variant, best.tried.strength)
+            fitted = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
+            parts.append((best, fitted))
+    # Of two linear models, the better one is the candidate.
+    by_merit = sorted(parts, key=lambda part: part[0].tried.auroc)
+    entries = {scored.tried.candidate: (scored, fitted) for scored, fitted in by_merit}
     if is_mean:
-        own, best, mean_of = _mean(rows, list(found.values()), list(parts.values()))
+        own, mean = _mean(rows, parts)
         tried += own
-        found["mean"], fitted["mean"] = best, mean_of
-    scored = {name: one.tried for name, one in found.items() if choice in ("auto", name)}
-    wanted = {name: one for name, one in fitted.items() if name in scored}
-    return Contest(choice, rows.codes, rows.inner, wanted, scored, tuple(tried))
+        entries["mean"] = mean
+    wanted = {name: entry for name, entry in entries.items() if choice in ("auto", name)}
+    return Contest(
+        choice=choice,
+        codes=rows.codes,
+        inner=rows.inner,
+        fitted={name: fitted for name, (_, fitted) in wanted.items()},
+        scored={name: scored.tried for name, (scored, _) in wanted.items()},
+        tried=tuple(tried),
+    )
+
+
+def _mean(rows: TrainingRows, parts: Sequence[Part]) -> tuple[list[Tried], Part]:
+    """All that is tried as the mean of the log odds of all parts; and the best, calibrated.
+
+    Where the responses to other drugs are known, a ridge of many drugs is one more part, if inner
+    folds rank higher with it.
+    """
+    chosen = _tried_mean(rows, parts, "")
+    tried: list[Tried] = []
+    if (known := rows.many_drugs) is not None:
+        penalty, name = known.strength.penalty, multi_drug.NAME
+        scores = multi_drug.inner_scores(rows, known)
+        auroc = _auroc(rows.codes, rows.inner, scores)
+        alone = _calibrated(rows, Tried("mean", f"{name} alone", penalty, *auroc), scores)
+        ridge = multi_drug.fit(rows, known).scaled(alone.slope, alone.intercept)
+        joined = [*parts, (alone, ridge)]
+        more = _tried_mean(rows, joined, f"with {name}", penalty)
+        tried = [alone.tried, chosen if more.auroc > chosen.auroc else more]
+        if more.auroc > chosen.auroc:
+            chosen, parts = more, joined
+    chosen = replace(chosen, is_strength=True)
+    scored = _calibrated(rows, chosen, _mean_odds(parts))
+    mean = Mean(tuple(part for _, part in parts), scored.slope, scored.intercept)
+    return [*tried, chosen], (scored, mean)
+
+
+def _mean_odds(parts: Sequence[Part]) -> Values:
+    return np.asarray(np.mean([scored.odds for scored, _ in parts], axis=0))
+
+
+def _tried_mean(
+    rows: TrainingRows, parts: Sequence[Part], variant: str, strength: float = math.nan
+) -> Tried:
+    auroc = _auroc(rows.codes, rows.inner, _mean_odds(parts))
+    return Tried("mean", variant, strength, *auroc)
 
 
 def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Scored]:
     """All settings of a recipe, and the one that is chosen.
 
-    The variant with the best setting is taken; within it the strongest penalty whose mean is
-    within one standard error of its best. That penalty transfers better to cells that are unlike
-    the source, and costs a little on samples that are like it.
+    Of the variants whose best is within one standard error of the best of all, the first is taken:
+    the plainest. Within it the strongest penalty is taken whose mean is within one standard error
+    of its best: it transfers better to cells that are unlike the source.
     """
     scores = recipe.inner_scores(rows)
     tried = {
@@ -247,52 +297,14 @@ def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Sco
         )
         for setting, odds in scores.items()
     }
-    best = max(tried, key=lambda setting: tried[setting].auroc)
-    enough = tried[best].auroc - (0 if rows.is_near else tried[best].se)
-    strongest = next(
-        setting
-        for setting in recipe.settings(rows)
-        if setting.variant == best.variant and tried[setting].auroc >= enough
-    )
+    settings = list(tried)
+    top = max(tried.values(), key=lambda one: one.auroc)
+    variant = next(s.variant for s in settings if tried[s].auroc >= top.auroc - top.se)
+    own = [setting for setting in settings if setting.variant == variant]
+    top = max((tried[setting] for setting in own), key=lambda one: one.auroc)
+    strongest = next(setting for setting in own if tried[setting].auroc >= top.auroc - top.se)
     tried[strongest] = replace(tried[strongest], is_strength=True)
     return list(tried.values()), _calibrated(rows, tried[strongest], scores[strongest])
-
-
-def _mean(
-    rows: TrainingRows, scored: Sequence[Scored], parts: Sequence[Candidate]
-) -> tuple[list[Tried], Scored, Mean]:
-    """The mean of the candidates: all that is tried, and what is chosen, scored and fitted.
-
-    Where the responses to other drugs are known, a ridge of many drugs is one more part, if inner
-    folds rank higher with it.
-
-    Parameters
-    ----------
-    scored, parts
-        What inner folds say of each part, and the part fitted to all rows.
-    """
-    odds = [one.odds for one in scored]
-    plain = _tried(rows, np.mean(odds, axis=0), "")
-    known = rows.many_drugs
-    if known is None:
-        chosen, tried = replace(plain, is_strength=True), []
-    else:
-        penalty, name = known.strength.penalty, multi_drug.NAME
-        scores = multi_drug.inner_scores(rows, known)
-        alone = _calibrated(rows, _tried(rows, scores, f"{name} alone", penalty), scores)
-        more = _tried(rows, np.mean([*odds, alone.odds], axis=0), f"with {name}", penalty)
-        chosen, other = (more, plain) if more.auroc > plain.auroc else (plain, more)
-        chosen, tried = replace(chosen, is_strength=True), [alone.tried, other]
-        if other is plain:
-            odds.append(alone.odds)
-            parts = [*parts, multi_drug.fit(rows, known).scaled(alone.slope, alone.intercept)]
-    best = _calibrated(rows, chosen, np.mean(odds, axis=0))
-    return [*tried, chosen], best, Mean(tuple(parts), best.slope, best.intercept)
-
-
-def _tried(rows: TrainingRows, odds: Values, variant: str, strength: float = math.nan) -> Tried:
-    """A mean, or a part of it that is no candidate of its own, and its inner AUROC."""
-    return Tried("mean", variant, strength, *_auroc(rows.codes, rows.inner, odds))
 
 
 def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tuple[float, float]:

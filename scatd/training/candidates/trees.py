@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,10 +16,12 @@ from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
 
-N_TREES = 100
-N_INNER_TREES = 50
-"""Trees that are enough to choose by."""
-MAX_FEATURES = 100
+TREE_ROWS = 120_000
+"""Rows that all trees of a forest are fitted to together: few rows get many trees."""
+FEWEST_TREES, MOST_TREES = 100, 300
+INNER_SHARE = 0.4
+"""Share of the trees that is enough to choose by."""
+FEATURE_SHARE, MOST_FEATURES = 0.15, 100
 """Features that a node draws its cuts from; more are slower and no better."""
 
 
@@ -43,7 +46,7 @@ class TreesRecipe(Recipe[Trees]):
         for setting in self.settings(rows):
             votes = np.full(len(rows.codes), np.nan)
             for train, val in rows.inner:
-                forest = _forest(rows, setting, N_INNER_TREES)
+                forest = _forest(rows, setting, INNER_SHARE)
                 forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
                 votes[val] = forest.predict_proba(rows.X[val])[:, 1]
             found[setting] = votes
@@ -51,16 +54,18 @@ class TreesRecipe(Recipe[Trees]):
 
     def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
         """Fit all rows."""
-        forest = _forest(rows, setting, N_TREES)
+        forest = _forest(rows, setting, 1)
         return additive(forest.fit(rows.X, rows.codes, rows.weights))
 
 
-def _forest(rows: TrainingRows, setting: Setting, n_trees: int) -> ExtraTreesClassifier:
+def _forest(rows: TrainingRows, setting: Setting, share: float) -> ExtraTreesClassifier:
+    """A forest for these rows, or with a share of its trees."""
     from sklearn.ensemble import ExtraTreesClassifier
 
+    n_trees = min(max(TREE_ROWS // len(rows.X), FEWEST_TREES), MOST_TREES)
     return ExtraTreesClassifier(
-        n_trees,
-        max_features=min(MAX_FEATURES, rows.X.shape[1]),
+        round(share * n_trees),
+        max_features=min(math.ceil(FEATURE_SHARE * rows.X.shape[1]), MOST_FEATURES),
         min_samples_leaf=int(setting.strength),
         class_weight="balanced",
         random_state=rows.seed,

@@ -19,9 +19,8 @@ from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, LabelSource
 from scatd.data.response_numbers import ResponseNumbers
 from scatd.data.splits import fold_seed, stratified_folds
-from scatd.nn.alignment import Alignment, FeatureStats, feature_stats
+from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
-from scatd.training.candidates.distance import NEAR, domain_auroc
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import Rows, Split
 from scatd.training.candidates.selection import few_shot_splits, inner_splits
@@ -185,7 +184,6 @@ class Basis:
             reference_sample=cells,
             settings=self.settings,
             device=self.device,
-            is_near=self.distance < NEAR,
             many_drugs=self.many_drugs,
         )
 
@@ -201,16 +199,6 @@ class Basis:
         codes = self.labels.table.of(self.cohorts.source).codes
         values = np.where(codes == MISSING, np.nan, 2.0 * codes - 1).astype(np.float32)
         return ManyDrugs(values, tuple(map(str, codes.columns)), "labels")
-
-    @cached_property
-    def distance(self) -> float:
-        """AUROC of telling source from reference; 1 without a reference, or where nobody asks."""
-        cells, stats = self.reference_sample, self.reference_stats
-        if cells is None or self.settings.model == "network":
-            return 1.0
-        X = torch.from_numpy(np.array(self.cohorts.source.X, dtype=np.float32))
-        own = Alignment(self.settings.alignment, feature_stats([X]), stats)
-        return domain_auroc(own.move_source(X).numpy(), cells, self.settings.seed)
 
     @cached_property
     def learner(self) -> Learner:
