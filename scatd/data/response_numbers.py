@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import substance_key
 from scatd.data.features import Features
 from scatd.data.files import sha256_file
 from scatd.data.pairing import pair_rows
@@ -67,7 +67,9 @@ def read_response_numbers(file: Path, features: Features) -> ResponseNumbers:
     rows, _ = pair_rows(features, ids, len(table), file)
     drugs, columns = [], []
     for name in map(str, table.columns[1:]):
-        drug_key(name)  # refuses a name without letters
+        if not substance_key(name):
+            expected = "a name with letters or digits, such as DOCETAXEL"
+            raise InputError(f"column '{name}' is no drug name", where=where, expected=expected)
         numbers = _numbers(table[name], f"{where} column '{name}'")
         if np.isfinite(own := np.where(rows >= 0, numbers[rows], np.nan)).any():
             drugs.append(name)
