@@ -43,6 +43,7 @@ NESTED_MEAN, REPEATS_MEAN, REPEATS_SD = (
 # Of the registered model, and the mean over the models of all folds.
 TARGET, TARGET_MEAN = "target_{metric}", "target_{metric}_mean"
 TARGET_CI_LOW, TARGET_CI_HIGH = "target_{metric}_ci_low", "target_{metric}_ci_high"
+TARGET_OF_MEAN = "target_{metric}_of_mean_of_folds"
 BASELINE_TARGET = "baseline.{model}.target_{metric}"
 BASELINE_TARGET_MEAN = "baseline.{model}.target_{metric}_mean"
 # Of the demo's target, against its simulated truth.
