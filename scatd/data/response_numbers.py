@@ -45,6 +45,26 @@ class ResponseNumbers:
         """Samples with at least one number."""
         return int(np.isfinite(self.values).any(axis=1).sum())
 
+    def warn_where_low_is_resistant(self, drug: str, codes: NDArray[np.int_]) -> None:
+        """Warn where the numbers of a drug are the lower ones for samples that are resistant.
+
+        Parameters
+        ----------
+        codes
+            (n_obs,), classes of the samples: 0 sensitive, 1 resistant, else unknown.
+        """
+        for name, column in zip(self.drugs, self.values.T, strict=True):
+            if substance_key(name) != substance_key(drug):
+                continue
+            known = [column[(codes == code) & np.isfinite(column)] for code in (0, 1)]
+            sensitive, resistant = (np.median(part) if len(part) else np.nan for part in known)
+            if resistant < sensitive:
+                logger.warning(
+                    "%s column '%s': resistant samples have the lower numbers (median %.3g, "
+                    "sensitive %.3g), but high must mean resistant.",
+                    *(self.file, name, resistant, sensitive),
+                )
+
 
 def read_response_numbers(file: Path, features: Features) -> ResponseNumbers:
     """Read a table of numbers, whose first column holds the ids of samples.

@@ -122,6 +122,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
             len(rows),
             len(rows) // n_folds,
         )
+    if opened.numbers is not None:
+        opened.numbers.warn_where_low_is_resistant(drug, labels.codes)
     groups = None
     if request.labelled.group_by is not None:
         groups = read_groups(cohort, rows, request.labelled.group_by, opened.labels)

@@ -59,6 +59,17 @@ def test_a_cohort_without_ids_is_paired_by_position(read):
     np.testing.assert_array_equal(found.values, [[1], [2], [3]])
 
 
+@pytest.mark.parametrize("codes", [[0, 1, 1], [1, -1, 0]])
+def test_numbers_that_are_low_where_samples_are_resistant(read, caplog, codes):
+    found = read("id,Iressa\na,1\nb,\nc,2.5\n")
+    found.warn_where_low_is_resistant("docetaxel", np.array([1, 1, 0]))
+    found.warn_where_low_is_resistant("gefitinib", np.array([1, -1, -1]))
+    assert "resistant samples" not in caplog.text
+    found.warn_where_low_is_resistant("gefitinib", np.array(codes))
+    said = "column 'Iressa': resistant samples have the lower numbers (median 1, sensitive 2.5)"
+    assert (said in caplog.text) == (codes[0] == 1)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
