@@ -23,8 +23,8 @@ import torch
 from benchmarks import common
 from scatd import registry
 from scatd.data.expression import log_normalise
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.randomised import randomised
+from scatd.explain.explainers.making import explainer_of
+from scatd.explain.randomised import WHOLE
 from scatd.explain.signature import signature
 from scatd.scoring import Scorer
 
@@ -70,12 +70,13 @@ def _of_random_weights(folder: Path, target: ad.AnnData) -> float:
     """The mean over three models with shuffled weights."""
     with contextlib.chdir(folder):
         ref = registry.resolve("docetaxel", stage="staging", families=["dist"])
-        path = LinearPath(Scorer(registry.fetch(ref)).models)
+        scorer = Scorer(registry.fetch(ref))
+    explainer = explainer_of(scorer.members, scorer.network, "raw")
     x = torch.from_numpy(log_normalise(target.X.toarray().astype(np.float32)))
     causal = target.var_names.isin(set(target.uns["causal_genes"]["docetaxel"]))
     centre = x.mean(dim=0, keepdim=True)
     found = [
-        causal[signature(randomised(path, "whole model", seed), x, centre).top(N_CAUSAL)].mean()
+        causal[signature(explainer.randomised(WHOLE, seed), x, centre).top(N_CAUSAL)].mean()
         for seed in range(3)
     ]
     return float(np.mean(found))

@@ -26,8 +26,8 @@ def logit(prob: npt.ArrayLike) -> Array:
 
 
 def expit(odds: npt.ArrayLike) -> Array:
-    """Probabilities of log odds."""
-    return 1 / (1 + np.exp(-np.asarray(odds, dtype=np.float64)))
+    """Probabilities of log odds; of odds beyond e^700, which overflow, that of e^700."""
+    return 1 / (1 + np.exp(-np.clip(np.asarray(odds, dtype=np.float64), -700, 700)))
 
 
 @dataclass(frozen=True)

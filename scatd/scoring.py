@@ -221,6 +221,8 @@ class Scorer:
             What scores in all folds when their disagreement is wanted, else empty.
         """
         own = np.stack([mean_probability(self.members, moved, z) for z in draws or [mu]])
+        # Trees answer to NaN too, and a linear model to infinity.
+        own[:, ~mu.isfinite().all(dim=1).cpu().numpy()] = np.nan
         prob = self.decision.probabilities(own)
         found = {"own": own.mean(axis=0), "prob": prob.mean(axis=0)}
         if draws:

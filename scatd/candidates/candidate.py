@@ -30,6 +30,11 @@ class Candidate(ABC):
     name: ClassVar[CandidateName]
     draws: ClassVar[bool] = False
 
+    @property
+    def reads_latent(self) -> bool:
+        """Whether it belongs to one encoder: it does not answer from features alone."""
+        return False
+
     @abstractmethod
     def log_odds(self, x: Tensor, z: Tensor) -> Values:
         """Log odds of "resistant", (n_obs,); 0 is even.

@@ -34,6 +34,11 @@ class Linear(Candidate):
 
     name: ClassVar[CandidateName] = "linear"
 
+    @property
+    def reads_latent(self) -> bool:
+        """Whether the latent has weights."""
+        return self.latent_weights is not None
+
     def log_odds(self, x: Tensor, z: Tensor) -> Values:
         """Log odds of "resistant", (n_obs,)."""
         odds = rows_of(x) @ self.weights + self.bias

@@ -31,6 +31,11 @@ class Mean(Candidate):
 
     name: ClassVar[CandidateName] = "mean"
 
+    @property
+    def reads_latent(self) -> bool:
+        """Whether a part does."""
+        return any(part.reads_latent for part in self.parts)
+
     def log_odds(self, x: Tensor, z: Tensor) -> Values:
         """Log odds of "resistant", (n_obs,)."""
         mean = np.mean([part.log_odds(x, z) for part in self.parts], axis=0)

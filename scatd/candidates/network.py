@@ -22,6 +22,11 @@ class Network(Candidate):
     name: ClassVar[CandidateName] = "network"
     draws: ClassVar[bool] = True
 
+    @property
+    def reads_latent(self) -> bool:
+        """It does."""
+        return True
+
     def log_odds(self, x: Tensor, z: Tensor) -> Values:  # noqa: ARG002
         """Log odds of "resistant", (n_obs,)."""
         with torch.no_grad():

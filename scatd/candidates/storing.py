@@ -195,7 +195,7 @@ def _described(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
 
 
 def _require_paths(tensors: Stored, n_features: int, where: str) -> None:
-    """Refuse trees whose paths leave the arrays, or never end."""
+    """Refuse what is no trees: paths that leave the arrays, that meet, or that never end."""
     roots, left, right, feature = (
         tensors[name].numpy() for name in ("roots", "left", "right", "feature")
     )
@@ -210,3 +210,10 @@ def _require_paths(tensors: Stored, n_features: int, where: str) -> None:
     rising = roots[0] == 0 and (np.diff(roots) > 0).all() and roots[-1] < n_nodes
     if not (rising and inside.all() and (is_leaf | goes_on).all()):
         raise InputError("a node of its trees leads nowhere", where=where)
+    # Where paths meet, their number may double with each step.
+    before = np.concatenate([roots, left[goes_on], right[goes_on]])
+    tree = np.searchsorted(roots, places, side="right")
+    if (np.bincount(before, minlength=n_nodes) != 1).any():
+        raise InputError("a node of its trees follows no node, or more than one", where=where)
+    if (tree[left] != tree).any() or (tree[right] != tree).any():
+        raise InputError("a node of its trees leads to another tree", where=where)

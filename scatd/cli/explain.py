@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 SETTINGS = {
-    "method": "Integrated Gradients (ig) or GradientSHAP.",
+    "method": "Integrated Gradients (ig) or GradientSHAP, for networks; linear models and trees "
+    "have exact attributions, which take their place.",
     "baseline": "Cells to compare each cell with; reference takes the cells called sensitive.",
     "target": "Explain the logit of resistant, or of both classes.",
-    "logits": "raw as published; centred without the mean of both logits: half the log odds.",
+    "logits": "raw as published (log odds where no network scores); centred without the mean of "
+    "both: half the log odds.",
     "steps": "Points on the path of ig; doubled for cells whose sum is not exact enough.",
     "samples": "Draws of gradshap for each cell.",
     "noise": "S.d. of the noise that gradshap adds to every feature; published 0.09.",
@@ -79,7 +81,8 @@ SETTINGS = {
     "--gene-cells",
     ranges.CountOrNone,
     "Families sf and gf: number of cells whose attribution is carried through the foundation model "
-    "to genes. INPUT must hold raw counts, and the weights are needed.",
+    "to genes. INPUT must hold raw counts, and the weights are needed. Trees have no gradient to "
+    "carry.",
     0,
 )
 @model.alignment
@@ -108,9 +111,10 @@ def _show(result: ExplainResult) -> None:
     shown = result.importance.drop(columns="controls").head(_SHOWN)
     click.echo(f"\nFirst {len(shown)} features behind {ref.name} version {ref.version}")
     click.echo(table(shown.drop(columns="rank_average")))
+    click.echo(f"\nAttributions, {result.attribution}.")
     found = result.convergence.iloc[0]
     click.echo(
-        f"\nSums of attributions differ from the change of the logit by at most {found['max']:.2g} "
+        f"Sums of attributions differ from the change of the logit by at most {found['max']:.2g} "
         f"(mean {found['mean']:.2g}); {found['complete']:.1%} of {found['n']:.0f} are within "
         f"{found['tolerance']:.0e} of it."
     )

@@ -16,13 +16,10 @@ from captum.attr import IntegratedGradients, Saliency
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scatd.explain.attributed import Attributed
 from scatd.explain.linear_path import LinearPath
 from scatd.nn.products import fast_products
 
-TOLERANCE = 1e-3
-"""Completeness: |sum of attributions - change of the logit| relative to the change, or to
-`SMALL_CHANGE` when the change is smaller."""
-SMALL_CHANGE = 0.1
 MAX_STEPS = 1600
 _BATCH_BYTES = 192 << 20
 _COPIES = 8
@@ -31,33 +28,6 @@ _COPIES = 8
 
 _Gradients = Callable[[Tensor], Tensor]
 """Gradients of one logit by u, at points (n_points, width)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Attributed:
-    """Attributions of some cells to their features, for one class.
-
-    Parameters
-    ----------
-    attributions
-        (n_obs, n_features) float32, in logits; positive pushes towards the class.
-    change
-        (n_obs,), class logit of the cell minus that of the baseline (mean over several baselines).
-    delta
-        (n_obs,), sum of the attributions minus `change`. An exact integral would give 0.
-    n_steps
-        (n_obs,), number of points on the path.
-    """
-
-    attributions: NDArray[np.float32]
-    change: NDArray[np.float64]
-    delta: NDArray[np.float64]
-    n_steps: NDArray[np.int64]
-
-    @property
-    def is_complete(self) -> NDArray[np.bool_]:
-        """(n_obs,), True when `delta` is within `TOLERANCE`."""
-        return np.abs(self.delta) <= TOLERANCE * np.maximum(np.abs(self.change), SMALL_CHANGE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +109,7 @@ def integrated_gradients(
 def complete_integrated_gradients(
     path: LinearPath, x: Tensor, baseline: Tensor, target: int, n_steps: int = 100
 ) -> Attributed:
-    """Double the steps, up to `MAX_STEPS`, for cells whose attributions miss `TOLERANCE`."""
+    """Double the steps, up to `MAX_STEPS`, for cells whose attributions are not complete."""
     done = integrated_gradients(path, x, baseline, target, n_steps)
     while n_steps < MAX_STEPS and not done.is_complete.all():
         n_steps = min(2 * n_steps, MAX_STEPS)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from scatd.evaluation.controls import null_summary
 from scatd.explain.curves import LIST, areas, best_random, deletion_insertion
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.randomised import STAGES, randomised
+from scatd.explain.explainers.explainer import Explainer
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import (
     Signature,
@@ -122,7 +121,7 @@ def stability(
 
 
 def randomised_models(
-    path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, top: int, seed: int
+    explainer: Explainer, x: Tensor, baseline: Tensor, own: Signature, top: int, seed: int
 ) -> tuple[list[Control], pd.DataFrame]:
     """Test whether the list changes when the weights of the model become random.
 
@@ -133,12 +132,12 @@ def randomised_models(
     any model attributes much to a feature that varies much. Slopes do not have this part.
     """
     rows = []
-    for stage in STAGES:
+    for stage in explainer.stages:
         for number in range(N_SEEDS):
-            other = signature(randomised(path, stage, seed + number), x, baseline)
+            other = signature(explainer.randomised(stage, seed + number), x, baseline)
             rows.append({"stage": stage, "seed": seed + number, **agreement(own, other, top)})
     table = pd.DataFrame(rows)
-    whole = table[table["stage"] == STAGES[-1]]
+    whole = table[table["stage"] == explainer.stages[-1]]
     value = float(whole["slope_spearman"].abs().mean())
     said = (
         f"slopes correlate {value:.2f} with those of random weights (mean of {N_SEEDS}, without "
@@ -188,11 +187,11 @@ def permuted_labels(
 
 
 def deletion(
-    path: LinearPath, x: Tensor, baseline: Tensor, own: Signature, seed: int
+    explainer: Explainer, x: Tensor, baseline: Tensor, own: Signature, seed: int
 ) -> tuple[list[Control], pd.DataFrame]:
     """Test whether the first features, removed or given alone, change the score most."""
     order = own.top(len(own.importance))
-    curves = deletion_insertion(path, x, baseline, order, seed)
+    curves = deletion_insertion(explainer, x, baseline, order, seed)
     found = areas(curves)
     controls = []
     for number, name in enumerate(("deletion", "insertion")):

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.signature import RESISTANT
+from scatd.explain.explainers.explainer import RESISTANT, Explainer
 from scatd.nn.products import fast_products
 
 LIST, RANDOM = "list", "random"
@@ -28,7 +27,7 @@ def counts_up_to(n: int) -> list[int]:
 
 
 def deletion_insertion(
-    path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp], seed: int
+    explainer: Explainer, x: Tensor, baseline: Tensor, order: NDArray[np.intp], seed: int
 ) -> pd.DataFrame:
     """Curves for the order of the list, and for random orders.
 
@@ -53,22 +52,25 @@ def deletion_insertion(
     orders |= {f"{RANDOM} {i + 1}": rng.permutation(moving) for i in range(N_RANDOM)}
     with fast_products(), torch.no_grad():
         parts = [
-            _curve(path, x, baseline, picked).assign(order=name) for name, picked in orders.items()
+            _curve(explainer, x, baseline, picked).assign(order=name)
+            for name, picked in orders.items()
         ]
     return pd.concat(parts, ignore_index=True)[["order", "n_features", "deleted", "inserted"]]
 
 
-def _curve(path: LinearPath, x: Tensor, baseline: Tensor, order: NDArray[np.intp]) -> pd.DataFrame:
-    u, u0 = path.project(x), path.project(baseline)
-    whole, empty = path(u)[:, RESISTANT], path(u0)[:, RESISTANT]
+def _curve(
+    explainer: Explainer, x: Tensor, baseline: Tensor, order: NDArray[np.intp]
+) -> pd.DataFrame:
+    u, u0 = explainer.project(x), explainer.project(baseline)
+    whole, empty = (explainer.values(end)[:, RESISTANT] for end in (u, u0))
     distance = (whole - empty).abs().mean().clamp_min(1e-12)
     moved = torch.zeros_like(u)
     rows, done = [], 0
     for count in counts_up_to(len(order)):
         some = torch.from_numpy(order[done:count].copy()).to(x.device)
-        moved += (x[:, some] - baseline[:, some]) @ path.columns(some)
+        moved += explainer.shift(some, x[:, some] - baseline[:, some])
         done = count
-        left, alone = path(u - moved)[:, RESISTANT], path(u0 + moved)[:, RESISTANT]
+        left, alone = (explainer.values(at)[:, RESISTANT] for at in (u - moved, u0 + moved))
         lost = (left - whole).abs().mean() / distance
         brought = 1 - (alone - whole).abs().mean() / distance
         rows.append({"n_features": count, "deleted": float(lost), "inserted": float(brought)})

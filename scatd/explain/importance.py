@@ -35,7 +35,7 @@ class Tally:
         self._shift_squared = np.zeros(n_features)
 
     def add(
-        self, values: Mapping[str, NDArray[np.float32]], displacement: NDArray[np.float32]
+        self, values: Mapping[str, NDArray[np.floating]], displacement: NDArray[np.float32]
     ) -> None:
         """Add cells.
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd.evaluation.intervals import Bootstrap, mean_interval
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.signature import RESISTANT
+from scatd.explain.explainers.explainer import RESISTANT, Explainer
 from scatd.nn.products import fast_products
 
 COLUMNS = ["feature", "to", "n_obs", "effect", "ci_low", "ci_high", "prob_change", "expected",
@@ -40,7 +39,7 @@ class Change:
 
 
 def perturb(
-    path: LinearPath,
+    explainer: Explainer,
     x: Tensor,
     changes: Sequence[Change],
     slopes: Mapping[int, float],
@@ -73,19 +72,20 @@ def perturb(
     """
     rows = []
     with fast_products(), torch.no_grad():
-        u = path.project(x)
-        before = path(u)
+        u = explainer.project(x)
+        before = explainer.values(u)
         for change in changes:
-            own = torch.from_numpy(change.cells).to(x.device)
+            cells = torch.from_numpy(change.cells)
+            own, read = cells.to(x.device), cells.to(u.device)
             of = None if groups is None else groups[change.cells]
             for feature, slope in slopes.items():
                 moved = (change.level[:, feature] - x[own, feature])[:, None]
-                column = path.columns(torch.tensor([feature], device=x.device))
-                after = path(u[own] + moved * column)
-                effect = (after - before[own])[:, RESISTANT].double().cpu().numpy()
-                prob = after.softmax(dim=1) - before[own].softmax(dim=1)
+                shift = explainer.shift(torch.tensor([feature], device=x.device), moved)
+                after = explainer.values(u[read] + shift)
+                effect = (after - before[read])[:, RESISTANT].double().cpu().numpy()
+                prob = explainer.probability(after) - explainer.probability(before[read])
                 row = _row(effect, float(slope * moved.double().mean()), seed, of)
-                prob_change = float(prob[:, RESISTANT].double().mean())
+                prob_change = float(prob.double().mean())
                 rows.append({"feature": feature, "to": change.to, "prob_change": prob_change} | row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -15,7 +15,8 @@ from torch.nn.utils import remove_spectral_norm
 
 from scatd.explain.linear_path import LinearPath
 
-STAGES = ("head", "latent", "whole model")
+WHOLE = "whole model"
+STAGES = ("head", "latent", WHOLE)
 """The part, seen from the input, from which on the weights are random."""
 
 
@@ -27,7 +28,7 @@ def randomised(path: LinearPath, stage: str, seed: int) -> LinearPath:
     chosen: list[nn.Module] = [model.fc3, model.bn3, model.fc4]
     if stage != "head":
         chosen.append(model.fc21)
-    if stage == "whole model":
+    if stage == WHOLE:
         chosen.append(model.Encoder_resblocks)
     generator = torch.Generator().manual_seed(seed)
     for part in chosen:

@@ -20,14 +20,17 @@ class ExplainSettings:
     Parameters
     ----------
     method
-        "ig" is Integrated Gradients, "gradshap" GradientSHAP.
+        "ig" is Integrated Gradients, "gradshap" GradientSHAP. Linear models and trees have exact
+        attributions, which are used in their place: against the mean of the baselines for "ig",
+        and averaged over them for "gradshap".
     baseline
         The input that a cell is compared with: see `scatd.explain.baselines`.
     target
         Explain the logit of "resistant", or of "both" classes.
     logits
         "raw" as published, or "centred": minus the mean of both logits, which changes no
-        probability. The centred resistant logit is half the log odds of the score.
+        probability. The centred resistant logit is half the log odds of the score. Where no
+        network scores, the raw logit of a class is its log odds.
     steps
         Points on the path of Integrated Gradients. Doubled for cells that are not complete.
     samples

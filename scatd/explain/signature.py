@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from scatd.explain.attribution import integrated_gradients
+from scatd.explain.explainers.explainer import RESISTANT, Explainer
 from scatd.explain.importance import Floats, Tally
-from scatd.explain.linear_path import LinearPath
 from scatd.keys import RESPONSES
 
-RESISTANT = 1
 STEPS = 24
 """Integration steps for controls. They suffice for ranks, but not for completeness of a cell."""
 
@@ -39,12 +37,12 @@ class Signature:
         return np.argsort(-self.importance, kind="stable")[:n]
 
 
-def signature(path: LinearPath, x: Tensor, baseline: Tensor, n_steps: int = STEPS) -> Signature:
+def signature(explainer: Explainer, x: Tensor, baseline: Tensor, n_steps: int = STEPS) -> Signature:
     """Importance and slopes over aligned cells x (n_obs, n_features)."""
-    found = integrated_gradients(path, x, baseline, RESISTANT, n_steps)
+    found = explainer.quick(x, baseline, n_steps)
     word = RESPONSES[RESISTANT]
     tally = Tally([word], x.shape[1])
-    tally.add({word: found.attributions}, (x - baseline).cpu().numpy())
+    tally.add({word: found}, (x - baseline).cpu().numpy())
     return Signature(tally.importance(word), tally.slope(word))
 
 

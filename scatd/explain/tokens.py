@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd.embed.cells import CutCell
-from scatd.explain.attribution import SMALL_CHANGE, TOLERANCE
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.signature import RESISTANT
+from scatd.explain.attributed import SMALL_CHANGE, TOLERANCE
+from scatd.explain.explainers.explainer import RESISTANT, Explainer
 
 TOKENS_AT_ONCE = 4096
 """Tokens that pass the network together, over all steps: this limits the memory."""
@@ -52,7 +51,7 @@ class TokenAttribution:
 def attribute_tokens(
     cut: CutCell,
     ids: NDArray[np.int32],
-    path: LinearPath,
+    explainer: Explainer,
     move: Callable[[Tensor], Tensor],
     n_steps: int,
 ) -> TokenAttribution:
@@ -64,14 +63,14 @@ def attribute_tokens(
         The foundation model, cut after its token embeddings.
     ids
         Token ids of the cell, (n_tokens,).
-    path, move
-        The response model, and the function that aligns embeddings before it.
+    explainer, move
+        Of the response model, with gradients, and the function that aligns embeddings before it.
     n_steps
         Points of the Gauss-Legendre quadrature.
     """
 
     def logits(tokens: Tensor) -> Tensor:
-        return path.whole(move(cut.embed(tokens)))
+        return explainer.whole(move(cut.embed(tokens)))
 
     x, x0 = cut.present[None], cut.absent[None]
     found = IntegratedGradients(logits).attribute(

@@ -164,12 +164,15 @@ class _Models:
 
         Where features are moved one by one, it is the same function of rows that are not moved:
         recipes standardise features, or cut them. It then asks for cells that are moved as bulk is.
+        The latent is another one when features are moved.
         """
-        if job.few is None and own.alignment.method != "coral":
-            source, reference = own.alignment.source, own.alignment.reference
-            if source is None or reference is None:
-                return own
-            return replace(own, alignment=Alignment("bi-adain", reference, source))
+        alignment = own.alignment
+        if alignment.method == "mmd":  # no rows were moved
+            return own
+        moves_all = alignment.method == "coral" or own.candidate.reads_latent
+        if job.few is None and not moves_all:
+            as_bulk = Alignment("bi-adain", alignment.reference, alignment.source)
+            return replace(own, alignment=as_bulk)
         unmoved = self._learner.aligned(job, method="none")
         return self._learner.only(own.selection.name, job, unmoved)
 

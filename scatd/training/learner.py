@@ -234,7 +234,7 @@ class Learner:
             prob_val=entered.prob_val[chosen.name],
             history=[],
             counts={},
-            threshold=self._threshold(float(entered.contest.codes.mean())),
+            threshold=self._threshold(entered.contest.share),
         )
 
     def of_network(self, trained: FittedFold, chosen: Selection) -> Fitted:

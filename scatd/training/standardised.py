@@ -37,6 +37,7 @@ class Standardised:
         self._rows = ((X[:, self._varies] - self._mean) / self._std).astype(np.float64)
         self._products = self._rows @ self._rows.T
         self._components: tuple[Values, Values] | None = None
+        self._asked = 0
 
     @cached_property
     def root(self) -> Values:
@@ -74,14 +75,14 @@ class Standardised:
         """Left singular vectors and singular values, the largest first; at least n, if there."""
         from scipy.linalg import eigh
 
-        found = self._components
-        if found is None or len(found[1]) < min(n, self._products.shape[0]):
-            size = len(self._rows)
+        size = len(self._rows)
+        if self._components is None or self._asked < min(n, size):
             squares, left = eigh(self._products, subset_by_index=(max(size - n, 0), size - 1))
             squares, left = squares[::-1], left[:, ::-1]
             keep = squares > max(squares[0], 0) * _RANK
-            found = self._components = (left[:, keep], np.sqrt(squares[keep]))
-        return found
+            # There are fewer than were asked for where rows or features depend on each other.
+            self._components, self._asked = (left[:, keep], np.sqrt(squares[keep])), n
+        return self._components
 
     def _of_rows(self, per_row: Values) -> tuple[Values, float]:
         weights = self._of_all_features(self._rows.T @ per_row)

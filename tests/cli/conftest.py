@@ -94,7 +94,7 @@ def make_explain_result():
     convergence = {"n": 7, "max": 0.002, "mean": 0.001, "complete": 1.0, "tolerance": 1e-3}
     return ExplainResult(
         *(REF, "run-1", importance, controls, pd.DataFrame([convergence])),
-        *("failed: stability", [Path("explained.h5ad")]),
+        *("failed: stability", [Path("explained.h5ad")], "network: logit by Integrated Gradients"),
     )
 
 

@@ -53,7 +53,7 @@ def logits(rows):
     import torch
 
     ref = registry.resolve("docetaxel", stage="staging")
-    (model,) = artifact.read(registry.fetch(ref)).classifiers()
+    model = artifact.read(registry.fetch(ref)).classifier()
     with torch.no_grad():
         return model(torch.from_numpy(np.asarray(rows, np.float32))).double().numpy()
 

@@ -11,9 +11,9 @@ from scatd.data.expression import log_normalise
 from scatd.data.splits import stratified_folds
 from scatd.explain import controls
 from scatd.explain.attribution import complete_integrated_gradients
+from scatd.explain.explainers.network import NetworkExplainer
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.permuted import retrained
-from scatd.explain.randomised import randomised
 from scatd.explain.signature import signature
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
@@ -63,7 +63,7 @@ def learned(demo):
     data = FoldData(rows["source"][train], codes[train], rows["source"][val], codes[val])
     alignment, aligned = align(data, feature_stats([rows["reference"]]), settings)
     fitted = fit_fold(vae, aligned, alignment, settings, SeededDraws(42), Silent())
-    return LinearPath([fitted.classifier]), alignment, settings
+    return NetworkExplainer(LinearPath([fitted.classifier])), alignment, settings
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_causal_genes_are_among_the_first(demo, listed):
 
 def test_attributions_are_complete(learned, listed):
     x, centre, _ = listed
-    found = complete_integrated_gradients(learned[0], x, centre, 1)
+    found = complete_integrated_gradients(learned[0].path, x, centre, 1)
     assert found.is_complete.all()
     assert np.abs(found.delta).max() <= 1e-3 * np.abs(found.change).mean()
 
@@ -91,7 +91,7 @@ def test_random_weights_find_causal_genes_by_chance_only(demo, learned, listed):
     x, centre, own = listed
     causal, precisions = demo[2], []
     for seed in range(3):
-        other = signature(randomised(learned[0], "whole model", seed), x, centre)
+        other = signature(learned[0].randomised("whole model", seed), x, centre)
         precisions.append(causal[other.top(N_CAUSAL)].mean())
     # Causal genes are among the better expressed half, which any model attributes more to.
     assert np.mean(precisions) <= 2 * N_CAUSAL / N_GENES
@@ -101,13 +101,14 @@ def test_random_weights_find_causal_genes_by_chance_only(demo, learned, listed):
 
 def test_a_model_of_permuted_labels_is_flagged_and_the_true_one_is_not(demo, learned, listed):
     rows, codes, _ = demo
-    path, alignment, settings = learned
+    explainer, alignment, settings = learned
+    path = explainer.path
     x, centre, own = listed
     z, _ = posterior_of(path.encoder, alignment.move_source(rows["source"]))
     rng = np.random.default_rng(0)
     shuffled = [rng.permutation(codes) for _ in range(21)]
     heads = retrained(path, z, [codes] * 5 + shuffled, settings, seed=7)
-    signatures = [signature(head, x, centre) for head in heads]
+    signatures = [signature(NetworkExplainer(head), x, centre) for head in heads]
     true, null, permuted = signatures[:5], signatures[5:25], signatures[25]
     (good,), _ = controls.permuted_labels(own, true, null, N_CAUSAL)
     (bad,), _ = controls.permuted_labels(permuted, true, null, N_CAUSAL)

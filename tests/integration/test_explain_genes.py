@@ -13,8 +13,9 @@ from scipy import sparse
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.candidates.linear import Linear
 from scatd.nn.alignment import Alignment
-from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
 
 N_GENES = 40
@@ -40,16 +41,21 @@ def geneformer(tmp_path):
     return folder
 
 
-@pytest.fixture
-def model(store, tmp_path):
+@pytest.fixture(params=["network", "linear"])
+def model(store, tmp_path, request):
     """A response model of family gf for this width, at staging."""
     torch.manual_seed(1)
     classifier = ResponseClassifier(Sizes(HIDDEN, 8, (24,), (24,)), DESIGNS["gf"])
     with torch.no_grad():
         for _ in range(3):
             classifier.train()(torch.randn(50, HIDDEN))
+    state, candidate = classifier.state_dict(), None
+    if request.param == "linear":
+        state = {name: state[name] for name in state if not name.startswith(HEAD_PREFIXES)}
+        candidate = Linear(np.random.default_rng(0).normal(size=HIDDEN), 0.0)
     stored = Artifact(
-        "response", "gf", "gf", classifier.sizes, classifier.state_dict(), Alignment("none"), 0.5
+        *("response", "gf", "gf", classifier.sizes, state, Alignment("none"), 0.5),
+        candidate=candidate,
     )
     artifact.write(tmp_path / "model", stored)
     with tracking.parent_run("transfer", name="made", tags={}, settings={}) as run:
@@ -96,6 +102,7 @@ def test_genes_of_an_embedding_model(scatd, model, geneformer, counts):
     assert features["feature"].str.startswith("Geneformer_").all()
 
 
+@pytest.mark.parametrize("model", ["network"], indirect=True)
 def test_genes_need_counts(scatd, model, tmp_path):
     np.save(tmp_path / "embedded.npy", np.random.default_rng(0).normal(size=(9, HIDDEN)))
     done = explain(scatd, tmp_path / "embedded.npy", "--gene-cells", 3, "--no-controls", code=2)

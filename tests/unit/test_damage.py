@@ -16,7 +16,7 @@ from scatd.cards import checksums
 from scatd.cards.card import About
 from scatd.embed.store import EmbeddingStore
 from scatd.errors import InputError
-from scatd.explain.attribution import Attributed
+from scatd.explain.attributed import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
 from scatd.training.baselines import LINEAR_FILE, LinearBaseline

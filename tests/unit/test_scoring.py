@@ -131,7 +131,7 @@ def test_a_domain_travels_with_the_model(tmp_path, cells):
 def test_disagreement_of_folds_leaves_the_score_alone(tmp_path, cells):
     model = make(tmp_path, Alignment("none"))
     alone = Scorer(tmp_path).score(cells)
-    with pytest.raises(InputError, match="no heads of other folds"):
+    with pytest.raises(InputError, match="nothing of other folds"):
         Scorer(tmp_path).score(cells, options=ScoreOptions(fold_sd=True))
     probs, heads = [by_hand(model, torch.from_numpy(cells))], []
     for factor in (0.5, -1.0):

@@ -170,6 +170,12 @@ class Contest:
     scored: Mapping[CandidateName, Tried]
     tried: tuple[Tried, ...]
 
+    @property
+    def share(self) -> float:
+        """Share of resistant rows among those that the probabilities are calibrated on."""
+        scored = [val for _, val in self.inner]
+        return float(self.codes[np.concatenate(scored) if scored else slice(None)].mean())
+
     def decide(self, network: Values | None = None) -> Selection:
         """Choose a candidate.
 
@@ -347,6 +353,32 @@ def _reason(
     best = max(one.auroc for one in scored.values())
     why = "best" if own == best else f"within {NETWORK_MARGIN} of the best"
     return f"Inner folds: {chosen} is {why} (AUROC {own:.3f}; {others})."
+
+
+def inner_folds(
+    codes: NDArray[np.int_],
+    groups: NDArray[np.str_] | None,
+    few: NDArray[np.int_] | None,
+    seed: int,
+) -> list[Split]:
+    """Inner folds of the training rows of a fold; empty where there are too few.
+
+    Parameters
+    ----------
+    codes, groups
+        Of the source samples, (n_source,).
+    few
+        Classes of labelled target cells that stand behind them. Where there are enough of them,
+        they alone are scored.
+    seed
+        Of the folds.
+    """
+    if few is None:
+        return inner_splits(codes, groups, seed)
+    cells = len(codes) + np.arange(len(few))
+    return few_shot_splits(len(codes), few, seed) or [
+        (np.concatenate([train, cells]), val) for train, val in inner_splits(codes, groups, seed)
+    ]
 
 
 def inner_splits(

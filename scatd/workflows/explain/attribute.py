@@ -9,13 +9,7 @@ import pandas as pd
 import torch
 
 from scatd import console, keys
-from scatd.explain.attribution import (
-    TOLERANCE,
-    Attributed,
-    complete_integrated_gradients,
-    gradient_shap,
-    shap_draws,
-)
+from scatd.explain.attributed import Attributed
 from scatd.explain.importance import Tally
 from scatd.workflows.explain.store import AttributionStore, Block
 from scatd.workflows.explain.subject import Subject
@@ -46,20 +40,26 @@ def attribute(subject: Subject, store: AttributionStore) -> None:
             if not store.has(number):
                 x = subject.rows(rows)
                 centre = subject.pool.mean(dim=0, keepdim=True)
-                attributed = {word: _of_class(subject, x, rows, word) for word in subject.classes}
+                attributed = _of_classes(subject, x, rows)
                 store.write(number, Block(rows, attributed, (x - centre).cpu().numpy()))
             bar.update(len(rows))
 
 
+def _of_classes(subject: Subject, x: torch.Tensor, rows: np.ndarray) -> dict[str, Attributed]:
+    """Attributions by class; for log odds those of one class are minus those of the other."""
+    found = {keys.RESISTANT: _of_class(subject, x, rows, keys.RESISTANT)}
+    for word in subject.classes:
+        if word not in found:
+            is_known = subject.explainer.is_mirrored
+            found[word] = (
+                found[keys.RESISTANT].times(-1) if is_known else _of_class(subject, x, rows, word)
+            )
+    return {word: found[word] for word in subject.classes}
+
+
 def _of_class(subject: Subject, x: torch.Tensor, rows: np.ndarray, word: str) -> Attributed:
-    settings, code = subject.request.settings, keys.RESPONSES.index(word)
-    if settings.method == "ig":
-        baseline = subject.pool.mean(dim=0, keepdim=True)
-        return complete_integrated_gradients(subject.path, x, baseline, code, settings.steps)
-    draws = shap_draws(
-        rows, settings.samples, len(subject.pool), x.shape[1], settings.noise, settings.seed
-    )
-    return gradient_shap(subject.path, x, subject.pool, draws, code)
+    code = keys.RESPONSES.index(word)
+    return subject.explainer.attribute(x, rows, subject.pool, code, subject.request.settings)
 
 
 def summed(subject: Subject, store: AttributionStore) -> Sums:
@@ -79,18 +79,20 @@ def summed(subject: Subject, store: AttributionStore) -> Sums:
                 one.add({word: v[own] for word, v in values.items()}, block.displacement[own])
         empty = np.empty((0, 0), np.float32)
         found += [replace(one, attributions=empty) for one in block.attributed.values()]
-    return Sums(tally, dict(sorted(groups.items())), _convergence(found))
+    return Sums(
+        tally, dict(sorted(groups.items())), _convergence(found, subject.explainer.tolerance)
+    )
 
 
-def _convergence(found: list[Attributed]) -> pd.DataFrame:
+def _convergence(found: list[Attributed], tolerance: float) -> pd.DataFrame:
     delta = np.abs(np.concatenate([one.delta for one in found]))
-    complete = np.concatenate([one.is_complete for one in found])
+    complete = np.concatenate([one.is_within(tolerance) for one in found])
     row = {
         "n": len(delta),
         "max": delta.max(),
         "mean": delta.mean(),
         "complete": complete.mean(),
-        "tolerance": TOLERANCE,
+        "tolerance": tolerance,
         "steps": max(int(one.n_steps.max()) for one in found),
     }
     return pd.DataFrame([row])

@@ -13,6 +13,7 @@ from scatd import console, keys
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control
+from scatd.explain.explainers.network import NetworkExplainer
 from scatd.explain.importance import Tally
 from scatd.explain.permuted import retrained
 from scatd.explain.perturbation import changes_of, perturb
@@ -51,15 +52,15 @@ def judge(
     settings = subject.request.settings
     x = subject.rows(subject.sample(settings.seed))
     centre = subject.pool.mean(dim=0, keepdim=True)
-    own = signature(subject.path, x, centre)
+    own = signature(subject.explainer, x, centre)
     steps: dict[str, Callable[[], Done]] = {
         "evidence": lambda: ([_evidence(subject)], pd.DataFrame()),
         "stability": lambda: _stability(subject, own),
         "randomised_model": lambda: controls.randomised_models(
-            subject.path, x, centre, own, settings.top, settings.seed
+            subject.explainer, x, centre, own, settings.top, settings.seed
         ),
         "permuted_labels": lambda: _permuted(subject, bulk, x, centre, own),
-        "deletion": lambda: controls.deletion(subject.path, x, centre, own, settings.seed),
+        "deletion": lambda: controls.deletion(subject.explainer, x, centre, own, settings.seed),
         "perturbation": lambda: _perturbation(subject, x, own, tally),
     }
     found: list[Control] = []
@@ -94,7 +95,7 @@ def _stability(subject: Subject, own: Signature) -> Done:
 def _with(subject: Subject, baseline: BaselineName, seed: int) -> Signature:
     pool = subject.baselines(baseline, seed)
     return signature(
-        subject.path, subject.rows(subject.sample(seed)), pool.mean(dim=0, keepdim=True)
+        subject.explainer, subject.rows(subject.sample(seed)), pool.mean(dim=0, keepdim=True)
     )
 
 
@@ -102,28 +103,34 @@ def _permuted(
     subject: Subject, bulk: Bulk | None, x: torch.Tensor, centre: torch.Tensor, own: Signature
 ) -> Done:
     """Heads trained anew on the source's labels and on permutations of them."""
-    request = subject.request
+    request, explainer = subject.request, subject.explainer
+    if not isinstance(explainer, NetworkExplainer):
+        said = f"heads are trained anew for networks only, and this model is {subject.candidate}"
+        return _not_run("permuted_labels", controls.MAX_P_VALUE, said)
     if bulk is None:
         said = "needs the labelled bulk source: --source FILE"
-        none = Control("permuted_labels", controls.NOT_RUN, np.nan, controls.MAX_P_VALUE, said)
-        return [none], pd.DataFrame()
+        return _not_run("permuted_labels", controls.MAX_P_VALUE, said)
     codes, X = bulk.codes, torch.from_numpy(bulk.X).to(subject.device)
-    z, _ = posterior_of(subject.path.encoder, subject.alignment.move_source(X))
+    z, _ = posterior_of(explainer.path.encoder, subject.alignment.move_source(X))
     rng = np.random.default_rng(request.settings.seed)
     shuffled: list[NDArray[np.int64]] = [
         rng.permutation(codes) for _ in range(request.permutations)
     ]
     heads = retrained(
-        subject.path,
+        explainer.path,
         z,
         [codes] * _N_TRUE + shuffled,
         bulk.settings,
         request.settings.seed,
     )
-    signatures = [signature(path, x, centre) for path in heads]
+    signatures = [signature(NetworkExplainer(path), x, centre) for path in heads]
     return controls.permuted_labels(
         own, signatures[:_N_TRUE], signatures[_N_TRUE:], request.settings.top
     )
+
+
+def _not_run(name: str, bound: float, said: str) -> Done:
+    return [Control(name, controls.NOT_RUN, np.nan, bound, said)], pd.DataFrame()
 
 
 def _perturbation(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) -> Done:
@@ -144,4 +151,4 @@ def _perturbed(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) 
     groups = None if subject.groups is None else subject.groups[places]
     slope = tally.slope(keys.RESISTANT)
     slopes = {place: slope[place] for place in np.concatenate([first, some]).tolist()}
-    return perturb(subject.path, x, changes, slopes, groups=groups, seed=seed)
+    return perturb(subject.explainer, x, changes, slopes, groups=groups, seed=seed)

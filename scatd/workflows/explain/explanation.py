@@ -71,7 +71,9 @@ class Explanation:
         settings: Any = subject.request.settings
         lines = [
             f"Features behind {subject.ref.name} version {subject.ref.version} in "
-            f"{int(subject.usable.sum())} cells ({settings.method}, baseline {settings.baseline}).",
+            f"{int(subject.usable.sum())} cells.",
+            f"Attributions ({subject.candidate}): {subject.attribution}; baseline "
+            f"{settings.baseline}.",
             f"**Controls: {self.label}**",
             f"First: {', '.join(self.importance['feature'].head(20))}",
             *(f"- {one.name}: {one.status}. {one.sentence}." for one in self.controls),
@@ -112,6 +114,8 @@ class Explanation:
             drug_key: {
                 "model": subject.ref.name,
                 "version": subject.ref.version,
+                "candidate": subject.candidate,
+                "attribution": subject.attribution,
                 "settings": to_mapping(subject.request.settings),
                 "controls": self.label,
                 "controls_table": self.controls_table.astype({"value": float, "bound": float}),

@@ -16,9 +16,11 @@ from scatd.data.io import is_cohort, open_cohort
 from scatd.embed.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.explain.controls import Control, gene_controls, label
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.randomised import STAGES, randomised
+from scatd.explain.explainers.explainer import Explainer
+from scatd.explain.explainers.making import explainer_of
+from scatd.explain.randomised import WHOLE
 from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
+from scatd.scoring import Scorer
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.subject import Subject
@@ -67,13 +69,32 @@ class GeneReader:
     matrix: Matrix
     names: dict[int, str]
 
-    def attribute(self, row: int, subject: Subject, model: LinearPath) -> TokenAttribution | None:
+    def attribute(self, row: int, subject: Subject, model: Explainer) -> TokenAttribution | None:
         """Attribute one cell's logit under a model to tokens; None where it has no token."""
         cell = self.rows.tokens(row, self.matrix.rows(row, row + 1))
         if cell.reasons[0]:
             return None
         return attribute_tokens(
             self.embedder.encoder.cut(cell), cell.ids, model, subject.move, STEPS
+        )
+
+
+def require_gradients(scorer: Scorer) -> None:
+    """Refuse a model whose logits have no gradient that could be carried to genes.
+
+    Raises
+    ------
+    InputError
+        For trees, and for a mean with trees among its parts.
+    """
+    if not explainer_of(scorer.members, scorer.network, "raw").has_gradients:
+        candidate = scorer.card.candidate.in_words
+        what = f"{candidate} has no gradient that could be carried through the foundation model"
+        raise InputError(
+            what,
+            where="--gene-cells",
+            expected="a network or a linear model",
+            remedy="Leave --gene-cells out, or learn the drug with --model network.",
         )
 
 
@@ -118,14 +139,14 @@ def explain_genes(subject: Subject, reader: GeneReader) -> GeneResult:
     """
     request = subject.request
     places = subject.sample(request.settings.seed)[: request.gene_cells]
-    found = _over(places, subject, reader, subject.path, "Genes of cells")
+    found = _over(places, subject, reader, subject.explainer, "Genes of cells")
     if not found:
         what = f"none of {len(places)} cells has a gene that the foundation model knows"
         raise InputError(what, where=str(subject.features.path))
     table = gene_table(found, reader.names)
     controls: list[Control] = []
     if request.controls:
-        other = randomised(subject.path, STAGES[-1], request.settings.seed)
+        other = subject.explainer.randomised(WHOLE, request.settings.seed)
         random = gene_table(
             _over(places, subject, reader, other, "Genes, random weights"), reader.names
         )
@@ -140,7 +161,7 @@ def _over(
     places: NDArray[np.int64],
     subject: Subject,
     reader: GeneReader,
-    model: LinearPath,
+    model: Explainer,
     title: str,
 ) -> list[TokenAttribution]:
     found = []

@@ -157,8 +157,9 @@ def _strongest(subject: Subject, block: Block) -> pd.DataFrame:
 def write_published(found: Explanation) -> list[Path]:
     """Write the files of the published attribution scripts, if they were asked for.
 
-    Prefix is the drug as it was given; the index is `sample_id`, counted from 0 over the cells that
-    could be explained. Returns the files that were written.
+    Exact attributions are Shapley values, and are named so. Prefix is the drug as it was given; the
+    index is `sample_id`, counted from 0 over the cells that could be explained. Returns the files
+    that were written.
     """
     folder = found.subject.request.published_csv
     if folder is None:
@@ -171,7 +172,9 @@ def write_published(found: Explanation) -> list[Path]:
 
 def _write_published(folder: Path, found: Explanation) -> list[Path]:
     subject, store, tally = found.subject, found.store, found.tally
-    prefix, kind = subject.request.drug, _PUBLISHED_NAMES[subject.request.settings.method]
+    prefix = subject.request.drug
+    method = "gradshap" if subject.explainer.is_exact else subject.request.settings.method
+    kind = _PUBLISHED_NAMES[method]
     written = []
 
     def write(name: str, parts: Iterator[pd.DataFrame]) -> None:

@@ -77,7 +77,7 @@ def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame)
             place = int(np.flatnonzero(block.rows == highest)[0])
             whole = {"value": X[place], "attribution": A[place]}
             cell = pd.DataFrame(whole, index=pd.Index(subject.names, name=ids[place]))
-            own = subject.path.logits(subject.rows(np.array([highest])))[0, 1]
+            own = subject.explainer.logits(subject.rows(np.array([highest])))[0, 1]
             baseline = float(own) - float(block.attributed[keys.RESISTANT].change[place])
     ids, X, A = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Leading(pd.DataFrame(X, ids, names), pd.DataFrame(A, ids, names), cell, baseline)

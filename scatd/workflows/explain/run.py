@@ -18,7 +18,7 @@ from scatd.registry import ModelRef
 from scatd.registry.loaded import Loaded, load_model
 from scatd.settings import to_mapping
 from scatd.workflows.explain.explanation import Explanation, explain_cells
-from scatd.workflows.explain.genes import GeneReader, GeneResult, gene_reader
+from scatd.workflows.explain.genes import GeneReader, GeneResult, gene_reader, require_gradients
 from scatd.workflows.explain.inputs import Bulk, opened, read_bulk
 from scatd.workflows.explain.output import (
     log_explanation,
@@ -49,6 +49,8 @@ class ExplainResult:
         Of `Explanation`; `controls` as a table.
     output
         Files that were written.
+    attribution
+        What was attributed, and how, in words.
     """
 
     ref: ModelRef
@@ -58,6 +60,7 @@ class ExplainResult:
     convergence: pd.DataFrame
     label: str
     output: list[Path]
+    attribution: str
     genes: GeneResult | None = None
 
 
@@ -71,6 +74,8 @@ def explain(request: ExplainRequest) -> ExplainResult:
     """
     require_writable(request)
     model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
+    if request.gene_cells:
+        require_gradients(model.scorer)
     path = given_or_demo(request.input, "target")
     with contextlib.ExitStack() as stack:
         subject = stack.enter_context(opened(request, model.ref, model.scorer, path))
@@ -89,6 +94,7 @@ def explain(request: ExplainRequest) -> ExplainResult:
         convergence=found.convergence,
         label=found.label,
         output=written,
+        attribution=f"{subject.candidate}: {subject.attribution}",
         genes=found.genes,
     )
 
@@ -146,7 +152,12 @@ def tracked(
                 keys.TAG_MODEL: f"{ref.name}/{ref.version}",
                 keys.TAG_MODEL_RUN: ref.run_id,
             },
-            settings={**to_mapping(request.settings), "stats": request.stats},
+            settings={
+                **to_mapping(request.settings),
+                "stats": request.stats,
+                "candidate": subject.candidate,
+                "attribution": subject.attribution,
+            },
             resume_key=key,
         ) as run:
             if dead is not None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import console, keys
-from scatd.candidates.network import Network
 from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
@@ -21,7 +20,8 @@ from scatd.data.groups import group_column
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.explain.baselines import baseline_pool
-from scatd.explain.linear_path import LinearPath
+from scatd.explain.explainers.explainer import Explainer
+from scatd.explain.explainers.making import explainer_of
 from scatd.explain.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
@@ -36,7 +36,7 @@ _EMBEDDING_NAMES = {"sf": "scFoundation_", "gf": "Geneformer_"}
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """The model, cut for attribution, and the cells that it is explained on.
+    """The model, prepared for attribution, and the cells that it is explained on.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ class Subject:
         Of the cells, and which cells have any, (n_obs,).
     scores
         Scores of the cells, as `scatd predict` gives them.
-    path
-        The network behind its first linear maps.
+    candidate, explainer
+        What scores, in words, and what attributes its logits.
     move
-        How rows are aligned before the network reads them.
+        How rows are aligned before the model reads them.
     alignment
         How the model's source was moved in training.
     pool
@@ -68,7 +68,8 @@ class Subject:
     features: Features
     usable: NDArray[np.bool_]
     scores: Scores
-    path: LinearPath
+    candidate: str
+    explainer: Explainer
     move: Callable[[Tensor], Tensor]
     alignment: Alignment
     pool: Tensor
@@ -95,6 +96,11 @@ class Subject:
             return self.about.genes
         prefix = _EMBEDDING_NAMES.get(self.ref.family, "feature_")
         return tuple(f"{prefix}{number}" for number in range(self.features.n_features))
+
+    @property
+    def attribution(self) -> str:
+        """What is attributed, and how, in words."""
+        return self.explainer.in_words(self.request.settings)
 
     @property
     def is_resistant(self) -> NDArray[np.bool_]:
@@ -149,7 +155,7 @@ def subject_of(
     features: Features,
     reasons: NDArray[np.object_],
 ) -> Subject:
-    """Score the cells, align the baselines, and cut the network.
+    """Score the cells, align the baselines, and prepare the model.
 
     Parameters
     ----------
@@ -185,15 +191,11 @@ def subject_of(
         features=features,
         usable=usable,
         scores=scores,
-        path=_path(scorer, centred=settings.logits == "centred"),
+        candidate=scorer.card.candidate.in_words,
+        explainer=explainer_of(scorer.members, scorer.network, settings.logits),
         move=move,
         alignment=scorer.alignment,
         pool=move(torch.from_numpy(pool).to(scorer.device)),
         groups=groups,
         device=scorer.device,
     )
-
-
-def _path(scorer: Scorer, *, centred: bool) -> LinearPath:
-    networks = [member.model for member in scorer.members if isinstance(member, Network)]
-    return LinearPath(networks, centred=centred)

@@ -155,12 +155,21 @@ def _on_cells(model: Artifact, cells: LabelledCells) -> NDArray[np.float64]:
 
 
 def _with_folds(model: Artifact, members: Mapping[int, Artifact]) -> Artifact:
-    """The model with what scores in the other folds, whose disagreement is an uncertainty."""
+    """The model with what scores in the other folds, whose disagreement is an uncertainty.
+
+    What reads the latent of an encoder that was trained is left out: it is no other's.
+    """
     others = [member for member in members.values() if member is not model]
+    candidates = [
+        one.candidate
+        for one in others
+        if one.candidate is not None
+        and (not one.candidate.reads_latent or _share_encoder(one, model))
+    ]
     return replace(
         model,
         fold_heads=_heads([one for one in others if one.candidate is None], model),
-        fold_candidates=tuple(one.candidate for one in others if one.candidate is not None),
+        fold_candidates=tuple(candidates),
     )
 
 
@@ -180,15 +189,15 @@ def _mean_of_folds(model: Artifact, members: Sequence[Artifact]) -> Artifact:
 
 def _heads(others: Sequence[Artifact], model: Artifact) -> tuple[Mapping[str, torch.Tensor], ...]:
     """Heads of other folds whose encoder is the model's: one that was trained is no other's."""
+    return tuple(_head_of(member) for member in others if _share_encoder(member, model))
 
-    def shares_encoder(member: Artifact) -> bool:
-        return all(
-            torch.equal(value.cpu(), member.state[name].cpu())
-            for name, value in model.state.items()
-            if not name.startswith(HEAD_PREFIXES)
-        )
 
-    return tuple(_head_of(member) for member in others if shares_encoder(member))
+def _share_encoder(one: Artifact, other: Artifact) -> bool:
+    return all(
+        torch.equal(value.cpu(), one.state[name].cpu())
+        for name, value in other.state.items()
+        if not name.startswith(HEAD_PREFIXES)
+    )
 
 
 def _head_of(member: Artifact) -> dict[str, torch.Tensor]:

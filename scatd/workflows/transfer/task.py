@@ -23,7 +23,7 @@ from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import Rows, Split
-from scatd.training.candidates.selection import few_shot_splits, inner_splits
+from scatd.training.candidates.selection import inner_folds
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings
@@ -289,10 +289,8 @@ class DrugTask:
         """Inner folds of training rows, where something is left to choose."""
         if self.settings.model == "network":
             return []
-        if few is not None and (splits := few_shot_splits(len(train), few.codes, seed)):
-            return splits
         groups = None if self.source.groups is None else self.source.groups[train]
-        return inner_splits(codes, groups, seed)
+        return inner_folds(codes, groups, None if few is None else few.codes, seed)
 
     def folds(self) -> list[FoldJob]:
         """The folds of the drug, in order."""

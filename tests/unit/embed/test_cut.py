@@ -11,6 +11,7 @@ from scipy import sparse
 from scatd.embed.scfoundation import ScFoundation
 from scatd.embed.scfoundation_input import N_GENES, tokenize
 from scatd.embed.settings import ScFoundationSettings
+from scatd.explain.explainers.network import NetworkExplainer
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.tokens import attribute_tokens, completeness, gene_table
 from scatd.nn.classifier import ResponseClassifier
@@ -35,7 +36,7 @@ def cells():
 def path(encoder):
     torch.manual_seed(0)
     sizes = Sizes(encoder.width, 6, (16,), (16,))
-    return LinearPath([ResponseClassifier(sizes, DESIGNS["sf"])])
+    return NetworkExplainer(LinearPath([ResponseClassifier(sizes, DESIGNS["sf"])]))
 
 
 def test_a_cell_cut_open_embeds_as_it_did(encoder, cells):

@@ -9,10 +9,11 @@ import torch
 from scatd.explain import controls
 from scatd.explain.controls import FAILED, NOT_RUN, PASSED, Control
 from scatd.explain.curves import LIST, areas, counts_up_to, deletion_insertion
+from scatd.explain.explainers.network import NetworkExplainer
 from scatd.explain.linear_path import LinearPath
 from scatd.explain.permuted import retrained
 from scatd.explain.perturbation import changes_of, perturb
-from scatd.explain.randomised import STAGES, randomised
+from scatd.explain.randomised import STAGES
 from scatd.explain.signature import Signature, signature, top_overlap
 from scatd.training.settings import TransferSettings
 
@@ -56,29 +57,29 @@ def test_stability_counts_shared_features():
 
 
 def test_random_weights_leave_the_model_alone_and_lose_its_slopes(model, cells):
-    path = LinearPath([model("dist", n_features=200)])
+    explainer = NetworkExplainer(LinearPath([model("dist", n_features=200)]))
     x = torch.randn(N, 200, generator=torch.Generator().manual_seed(4))
     centre = x.mean(dim=0, keepdim=True)
-    before = path.logits(x)
-    own = signature(path, x, centre)
-    (control,), table = controls.randomised_models(path, x, centre, own, top=20, seed=0)
-    torch.testing.assert_close(path.logits(x), before)
+    before = explainer.logits(x)
+    own = signature(explainer, x, centre)
+    (control,), table = controls.randomised_models(explainer, x, centre, own, top=20, seed=0)
+    torch.testing.assert_close(explainer.logits(x), before)
     assert control.status == PASSED
     assert table.groupby("stage", sort=False).size().index.tolist() == list(STAGES)
-    other = randomised(path, "whole model", 0)
-    for name, value in other.encoder.named_parameters():
+    other = explainer.randomised("whole model", 0)
+    for name, value in other.path.encoder.named_parameters():
         if name == "Encoder_resblocks.0.fc.weight":
-            original = dict(path.encoder.named_parameters())[name]
+            original = dict(explainer.path.encoder.named_parameters())[name]
             assert sorted(value.flatten().tolist()) == sorted(original.flatten().tolist())
             assert not torch.equal(value, original)
 
 
 def test_a_list_that_random_weights_give_too_is_flagged(model, cells, monkeypatch):
-    path = LinearPath([model("sf")])
+    explainer = NetworkExplainer(LinearPath([model("sf")]))
     centre = cells.mean(dim=0, keepdim=True)
-    own = signature(path, cells, centre)
-    monkeypatch.setattr(controls, "randomised", lambda path, stage, seed: path)
-    (control,), _ = controls.randomised_models(path, cells, centre, own, top=4, seed=0)
+    own = signature(explainer, cells, centre)
+    monkeypatch.setattr(NetworkExplainer, "randomised", lambda self, stage, seed: self)
+    (control,), _ = controls.randomised_models(explainer, cells, centre, own, top=4, seed=0)
     assert control.status == FAILED
 
 
@@ -95,10 +96,11 @@ def test_a_model_trained_on_permuted_labels_is_flagged(model):
     shuffled = [rng.permutation(codes) for _ in range(20)]
     heads = retrained(LinearPath([encoder]), z, [codes] * 5 + shuffled, settings, seed=1)
     centre = bulk.mean(dim=0, keepdim=True)
-    signatures = [signature(path, bulk[:N], centre) for path in heads]
+    signatures = [signature(NetworkExplainer(path), bulk[:N], centre) for path in heads]
     true, null = signatures[:5], signatures[5:]
-    good, bad = retrained(
-        LinearPath([encoder]), z, [codes, rng.permutation(codes)], settings, seed=99
+    good, bad = map(
+        NetworkExplainer,
+        retrained(LinearPath([encoder]), z, [codes, rng.permutation(codes)], settings, seed=99),
     )
     (passed,), table = controls.permuted_labels(signature(good, bulk[:N], centre), true, null, 10)
     (failed,), _ = controls.permuted_labels(signature(bad, bulk[:N], centre), true, null, 10)
@@ -108,11 +110,11 @@ def test_a_model_trained_on_permuted_labels_is_flagged(model):
 
 
 def test_curves_of_a_linear_model_beat_random_orders(linear_model, cells):
-    path, weights = linear_model
+    explainer, weights = NetworkExplainer(linear_model[0]), linear_model[1]
     x = cells.double()
     zero = torch.zeros(1, 12, dtype=torch.float64)
-    own = signature(path, x, zero)
-    found, curves = controls.deletion(path, x, zero, own, seed=0)
+    own = signature(explainer, x, zero)
+    found, curves = controls.deletion(explainer, x, zero, own, seed=0)
     assert {control.status for control in found} == {PASSED}
     full = curves[curves["n_features"] == 12]
     np.testing.assert_allclose(full["deleted"], 1, atol=1e-6)
@@ -122,7 +124,7 @@ def test_curves_of_a_linear_model_beat_random_orders(linear_model, cells):
     lost = (weights[1, first] * x[:, first]).abs().mean() / (x @ weights[1]).abs().mean()
     row = curves[(curves["order"] == LIST) & (curves["n_features"] == 1)].iloc[0]
     assert row["deleted"] == pytest.approx(float(lost), rel=1e-6)
-    worst = deletion_insertion(path, x, zero, own.top(12)[::-1].copy(), seed=0)
+    worst = deletion_insertion(explainer, x, zero, own.top(12)[::-1].copy(), seed=0)
     assert areas(worst)[LIST][0] < areas(curves)[LIST][0]
 
 
@@ -132,13 +134,13 @@ def test_counts():
 
 
 def test_changed_features_of_a_linear_model(linear_model, cells):
-    path, weights = linear_model
+    explainer, weights = NetworkExplainer(linear_model[0]), linear_model[1]
     x = cells.double()
     is_resistant = np.arange(N) % 2 == 0
     slope = weights[1].numpy()
     zero = torch.zeros_like(x[:1])
     changes = changes_of(x, zero, is_resistant)
-    table = perturb(path, x, changes, {0: slope[0], 5: slope[5]}, seed=0)
+    table = perturb(explainer, x, changes, {0: slope[0], 5: slope[5]}, seed=0)
     np.testing.assert_allclose(table["effect"], table["expected"], rtol=1e-6)
     effects = table.set_index(["to", "feature"])["effect"]
     by_hand = -float((weights[1, 5] * x[:, 5]).mean())

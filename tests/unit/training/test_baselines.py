@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from scatd.training.baselines import LOGISTIC_C, N_COMPONENTS, Baselines, LinearBaseline
+from scatd.training.standardised import Standardised
 
 
 @pytest.fixture(params=[(60, 200), (40, 200), (300, 12)], ids=["wide", "few", "tall"])
@@ -32,7 +33,7 @@ def test_logistic_regression_is_that_of_all_standardised_features(rows):
     train, test = (scaler.transform(part.astype(np.float64)) for part in (X, others))
     model = LogisticRegression(C=LOGISTIC_C, solver="newton-cholesky", tol=1e-8)
     expected = model.fit(train, codes).predict_proba(test)[:, 1]
-    fold = Baselines.fit(X, codes, seed=0).probabilities(others)
+    fold = Baselines.fit(Standardised(X), codes, seed=0).probabilities(others)
     np.testing.assert_allclose(fold["logistic_regression"], expected, atol=1e-5)
     np.testing.assert_allclose(fold["prevalence"], codes.mean())
 
@@ -42,7 +43,7 @@ def test_boosting_sees_the_first_principal_components(rows):
     scaler = StandardScaler().fit(X.astype(np.float64))
     pca = PCA(min(N_COMPONENTS, len(X) - 1, X.shape[1] - 1), svd_solver="full")
     expected = pca.fit_transform(scaler.transform(X))
-    baselines = Baselines.fit(X, codes, seed=0)
+    baselines = Baselines.fit(Standardised(X), codes, seed=0)
     for theirs, ours in ((expected, X), (pca.transform(scaler.transform(others)), others)):
         found = ours @ baselines.axes - baselines.offset
         assert found.shape == theirs.shape
@@ -56,7 +57,7 @@ def test_boosting_sees_the_first_principal_components(rows):
 
 def test_a_kept_baseline_says_what_that_of_a_fold_says(rows, tmp_path):
     X, codes, others, _ = rows
-    fold = Baselines.fit(X, codes, seed=0)
+    fold = Baselines.fit(Standardised(X), codes, seed=0)
     fold.linear.write(tmp_path)
     for kept in (LinearBaseline.fit(X, codes), LinearBaseline.read(tmp_path)):
         prob = kept.probabilities(others)

@@ -1,0 +1,1 @@
+"""What can be explained: one interface, and one implementation for each kind of candidate."""
