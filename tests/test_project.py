@@ -203,7 +203,7 @@ def test_differences_name_options_that_exist_and_all_of_them(name):
     rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")]
     ours = " ".join(row[2] for row in rows)
     beside = "".join(line for line in section.splitlines() if not line.startswith("|"))
-    named = set(re.findall(r"`(--[a-z-]+)", ours + beside))
+    named = set(re.findall(r"`(--[a-z0-9-]+)", ours + beside))
     assert named <= flags_of(command)
     missing = {
         option.opts[-1]

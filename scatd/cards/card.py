@@ -61,11 +61,15 @@ class LabelsUsed:
 
 @dataclass(frozen=True)
 class DataUsed:
-    """The data that a model was trained on. None: not used, or not recorded."""
+    """The data that a model was trained on. None: not used, or not recorded.
+
+    `ic50` is a table of numbers for many drugs beside the labels.
+    """
 
     source: CohortUsed | None = None
     labels: LabelsUsed | None = None
     reference: CohortUsed | None = None
+    ic50: CohortUsed | None = None
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,7 @@ def _data(fields: Fields) -> DataUsed:
         if labels is None
         else LabelsUsed(labels.take("file", text), labels.take("column", text)),
         reference=_cohort(inner.inner("reference")),
+        ic50=_cohort(inner.inner("ic50")),
     )
     inner.require_all_taken()
     return found

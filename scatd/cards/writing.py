@@ -103,6 +103,7 @@ def _data(data: DataUsed) -> dict[str, Any]:
             "source": None if data.source is None else _cohort(data.source),
             "labels": None if data.labels is None else asdict(data.labels),
             "reference": None if data.reference is None else _cohort(data.reference),
+            "ic50": None if data.ic50 is None else _cohort(data.ic50),
         }
     )
 

@@ -88,6 +88,12 @@ _NETWORK = {
 @cohort.labels("Responses of the source.  [default: the drug's column in the source]")
 @cohort.label_map
 @option(
+    "--ic50",
+    paths.FILE,
+    "Table of numbers beside the labels, such as ln IC50: one row a sample, one column a drug; "
+    "high is resistant. The candidate mean learns from all of its drugs.  [default: none]",
+)
+@option(
     "--reference",
     paths.COHORT,
     "Unlabelled single cells whose style the source takes.  [default: the demo reference]",

@@ -53,6 +53,11 @@ def drug_key(name: str) -> str:
     return key
 
 
+def substance_key(name: str) -> str:
+    """Key that is equal for all names of a substance: spellings, brand names and codes."""
+    return _substance(_key(name))
+
+
 def find_drug(name: str, known: Iterable[str]) -> list[str]:
     """Entries of `known` for the same drug: of the same drug key, else of the same substance.
 

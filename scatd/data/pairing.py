@@ -1,4 +1,4 @@
-"""Pair the rows of a cohort with the rows of a table of labels: by id, else by position."""
+"""Pair the rows of a cohort with the rows of a table of responses: by id, else by position."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def pair_rows(
     features: Features, ids: pd.Series | None, n_rows: int, file: Path
 ) -> tuple[np.ndarray, Literal["id", "position"]]:
-    """Pair the rows of a cohort with those of a table of labels.
+    """Pair the rows of a cohort with those of a table of responses.
 
     Parameters
     ----------
@@ -74,11 +74,11 @@ def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
             f"has no row for any of the {features.n_obs} samples of {features.path}: "
             f"its ids look like {here}; the samples are called {there}",
             where=str(file),
-            remedy="Use labels of the same samples, with the same ids in the first column.",
+            remedy="Use a table of the same samples, with the same ids in the first column.",
         )
     if n_found < features.n_obs:
         logger.warning(
-            "%s: %d of %d samples have no row and stay unlabelled.",
+            "%s: %d of %d samples have no row there.",
             file,
             features.n_obs - n_found,
             features.n_obs,

@@ -41,6 +41,8 @@ CandidateName = Literal["network", "linear", "trees", "mean"]
 """What can turn aligned features into P(resistant): see `scatd.candidates`."""
 ModelChoice = Literal["auto", "network", "linear", "trees", "mean"]
 """The candidate that a transfer learns; with "auto" inner folds choose it."""
+READING_MANY_DRUGS: tuple[ModelChoice, ...] = ("auto", "mean")
+"""Choices that may learn from the responses to other drugs."""
 
 Uncertainty = Literal["folds", "posterior"]
 """Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""

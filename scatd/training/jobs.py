@@ -55,6 +55,8 @@ class FoldJob:
         Labelled target cells that are added to the training samples.
     target
         Labelled target cells that every model of the fold scores.
+    is_permuted
+        Whether the classes are not the true ones: nothing else may then tell of the drug.
     """
 
     drug_key: str
@@ -67,3 +69,4 @@ class FoldJob:
     inner: Sequence[Split] = ()
     few: LabelledCells | None = None
     target: LabelledCells | None = None
+    is_permuted: bool = False

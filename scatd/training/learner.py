@@ -1,7 +1,7 @@
 """The recipe that fits a job: rows are aligned, a candidate is chosen and trained.
 
 All that learns a drug's response goes through `Learner`: one drug, many drugs, one fold after the
-other or all at once. It gives a fold the numbers that the fold gets alone.
+other or all at once. It gives a fold the numbers that the fold gets alone, with the same inputs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from scatd import keys
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, Values
 from scatd.candidates.network import Network
@@ -22,6 +23,7 @@ from scatd.keys import AlignmentMethod, CandidateName, ModelChoice
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.training.candidates import selection
+from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import TrainingRows
 from scatd.training.candidates.selection import Contest, Selection
 from scatd.training.draws import SeededDraws
@@ -54,6 +56,8 @@ class LearnerInputs:
         Single cells (n_cells, n_features), for coral and mmd.
     settings, device
         How to train, and where.
+    many_drugs
+        Responses of the whole source to many drugs; None where a drug is learned by itself.
     """
 
     X: NDArray[np.float32]
@@ -62,6 +66,7 @@ class LearnerInputs:
     reference_sample: NDArray[np.float32] | None
     settings: TransferSettings
     device: torch.device
+    many_drugs: ManyDrugs | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +143,7 @@ class Learner:
         self.settings, self.device = inputs.settings, inputs.device
         self.trainer = Trainer(inputs.backbone.backbone().to(inputs.device), inputs.settings)
         self._reference_stats = inputs.reference_stats
+        self._many_drugs = inputs.many_drugs
         self._X = torch.from_numpy(inputs.X).to(inputs.device)
         cells = inputs.reference_sample
         self._cells = None if cells is None else torch.from_numpy(cells).to(inputs.device)
@@ -258,6 +264,11 @@ class Learner:
         self, job: FoldJob, fold: AlignedFold, choice: ModelChoice, z_train: Tensor
     ) -> Entered:
         data = fold.data
+        known = None
+        if self._many_drugs is not None and choice in keys.READING_MANY_DRUGS:
+            known = self._many_drugs.of(
+                job.drug_key, job.train, data.codes_train, is_permuted=job.is_permuted
+            )
         rows = TrainingRows(
             X=data.X_train.cpu().numpy(),
             codes=data.codes_train,
@@ -266,6 +277,7 @@ class Learner:
             inner=job.inner,
             seed=self.settings.seed,
             n_few=len(data.codes_train) - len(job.train),
+            many_drugs=known,
         )
         with threadpool_limits(1):  # threads wait for each other where matrices are so small
             contest = selection.contest(rows, choice)

@@ -15,6 +15,7 @@ from scatd.candidates.candidate import Values
 from scatd.candidates.linear import Linear
 from scatd.candidates.trees import Trees
 from scatd.keys import CandidateName
+from scatd.training.candidates.many_drugs import DrugValues
 from scatd.training.standardised import Standardised
 
 Rows = NDArray[np.intp]
@@ -58,6 +59,8 @@ class TrainingRows:
         Of all draws.
     n_few
         The last rows are labelled target cells.
+    many_drugs
+        Responses of the rows to this drug and to others; None where they are not known.
     """
 
     X: NDArray[np.float32]
@@ -67,6 +70,7 @@ class TrainingRows:
     inner: Sequence[Split]
     seed: int
     n_few: int = 0
+    many_drugs: DrugValues | None = None
 
     @cached_property
     def weights(self) -> Values:

@@ -22,6 +22,7 @@ from scatd.errors import InputError
 from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
+from scatd.training.candidates import multi_drug
 from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
@@ -102,6 +103,10 @@ class Scored:
     intercept: float
 
 
+Part = tuple[Scored, Candidate]
+"""What inner folds say of a candidate, and the candidate fitted to all rows and calibrated."""
+
+
 @dataclass(frozen=True, eq=False)
 class Selection:
     """What inner folds chose.
@@ -126,7 +131,7 @@ class Selection:
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = ("linear", "trees") if self.name == "mean" else (self.name,)
+        names = ("linear", "trees", "mean") if self.name == "mean" else (self.name,)
         return ", ".join(
             f"{one.variant} {one.strength:g}"
             for one in self.tried
@@ -219,7 +224,7 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
     if rows.n_few:
         recipes.append(_TARGET_ONLY)
     tried: list[Tried] = []
-    parts: list[tuple[Scored, Candidate]] = []
+    parts: list[Part] = []
     for recipe in recipes:
         if is_mean or recipe.name == choice:
             own, best = _strength(rows, recipe)
@@ -231,8 +236,9 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
     by_merit = sorted(parts, key=lambda part: part[0].tried.auroc)
     entries = {scored.tried.candidate: (scored, fitted) for scored, fitted in by_merit}
     if is_mean:
-        entries["mean"] = _mean(rows, parts)
-        tried.append(entries["mean"][0].tried)
+        own, mean = _mean(rows, parts)
+        tried += own
+        entries["mean"] = mean
     wanted = {name: entry for name, entry in entries.items() if choice in ("auto", name)}
     return Contest(
         choice=choice,
@@ -244,14 +250,40 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
     )
 
 
-def _mean(
-    rows: TrainingRows, parts: Sequence[tuple[Scored, Candidate]]
-) -> tuple[Scored, Candidate]:
-    """The mean of the log odds of all parts, calibrated."""
-    odds = np.mean([scored.odds for scored, _ in parts], axis=0)
-    tried = Tried("mean", "", math.nan, *_auroc(rows.codes, rows.inner, odds), is_strength=True)
-    scored = _calibrated(rows, tried, odds)
-    return scored, Mean(tuple(part for _, part in parts), scored.slope, scored.intercept)
+def _mean(rows: TrainingRows, parts: Sequence[Part]) -> tuple[list[Tried], Part]:
+    """All that is tried as the mean of the log odds of all parts; and the best, calibrated.
+
+    Where the responses to other drugs are known, a ridge of many drugs is one more part, if inner
+    folds rank higher with it.
+    """
+    chosen = _tried_mean(rows, parts, "")
+    tried: list[Tried] = []
+    if (known := rows.many_drugs) is not None:
+        penalty, name = known.strength.penalty, multi_drug.NAME
+        scores = multi_drug.inner_scores(rows, known)
+        auroc = _auroc(rows.codes, rows.inner, scores)
+        alone = _calibrated(rows, Tried("mean", f"{name} alone", penalty, *auroc), scores)
+        ridge = multi_drug.fit(rows, known).scaled(alone.slope, alone.intercept)
+        joined = [*parts, (alone, ridge)]
+        more = _tried_mean(rows, joined, f"with {name}", penalty)
+        tried = [alone.tried, chosen if more.auroc > chosen.auroc else more]
+        if more.auroc > chosen.auroc:
+            chosen, parts = more, joined
+    chosen = replace(chosen, is_strength=True)
+    scored = _calibrated(rows, chosen, _mean_odds(parts))
+    mean = Mean(tuple(part for _, part in parts), scored.slope, scored.intercept)
+    return [*tried, chosen], (scored, mean)
+
+
+def _mean_odds(parts: Sequence[Part]) -> Values:
+    return np.asarray(np.mean([scored.odds for scored, _ in parts], axis=0))
+
+
+def _tried_mean(
+    rows: TrainingRows, parts: Sequence[Part], variant: str, strength: float = math.nan
+) -> Tried:
+    auroc = _auroc(rows.codes, rows.inner, _mean_odds(parts))
+    return Tried("mean", variant, strength, *auroc)
 
 
 def _strength(rows: TrainingRows, recipe: Recipe[Any]) -> tuple[list[Tried], Scored]:

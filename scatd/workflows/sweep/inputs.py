@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from scatd.data.drugs import drug_key, repeated_drugs, resolve_drug
 from scatd.errors import Faults, InputError
@@ -110,5 +111,5 @@ def open_tasks(
             labelled[drug] = labels
     for drug, fault in failed.items():
         logger.warning("%s is left out: %s", drug, fault)
-    basis = basis_of(opened)
+    basis = replace(basis_of(opened), shares_labels=True)
     return basis, {drug: DrugTask(basis, labels) for drug, labels in labelled.items()}, failed

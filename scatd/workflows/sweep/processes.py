@@ -1,7 +1,7 @@
 """The folds of many drugs, fitted in as many processes as there are cores.
 
-Drugs that are fitted together share the encoder's answers. A drug gets the numbers that it gets
-alone.
+Drugs that are fitted together share the encoder's answers. A drug gets the numbers that it gets by
+itself on the same inputs.
 """
 
 from __future__ import annotations

@@ -61,7 +61,10 @@ def sweep(
     min_sensitive: int = 0,
     figures: bool = False,
 ) -> SweepResult:
-    """Learn many drugs from one source. A drug gets the numbers that it gets alone.
+    """Learn many drugs from one source.
+
+    The candidates `network`, `linear` and `trees` get the numbers that a drug gets by itself.
+    `mean` may also learn from the labels of all drugs in the table.
 
     Parameters
     ----------

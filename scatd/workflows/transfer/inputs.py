@@ -16,6 +16,7 @@ from scatd.data.drugs import drug_key
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
+from scatd.data.response_numbers import ResponseNumbers, read_response_numbers
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
@@ -61,6 +62,8 @@ class Opened:
         Of the source, for all drugs.
     target_labels
         Of the target, for all drugs; None without `--target-labels`.
+    numbers
+        Of the source, for many drugs; None without `--ic50`.
     backbone
         The one that was named; None without `--backbone`.
     device
@@ -71,6 +74,7 @@ class Opened:
     cohorts: Cohorts
     labels: LabelSource
     target_labels: LabelSource | None
+    numbers: ResponseNumbers | None
     backbone: Backbone | None
     device: torch.device
 
@@ -93,7 +97,10 @@ def open_inputs(request: TransferRequest) -> Opened:
         target_labels = open_labels(
             cohorts.target, request.labelled.target_labels, request.labelled.label_map
         )
-    return Opened(request, cohorts, labels, target_labels, backbone, device)
+    numbers = None
+    if request.labelled.ic50 is not None:
+        numbers = read_response_numbers(request.labelled.ic50, cohorts.source)
+    return Opened(request, cohorts, labels, target_labels, numbers, backbone, device)
 
 
 def drug_labels(opened: Opened, drug: str) -> DrugLabels:
@@ -115,6 +122,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
             len(rows),
             len(rows) // n_folds,
         )
+    if opened.numbers is not None:
+        opened.numbers.warn_where_low_is_resistant(drug, labels.codes)
     groups = None
     if request.labelled.group_by is not None:
         groups = read_groups(cohort, rows, request.labelled.group_by, opened.labels)
@@ -177,7 +186,16 @@ def basis_of(opened: Opened) -> Basis:
     sample = None
     if cohorts.reference is not None:
         sample = _sample(cohorts.reference.X, request.settings.seed)
-    return Basis(request, cohorts, opened.labels, backbone, stats, sample, device)
+    return Basis(
+        request=request,
+        cohorts=cohorts,
+        labels=opened.labels,
+        backbone=backbone,
+        reference_stats=stats,
+        reference_sample=sample,
+        device=device,
+        numbers=opened.numbers,
+    )
 
 
 def _read(request: TransferRequest, backbone: Backbone | None) -> Cohorts:

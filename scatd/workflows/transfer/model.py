@@ -281,11 +281,14 @@ def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None)
         Number of its fold; None where it is no single fold's.
     """
     basis, source, labels = task.basis, task.source.cohort, task.source.labels
-    reference = basis.cohorts.reference
+    reference, numbers = basis.cohorts.reference, basis.numbers
     data = DataUsed(
         source=CohortUsed(source.path.name, source.sha256(), len(task.source.rows)),
         labels=LabelsUsed(Path(labels.origin).name, labels.column),
         reference=None if reference is None else CohortUsed(reference.path.name),
+        ic50=None
+        if numbers is None
+        else CohortUsed(numbers.file.name, numbers.sha256, numbers.n_samples),
     )
     backbone = basis.backbone.artifact
     return Artifact(

@@ -196,7 +196,12 @@ def record_learned(
 
 def settings_of(basis: Basis) -> dict[str, object]:
     """The settings that the run of a drug keeps."""
-    return {**to_mapping(basis.settings), "backbone": basis.backbone.name}
+    found: dict[str, object] = {**to_mapping(basis.settings), "backbone": basis.backbone.name}
+    if basis.numbers is not None:
+        found["ic50"] = basis.numbers.file.name
+    if basis.many_drugs is not None:
+        found["many_drugs"] = basis.many_drugs.in_words
+    return found
 
 
 def _beside_the_folds(
@@ -230,6 +235,15 @@ def log_data(run: tracking.Run, basis: Basis) -> None:
         run.log_cohort(cohorts.reference, digest_of([stats.mean, stats.std]), "reference")
     if cohorts.target is not None:
         run.log_cohort(cohorts.target, cohorts.target.sha256(), "target")
+    if (numbers := basis.numbers) is not None:
+        run.log_dataset(
+            numbers.file.stem,
+            str(numbers.file),
+            digest=numbers.sha256,
+            n_rows=numbers.n_samples,
+            n_features=len(numbers.drugs),
+            context="ic50",
+        )
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scatd import keys
 from scatd.errors import InputError
 from scatd.keys import FewShotUse, InputScale, Select
 from scatd.ranges import CountOrNone, Repeats, check_fields
@@ -44,6 +45,8 @@ class LabelFiles:
         Of the source.
     target_labels
         Of the target. They are used for scoring only, but for few-shot cells.
+    ic50
+        Table of numbers beside the labels of the source; see `scatd.data.response_numbers`.
     group_by
         Column (of obs, or of the label table) whose values are never split between folds, such as
         the patient.
@@ -52,6 +55,7 @@ class LabelFiles:
     labels: str | None = None
     label_map: str | None = None
     target_labels: str | None = None
+    ic50: Path | None = None
     group_by: str | None = None
 
 
@@ -149,6 +153,9 @@ def require_sense(request: TransferRequest) -> None:
     if request.few.few_shot and request.labelled.target_labels is None:
         what = "few-shot cells without target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
+    if request.labelled.ic50 is not None and settings.model not in keys.READING_MANY_DRUGS:
+        what = f"model {settings.model} reads no numbers: only mean does"
+        raise InputError(what, where="--ic50", remedy="Take --model auto or mean, or leave it out.")
     if request.select == "mean-of-folds" and settings.trains_encoder:
         what = "the folds share no encoder when it is trained"
         remedy = "Take --select refit or best-fold, or keep the encoder frozen."

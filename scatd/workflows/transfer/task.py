@@ -17,9 +17,11 @@ from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, LabelSource
+from scatd.data.response_numbers import ResponseNumbers
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
+from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import Rows, Split
 from scatd.training.candidates.selection import inner_folds
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
@@ -132,6 +134,10 @@ class Basis:
         Some single cells of the reference, (n_cells, n_features); None without a reference.
     device
         Where to compute.
+    numbers
+        Of the source, for many drugs; None without `--ic50`.
+    shares_labels
+        Whether a drug learns from the labels of the others, where there are no numbers.
     """
 
     request: TransferRequest
@@ -141,6 +147,8 @@ class Basis:
     reference_stats: FeatureStats | None
     reference_sample: NDArray[np.float32] | None
     device: torch.device
+    numbers: ResponseNumbers | None = None
+    shares_labels: bool = False
 
     @property
     def settings(self) -> TransferSettings:
@@ -169,7 +177,28 @@ class Basis:
         needs_cells = self.settings.alignment in keys.ALIGNED_BY_CELLS
         cells = self.reference_sample if needs_cells else None
         stats, backbone = self.reference_stats, self.backbone.artifact
-        return LearnerInputs(X, backbone, stats, cells, self.settings, self.device)
+        return LearnerInputs(
+            X=X,
+            backbone=backbone,
+            reference_stats=stats,
+            reference_sample=cells,
+            settings=self.settings,
+            device=self.device,
+            many_drugs=self.many_drugs,
+        )
+
+    @cached_property
+    def many_drugs(self) -> ManyDrugs | None:
+        """What drugs may learn from each other: numbers, else the labels of the whole table."""
+        if self.settings.model not in keys.READING_MANY_DRUGS:
+            return None
+        if self.numbers is not None:
+            return ManyDrugs(self.numbers.values, self.numbers.drugs, "numbers")
+        if not self.shares_labels:
+            return None
+        codes = self.labels.table.of(self.cohorts.source).codes
+        values = np.where(codes == MISSING, np.nan, 2.0 * codes - 1).astype(np.float32)
+        return ManyDrugs(values, tuple(map(str, codes.columns)), "labels")
 
     @cached_property
     def learner(self) -> Learner:
@@ -234,6 +263,7 @@ class DrugTask:
         codes
             Classes of all labelled samples, where they are not the true ones.
         """
+        is_permuted = codes is not None
         rows, codes = self.source.rows, self.source.codes if codes is None else codes
         target = few = None
         if self.target is not None:
@@ -250,6 +280,7 @@ class DrugTask:
             inner=self._inner(train, codes[train], few, seed),
             few=few,
             target=target,
+            is_permuted=is_permuted,
         )
 
     def _inner(
@@ -273,11 +304,13 @@ class DrugTask:
 def basis_identity(basis: Basis) -> dict[str, Any]:
     """The hashes and settings that make two transfers the same work, whatever the drug."""
     request, stats, target = basis.request, basis.reference_stats, basis.cohorts.target
+    known = basis.many_drugs
     return {
         "target": [] if target is None else [target.sha256(), request.labelled.target_labels],
         "few_shot": [request.few.few_shot, request.few.few_shot_use],
         "select": request.select,
         "groups": request.labelled.group_by,
+        "many_drugs": None if known is None else known.sha256(),
         "settings": to_mapping(request.settings),
         "family": request.family,
         "source": basis.cohorts.source.sha256(),
