@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,11 +61,3 @@ class Linear(Candidate):
             self.bias * slope + intercept,
             None if latent is None else latent * slope,
         )
-
-
-def mean_of(models: list[Linear]) -> Linear:
-    """The linear model whose log odds are the mean of those of some."""
-    return Linear(
-        np.mean([model.weights for model in models], axis=0),
-        float(np.mean([model.bias for model in models])),
-    )

@@ -80,6 +80,7 @@ SAMPLES = {
     "encoder_norm": ("adapt", "adapt"),
     "target": ("cells.h5ad", Path("cells.h5ad")),
     "target_labels": ("truth.csv:DRUG", "truth.csv:DRUG"),
+    "ic50": ("table.csv", Path("table.csv")),
     "panel": ("shared", "shared"),
     "scale": ("zscore", "zscore"),
     "mmd_weight": ("0.25", 0.25),
@@ -182,7 +183,7 @@ OF_DATA = (
         "teacher_z",
         "labels",
     ),
-    *("label_map", "reference", "target", "target_labels", "source"),
+    *("label_map", "ic50", "reference", "target", "target_labels", "source"),
 )
 """Parameters that are never used with the demo: they belong to data of the user's."""
 
@@ -341,7 +342,7 @@ def expected_without_parameters(module):
             "allow_simulated": False,
         }
     if module == "transfer":
-        files = ("source", "labels", "label_map", "reference", "target", "target_labels")
+        files = ("source", "labels", "label_map", "ic50", "reference", "target", "target_labels")
         nothing = dict.fromkeys((*files, "panel", "scale", "backbone"))
         return {
             "drug": "D",

@@ -112,7 +112,8 @@ def test_defaults_are_those_of_the_settings():
     settings = default_transfer("sf")
     assert "bi-adain is published. [default: adain]" in said
     assert "[default: sf 12, gf 10, dist 12]" in said
-    for field in ("folds", "seed", "learning_rate", "schedule", "threshold"):
+    assert "[default: 0.5 for a network, else the share of resistant training samples]" in said
+    for field in ("folds", "seed", "learning_rate", "schedule", "model"):
         value = getattr(settings, field)
         text = f"{value:g}" if isinstance(value, float) else str(value)
         shown = said.partition(f"--{field.replace('_', '-')} ")[2].partition("[default: ")[2]

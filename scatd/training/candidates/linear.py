@@ -49,7 +49,6 @@ class LinearRecipe(Recipe[Linear]):
 
     name: ClassVar[CandidateName] = "linear"
     fallback: ClassVar[Setting] = Setting(LOGISTIC, 1e-3)
-    fallback_calibration: ClassVar[tuple[float, float]] = (1.0, 0.0)
 
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
         """All variants and strengths; the plainest variant first."""

@@ -99,13 +99,12 @@ class Recipe(ABC, Generic[Fitted]):
     ----------------
     name
         Of the candidate.
-    fallback, fallback_calibration
-        Setting, slope and intercept where there are too few rows for inner folds.
+    fallback
+        The setting where there are too few rows for inner folds.
     """
 
     name: ClassVar[CandidateName]
     fallback: ClassVar[Setting]
-    fallback_calibration: ClassVar[tuple[float, float]]
 
     @abstractmethod
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:
@@ -118,3 +117,7 @@ class Recipe(ABC, Generic[Fitted]):
     @abstractmethod
     def fit(self, rows: TrainingRows, setting: Setting) -> Fitted:
         """Fit all rows. Its log odds are scores as `inner_scores` gives them, not calibrated."""
+
+    def fit_unjudged(self, rows: TrainingRows) -> Fitted:
+        """Fit all rows at the fallback, with log odds that no inner fold could calibrate."""
+        return self.fit(rows, self.fallback)

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from scatd.candidates.candidate import Candidate, Values
 from scatd.candidates.mean import Mean
-from scatd.data.splits import stratified_folds
 from scatd.decision import logit
-from scatd.errors import InputError
 from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
@@ -27,8 +25,6 @@ from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
 
-INNER_FOLDS = 3
-FEW_SHOT_FOLDS = 5
 NETWORK_MARGIN = 0.002
 """The network, which all else of a model is made for, is taken when it is this near the best."""
 _Z = 1.959964
@@ -217,7 +213,7 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
     """
     if not rows.inner:
         recipe: Recipe[Any] = _TREES if choice == "trees" else _LINEAR
-        fitted = recipe.fit(rows, recipe.fallback).scaled(*recipe.fallback_calibration)
+        fitted = recipe.fit_unjudged(rows)
         return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
     is_mean = choice in ("auto", "mean")
     recipes: list[Recipe[Any]] = [_LINEAR, _TREES]
@@ -353,62 +349,3 @@ def _reason(
     best = max(one.auroc for one in scored.values())
     why = "best" if own == best else f"within {NETWORK_MARGIN} of the best"
     return f"Inner folds: {chosen} is {why} (AUROC {own:.3f}; {others})."
-
-
-def inner_folds(
-    codes: NDArray[np.int_],
-    groups: NDArray[np.str_] | None,
-    few: NDArray[np.int_] | None,
-    seed: int,
-) -> list[Split]:
-    """Inner folds of the training rows of a fold; empty where there are too few.
-
-    Parameters
-    ----------
-    codes, groups
-        Of the source samples, (n_source,).
-    few
-        Classes of labelled target cells that stand behind them. Where there are enough of them,
-        they alone are scored.
-    seed
-        Of the folds.
-    """
-    if few is None:
-        return inner_splits(codes, groups, seed)
-    cells = len(codes) + np.arange(len(few))
-    return few_shot_splits(len(codes), few, seed) or [
-        (np.concatenate([train, cells]), val) for train, val in inner_splits(codes, groups, seed)
-    ]
-
-
-def inner_splits(
-    codes: NDArray[np.int_], groups: NDArray[np.str_] | None, seed: int
-) -> list[Split]:
-    """Inner folds of training rows: three, or as many as the rarer class allows; none under two."""
-    n_folds = min(INNER_FOLDS, int(np.bincount(codes, minlength=2).min()))
-    while n_folds >= 2:
-        try:
-            return stratified_folds(codes, n_folds, seed, groups)
-        except InputError:  # too few groups, or a class that one group holds
-            n_folds -= 1
-    return []
-
-
-def few_shot_splits(n_source: int, few: NDArray[np.int_], seed: int) -> list[Split]:
-    """Inner folds of labelled target cells: a model for them is judged on them.
-
-    Parameters
-    ----------
-    n_source
-        Training rows before the cells; they are in every training part.
-    few
-        Classes of the cells.
-    """
-    n_folds = min(FEW_SHOT_FOLDS, int(np.bincount(few, minlength=2).min()))
-    if n_folds < 2:
-        return []
-    source = np.arange(n_source)
-    return [
-        (np.concatenate([source, n_source + train]), n_source + val)
-        for train, val in stratified_folds(few, n_folds, seed)
-    ]

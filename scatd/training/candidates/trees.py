@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scatd.candidates.candidate import Values
 from scatd.candidates.trees import Trees
+from scatd.decision import logit
 from scatd.keys import CandidateName
 from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 
@@ -21,6 +22,8 @@ TREE_ROWS = 120_000
 FEWEST_TREES, MOST_TREES = 100, 300
 INNER_SHARE = 0.4
 """Share of the trees that is enough to choose by."""
+_SLOPE = 4.0
+"""Log odds from no vote to all votes, where nothing could calibrate them."""
 FEATURE_SHARE, MOST_FEATURES = 0.15, 100
 """Features that a node draws its cuts from; more are slower and no better."""
 
@@ -34,7 +37,6 @@ class TreesRecipe(Recipe[Trees]):
 
     name: ClassVar[CandidateName] = "trees"
     fallback: ClassVar[Setting] = Setting("extra trees", 5)
-    fallback_calibration: ClassVar[tuple[float, float]] = (4.0, -2.0)
 
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
         """One: forests differ little in what inner folds can tell apart."""
@@ -56,6 +58,11 @@ class TreesRecipe(Recipe[Trees]):
         """Fit all rows."""
         forest = _forest(rows, setting, 1)
         return additive(forest.fit(rows.X, rows.codes, rows.weights))
+
+    def fit_unjudged(self, rows: TrainingRows) -> Trees:
+        """Fit all rows: a vote of one half is the share of resistant rows."""
+        trees = self.fit(rows, self.fallback)
+        return trees.scaled(_SLOPE, float(logit(rows.codes.mean())) - _SLOPE / 2)
 
 
 def _forest(rows: TrainingRows, setting: Setting, share: float) -> ExtraTreesClassifier:

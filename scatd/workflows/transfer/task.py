@@ -21,9 +21,9 @@ from scatd.data.response_numbers import ResponseNumbers
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
+from scatd.training.candidates.inner import inner_folds
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import Rows, Split
-from scatd.training.candidates.selection import inner_folds
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings

@@ -10,7 +10,7 @@ from scatd.artifact import Artifact
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.training.candidates import trees
-from scatd.training.candidates.selection import inner_folds
+from scatd.training.candidates.inner import inner_folds
 from scatd.training.fitting import fit_folds
 from scatd.training.jobs import FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs

@@ -11,7 +11,7 @@ import torch
 from scatd.artifact import Artifact
 from scatd.candidates.mean import Mean
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training.candidates import selection, trees
+from scatd.training.candidates import inner, trees
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Fitted, Learner, LearnerInputs
@@ -63,7 +63,7 @@ def job(inputs, seed=3, is_permuted=False):
         val=val,
         codes_train=codes[train],
         codes_val=codes[val],
-        inner=selection.inner_splits(codes[train], None, seed),
+        inner=inner.inner_splits(codes[train], None, seed),
         is_permuted=is_permuted,
     )
 

@@ -13,9 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from scatd.candidates.linear import Linear
 from scatd.candidates.mean import Mean
 from scatd.training.candidates import multi_drug, trees
+from scatd.training.candidates.inner import inner_splits
 from scatd.training.candidates.many_drugs import DrugValues, Strength
 from scatd.training.candidates.recipe import TrainingRows
-from scatd.training.candidates.selection import contest, inner_splits
+from scatd.training.candidates.selection import contest
 from scatd.training.standardised import Standardised
 
 STRENGTH = Strength(penalty=0.3, rank=2)

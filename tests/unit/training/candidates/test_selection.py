@@ -15,9 +15,11 @@ from sklearn.metrics import roc_auc_score
 from scatd.candidates.linear import Linear
 from scatd.candidates.mean import Mean
 from scatd.evaluation.delong import auroc_variance
+from scatd.training.candidates import inner as folds
 from scatd.training.candidates import selection
+from scatd.training.candidates.inner import inner_splits
 from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
-from scatd.training.candidates.selection import NETWORK_MARGIN, contest, inner_splits
+from scatd.training.candidates.selection import NETWORK_MARGIN, contest
 from scatd.training.standardised import Standardised
 
 N = 90
@@ -43,7 +45,7 @@ def scores_of(rows, auroc, seed=0):
 class MadeUp(Recipe[Linear]):
     """Inner scores that are given; what it fits says at which setting."""
 
-    name, fallback_calibration = "linear", (1.0, 0.0)
+    name = "linear"
 
     def __init__(self, scores):
         self.scores = scores
@@ -173,7 +175,7 @@ def few_rows():
     X, codes = rows.X.copy(), rows.codes.copy()
     codes[-12:] = [0, 1] * 6
     X[-12:, 7] = codes[-12:] * 2 + X[-12:, 8] / 4
-    inner = selection.few_shot_splits(N - 12, codes[-12:], 0)
+    inner = folds.few_shot_splits(N - 12, codes[-12:], 0)
     return replace(rows, X=X, codes=codes, standardised=Standardised(X), inner=inner, n_few=12)
 
 
@@ -311,22 +313,22 @@ def test_as_many_inner_folds_as_there_can_be(codes, groups, n_folds):
 
 
 def test_inner_folds_of_few_target_cells():
-    splits = selection.few_shot_splits(30, np.repeat([0, 1], 6), 0)
+    splits = folds.few_shot_splits(30, np.repeat([0, 1], 6), 0)
     assert len(splits) == 5
     assert sorted(np.concatenate([val for _, val in splits])) == list(range(30, 42))
     for train, val in splits:
         assert set(range(30)) <= set(train)
         assert not set(train) & set(val)
-    assert selection.few_shot_splits(30, np.array([0, 1]), 0) == []
+    assert folds.few_shot_splits(30, np.array([0, 1]), 0) == []
 
 
 def test_inner_folds_with_fewer_target_cells_than_can_be_scored():
     codes, few = np.repeat([0, 1], [20, 10]), np.array([0, 1])
-    without = selection.inner_folds(codes, None, None, 0)
-    found = selection.inner_folds(codes, None, few, 0)
+    without = folds.inner_folds(codes, None, None, 0)
+    found = folds.inner_folds(codes, None, few, 0)
     assert len(found) == len(without) == 3
     for (train, val), (source, same) in zip(found, without, strict=True):
         np.testing.assert_array_equal(val, same)
         np.testing.assert_array_equal(train, [*source, 30, 31])
-    enough = selection.inner_folds(codes, None, np.array([0, 1] * 3), 0)
+    enough = folds.inner_folds(codes, None, np.array([0, 1] * 3), 0)
     assert min(min(val) for _, val in enough) == 30
