@@ -1,9 +1,9 @@
-"""Heads trained on permuted labels: the null distribution of a list of features.
+"""Models trained on permuted labels: the null distribution of a list of features.
 
-The encoder of the registered model stays as it is. New heads are trained on it by the same recipe
-and on the same rows: some on the labels of the source, at least as many on permutations of them. A
-list that explains the drug agrees with the heads of the true labels. It agrees with heads of
-permuted labels only by chance.
+The encoder of the registered model stays as it is. New models are trained by the same recipe and on
+the same rows: some on the labels of the source, at least as many on permutations of them. Of a
+network, only the head is trained. A list that explains the drug agrees with the models of the true
+labels. It agrees with those of permuted labels only by chance.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scatd.candidates.candidate import Candidate
 from scatd.explain.linear_path import LinearPath
+from scatd.keys import CandidateName
 from scatd.training.augment import class_weights
+from scatd.training.candidates.inner import inner_splits
+from scatd.training.candidates.recipe import TrainingRows
+from scatd.training.candidates.selection import contest
 from scatd.training.draws import SeededDraws
 from scatd.training.heads import HeadTask, train_heads
 from scatd.training.settings import TransferSettings
+from scatd.training.standardised import Standardised
 
 TRAIN_SHARE = 0.8
 
@@ -66,6 +72,43 @@ def retrained(
         )
     train_heads(tasks, settings)
     return [LinearPath([task.classifier], centred=path.centred) for task in tasks]
+
+
+def refitted(
+    name: CandidateName,
+    X: Tensor,
+    z: Tensor,
+    codes: Sequence[NDArray[np.int_]],
+    seed: int,
+) -> list[Candidate]:
+    """Candidates that are no network, each fitted to its own random 80 % of the samples.
+
+    Parameters
+    ----------
+    name
+        Of the candidate; inner folds choose its strength anew.
+    X, z
+        Features (n_samples, n_features) of the source and their latent, aligned as in training.
+    codes
+        Classes (n_samples,), true or permuted, one array for each model.
+    seed
+        Of the samples, the inner folds and the trees.
+    """
+    found = []
+    features, latent = X.cpu().numpy(), z.cpu().numpy()
+    for number, labels in enumerate(codes):
+        train = np.sort(_stratified(labels, np.random.default_rng(seed + number)))
+        rows = TrainingRows(
+            X=features[train],
+            codes=labels[train],
+            standardised=Standardised(features[train]),
+            latent=Standardised(latent[train]),
+            inner=inner_splits(labels[train], None, seed + number),
+            seed=seed + number,
+        )
+        fitted = contest(rows, name).fitted
+        found.append(fitted.get(name) or next(iter(fitted.values())))
+    return found
 
 
 def _stratified(labels: NDArray[np.int_], rng: np.random.Generator) -> NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,11 @@ from scatd import console, keys
 from scatd.evaluation.evidence import MODEL
 from scatd.explain import controls
 from scatd.explain.controls import Control
+from scatd.explain.explainers.explainer import Explainer
+from scatd.explain.explainers.making import explainer_of
 from scatd.explain.explainers.network import NetworkExplainer
 from scatd.explain.importance import Tally
-from scatd.explain.permuted import retrained
+from scatd.explain.permuted import refitted, retrained
 from scatd.explain.perturbation import changes_of, perturb
 from scatd.explain.settings import BaselineName
 from scatd.explain.signature import Signature, signature
@@ -102,35 +104,36 @@ def _with(subject: Subject, baseline: BaselineName, seed: int) -> Signature:
 def _permuted(
     subject: Subject, bulk: Bulk | None, x: torch.Tensor, centre: torch.Tensor, own: Signature
 ) -> Done:
-    """Heads trained anew on the source's labels and on permutations of them."""
-    request, explainer = subject.request, subject.explainer
-    if not isinstance(explainer, NetworkExplainer):
-        said = f"heads are trained anew for networks only, and this model is {subject.candidate}"
-        return _not_run("permuted_labels", controls.MAX_P_VALUE, said)
+    """Models trained anew on the source's labels and on permutations of them."""
+    request = subject.request
     if bulk is None:
         said = "needs the labelled bulk source: --source FILE"
-        return _not_run("permuted_labels", controls.MAX_P_VALUE, said)
-    codes, X = bulk.codes, torch.from_numpy(bulk.X).to(subject.device)
-    z, _ = posterior_of(explainer.path.encoder, subject.alignment.move_source(X))
+        none = Control("permuted_labels", controls.NOT_RUN, np.nan, controls.MAX_P_VALUE, said)
+        return [none], pd.DataFrame()
+    codes = bulk.codes
     rng = np.random.default_rng(request.settings.seed)
     shuffled: list[NDArray[np.int64]] = [
         rng.permutation(codes) for _ in range(request.permutations)
     ]
-    heads = retrained(
-        explainer.path,
-        z,
-        [codes] * _N_TRUE + shuffled,
-        bulk.settings,
-        request.settings.seed,
-    )
-    signatures = [signature(NetworkExplainer(path), x, centre) for path in heads]
+    models = _trained_anew(subject, bulk, [codes] * _N_TRUE + shuffled)
+    signatures = [signature(model, x, centre) for model in models]
     return controls.permuted_labels(
         own, signatures[:_N_TRUE], signatures[_N_TRUE:], request.settings.top
     )
 
 
-def _not_run(name: str, bound: float, said: str) -> Done:
-    return [Control(name, controls.NOT_RUN, np.nan, bound, said)], pd.DataFrame()
+def _trained_anew(
+    subject: Subject, bulk: Bulk, codes: Sequence[NDArray[np.int64]]
+) -> list[Explainer]:
+    """The same kind of model, trained on each of these classes (n_samples,)."""
+    settings, explainer = subject.request.settings, subject.explainer
+    X = subject.alignment.move_source(torch.from_numpy(bulk.X).to(subject.device))
+    z, _ = posterior_of(subject.network, X)
+    if isinstance(explainer, NetworkExplainer):
+        heads = retrained(explainer.path, z, codes, bulk.settings, settings.seed)
+        return [NetworkExplainer(path) for path in heads]
+    candidates = refitted(subject.candidate.name, X, z, codes, settings.seed)
+    return [explainer_of([one], subject.network, settings.logits) for one in candidates]
 
 
 def _perturbation(subject: Subject, x: torch.Tensor, own: Signature, tally: Tally) -> Done:

@@ -72,7 +72,7 @@ class Explanation:
         lines = [
             f"Features behind {subject.ref.name} version {subject.ref.version} in "
             f"{int(subject.usable.sum())} cells.",
-            f"Attributions ({subject.candidate}): {subject.attribution}; baseline "
+            f"Attributions ({subject.candidate.in_words}): {subject.attribution}; baseline "
             f"{settings.baseline}.",
             f"**Controls: {self.label}**",
             f"First: {', '.join(self.importance['feature'].head(20))}",
@@ -114,7 +114,7 @@ class Explanation:
             drug_key: {
                 "model": subject.ref.name,
                 "version": subject.ref.version,
-                "candidate": subject.candidate,
+                "candidate": subject.candidate.in_words,
                 "attribution": subject.attribution,
                 "settings": to_mapping(subject.request.settings),
                 "controls": self.label,

@@ -17,7 +17,6 @@ from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
-from scatd.explain.explainers.network import NetworkExplainer
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import from_mapping
@@ -77,7 +76,7 @@ def opened(
 
 
 def read_bulk(subject: Subject) -> Bulk | None:
-    """The labelled source of a subject; None where there is none, or no control reads it.
+    """The labelled source of a subject; None where there is none.
 
     Raises
     ------
@@ -85,8 +84,6 @@ def read_bulk(subject: Subject) -> Bulk | None:
         When the source or its labels cannot be used.
     """
     request = subject.request
-    if not isinstance(subject.explainer, NetworkExplainer):
-        return None
     source = _source(subject)
     if source is None:
         return None

@@ -94,7 +94,7 @@ def explain(request: ExplainRequest) -> ExplainResult:
         convergence=found.convergence,
         label=found.label,
         output=written,
-        attribution=f"{subject.candidate}: {subject.attribution}",
+        attribution=f"{subject.candidate.in_words}: {subject.attribution}",
         genes=found.genes,
     )
 
@@ -155,7 +155,7 @@ def tracked(
             settings={
                 **to_mapping(request.settings),
                 "stats": request.stats,
-                "candidate": subject.candidate,
+                "candidate": subject.candidate.in_words,
                 "attribution": subject.attribution,
             },
             resume_key=key,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd import console, keys
+from scatd.candidates.storing import Said
 from scatd.cards.card import About
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
@@ -24,6 +25,7 @@ from scatd.explain.explainers.explainer import Explainer
 from scatd.explain.explainers.making import explainer_of
 from scatd.explain.settings import BaselineName
 from scatd.nn.alignment import Alignment
+from scatd.nn.classifier import ResponseClassifier
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer, Scores
 from scatd.settings import to_mapping
@@ -49,7 +51,9 @@ class Subject:
     scores
         Scores of the cells, as `scatd predict` gives them.
     candidate, explainer
-        What scores, in words, and what attributes its logits.
+        What scores, and what attributes its logits.
+    network
+        Its encoder is the model's.
     move
         How rows are aligned before the model reads them.
     alignment
@@ -68,8 +72,9 @@ class Subject:
     features: Features
     usable: NDArray[np.bool_]
     scores: Scores
-    candidate: str
+    candidate: Said
     explainer: Explainer
+    network: ResponseClassifier
     move: Callable[[Tensor], Tensor]
     alignment: Alignment
     pool: Tensor
@@ -191,8 +196,9 @@ def subject_of(
         features=features,
         usable=usable,
         scores=scores,
-        candidate=scorer.card.candidate.in_words,
+        candidate=scorer.card.candidate,
         explainer=explainer_of(scorer.members, scorer.network, settings.logits),
+        network=scorer.network,
         move=move,
         alignment=scorer.alignment,
         pool=move(torch.from_numpy(pool).to(scorer.device)),
