@@ -19,8 +19,8 @@ from scatd.candidates.trees import Trees
 from scatd.errors import InputError
 from scatd.keys import CandidateName
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
-from scatd.nn.recognise import is_finite
-from scatd.nn.residual_vae import DESIGNS, Sizes
+from scatd.nn.recognise import is_finite, tensors_of
+from scatd.nn.residual_vae import Sizes
 
 Stored = Mapping[str, Tensor]
 _MOST_PARTS = 100
@@ -147,8 +147,7 @@ _OWN = {"linear": _linear, "trees": _trees, "network": _network}
 
 def head_shapes(widths: Widths) -> dict[str, Tensor]:
     """Tensors without memory, as the head of a network has them."""
-    with torch.device("meta"):
-        state = ResponseClassifier(widths.sizes, DESIGNS[widths.design]).state_dict()
+    state = tensors_of("response", widths.sizes, widths.design)
     return {name: value for name, value in state.items() if name.startswith(HEAD_PREFIXES)}
 
 

@@ -193,13 +193,18 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **given)
 
 
+def tensors_of(kind: Kind, sizes: Sizes, design: str) -> dict[str, Tensor]:
+    """All tensors of a network by name, with shapes and types and without memory."""
+    cls = ResidualVAE if kind == "backbone" else ResponseClassifier
+    with torch.device("meta"), _Unfilled():
+        return cls(sizes, DESIGNS[design]).state_dict()
+
+
 def _misfits(
     state: Mapping[str, Tensor], kind: Kind, sizes: Sizes, design: str, *, has_head: bool = True
 ) -> list[_Misfit]:
     """Tensors that are missing, unexpected, or of another shape or type than the design's."""
-    cls = ResidualVAE if kind == "backbone" else ResponseClassifier
-    with torch.device("meta"), _Unfilled():  # shapes without memory
-        expected = cls(sizes, DESIGNS[design]).state_dict()
+    expected = tensors_of(kind, sizes, design)
     if not has_head:
         expected = {n: v for n, v in expected.items() if not n.startswith(HEAD_PREFIXES)}
     missing = [_Misfit(name, expected[name], None) for name in expected if name not in state]
