@@ -21,9 +21,9 @@ from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
 from scatd.training.candidates import multi_drug
-from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
+from scatd.training.candidates.linear import RIDGE, LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
-from scatd.training.candidates.trees import TreesRecipe
+from scatd.training.candidates.trees import EXTRA_TREES, TreesRecipe
 
 NETWORK_MARGIN = 0.002
 """The network, which all else of a model is made for, is taken when it is this near the best."""
@@ -32,6 +32,13 @@ _ALONE = 5
 """Fewest samples of a class in an inner fold that has an AUROC of its own."""
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
+
+_STRENGTH_WORDS = {
+    RIDGE: "alpha",
+    EXTRA_TREES: "leaves of at least",
+    f"with {multi_drug.NAME}": "penalty",
+}
+"""What the strength of a variant is; that of others is C of logistic regression."""
 
 _LINEAR, _TREES, _TARGET_ONLY = LinearRecipe(), TreesRecipe(), TargetOnlyRecipe()
 
@@ -128,8 +135,8 @@ class Selection:
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
         names = ("linear", "trees", "mean") if self.name == "mean" else (self.name,)
-        return ", ".join(
-            f"{one.variant} {one.strength:g}"
+        return "; ".join(
+            f"{one.variant}, {_STRENGTH_WORDS.get(one.variant, 'C')} {one.strength:g}"
             for one in self.tried
             if one.is_strength and one.candidate in names and one.variant
         )
