@@ -111,7 +111,7 @@ def test_the_plainest_variant_within_one_standard_error(monkeypatch, cost, expec
     chosen = contest(rows, "linear").decide()
     (one,) = [one for one in chosen.tried if one.is_strength]
     assert (one.variant, one.strength) == expected
-    assert chosen.strength == f"{one.variant} {one.strength:g}"
+    assert chosen.strength == f"{one.variant}, C {one.strength:g}"
 
 
 def platt(scores, codes):
@@ -199,7 +199,7 @@ def test_the_candidate_that_was_asked_for(choice):
     assert f"--model {choice} was asked for" in chosen.reason
     assert {one.candidate for one in chosen.tried if one.is_chosen} == {choice}
     words = {"linear": 1, "trees": 1, "mean": 2}
-    assert len(chosen.strength.split(", ")) == words[choice]
+    assert len(chosen.strength.split("; ")) == words[choice]
 
 
 def probabilities(rows, auroc):
