@@ -19,6 +19,7 @@ from torch import Tensor
 from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, mean_probability
+from scatd.candidates.mean import Mean
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -161,7 +162,7 @@ class Scorer:
         ------
         InputError
             When the number of features is wrong, the cohort is too small for `stats="cohort"`, the
-            model holds no heads of other folds for `fold_sd`, or a score is not finite.
+            model holds nothing of other folds for `fold_sd`, or a score is not finite.
         """
         move = self.mover(X, options)
         folds = self._all_folds() if options.fold_sd else []
@@ -254,6 +255,8 @@ class Scorer:
 
     def _all_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]
+        if self.card.about.select == "mean-of-folds" and isinstance(members[0], Mean):
+            members = list(members[0].parts)
         if len(members) < 2:
             what = "the model holds nothing of other folds"
             remedy = "Learn the drug again with a frozen encoder."

@@ -32,6 +32,8 @@ _ALONE = 5
 """Fewest samples of a class in an inner fold that has an AUROC of its own."""
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
+_ROUNDING = 1e-9
+"""Scores that differ by less than this share of them are equal."""
 
 _LINEAR, _TREES, _TARGET_ONLY = LinearRecipe(), TreesRecipe(), TargetOnlyRecipe()
 
@@ -127,12 +129,12 @@ class Selection:
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = ("linear", "trees", "mean") if self.name == "mean" else (self.name,)
-        return ", ".join(
-            f"{one.variant} {one.strength:g}"
-            for one in self.tried
-            if one.is_strength and one.candidate in names and one.variant
-        )
+        own = [one for one in self.tried if one.is_strength and one.variant]
+        if self.name != "mean":
+            # With few-shot cells there are two linear models, of which the better one is meant.
+            own = [one for one in own if one.candidate == self.name]
+            own = sorted(own, key=lambda one: one.auroc)[-1:]
+        return ", ".join(f"{one.variant} {one.strength:g}" for one in own)
 
 
 NETWORK = Selection("network", None)
@@ -322,7 +324,9 @@ def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tup
 def _calibrated(rows: TrainingRows, tried: Tried, score: Values) -> Scored:
     """Platt's calibration of inner scores; the slope is positive, so that no order is reversed."""
     codes, judged = rows.codes[rows.judged], score[rows.judged]
-    spread = float(judged.std()) or 1.0
+    spread = float(judged.std())
+    if spread <= _ROUNDING * (1 + np.abs(judged).max()):  # as where all rows are alike
+        spread = 1.0
     curve = platt_of_odds(codes.astype(np.float64), judged / spread)
     slope, intercept = curve.slope / spread, curve.intercept
     if curve.slope < _LEAST_SLOPE:

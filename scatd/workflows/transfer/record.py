@@ -62,7 +62,7 @@ class TransferResult:
     controls
         The finding of each control that was asked for, in plain words.
     target
-        As `models`, for the labelled target cells, scored by the registered fold.
+        As `models`, for the labelled target cells, scored by the registered model.
     """
 
     ref: ModelRef

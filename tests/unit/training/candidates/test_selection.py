@@ -154,6 +154,14 @@ def test_no_order_is_reversed(monkeypatch, auroc):
     np.testing.assert_allclose(expit(low.odds), rows.codes.mean(), atol=2e-3)
 
 
+def test_scores_that_differ_by_rounding_are_equal(monkeypatch):
+    rows = training_rows()
+    scores = 400 + np.random.default_rng(0).choice([0, 1e-13, -1e-13], N) + 1e-13 * rows.codes
+    with_recipe(monkeypatch, {Setting("a", 2.0): scores})
+    (one,) = contest(rows, "linear").tried
+    assert 0 < selection._calibrated(rows, one, scores).slope < 1
+
+
 def test_a_mean_is_of_calibrated_parts():
     rows = training_rows()
     made = contest(rows, "auto")
@@ -189,6 +197,8 @@ def test_target_cells_alone_are_a_part_of_the_mean():
     assert made.fitted["linear"] in made.fitted["mean"].parts
     assert made.share == few_rows().codes[-12:].mean()
     assert len(contest(training_rows(), "auto").fitted["mean"].parts) == 2
+    strength = contest(few_rows(), "linear").decide().strength
+    assert strength == f"{best.variant} {best.strength:g}"  # not those of both linear models
 
 
 @pytest.mark.parametrize("choice", ["linear", "trees", "mean"])
