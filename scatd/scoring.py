@@ -251,7 +251,8 @@ class Scorer:
             name = self.card.candidate.in_words
             what = f"draws from the posterior need a network, and this model is: {name}"
             remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
-            raise InputError(what, where="--mc-samples", expected="a network", remedy=remedy)
+            where = "--mc-samples or --uncertainty posterior"
+            raise InputError(what, where=where, expected="a network", remedy=remedy)
 
     def _all_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]

@@ -124,7 +124,7 @@ class Selection:
     name: CandidateName
     candidate: Candidate | None
     tried: tuple[Tried, ...] = ()
-    reason: str = "--model network was asked for."
+    reason: str = "Model network was asked for."
 
     @property
     def strength(self) -> str:
@@ -185,7 +185,7 @@ class Contest:
         """
         if not self.inner:
             (name,) = self.fitted
-            reason = f"Too few training samples for inner folds: {name} at its usual strength."
+            reason = f"Too few training samples, or groups, for inner folds: {name} as usual."
             return Selection(name, self.fitted[name], (), reason)
         scored, tried = dict(self.scored), self.tried
         if network is not None:
@@ -347,7 +347,7 @@ def _reason(
     choice: ModelChoice, chosen: CandidateName, scored: Mapping[CandidateName, Tried]
 ) -> str:
     if choice != "auto":
-        return f"--model {choice} was asked for."
+        return f"Model {choice} was asked for."
     others = ", ".join(f"{name} {one.auroc:.3f}" for name, one in scored.items() if name != chosen)
     own = scored[chosen].auroc
     best = max(one.auroc for one in scored.values())

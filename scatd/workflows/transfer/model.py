@@ -333,4 +333,7 @@ def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None)
 def _threshold_origin(task: DrugTask, chosen: Selection) -> str:
     if task.settings.threshold is not None or chosen.candidate is None:
         return "default of the settings, not calibrated"
+    few = task.basis.request.few
+    if few.few_shot_use == "train" and few.few_shot > 1:  # see `few_shot_splits`
+        return "share of resistant few-shot cells"
     return "share of resistant training samples"

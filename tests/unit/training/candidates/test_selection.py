@@ -206,7 +206,7 @@ def test_the_candidate_that_was_asked_for(choice):
     chosen = contest(training_rows(), choice).decide()
     assert chosen.name == choice
     assert chosen.candidate.name == choice
-    assert f"--model {choice} was asked for" in chosen.reason
+    assert f"Model {choice} was asked for" in chosen.reason
     assert {one.candidate for one in chosen.tried if one.is_chosen} == {choice}
     words = {"linear": 1, "trees": 1, "mean": 2}
     assert len(chosen.strength.split(", ")) == words[choice]
