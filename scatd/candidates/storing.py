@@ -43,9 +43,9 @@ class Said:
 
     @property
     def in_words(self) -> str:
-        """Name with its parts: `mean of linear and trees`, or `mean of 3 x trees and ...`."""
+        """Name with its parts: `mean of linear and trees`, or `mean of trees (3 times) and ...`."""
         words = (f"({part.in_words})" if part.parts else part.name for part in self.parts)
-        names = [name if n == 1 else f"{n} x {name}" for name, n in Counter(words).items()]
+        names = [name if n == 1 else f"{name} ({n} times)" for name, n in Counter(words).items()]
         return f"{self.name} of {' and '.join(names)}" if names else self.name
 
 

@@ -69,7 +69,7 @@ def test_the_mean_of_unlike_folds_is_that_of_their_log_odds(tmp_path, network, b
     (found,) = odds_of(model)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not any(name.startswith(HEAD_PREFIXES) for name in model.state)
-    assert model.card().candidate.in_words.startswith("mean of network and 2 x linear")
+    assert model.card().candidate.in_words.startswith("mean of network and linear (2 times)")
 
 
 def test_the_mean_of_folds_has_the_mean_of_their_thresholds(network):
