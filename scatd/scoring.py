@@ -52,7 +52,7 @@ class ScoreOptions:
     seed
         For the posterior draws.
     fold_sd
-        Also compute how far the heads of all folds disagree, at the posterior mean.
+        Also compute how far the models of all folds disagree, at the posterior mean.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
     """
@@ -88,7 +88,7 @@ class Scores:
         (n_obs,), P(resistant) before the version's calibration. It equals `prob_resistant` where
         the version has no calibration.
     prob_sd_folds
-        (n_obs,), its s.d. over the heads of all folds; None unless `fold_sd`.
+        (n_obs,), its s.d. over the models of all folds; None unless `fold_sd`.
     ood_p
         (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
         A low value means that the cell is unlike the training cells. None when the model does not

@@ -21,7 +21,7 @@ from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
 from scatd.training.candidates import multi_drug
-from scatd.training.candidates.linear import LinearRecipe, TargetOnlyRecipe
+from scatd.training.candidates.linear import TARGET_ONLY, LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import TreesRecipe
 
@@ -133,7 +133,7 @@ class Selection:
         if self.name != "mean":
             # With few-shot cells there are two linear models, of which the better one is meant.
             own = [one for one in own if one.candidate == self.name]
-            own = sorted(own, key=lambda one: one.auroc)[-1:]
+            own = sorted(own, key=_merit)[-1:]
         return ", ".join(f"{one.variant} {one.strength:g}" for one in own)
 
 
@@ -185,7 +185,7 @@ class Contest:
         """
         if not self.inner:
             (name,) = self.fitted
-            reason = f"Too few training samples, or groups, for inner folds: {name} as usual."
+            reason = "Too few training samples, or groups, for inner folds: usual penalty."
             return Selection(name, self.fitted[name], (), reason)
         scored, tried = dict(self.scored), self.tried
         if network is not None:
@@ -196,7 +196,7 @@ class Contest:
         return Selection(
             name=name,
             candidate=self.fitted.get(name),
-            tried=tuple(replace(one, is_chosen=one.candidate == name) for one in tried),
+            tried=tuple(replace(one, is_chosen=_competes_as(one, scored[name])) for one in tried),
             reason=_reason(self.choice, name, scored),
         )
 
@@ -231,7 +231,7 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
             fitted = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
             parts.append((best, fitted))
     # Of two linear models, the better one is the candidate.
-    by_merit = sorted(parts, key=lambda part: part[0].tried.auroc)
+    by_merit = sorted(parts, key=lambda part: _merit(part[0].tried))
     entries = {scored.tried.candidate: (scored, fitted) for scored, fitted in by_merit}
     if is_mean:
         own, mean = _mean(rows, parts)
@@ -246,6 +246,17 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         scored={name: scored.tried for name, (scored, _) in wanted.items()},
         tried=tuple(tried),
     )
+
+
+def _merit(tried: Tried) -> tuple[float, bool]:
+    """What the better one of two linear models has more of; a tie goes to what knows the source."""
+    return tried.auroc, tried.variant != TARGET_ONLY
+
+
+def _competes_as(tried: Tried, chosen: Tried) -> bool:
+    """Whether it was tried for the model that was chosen: there may be two linear ones."""
+    are_alike = (tried.variant == TARGET_ONLY) == (chosen.variant == TARGET_ONLY)
+    return tried.candidate == chosen.candidate and are_alike
 
 
 def _mean(rows: TrainingRows, parts: Sequence[Part]) -> tuple[list[Tried], Part]:

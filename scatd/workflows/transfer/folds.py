@@ -159,7 +159,10 @@ def candidates_table(fold: LearnedFold) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["fold", *TRIED])
     own = {fold.selection.name: model_metrics(fold.predictions)["auroc"]}
     outer = table["candidate"].map({**fold.beside, **own}).astype(float)
-    return table.assign(outer_auroc=outer.where(table["strength_chosen"].astype(bool)))
+    # Of two linear models, the better one is the candidate; the first one where they are equal.
+    strengths = table[table["strength_chosen"].astype(bool)]
+    best = strengths.groupby("candidate")["inner_auroc"].idxmax()
+    return table.assign(outer_auroc=outer.where(table.index.isin(best)))
 
 
 def _rows(fold: LearnedFold) -> str:

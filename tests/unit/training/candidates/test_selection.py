@@ -18,6 +18,7 @@ from scatd.evaluation.delong import auroc_variance
 from scatd.training.candidates import inner as folds
 from scatd.training.candidates import selection
 from scatd.training.candidates.inner import inner_splits
+from scatd.training.candidates.linear import TARGET_ONLY
 from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 from scatd.training.candidates.selection import NETWORK_MARGIN, contest
 from scatd.training.standardised import Standardised
@@ -197,8 +198,22 @@ def test_target_cells_alone_are_a_part_of_the_mean():
     assert made.fitted["linear"] in made.fitted["mean"].parts
     assert made.share == few_rows().codes[-12:].mean()
     assert len(contest(training_rows(), "auto").fitted["mean"].parts) == 2
-    strength = contest(few_rows(), "linear").decide().strength
+    chosen = contest(few_rows(), "linear").decide()
+    variants = {one.variant for one in chosen.tried if one.is_chosen}
+    assert best.variant in variants
+    assert (TARGET_ONLY in variants) == (best.variant == TARGET_ONLY)
+    strength = chosen.strength
     assert strength == f"{best.variant} {best.strength:g}"  # not those of both linear models
+
+
+def test_a_tie_of_linear_models_goes_to_the_one_that_knows_the_source(monkeypatch):
+    rows = few_rows()
+    alone = selection._TARGET_ONLY.inner_scores(rows)
+    (scores,) = alone.values()
+    with_recipe(monkeypatch, {Setting("a", 2.0): scores})
+    chosen = contest(rows, "linear").decide()
+    assert chosen.strength == "a 2"
+    assert not chosen.candidate.weights.any()
 
 
 @pytest.mark.parametrize("choice", ["linear", "trees", "mean"])
