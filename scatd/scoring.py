@@ -19,6 +19,7 @@ from torch import Tensor
 from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, mean_probability
+from scatd.candidates.mean import Mean
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -51,7 +52,7 @@ class ScoreOptions:
     seed
         For the posterior draws.
     fold_sd
-        Also compute how far the heads of all folds disagree, at the posterior mean.
+        Also compute how far the models of all folds disagree, at the posterior mean.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
     """
@@ -87,7 +88,7 @@ class Scores:
         (n_obs,), P(resistant) before the version's calibration. It equals `prob_resistant` where
         the version has no calibration.
     prob_sd_folds
-        (n_obs,), its s.d. over the heads of all folds; None unless `fold_sd`.
+        (n_obs,), its s.d. over the models of all folds; None unless `fold_sd`.
     ood_p
         (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
         A low value means that the cell is unlike the training cells. None when the model does not
@@ -161,7 +162,7 @@ class Scorer:
         ------
         InputError
             When the number of features is wrong, the cohort is too small for `stats="cohort"`, the
-            model holds no heads of other folds for `fold_sd`, or a score is not finite.
+            model holds nothing of other folds for `fold_sd`, or a score is not finite.
         """
         move = self.mover(X, options)
         folds = self._all_folds() if options.fold_sd else []
@@ -250,10 +251,13 @@ class Scorer:
             name = self.card.candidate.in_words
             what = f"draws from the posterior need a network, and this model is: {name}"
             remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
-            raise InputError(what, where="--mc-samples", expected="a network", remedy=remedy)
+            where = "--mc-samples or --uncertainty posterior"
+            raise InputError(what, where=where, expected="a network", remedy=remedy)
 
     def _all_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]
+        if self.card.about.select == "mean-of-folds" and isinstance(members[0], Mean):
+            members = list(members[0].parts)
         if len(members) < 2:
             what = "the model holds nothing of other folds"
             remedy = "Learn the drug again with a frozen encoder."

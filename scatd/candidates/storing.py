@@ -44,8 +44,8 @@ class Said:
     @property
     def in_words(self) -> str:
         """Name with its parts: `mean of linear and trees`, or `mean of trees (3 times) and ...`."""
-        counts = Counter(part.in_words for part in self.parts)
-        names = [name if n == 1 else f"{name} ({n} times)" for name, n in counts.items()]
+        words = (f"({part.in_words})" if part.parts else part.name for part in self.parts)
+        names = [name if n == 1 else f"{name} ({n} times)" for name, n in Counter(words).items()]
         return f"{self.name} of {' and '.join(names)}" if names else self.name
 
 

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 @option(
     "--uncertainty",
     Uncertainty,
-    "Add a column with the s.d. of each score: over the heads of all folds, or over draws from the "
-    "posterior (50, or --mc-samples). It may be given twice.  [default: neither]",
+    "Add a column with the s.d. of each score: over the models of all folds, or over draws from "
+    "the posterior (50, or --mc-samples). It may be given twice.  [default: neither]",
     multiple=True,
 )
 @model.alignment

@@ -50,12 +50,12 @@ def show_transfer(result: TransferResult) -> None:
     click.echo("\nThe same folds, beside the baselines (AUROC, 95% interval)")
     click.echo(table(_models(result.models)))
     if result.target is not None:
-        click.echo("\nThe target, scored by the registered fold (AUROC, 95% interval)")
+        click.echo("\nThe target, scored by the registered model (AUROC, 95% interval)")
         named = result.target.rename(columns={"auroc": "auroc_mean"})
         click.echo(table(_models(named).drop(columns="sd")))
     click.echo(f"\n{result.sentence}")
     click.echo(f"Registered: {result.registered}")
-    for finding in result.controls:
+    for finding in result.findings:
         click.echo(finding)
     if result.promoted:
         click.echo(f"{ref.name} version {ref.version} is in production.")

@@ -152,7 +152,7 @@ _NETWORK = {
 @option(
     "--select",
     Select,
-    "Model to register: one fold, the heads of all folds, or a refit on all samples.",
+    "Model to register: one fold, the mean of all folds, or a refit on all samples.",
     "best-fold",
 )
 @of_settings.published

@@ -176,7 +176,7 @@ def permuted_labels(
     null = table.loc[table["labels"] == "permuted", "slope_spearman"]
     summary = null_summary(null, real, "null")
     said = (
-        f"slopes correlate {real:.2f} with heads trained anew on the labels, {null.mean():.2f} "
+        f"slopes correlate {real:.2f} with models trained anew on the labels, {null.mean():.2f} "
         f"(up to {null.max():.2f}) on {len(null)} permutations of them; p "
         f"{summary['null_p_value']:.3f}, at most {MAX_P_VALUE} asked"
     )

@@ -75,7 +75,7 @@ def _column_of(kind: str) -> Callable[[str], str]:
 
 prob_column = _column_of("prob_resistant")  # P(resistant)
 prob_sd_column = _column_of("prob_sd")  # its s.d. over posterior draws (`--mc-samples`)
-prob_sd_folds_column = _column_of("prob_sd_folds")  # its s.d. over the heads of all folds
+prob_sd_folds_column = _column_of("prob_sd_folds")  # its s.d. over the models of all folds
 response_column = _column_of("response")  # sensitive / resistant / abstain
 ood_column = _column_of("ood")  # outside the training domain or not; missing: not assessed
 ood_p_column = _column_of("ood_p")  # p-value of the distance from the training domain; low is far

@@ -21,7 +21,7 @@ from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
 from scatd.training.candidates import multi_drug
-from scatd.training.candidates.linear import RIDGE, LinearRecipe, TargetOnlyRecipe
+from scatd.training.candidates.linear import RIDGE, TARGET_ONLY, LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
 from scatd.training.candidates.trees import EXTRA_TREES, TreesRecipe
 
@@ -32,6 +32,8 @@ _ALONE = 5
 """Fewest samples of a class in an inner fold that has an AUROC of its own."""
 _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
+_ROUNDING = 1e-9
+"""Scores that differ by less than this share of them are equal."""
 
 _STRENGTH_WORDS = {
     RIDGE: "alpha",
@@ -129,16 +131,19 @@ class Selection:
     name: CandidateName
     candidate: Candidate | None
     tried: tuple[Tried, ...] = ()
-    reason: str = "--model network was asked for."
+    reason: str = "Model network was asked for."
 
     @property
     def strength(self) -> str:
         """The settings of the candidate, or of its parts, in words."""
-        names = ("linear", "trees", "mean") if self.name == "mean" else (self.name,)
+        own = [one for one in self.tried if one.is_strength and one.variant]
+        if self.name != "mean":
+            # With few-shot cells there are two linear models, of which the better one is meant.
+            own = [one for one in own if one.candidate == self.name]
+            own = sorted(own, key=_merit)[-1:]
         return "; ".join(
             f"{one.variant}, {_STRENGTH_WORDS.get(one.variant, 'C')} {one.strength:g}"
-            for one in self.tried
-            if one.is_strength and one.candidate in names and one.variant
+            for one in own
         )
 
 
@@ -190,7 +195,7 @@ class Contest:
         """
         if not self.inner:
             (name,) = self.fitted
-            reason = f"Too few training samples for inner folds: {name} at its usual strength."
+            reason = "Too few training samples, or groups, for inner folds: usual penalty."
             return Selection(name, self.fitted[name], (), reason)
         scored, tried = dict(self.scored), self.tried
         if network is not None:
@@ -201,7 +206,7 @@ class Contest:
         return Selection(
             name=name,
             candidate=self.fitted.get(name),
-            tried=tuple(replace(one, is_chosen=one.candidate == name) for one in tried),
+            tried=tuple(replace(one, is_chosen=_competes_as(one, scored[name])) for one in tried),
             reason=_reason(self.choice, name, scored),
         )
 
@@ -236,7 +241,7 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
             fitted = recipe.fit(rows, setting).scaled(best.slope, best.intercept)
             parts.append((best, fitted))
     # Of two linear models, the better one is the candidate.
-    by_merit = sorted(parts, key=lambda part: part[0].tried.auroc)
+    by_merit = sorted(parts, key=lambda part: _merit(part[0].tried))
     entries = {scored.tried.candidate: (scored, fitted) for scored, fitted in by_merit}
     if is_mean:
         own, mean = _mean(rows, parts)
@@ -251,6 +256,17 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         scored={name: scored.tried for name, (scored, _) in wanted.items()},
         tried=tuple(tried),
     )
+
+
+def _merit(tried: Tried) -> tuple[float, bool]:
+    """What the better one of two linear models has more of; a tie goes to what knows the source."""
+    return tried.auroc, tried.variant != TARGET_ONLY
+
+
+def _competes_as(tried: Tried, chosen: Tried) -> bool:
+    """Whether it was tried for the model that was chosen: there may be two linear ones."""
+    are_alike = (tried.variant == TARGET_ONLY) == (chosen.variant == TARGET_ONLY)
+    return tried.candidate == chosen.candidate and are_alike
 
 
 def _mean(rows: TrainingRows, parts: Sequence[Part]) -> tuple[list[Tried], Part]:
@@ -329,7 +345,9 @@ def _auroc(codes: NDArray[np.int_], inner: Sequence[Split], odds: Values) -> tup
 def _calibrated(rows: TrainingRows, tried: Tried, score: Values) -> Scored:
     """Platt's calibration of inner scores; the slope is positive, so that no order is reversed."""
     codes, judged = rows.codes[rows.judged], score[rows.judged]
-    spread = float(judged.std()) or 1.0
+    spread = float(judged.std())
+    if spread <= _ROUNDING * (1 + np.abs(judged).max()):  # as where all rows are alike
+        spread = 1.0
     curve = platt_of_odds(codes.astype(np.float64), judged / spread)
     slope, intercept = curve.slope / spread, curve.intercept
     if curve.slope < _LEAST_SLOPE:
@@ -350,7 +368,7 @@ def _reason(
     choice: ModelChoice, chosen: CandidateName, scored: Mapping[CandidateName, Tried]
 ) -> str:
     if choice != "auto":
-        return f"--model {choice} was asked for."
+        return f"Model {choice} was asked for."
     others = ", ".join(f"{name} {one.auroc:.3f}" for name, one in scored.items() if name != chosen)
     own = scored[chosen].auroc
     best = max(one.auroc for one in scored.values())

@@ -42,8 +42,8 @@ class PredictRequest(ScoringRequest):
     mc_samples, seed
         Posterior draws a cell; 0 scores at the posterior mean.
     uncertainty
-        S.d. to report beside each score: over heads of all "folds", over draws of the "posterior"
-        (`POSTERIOR_DRAWS` of them where `mc_samples` is 0).
+        S.d. to report beside each score: over the models of all "folds", over draws of the
+        "posterior" (`POSTERIOR_DRAWS` of them where `mc_samples` is 0).
     stats
         "reference": a cell's score does not depend on the others. "cohort": re-centre (published).
     """

@@ -51,7 +51,7 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
         number = predictions.fold
         found[number], checkpoints[number] = predictions, fold_run.fetch(artifact_paths.CHECKPOINT)
         if task.settings.model != "network":
-            table = pd.read_csv(fold_run.fetch(artifact_paths.FOLD_CANDIDATES))
+            table = pd.read_csv(fold_run.fetch_checked(artifact_paths.FOLD_CANDIDATES))
             tried[number] = table.fillna({"variant": ""})
         auroc = model_metrics(predictions)["auroc"]
         run.log_metrics({metric_names.FOLD_AUROC: auroc}, step=number)
@@ -94,6 +94,8 @@ def require_whole(task: DrugTask, run: tracking.Run) -> None:
     artifact.read(folder, base=task.basis.backbone.artifact.encoder_state())
     LinearBaseline.read(folder)
     run.fetch_checked(artifact_paths.FOLD_PREDICTIONS)
+    if task.settings.model != "network":
+        run.fetch_checked(artifact_paths.FOLD_CANDIDATES)
     if task.target is not None:
         run.fetch_checked(artifact_paths.FOLD_TARGET_PREDICTIONS)
 
@@ -157,7 +159,10 @@ def candidates_table(fold: LearnedFold) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["fold", *TRIED])
     own = {fold.selection.name: model_metrics(fold.predictions)["auroc"]}
     outer = table["candidate"].map({**fold.beside, **own}).astype(float)
-    return table.assign(outer_auroc=outer.where(table["strength_chosen"].astype(bool)))
+    # Of two linear models, the better one is the candidate; the first one where they are equal.
+    strengths = table[table["strength_chosen"].astype(bool)]
+    best = strengths.groupby("candidate")["inner_auroc"].idxmax()
+    return table.assign(outer_auroc=outer.where(table.index.isin(best)))
 
 
 def _rows(fold: LearnedFold) -> str:
@@ -174,7 +179,7 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     table = evidence.out_of_fold([fold.predictions], task.source.cohort.ids)
     run.log_checked_table(table, artifact_paths.FOLD_PREDICTIONS)
     if task.settings.model != "network":
-        run.log_table(candidates_table(fold), artifact_paths.FOLD_CANDIDATES)
+        run.log_checked_table(candidates_table(fold), artifact_paths.FOLD_CANDIDATES)
     if fold.history:  # of a network
         run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
     run.client.log_text(run.run_id, _rows(fold), artifact_paths.ROWS)

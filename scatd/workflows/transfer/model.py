@@ -17,6 +17,7 @@ from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.mean import Mean
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, FewShot, LabelsUsed
+from scatd.decision import expit, logit
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
@@ -112,6 +113,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
         model, fold, metrics = _mean_of_folds(model, list(members.values())), None, {}
         held = f"Holds what all {len(members)} folds learned; a score is the mean of theirs."
         model = _chosen(model, strength="", reason="All folds score together.")
+        model = replace(model, about=replace(model.about, fold=None))
     elif request.select == "refit":
         model, fold, metrics = _refit(task), None, {}
         model = _with_folds(model, members)
@@ -200,7 +202,13 @@ def _mean_of_folds(model: Artifact, members: Sequence[Artifact]) -> Artifact:
         own = network if member.candidate else network.with_head(_head_of(member))
         parts += member.members(own)
     encoder = {n: v for n, v in model.state.items() if not n.startswith(HEAD_PREFIXES)}
-    return replace(model, state=encoder, candidate=Mean(tuple(parts)))
+    made = replace(model, state=encoder, candidate=Mean(tuple(parts)))
+    cuts = np.array([member.threshold for member in members], dtype=np.float64)
+    if (cuts == cuts[0]).all():
+        return made
+    # Each fold has a threshold of its own. Theirs is a mean of log odds, as the score is.
+    about = replace(model.about, threshold_origin="mean of the thresholds of all folds")
+    return replace(made, about=about, threshold=float(expit(logit(cuts).mean())))
 
 
 def _name(member: Artifact) -> CandidateName:
@@ -325,4 +333,7 @@ def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None)
 def _threshold_origin(task: DrugTask, chosen: Selection) -> str:
     if task.settings.threshold is not None or chosen.candidate is None:
         return "default of the settings, not calibrated"
+    few = task.basis.request.few
+    if few.few_shot_use == "train" and few.few_shot > 1:  # see `few_shot_splits`
+        return "share of resistant few-shot cells"
     return "share of resistant training samples"

@@ -59,10 +59,10 @@ class TransferResult:
         The finding in plain words.
     registered
         What scores in the registered version, and why, in words.
-    controls
-        The finding of each control that was asked for, in plain words.
+    findings
+        What the target, and each control that was asked for, shows, in plain words.
     target
-        As `models`, for the labelled target cells, scored by the registered fold.
+        As `models`, for the labelled target cells, scored by the registered model.
     """
 
     ref: ModelRef
@@ -74,7 +74,7 @@ class TransferResult:
     promoted: bool
     sentence: str
     registered: str
-    controls: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
 
 
@@ -126,13 +126,13 @@ def record_drug(
     report = drug_report.write(run, task, folds, figures=figures)
     chosen = choose(task, folds, None if sweep is None else sweep.domain)
     target: pd.DataFrame | None = None
-    controls: list[str] = []
+    findings: list[str] = []
     said = [report.sentence, f"Registered: {chosen.in_words}"]
     run.describe("\n\n".join(said))
     run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
-        target, findings, controls = _beside_the_folds(run, task, folds, chosen, report)
-        run.describe("\n\n".join([*said, *findings, *controls]))
+        target, findings = _beside_the_folds(run, task, folds, chosen, report)
+        run.describe("\n\n".join([*said, *findings]))
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
@@ -153,7 +153,7 @@ def record_drug(
         promoted=promoted,
         sentence=report.sentence,
         registered=chosen.in_words,
-        controls=controls,
+        findings=findings,
     )
 
 
@@ -206,7 +206,7 @@ def settings_of(basis: Basis) -> dict[str, object]:
 
 def _beside_the_folds(
     run: tracking.Run, task: DrugTask, folds: Folds, chosen: Chosen, report: Report
-) -> tuple[pd.DataFrame | None, list[str], list[str]]:
+) -> tuple[pd.DataFrame | None, list[str]]:
     """Target, doubts about the data, controls and divergence.
 
     Returns
@@ -224,7 +224,7 @@ def _beside_the_folds(
         logger.warning("%s", doubt)
     controls = run_controls(run, task, report.summary["auroc_mean"], auroc)
     drug_report.divergence(run, task)
-    return target, findings, controls
+    return target, findings + controls
 
 
 def log_data(run: tracking.Run, basis: Basis) -> None:

@@ -98,9 +98,8 @@ def candidates_in_words(tried: pd.DataFrame) -> str:
     if chosen.empty:
         return "There are too few samples for inner folds, so nothing was compared."
     counts = chosen.groupby("fold")["candidate"].first().value_counts()
-    n_folds = int(counts.sum())
     listed = ", ".join(f"{name} in {count}" for name, count in counts.items())
-    return f"Inner folds chose of {n_folds} folds: {listed}."
+    return f"Inner folds chose {listed} of {tried['fold'].nunique()} folds."
 
 
 def write_target(
@@ -184,13 +183,18 @@ def _target_figures(mine: FoldPredictions, task: DrugTask) -> dict[str, Figure]:
 def _registered(
     folds: Sequence[FoldPredictions], chosen: Chosen, target: TargetTask
 ) -> FoldPredictions:
-    """Predictions of the registered model and its baselines for the labelled target cells."""
+    """Predictions of the registered model and its baselines for the labelled target cells.
+
+    They are cut at the threshold of the model, which few-shot cells may have set.
+    """
+    threshold = chosen.model.threshold
+    assert threshold is not None
     if chosen.fold is not None:
-        return folds[chosen.fold - 1]
+        return replace(folds[chosen.fold - 1], threshold=threshold)
     prob = {name: np.mean([fold.prob[name] for fold in folds], axis=0) for name in folds[0].prob}
     cells = alignment_of(chosen.model).move_target(torch.from_numpy(target.scored.X))
     prob[MODEL] = artifact_probability(chosen.model, cells)
-    return replace(folds[0], fold=0, prob=prob)
+    return replace(folds[0], fold=0, prob=prob, threshold=threshold)
 
 
 def _figures(

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from scatd import artifact
+from scatd.candidates.mean import Mean
 from scatd.candidates.network import Network
+from scatd.cards.card import About
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES
@@ -96,6 +98,15 @@ def test_folds_of_every_kind_disagree(tmp_path, network, kind):
     assert scorer.score(CELLS[:5]).prob_sd_folds is None
     alone = scorer.score(CELLS[[700]], options=ScoreOptions(fold_sd=True)).prob_sd_folds[0]
     assert abs(alone - scores.prob_sd_folds[700]) <= 1e-7
+
+
+def test_folds_that_score_together_disagree(tmp_path, network):
+    parts = tuple(candidate(name, network, seed=4) for name in ("linear", "trees", "mean"))
+    model = replace(stored(Mean(parts), network), about=About(select="mean-of-folds"))
+    scores = Scorer(model).score(CELLS, options=ScoreOptions(fold_sd=True))
+    x, z = torch.from_numpy(CELLS), by_hand("linear", network, CELLS)[1]
+    each = np.stack([part.probability(x, z) for part in parts])
+    np.testing.assert_allclose(scores.prob_sd_folds, each.std(axis=0), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

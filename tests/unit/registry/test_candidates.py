@@ -88,7 +88,7 @@ def test_plain_mlflow_scores_it_and_refuses_draws(linear):
 def test_a_mean_says_how_often_it_has_a_part(linear):
     parts = (Linear(WEIGHTS, 0.0), Linear(-WEIGHTS, 0.0))
     card = replace(linear, candidate=Mean((Mean(parts), parts[0], parts[1]))).card()
-    assert card.candidate.in_words == "mean of mean of linear (2 times) and linear (2 times)"
+    assert card.candidate.in_words == "mean of (mean of linear (2 times)) and linear (2 times)"
 
 
 def test_the_table_of_a_sweep_names_the_candidate(store):

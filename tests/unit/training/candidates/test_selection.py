@@ -18,6 +18,7 @@ from scatd.evaluation.delong import auroc_variance
 from scatd.training.candidates import inner as folds
 from scatd.training.candidates import selection
 from scatd.training.candidates.inner import inner_splits
+from scatd.training.candidates.linear import TARGET_ONLY
 from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 from scatd.training.candidates.selection import NETWORK_MARGIN, contest
 from scatd.training.standardised import Standardised
@@ -154,6 +155,14 @@ def test_no_order_is_reversed(monkeypatch, auroc):
     np.testing.assert_allclose(expit(low.odds), rows.codes.mean(), atol=2e-3)
 
 
+def test_scores_that_differ_by_rounding_are_equal(monkeypatch):
+    rows = training_rows()
+    scores = 400 + np.random.default_rng(0).choice([0, 1e-13, -1e-13], N) + 1e-13 * rows.codes
+    with_recipe(monkeypatch, {Setting("a", 2.0): scores})
+    (one,) = contest(rows, "linear").tried
+    assert 0 < selection._calibrated(rows, one, scores).slope < 1
+
+
 def test_a_mean_is_of_calibrated_parts():
     rows = training_rows()
     made = contest(rows, "auto")
@@ -189,6 +198,22 @@ def test_target_cells_alone_are_a_part_of_the_mean():
     assert made.fitted["linear"] in made.fitted["mean"].parts
     assert made.share == few_rows().codes[-12:].mean()
     assert len(contest(training_rows(), "auto").fitted["mean"].parts) == 2
+    chosen = contest(few_rows(), "linear").decide()
+    variants = {one.variant for one in chosen.tried if one.is_chosen}
+    assert best.variant in variants
+    assert (TARGET_ONLY in variants) == (best.variant == TARGET_ONLY)
+    strength = chosen.strength
+    assert strength == f"{best.variant}, C {best.strength:g}"  # not those of both linear models
+
+
+def test_a_tie_of_linear_models_goes_to_the_one_that_knows_the_source(monkeypatch):
+    rows = few_rows()
+    alone = selection._TARGET_ONLY.inner_scores(rows)
+    (scores,) = alone.values()
+    with_recipe(monkeypatch, {Setting("a", 2.0): scores})
+    chosen = contest(rows, "linear").decide()
+    assert chosen.strength == "a, C 2"
+    assert not chosen.candidate.weights.any()
 
 
 @pytest.mark.parametrize("choice", ["linear", "trees", "mean"])
@@ -196,7 +221,7 @@ def test_the_candidate_that_was_asked_for(choice):
     chosen = contest(training_rows(), choice).decide()
     assert chosen.name == choice
     assert chosen.candidate.name == choice
-    assert f"--model {choice} was asked for" in chosen.reason
+    assert f"Model {choice} was asked for" in chosen.reason
     assert {one.candidate for one in chosen.tried if one.is_chosen} == {choice}
     words = {"linear": 1, "trees": 1, "mean": 2}
     assert len(chosen.strength.split("; ")) == words[choice]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit, logit
 
 from scatd import artifact
 from scatd.nn.classifier import HEAD_PREFIXES
@@ -66,7 +69,18 @@ def test_the_mean_of_unlike_folds_is_that_of_their_log_odds(tmp_path, network, b
     (found,) = odds_of(model)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not any(name.startswith(HEAD_PREFIXES) for name in model.state)
-    assert model.card().candidate.in_words.startswith("mean of network and linear")
+    assert model.card().candidate.in_words.startswith("mean of network and linear (2 times)")
+
+
+def test_the_mean_of_folds_has_the_mean_of_their_thresholds(network):
+    members = folds(network, ["network", "linear", "trees"])
+    cuts = {1: 0.5, 2: 0.2, 3: 0.3}
+    members = {n: replace(one, threshold=cuts[n]) for n, one in members.items()}
+    for best in members:
+        made = _mean_of_folds(members[best], list(members.values()))
+        assert made.threshold == pytest.approx(expit(np.mean(logit(list(cuts.values())))))
+    alike = [replace(one, threshold=1.0) for one in members.values()]
+    assert _mean_of_folds(alike[1], alike).threshold == 1
 
 
 def test_the_mean_of_networks_keeps_their_heads(network):
