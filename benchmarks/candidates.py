@@ -10,6 +10,7 @@ simultaneous (max-t).
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="keeps the store; what is there is not run")
     options, further = parser.parse_known_args()
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
         tables = [

@@ -258,7 +258,7 @@ class Card:
 
     @property
     def candidate_in_words(self) -> str:
-        """What scores, with its settings: `linear (logistic regression 0.001)`."""
+        """What scores, with its settings: `linear (logistic regression, C 0.001)`."""
         strength = self.about.selection.get("strength")
         name = self.candidate.in_words
         return f"{name} ({strength})" if strength else name

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+_Z = 1.959964
+
 
 def auroc_variance(codes: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float, float]:
     """AUROC of scores of any range, and its variance; ties count half.
@@ -37,3 +39,24 @@ def auroc_variance(codes: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float, 
         return auroc, 0.25
     variance = above.var(ddof=1) / n_resistant + under.var(ddof=1) / n_sensitive
     return auroc, float(variance)
+
+
+def auroc_interval(codes: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float, float]:
+    """95 % interval of an AUROC on the scale of its log odds, which keeps it inside 0 and 1.
+
+    Parameters
+    ----------
+    codes, scores
+        See `auroc_variance`.
+
+    Returns
+    -------
+    Lower and upper end; 0 and 1 where the AUROC is 0 or 1, or is not defined.
+    """
+    auroc, variance = auroc_variance(codes, scores)
+    if not 0 < auroc < 1:
+        return 0.0, 1.0
+    reach = _Z * np.sqrt(variance) / (auroc * (1 - auroc))
+    odds = np.log(auroc / (1 - auroc))
+    low, high = 1 / (1 + np.exp(-(odds + np.array([-reach, reach]))))
+    return float(low), float(high)

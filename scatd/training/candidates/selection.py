@@ -21,9 +21,9 @@ from scatd.evaluation.calibration import platt_of_odds
 from scatd.evaluation.delong import auroc_variance
 from scatd.keys import CandidateName, ModelChoice
 from scatd.training.candidates import multi_drug
-from scatd.training.candidates.linear import TARGET_ONLY, LinearRecipe, TargetOnlyRecipe
+from scatd.training.candidates.linear import RIDGE, TARGET_ONLY, LinearRecipe, TargetOnlyRecipe
 from scatd.training.candidates.recipe import Recipe, Setting, Split, TrainingRows
-from scatd.training.candidates.trees import TreesRecipe
+from scatd.training.candidates.trees import EXTRA_TREES, TreesRecipe
 
 NETWORK_MARGIN = 0.002
 """The network, which all else of a model is made for, is taken when it is this near the best."""
@@ -34,6 +34,13 @@ _LEAST_SLOPE = 1e-3
 """Log odds for one s.d. of the score, where inner folds find that it ranks at random or worse."""
 _ROUNDING = 1e-9
 """Scores that differ by less than this share of them are equal."""
+
+_STRENGTH_WORDS = {
+    RIDGE: "alpha",
+    EXTRA_TREES: "leaves of at least",
+    f"with {multi_drug.NAME}": "penalty",
+}
+"""What the strength of a variant is; that of others is C of logistic regression."""
 
 _LINEAR, _TREES, _TARGET_ONLY = LinearRecipe(), TreesRecipe(), TargetOnlyRecipe()
 
@@ -134,7 +141,10 @@ class Selection:
             # With few-shot cells there are two linear models, of which the better one is meant.
             own = [one for one in own if one.candidate == self.name]
             own = sorted(own, key=_merit)[-1:]
-        return ", ".join(f"{one.variant} {one.strength:g}" for one in own)
+        return "; ".join(
+            f"{one.variant}, {_STRENGTH_WORDS.get(one.variant, 'C')} {one.strength:g}"
+            for one in own
+        )
 
 
 NETWORK = Selection("network", None)

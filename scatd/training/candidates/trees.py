@@ -17,6 +17,7 @@ from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
 
+EXTRA_TREES = "extra trees"
 TREE_ROWS = 120_000
 """Rows that all trees of a forest are fitted to together: few rows get many trees."""
 FEWEST_TREES, MOST_TREES = 100, 300
@@ -36,7 +37,7 @@ class TreesRecipe(Recipe[Trees]):
     """
 
     name: ClassVar[CandidateName] = "trees"
-    fallback: ClassVar[Setting] = Setting("extra trees", 5)
+    fallback: ClassVar[Setting] = Setting(EXTRA_TREES, 5)
 
     def settings(self, rows: TrainingRows) -> tuple[Setting, ...]:  # noqa: ARG002
         """One: forests differ little in what inner folds can tell apart."""

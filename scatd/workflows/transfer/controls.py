@@ -20,6 +20,7 @@ from scatd.evaluation.controls import (
     null_in_words,
     null_summary,
 )
+from scatd.evaluation.delong import auroc_interval
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
@@ -104,7 +105,9 @@ def _auroc(codes: NDArray[np.int_], prob: NDArray[np.float64]) -> float:
 
 
 def _permutations(task: DrugTask, n: int) -> pd.DataFrame:
-    """One row a permutation of the source's labels: permutation, fold, auroc, target_auroc.
+    """One row a permutation of the source's labels.
+
+    Columns: permutation, auroc, auroc_ci_low, auroc_ci_high (of the fold's samples), target_auroc.
 
     Each trains one fold, in turn: the null of a single fold is wider than that of a mean over
     folds, so that comparing the mean with it errs on the safe side.
@@ -118,7 +121,9 @@ def _permutations(task: DrugTask, n: int) -> pd.DataFrame:
             jobs = [_permuted(task, number) for number in numbers]
             for number, job, fitted in zip(numbers, jobs, learner.fit(jobs), strict=True):
                 auroc = _auroc(job.codes_val, fitted.prob_val)
+                low, high = auroc_interval(job.codes_val, fitted.prob_val)
                 record = {"permutation": number + 1, "auroc": auroc}
+                record |= {"auroc_ci_low": low, "auroc_ci_high": high}
                 if job.target is not None:
                     prob = fitted.on_target(job.target)
                     record["target_auroc"] = _auroc(job.target.codes, prob)

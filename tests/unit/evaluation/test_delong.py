@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from scatd.evaluation.delong import auroc_variance
+from scatd.evaluation.delong import auroc_interval, auroc_variance
 
 
 def by_hand(codes, scores):
@@ -52,3 +53,18 @@ def test_too_few_samples_of_a_class():
     assert np.isnan(auroc)
     assert variance == 0.25
     assert auroc_variance([0, 0, 1, 1], [1, 1, 1, 1]) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize(("shift", "n"), [(0.0, 40), (1.0, 40), (1.8, 150)])
+def test_intervals_hold_the_true_value_as_often_as_they_say(shift, n):
+    truth = norm.cdf(shift / np.sqrt(2))
+    rng = np.random.default_rng(int(10 * shift))
+    codes = np.repeat([0, 1], n)
+    found = [auroc_interval(codes, rng.normal(size=2 * n) + shift * codes) for _ in range(600)]
+    assert 0.93 <= np.mean([low <= truth <= high for low, high in found]) <= 0.97
+
+
+def test_an_interval_stays_inside_the_scale():
+    assert auroc_interval([0, 0, 1, 1], [1.0, 2.0, 3.0, 4.0]) == (0.0, 1.0)
+    low, high = auroc_interval([0, 0, 0, 1, 1, 1], [1.0, 2.0, 4.0, 3.0, 5.0, 6.0])
+    assert 0 < low < 8 / 9 < high < 1

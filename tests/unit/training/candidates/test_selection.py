@@ -112,7 +112,7 @@ def test_the_plainest_variant_within_one_standard_error(monkeypatch, cost, expec
     chosen = contest(rows, "linear").decide()
     (one,) = [one for one in chosen.tried if one.is_strength]
     assert (one.variant, one.strength) == expected
-    assert chosen.strength == f"{one.variant} {one.strength:g}"
+    assert chosen.strength == f"{one.variant}, C {one.strength:g}"
 
 
 def platt(scores, codes):
@@ -203,7 +203,7 @@ def test_target_cells_alone_are_a_part_of_the_mean():
     assert best.variant in variants
     assert (TARGET_ONLY in variants) == (best.variant == TARGET_ONLY)
     strength = chosen.strength
-    assert strength == f"{best.variant} {best.strength:g}"  # not those of both linear models
+    assert strength == f"{best.variant}, C {best.strength:g}"  # not those of both linear models
 
 
 def test_a_tie_of_linear_models_goes_to_the_one_that_knows_the_source(monkeypatch):
@@ -212,7 +212,7 @@ def test_a_tie_of_linear_models_goes_to_the_one_that_knows_the_source(monkeypatc
     (scores,) = alone.values()
     with_recipe(monkeypatch, {Setting("a", 2.0): scores})
     chosen = contest(rows, "linear").decide()
-    assert chosen.strength == "a 2"
+    assert chosen.strength == "a, C 2"
     assert not chosen.candidate.weights.any()
 
 
@@ -224,7 +224,7 @@ def test_the_candidate_that_was_asked_for(choice):
     assert f"Model {choice} was asked for" in chosen.reason
     assert {one.candidate for one in chosen.tried if one.is_chosen} == {choice}
     words = {"linear": 1, "trees": 1, "mean": 2}
-    assert len(chosen.strength.split(", ")) == words[choice]
+    assert len(chosen.strength.split("; ")) == words[choice]
 
 
 def probabilities(rows, auroc):
