@@ -67,7 +67,7 @@ def test_production_models_in_a_process_without_scikit_learn(registered, run_sca
         assert list(elsewhere["response"]) == list(ours["response"])
         assert np.ptp(prob) > 0.2
         seen.append(prob)
-        said = f"{drug} draws" if kind == "network" else f"{drug} --mc-samples: candidate"
+        said = f"{drug} draws" if kind == "network" else f"{drug} --mc-samples or"
         assert said in done.stdout
     assert np.abs(np.diff(seen, axis=0)).max(axis=1).min() > 0.01, "two drugs with the same scores"
 
