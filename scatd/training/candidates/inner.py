@@ -11,6 +11,8 @@ from scatd.training.candidates.recipe import Split
 
 INNER_FOLDS = 3
 FEW_SHOT_FOLDS = 5
+FEWEST_JUDGES = 5
+"""Labelled target cells of a class that can choose between models; with fewer, samples do."""
 
 
 def inner_folds(
@@ -62,9 +64,10 @@ def few_shot_splits(n_source: int, few: NDArray[np.int_], seed: int) -> list[Spl
     few
         Classes of the cells.
     """
-    n_folds = min(FEW_SHOT_FOLDS, int(np.bincount(few, minlength=2).min()))
-    if n_folds < 2:
+    n_rarer = int(np.bincount(few, minlength=2).min())
+    if n_rarer < FEWEST_JUDGES:
         return []
+    n_folds = min(FEW_SHOT_FOLDS, n_rarer)
     source = np.arange(n_source)
     return [
         (np.concatenate([source, n_source + train]), n_source + val)

@@ -229,7 +229,7 @@ def contest(rows: TrainingRows, choice: ModelChoice) -> Contest:
         return Contest(choice, rows.codes, (), {recipe.name: fitted}, {}, ())
     is_mean = choice in ("auto", "mean")
     recipes: list[Recipe[Any]] = [_LINEAR, _TREES]
-    if rows.n_few:
+    if rows.is_few[rows.judged].any():
         recipes.append(_TARGET_ONLY)
     tried: list[Tried] = []
     parts: list[Part] = []

@@ -344,7 +344,7 @@ def test_inner_folds_of_few_target_cells():
     for train, val in splits:
         assert set(range(30)) <= set(train)
         assert not set(train) & set(val)
-    assert folds.few_shot_splits(30, np.array([0, 1]), 0) == []
+    assert folds.few_shot_splits(30, np.array([0, 1] * 4), 0) == []
 
 
 def test_inner_folds_with_fewer_target_cells_than_can_be_scored():
@@ -355,5 +355,5 @@ def test_inner_folds_with_fewer_target_cells_than_can_be_scored():
     for (train, val), (source, same) in zip(found, without, strict=True):
         np.testing.assert_array_equal(val, same)
         np.testing.assert_array_equal(train, [*source, 30, 31])
-    enough = folds.inner_folds(codes, None, np.array([0, 1] * 3), 0)
+    enough = folds.inner_folds(codes, None, np.array([0, 1] * 5), 0)
     assert min(min(val) for _, val in enough) == 30
