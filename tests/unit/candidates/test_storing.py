@@ -91,7 +91,8 @@ def test_what_a_card_says(tmp_path, network):
     }
     card = artifact.read_card(tmp_path)
     assert card.candidate.needs_network
-    assert card.candidate.in_words.startswith("mean of mean of network and linear and trees and")
+    inner = "(mean of network and linear and trees)", "linear", "(mean of linear and trees)"
+    assert card.candidate.in_words == f"mean of {' and '.join(inner)}"
     artifact.write(tmp_path, stored(Network(network), network))
     assert "candidate" not in json.loads((tmp_path / "card.json").read_text())
     assert artifact.read_card(tmp_path).candidate == Said("network")

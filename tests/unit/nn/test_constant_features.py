@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from scatd.nn.alignment import FeatureStats, adain, feature_stats
 from scatd.training.baselines import LOGISTIC_C, Baselines
+from scatd.training.standardised import Standardised
 
 
 def _rows(seed=0):
@@ -33,7 +34,7 @@ def test_adain_gives_a_constant_feature_the_mean_of_the_style():
 
 def test_logistic_regression_is_that_of_the_features_that_vary():
     X, codes = _rows()
-    baselines = Baselines.fit(X[:40], codes[:40], seed=0)
+    baselines = Baselines.fit(Standardised(X[:40]), codes[:40], seed=0)
     ours = baselines.probabilities(X[40:])["logistic_regression"]
     kept = np.delete(X, 5, axis=1).astype(np.float64)
     scaler = StandardScaler().fit(kept[:40])
