@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
 
 EXTRA_TREES = "extra trees"
-TREE_ROWS = 120_000
+TREE_ROWS = 109_000
 """Rows that all trees of a forest are fitted to together: few rows get many trees."""
 FEWEST_TREES, MOST_TREES = 100, 300
 INNER_SHARE = 0.4
