@@ -32,7 +32,6 @@ from scatd.cards.agreement import (
     STATISTICS,
     WEIGHTS,
     require_agreement,
-    under,
 )
 from scatd.cards.card import About, AlignmentSaid, Card, DomainSaid
 from scatd.cards.reading import read_card as parse_card
@@ -41,7 +40,7 @@ from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
-from scatd.nn.recognise import Kind
+from scatd.nn.recognise import Kind, under
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 WEIGHTS_FILE = "model.safetensors"

@@ -19,14 +19,11 @@ from scatd.candidates.trees import Trees
 from scatd.errors import InputError
 from scatd.keys import CandidateName
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
-from scatd.nn.recognise import is_finite, tensors_of
+from scatd.nn.recognise import require_tensor, tensors_of, under
 from scatd.nn.residual_vae import Sizes
 
 Stored = Mapping[str, Tensor]
 _MOST_PARTS = 100
-
-_ANY = -1
-"""Length that a stored tensor may have any of."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +71,15 @@ def require(said: Said, tensors: Stored, widths: Widths, where: str) -> None:
     if said.name == "mean":
         _require_parts(said, tensors, widths, where)
         return
-    optional: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
+    optional: dict[str, tuple[torch.dtype, tuple[int | None, ...]]] = {}
     needed = _OWN[said.name](widths)
     if said.name == "linear":
         optional["latent_weights"] = (torch.float64, (widths.sizes.n_latent,))
     for name, (dtype, shape) in needed.items():
-        _require_tensor(tensors, name, dtype, shape, where)
+        require_tensor(tensors, name, shape, where, dtype)
     for name, (dtype, shape) in optional.items():
         if name in tensors:
-            _require_tensor(tensors, name, dtype, shape, where)
+            require_tensor(tensors, name, shape, where, dtype)
     if unknown := sorted(set(tensors) - set(needed) - set(optional)):
         raise InputError(f"holds tensor '{unknown[0]}', which is unknown", where=where)
     if said.name == "trees":
@@ -98,7 +95,7 @@ def read(said: Said, tensors: Stored, base: ResponseClassifier | None) -> Candid
         A response model with the encoder, for networks.
     """
     if said.name == "mean":
-        own = [_part(tensors, number) for number in range(len(said.parts))]
+        own = [under(tensors, f"part{number}.") for number in range(len(said.parts))]
         parts = (read(part, some, base) for part, some in zip(said.parts, own, strict=True))
         slope, intercept = tensors["calibration"].tolist()
         return Mean(tuple(parts), slope, intercept)
@@ -116,29 +113,29 @@ def read(said: Said, tensors: Stored, base: ResponseClassifier | None) -> Candid
     return Trees(**arrays, bias=float(tensors["bias"]))
 
 
-def _linear(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def _linear(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int | None, ...]]]:
     return {
         "weights": (torch.float64, (widths.sizes.n_features,)),
         "bias": (torch.float64, ()),
     }
 
 
-_NODES: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-    "roots": (torch.int32, (_ANY,)),
-    "left": (torch.int32, (_ANY,)),
-    "right": (torch.int32, (_ANY,)),
-    "feature": (torch.int32, (_ANY,)),
-    "threshold": (torch.float32, (_ANY,)),
-    "value": (torch.float64, (_ANY,)),
+_NODES: dict[str, tuple[torch.dtype, tuple[int | None, ...]]] = {
+    "roots": (torch.int32, (None,)),
+    "left": (torch.int32, (None,)),
+    "right": (torch.int32, (None,)),
+    "feature": (torch.int32, (None,)),
+    "threshold": (torch.float32, (None,)),
+    "value": (torch.float64, (None,)),
     "bias": (torch.float64, ()),
 }
 
 
-def _trees(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:  # noqa: ARG001
+def _trees(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int | None, ...]]]:  # noqa: ARG001
     return _NODES
 
 
-def _network(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def _network(widths: Widths) -> dict[str, tuple[torch.dtype, tuple[int | None, ...]]]:
     return {name: (value.dtype, tuple(value.shape)) for name, value in head_shapes(widths).items()}
 
 
@@ -155,44 +152,14 @@ def _require_parts(said: Said, tensors: Stored, widths: Widths, where: str) -> N
     n_parts = len(said.parts)
     if not 2 <= n_parts <= _MOST_PARTS:
         raise InputError(f"its mean has {n_parts} parts", where=where, expected="at least 2")
-    _require_tensor(tensors, "calibration", torch.float64, (2,), where)
+    require_tensor(tensors, "calibration", (2,), where, torch.float64)
     left = set(tensors) - {"calibration"}
     for number, part in enumerate(said.parts):
-        own = _part(tensors, number)
+        own = under(tensors, f"part{number}.")
         require(part, own, widths, f"{where}: part {number} ({part.name})")
         left -= {f"part{number}.{name}" for name in own}
     if left:
         raise InputError(f"holds tensor '{min(left)}', which is unknown", where=where)
-
-
-def _part(tensors: Stored, number: int) -> dict[str, Tensor]:
-    prefix = f"part{number}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _require_tensor(
-    tensors: Stored, name: str, dtype: torch.dtype, shape: tuple[int, ...], where: str
-) -> None:
-    found = tensors.get(name)
-    if found is None:
-        raise InputError(f"lacks tensor '{name}'", where=where)
-    is_like = len(shape) == found.dim() and all(
-        length in (_ANY, own) for length, own in zip(shape, found.shape, strict=True)
-    )
-    if not is_like or found.dtype != dtype:
-        what = f"tensor '{name}' is {_described(found.dtype, tuple(found.shape))}"
-        raise InputError(what, where=where, expected=_described(dtype, shape))
-    if not is_finite(found):
-        raise InputError(f"tensor '{name}' holds NaN or infinite values", where=where)
-
-
-def _described(dtype: torch.dtype, shape: tuple[int, ...]) -> str:
-    lengths = " x ".join("any" if length == _ANY else str(length) for length in shape)
-    return f"{lengths or 'one'} {str(dtype).removeprefix('torch.')}"
 
 
 def _require_paths(tensors: Stored, n_features: int, where: str) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from scatd.candidates.storing import Widths, head_shapes, require
 from scatd.cards.card import Card
 from scatd.errors import InputError
-from scatd.nn.recognise import Recognised, is_finite, require_network
+from scatd.nn.recognise import Recognised, require_network, require_tensor, under
 
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
@@ -34,7 +34,7 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
         _require_domain(card, tensors, where)
         known |= {name for name in tensors if name.startswith(DOMAIN)}
     for name, shape in expected.items():
-        _require(tensors, name, shape, where)
+        require_tensor(tensors, name, shape, where)
     if unknown := sorted(set(tensors) - known - set(expected)):
         what = f"holds tensor '{unknown[0]}', of which its card says nothing"
         raise InputError(what, where=where)
@@ -84,29 +84,10 @@ def _heads(card: Card) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _require(
-    tensors: Mapping[str, Tensor], name: str, shape: tuple[int | None, ...], where: str
-) -> Tensor:
-    """Return a finite tensor of this shape (None: of any length)."""
-    found = tensors.get(name)
-    if found is None:
-        raise InputError(f"lacks tensor '{name}'", where=where)
-    is_like = len(shape) == found.dim() and all(
-        length in (None, own) for length, own in zip(shape, found.shape, strict=True)
-    )
-    if not is_like:
-        what = f"tensor '{name}' is of shape {tuple(found.shape)}"
-        wanted = " x ".join("any" if length is None else str(length) for length in shape)
-        raise InputError(what, where=where, expected=wanted or "one number")
-    if not is_finite(found):
-        raise InputError(f"tensor '{name}' holds NaN or infinite values", where=where)
-    return found
-
-
 def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
     assert card.domain is not None
     n_features, n_latent = card.sizes.n_features, card.sizes.n_latent
-    axes = _require(tensors, f"{DOMAIN}axes", (n_features, None), where)
+    axes = require_tensor(tensors, f"{DOMAIN}axes", (n_features, None), where)
     n_axes = axes.shape[1]
     shapes: dict[str, tuple[int | None, ...]] = {
         "latent_mean": (n_latent,),
@@ -119,7 +100,7 @@ def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> No
         "held_out": (card.domain.n_held_out,),
     }
     for name, shape in shapes.items():
-        _require(tensors, DOMAIN + name, shape, where)
+        require_tensor(tensors, DOMAIN + name, shape, where)
     ranked, held_out = tensors[f"{DOMAIN}ranked"], tensors[f"{DOMAIN}held_out"]
     if any(bool((values.diff(dim=-1) < 0).any()) for values in (ranked, held_out)):
         raise InputError("distances of its training domain are not in order", where=where)
@@ -128,12 +109,3 @@ def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> No
     named = {DOMAIN + name for name in (*shapes,)}
     if unknown := {name for name in tensors if name.startswith(DOMAIN)} - named:
         raise InputError(f"holds tensor '{min(unknown)}', which is unknown", where=where)
-
-
-def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the entries whose names start with a prefix, without the prefix."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }

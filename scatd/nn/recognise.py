@@ -268,6 +268,51 @@ def is_finite(values: Tensor) -> bool:
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the entries whose names start with a prefix, without the prefix."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def require_tensor(
+    tensors: Mapping[str, Tensor],
+    name: str,
+    shape: tuple[int | None, ...],
+    where: str,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """Return a finite tensor of this shape (None: of any length) and type (None: of any type).
+
+    Raises
+    ------
+    InputError
+        When it is missing, or is not such a tensor.
+    """
+    found = tensors.get(name)
+    if found is None:
+        raise InputError(f"lacks tensor '{name}'", where=where)
+    is_like = len(shape) == found.dim() and all(
+        length in (None, own) for length, own in zip(shape, found.shape, strict=True)
+    )
+    if not is_like:
+        what = f"tensor '{name}' is of shape {tuple(found.shape)}"
+        wanted = " x ".join("any" if length is None else str(length) for length in shape)
+        raise InputError(what, where=where, expected=wanted or "one number")
+    if dtype not in (None, found.dtype):
+        what = f"tensor '{name}' is of type {_type_name(found.dtype)}"
+        raise InputError(what, where=where, expected=_type_name(dtype))
+    if not is_finite(found):
+        raise InputError(f"tensor '{name}' holds NaN or infinite values", where=where)
+    return found
+
+
+def _type_name(dtype: torch.dtype | None) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
     bad = {
         name: int((~value.isfinite()).sum())

@@ -139,6 +139,9 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, network):
     with pytest.raises(InputError, match=r"weights.*NaN"):
         artifact.write(tmp_path / "model", stored(bad, network))
     narrow = replace(own, weights=own.weights[:-1])
-    with pytest.raises(InputError, match=r"11 float64.*Expected 12 float64"):
+    with pytest.raises(InputError, match=r"'weights' is of shape \(11,\)\. Expected 12"):
         artifact.write(tmp_path / "model", stored(narrow, network))
+    single = replace(own, weights=own.weights.astype(np.float32))
+    with pytest.raises(InputError, match=r"'weights' is of type float32\. Expected float64"):
+        artifact.write(tmp_path / "model", stored(single, network))
     assert not (tmp_path / "model").exists()
