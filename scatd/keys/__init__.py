@@ -44,6 +44,15 @@ ModelChoice = Literal["auto", "network", "linear", "trees", "mean"]
 READING_MANY_DRUGS: tuple[ModelChoice, ...] = ("auto", "mean")
 """Choices that may learn from the responses to other drugs."""
 
+LabelKind = Literal["cell-line", "pre-treatment", "treated-against-untreated", "unknown"]
+"""What the labels of a cohort say: the response of lines, of cells before treatment, or only
+whether cells were treated."""
+EXPOSURE: LabelKind = "treated-against-untreated"
+EXPOSURE_CAVEAT = (
+    "The labels tell treated from untreated cells: a high score may mean exposure to the drug and "
+    "not resistance."
+)
+
 Uncertainty = Literal["folds", "posterior"]
 """Where the s.d. of a score comes from: heads of other folds, or draws from the posterior."""
 
@@ -133,6 +142,8 @@ TAG_FAMILY = "scatd.family"
 TAG_FOLD = "scatd.fold"
 TAG_HOST, TAG_PROCESS = "scatd.host", "scatd.process"
 """The host of a command's process, and its number there."""
+TAG_LABEL_KIND = "scatd.label_kind"
+"""Of a version, and of runs that read labels: one of `LabelKind`."""
 TAG_LEVEL = "scatd.level"
 TAG_MODEL = "scatd.model"
 """Name and version of the registered model that a run is about."""

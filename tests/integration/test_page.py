@@ -99,7 +99,8 @@ def test_a_person_scores_a_file(page, learned_folder, task, tmp_path):
         assert "120 cells: " in page.inner_text("#summary")
         assert page.locator("#cells tbody tr").count() == 100
         for picture in ("histogram", "map"):
-            assert page.evaluate(f"document.getElementById('{picture}').naturalWidth") > 300
+            # The address of a picture is set before the picture has arrived.
+            page.wait_for_function(f"document.getElementById('{picture}').naturalWidth > 300")
         with page.expect_download() as download:
             page.get_by_role("button", name="Table (CSV)").click()
         download.value.save_as(tmp_path / "scored.csv")
