@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from scatd.cli.base import command
 from scatd.cli.options import model, run
 from scatd.cli.options.build import option
 from scatd.cli.tables import span, table
-from scatd.evaluation.gate import Gate
+from scatd.evaluation.rules import Gate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,23 +84,24 @@ def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
             f"its {metric}": found["baseline_mean"].astype(float),
             "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
             "lead interval": span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),
+            "finding": found["finding"],
             "target": found["target"].astype(float),
+            "target interval": span(found["target_ci_low"], found["target_ci_high"], ".3f"),
             "stage": found["stage"],
             "simulated": found["simulated"],
         }
     )
-    return shown.loc[:, [not found["target"].isna().all() or name != "target" for name in shown]]
+    without = ["target", "target interval"] if found["target"].isna().all() else []
+    return shown.drop(columns=without)
 
 
 def _in_words(found: pd.DataFrame) -> str:
-    """How many beat their best baseline; by the interval, where there is one."""
-    low, high = (found[name].astype(float) for name in ("lead_ci_low", "lead_ci_high"))
-    told = int((low.notna() & high.notna()).sum())
-    if not told:
-        return (
-            "No interval of the lead is stored: the runs do not say whether it is more than noise."
-        )
-    return (
-        f"Of {told} with an interval of the lead, {int((low > 0).sum())} beat their best baseline, "
-        f"{int((high < 0).sum())} are beaten by it, and the rest cannot be told apart from it."
-    )
+    """How many beat their best baseline, and what speaks against versions in production."""
+    from scatd.evaluation.finding import counted
+    from scatd.evaluation.standing import place_of
+
+    bounds = found[["lead_ci_low", "lead_ci_high"]].astype(float)
+    lines = [counted(itertools.starmap(place_of, bounds.to_numpy()))]
+    told = found[found["evidence_against"] != ""]
+    lines += [f"{row.drug} ({row.family}): {row.evidence_against}." for row in told.itertuples()]
+    return "\n".join(lines)

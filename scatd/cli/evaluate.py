@@ -102,6 +102,8 @@ def _show(result: EvaluateResult) -> None:
     click.echo(table(shown))
     for sentence in result.words:
         click.echo(f"\n{sentence}")
+    if result.against:
+        click.echo(f"\n{result.against}")
     click.echo(f"\nReport: {result.output / 'report.html'}  (run {result.run_id})")
     if result.calibrated is not None:
         version, held = result.calibrated

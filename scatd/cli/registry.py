@@ -164,11 +164,19 @@ def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
 
     Faults are aliases and tags that contradict each other, versions whose files are gone, deleted
     runs of registered models, and runs that are left over from killed commands. A version whose
-    files were damaged or changed counts as lost.
+    files were damaged or changed counts as lost. Versions in production that labelled target cells
+    speak against are named too; --repair archives them where demote_on_evidence is true.
     """
     from scatd import registry as store
+    from scatd.workflows.models.doubts import in_production
 
-    faults = store.examine()
+    faults, doubts = store.examine(), in_production().values()
+    for doubt in doubts:
+        click.echo(f"warning, {doubt.ref.name}/{doubt.ref.version} is in production: {doubt.said}.")
+        if repair and doubt.demote():
+            click.echo("    It was archived (demote_on_evidence).")
+        else:
+            click.echo(f"    Take it out of service: {doubt.remedy}")
     for fault in faults:
         kind = "warning, " if fault.is_warning else ""
         click.echo(f"{kind}{fault.where}: {fault.what}.")
@@ -176,7 +184,8 @@ def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
         if repair:
             fault.repair()
     if not faults:
-        click.echo("Nothing is wrong.")
+        if not doubts:
+            click.echo("Nothing is wrong.")
         return
     left = store.examine() if repair else faults
     if repair:

@@ -1,4 +1,4 @@
-"""Results of the folds of a drug: the response model and its baselines, as tables and text.
+"""Results of the folds of a drug: the response model and its baselines, as tables.
 
 Everything is computed from out-of-fold predictions, so it can be computed again.
 """
@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scatd.evaluation.intervals import Bootstrap, compare_models
+from scatd.decision import expit, logit
+from scatd.evaluation.intervals import Bootstrap, Fold, compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
 from scatd.keys import metric_names
 
 MODEL = "response_model"
 NO_ADAPTATION = "no_adaptation"
+CONTROLS = (NO_ADAPTATION,)
+"""Models beside the response model that are no baselines: the same method with a part left out."""
 WORDS = {
     "prevalence": "the prevalence",
     "logistic_regression": "logistic regression",
@@ -61,28 +64,44 @@ def fold_table(folds: Sequence[FoldPredictions]) -> pd.DataFrame:
     )
 
 
-def model_table(folds: Sequence[FoldPredictions], *, seed: int) -> pd.DataFrame:
-    """One row a model: AUROC over folds, its interval, and the response model's lead over it.
+def model_table(
+    folds: Sequence[FoldPredictions], metric: str = "auroc", *, seed: int
+) -> pd.DataFrame:
+    """One row a model: a metric over folds, its interval, and the response model's lead over it.
 
-    Columns: model, auroc_mean, auroc_sd, auroc_ci_low, auroc_ci_high, lead, lead_ci_low,
-    lead_ci_high. `lead` is the mean fold AUROC of the response model minus that of this model,
+    Columns: model, METRIC_mean, METRIC_sd, METRIC_ci_low, METRIC_ci_high, lead, lead_ci_low,
+    lead_ci_high. `lead` is the mean over folds of the response model minus that of this model,
     paired by sample. It is empty for the response model itself.
+
+    Parameters
+    ----------
+    metric
+        A ranking metric, or one of calls at the fold's threshold.
     """
-    models = {model: [(fold.codes, fold.prob[model]) for fold in folds] for model in folds[0].prob}
-    by_model = fold_table(folds).groupby("model")["auroc"]
+    models = {model: [_cut_at_half(fold, model) for fold in folds] for model in folds[0].prob}
+    by_model = fold_table(folds).groupby("model")[metric]
     rows = []
-    for model, (own, lead) in compare_models(models, MODEL, bootstrap=Bootstrap(seed=seed)).items():
+    bootstrap = Bootstrap(seed=seed)
+    for model, (own, lead) in compare_models(models, MODEL, metric, bootstrap=bootstrap).items():
         row = {
             "model": model,
-            "auroc_mean": by_model.get_group(model).mean(),
-            "auroc_sd": by_model.get_group(model).std(ddof=1),
-            "auroc_ci_low": own.ci_low,
-            "auroc_ci_high": own.ci_high,
+            f"{metric}_mean": by_model.get_group(model).mean(),
+            f"{metric}_sd": by_model.get_group(model).std(ddof=1),
+            f"{metric}_ci_low": own.ci_low,
+            f"{metric}_ci_high": own.ci_high,
         }
         if model != MODEL:
             row |= {"lead": lead.mean, "lead_ci_low": lead.ci_low, "lead_ci_high": lead.ci_high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _cut_at_half(fold: FoldPredictions, model: str) -> Fold:
+    """Truth and scores of a fold, moved so that its threshold is 0.5: folds have their own."""
+    prob = fold.prob[model]
+    if fold.threshold == 0.5:
+        return fold.codes, prob
+    return fold.codes, expit(logit(prob) - logit(fold.threshold))
 
 
 def summary_metrics(folds: Sequence[FoldPredictions]) -> dict[str, float]:
@@ -108,64 +127,6 @@ def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
         return metrics["auroc"], metrics["auprc"], -metrics["loss"]
 
     return max(folds, key=merit)
-
-
-def rivals(models: pd.DataFrame) -> pd.DataFrame:
-    """The baselines that a response model is compared with, as rows of `model_table`.
-
-    The model without alignment is no rival where it gives the same ranks: alignment then did
-    nothing.
-    """
-    lead = models[["lead", "lead_ci_low", "lead_ci_high"]]
-    is_same = (models["model"] == NO_ADAPTATION) & (lead == 0).all(axis=1)
-    return models[(models["model"] != MODEL) & ~is_same]
-
-
-def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:
-    """Say whether the response model beats its baselines, with numbers."""
-    ours = models.set_index("model").loc[MODEL]
-    others = rivals(models).dropna(subset=["auroc_mean"])
-    best = others.sort_values("auroc_mean").iloc[-1]
-    name = WORDS.get(best["model"], best["model"])
-    if best["lead_ci_low"] > 0:
-        finding = f"The response model beats {name}, the best baseline"
-    elif best["lead_ci_high"] < 0:
-        finding = f"{name[0].upper()}{name[1:]} beats the response model"
-    else:
-        finding = f"The response model and {name}, the best baseline, cannot be told apart"
-    text = (
-        f"{subject}: mean fold AUROC {ours['auroc_mean']:.3f} (95% interval "
-        f"{ours['auroc_ci_low']:.3f} to {ours['auroc_ci_high']:.3f}, {n_samples} samples). "
-        f"{finding} (AUROC {best['auroc_mean']:.3f}, difference {best['lead']:+.3f}, interval "
-        f"{best['lead_ci_low']:+.3f} to {best['lead_ci_high']:+.3f})."
-    )
-    if ours["auroc_mean"] < 0.5:
-        text += " An AUROC under 0.5 says that the labels may be inverted; nothing was flipped."
-    return text
-
-
-def target_in_words(models: pd.DataFrame, n_cells: int) -> str:
-    """Say how the response model ranks labelled target cells, with numbers.
-
-    Parameters
-    ----------
-    models
-        One row a model: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high.
-    """
-    ours = models.set_index("model").loc[MODEL]
-    text = (
-        f"Target: AUROC {ours['auroc']:.3f} (95% interval {ours['auroc_ci_low']:.3f} to "
-        f"{ours['auroc_ci_high']:.3f}, {n_cells} cells)."
-    )
-    others = models[models["model"] != MODEL].dropna(subset=["auroc"])
-    beside = ", ".join(
-        f"{WORDS.get(name, name)} {auroc:.3f}"
-        for name, auroc in zip(others["model"].tolist(), others["auroc"], strict=True)
-    )
-    text += f" Beside it: {beside}."
-    if ours["auroc"] < 0.5:
-        text += " An AUROC under 0.5 says that the labels may be inverted; nothing was flipped."
-    return text
 
 
 def out_of_fold(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:

@@ -1,108 +1,28 @@
 """The gate to production: its rules, the evidence of a model, and the verdict.
 
+Labelled target cells decide before the validation folds: a model is judged on what it is for.
 `scatd.registry.config` reads the rules of a drug; `scatd.registry.stages` moves aliases.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
-from scatd.errors import InputError
-from scatd.ranges import Range, Share, check_fields
-
-_Minimum = Annotated[float, Range(-1, 1)]
-_Ranking = Literal["auroc", "auprc", "auprc_sensitive"]
-_Calls = Literal["mcc", "f1", "recall", "precision", "specificity", "accuracy", "balanced_accuracy"]
-_Samples = Annotated[int, Range(0, 10**9)]
+from scatd import keys
+from scatd.evaluation.finding import CHANCE
+from scatd.evaluation.rules import Gate, TargetGate
+from scatd.evaluation.standing import Standing
+from scatd.evaluation.target_evidence import (
+    TargetEvidence,
+    lead_of,
+    named,
+    with_interval,
+)
+from scatd.keys import LabelKind
 
 _ROUNDING = 1e-9
-"""A difference that is equal to the margin on paper may differ in the last bits."""
-
-
-@dataclass(frozen=True)
-class TargetGate:
-    """Rules for an evaluation on labelled target cells.
-
-    Parameters
-    ----------
-    metric
-        Of the evaluated cells, at the stored threshold; higher is better for each choice.
-    minimum
-        Smallest value that passes.
-    min_cells_per_class
-        Fewest labelled cells of the rarer response.
-    """
-
-    metric: Literal[_Ranking, _Calls] = "auroc"
-    minimum: _Minimum = 0.60
-    min_cells_per_class: _Samples = 20
-
-    def __post_init__(self) -> None:
-        _require_minimum(self.metric, self.minimum)
-        check_fields(self)
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Rules for a model that is to go into production.
-
-    Parameters
-    ----------
-    metric
-        Compared by its mean over the validation folds; higher is better for each choice.
-    minimum
-        Smallest mean that passes.
-    baseline
-        Baseline that the model is compared with: a name, or `best` for the best of all.
-    margin
-        How far the model's mean may lie under the baseline's, on the same folds.
-    min_samples
-        Fewest labelled samples.
-    min_samples_per_class
-        Fewest labelled samples of the rarer response.
-    target
-        Rules for an evaluation on target cells; None asks for no evaluation.
-    """
-
-    metric: Literal[_Ranking, "mcc", "f1", "accuracy", "balanced_accuracy"] = "auroc"
-    minimum: _Minimum = 0.60
-    baseline: str = "best"
-    margin: Share = 0.02
-    min_samples: _Samples = 200
-    min_samples_per_class: _Samples = 20
-    target: TargetGate | None = None
-
-    def __post_init__(self) -> None:
-        _require_minimum(self.metric, self.minimum)
-        check_fields(self)
-
-
-def _require_minimum(metric: str, minimum: float) -> None:
-    lowest = -1 if metric == "mcc" else 0
-    if not lowest <= minimum <= 1:
-        raise InputError(f"minimum is {minimum}", expected=f"{lowest} to 1")
-
-
-@dataclass(frozen=True)
-class TargetEvidence:
-    """Evidence of an evaluation.
-
-    Parameters
-    ----------
-    run_id
-        The run that holds it.
-    metrics
-        Of the evaluated cells, named as in tracking (`auroc`, `n_sensitive`, `n_resistant`).
-    n_training_cells
-        How many of the evaluated cells the version had learned from: with any, it is no evidence.
-    """
-
-    run_id: str
-    metrics: Mapping[str, float]
-    n_training_cells: int
+"""A value that is equal to the minimum on paper may differ in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -111,31 +31,35 @@ class Evidence:
 
     Parameters
     ----------
-    metrics
-        Means over the validation folds, named as in tracking (`auroc_mean`); never those of the
-        one fold that was chosen.
-    baselines
-        The same names for each baseline, scored on the same folds.
+    folds
+        The gate's metric as the mean over the validation folds, of the model and of its baselines;
+        never that of the one fold that was chosen.
     n_sensitive, n_resistant
         Labelled samples that the folds were cut from.
+    label_kind
+        What the labels of the samples say.
     target
-        An evaluation of this very version, where there is one.
+        Labelled target cells that this very version scored, where there are some.
     """
 
-    metrics: Mapping[str, float]
-    baselines: Mapping[str, Mapping[str, float]]
+    folds: Standing
     n_sensitive: int
     n_resistant: int
+    label_kind: LabelKind = "unknown"
     target: TargetEvidence | None = None
 
 
 @dataclass(frozen=True)
 class RuleResult:
-    """A rule, its outcome, and a sentence with the numbers."""
+    """A rule, its outcome, and a sentence with the numbers.
+
+    A rule that does not decide is told and has no part in the verdict.
+    """
 
     name: str
     passed: bool
     sentence: str
+    decides: bool = True
 
 
 @dataclass(frozen=True)
@@ -146,20 +70,36 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """True where every rule holds."""
-        return all(rule.passed for rule in self.rules)
+        """True where every rule that decides holds."""
+        return not self.failed
+
+    @property
+    def failed(self) -> list[RuleResult]:
+        """Rules that decide and do not hold."""
+        return [rule for rule in self.rules if rule.decides and not rule.passed]
 
     def refusal(self) -> str:
         """Sentences of the rules that failed, one a line; empty when all hold."""
-        return "\n".join(rule.sentence for rule in self.rules if not rule.passed)
+        return "\n".join(rule.sentence for rule in self.failed)
 
 
-def decide(gate: Gate, evidence: Evidence) -> Verdict:
-    """Compare evidence with the rules. A value that is NaN or missing never passes."""
+def decide(gate: Gate, evidence: Evidence, *, allow_exposure: bool = False) -> Verdict:
+    """Compare evidence with the rules. A value that is NaN or missing never passes.
+
+    Parameters
+    ----------
+    allow_exposure
+        Whether labels that tell treated from untreated cells may lead to production.
+    """
+    target = _on_target(gate.target, evidence.target, allow_exposure=allow_exposure)
+    rarer = min(evidence.n_sensitive, evidence.n_resistant)
+    folds = [_minimum(gate, evidence.folds), _baseline(gate, evidence.folds)]
+    if any(rule.name == _TARGET_AUROC for rule in target):
+        folds = [_outranked(rule) for rule in folds]
     return Verdict(
         (
-            _minimum(gate, evidence),
-            _baseline(gate, evidence),
+            *target,
+            *folds,
             _at_least(
                 "min_samples",
                 evidence.n_sensitive + evidence.n_resistant,
@@ -168,18 +108,23 @@ def decide(gate: Gate, evidence: Evidence) -> Verdict:
             ),
             _at_least(
                 "min_samples_per_class",
-                min(evidence.n_sensitive, evidence.n_resistant),
+                rarer,
                 gate.min_samples_per_class,
                 f"samples of the rarer response ({evidence.n_sensitive} sensitive, "
                 f"{evidence.n_resistant} resistant)",
             ),
-            *_on_target(gate.target, evidence.target),
+            *_kind(evidence.label_kind, allow_exposure=allow_exposure),
         )
     )
 
 
-def _on_target(gate: TargetGate | None, shown: TargetEvidence | None) -> list[RuleResult]:
-    """Rules of an evaluation: its cells must be new to the version, whatever else is asked."""
+_TARGET_AUROC = "target_auroc"
+
+
+def _on_target(
+    gate: TargetGate | None, shown: TargetEvidence | None, *, allow_exposure: bool
+) -> list[RuleResult]:
+    """Rules of labelled target cells: they must be new to the version, whatever else is asked."""
     if shown is None:
         if gate is None:
             return []
@@ -188,61 +133,107 @@ def _on_target(gate: TargetGate | None, shown: TargetEvidence | None) -> list[Ru
             "cells that this version had not learned from were evaluated (scatd evaluate)"
         )
         return [RuleResult("target", passed=False, sentence=sentence)]
-    n_cells = int(shown.metrics.get("n_sensitive", 0) + shown.metrics.get("n_resistant", 0))
     sentence = (
-        f"target_cells: {shown.n_training_cells} of the {n_cells} cells that run {shown.run_id} "
-        "scored are cells that the version learned from (by id or by features), none may be"
+        f"target_cells: {shown.n_training_cells} of the {shown.n_cells} cells that run "
+        f"{shown.run_id} scored are cells that the version learned from (by id or by features), "
+        "none may be"
     )
     rules = [RuleResult("target_cells", shown.n_training_cells == 0, sentence)]
-    if gate is None:
+    if why := shown.not_assessed(allow_exposure=allow_exposure):
+        sentence = f"target: not assessed: {why}; the folds decide"
+        rules.append(RuleResult("target", passed=True, sentence=sentence, decides=False))
+    else:
+        rules += _judged_by_target(shown)
+    if gate is not None:
+        rules += _as_asked(gate, shown)
+    return rules
+
+
+def _judged_by_target(shown: TargetEvidence) -> list[RuleResult]:
+    """What target cells must show: more than chance, and no baseline that is better."""
+    standing, best = shown.standing, shown.standing.best
+    where = f"on {shown.n_cells} target cells (run {shown.run_id})"
+    sentence = (
+        f"{_TARGET_AUROC}: AUROC is {with_interval(standing.value, standing.low, standing.high)} "
+        f"{where}, the lower bound must be over {CHANCE:g}"
+    )
+    rules = [RuleResult(_TARGET_AUROC, standing.low > CHANCE, sentence)]
+    if best is None:
         return rules
+    sentence = (
+        f"target_lead: the lead over {named(best)} is {with_interval(*lead_of(best), form='+.3f')} "
+        f"{where}, the interval must not lie wholly under 0"
+    )
+    return [*rules, RuleResult("target_lead", best.place in ("ahead", "level"), sentence)]
+
+
+def _as_asked(gate: TargetGate, shown: TargetEvidence) -> list[RuleResult]:
+    """The further rules of a drug that asks for target cells."""
     value = shown.metrics.get(gate.metric, math.nan)
-    sentence = f"target: {gate.metric} is {value:.4g} on {n_cells} target cells, at least "
-    rarer = int(min(shown.metrics.get(name, 0) for name in ("n_sensitive", "n_resistant")))
+    sentence = f"target: {gate.metric} is {value:.4g} on {shown.n_cells} target cells, at least "
     return [
-        *rules,
         RuleResult(
             "target", value >= gate.minimum - _ROUNDING, f"{sentence}{gate.minimum:g} needed"
         ),
         _at_least(
             "target_cells_per_class",
-            rarer,
+            min(shown.n_sensitive, shown.n_resistant),
             gate.min_cells_per_class,
             "target cells of the rarer response",
         ),
     ]
 
 
-def _minimum(gate: Gate, evidence: Evidence) -> RuleResult:
-    name = f"{gate.metric}_mean"
-    value = evidence.metrics.get(name, math.nan)
-    passed = value >= gate.minimum - _ROUNDING
-    sentence = f"minimum: {name} is {value:.4g}, at least {gate.minimum:g} needed"
+def _minimum(gate: Gate, folds: Standing) -> RuleResult:
+    passed = folds.value >= gate.minimum - _ROUNDING
+    sentence = f"minimum: {gate.metric}_mean is {folds.value:.4g}, at least {gate.minimum:g} needed"
     return RuleResult("minimum", passed, sentence)
 
 
-def _baseline(gate: Gate, evidence: Evidence) -> RuleResult:
+def _baseline(gate: Gate, folds: Standing) -> RuleResult:
     name = f"{gate.metric}_mean"
-    means = {key: values.get(name, math.nan) for key, values in evidence.baselines.items()}
-    if gate.baseline != "best":
-        means = {key: mean for key, mean in means.items() if key == gate.baseline}
-    if not means:
+    rivals = [rival for rival in folds.rivals if gate.baseline in ("best", rival.name)]
+    if not rivals:
         wanted = "baseline" if gate.baseline == "best" else f"'{gate.baseline}'"
-        scored = ", ".join(evidence.baselines) or "none"
-        return RuleResult(
-            "baseline", passed=False, sentence=f"baseline: {wanted} was not scored ({scored} was)"
+        scored = ", ".join(rival.name for rival in folds.rivals) or "none"
+        return _refused(f"baseline: {wanted} was not scored ({scored} was)")
+    if unscored := [rival.name for rival in rivals if math.isnan(rival.value)]:
+        return _refused(
+            f"baseline: {', '.join(unscored)} has no {name}, so nothing can be compared"
         )
-    if unscored := [key for key, mean in means.items() if math.isnan(mean)]:
-        sentence = f"baseline: {', '.join(unscored)} has no {name}, so nothing can be compared"
-        return RuleResult("baseline", passed=False, sentence=sentence)
-    best = max(means, key=means.__getitem__)
-    value = evidence.metrics.get(name, math.nan)
-    passed = value >= means[best] - gate.margin - _ROUNDING
+    best = max(rivals, key=lambda rival: rival.value)
+    said = f"baseline: {name} is {folds.value:.4g} and {best.name} reaches {best.value:.4g} on the "
+    if best.place == "unknown":
+        return _refused(
+            f"{said}same folds, and no interval of the lead was stored: learn the drug again"
+        )
     sentence = (
-        f"baseline: {name} is {value:.4g} and {best} reaches {means[best]:.4g} on the same "
-        f"folds, at most {gate.margin:g} less allowed"
+        f"{said}same folds: a lead of {with_interval(*lead_of(best), form='+.3f')}, which must not "
+        "lie wholly under 0"
     )
-    return RuleResult("baseline", passed, sentence)
+    return RuleResult("baseline", best.place != "behind", sentence)
+
+
+def _refused(sentence: str) -> RuleResult:
+    return RuleResult("baseline", passed=False, sentence=sentence)
+
+
+def _outranked(rule: RuleResult) -> RuleResult:
+    """A rule of the folds where target cells have decided."""
+    held = "holds" if rule.passed else "does not hold"
+    sentence = f"{rule.sentence} (it {held}; the target decides)"
+    return RuleResult(rule.name, rule.passed, sentence, decides=False)
+
+
+def _kind(kind: LabelKind, *, allow_exposure: bool) -> list[RuleResult]:
+    """Labels that tell treated from untreated cells must be allowed."""
+    if kind != keys.EXPOSURE:
+        return []
+    sentence = (
+        f"label_kind: the labels of the samples are {kind}, and allow_exposure_labels is "
+        f"{str(allow_exposure).lower()}. {keys.EXPOSURE_CAVEAT}"
+    )
+    return [RuleResult("label_kind", allow_exposure, sentence)]
 
 
 def _at_least(name: str, found: int, needed: int, what: str) -> RuleResult:

@@ -183,14 +183,23 @@ def groups_table(cells: Truths, *, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_BESIDE = {
+    "auroc": metric_names.BASELINE,
+    "lead": metric_names.BASELINE_LEAD,
+    "lead_ci_low": metric_names.BASELINE_LEAD_LOW,
+    "lead_ci_high": metric_names.BASELINE_LEAD_HIGH,
+}
+"""Metrics of a baseline, by the column of the table of models."""
+
+
 def evaluation_metrics(
     tables: Mapping[str, pd.DataFrame], codes: npt.ArrayLike
 ) -> dict[str, float]:
     """Results of an evaluation as names and numbers, for the tracking store and the gate.
 
     Every metric, its interval (`auroc_ci_low`), the interval over groups (`auroc_group_ci_low`),
-    baselines (`baseline.NAME.auroc`), `coverage`, `error_answered`, `n_sensitive` and
-    `n_resistant`. Undefined values are left out.
+    baselines and the lead over each (`baseline.NAME.auroc`, `baseline.NAME.auroc_lead`),
+    `coverage`, `error_answered`, `n_sensitive` and `n_resistant`. Undefined values are left out.
     """
     values: dict[str, float] = {}
     for row in tables["metrics"].to_dict(orient="records"):
@@ -202,7 +211,8 @@ def evaluation_metrics(
         }
     for row in tables["models"].to_dict(orient="records"):
         if row["model"] != MODEL:
-            values[metric_names.BASELINE.format(model=row["model"], metric="auroc")] = row["auroc"]
+            words = {"model": row["model"], "metric": "auroc"}
+            values |= {name.format(**words): row[column] for column, name in _BESIDE.items()}
     answers = tables["answers"].iloc[0]
     truth = np.asarray(codes)
     values |= {

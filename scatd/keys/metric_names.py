@@ -24,6 +24,10 @@ TRAIN_SECONDS = "train_seconds"
 METRIC = "{metric}"
 # Of a baseline, in one fold or on evaluated cells.
 BASELINE = "baseline.{model}.{metric}"
+# Lead of the model over a baseline on evaluated cells, with the bounds of its interval.
+BASELINE_LEAD = "baseline.{model}.{metric}_lead"
+BASELINE_LEAD_LOW = "baseline.{model}.{metric}_lead_ci_low"
+BASELINE_LEAD_HIGH = "baseline.{model}.{metric}_lead_ci_high"
 BASELINE_MEAN, BASELINE_SD = "baseline.{model}.{metric}_mean", "baseline.{model}.{metric}_sd"
 
 # Mean divergence of a feature between source and reference, before and after alignment.
@@ -46,6 +50,12 @@ TARGET_CI_LOW, TARGET_CI_HIGH = "target_{metric}_ci_low", "target_{metric}_ci_hi
 TARGET_OF_MEAN = "target_{metric}_of_mean_of_folds"
 BASELINE_TARGET = "baseline.{model}.target_{metric}"
 BASELINE_TARGET_MEAN = "baseline.{model}.target_{metric}_mean"
+# Lead of the registered model over a baseline, with the bounds of its interval.
+BASELINE_TARGET_LEAD = "baseline.{model}.target_{metric}_lead"
+BASELINE_TARGET_LEAD_LOW = "baseline.{model}.target_{metric}_lead_ci_low"
+BASELINE_TARGET_LEAD_HIGH = "baseline.{model}.target_{metric}_lead_ci_high"
+# Scored cells of a response, and those among them that the model had learned from.
+TARGET_N_RESPONSE, TARGET_TRAINING_CELLS = "target_n_{response}", "target_training_cells"
 # Of the demo's target, against its simulated truth.
 DEMO_TARGET = "target.{metric}"
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from scatd.data.drugs import find_drug
 from scatd.errors import InputError
-from scatd.evaluation.gate import Gate
+from scatd.evaluation.rules import Gate
 from scatd.settings import from_mapping, load_yaml
 
 CONFIG_FOLDER = "registry_configs"
@@ -28,11 +28,18 @@ class DrugConfig:
         `transfer` asks the gate where it is true, and otherwise leaves the model at staging.
     gate
         The rules.
+    allow_exposure_labels
+        Let a model into production that learned from treated against untreated cells, and let such
+        cells be evidence.
+    demote_on_evidence
+        `evaluate` archives a version in production where labelled target cells speak against it.
     """
 
     families: tuple[Literal["sf", "gf", "dist"], ...] = ("sf", "gf", "dist")
     auto_promote: bool = True
     gate: Gate = field(default_factory=Gate)
+    allow_exposure_labels: bool = False
+    demote_on_evidence: bool = False
 
     def __post_init__(self) -> None:
         if not self.families or len(set(self.families)) != len(self.families):

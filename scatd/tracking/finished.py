@@ -19,13 +19,14 @@ class FinishedRun:
     ----------
     run_id, started
         Which run, and when it began.
-    tags, metrics
-        All tags, and the last value of each metric.
+    tags, params, metrics
+        All tags and parameters, and the last value of each metric.
     """
 
     run_id: str
     started: datetime.datetime
     tags: Mapping[str, str]
+    params: Mapping[str, str]
     metrics: Mapping[str, float]
 
 
@@ -39,6 +40,7 @@ def finished_runs(tags: Mapping[str, str]) -> list[FinishedRun]:
             run.info.run_id,
             datetime.datetime.fromtimestamp(run.info.start_time / 1000, datetime.UTC),
             dict(run.data.tags),
+            dict(run.data.params),
             dict(run.data.metrics),
         )
         for run in search.runs(client, " AND ".join(wanted))

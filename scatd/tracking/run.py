@@ -200,6 +200,10 @@ class Run:
         """Last value of each metric."""
         return dict(self.client.get_run(self.run_id).data.metrics)
 
+    def params(self) -> dict[str, str]:
+        """All parameters."""
+        return dict(self.client.get_run(self.run_id).data.params)
+
     def fold_runs(self) -> dict[int, Run]:
         """Nested fold runs by fold."""
         return {

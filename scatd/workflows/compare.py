@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from scatd import keys, registry, tracking
 from scatd.data.drugs import resolve_drug
-from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
-from scatd.evaluation.evidence import NO_ADAPTATION
-from scatd.keys import artifact_paths, metric_names
+from scatd.evaluation.finding import SHORT
+from scatd.evaluation.standing import Standing
+from scatd.keys import metric_names
 from scatd.tracking import FinishedRun
+from scatd.workflows.models import stored_evidence
+from scatd.workflows.models.doubts import in_production
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,12 @@ COLUMNS = (
     "lead",
     "lead_ci_low",
     "lead_ci_high",
+    "finding",
     "target",
+    "target_ci_low",
+    "target_ci_high",
+    "target_finding",
+    "evidence_against",
     "stage",
     "simulated",
     "started",
@@ -59,7 +65,10 @@ def compare(
     -------
     Columns `COLUMNS`, by drug, then family. `mean`, `sd`, `ci_low`, `ci_high`: over validation
     folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
-    on labelled target cells, if there were any. Intervals are stored for AUROC only. Values that
+    on labelled target cells, if there were any. `finding`,
+    `target_finding`: what the interval of the lead tells on the folds and on the target
+    (`scatd.evaluation.finding.SHORT`). `evidence_against`: what target cells show against the
+    version, where it is in production. Intervals are stored for AUROC only. Values that
     a run does not hold are missing.
 
     Raises
@@ -78,24 +87,19 @@ def compare(
         if drug in wanted and family in (None, of_family)
     )
     stages = registry.stages_by_run()
+    against = {registry.training_run(ref): doubt.said for ref, doubt in in_production().items()}
     rows = []
     for drug, number in shown:
         run = newest[drug, keys.FAMILIES[number]]
-        rows.append(_row(run, metric) | {"stage": stages.get(run.run_id)})
+        found = {"stage": stages.get(run.run_id), "evidence_against": against.get(run.run_id, "")}
+        rows.append(_row(run, metric) | found)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _row(run: FinishedRun, metric: str) -> dict[str, object]:
     values = run.metrics
-    read = partial(tracking.metric, values, metric=metric)
-    baselines = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
-    mean = read(metric_names.MEAN)
-    mean = float("nan") if mean is None else mean
-    if baselines.get(NO_ADAPTATION) == mean:  # alignment changed nothing: it is the same model
-        del baselines[NO_ADAPTATION]
-    # NaN compares as smaller than nothing: such a baseline is not compared.
-    baselines = {name: value for name, value in baselines.items() if value == value}
-    best = max(baselines, key=lambda name: baselines[name], default=None)
+    standing = _of_folds(run, metric)
+    best = standing.best
     counts = [
         tracking.metric(values, metric_names.N_RESPONSE, response=word) for word in keys.RESPONSES
     ]
@@ -103,41 +107,43 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
         "drug": run.tags[keys.TAG_DRUG],
         "family": run.tags[keys.TAG_FAMILY],
         "metric": metric,
-        "mean": mean,
-        "sd": read(metric_names.SD),
-        "ci_low": read(metric_names.CI_LOW),
-        "ci_high": read(metric_names.CI_HIGH),
+        "mean": standing.value,
+        "sd": tracking.metric(values, metric_names.SD, metric=metric),
+        "ci_low": standing.low,
+        "ci_high": standing.high,
         "n_samples": None if None in counts else int(sum(filter(None, counts))),
-        "best_baseline": best,
-        "target": read(metric_names.TARGET),
+        "finding": SHORT[standing.place],
         "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
         "started": run.started.isoformat(timespec="seconds"),
         "run_id": run.run_id,
     }
     if best is not None:
-        row |= {"baseline_mean": baselines[best], "lead": mean - baselines[best]}
-        if metric == "auroc":
-            row |= _lead_interval(run.run_id, best)
-    return row
+        row |= {"best_baseline": best.name, "baseline_mean": best.value, "lead": best.lead}
+        row |= {"lead_ci_low": best.low, "lead_ci_high": best.high}
+    return row | _of_target(run, metric)
 
 
-def _lead_interval(run_id: str, baseline: str) -> dict[str, float]:
-    """Bounds of the paired difference, from the table that the run stores."""
-    run = tracking.Run(tracking.connect(), run_id)
-    try:
-        # Of a run of scatd before 0.2 there is no hash.
-        is_checked = run.holds(artifact_paths.MODELS + HASH_SUFFIX)
-        path = (
-            run.fetch_checked(artifact_paths.MODELS)
-            if is_checked
-            else run.fetch(artifact_paths.MODELS)
-        )
-        with reading(path, "a table of models"):
-            rows = pd.read_csv(path).set_index("model")
-            bounds = {name: rows[name].get(baseline) for name in ("lead_ci_low", "lead_ci_high")}
-            return {name: float(value) for name, value in bounds.items() if value is not None}
-    except InputError as error:
-        logger.warning("No interval of the lead is shown for run %s: %s", run_id, error)
-    except (MlflowException, OSError):  # deleted by hand, or a store that is not here
-        pass
-    return {}
+def _of_folds(run: FinishedRun, metric: str) -> Standing:
+    """Where the model stands on its folds; without intervals where their table cannot be read."""
+    if metric == "auroc":
+        try:
+            return stored_evidence.of_folds(tracking.Run(tracking.connect(), run.run_id), metric)
+        except InputError as error:
+            logger.warning("No interval of the lead is shown for run %s: %s", run.run_id, error)
+        except (MlflowException, OSError):  # deleted by hand, or a store that is not here
+            pass
+    return stored_evidence.of_means(run.metrics, metric)
+
+
+def _of_target(run: FinishedRun, metric: str) -> dict[str, object]:
+    """The target of a transfer, where it had labels."""
+    shown = stored_evidence.of_transfer(run.run_id, run.metrics, run.tags)
+    if shown is None or metric != "auroc":
+        return {"target": tracking.metric(run.metrics, metric_names.TARGET, metric=metric)}
+    standing = shown.standing
+    return {
+        "target": standing.value,
+        "target_ci_low": standing.low,
+        "target_ci_high": standing.high,
+        "target_finding": SHORT[standing.place],
+    }

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.evaluation import curves
+from scatd.evaluation import curves, finding
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.labelled import FEW_GROUPS
+from scatd.evaluation.standing import Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
@@ -137,26 +138,8 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
             f"{answers['error_ci_low']:.1%} to {answers['error_ci_high']:.1%})."
         )
     found.append(f"What scores: {cells.version.stored.card().choice_in_words}")
-    found.append(_beside_baselines(tables["models"]))
+    found.append(finding.finding(Standing.of(tables["models"])))
     return found
-
-
-def _beside_baselines(models: pd.DataFrame) -> str:
-    others = models[models["model"] == "logistic_regression"]
-    if others.empty:
-        return "No baseline was kept with this version, so nothing is compared."
-    row = others.iloc[0]
-    if row["lead_ci_low"] > 0:
-        finding = "The response model ranks these cells better than logistic regression"
-    elif row["lead_ci_high"] < 0:
-        finding = "Logistic regression ranks these cells better than the response model"
-    else:
-        finding = "The response model and logistic regression cannot be told apart on these cells"
-    return (
-        f"{finding} (trained on the same samples: AUROC {row['auroc']:.3f}, difference "
-        f"{row['lead']:+.3f}, 95% interval {row['lead_ci_low']:+.3f} to "
-        f"{row['lead_ci_high']:+.3f})."
-    )
 
 
 def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -169,10 +152,8 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
         if seen.any()
     ]
     metrics = tables["metrics"].set_index("metric")["value"]
-    if metrics["auroc"] < 0.5:
-        found.append(
-            "The AUROC is under 0.5: the labels may be inverted. No label or score was changed."
-        )
+    if metrics["auroc"] < finding.CHANCE:
+        found.append(finding.INVERTED.strip())
     if "groups" in tables and len(tables["groups"]) < FEW_GROUPS:
         found.append(
             f"There are only {len(tables['groups'])} groups: the interval over groups is too "

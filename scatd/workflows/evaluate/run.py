@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from scatd import keys, registry
 from scatd.evaluation.labelled import Truths, evaluation_tables
+from scatd.evaluation.target_evidence import against
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
@@ -19,6 +21,8 @@ from scatd.workflows.evaluate.output import place_of, record
 from scatd.workflows.evaluate.report import Evaluation, cautions, summary
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import score_labelled
+from scatd.workflows.models import stored_evidence
+from scatd.workflows.models.promote import demote
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,9 @@ class EvaluateResult:
         The finding, and reasons to trust it less, in sentences.
     calibrated
         The new version, where something was calibrated, and its decision in words.
+    against
+        What these cells show against the version where it is in production, and whether it was
+        archived for it; empty where they show nothing.
     """
 
     ref: ModelRef
@@ -50,6 +57,7 @@ class EvaluateResult:
     words: list[str]
     cautions: list[str]
     calibrated: tuple[int, str] | None = None
+    against: str = ""
 
 
 def evaluate(request: EvaluateRequest) -> EvaluateResult:
@@ -76,7 +84,23 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     return EvaluateResult(
         *(ref, run_id, place.folder, found.tables["metrics"], found.words, found.cautions),
         calibrated,
+        _speaks_against(ref, run_id),
     )
+
+
+def _speaks_against(ref: ModelRef, run_id: str) -> str:
+    """What an evaluation shows against a version in production, and what was done."""
+    if registry.get(ref.name, ref.version).stage != keys.PRODUCTION:
+        return ""
+    allowed = registry.load_config(ref.drug).allow_exposure_labels
+    said = against(stored_evidence.of_run(ref, run_id), allow_exposure=allowed)
+    if not said:
+        return ""
+    text = f"This is evidence against {ref.name} version {ref.version}, which is in production: "
+    if demote(ref, said):
+        return f"{text}{said}. It was archived (demote_on_evidence)."
+    remedy = f"Take it out of service: scatd registry archive {ref.name} --version {ref.version}"
+    return f"{text}{said}. {remedy}"
 
 
 def evaluate_cells(

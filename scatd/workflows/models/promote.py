@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scatd import keys, registry, tracking
+from scatd import keys, registry
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
-from scatd.evaluation.gate import (
-    Evidence,
-    Gate,
-    TargetEvidence,
-    Verdict,
-    decide,
-)
-from scatd.evaluation.metrics import METRICS
-from scatd.keys import metric_names
-from scatd.registry import ModelRef
-from scatd.tracking import FinishedRun
+from scatd.evaluation.gate import Evidence, Verdict, decide
+from scatd.evaluation.target_evidence import TargetEvidence
+from scatd.registry import DrugConfig, ModelRef
+from scatd.workflows.models import stored_evidence
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +37,8 @@ def promote(
     ----------
     evaluation
         Run of `scatd evaluate` that is the evidence. None takes the newest one of this version that
-        scored none of the cells it had learned from, where there is one.
+        scored none of the cells it had learned from and enough cells of each class, and else the
+        target of the transfer, where there is one.
 
     Raises
     ------
@@ -58,8 +51,8 @@ def promote(
     families = config.families if family is None else (family,)
     ref = registry.resolve(wanted, stage=keys.STAGING, version=version, families=families)
     registry.read(ref)  # a version that cannot be read must not serve
-    shown = _newest_evaluation(ref) if evaluation is None else _evaluation(ref, evaluation)
-    verdict = judge(ref, config.gate, shown)
+    shown = _shown(ref, config, evaluation)
+    verdict = judge(ref, config, stored_evidence.of_version(ref, config.gate.metric, shown))
     if not verdict.passed:
         raise InputError(
             f"the gate holds {ref.name} version {ref.version} back\n{verdict.refusal()}",
@@ -68,54 +61,28 @@ def promote(
     return PromoteResult(ref, verdict, promote_version(ref, verdict, shown))
 
 
-def _evaluation(ref: ModelRef, run_id: str) -> TargetEvidence:
-    """An evaluation that was named."""
-    found = {run.run_id: run for run in _evaluations(ref)}
-    if run_id not in found:
-        known = ", ".join(list(found)[:5]) or "none; run scatd evaluate"
-        what = f"run '{run_id}' is no finished evaluation of {ref.name} version {ref.version}"
-        raise InputError(what, where="--evaluation", expected=known)
-    return _as_evidence(found[run_id])
-
-
-def _newest_evaluation(ref: ModelRef) -> TargetEvidence | None:
-    """The newest one that is evidence. Newer ones that are not evidence are named in the log."""
-    for shown in map(_as_evidence, _evaluations(ref)):
+def _shown(ref: ModelRef, config: DrugConfig, evaluation: str | None) -> TargetEvidence | None:
+    """The labelled target cells that decide: those that were named, or the newest that can tell."""
+    if evaluation is not None:
+        return stored_evidence.of_run(ref, evaluation)
+    new = []
+    for shown in stored_evidence.of_targets(ref):
         if shown.n_training_cells == 0:
-            return shown
+            new.append(shown)
+            continue
         logger.warning(
             "Evaluation %s is no evidence: the version had learned from %d of the cells it scored.",
             shown.run_id,
             shown.n_training_cells,
         )
-    return None
+    allowed = config.allow_exposure_labels
+    telling = [shown for shown in new if not shown.not_assessed(allow_exposure=allowed)]
+    return next(iter([*telling, *new]), None)
 
 
-def _evaluations(ref: ModelRef) -> list[FinishedRun]:
-    name = f"{ref.name}/{ref.version}"
-    return tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL: name})
-
-
-def _as_evidence(run: FinishedRun) -> TargetEvidence:
-    values = {
-        metric: value
-        for metric in METRICS
-        if (value := tracking.metric(run.metrics, metric_names.METRIC, metric=metric)) is not None
-    }
-    values |= {f"n_{word}": float(n) for word, n in _counts(run.metrics).items()}
-    return TargetEvidence(run.run_id, values, int(run.tags[keys.TAG_TRAINING_CELLS]))
-
-
-def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Verdict:
-    """Hold the metrics of the run that trained a version against the gate, record the verdict.
-
-    Parameters
-    ----------
-    shown
-        An evaluation of the version on target cells.
-    """
-    metrics = tracking.Run(tracking.connect(), registry.training_run(ref)).metrics()
-    verdict = decide(gate, _evidence(metrics, shown))
+def judge(ref: ModelRef, config: DrugConfig, found: Evidence) -> Verdict:
+    """Hold the evidence of a version against the gate of its drug, and record the verdict."""
+    verdict = decide(config.gate, found, allow_exposure=config.allow_exposure_labels)
     text = "\n".join(rule.sentence for rule in verdict.rules)
     registry.set_gate_verdict(
         ref.name, ref.version, text if verdict.passed else verdict.refusal(), passed=verdict.passed
@@ -123,35 +90,31 @@ def judge(ref: ModelRef, gate: Gate, shown: TargetEvidence | None = None) -> Ver
     return verdict
 
 
-def _evidence(values: Mapping[str, float], shown: TargetEvidence | None) -> Evidence:
-    """The metrics of a run, in the words of the gate."""
-    means: dict[str, float] = {}
-    baselines: dict[str, dict[str, float]] = {}
-    for metric in METRICS:
-        name = f"{metric}_mean"
-        if (mean := tracking.metric(values, metric_names.MEAN, metric=metric)) is not None:
-            means[name] = mean
-        others = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
-        for model, mean in others.items():
-            baselines.setdefault(model, {})[name] = mean
-    counts = _counts(values)
-    n_sensitive, n_resistant = (counts[word] for word in keys.RESPONSES)
-    return Evidence(means, baselines, n_sensitive, n_resistant, shown)
+def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None) -> bool:
+    """Move a version that passed into production.
 
-
-def _counts(values: Mapping[str, float]) -> dict[str, int]:
-    """Labelled samples or cells of a run, by response: sensitive, then resistant."""
-    return {
-        word: int(tracking.metric(values, metric_names.N_RESPONSE, response=word) or 0)
-        for word in keys.RESPONSES
-    }
-
-
-def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None = None) -> bool:
-    """Move a version that passed into production. Its evidence is the evaluation, if there is one.
-
-    Otherwise it is the run that trained the version, with its folds.
+    Its evidence is the run of the labelled target cells, if there are some. Otherwise it is the run
+    that trained the version, with its folds.
     """
     reason = "; ".join(rule.sentence for rule in verdict.rules)
     run_id = registry.training_run(ref) if shown is None else shown.run_id
     return registry.promote(ref.name, ref.version, reason=reason, evidence_run_id=run_id)
+
+
+def demote(ref: ModelRef, said: str) -> bool:
+    """Archive a version in production that target cells speak against, if its drug asks for it.
+
+    Parameters
+    ----------
+    said
+        The evidence against it, in words.
+
+    Returns
+    -------
+    Whether it was archived.
+    """
+    at = registry.get(ref.name, ref.version)
+    if at.stage != keys.PRODUCTION or not registry.load_config(ref.drug).demote_on_evidence:
+        return False
+    registry.archive(ref.name, ref.version, reason=f"demote_on_evidence: {said}")
+    return True

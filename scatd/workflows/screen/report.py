@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from scatd import keys
 from scatd.cards.card import About
 from scatd.data.cell_map import cell_map
 from scatd.evaluation.domain import MOST
-from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.finding import SHORT
 from scatd.evaluation.fractions import ALL
+from scatd.evaluation.standing import Standing
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
@@ -67,7 +69,8 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
     groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
     words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
-    validation folds: of the model and of its best baseline).
+    validation folds: of the model and of its best baseline), finding (the place of the model beside
+    that baseline), evidence_against (what labelled target cells show against the version).
     """
     rows = []
     for drug, scores in found.drugs.items():
@@ -86,6 +89,7 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
                 "candidate": scores.card.candidate_in_words,
                 "threshold": scores.threshold,
                 **_evidence(scores.card.about),
+                "evidence_against": found.against.get(drug, ""),
             }
         )
     table = pd.DataFrame(rows).astype({"n_outside": "Int64"})
@@ -95,12 +99,14 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
 def _evidence(about: About) -> dict[str, object]:
     """Training data and performance of a model, from its card."""
     labels, source = about.data.labels, about.data.source
-    others = [row.get("auroc_mean") for row in about.baselines if row["model"] != MODEL]
+    standing = Standing.of(pd.DataFrame(list(about.baselines)))
+    best = standing.best
     return {
         "labels": "" if labels is None else f"{labels.file}: {labels.column}",
         "n_samples": None if source is None else source.n_obs,
-        "auroc": about.judged(MODEL).get("auroc_mean"),
-        "baseline_auroc": max((other for other in others if other is not None), default=None),
+        "auroc": standing.value,
+        "baseline_auroc": math.nan if best is None else best.value,
+        "finding": SHORT[standing.place],
     }
 
 
@@ -136,12 +142,14 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     unknown = drugs.loc[drugs["n_outside"].isna(), "drug"].tolist()
     if unknown:
         said.append(f"The models of {_listed(unknown)} do not know their training domain.")
-    behind = drugs.loc[drugs["auroc"] < drugs["baseline_auroc"], "drug"].tolist()
+    behind = drugs.loc[drugs["finding"] == SHORT["behind"], "drug"].tolist()
     if behind:
         said.append(
-            f"On their own training samples (out of fold), a simple baseline did better than the "
-            f"models of {_listed(behind)}."
+            f"On their own training samples (out of fold), the best baseline beats the models of "
+            f"{_listed(behind)}."
         )
+    told = drugs[drugs["evidence_against"] != ""]
+    said += [f"{row.drug}: {row.evidence_against}." for row in told.itertuples()]
     if request.group_by is not None and len(tables["matrix"]) - 1 < _FEW_GROUPS:
         said.append("There are few groups: intervals over groups are too narrow.")
     if found.left_out:
@@ -234,7 +242,7 @@ def write_page(
     sections.append(
         Section("Models", tables={
             "Model of each drug, its training data, and its ranking of held-out samples beside its "
-            "best baseline (mean AUROC over folds)": drugs[[*models, "baseline_auroc"]],
+            "best baseline (mean AUROC over folds)": drugs[[*models, "baseline_auroc", "finding"]],
         })
     )  # fmt: skip
     if found.left_out:

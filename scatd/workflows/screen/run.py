@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from scatd.data.opened import open_input
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
+from scatd.workflows.models import doubts
 from scatd.workflows.screen.inputs import DrugModel, features_of, models_of, reading_alike
 from scatd.workflows.screen.output import place_of, record
 from scatd.workflows.screen.report import Screening, cautions, drug_table, summary
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.screen.scores import Scored, Screened, score_drugs
+from scatd.workflows.screen.scores import DrugScores, Scored, Screened, score_drugs
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +121,14 @@ def score_all(
         left_out=dict(sorted(whole.left_out.items())),
         drawn=whole.drawn,
         own_map=own,
+        against=_doubts(whole.drugs),
     )
+
+
+def _doubts(drugs: Mapping[str, DrugScores]) -> dict[str, str]:
+    """What labelled target cells show against the version of each drug, in words."""
+    found = doubts.about(one.ref for one in drugs.values())
+    return {drug: found[one.ref].said for drug, one in drugs.items() if one.ref in found}
 
 
 def screen_cells(request: ScreenRequest, found: Screened) -> Screening:

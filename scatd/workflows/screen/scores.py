@@ -98,6 +98,8 @@ class Screened:
         The cells in pictures.
     own_map
         (n_picked, 2 or more) the cohort's own coordinates of these cells, where it has any.
+    against
+        What labelled target cells show against a drug's version, by drug key.
     """
 
     ids: NDArray[np.str_]
@@ -108,6 +110,7 @@ class Screened:
     left_out: dict[str, str]
     drawn: Drawn
     own_map: NDArray[np.float64] | None
+    against: dict[str, str] = field(default_factory=dict)
 
 
 def score_drugs(

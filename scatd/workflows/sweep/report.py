@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,9 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.errors import InputError, ScatdError
-from scatd.evaluation.evidence import MODEL, rivals
+from scatd.evaluation import finding
+from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.standing import Standing, place_of
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.transfer.integrity import log_doubts
@@ -75,10 +78,10 @@ def row(run: tracking.Run, drug: str, models: pd.DataFrame) -> Row:
         "auroc_ci_high": ours["auroc_ci_high"],
         "run_id": run.run_id,
     }
-    judged = rivals(models)
-    best = judged.loc[judged["auroc_mean"] == judged["auroc_mean"].max()].iloc[0]
-    found |= {"best_baseline": best["model"], "best_baseline_auroc": best["auroc_mean"]}
-    found |= {name: best[name] for name in ("lead", "lead_ci_low", "lead_ci_high")}
+    best = Standing.of(models).best
+    assert best is not None  # the prevalence is always there
+    found |= {"best_baseline": best.name, "best_baseline_auroc": best.value}
+    found |= {"lead": best.lead, "lead_ci_low": best.low, "lead_ci_high": best.high}
     for name, values in others.iterrows():
         found |= {f"{name}_auroc": values["auroc_mean"], f"{name}_lead": values["lead"]}
     return found
@@ -167,13 +170,9 @@ def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
 
 
 def _in_words(table: pd.DataFrame, finished: pd.DataFrame) -> str:
-    ahead = int((finished["lead_ci_low"].astype(float) > 0).sum())
-    behind = int((finished["lead_ci_high"].astype(float) < 0).sum())
-    text = (
-        f"Of {len(finished)} drugs, {ahead} beat their best baseline, {behind} are beaten by it, "
-        f"and the rest cannot be told apart from it. "
-        f"{int((finished['stage'] == keys.PRODUCTION).sum())} are in production."
-    )
+    bounds = finished[["lead_ci_low", "lead_ci_high"]].astype(float)
+    text = finding.counted(itertools.starmap(place_of, bounds.to_numpy()))
+    text += f" {int((finished['stage'] == keys.PRODUCTION).sum())} are in production."
     names = table.loc[table["status"] == FAILED, "drug"].tolist()
     if names:
         text += f" {len(names)} could not be learned: {', '.join(names)}."

@@ -13,8 +13,10 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.evaluation import evidence
-from scatd.evaluation.gate import Verdict
+from scatd.evaluation.gate import Evidence, Verdict
 from scatd.evaluation.ledger import cell_ledger
+from scatd.evaluation.standing import Standing
+from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain
@@ -23,6 +25,7 @@ from scatd.settings import to_mapping
 from scatd.training.fitting import LearnedFold
 from scatd.workflows.models.baselines import log_baseline
 from scatd.workflows.models.promote import judge, promote_version
+from scatd.workflows.models.stored_evidence import of_transfer
 from scatd.workflows.transfer import report as drug_report
 from scatd.workflows.transfer.controls import run_controls
 from scatd.workflows.transfer.domain import training_domain
@@ -138,10 +141,12 @@ def record_drug(
     if version is None:
         version = _register(run, task, chosen, report, target, resumed.resume_key)
     config = registry.load_config(task.drug_key)
-    verdict = judge(registry.get(name, version), config.gate)
+    ref = registry.get(name, version)
+    shown = _target_evidence(run, task)
+    verdict = judge(ref, config, _evidence(task, folds, report, config.gate.metric, shown))
     promoted = False
     if verdict.passed and config.auto_promote and task.basis.request.promote:
-        promoted = promote_version(registry.get(name, version), verdict)
+        promoted = promote_version(ref, verdict, shown)
     return TransferResult(
         ref=registry.get(name, version),
         run_id=run.run_id,
@@ -154,6 +159,29 @@ def record_drug(
         sentence=report.sentence,
         registered=chosen.in_words,
         findings=findings,
+    )
+
+
+def _target_evidence(run: tracking.Run, task: DrugTask) -> TargetEvidence | None:
+    """What the labelled target cells of a transfer show; None where there are none."""
+    if task.target is None:
+        return None
+    return of_transfer(run.run_id, run.metrics(), run.tags())
+
+
+def _evidence(
+    task: DrugTask, folds: Folds, report: Report, metric: str, shown: TargetEvidence | None
+) -> Evidence:
+    """The evidence that the gate of the drug asks for."""
+    models = report.models
+    if metric != "auroc":
+        models = evidence.model_table(folds.predictions, metric, seed=task.settings.seed)
+    n_resistant = int(task.source.codes.sum())
+    return Evidence(
+        folds=Standing.of(models, metric),
+        n_sensitive=len(task.source.codes) - n_resistant,
+        n_resistant=n_resistant,
+        target=shown,
     )
 
 

@@ -12,11 +12,12 @@ import torch
 
 from scatd import keys, tracking
 from scatd.decision import logit
-from scatd.evaluation import curves, evidence
+from scatd.evaluation import curves, evidence, finding
 from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
+from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.plots.candidates import candidates
@@ -69,7 +70,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
             for word, code in keys.POLARITY.items()
         },
     }
-    sentence = evidence.in_words(models, subject, len(codes))
+    sentence = finding.in_folds(models, subject, len(codes))
     if done.candidates:
         tried = pd.concat(done.candidates, ignore_index=True)
         run.log_table(tried, artifact_paths.CANDIDATES)
@@ -84,7 +85,8 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
         intervals_table(codes, prob, thresholds, bootstrap=Bootstrap(seed=settings.seed)),
         artifact_paths.METRICS,
     )
-    run.log_table(evidence.out_of_fold(folds, task.source.cohort.ids), artifact_paths.OUT_OF_FOLD)
+    out_of_fold = evidence.out_of_fold(folds, task.source.cohort.ids)
+    run.log_checked_table(out_of_fold, artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
     if figures:
         run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
@@ -130,23 +132,8 @@ def write_target(
     table = evidence.model_table([mine], seed=settings.seed).drop(columns="auroc_sd")
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
-    for row in table.to_dict(orient="records"):
-        is_ours = row["model"] == MODEL
-        names = (
-            (metric_names.TARGET, metric_names.TARGET_MEAN)
-            if is_ours
-            else (metric_names.BASELINE_TARGET, metric_names.BASELINE_TARGET_MEAN)
-        )
-        words = {"metric": "auroc", "model": row["model"]}
-        values = zip(names, (row["auroc"], row["folds_mean"]), strict=True)
-        run.log_metrics({name.format(**words): value for name, value in values})
     ours = table[table["model"] == MODEL]
-    run.log_metrics(
-        {
-            metric_names.TARGET_CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
-            metric_names.TARGET_CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
-        }
-    )
+    run.log_metrics(_target_metrics(table) | _target_cells(target, mine, chosen))
     run.log_table(by_fold, artifact_paths.TARGET_FOLDS)
     run.log_table(table, artifact_paths.TARGET)
     run.log_table(
@@ -155,7 +142,7 @@ def write_target(
     run.log_figures(_target_figures(mine, task))
     auroc = _auroc_of_mean(folds)
     run.log_metrics({metric_names.TARGET_OF_MEAN.format(metric="auroc"): auroc})
-    said = evidence.target_in_words(table, len(mine.codes))
+    said = finding.on_target(table, len(mine.codes))
     if chosen.fold is not None and auroc - ours["auroc"].item() > FOLD_MARGIN:
         said += (
             f" The mean of all {len(folds)} folds ranks these cells better than the registered "
@@ -163,6 +150,43 @@ def write_target(
             "--select mean-of-folds registers it."
         )
     return table, said
+
+
+_OURS = {
+    "auroc": metric_names.TARGET,
+    "folds_mean": metric_names.TARGET_MEAN,
+    "auroc_ci_low": metric_names.TARGET_CI_LOW,
+    "auroc_ci_high": metric_names.TARGET_CI_HIGH,
+}
+_THEIRS = {
+    "auroc": metric_names.BASELINE_TARGET,
+    "folds_mean": metric_names.BASELINE_TARGET_MEAN,
+    "lead": metric_names.BASELINE_TARGET_LEAD,
+    "lead_ci_low": metric_names.BASELINE_TARGET_LEAD_LOW,
+    "lead_ci_high": metric_names.BASELINE_TARGET_LEAD_HIGH,
+}
+"""Metrics of the model and of a baseline, by the column of the table of the target."""
+
+
+def _target_metrics(table: pd.DataFrame) -> dict[str, float]:
+    """The table of the target as metrics; undefined values are left out."""
+    return {
+        name.format(metric="auroc", model=row["model"]): row[column]
+        for row in table.to_dict(orient="records")
+        for column, name in (_OURS if row["model"] == MODEL else _THEIRS).items()
+        if pd.notna(row[column])
+    }
+
+
+def _target_cells(target: TargetTask, mine: FoldPredictions, chosen: Chosen) -> dict[str, float]:
+    """Scored cells by response, and how many of them the model had learned from."""
+    ledger = cell_ledger(target.cohort, target.scored.rows)
+    seen = seen_cells(chosen.model.about, ledger, target.cohort.sha256())
+    n_seen = int(np.any(list(seen.values()), axis=0).sum()) if seen else 0
+    return {metric_names.TARGET_TRAINING_CELLS: float(n_seen)} | {
+        metric_names.TARGET_N_RESPONSE.format(response=word): float((mine.codes == code).sum())
+        for word, code in keys.POLARITY.items()
+    }
 
 
 def _auroc_of_mean(folds: Sequence[FoldPredictions]) -> float:

@@ -26,13 +26,13 @@ def test_shipped_rules_all_load_and_default_holds_the_defaults() -> None:
 
 
 def test_a_drugs_file_overrides_rule_by_rule(tmp_path: Path) -> None:
-    (tmp_path / "default.yaml").write_text("gate: {minimum: 0.7, margin: 0.01}\n")
+    (tmp_path / "default.yaml").write_text("gate: {minimum: 0.7, min_samples: 90}\n")
     (tmp_path / "gefitinib.yaml").write_text(
         "families: [dist]\nauto_promote: false\ngate: {minimum: 0.8}\n"
     )
     found = load_config("gefitinib", tmp_path)
-    assert found == DrugConfig(("dist",), False, Gate(minimum=0.8, margin=0.01))
-    assert load_config("docetaxel", tmp_path).gate == Gate(minimum=0.7, margin=0.01)
+    assert found == DrugConfig(("dist",), False, Gate(minimum=0.8, min_samples=90))
+    assert load_config("docetaxel", tmp_path).gate == Gate(minimum=0.7, min_samples=90)
 
 
 def test_folder_of_the_working_directory_is_used_where_there_is_one(
@@ -71,7 +71,9 @@ def test_rules_under_another_spelling_are_not_silently_ignored(
         ("gate: {minimum: high}", r"gate: minimum: 'high'|gate: 'high' is no number"),
         ("gate: {minimum: 1.5}", r"gate: minimum is 1.5.*0 to 1"),
         ("gate: {minimum: .nan}", r"gate: minimum is nan"),
-        ("gate: {margin: -0.1}", r"gate: margin is -0.1"),
+        ("gate: {margin: 0.02}", r"gate: unknown.*margin"),
+        ("demote_on_evidence: perhaps", r"'perhaps' is a str"),
+        ("allow_exposure_labels: 2", r"allow_exposure_labels"),
         ("gate: {min_samples: -1}", r"gate: min_samples is -1"),
         ("gate: {metric: brier}", r"'brier' is no choice.*auroc"),
         ("gate:", r"gate"),

@@ -1,0 +1,282 @@
+"""The evidence that runs hold about a version: its folds, and labelled target cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import pandas as pd
+
+from scatd import keys, registry, tracking
+from scatd.data.files import HASH_SUFFIX, reading
+from scatd.errors import InputError
+from scatd.evaluation import evidence
+from scatd.evaluation.evidence import MODEL, FoldPredictions
+from scatd.evaluation.gate import Evidence
+from scatd.evaluation.metrics import METRICS
+from scatd.evaluation.standing import Rival, Standing
+from scatd.evaluation.target_evidence import TargetEvidence
+from scatd.keys import LabelKind, artifact_paths, metric_names
+from scatd.registry import ModelRef
+from scatd.tracking import FinishedRun
+
+_BOUNDS = ("ci_low", "ci_high")
+
+
+def of_version(ref: ModelRef, metric: str, target: TargetEvidence | None) -> Evidence:
+    """The evidence of a version, from the run that trained it.
+
+    Parameters
+    ----------
+    metric
+        Of the gate.
+    target
+        Labelled target cells, where there are some.
+
+    Raises
+    ------
+    InputError
+        When a table of the run is damaged.
+    """
+    run = tracking.Run(tracking.connect(), registry.training_run(ref))
+    n_sensitive, n_resistant = _counts(run.metrics(), metric_names.N_RESPONSE)
+    kind = label_kind(run.tags(), keys.TAG_LABEL_KIND)
+    return Evidence(of_folds(run, metric), n_sensitive, n_resistant, kind, target)
+
+
+def of_folds(run: tracking.Run, metric: str) -> Standing:
+    """Where the model of a run stands beside its baselines, as the mean over folds of a metric.
+
+    Raises
+    ------
+    InputError
+        When a table of the run is damaged.
+    """
+    path = artifact_paths.MODELS if metric == "auroc" else artifact_paths.OUT_OF_FOLD
+    means = of_means(run.metrics(), metric)
+    if not run.holds(path):
+        return means
+    if metric == "auroc":
+        return _with_leads(means, Standing.of(_table(run, path)))
+    folds = _predictions(_table(run, path))
+    seed = int(run.params().get(f"{keys.CFG}seed", "0"))
+    return Standing.of(evidence.model_table(folds, metric, seed=seed), metric)
+
+
+def of_means(values: Mapping[str, float], metric: str) -> Standing:
+    """Means of a run whose tables are gone: no interval of a lead is known."""
+    means = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
+    mean = _number(values, metric_names.MEAN, metric=metric)
+    rivals = [
+        Rival(model, value, mean - value, math.nan, math.nan)
+        for model, value in means.items()
+        if model not in evidence.CONTROLS
+    ]
+    bounds = (metric_names.CI_LOW, metric_names.CI_HIGH)
+    low, high = (_number(values, name, metric=metric) for name in bounds)
+    return Standing(mean, low, high, tuple(rivals), metric)
+
+
+def of_targets(ref: ModelRef) -> list[TargetEvidence]:
+    """What labelled target cells show of a version, newest first.
+
+    They are evaluations, of each cohort the newest, and then the target of the transfer.
+    """
+    run = tracking.Run(tracking.connect(), registry.training_run(ref))
+    return _targets(_evaluations(ref), of_transfer(run.run_id, run.metrics(), run.tags()))
+
+
+def of_many_targets(refs: Iterable[ModelRef]) -> dict[ModelRef, list[TargetEvidence]]:
+    """The same for many versions, with two searches of the store."""
+    evaluations: dict[str, list[FinishedRun]] = {}
+    for run in tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION}):
+        evaluations.setdefault(run.tags[keys.TAG_MODEL], []).append(run)
+    drugs = tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_DRUG})
+    transfers = {run.run_id: of_transfer(run.run_id, run.metrics, run.tags) for run in drugs}
+    return {
+        ref: _targets(
+            evaluations.get(f"{ref.name}/{ref.version}", []),
+            transfers.get(registry.training_run(ref)),
+        )
+        for ref in refs
+    }
+
+
+def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
+    """What labelled target cells show of a version in one run, however old.
+
+    Raises
+    ------
+    InputError
+        When the run is no finished evaluation of the version, and not its transfer.
+    """
+    for run in _evaluations(ref):
+        if run.run_id == run_id:
+            return of_evaluation(run)
+    known = of_targets(ref)
+    for shown in known:
+        if shown.run_id == run_id:
+            return shown
+    expected = ", ".join([shown.run_id for shown in known][:5]) or "none; run scatd evaluate"
+    what = f"run '{run_id}' is no finished evaluation of {ref.name} version {ref.version}"
+    raise InputError(what, where="--evaluation", expected=expected)
+
+
+def of_evaluation(run: FinishedRun) -> TargetEvidence:
+    """What an evaluation shows."""
+    values = run.metrics
+    metrics = {
+        metric: value
+        for metric in METRICS
+        if (value := tracking.metric(values, metric_names.METRIC, metric=metric)) is not None
+    }
+    # The wider interval: cells of one group are not independent.
+    bounds = {
+        bound: [
+            _number(values, metric_names.BOUND, metric="auroc", bound=f"{prefix}{bound}")
+            for prefix in ("", "group_")
+        ]
+        for bound in _BOUNDS
+    }
+    standing = Standing(
+        metrics.get("auroc", math.nan),
+        min(_known(bounds["ci_low"]), default=math.nan),
+        max(_known(bounds["ci_high"]), default=math.nan),
+        _rivals(
+            values,
+            metric_names.BASELINE,
+            metric_names.BASELINE_LEAD,
+            metric_names.BASELINE_LEAD_LOW,
+            metric_names.BASELINE_LEAD_HIGH,
+        ),
+    )
+    return TargetEvidence(
+        run.run_id,
+        standing,
+        metrics,
+        *_counts(values, metric_names.N_RESPONSE),
+        n_training_cells=int(run.tags[keys.TAG_TRAINING_CELLS]),
+        label_kind=label_kind(run.tags, keys.TAG_LABEL_KIND),
+    )
+
+
+def of_transfer(
+    run_id: str, values: Mapping[str, float], tags: Mapping[str, str]
+) -> TargetEvidence | None:
+    """What the target of a transfer shows; None where it had no labels."""
+    auroc = tracking.metric(values, metric_names.TARGET, metric="auroc")
+    if auroc is None:
+        return None
+    standing = Standing(
+        auroc,
+        _number(values, metric_names.TARGET_CI_LOW, metric="auroc"),
+        _number(values, metric_names.TARGET_CI_HIGH, metric="auroc"),
+        _rivals(
+            values,
+            metric_names.BASELINE_TARGET,
+            metric_names.BASELINE_TARGET_LEAD,
+            metric_names.BASELINE_TARGET_LEAD_LOW,
+            metric_names.BASELINE_TARGET_LEAD_HIGH,
+        ),
+    )
+    return TargetEvidence(
+        run_id,
+        standing,
+        {"auroc": auroc},
+        *_counts(values, metric_names.TARGET_N_RESPONSE),
+        n_training_cells=int(tracking.metric(values, metric_names.TARGET_TRAINING_CELLS) or 0),
+        label_kind=label_kind(tags, keys.TAG_TARGET_LABEL_KIND),
+    )
+
+
+def label_kind(tags: Mapping[str, str], tag: str) -> LabelKind:
+    """What labels of a run say; older runs do not tell."""
+    return cast(LabelKind, tags.get(tag, "unknown"))
+
+
+def _targets(
+    evaluations: Iterable[FinishedRun], own: TargetEvidence | None
+) -> list[TargetEvidence]:
+    found = [of_evaluation(run) for run in _newest(evaluations)]
+    return found if own is None else [*found, own]
+
+
+def _evaluations(ref: ModelRef) -> list[FinishedRun]:
+    """All evaluations of a version, newest first."""
+    name = f"{ref.name}/{ref.version}"
+    return tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL: name})
+
+
+def _newest(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
+    """The newest run of each cohort: labels may have been put right since."""
+    newest: dict[str, FinishedRun] = {}
+    for run in runs:
+        newest.setdefault(run.params.get(f"{keys.CFG}target_sha256", run.run_id), run)
+    return list(newest.values())
+
+
+def _with_leads(means: Standing, table: Standing) -> Standing:
+    """Means of a run with the intervals of its table of models."""
+    leads = {rival.name: rival for rival in table.rivals}
+    rivals = [
+        replace(rival, low=leads[rival.name].low, high=leads[rival.name].high)
+        if rival.name in leads
+        else rival
+        for rival in means.rivals
+    ]
+    return replace(means, rivals=tuple(rivals))
+
+
+def _rivals(values: Mapping[str, float], *names: str) -> tuple[Rival, ...]:
+    """Baselines of a run, from the names of their metric, their lead, and its bounds."""
+    by_name = [tracking.metric_by(values, name, "model", metric="auroc") for name in names]
+    scored, *leads = by_name
+    return tuple(
+        Rival(model, value, *(lead.get(model, math.nan) for lead in leads))
+        for model, value in scored.items()
+        if model not in evidence.CONTROLS
+    )
+
+
+def _number(values: Mapping[str, float], name: str, **words: str) -> float:
+    found = tracking.metric(values, name, **words)
+    return math.nan if found is None else found
+
+
+def _known(values: Iterable[float]) -> list[float]:
+    return [value for value in values if not math.isnan(value)]
+
+
+def _counts(values: Mapping[str, float], name: str) -> tuple[int, int]:
+    """Labelled samples or cells of a run: sensitive, then resistant."""
+    sensitive, resistant = (
+        int(tracking.metric(values, name, response=word) or 0) for word in keys.RESPONSES
+    )
+    return sensitive, resistant
+
+
+def _table(run: tracking.Run, path: str) -> pd.DataFrame:
+    """A table of a run. Of a run of scatd before 0.2 there is no hash."""
+    is_checked = run.holds(path + HASH_SUFFIX)
+    file = run.fetch_checked(path) if is_checked else run.fetch(path)
+    with reading(file, "a table of a run"):
+        return pd.read_csv(file)
+
+
+def _predictions(table: pd.DataFrame) -> list[FoldPredictions]:
+    """Folds from the table that `evidence.out_of_fold` made."""
+    models = [name for name in table if str(name).startswith("prob_")]
+    if f"prob_{MODEL}" not in models:
+        raise InputError("has no scores", where=artifact_paths.OUT_OF_FOLD)
+    return [
+        FoldPredictions(
+            int(str(number)),
+            some["row"].to_numpy(),
+            some["truth"].to_numpy(),
+            {str(name).removeprefix("prob_"): some[name].to_numpy() for name in models},
+            float(some["threshold"].iloc[0]) if "threshold" in some else 0.5,
+        )
+        for number, some in table.groupby("fold")
+    ]
