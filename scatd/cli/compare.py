@@ -84,6 +84,7 @@ def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
             "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
             "lead interval": span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),
             "target": found["target"].astype(float),
+            "labels": found["label_kind"],
             "stage": found["stage"],
             "simulated": found["simulated"],
         }

@@ -42,6 +42,7 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
             "name": ref.name,
             "version": ref.version,
             "candidate": result.about["candidate_in_words"],
+            "labels": result.about["labels_in_words"],
             "simulated": ref.simulated,
         },
         "drug": ref.drug,
@@ -97,7 +98,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
         ),
         Section(
             "Before you use it",
-            [*(made_up if ref.simulated else []), *WHAT_IT_MEANS],
+            [*(made_up if ref.simulated else []), said["model"]["labels"], *WHAT_IT_MEANS],
             tone="caution",
         ),
         Section("What was found in the file", checks),

@@ -34,6 +34,7 @@ COLUMNS = (
     "lead_ci_low",
     "lead_ci_high",
     "target",
+    "label_kind",
     "stage",
     "simulated",
     "started",
@@ -59,7 +60,8 @@ def compare(
     -------
     Columns `COLUMNS`, by drug, then family. `mean`, `sd`, `ci_low`, `ci_high`: over validation
     folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
-    on labelled target cells, if there were any. Intervals are stored for AUROC only. Values that
+    on labelled target cells, if there were any. `label_kind`: what the labels of the source say.
+    Intervals are stored for AUROC only. Values that
     a run does not hold are missing.
 
     Raises
@@ -110,6 +112,7 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
         "n_samples": None if None in counts else int(sum(filter(None, counts))),
         "best_baseline": best,
         "target": read(metric_names.TARGET),
+        "label_kind": run.tags.get(keys.TAG_LABEL_KIND, keys.UNSAID),
         "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
         "started": run.started.isoformat(timespec="seconds"),
         "run_id": run.run_id,
