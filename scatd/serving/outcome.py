@@ -25,9 +25,10 @@ _ROWS = 100
 WHAT_IT_MEANS = (
     "P(resistant) is how sure the model is that a cell resists the drug: 0 means sensitive, 1 "
     "means resistant. A cell is called resistant above the model's threshold.",
-    "The model learned from cancer cell lines in a dish, not from patients. It does not know dose, "
-    "combination, metabolism or the tissue around a tumour, and it may be wrong about all cells of "
-    "a sample at once. Use it to choose what to look at next, never to treat.",
+    "Most models learned from cancer cell lines in a dish, not from patients; the result says what "
+    "the labels of its model mean. A model does not know dose, combination, metabolism or the "
+    "tissue around a tumour, and it may be wrong about all cells of a sample at once. Use it to "
+    "choose what to look at next, never to treat.",
     CAVEAT,
 )
 
