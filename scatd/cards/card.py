@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scatd import keys
 from scatd.candidates.storing import Said
 from scatd.decision import Decision, Recalibration
-from scatd.keys import AlignmentMethod, FewShotUse, Select
+from scatd.keys import AlignmentMethod, FewShotUse, LabelKind, Select
 from scatd.nn.domain import Role
 from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import Sizes
@@ -53,21 +54,25 @@ class CohortUsed:
 
 @dataclass(frozen=True)
 class LabelsUsed:
-    """The source of the labels."""
+    """The source of the labels, and what they say (`kind`)."""
 
     file: str
     column: str
+    kind: LabelKind = keys.UNSAID
 
 
 @dataclass(frozen=True)
 class DataUsed:
     """The data that a model was trained on. None: not used, or not recorded.
 
-    `ic50` is a table of numbers for many drugs beside the labels.
+    `labels` are those of the source. `target_labels` are those of target cells: they judged the
+    model, and few-shot cells are among them. `ic50` is a table of numbers for many drugs beside the
+    labels.
     """
 
     source: CohortUsed | None = None
     labels: LabelsUsed | None = None
+    target_labels: LabelsUsed | None = None
     reference: CohortUsed | None = None
     ic50: CohortUsed | None = None
 
@@ -111,6 +116,8 @@ class Calibrated:
         The interval in which the model abstains.
     run_id
         MLflow run of the calibration.
+    label_kind
+        What the labels of the cells say.
     """
 
     from_version: int | None = None
@@ -120,6 +127,7 @@ class Calibrated:
     probability: Recalibration | None = None
     abstain: Band | None = None
     run_id: str = ""
+    label_kind: LabelKind = keys.UNSAID
 
 
 @dataclass(frozen=True)
@@ -186,6 +194,27 @@ class About:
     def genes(self) -> tuple[str, ...] | None:
         """Genes that the model reads, in their order; None when the features have no names."""
         return None if self.features is None else self.features.names
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels of the source say; "unknown" where the card does not say it."""
+        return keys.UNSAID if self.data.labels is None else self.data.labels.kind
+
+    @property
+    def label_kinds(self) -> dict[str, LabelKind]:
+        """What the labels say that have a part in the model, by whose labels they are."""
+        kinds = {"the source": self.label_kind}
+        target = self.data.target_labels
+        if self.few_shot is not None and target is not None:
+            kinds["the few-shot cells"] = target.kind
+        if self.calibration is not None:
+            kinds["the cells of its calibration"] = self.calibration.label_kind
+        return kinds
+
+    @property
+    def learned_exposure(self) -> bool:
+        """Whether labels that tell treated from untreated cells have a part in the model."""
+        return keys.EXPOSURE in self.label_kinds.values()
 
     def judged(self, model: str) -> Mapping[str, Any]:
         """The row of a model or baseline in the table of baselines; empty when there is none."""

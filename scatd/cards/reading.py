@@ -253,17 +253,30 @@ def _data(fields: Fields) -> DataUsed:
     inner = fields.inner("data")
     if inner is None:
         return DataUsed()
-    labels = inner.inner("labels")
     found = DataUsed(
         source=_cohort(inner.inner("source")),
-        labels=None
-        if labels is None
-        else LabelsUsed(labels.take("file", text), labels.take("column", text)),
+        labels=_labels(inner.inner("labels")),
+        target_labels=_labels(inner.inner("target_labels")),
         reference=_cohort(inner.inner("reference")),
         ic50=_cohort(inner.inner("ic50")),
     )
     inner.require_all_taken()
     return found
+
+
+def _labels(fields: Fields | None) -> LabelsUsed | None:
+    if fields is None:
+        return None
+    return LabelsUsed(
+        fields.take("file", text),
+        fields.take("column", text),
+        _label_kind(fields, "kind"),
+    )
+
+
+def _label_kind(fields: Fields, name: str) -> keys.LabelKind:
+    """Take what labels say; a card from before labels had kinds does not tell."""
+    return fields.take(name, among(typing.get_args(keys.LabelKind)), keys.UNSAID)
 
 
 def _cohort(fields: Fields | None) -> CohortUsed | None:
@@ -291,6 +304,7 @@ def _calibration(fields: Fields) -> Calibrated | None:
         probability=_recalibration(inner.inner("probability")),
         abstain=_band(inner.inner("abstain")),
         run_id=inner.take("run_id", text, ""),
+        label_kind=_label_kind(inner, "label_kind"),
     )
     inner.require_all_taken()
     return found

@@ -102,6 +102,7 @@ def _data(data: DataUsed) -> dict[str, Any]:
         {
             "source": None if data.source is None else _cohort(data.source),
             "labels": None if data.labels is None else asdict(data.labels),
+            "target_labels": None if data.target_labels is None else asdict(data.target_labels),
             "reference": None if data.reference is None else _cohort(data.reference),
             "ic50": None if data.ic50 is None else _cohort(data.ic50),
         }
@@ -135,6 +136,7 @@ def _calibration(made: Calibrated) -> dict[str, Any]:
             "probability": None if made.probability is None else made.probability.to_card(),
             "abstain": None if band is None else {"low": band.low, "high": band.high, **band.about},
             "run_id": made.run_id,
+            "label_kind": made.label_kind,
         }
     )
 

@@ -87,6 +87,7 @@ def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
             "finding": found["finding"],
             "target": found["target"].astype(float),
             "target interval": span(found["target_ci_low"], found["target_ci_high"], ".3f"),
+            "labels": found["label_kind"],
             "stage": found["stage"],
             "simulated": found["simulated"],
         }

@@ -35,6 +35,10 @@ _SHOWN = (
 @model.drug()
 @cohort.labels("Responses of the cells.  [default: the column of obs that names the drug]")
 @cohort.label_map
+@cohort.label_kind(
+    "What the labels mean: responses of cell lines, of cells before treatment, or only treated "
+    "against untreated cells.  [default: unknown]"
+)
 @run.output_folder(
     "Folder for report.html, tables/ and figures/.  [default: evaluation-DRUG-FAMILY-vVERSION]"
 )

@@ -85,3 +85,4 @@ def _show(result: PredictResult) -> None:
         click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
     ref, scores = result.ref, result.about["candidate_in_words"]
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}): {scores}.")
+    click.echo(result.about["labels_in_words"])

@@ -45,7 +45,7 @@ def list_models() -> None:
     if models.empty:
         click.echo("No model is registered yet. Train one: scatd transfer --drug DRUG")
         return
-    click.echo(table(models.drop(columns="gate")))
+    click.echo(table(models.drop(columns="gate").rename(columns={"label_kind": "labels"})))
 
 
 @registry.command(
@@ -59,8 +59,9 @@ def show(**which: Any) -> None:
     name = _model_name(**which)
     versions = store.show(name)
     click.echo(name)
-    shown = ["version", "stage", "aliases", "candidate", "registered", "by", "simulated", "run_id"]
-    click.echo(table(versions[shown]))
+    shown = ["version", "stage", "aliases", "candidate", "label_kind", "registered", "by"]
+    shown += ["simulated", "run_id"]
+    click.echo(table(versions[shown].rename(columns={"label_kind": "labels"})))
     for version in versions.dropna(subset="choice").itertuples():
         click.echo(f"\nVersion {version.version}, what scores: {version.choice}")
     for version in versions.dropna(subset="gate").itertuples():

@@ -62,6 +62,7 @@ def _show(result: ScreenResult) -> None:
         interval=span(found["ci_low"], found["ci_high"], ".0%"),
         groups=span(found["lowest"], found["highest"], ".0%"),
         outside=found["n_outside"],
+        labels=found["label_kind"],
     )
     click.echo(table(shown))
     for drug, reason in result.left_out.items():

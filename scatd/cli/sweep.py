@@ -38,6 +38,7 @@ def show_sweep(result: SweepResult) -> None:
     for drug, reason in zip(failed["drug"], failed["reason"], strict=True):
         click.echo(f"{drug} failed: {reason}")
     click.echo(f"\n{result.sentence}")
+    click.echo(result.labels)
     click.echo("\nNext")
     click.echo("  scatd compare           drugs and families beside each other")
     click.echo(f"  mlflow ui               the drugs are nested in run {result.run_id}")

@@ -55,6 +55,7 @@ def show_transfer(result: TransferResult) -> None:
         click.echo(table(_models(named).drop(columns="sd")))
     click.echo(f"\n{result.sentence}")
     click.echo(f"Registered: {result.registered}")
+    click.echo(result.labels)
     for finding in result.findings:
         click.echo(finding)
     if result.promoted:

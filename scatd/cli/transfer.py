@@ -87,6 +87,10 @@ _NETWORK = {
 )
 @cohort.labels("Responses of the source.  [default: the drug's column in the source]")
 @cohort.label_map
+@cohort.label_kind(
+    "What the labels of the source mean: responses of cell lines, of cells before treatment, or "
+    "only treated against untreated cells.  [default: unknown; cell-line for the demo source]"
+)
 @option(
     "--ic50",
     paths.FILE,
@@ -109,6 +113,7 @@ _NETWORK = {
     "[default: none]",
     "--target-labels",
 )
+@cohort.label_kind("What the labels of the target mean.  [default: unknown]", "--target-label-kind")
 @option(
     "--panel",
     path_or_name.WordOrFile("shared"),

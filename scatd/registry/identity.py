@@ -51,6 +51,7 @@ def as_tags(card: Described) -> dict[str, str]:
     said = {keys.TAG_FAMILY: card.family, keys.TAG_SIMULATED: str(card.simulated).lower()}
     if card.kind == "response":
         said[keys.TAG_CANDIDATE] = NETWORK if card.candidate is None else card.candidate.name
+        said[keys.TAG_LABEL_KIND] = card.about.label_kind
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 
@@ -60,12 +61,18 @@ def candidate_of(tags: Mapping[str, str]) -> str:
     return tags.get(keys.TAG_CANDIDATE, name)
 
 
+def label_kind_of(tags: Mapping[str, str]) -> str:
+    """What the labels say that a version was learned from; "" for a backbone."""
+    return tags.get(keys.TAG_LABEL_KIND, keys.UNSAID if tags.get(keys.TAG_DRUG) else "")
+
+
 def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:
     """Tags that do not agree with the card, with the values of the card.
 
-    A version of scatd before there were candidates is a network, and has no tag that says so.
+    A version of scatd before there were candidates is a network, and has no tag that says so. One
+    from before labels had kinds has no tag for them.
     """
-    tags = {keys.TAG_CANDIDATE: NETWORK, **tags}
+    tags = {keys.TAG_CANDIDATE: NETWORK, keys.TAG_LABEL_KIND: keys.UNSAID, **tags}
     return {tag: said for tag, said in as_tags(card).items() if tags.get(tag) != said}
 
 

@@ -30,6 +30,8 @@ class ModelRef:
         Whether simulated data took part.
     candidate
         Name of what scores ("" for a backbone).
+    label_kind
+        What the labels of its source say ("" for a backbone).
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelRef:
     run_id: str
     simulated: bool
     candidate: str = ""
+    label_kind: str = ""
 
 
 def get(name: str, version: int) -> ModelRef:
@@ -112,6 +115,7 @@ def ref_of(found: ModelVersion, stage: str | None = None) -> ModelRef:
         run_id=str(found.run_id),
         simulated=found.tags[keys.TAG_SIMULATED] == "true",
         candidate=identity.candidate_of(found.tags),
+        label_kind=identity.label_kind_of(found.tags),
     )
 
 

@@ -18,7 +18,8 @@ def list_models() -> pd.DataFrame:
 
     Columns: model, family, drug, the version at production, staging and previous (missing where
     there is none), candidate (what scores in the version in production, or else in the staged one),
-    simulated, and the verdict of the gate on the staged version.
+    label_kind (what the labels of its source say), simulated, and the verdict of the gate on the
+    staged version.
     """
     import pandas as pd
 
@@ -38,12 +39,13 @@ def list_models() -> pd.DataFrame:
                     for stage in (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS)
                 },
                 "candidate": identity.candidate_of(serving),
+                "label_kind": identity.label_kind_of(serving),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
                 "gate": tags.get(keys.TAG_GATE),
             }
         )
     columns = ["model", "family", "drug", "production", "staging", "previous"]
-    columns += ["candidate", "simulated", "gate"]
+    columns += ["candidate", "label_kind", "simulated", "gate"]
     whole = dict.fromkeys((keys.PRODUCTION, keys.STAGING, keys.PREVIOUS), "Int64")
     return pd.DataFrame(rows, columns=columns).astype(whole)
 
@@ -55,8 +57,9 @@ def _tags(client: MlflowClient, model: state.Model, version: int | None) -> dict
 def show(name: str) -> pd.DataFrame:
     """One row a version, newest first.
 
-    Columns: version, stage, aliases, candidate, registered, by, run_id, simulated, choice (what
-    scores and why, in words), gate, promoted_by, promoted_at, promoted_from, evidence_run.
+    Columns: version, stage, aliases, candidate, label_kind, registered, by, run_id, simulated,
+    choice (what scores and why, in words), gate, promoted_by, promoted_at, promoted_from,
+    evidence_run.
 
     Raises
     ------
@@ -85,11 +88,12 @@ def show(name: str) -> pd.DataFrame:
         aliases = sorted(alias for alias, held in model.aliases.items() if held == version)
         about = {column: item.tags.get(tag) for column, tag in columns.items()}
         about["candidate"] = identity.candidate_of(item.tags)
+        about["label_kind"] = identity.label_kind_of(item.tags)
         rows.append(
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )
-    order = ["version", "stage", "aliases", "candidate", "registered", "by", "run_id"]
-    order += ["simulated", "choice", "gate"]
+    order = ["version", "stage", "aliases", "candidate", "label_kind", "registered", "by"]
+    order += ["run_id", "simulated", "choice", "gate"]
     order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
     return pd.DataFrame(rows, columns=order)
 

@@ -25,9 +25,10 @@ _ROWS = 100
 WHAT_IT_MEANS = (
     "P(resistant) is how sure the model is that a cell resists the drug: 0 means sensitive, 1 "
     "means resistant. A cell is called resistant above the model's threshold.",
-    "The model learned from cancer cell lines in a dish, not from patients. It does not know dose, "
-    "combination, metabolism or the tissue around a tumour, and it may be wrong about all cells of "
-    "a sample at once. Use it to choose what to look at next, never to treat.",
+    "Most models learned from cancer cell lines in a dish, not from patients; the result says what "
+    "the labels of its model mean. A model does not know dose, combination, metabolism or the "
+    "tissue around a tumour, and it may be wrong about all cells of a sample at once. Use it to "
+    "choose what to look at next, never to treat.",
     CAVEAT,
 )
 
@@ -42,6 +43,7 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
             "name": ref.name,
             "version": ref.version,
             "candidate": result.about["candidate_in_words"],
+            "labels": result.about["labels_in_words"],
             "simulated": ref.simulated,
         },
         "drug": ref.drug,
@@ -97,7 +99,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
         ),
         Section(
             "Before you use it",
-            [*(made_up if ref.simulated else []), *WHAT_IT_MEANS],
+            [*(made_up if ref.simulated else []), said["model"]["labels"], *WHAT_IT_MEANS],
             tone="caution",
         ),
         Section("What was found in the file", checks),

@@ -40,6 +40,7 @@ COLUMNS = (
     "target_ci_high",
     "target_finding",
     "evidence_against",
+    "label_kind",
     "stage",
     "simulated",
     "started",
@@ -65,11 +66,11 @@ def compare(
     -------
     Columns `COLUMNS`, by drug, then family. `mean`, `sd`, `ci_low`, `ci_high`: over validation
     folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
-    on labelled target cells, if there were any. `finding`,
-    `target_finding`: what the interval of the lead tells on the folds and on the target
-    (`scatd.evaluation.finding.SHORT`). `evidence_against`: what target cells show against the
-    version, where it is in production. Intervals are stored for AUROC only. Values that
-    a run does not hold are missing.
+    on labelled target cells, if there were any. `finding`, `target_finding`: what the interval of
+    the lead tells on the folds and on the target (`scatd.evaluation.finding.SHORT`).
+    `evidence_against`: what target cells show against the version, where it is in production.
+    `label_kind`: what the labels of the source say. Intervals are stored for AUROC only. Values
+    that a run does not hold are missing.
 
     Raises
     ------
@@ -113,6 +114,7 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
         "ci_high": standing.high,
         "n_samples": None if None in counts else int(sum(filter(None, counts))),
         "finding": SHORT[standing.place],
+        "label_kind": run.tags.get(keys.TAG_LABEL_KIND, keys.UNSAID),
         "simulated": run.tags.get(keys.TAG_SIMULATED) == "true",
         "started": run.started.isoformat(timespec="seconds"),
         "run_id": run.run_id,

@@ -16,6 +16,7 @@ from scatd.registry import ModelRef
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 REF = ModelRef("scatd-sf-docetaxel", 3, "sf", "docetaxel", "staging", "run-1", simulated=True)
+LABELS = "Labels of the source: responses of cell lines."
 PASSED = Verdict((RuleResult("minimum", passed=True, sentence="minimum: 0.8, 0.6 needed"),))
 FAILED = Verdict(
     (
@@ -45,7 +46,7 @@ def make_transfer_result(*, passed=True, promoted=True):
         }
     )
     verdict = PASSED if passed else FAILED
-    words = ("The finding in words.", "linear (ridge 100). Inner folds: linear is best.")
+    words = ("The finding in words.", "linear (ridge 100). Inner folds: linear is best.", LABELS)
     return TransferResult(REF, "run-1", folds, models, {}, verdict, promoted, *words)
 
 
@@ -65,7 +66,7 @@ def make_predict_result(output):
 
     calls = ["resistant"] * 50 + ["sensitive"] * 150
     table = pd.DataFrame({"response": calls, "reason": ""})
-    about = {"candidate_in_words": "linear (ridge 100)"}
+    about = {"candidate_in_words": "linear (ridge 100)", "labels_in_words": LABELS}
     return PredictResult(REF, table, about=about, notes=["a note"], output=output)
 
 
@@ -146,7 +147,7 @@ def make_sweep_result():
         "stage": ["production", "staging", None],
         "reason": [None, None, "too few samples of a class"],
     }
-    return SweepResult("run-1", pd.DataFrame(rows), "The finding in words.")
+    return SweepResult("run-1", pd.DataFrame(rows), "The finding in words.", LABELS)
 
 
 def make_evaluate_result():
@@ -172,6 +173,7 @@ def make_screen_result():
             "lowest": [0.2],
             "highest": [0.6],
             "n_outside": [7],
+            "label_kind": ["cell-line"],
         }
     )
     left_out = {"cisplatin": "has no such genes"}

@@ -79,6 +79,7 @@ SAMPLES = {
     "drug": ("a'; touch b; '", "a'; touch b; '"),
     "encoder_norm": ("adapt", "adapt"),
     "target": ("cells.h5ad", Path("cells.h5ad")),
+    "target_label_kind": ("cell-line", "cell-line"),
     "target_labels": ("truth.csv:DRUG", "truth.csv:DRUG"),
     "ic50": ("table.csv", Path("table.csv")),
     "panel": ("shared", "shared"),
@@ -109,6 +110,7 @@ SAMPLES = {
     "gene_map": ("genes.txt", Path("genes.txt")),
     "input": ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     "input_type": ("bulk", "bulk"),
+    "label_kind": ("pre-treatment", "pre-treatment"),
     "label_map": ("S=sensitive,R=resistant", "S=sensitive,R=resistant"),
     "labels": ("table.csv:my column", "table.csv:my column"),
     "latent": ("sampled", "sampled"),
@@ -183,6 +185,7 @@ OF_DATA = (
         "teacher_z",
         "labels",
     ),
+    *("label_kind", "target_label_kind"),
     *("label_map", "ic50", "reference", "target", "target_labels", "source"),
 )
 """Parameters that are never used with the demo: they belong to data of the user's."""
@@ -259,7 +262,7 @@ def expected_without_parameters(module):
             "allow_simulated": False,
         }
     if module == "evaluate":
-        words = ("labels", "label_map", "output", "family", "group_by")
+        words = ("labels", "label_map", "label_kind", "output", "family", "group_by")
         return {
             "drug": "D",
             "target": Path("cells.h5ad"),
@@ -343,7 +346,8 @@ def expected_without_parameters(module):
         }
     if module == "transfer":
         files = ("source", "labels", "label_map", "ic50", "reference", "target", "target_labels")
-        nothing = dict.fromkeys((*files, "panel", "scale", "backbone"))
+        kinds = ("label_kind", "target_label_kind")
+        nothing = dict.fromkeys((*files, *kinds, "panel", "scale", "backbone"))
         return {
             "drug": "D",
             "family": "sf",

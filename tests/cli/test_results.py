@@ -76,6 +76,7 @@ def test_screen(scatd, workflow):
         "to",
         "60%",
         "7",
+        "cell-line",
     ]
     assert "cisplatin is left out: has no such genes" in lines
     assert "Mind this." in lines
@@ -164,6 +165,7 @@ def test_predict(scatd, workflow):
     assert scatd("predict", "--drug", "D").stdout.splitlines() == [
         "scored.h5ad: 200 cells, 50 resistant (25%)",
         "Scored by scatd-sf-docetaxel version 3 (staging): linear (ridge 100).",
+        "Labels of the source: responses of cell lines.",
     ]
 
 
@@ -271,11 +273,12 @@ def test_registry_list(scatd, models):
     lines = scatd("registry", "list").stdout.splitlines()
     assert lines[0].split() == [
         *("model", "family", "drug", "production", "staging", "previous", "candidate"),
-        "simulated",
+        *("labels", "simulated"),
     ]  # fmt: skip
     rows = [line.split() for line in lines]
-    assert ["scatd-sf-docetaxel", "sf", "docetaxel", "2", "2", "1", "trees", "yes"] in rows
-    assert ["scatd-gf-cisplatin", "gf", "cisplatin", "1", "trees", "yes"] in rows
+    said = ["trees", "unknown", "yes"]
+    assert ["scatd-sf-docetaxel", "sf", "docetaxel", "2", "2", "1", *said] in rows
+    assert ["scatd-gf-cisplatin", "gf", "cisplatin", "1", *said] in rows
     assert len(lines) == 5
 
 
@@ -300,6 +303,7 @@ def test_registry_show(scatd, models, words, name):
     lines = scatd("registry", "show", *words).stdout.splitlines()
     assert lines[0] == name
     assert lines[1].split()[:4] == ["version", "stage", "aliases", "candidate"]
+    assert lines[1].split()[4] == "labels"
     said = "Version 1, what scores: trees (extra trees 3). Inner folds: trees is best."
     assert (said in lines) == (name != "scatd-sf-backbone")
     assert "Version 1, the gate:" in lines

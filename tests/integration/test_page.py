@@ -97,6 +97,7 @@ def test_a_person_scores_a_file(page, learned_folder, task, tmp_path):
         page.get_by_role("button", name="Score the cells").click()
         page.locator("#state", has_text="Finished").wait_for()
         assert "120 cells: " in page.inner_text("#summary")
+        assert "Labels of the source: kind not said." in page.inner_text("#notes")
         assert page.locator("#cells tbody tr").count() == 100
         for picture in ("histogram", "map"):
             # The address of a picture is set before the picture has arrived.
@@ -112,7 +113,9 @@ def test_a_person_scores_a_file(page, learned_folder, task, tmp_path):
                 page.get_by_role("button", name=name).click()
             download.value.save_as(tmp_path / download.value.suggested_filename)
         assert "scatd_docetaxel_prob_resistant" in ad.read_h5ad(tmp_path / "scored.h5ad").obs
-        assert "research only" in (tmp_path / "report.html").read_text().lower()
+        report = (tmp_path / "report.html").read_text()
+        assert "research only" in report.lower()
+        assert "Labels of the source: kind not said." in report
 
         (tmp_path / "notes.npy").write_text("no cells")
         page.locator("#file").set_input_files(tmp_path / "notes.npy")

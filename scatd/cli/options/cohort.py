@@ -7,6 +7,7 @@ from scatd.cli import path_or_name, paths, values
 from scatd.cli.former import FormerName
 from scatd.cli.options.build import Decorator, option, together
 from scatd.data.limits import MIN_GENES
+from scatd.keys import LabelKind
 
 label_map = option(
     "--label-map",
@@ -43,6 +44,11 @@ weights = option(
 def labels(help_text: str, names: str = "--labels") -> Decorator:
     """`--labels`: a column of obs, a table, or a column of a table."""
     return option(names, path_or_name.LABELS, help_text)
+
+
+def label_kind(help_text: str, names: str = "--label-kind") -> Decorator:
+    """`--label-kind`: what labels mean."""
+    return option(names, LabelKind, help_text)
 
 
 def group_by(help_text: str, former: str | None = None) -> Decorator:

@@ -97,10 +97,9 @@ function showResult(found) {
   const said = calls.map(([name, n]) => `${n} ${name}`).join(", ") || "none could be scored";
   element("summary").textContent =
     `${found.n_cells} cells: ${said}. Scored by ${found.model.name}, version ${found.model.version}: ${found.model.candidate}.`;
-  const notes = [...found.notes];
+  const notes = [found.model.labels, ...found.notes];
   for (const [reason, n] of Object.entries(found.reasons)) notes.push(`${n} cells have no score: ${reason}`);
   if (found.model.simulated) notes.push("The model was trained on simulated data.");
-  if (notes.length === 0) notes.push("Nothing to remark.");
   element("notes").replaceChildren(...notes.map((note) => {
     const item = document.createElement("li");
     item.textContent = note;

@@ -16,7 +16,7 @@ from scatd.keys import metric_names
 from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.record import TransferResult
-from scatd.workflows.transfer.request import CohortFiles, TransferRequest
+from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
 from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,11 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
     ) as run:
         logger.info("1/2  Learning %s from %s", drug, files["source"])
         learned = transfer(
-            TransferRequest(drug, cohorts=CohortFiles(files["source"], files["reference"]))
+            TransferRequest(
+                drug,
+                cohorts=CohortFiles(files["source"], files["reference"]),
+                labelled=LabelFiles(label_kind="cell-line"),  # simulated lines
+            )
         )
         logger.info("2/2  Scoring %s by drug name", files["target"])
         stage = keys.PRODUCTION if learned.verdict.passed else keys.STAGING

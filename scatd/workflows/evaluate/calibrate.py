@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd import keys
 from scatd.cards.card import Band, Calibrated, SeenCells
 from scatd.decision import Decision
 from scatd.evaluation.calibration import fit_recalibration
 from scatd.evaluation.metrics import CALIBRATION_METRICS, CONFUSION_METRICS, response_metrics
 from scatd.evaluation.selective import choose_band
 from scatd.evaluation.thresholds import FIXED, Cut, choose_cut, cuts_between
+from scatd.keys import LabelKind
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import ScoredCells
 
@@ -123,7 +125,15 @@ def _entry(
         cells=seen,
         probability=decision.recalibration,
         abstain=None if band is None else _band(band),
+        label_kind=_kind(cells),
     )
+
+
+def _kind(cells: ScoredCells) -> LabelKind:
+    """What the labels of the calibration mean; an earlier one may have a part in this one."""
+    before = cells.about.calibration
+    is_exposure = before is not None and before.label_kind == keys.EXPOSURE
+    return keys.EXPOSURE if is_exposure else cells.cells.label_kind
 
 
 def _band(chosen: Mapping[str, Any]) -> Band:

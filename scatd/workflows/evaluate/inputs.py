@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scatd import registry, tracking
+from scatd import keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
@@ -18,6 +18,7 @@ from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, open_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
+from scatd.keys import LabelKind
 from scatd.registry import ModelRef
 from scatd.training.baselines import LinearBaseline
 from scatd.workflows.cohorts.features import scoring_input
@@ -59,6 +60,8 @@ class LabelledCells:
         (n_cells,) patient or sample of these cells; None without `--group-by`.
     notes
         Findings of the pre-flight check.
+    label_kind
+        What the labels mean.
     """
 
     features: Features
@@ -66,6 +69,7 @@ class LabelledCells:
     rows: NDArray[np.intp]
     groups: NDArray[np.str_] | None
     notes: list[str]
+    label_kind: LabelKind = keys.UNSAID
 
     @property
     def codes(self) -> NDArray[np.int_]:
@@ -117,7 +121,8 @@ def labelled_cells(
         groups = None
         if request.group_by is not None:
             groups = read_groups(features, rows, request.group_by, source)
-        yield LabelledCells(features, labels, rows, groups, list(given.notes))
+        kind = request.label_kind or keys.UNSAID
+        yield LabelledCells(features, labels, rows, groups, list(given.notes), kind)
 
 
 def _usable(labels: Labels, has_features: NDArray[np.bool_]) -> NDArray[np.intp]:

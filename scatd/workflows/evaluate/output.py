@@ -12,6 +12,7 @@ import pandas as pd
 from scatd import keys, registry, tracking
 from scatd.data import results
 from scatd.data.files import copy_files
+from scatd.evaluation import label_kinds
 from scatd.evaluation.labelled import evaluation_metrics
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef
@@ -89,6 +90,7 @@ def _tags(cells: ScoredCells) -> dict[str, str]:
         keys.TAG_MODEL_RUN: cells.version.training_run,
         keys.TAG_SIMULATED: str(cells.simulated).lower(),
         keys.TAG_TRAINING_CELLS: str(cells.n_seen),
+        keys.TAG_LABEL_KIND: cells.cells.label_kind,
     }
 
 
@@ -97,6 +99,7 @@ def _settings(request: EvaluateRequest, cells: ScoredCells) -> dict[str, object]
         "stage": request.stage,
         "labels": request.labels,
         "label_map": request.label_map,
+        "label_kind": cells.cells.label_kind,
         "groups": request.group_by,
         "threshold": cells.decision.threshold,
         "calibrate": ",".join(map(str, request.calibrate)),
@@ -147,7 +150,8 @@ def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
         run.run_id,
         metrics={},
         description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
-        f"of {cells.cells.features.path.name}. {in_words(made)} {keys.CAVEAT}",
+        f"of {cells.cells.features.path.name}. {in_words(made)}\n\n"
+        f"{label_kinds.in_words(about.label_kinds)}\n\n{keys.CAVEAT}",
         tags={
             keys.TAG_DRUG: ref.drug,
             keys.TAG_TRAINING_RUN: cells.version.training_run,

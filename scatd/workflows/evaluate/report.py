@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.evaluation import curves, finding
+from scatd.evaluation import curves, finding, label_kinds
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.labelled import FEW_GROUPS
 from scatd.evaluation.standing import Standing
@@ -139,6 +139,8 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
         )
     found.append(f"What scores: {cells.version.stored.card().choice_in_words}")
     found.append(finding.finding(Standing.of(tables["models"])))
+    kinds = {"these cells": cells.cells.label_kind, **cells.about.label_kinds}
+    found.append(label_kinds.in_words(kinds))
     return found
 
 

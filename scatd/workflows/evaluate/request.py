@@ -10,6 +10,7 @@ from scatd.data.scoring_request import ScoringRequest
 from scatd.evaluation.calibration import CalibrationMethod
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
+from scatd.keys import LabelKind
 from scatd.ranges import Seed
 
 
@@ -25,6 +26,8 @@ class EvaluateRequest(ScoringRequest):
         Cohort or feature matrix.
     labels, label_map
         Responses of its cells; see `scatd.data.labels`. None takes the column that names the drug.
+    label_kind
+        What the labels mean; None where the user does not say it.
     output
         Folder for tables, figures and the report; None names one after the version.
     group_by
@@ -43,6 +46,7 @@ class EvaluateRequest(ScoringRequest):
     target: Path
     labels: str | None = None
     label_map: str | None = None
+    label_kind: LabelKind | None = None
     output: Path | None = None
     group_by: str | None = None
     calibrate: Sequence[Goal] = (Goal("fixed"),)

@@ -46,10 +46,14 @@ def about(refs: Iterable[ModelRef]) -> dict[ModelRef, Doubt]:
     for ref, shown in stored_evidence.of_many_targets(refs).items():
         config = registry.load_config(ref.drug)
         allowed = config.allow_exposure_labels
-        said = [against(cells, allow_exposure=allowed) for cells in shown]
-        if any(said):
-            text = "evidence against it: " + "; ".join(filter(None, said))
-            found[ref] = Doubt(ref, text, config.demote_on_evidence)
+        said = list(filter(None, (against(cells, allow_exposure=allowed) for cells in shown)))
+        if said:
+            said = [f"evidence against it: {'; '.join(said)}"]
+        demotes = bool(said) and config.demote_on_evidence
+        if ref.label_kind == keys.EXPOSURE and not allowed:
+            said.append(f"its labels are {keys.EXPOSURE}, and allow_exposure_labels is false")
+        if said:
+            found[ref] = Doubt(ref, ". Also ".join(said), demotes)
     return found
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import artifact, keys
+from scatd.evaluation import label_kinds
 from scatd.evaluation.domain import is_outside
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer, Scores
@@ -59,6 +60,7 @@ def provenance(
     return {
         **asdict(ref),
         "candidate_in_words": scorer.card.candidate_in_words,
+        "labels_in_words": label_kinds.in_words(scorer.card.about.label_kinds),
         "threshold": scores.threshold,
         "polarity": dict(keys.POLARITY),
         "alignment": request.alignment or scorer.alignment.method,

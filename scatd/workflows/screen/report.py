@@ -33,8 +33,9 @@ CAVEATS = (
     "To the model, a cell called resistant looks like the samples that were labelled resistant in "
     "its training data; the table of models names these data. The response of cell lines in a dish "
     "is not the response of a patient, and combinations of drugs are not scored.",
-    "The labels describe samples before treatment, unless you trained on others. In a biopsy taken "
-    "before treatment, the fraction estimates how many cells would resist. In a biopsy taken after "
+    "The table of models says what their labels mean (label kind). Labels of cell lines, and of "
+    "cells before treatment, describe samples before treatment. With them, the fraction of a "
+    "biopsy taken before treatment estimates how many cells would resist. In a biopsy taken after "
     "treatment, sensitive cells may be gone already: a high fraction then describes the survivors.",
     "Fractions of different drugs come from different models with thresholds of their own. Compare "
     "groups within a drug; do not rank drugs by their fractions.",
@@ -68,9 +69,10 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
     groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
-    words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
-    validation folds: of the model and of its best baseline), finding (the place of the model beside
-    that baseline), evidence_against (what labelled target cells show against the version).
+    words), threshold, labels (file and column), label_kind (what they say), n_samples, auroc and
+    baseline_auroc (mean over validation folds: of the model and of its best baseline), finding (the
+    place of the model beside that baseline), evidence_against (what labelled target cells show
+    against the version).
     """
     rows = []
     for drug, scores in found.drugs.items():
@@ -103,6 +105,7 @@ def _evidence(about: About) -> dict[str, object]:
     best = standing.best
     return {
         "labels": "" if labels is None else f"{labels.file}: {labels.column}",
+        "label_kind": about.label_kind,
         "n_samples": None if source is None else source.n_obs,
         "auroc": standing.value,
         "baseline_auroc": math.nan if best is None else best.value,
@@ -150,6 +153,9 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
         )
     told = drugs[drugs["evidence_against"] != ""]
     said += [f"{row.drug}: {row.evidence_against}." for row in told.itertuples()]
+    exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
+    if exposed:
+        said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
     if request.group_by is not None and len(tables["matrix"]) - 1 < _FEW_GROUPS:
         said.append("There are few groups: intervals over groups are too narrow.")
     if found.left_out:
@@ -221,7 +227,7 @@ def write_page(
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
     models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
-    models += ["n_samples", "auroc"]
+    models += ["label_kind", "n_samples", "auroc"]
     sections = [
         Section("In short", screening.words, tone="summary"),
         Section("Read this first", [*screening.cautions, *CAVEATS], tone="caution"),

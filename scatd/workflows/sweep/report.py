@@ -116,8 +116,16 @@ def failure(drug: str, counts: tuple[int, int], error: ScatdError) -> Row:
     return {"drug": drug, "status": FAILED, **numbers, "reason": str(error)}
 
 
-def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataFrame, str]:
-    """Log table, figure, counts and the finding; returns table and finding."""
+def write(
+    run: tracking.Run, rows: Sequence[Row], family: str, labels: str
+) -> tuple[pd.DataFrame, str]:
+    """Log table, figure, counts and the finding; returns table and finding.
+
+    Parameters
+    ----------
+    labels
+        What the labels mean, in sentences, for the description of the run.
+    """
     baselines = [name for row in rows for name in row if name not in COLUMNS]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *dict.fromkeys(baselines)])
     stages = registry.stages_by_run()
@@ -133,7 +141,7 @@ def write(run: tracking.Run, rows: Sequence[Row], family: str) -> tuple[pd.DataF
             metric_names.DRUGS_IN_PRODUCTION: int((finished["stage"] == keys.PRODUCTION).sum()),
         }
     )
-    run.describe(sentence)
+    run.describe(f"{sentence}\n\n{labels}")
     if len(finished):
         shown = finished.assign(
             drug=finished["drug"] + " (" + finished["candidate"] + ")",

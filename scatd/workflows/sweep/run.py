@@ -21,6 +21,7 @@ from scatd.workflows.transfer.record import (
     InSweep,
     Resumed,
     in_sweep,
+    labels_in_words,
     log_data,
     record_learned,
     settings_of,
@@ -47,11 +48,14 @@ class SweepResult:
         One row a drug, highest mean AUROC first: see `report.COLUMNS`.
     sentence
         The finding in plain words.
+    labels
+        What the labels of source and target mean, in sentences.
     """
 
     run_id: str
     table: pd.DataFrame
     sentence: str
+    labels: str
 
 
 def sweep(
@@ -106,12 +110,13 @@ def sweep(
             if _can_share(request):
                 outcomes = _together(run, waiting, resumes=dead is not None, figures=figures)
             rows |= _collected(outcomes, counts, n_done=len(rows))
-            table, sentence = report.write(run, list(rows.values()), request.family)
+            labels = labels_in_words(request)
+            table, sentence = report.write(run, list(rows.values()), request.family, labels)
             report.integrity(run, next(iter(tasks.values())), table)
             if (table["status"] == report.FAILED).all():
                 what = f"none of {len(table)} drugs could be learned"
                 raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")
-    return SweepResult(run.run_id, table, sentence)
+    return SweepResult(run.run_id, table, sentence, labels)
 
 
 def _collected(

@@ -146,7 +146,7 @@ def _target_task(labels: LabelSource, drug: str, request: TransferRequest) -> Ta
         return LabelledCells(rows, np.array(cohort.X[rows]), truth.codes[rows].astype(np.int64))
 
     scored = cells(np.setdiff1d(known, few))
-    return TargetTask(cohort, scored, cells(few) if len(few) else None)
+    return TargetTask(cohort, scored, cells(few) if len(few) else None, truth)
 
 
 def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) -> Rows:

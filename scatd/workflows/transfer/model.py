@@ -12,18 +12,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from scatd import artifact
+from scatd import artifact, keys
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.mean import Mean
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead, FewShot, LabelsUsed
+from scatd.data.labels import Labels
 from scatd.decision import expit, logit
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.metrics import response_metrics
 from scatd.evaluation.thresholds import youden
-from scatd.keys import CandidateName
+from scatd.keys import CandidateName, LabelKind
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
@@ -290,9 +291,13 @@ def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None)
     """
     basis, source, labels = task.basis, task.source.cohort, task.source.labels
     reference, numbers = basis.cohorts.reference, basis.numbers
+    request, target = basis.request, task.target
     data = DataUsed(
         source=CohortUsed(source.path.name, source.sha256(), len(task.source.rows)),
-        labels=LabelsUsed(Path(labels.origin).name, labels.column),
+        labels=_labels_used(labels, request.kind_of_labels),
+        target_labels=None
+        if target is None
+        else _labels_used(target.labels, request.kind_of_target_labels),
         reference=None if reference is None else CohortUsed(reference.path.name),
         ic50=None
         if numbers is None
@@ -328,6 +333,10 @@ def response_artifact(task: DrugTask, learned: Learned, fold: int | None = None)
             versions=artifact.versions(),
         ),
     )
+
+
+def _labels_used(labels: Labels, kind: LabelKind | None) -> LabelsUsed:
+    return LabelsUsed(Path(labels.origin).name, labels.column, kind or keys.UNSAID)
 
 
 def _threshold_origin(task: DrugTask, chosen: Selection) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from scatd import keys, registry, tracking
-from scatd.evaluation import evidence
+from scatd.evaluation import evidence, label_kinds
 from scatd.evaluation.gate import Evidence, Verdict
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.standing import Standing
@@ -33,6 +33,7 @@ from scatd.workflows.transfer.folds import candidates_table, record_at_once, wri
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.model import Chosen, Folds, choose
 from scatd.workflows.transfer.report import Report
+from scatd.workflows.transfer.request import TransferRequest
 from scatd.workflows.transfer.task import FEW_SAMPLES, Basis, DrugTask, digest_of
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class TransferResult:
         The finding in plain words.
     registered
         What scores in the registered version, and why, in words.
+    labels
+        What the labels of source and target mean, in sentences.
     findings
         What the target, and each control that was asked for, shows, in plain words.
     target
@@ -77,6 +80,7 @@ class TransferResult:
     promoted: bool
     sentence: str
     registered: str
+    labels: str
     findings: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
 
@@ -130,7 +134,8 @@ def record_drug(
     chosen = choose(task, folds, None if sweep is None else sweep.domain)
     target: pd.DataFrame | None = None
     findings: list[str] = []
-    said = [report.sentence, f"Registered: {chosen.in_words}"]
+    labels = labels_in_words(task.basis.request)
+    said = [report.sentence, f"Registered: {chosen.in_words}", labels]
     run.describe("\n\n".join(said))
     run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
@@ -158,6 +163,7 @@ def record_drug(
         promoted=promoted,
         sentence=report.sentence,
         registered=chosen.in_words,
+        labels=labels,
         findings=findings,
     )
 
@@ -181,8 +187,17 @@ def _evidence(
         folds=Standing.of(models, metric),
         n_sensitive=len(task.source.codes) - n_resistant,
         n_resistant=n_resistant,
+        label_kind=task.basis.request.kind_of_labels,
         target=shown,
     )
+
+
+def labels_in_words(request: TransferRequest) -> str:
+    """What the labels of source and target mean, with the caveat where they may show exposure."""
+    kinds, of_target = {"the source": request.kind_of_labels}, request.kind_of_target_labels
+    if of_target is not None:
+        kinds["the target"] = of_target
+    return label_kinds.in_words(kinds)
 
 
 def in_sweep(basis: Basis, *, figures: bool) -> InSweep:
@@ -225,6 +240,10 @@ def record_learned(
 def settings_of(basis: Basis) -> dict[str, object]:
     """The settings that the run of a drug keeps."""
     found: dict[str, object] = {**to_mapping(basis.settings), "backbone": basis.backbone.name}
+    request = basis.request
+    found["label_kind"] = request.kind_of_labels
+    if request.kind_of_target_labels is not None:
+        found["target_label_kind"] = request.kind_of_target_labels
     if basis.numbers is not None:
         found["ic50"] = basis.numbers.file.name
     if basis.many_drugs is not None:
@@ -313,7 +332,7 @@ def _register(
         task.model_name,
         run.run_id,
         metrics=chosen.metrics,
-        description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n{chosen.held} "
-        f"{keys.CAVEAT}",
+        description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n"
+        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}",
         tags=tags,
     )

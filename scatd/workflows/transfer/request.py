@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scatd import keys
 from scatd.errors import InputError
-from scatd.keys import FewShotUse, InputScale, Select
+from scatd.keys import FewShotUse, InputScale, LabelKind, Select
 from scatd.ranges import CountOrNone, Repeats, check_fields
 from scatd.training.settings import TransferSettings
 
@@ -50,6 +50,8 @@ class LabelFiles:
     group_by
         Column (of obs, or of the label table) whose values are never split between folds, such as
         the patient.
+    label_kind, target_label_kind
+        What the labels of source and target mean; None where the user does not say it.
     """
 
     labels: str | None = None
@@ -57,6 +59,8 @@ class LabelFiles:
     target_labels: str | None = None
     ic50: Path | None = None
     group_by: str | None = None
+    label_kind: LabelKind | None = None
+    target_label_kind: LabelKind | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,19 @@ class TransferRequest:
         """Refuse values that a field does not take."""
         check_fields(self)
 
+    @property
+    def kind_of_labels(self) -> LabelKind:
+        """What the labels of the source mean. Those of the demo are of simulated cell lines."""
+        is_demo = self.cohorts.source is None
+        return self.labelled.label_kind or ("cell-line" if is_demo else keys.UNSAID)
+
+    @property
+    def kind_of_target_labels(self) -> LabelKind | None:
+        """What the labels of the target mean; None without target labels."""
+        if self.labelled.target_labels is None:
+            return None
+        return self.labelled.target_label_kind or keys.UNSAID
+
 
 def require_sense(request: TransferRequest) -> None:
     """Refuse options that contradict each other, before anything is read.
@@ -150,6 +167,10 @@ def require_sense(request: TransferRequest) -> None:
     if request.labelled.target_labels is not None and request.cohorts.target is None:
         what = "target labels without a target"
         raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
+    if request.labelled.target_label_kind is not None and request.labelled.target_labels is None:
+        what = "a kind of target labels without target labels"
+        remedy = "Add --target and --target-labels, or leave it out."
+        raise InputError(what, where="--target-label-kind", remedy=remedy)
     if request.few.few_shot and request.labelled.target_labels is None:
         what = "few-shot cells without target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")

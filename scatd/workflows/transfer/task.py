@@ -92,11 +92,14 @@ class TargetTask:
         Cells that the models are judged on.
     few
         Few-shot cells, which have a part in the model and are not scored; None without any.
+    labels
+        Of all cells.
     """
 
     cohort: Features
     scored: LabelledCells
     few: LabelledCells | None
+    labels: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +170,7 @@ class Basis:
             keys.TAG_FAMILY: self.request.family,
             keys.TAG_LEVEL: level,
             keys.TAG_SIMULATED: str(self.simulated).lower(),
+            keys.TAG_LABEL_KIND: self.request.kind_of_labels,
         }
 
     @property
@@ -245,7 +249,9 @@ class DrugTask:
 
     def tags(self, level: str) -> dict[str, str]:
         """Tags of its runs."""
-        return {keys.TAG_DRUG: self.drug_key, **self.basis.tags(level)}
+        tags = {keys.TAG_DRUG: self.drug_key, **self.basis.tags(level)}
+        kind = self.basis.request.kind_of_target_labels
+        return tags if kind is None else {**tags, keys.TAG_TARGET_LABEL_KIND: kind}
 
     def splits(self, seed: int, within: Rows | None = None) -> list[tuple[Rows, Rows]]:
         """Folds of the labelled samples, or of some of them."""
@@ -310,6 +316,8 @@ def basis_identity(basis: Basis) -> dict[str, Any]:
         "few_shot": [request.few.few_shot, request.few.few_shot_use],
         "select": request.select,
         "groups": request.labelled.group_by,
+        # A killed run may have registered its version, whose card and tag say the kind.
+        "label_kinds": [request.kind_of_labels, request.kind_of_target_labels],
         "many_drugs": None if known is None else known.sha256(),
         "settings": to_mapping(request.settings),
         "family": request.family,

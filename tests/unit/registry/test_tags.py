@@ -18,7 +18,10 @@ from scatd.workflows.sweep import report as panel_report
 NAME = "scatd-sf-docetaxel"
 
 
-@pytest.mark.parametrize(("tag", "value"), [("scatd.family", "dist"), ("scatd.simulated", "true")])
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [("scatd.family", "dist"), ("scatd.simulated", "true"), ("scatd.label_kind", "cell-line")],
+)
 def test_a_tag_that_contradicts_the_card_is_refused_and_repaired(copied_registry, tag, value):
     client = tracking.connect()
     client.set_model_version_tag(NAME, "1", tag, value)

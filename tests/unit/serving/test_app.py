@@ -78,7 +78,7 @@ def test_a_form_is_read_too(client, cells):
 def test_what_there_is(client):
     (drug,) = client.get("/drugs").json()["drugs"]
     assert (drug["drug"], drug["version"], drug["stage"]) == ("docetaxel", 1, "production")
-    assert drug["candidate"] == "network"
+    assert (drug["candidate"], drug["label_kind"]) == ("network", "unknown")
     assert "docetaxel (sf, version 1, network)" in client.get("/").text
     about = client.get("/models/Taxotere").json()
     assert about["model"]["name"] == "scatd-sf-docetaxel"
