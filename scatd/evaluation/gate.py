@@ -19,7 +19,6 @@ from scatd.evaluation.target_evidence import (
     named,
     with_interval,
 )
-from scatd.keys import LabelKind
 
 _ROUNDING = 1e-9
 """A value that is equal to the minimum on paper may differ in the last bits."""
@@ -36,8 +35,8 @@ class Evidence:
         never that of the one fold that was chosen.
     n_sensitive, n_resistant
         Labelled samples that the folds were cut from.
-    label_kind
-        What the labels of the samples say.
+    learned_exposure
+        Whether labels that tell treated from untreated cells have a part in the model.
     target
         Labelled target cells that this very version scored, where there are some.
     """
@@ -45,7 +44,7 @@ class Evidence:
     folds: Standing
     n_sensitive: int
     n_resistant: int
-    label_kind: LabelKind = "unknown"
+    learned_exposure: bool = False
     target: TargetEvidence | None = None
 
 
@@ -113,7 +112,7 @@ def decide(gate: Gate, evidence: Evidence, *, allow_exposure: bool = False) -> V
                 f"samples of the rarer response ({evidence.n_sensitive} sensitive, "
                 f"{evidence.n_resistant} resistant)",
             ),
-            *_kind(evidence.label_kind, allow_exposure=allow_exposure),
+            *_exposure(learned=evidence.learned_exposure, allowed=allow_exposure),
         )
     )
 
@@ -225,15 +224,15 @@ def _outranked(rule: RuleResult) -> RuleResult:
     return RuleResult(rule.name, rule.passed, sentence, decides=False)
 
 
-def _kind(kind: LabelKind, *, allow_exposure: bool) -> list[RuleResult]:
+def _exposure(*, learned: bool, allowed: bool) -> list[RuleResult]:
     """Labels that tell treated from untreated cells must be allowed."""
-    if kind != keys.EXPOSURE:
+    if not learned:
         return []
     sentence = (
-        f"label_kind: the labels of the samples are {kind}, and allow_exposure_labels is "
-        f"{str(allow_exposure).lower()}. {keys.EXPOSURE_CAVEAT}"
+        f"label_kind: the model learned from {keys.EXPOSURE} labels, and allow_exposure_labels is "
+        f"{str(allowed).lower()}. {keys.EXPOSURE_CAVEAT}"
     )
-    return [RuleResult("label_kind", allow_exposure, sentence)]
+    return [RuleResult("label_kind", allowed, sentence)]
 
 
 def _at_least(name: str, found: int, needed: int, what: str) -> RuleResult:

@@ -50,8 +50,10 @@ def about(refs: Iterable[ModelRef]) -> dict[ModelRef, Doubt]:
         if said:
             said = [f"evidence against it: {'; '.join(said)}"]
         demotes = bool(said) and config.demote_on_evidence
-        if ref.label_kind == keys.EXPOSURE and not allowed:
-            said.append(f"its labels are {keys.EXPOSURE}, and allow_exposure_labels is false")
+        if not allowed and registry.read_card(ref).about.learned_exposure:
+            said.append(
+                f"it learned from {keys.EXPOSURE} labels, and allow_exposure_labels is false"
+            )
         if said:
             found[ref] = Doubt(ref, ". Also ".join(said), demotes)
     return found

@@ -42,8 +42,8 @@ def of_version(ref: ModelRef, metric: str, target: TargetEvidence | None) -> Evi
     """
     run = tracking.Run(tracking.connect(), registry.training_run(ref))
     n_sensitive, n_resistant = _counts(run.metrics(), metric_names.N_RESPONSE)
-    kind = label_kind(run.tags(), keys.TAG_LABEL_KIND)
-    return Evidence(of_folds(run, metric), n_sensitive, n_resistant, kind, target)
+    exposure = registry.read_card(ref).about.learned_exposure
+    return Evidence(of_folds(run, metric), n_sensitive, n_resistant, exposure, target)
 
 
 def of_folds(run: tracking.Run, metric: str) -> Standing:

@@ -148,7 +148,12 @@ def record_drug(
     config = registry.load_config(task.drug_key)
     ref = registry.get(name, version)
     shown = _target_evidence(run, task)
-    verdict = judge(ref, config, _evidence(task, folds, report, config.gate.metric, shown))
+    models = report.models
+    if (metric := config.gate.metric) != "auroc":
+        models = evidence.model_table(folds.predictions, metric, seed=task.settings.seed)
+    exposure = chosen.model.about.learned_exposure
+    found = Evidence(Standing.of(models, metric), *_counts(task), exposure, shown)
+    verdict = judge(ref, config, found)
     promoted = False
     if verdict.passed and config.auto_promote and task.basis.request.promote:
         promoted = promote_version(ref, verdict, shown)
@@ -175,21 +180,10 @@ def _target_evidence(run: tracking.Run, task: DrugTask) -> TargetEvidence | None
     return of_transfer(run.run_id, run.metrics(), run.tags())
 
 
-def _evidence(
-    task: DrugTask, folds: Folds, report: Report, metric: str, shown: TargetEvidence | None
-) -> Evidence:
-    """The evidence that the gate of the drug asks for."""
-    models = report.models
-    if metric != "auroc":
-        models = evidence.model_table(folds.predictions, metric, seed=task.settings.seed)
+def _counts(task: DrugTask) -> tuple[int, int]:
+    """Sensitive and resistant samples."""
     n_resistant = int(task.source.codes.sum())
-    return Evidence(
-        folds=Standing.of(models, metric),
-        n_sensitive=len(task.source.codes) - n_resistant,
-        n_resistant=n_resistant,
-        label_kind=task.basis.request.kind_of_labels,
-        target=shown,
-    )
+    return len(task.source.codes) - n_resistant, n_resistant
 
 
 def labels_in_words(request: TransferRequest) -> str:

@@ -197,7 +197,7 @@ def test_cells_that_cannot_tell_are_not_assessed(more: dict, why: str) -> None:
 
 
 def test_labels_of_exposure_must_be_allowed() -> None:
-    found = evidence(label_kind="treated-against-untreated")
+    found = evidence(learned_exposure=True)
     assert failed(found) == ["label_kind"]
     assert "may mean exposure to the drug and not resistance" in decide(Gate(), found).refusal()
     allowed = decide(Gate(), found, allow_exposure=True)
