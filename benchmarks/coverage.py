@@ -60,7 +60,7 @@ def main() -> None:
     """Measure every case, and print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=4000)
-    parser.add_argument("--bootstraps", type=int, default=400, help="simulations with resampling")
+    parser.add_argument("--bootstraps", type=int, default=200, help="simulations with resampling")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="write the tables into the page")
@@ -94,11 +94,11 @@ def _cases(n_draws: int, n_bootstraps: int, seed: int) -> Iterator[Case]:
         for pair in PAIRS
     ]
     for number, plan in enumerate(plans):
-        n_boot = n_bootstraps if plan[0] == "normal" else n_bootstraps // 4
+        n_boot = n_bootstraps if plan[0] == "normal" else n_bootstraps // 2
         yield Case(*plan, n_draws=n_draws, n_bootstraps=n_boot, seed=1000 * seed + number)
     for number, plan in enumerate(leads, start=len(plans)):
-        half, quarter = n_draws // 2, n_bootstraps // 4
-        yield Case(*plan, n_draws=half, n_bootstraps=quarter, seed=1000 * seed + number)
+        n_half, n_boot = n_draws // 2, n_bootstraps // 2
+        yield Case(*plan, n_draws=n_half, n_bootstraps=n_boot, seed=1000 * seed + number)
 
 
 def measure(case: Case) -> dict[str, object]:

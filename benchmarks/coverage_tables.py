@@ -28,10 +28,10 @@ def render(results: pd.DataFrame, simulations: int, bootstraps: int) -> Iterator
     alone = results[results["other"].isna()]
     normal = alone[(alone["kind"] == "normal") & (alone["folds"] == 1)]
     yield f"A cell is {simulations} simulations (leads: {simulations // 2}). In brackets are"
-    yield f"{bootstraps} simulations (leads and shapes that are not normal: {bootstraps // 4}). By"
+    yield f"{bootstraps} simulations (leads and shapes that are not normal: {bootstraps // 2}). By"
     yield f"chance, a coverage has an s.d. of {_error(simulations):.3f} (leads:"
     yield f"{_error(simulations // 2):.3f}), and in brackets of {_error(bootstraps):.3f} or"
-    yield f"{_error(bootstraps // 4):.3f}.\n"
+    yield f"{_error(bootstraps // 2):.3f}.\n"
     yield "**Coverage of the 95 % interval of an AUROC**, normal scores, by true AUROC.\n"
     yield from _by_auroc(normal, "coverage")
     yield "\n**Mean width of the same intervals.**\n"

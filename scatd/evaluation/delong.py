@@ -207,7 +207,10 @@ def _ratio_to_normal(folds: Sequence[Ranking], mean: Array) -> Array:
     total = np.sum(normal, axis=0)
     is_between = (mean > 0) & (mean < 1) & (total > 0)
     ratio = np.divide(np.sum(measured, axis=0), total, out=np.ones_like(total), where=is_between)
-    pull = np.where(ratio > 1, _WIDER, _NARROWER)
+    is_wider = ratio > 1
+    # One sample has no spread. It may show a long tail, but never that a variance is narrower.
+    weight = np.where(is_wider, weight, np.maximum(weight - 1, 0))
+    pull = np.where(is_wider, _WIDER, _NARROWER)
     return (ratio * weight + pull) / (weight + pull)
 
 

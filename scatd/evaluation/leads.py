@@ -51,10 +51,10 @@ def _share_left(
     correlation = np.clip(np.mean([_correlation(*p) for p in _pairs(ours, other)], axis=0), 0, 1)
     cancelled = _ratio(2 * correlation * width_a * width_b, squares, 0.0)
     by_scores = 1 - cancelled
-    difference = np.sum(
+    difference = np.nansum(
         [spread(a.above - b.above, a.under - b.under) for a, b in _pairs(ours, other)], axis=0
     )
-    apart = np.sum([a.variance + b.variance for a, b in _pairs(ours, other)], axis=0)
+    apart = np.nansum([a.variance + b.variance for a, b in _pairs(ours, other)], axis=0)
     measured = _ratio(difference, apart, by_scores)
     weight = np.sum([_informative(*pair) for pair in _pairs(ours, other)], axis=0)
     share = (measured * weight + _PULL * by_scores) / (weight + _PULL)
@@ -79,7 +79,8 @@ def _correlation(a: Ranking, b: Ranking) -> Array:
     """Spearman correlation of two models within the classes, (...), mean of both classes."""
     found = []
     for x, y in ((a.among_resistant, b.among_resistant), (a.among_sensitive, b.among_sensitive)):
-        x, y = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
+        middle = (x.shape[-1] + 1) / 2
+        x, y = x - middle, y - middle
         length = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
         found.append(_ratio((x * y).sum(axis=-1), length, 0.0))
     return (found[0] + found[1]) / 2
