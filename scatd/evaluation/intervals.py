@@ -1,17 +1,16 @@
-"""Uncertainty of metrics: bootstrap intervals, paired differences, Wilson intervals.
+"""Uncertainty of metrics: one interval for each kind of metric, and paired leads.
 
-Bootstrap intervals are percentile intervals. A resample is a row of counts, so all resamples are
-scored at once. A resample without one of the classes leaves ranking metrics undefined; it is
-left out.
+- AUROC: the score interval of `evaluation.delong`, and the lead of `evaluation.leads`.
+- Fractions (`PROPORTIONS`): Wilson's interval.
+- Other metrics, and all metrics over whole groups: percentile intervals of a bootstrap.
 
-A perfect ranking is perfect in every resample: its interval is (1, 1) at any sample size. Read it
-together with the number of samples.
+The bootstrap was not kept for AUROC: a perfect ranking is perfect in every resample, so its
+interval was (1, 1) at any sample size. `python -m benchmarks.coverage` compares both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -20,13 +19,33 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.errors import InputError
-from scatd.evaluation.metrics import METRICS, Array, response_metrics, weighted_metrics
+from scatd.evaluation import delong, leads
+from scatd.evaluation.delong import Ranking
+from scatd.evaluation.metrics import METRICS, Array, check_scores, response_metrics
+from scatd.evaluation.resampling import DEFAULT, Bootstrap, Fold, fold_means, resampled, units
 
-Fold = tuple[npt.ArrayLike, npt.ArrayLike]
-"""Codes and P(resistant) of one fold's validation samples, each (n_obs,)."""
+__all__ = [
+    "DEFAULT",
+    "FEW_GROUPS",
+    "PROPORTIONS",
+    "Bootstrap",
+    "Comparison",
+    "Estimate",
+    "Fold",
+    "bootstrap_interval",
+    "compare_models",
+    "few_groups_in_words",
+    "fold_mean_interval",
+    "intervals_table",
+    "mean_interval",
+    "wilson_interval",
+]
 
-_BLOCK = 2_000_000
-"""Largest number of weights (resamples x samples) held at once: 16 MB."""
+FEW_GROUPS = 10
+"""With fewer groups, intervals over groups are too narrow."""
+
+PROPORTIONS = ("prevalence", "recall", "specificity", "precision", "accuracy")
+"""Metrics that are a fraction of samples, so that Wilson's interval holds for them."""
 
 
 class Estimate(NamedTuple):
@@ -44,46 +63,12 @@ class Comparison(NamedTuple):
     lead: Estimate
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How a bootstrap interval is computed.
-
-    Parameters
-    ----------
-    n_boot
-        Number of resamples.
-    seed
-        Equal seeds draw equal resamples.
-    level
-        Coverage of the interval.
-    """
-
-    n_boot: int = 1000
-    seed: int = 0
-    level: float = 0.95
-
-    def weights(self, n_obs: int, groups: npt.ArrayLike | None) -> Iterator[Array]:
-        """Draw resamples of rows, or of whole groups of rows.
-
-        Yields
-        ------
-        How often each row is drawn, (n_draws, n_obs), in blocks of a bounded size.
-        """
-        rng = np.random.default_rng(self.seed)
-        member, n_units = _units(n_obs, groups)
-        for size in _blocks(self.n_boot, n_obs):
-            yield _counts(rng, n_units, size)[:, member]
-
-    def bounds(self, draws: Array) -> tuple[float, float]:
-        """Return the percentile interval of resampled values; NaN where none is defined."""
-        defined = draws[~np.isnan(draws)]
-        if not len(defined):
-            return float("nan"), float("nan")
-        low, high = np.quantile(defined, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return float(low), float(high)
-
-
-DEFAULT = Bootstrap()
+def few_groups_in_words(n_groups: int) -> str | None:
+    """Say that intervals over so few groups are too narrow; None for `FEW_GROUPS` and more."""
+    if n_groups >= FEW_GROUPS:
+        return None
+    counted = "is only 1 group" if n_groups == 1 else f"are only {n_groups} groups"
+    return f"There {counted}: with under {FEW_GROUPS}, intervals over groups are too narrow."
 
 
 def bootstrap_interval(
@@ -95,7 +80,7 @@ def bootstrap_interval(
     groups: npt.ArrayLike | None = None,
     bootstrap: Bootstrap = DEFAULT,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of one metric.
+    """Interval of one metric, of the kind that the module names for it.
 
     Parameters
     ----------
@@ -105,15 +90,14 @@ def bootstrap_interval(
         One of `scatd.evaluation.metrics.METRICS`.
     groups
         Patient or sample of each row, (n_obs,): whole groups are resampled, because cells of one
-        patient are not independent.
+        patient are not independent. An AUROC of 1 or 0 then has the interval of as many samples as
+        there are groups with each class.
 
     Returns
     -------
-    Lower and upper bound; NaN where no resample defines the metric.
+    Lower and upper bound; NaN where the metric, or every resample of it, is not defined.
     """
-    weights = bootstrap.weights(np.size(codes), groups)
-    draws = _resampled(codes, prob, [metric], threshold, weights)
-    return bootstrap.bounds(draws[metric])
+    return _bounds(codes, prob, [metric], threshold, groups, bootstrap)[metric]
 
 
 def intervals_table(
@@ -124,7 +108,7 @@ def intervals_table(
     groups: npt.ArrayLike | None = None,
     bootstrap: Bootstrap = DEFAULT,
 ) -> pd.DataFrame:
-    """Every metric with its bootstrap interval, all from the same resamples.
+    """Every metric with its interval; all bootstrap intervals are from the same resamples.
 
     Parameters are those of `bootstrap_interval`.
 
@@ -133,9 +117,8 @@ def intervals_table(
     Columns `metric`, `value`, `ci_low`, `ci_high`; one row for each of `METRICS`.
     """
     values = response_metrics(codes, prob, threshold)
-    weights = bootstrap.weights(np.size(codes), groups)
-    draws = _resampled(codes, prob, METRICS, threshold, weights)
-    rows = [(name, values[name], *bootstrap.bounds(draws[name])) for name in METRICS]
+    bounds = _bounds(codes, prob, METRICS, threshold, groups, bootstrap)
+    rows = [(name, values[name], *bounds[name]) for name in METRICS]
     return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
 
 
@@ -148,9 +131,9 @@ def fold_mean_interval(
 ) -> tuple[float, float]:
     """Interval of the mean over folds of a metric.
 
-    Samples are drawn within each fold and class, so every resampled fold keeps its class counts.
     The interval shows how precisely these folds measure these models. Results from other source
-    cohorts would vary more.
+    cohorts would vary more. For metrics other than AUROC, samples are drawn within each fold and
+    class, so every resampled fold keeps its class counts.
 
     Parameters
     ----------
@@ -161,7 +144,10 @@ def fold_mean_interval(
     -------
     Lower and upper bound; NaN when a fold leaves the metric undefined.
     """
-    (draws,) = _fold_means([folds], metric, threshold, bootstrap)
+    if metric == "auroc":
+        low, high = delong.interval_of_mean(_rankings(folds), level=bootstrap.level)
+        return float(low), float(high)
+    (draws,) = fold_means([folds], metric, threshold, bootstrap)
     return bootstrap.bounds(draws)
 
 
@@ -175,8 +161,8 @@ def compare_models(
 ) -> dict[str, Comparison]:
     """Mean over folds of a metric for each model, and the lead of one model over each.
 
-    All models are scored on the same resampled rows. If a fold is hard for two models, this
-    cancels in the lead. Each interval is that of `fold_mean_interval`.
+    If a fold is hard for two models, this cancels in the lead. Models with equal ranks have the
+    lead 0 with the interval (0, 0). Each own interval is that of `fold_mean_interval`.
 
     Parameters
     ----------
@@ -197,16 +183,14 @@ def compare_models(
         name: np.array([response_metrics(*fold, threshold)[metric] for fold in folds])
         for name, folds in models.items()
     }
-    drawn = _fold_means(list(models.values()), metric, threshold, bootstrap)
-    draws = dict(zip(models, drawn, strict=True))
-
-    def estimate(values: Array, resampled: Array) -> Estimate:
-        return Estimate(float(values.mean()), *bootstrap.bounds(resampled))
-
+    if metric == "auroc":
+        own, lead = _auroc_bounds(models, ours, bootstrap.level)
+    else:
+        own, lead = _drawn_bounds(models, ours, metric, threshold, bootstrap)
     return {
         name: Comparison(
-            own=estimate(points[name], draws[name]),
-            lead=estimate(points[ours] - points[name], draws[ours] - draws[name]),
+            own=Estimate(float(points[name].mean()), *own[name]),
+            lead=Estimate(float((points[ours] - points[name]).mean()), *lead[name]),
         )
         for name in models
     }
@@ -254,28 +238,102 @@ def mean_interval(
     return bootstrap.bounds(np.concatenate(means))
 
 
-def _resampled(
+Bounds = dict[str, tuple[float, float]]
+
+
+def _bounds(
     codes: npt.ArrayLike,
     prob: npt.ArrayLike,
     names: Collection[str],
     threshold: float | Array,
-    drawn: Iterator[Array],
-) -> dict[str, Array]:
-    """Compute metrics of resamples, (n_boot,) each, from the weights of their rows."""
-    parts = [
-        weighted_metrics(codes, prob, weights, names, threshold=threshold) for weights in drawn
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def _units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.intp], int]:
-    """Return the unit of resampling of each row, (n_obs,), and the number of units."""
+    groups: npt.ArrayLike | None,
+    bootstrap: Bootstrap,
+) -> Bounds:
+    """Bounds of each metric: by formula where there is one, else from resamples."""
+    truth, scores = check_scores(codes, prob)
+    found: Bounds = {}
     if groups is None:
-        return np.arange(n_obs), n_obs
-    member = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(member) != n_obs:
-        raise InputError(f"{len(member)} groups for {n_obs} labels", expected="one each")
-    return member, int(member.max(initial=-1)) + 1
+        found = _by_formula(truth, scores, threshold, bootstrap.level)
+    drawn = [name for name in names if name not in found]
+    if drawn:
+        weights = bootstrap.weights(len(truth), groups)
+        draws = resampled(truth, scores, drawn, threshold, weights)
+        found |= {name: bootstrap.bounds(draws[name]) for name in drawn}
+    if groups is not None and "auroc" in names:
+        perfect = _perfect_by_groups(truth, scores, groups, bootstrap.level)
+        found |= {"auroc": perfect} if perfect else {}
+    return {name: found[name] for name in names}
+
+
+def _by_formula(codes: Array, prob: Array, threshold: float | Array, level: float) -> Bounds:
+    """Bounds of the AUROC and of `PROPORTIONS`; NaN where the metric is not defined."""
+    low, high = delong.interval_of_mean([delong.ranking(codes, prob)], level=level)
+    resistant, called = codes == 1, prob > threshold
+    counted = {
+        "prevalence": (resistant, np.ones_like(resistant)),
+        "recall": (called, resistant),
+        "specificity": (~called, ~resistant),
+        "precision": (resistant, called),
+        "accuracy": (called == resistant, np.ones_like(resistant)),
+    }
+    lows, highs = wilson_interval(
+        [int((hits & among).sum()) for hits, among in counted.values()],
+        [int(among.sum()) for _, among in counted.values()],
+        level=level,
+    )
+    wilson = zip(counted, lows, highs, strict=True)
+    return {"auroc": (float(low), float(high))} | {
+        name: (float(lower), float(upper)) for name, lower, upper in wilson
+    }
+
+
+def _perfect_by_groups(
+    codes: Array, prob: Array, groups: npt.ArrayLike, level: float
+) -> tuple[float, float] | None:
+    """Bounds of an AUROC of 1 or 0, as if each group were one sample of a class; else None."""
+    auroc = float(delong.ranking(codes, prob).auroc)
+    if auroc not in (0, 1):
+        return None
+    member, _ = units(len(codes), groups)
+    n_resistant, n_sensitive = (len(np.unique(member[codes == code])) for code in (1, 0))
+    low = delong.perfect_bound(n_resistant, n_sensitive, level=level)
+    return (low, 1.0) if auroc == 1 else (0.0, 1 - low)
+
+
+def _rankings(folds: Sequence[Fold]) -> list[Ranking]:
+    return [delong.ranking(*check_scores(*fold)) for fold in folds]
+
+
+def _auroc_bounds(
+    models: Mapping[str, Sequence[Fold]], ours: str, level: float
+) -> tuple[Bounds, Bounds]:
+    """Bounds of each model's mean fold AUROC, and of the lead over it."""
+    ranked = {name: _rankings(folds) for name, folds in models.items()}
+    own = {name: delong.interval_of_mean(folds, level=level) for name, folds in ranked.items()}
+    lead = {
+        name: leads.lead_interval(ranked[ours], folds, level=level)
+        for name, folds in ranked.items()
+    }
+    return _as_floats(own), _as_floats(lead)
+
+
+def _as_floats(bounds: Mapping[str, tuple[Array, Array]]) -> Bounds:
+    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
+
+
+def _drawn_bounds(
+    models: Mapping[str, Sequence[Fold]],
+    ours: str,
+    metric: str,
+    threshold: float,
+    bootstrap: Bootstrap,
+) -> tuple[Bounds, Bounds]:
+    """The same by a bootstrap: all models are scored on the same resampled rows."""
+    drawn = fold_means(list(models.values()), metric, threshold, bootstrap)
+    draws = dict(zip(models, drawn, strict=True))
+    own = {name: bootstrap.bounds(values) for name, values in draws.items()}
+    lead = {name: bootstrap.bounds(draws[ours] - values) for name, values in draws.items()}
+    return own, lead
 
 
 def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
@@ -285,51 +343,3 @@ def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
         if not np.array_equal(np.asarray(fold_a[0]), np.asarray(fold_b[0])):
             expected = "the same samples in the same order"
             raise InputError("labels differ", where=f"fold {number}", expected=expected)
-
-
-def _fold_means(
-    models: Sequence[Sequence[Fold]], metric: str, threshold: float, bootstrap: Bootstrap
-) -> list[Array]:
-    """Mean over folds of each model's metric, in the same resamples, (n_boot,) each."""
-    rng = np.random.default_rng(bootstrap.seed)
-    draws = [
-        _stratified(of_models, metric, threshold, bootstrap.n_boot, rng)
-        for of_models in zip(*models, strict=True)
-    ]
-    return [np.mean(of_model, axis=0) for of_model in zip(*draws, strict=True)]
-
-
-def _stratified(
-    scored: Sequence[Fold],
-    metric: str,
-    threshold: float,
-    n_boot: int,
-    rng: np.random.Generator,
-) -> list[Array]:
-    """A metric of every model in `scored`, on the same resamples within classes, (n_boot,) each."""
-    codes = np.asarray(scored[0][0])
-    draws: list[list[Array]] = [[] for _ in scored]
-    for size in _blocks(n_boot, len(codes)):
-        weights = np.empty((size, len(codes)))
-        for code in np.unique(codes):
-            rows = np.flatnonzero(codes == code)
-            weights[:, rows] = _counts(rng, len(rows), size)
-        for values, (_, prob) in zip(draws, scored, strict=True):
-            drawn = weighted_metrics(codes, prob, weights, [metric], threshold=threshold)
-            values.append(drawn[metric])
-    return [np.concatenate(values) for values in draws]
-
-
-def _blocks(n_boot: int, n_obs: int) -> Iterator[int]:
-    """Split `n_boot` resamples into blocks, so memory does not grow with the number of samples."""
-    largest = max(1, _BLOCK // max(1, n_obs))
-    for start in range(0, n_boot, largest):
-        yield min(largest, n_boot - start)
-
-
-def _counts(rng: np.random.Generator, n_units: int, n_draws: int) -> Array:
-    """Count how often each unit occurs in `n_units` draws with replacement, (n_draws, n_units)."""
-    drawn = rng.integers(0, n_units, size=(n_draws, n_units))
-    drawn += np.arange(n_draws)[:, None] * n_units
-    counts = np.bincount(drawn.ravel(), minlength=n_draws * n_units)
-    return counts.reshape(n_draws, n_units).astype(np.float64)

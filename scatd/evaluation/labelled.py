@@ -33,9 +33,6 @@ PUBLISHED = {
 }
 """Columns of the published metrics table, and their names here."""
 
-FEW_GROUPS = 8
-"""With fewer groups, the interval over groups is too narrow."""
-
 _GROUP_METRICS = ("prevalence", "auroc", "mcc", "recall", "specificity", "precision", "brier")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scatd import keys
 from scatd.evaluation import curves, finding, label_kinds
 from scatd.evaluation.evidence import MODEL, WORDS
-from scatd.evaluation.labelled import FEW_GROUPS
+from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.standing import Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
@@ -156,11 +156,8 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
     metrics = tables["metrics"].set_index("metric")["value"]
     if metrics["auroc"] < finding.CHANCE:
         found.append(finding.INVERTED.strip())
-    if "groups" in tables and len(tables["groups"]) < FEW_GROUPS:
-        found.append(
-            f"There are only {len(tables['groups'])} groups: the interval over groups is too "
-            f"narrow."
-        )
+    if "groups" in tables and (few := few_groups_in_words(len(tables["groups"]))):
+        found.append(few)
     if cells.simulated:
         found.append("Simulated data took part: these numbers say nothing about any patient.")
     return found
@@ -200,9 +197,11 @@ def _measured(found: Evaluation, pictures: Mapping[str, Path]) -> list[Section]:
     sections = [
         Section(
             "Numbers",
-            ["Intervals are from 1000 resamples of cells, and of whole groups where those are "
-             "known. auprc takes resistant as the positive class, auprc sensitive takes sensitive. "
-             "Without any skill they equal the prevalence of their class."],
+            ["Intervals of cells: AUROC has a score interval, fractions have Wilson's, and the "
+             "others are from 1000 resamples of cells. Intervals over groups are from 1000 "
+             "resamples of whole groups. auprc takes resistant as the positive class, auprc "
+             "sensitive takes sensitive. Without any skill they equal the prevalence of their "
+             "class."],
             {"Every metric": _with_spans(tables["metrics"]),
              "Beside baselines, on the same cells": _with_spans(models),
              "Metrics under their published names": tables["published_metrics"]},

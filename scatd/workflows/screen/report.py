@@ -17,6 +17,7 @@ from scatd.data.cell_map import cell_map
 from scatd.evaluation.domain import MOST
 from scatd.evaluation.finding import SHORT
 from scatd.evaluation.fractions import ALL
+from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.standing import Standing
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
@@ -27,7 +28,7 @@ from scatd.workflows.screen.scores import Screened
 Tables = Mapping[str, pd.DataFrame]
 
 MOST_MAPS = 6
-_SAID, _FEW_GROUPS = 8, 5
+_SAID = 8
 CAVEATS = (
     keys.CAVEAT,
     "To the model, a cell called resistant looks like the samples that were labelled resistant in "
@@ -156,8 +157,9 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
     if exposed:
         said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
-    if request.group_by is not None and len(tables["matrix"]) - 1 < _FEW_GROUPS:
-        said.append("There are few groups: intervals over groups are too narrow.")
+    n_groups = len(tables["matrix"]) - 1
+    if request.group_by is not None and (few := few_groups_in_words(n_groups)):
+        said.append(few)
     if found.left_out:
         said.append(f"Left out, with the reason below: {_listed(list(found.left_out))}.")
     if found.simulated:
