@@ -178,6 +178,8 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
             f"There are only {len(tables['groups'])} groups: the interval over groups is too "
             f"narrow."
         )
+    if cells.shift is not None and cells.shift.is_foreign:
+        found.append(cells.domain_in_words)
     if cells.simulated:
         found.append("Simulated data took part: these numbers say nothing about any patient.")
     return found
@@ -192,8 +194,8 @@ def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> N
     sections += _measured(found, pictures)
     if found.calibration is not None:
         sections.append(_calibration(cells, found.calibration))
-    if cells.cells.notes:
-        sections.append(Section("Notes on reading the cells", cells.cells.notes))
+    notes = [*cells.cells.notes, cells.domain_in_words]
+    sections.append(Section("Notes on the cells", notes))
     write_report(
         path,
         f"{_drug(cells)}: evaluation of version {cells.ref.version}",

@@ -13,7 +13,7 @@ from scatd import console, registry
 from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features
 from scatd.data.simulated import refuse_mixing
-from scatd.evaluation.domain import cohort_shift
+from scatd.evaluation.domain import cohort_shift, not_assessed_sentence, why_not_assessed
 from scatd.nn.alignment import FeatureStats, feature_stats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
@@ -106,8 +106,14 @@ def score_cells(
     scores = _scores(request, ref, scorer, features, progress)
     is_scored = given.reasons == ""
     about = provenance(ref, scorer, scores, request)
-    shift = None
-    if scores.ood_p is not None and scorer.domain is not None and is_scored.any():
+    shift, not_assessed = None, ""
+    if scorer.domain is None:
+        few = scorer.card.about.too_few_for_domain
+        not_assessed, sentence = why_not_assessed(few), not_assessed_sentence(few)
+        about["domain"] = {"not_assessed": not_assessed}
+        notes.append(sentence)
+        logger.warning("%s", sentence)
+    elif scores.ood_p is not None and is_scored.any():
         shift = cohort_shift(scores.ood_p[is_scored], scorer.domain.role)
         about["domain"] = asdict(shift)
         notes.append(shift.sentence)
@@ -115,7 +121,11 @@ def score_cells(
     if scores.latent is not None:
         scores.latent[~is_scored] = np.nan
     table = score_table(features.ids, given.reasons, scores)
-    return PredictResult(ref, table, features.obs, about, notes, scores.latent, shift)
+    return PredictResult(
+        *(ref, table, features.obs, about, notes, scores.latent),
+        shift=shift,
+        not_assessed=not_assessed,
+    )
 
 
 def _scores(

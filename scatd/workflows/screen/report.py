@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.cards.card import About
 from scatd.data.cell_map import cell_map
-from scatd.evaluation.domain import MOST
+from scatd.evaluation.domain import MOST, why_not_assessed
 from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.fractions import ALL
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.screen.scores import Screened
+from scatd.workflows.screen.scores import DrugScores, Screened
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -65,7 +65,8 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     """One row a drug, the one with most resistant cells first.
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
-    groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
+    groups), n_scored, n_abstained, n_outside, domain ("assessed", or why n_outside is missing),
+    family, version, stage, candidate (what scores, in
     words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
     validation folds: of the model and of its best baseline).
     """
@@ -80,6 +81,7 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
                 "lowest": by_group.min(),
                 "highest": by_group.max(),
                 **whole[["n_scored", "n_abstained", "n_outside"]],
+                "domain": "assessed" if scores.outside is not None else _not_assessed(scores),
                 "family": scores.ref.family,
                 "version": scores.ref.version,
                 "stage": scores.ref.stage,
@@ -90,6 +92,10 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows).astype({"n_outside": "Int64"})
     return table.sort_values("fraction_resistant", ascending=False, ignore_index=True)
+
+
+def _not_assessed(scores: DrugScores) -> str:
+    return why_not_assessed(scores.card.about.too_few_for_domain)
 
 
 def _evidence(about: About) -> dict[str, object]:
@@ -133,9 +139,12 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
             "Most cells lie outside the training domain of the models of "
             f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
         )
-    unknown = drugs.loc[drugs["n_outside"].isna(), "drug"].tolist()
-    if unknown:
-        said.append(f"The models of {_listed(unknown)} do not know their training domain.")
+    unknown = drugs[drugs["n_outside"].isna()]
+    said += [
+        f"Whether cells lie outside the training domain of the models of "
+        f"{_listed(some['drug'].tolist())} is {reason}."
+        for reason, some in unknown.groupby("domain")
+    ]
     behind = drugs.loc[drugs["auroc"] < drugs["baseline_auroc"], "drug"].tolist()
     if behind:
         said.append(
@@ -202,6 +211,12 @@ def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
+def _counted(shown: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
+    """The same table with the reason in place of a number of cells that nobody knows."""
+    counts = shown["n_outside"].astype(object)
+    return shown.assign(n_outside=counts.where(shown["n_outside"].notna(), drugs["domain"]))
+
+
 def write_page(
     path: Path, screening: Screening, pictures: Mapping[str, Path], subject: str
 ) -> None:
@@ -222,7 +237,7 @@ def write_page(
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": drugs[[*shares, *counts]],
+            "outside the model's training domain": _counted(drugs[[*shares, *counts]], drugs),
         }),
     ]  # fmt: skip
     if maps:

@@ -13,11 +13,12 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.evaluation import evidence
+from scatd.evaluation.domain import not_assessed_sentence
 from scatd.evaluation.gate import Verdict
 from scatd.evaluation.ledger import cell_ledger
 from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, TooFewCells
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.fitting import LearnedFold
@@ -98,7 +99,7 @@ class InSweep:
         Draw the drug.
     """
 
-    domain: Domain | None
+    domain: Domain | TooFewCells | None
     figures: bool
 
 
@@ -128,6 +129,8 @@ def record_drug(
     target: pd.DataFrame | None = None
     findings: list[str] = []
     said = [report.sentence, f"Registered: {chosen.in_words}"]
+    if few := chosen.model.about.too_few_for_domain:
+        said.append(not_assessed_sentence(few))
     run.describe("\n\n".join(said))
     run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
@@ -164,7 +167,7 @@ def in_sweep(basis: Basis, *, figures: bool) -> InSweep:
     domain.
     """
     method = basis.settings.alignment
-    domain = None
+    domain: Domain | TooFewCells | None = None
     if method != "bi-adain":
         alignment = Alignment(method, basis.reference_stats, basis.reference_stats)
         untrained = basis.learner.trainer.untrained
