@@ -20,7 +20,7 @@ from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.screen.scores import DrugScores, Screened
+from scatd.workflows.screen.scores import Screened
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -65,8 +65,7 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     """One row a drug, the one with most resistant cells first.
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
-    groups), n_scored, n_abstained, n_outside, domain ("assessed", or why n_outside is missing),
-    family, version, stage, candidate (what scores, in
+    groups), n_scored, n_abstained, n_outside (missing where the model knows no domain), family, version, stage, candidate (what scores, in
     words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
     validation folds: of the model and of its best baseline).
     """
@@ -81,7 +80,6 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
                 "lowest": by_group.min(),
                 "highest": by_group.max(),
                 **whole[["n_scored", "n_abstained", "n_outside"]],
-                "domain": "assessed" if scores.outside is not None else _not_assessed(scores),
                 "family": scores.ref.family,
                 "version": scores.ref.version,
                 "stage": scores.ref.stage,
@@ -94,8 +92,29 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("fraction_resistant", ascending=False, ignore_index=True)
 
 
-def _not_assessed(scores: DrugScores) -> str:
-    return why_not_assessed(scores.card.about.too_few_for_domain)
+def not_assessed(found: Screened) -> dict[str, str]:
+    """Why cells are not compared with a model's training domain, by drug; empty where all are."""
+    return {
+        drug: why_not_assessed(scores.card.about.too_few_for_domain)
+        for drug, scores in found.drugs.items()
+        if scores.outside is None
+    }
+
+
+def counts_in_words(table: pd.DataFrame, found: Screened) -> pd.DataFrame:
+    """A table with the reason in place of a number of cells outside that nobody knows.
+
+    Parameters
+    ----------
+    table
+        With the columns `drug` and `n_outside`; another table stays as it is.
+    """
+    reasons = not_assessed(found)
+    if not reasons or "n_outside" not in table:
+        return table
+    counts = table["n_outside"].astype(object)
+    words = table["drug"].map(reasons)
+    return table.assign(n_outside=counts.where(table["n_outside"].notna(), words))
 
 
 def _evidence(about: About) -> dict[str, object]:
@@ -139,11 +158,11 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
             "Most cells lie outside the training domain of the models of "
             f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
         )
-    unknown = drugs[drugs["n_outside"].isna()]
+    unknown = pd.Series(not_assessed(found), dtype=object)
     said += [
         f"Whether cells lie outside the training domain of the models of "
-        f"{_listed(some['drug'].tolist())} is {reason}."
-        for reason, some in unknown.groupby("domain")
+        f"{_listed(some.index.tolist())} is {reason}."
+        for reason, some in unknown.groupby(unknown)
     ]
     behind = drugs.loc[drugs["auroc"] < drugs["baseline_auroc"], "drug"].tolist()
     if behind:
@@ -211,12 +230,6 @@ def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def _counted(shown: pd.DataFrame, drugs: pd.DataFrame) -> pd.DataFrame:
-    """The same table with the reason in place of a number of cells that nobody knows."""
-    counts = shown["n_outside"].astype(object)
-    return shown.assign(n_outside=counts.where(shown["n_outside"].notna(), drugs["domain"]))
-
-
 def write_page(
     path: Path, screening: Screening, pictures: Mapping[str, Path], subject: str
 ) -> None:
@@ -237,7 +250,7 @@ def write_page(
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": _counted(drugs[[*shares, *counts]], drugs),
+            "outside the model's training domain": counts_in_words(drugs[[*shares, *counts]], found),
         }),
     ]  # fmt: skip
     if maps:
