@@ -56,14 +56,9 @@ def shared_panel(cohorts: Sequence[Features]) -> Panel:
     logger.info("Panel: the %d genes that all cohorts have (%s)", len(genes), sizes)
     if share < REFUSED_BELOW:
         reason, remedy = _why_few(cohorts, len(genes))
-        logger.warning(
-            "The model reads the %d shared genes alone: %s. %s",
-            *(
-                len(genes),
-                _losses(cohorts, len(genes)),
-                f"{reason[0].upper()}{reason[1:]}. {remedy}",
-            ),
-        )
+        losses = _losses(cohorts, len(genes))
+        what = f"The model reads the {len(genes)} shared genes alone ({losses}): {reason}. {remedy}"
+        logger.warning("%s", what)
     return Panel(genes, "shared genes")
 
 

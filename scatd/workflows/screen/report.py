@@ -65,9 +65,10 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     """One row a drug, the one with most resistant cells first.
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
-    groups), n_scored, n_abstained, n_outside (missing where the model knows no domain), family, version, stage, candidate (what scores, in
-    words), threshold, labels (file and column), n_samples, auroc and baseline_auroc (mean over
-    validation folds: of the model and of its best baseline).
+    groups), n_scored, n_abstained, n_outside (missing where the model knows no domain), family,
+    version, stage, candidate (what scores, in words), threshold, labels (file and column),
+    n_samples, auroc and baseline_auroc (mean over validation folds: of the model and of its best
+    baseline).
     """
     rows = []
     for drug, scores in found.drugs.items():
@@ -240,6 +241,7 @@ def write_page(
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
+    counted = counts_in_words(drugs[[*shares, *counts]], found)
     models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
     models += ["n_samples", "auroc"]
     sections = [
@@ -250,7 +252,7 @@ def write_page(
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": counts_in_words(drugs[[*shares, *counts]], found),
+            "outside the model's training domain": counted,
         }),
     ]  # fmt: skip
     if maps:
