@@ -12,6 +12,7 @@ FAR = 0.5
 look."""
 MOST = 0.5
 """If more than this share of the genes is missing, the distance says little about the cohort."""
+MOSTLY_FILLED = "with most genes missing, scores and marks rest on filled values. Give all genes."
 _CONSTANT = 1e-6
 _FILLED = {
     "zscore": "0, which is the mean of z-scores",
@@ -48,7 +49,12 @@ class Nearness:
     @property
     def is_known(self) -> bool:
         """False where most features are missing, so that nobody can call the cohort near."""
-        return bool(np.isfinite(self.distance)) and self.n_missing <= MOST * self.n_features
+        return bool(np.isfinite(self.distance)) and not self.is_mostly_filled
+
+    @property
+    def is_mostly_filled(self) -> bool:
+        """True where more than `MOST` of the features are missing."""
+        return self.n_missing > MOST * self.n_features
 
     @property
     def is_far(self) -> bool:
@@ -69,12 +75,23 @@ class Nearness:
         if np.isfinite(self.distance):
             text += f"; those lie {self.distance:.2f} s.d. from its reference (median)"
         text += f". {self.n_missing} genes are missing and are filled with {self.filled_with}."
-        if not self.is_known:
-            text += (
-                " With most genes missing, the cohort cannot be called near the reference, and "
-                "scores and marks rest on filled values. Give all genes."
-            )
+        if self.is_mostly_filled:
+            text += f" The cohort cannot be called near the reference: {MOSTLY_FILLED}"
         return text
+
+
+def few_genes_sentence(missing: npt.NDArray[np.bool_] | None) -> str:
+    """A warning where most genes of a model are missing; else empty.
+
+    Parameters
+    ----------
+    missing
+        (n_features,) True for genes that the cohort does not have; None where it has all.
+    """
+    if missing is None or not missing.mean() > MOST:
+        return ""
+    n_measured = int(np.count_nonzero(~missing))
+    return f"{n_measured} of {len(missing)} genes of the model were measured: {MOSTLY_FILLED}"
 
 
 def nearness(

@@ -13,6 +13,7 @@ from scatd import keys
 from scatd.evaluation import curves
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.labelled import FEW_GROUPS
+from scatd.evaluation.nearness import few_genes_sentence
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
@@ -178,7 +179,9 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
             f"There are only {len(tables['groups'])} groups: the interval over groups is too "
             f"narrow."
         )
-    if cells.shift is not None and cells.shift.is_foreign:
+    if few_genes := few_genes_sentence(cells.cells.features.missing):
+        found.append(few_genes)
+    if cells.shift is None or cells.shift.is_foreign:
         found.append(cells.domain_in_words)
     if cells.simulated:
         found.append("Simulated data took part: these numbers say nothing about any patient.")
@@ -194,8 +197,9 @@ def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> N
     sections += _measured(found, pictures)
     if found.calibration is not None:
         sections.append(_calibration(cells, found.calibration))
-    notes = [*cells.cells.notes, cells.domain_in_words]
-    sections.append(Section("Notes on the cells", notes))
+    notes = [*cells.cells.notes, *([] if cells.shift is None else [cells.domain_in_words])]
+    if notes:
+        sections.append(Section("Notes on the cells", notes))
     write_report(
         path,
         f"{_drug(cells)}: evaluation of version {cells.ref.version}",

@@ -159,6 +159,9 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
             "Most cells lie outside the training domain of the models of "
             f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
         )
+    said += [
+        f"{drug}: {scores.few_genes}" for drug, scores in found.drugs.items() if scores.few_genes
+    ]
     unknown = pd.Series(not_assessed(found), dtype=object)
     said += [
         f"Whether cells lie outside the training domain of the models of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scatd.evaluation.nearness import nearness
+from scatd.evaluation.nearness import few_genes_sentence, nearness
 
 
 @pytest.fixture
@@ -63,6 +63,15 @@ def test_a_few_missing_genes_leave_the_distance_known(reference):
         found.sentence
     )
     assert "near" not in found.sentence
+
+
+@pytest.mark.parametrize(("n_missing", "warned"), [(0, False), (62, False), (63, True)])
+def test_most_missing_genes_are_warned_of(n_missing, warned):
+    missing = np.arange(125) < n_missing
+    said = few_genes_sentence(missing if n_missing else None)
+    assert bool(said) == warned
+    if warned:
+        assert said.startswith("62 of 125 genes of the model were measured: with most genes")
 
 
 def test_genes_that_hold_nothing_in_the_reference_are_no_distance_of_zero():
