@@ -27,8 +27,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import betaincinv
 
-Rows = npt.NDArray[np.intp]
-Profile = npt.NDArray[np.float32]
+from scatd.evaluation.profiles import BLOCK_VALUES, Profile, Rows, Standard
 
 ALMOST = 0.999
 """Lowest correlation of near copies: noise of 3 % of the s.d. in both, or 4 % in one of them."""
@@ -36,22 +35,12 @@ BY_CHANCE = 0.05
 """Pairs of different samples that may reach the limit by chance, over all pairs together. Where
 profiles vary along few axes, the limit is higher than `ALMOST`, so that no more do."""
 
-_GAPS = 0.05
-"""Genes that hold 0 in one of two profiles only are left out of the comparison, if they are at most
-this share of the genes of the two. So a copy is found that lacks some genes."""
 _WORTH_A_LOOK = 0.85
 """Below this correlation, no two profiles are compared without such genes."""
-_AXES, _SLACK = 256, 5e-4
-"""Random axes on which neighbours are looked for, and four times the error of a correlation of
-`ALMOST` on them. What is found is measured on all features."""
+_SLACK = 5e-4
+"""Four times the error of a correlation of `ALMOST` on random axes. Neighbours are looked for there,
+and measured on all features."""
 _NEIGHBOURS = 5
-_HIGHEST = 10.0
-"""Limit in root mean squares of a profile: no gene may decide by itself."""
-_CONSTANT = 1e-6
-_FLAT = 0.05
-"""A feature whose s.d. is below this share of the median s.d. counts less: rounding may be all
-that it holds."""
-_BLOCK_VALUES = 4_000_000
 _SPREAD_ROWS = 512
 
 
@@ -110,7 +99,7 @@ def near_copies(X: npt.NDArray, exact: Sequence[Sequence[int]] = ()) -> list[Nea
     """
     later = {row for group in exact for row in group[1:]}
     rows = np.array([row for row in range(len(X)) if row not in later], dtype=np.intp)
-    standard = _Standard.of(X, rows)
+    standard = Standard.of(X, rows)
     limit = _limit(standard, X, rows)
     if not limit < 1:
         return []
@@ -129,108 +118,7 @@ def near_copies(X: npt.NDArray, exact: Sequence[Sequence[int]] = ()) -> list[Nea
     return sorted(found, key=lambda one: (-len(one.rows), one.rows))
 
 
-@dataclass(frozen=True, eq=False)
-class _Standard:
-    """What makes profiles of samples comparable.
-
-    Parameters
-    ----------
-    kept
-        Positions of the features that vary.
-    mean, std
-        Of these features over the samples; the s.d. of flat features is made larger (`_FLAT`).
-    own
-        (n_kept, at most 3), orthonormal: what a scale, an offset and a mean of its own change in a
-        profile of features with mean 0 and s.d. 1.
-    """
-
-    kept: Rows
-    mean: npt.NDArray[np.float64]
-    std: npt.NDArray[np.float64]
-    own: npt.NDArray[np.float64]
-
-    @classmethod
-    def of(cls, X: npt.NDArray, rows: Rows) -> _Standard:
-        n_seen, mean, squares = 0, np.zeros(X.shape[1]), np.zeros(X.shape[1])
-        for block in _blocks(rows, X.shape[1]):
-            values = np.asarray(X[block], dtype=np.float64)
-            n_seen += len(values)
-            shift = values.mean(axis=0) - mean
-            mean += shift * (len(values) / n_seen)
-            squares += np.square(values - values.mean(axis=0)).sum(axis=0)
-            squares += np.square(shift) * ((n_seen - len(values)) * len(values) / n_seen)
-        std = np.sqrt(squares / max(n_seen, 1))
-        kept = np.flatnonzero(std > _CONSTANT * (1 + np.abs(mean)))
-        mean, std = mean[kept], std[kept]
-        if len(kept):
-            std = np.hypot(std, _FLAT * np.median(std))
-        # a x + b has (a x + b - mean) / std, which differs from a (x - mean) / std by multiples of
-        # mean / std and of 1 / std.
-        return cls(kept, mean, std, _orthonormal(np.ones_like(std), 1 / std, mean / std))
-
-    def profiles(self, X: npt.NDArray, rows: Rows) -> Profile:
-        """Profiles of rows, of length 1; 0 for a row without any variation."""
-        return self._profiles(self._standardised(X, rows)).astype(np.float32)
-
-    def on_axes(self, X: npt.NDArray, rows: Rows) -> Profile:
-        """All profiles on random axes (n_rows, n_axes), of length 1."""
-        n_kept = len(self.kept)
-        if n_kept <= 2 * _AXES:
-            return np.concatenate([self.profiles(X, some) for some in _blocks(rows, X.shape[1])])
-        axes = np.random.default_rng(0).standard_normal((n_kept, _AXES), dtype=np.float32)
-        parts = [self.profiles(X, some) @ axes for some in _blocks(rows, X.shape[1])]
-        return _unit(np.concatenate(parts))
-
-    def correlations(self, X: npt.NDArray, pairs: Rows) -> npt.NDArray[np.float64]:
-        """Correlation of each pair of rows (n_pairs, 2), without genes that one of them lacks."""
-        parts = [np.empty(0)]
-        for some in _blocks(np.arange(len(pairs)), 4 * X.shape[1]):
-            first, second = pairs[some].T
-            has_first, has_second = ((X[rows] != 0)[:, self.kept] for rows in (first, second))
-            lone = has_first != has_second
-            few = lone.sum(axis=1) <= _GAPS * (has_first | has_second).sum(axis=1)
-            used = ~lone | ~few[:, None]
-            one, other = (
-                self._profiles(self._standardised(X, rows), used) for rows in (first, second)
-            )
-            parts.append((one * other).sum(axis=1))
-        return np.concatenate(parts)
-
-    def _standardised(self, X: npt.NDArray, rows: Rows) -> npt.NDArray[np.float64]:
-        return (np.asarray(X[rows], dtype=np.float64)[:, self.kept] - self.mean) / self.std
-
-    def _profiles(
-        self, values: npt.NDArray[np.float64], used: npt.NDArray[np.bool_] | None = None
-    ) -> npt.NDArray[np.float64]:
-        """What is left of each row without its own scale, offset and mean; length 1."""
-        if used is None or used.all():
-            left, n_used = values - (values @ self.own) @ self.own.T, values.shape[1]
-        else:
-            values = np.where(used, values, 0)
-            n_used = used.sum(axis=1, keepdims=True)
-            products = np.einsum("pf,fi,fj->pij", used, self.own, self.own, optimize=True)
-            parts = np.linalg.pinv(products, hermitian=True) @ (values @ self.own)[..., None]
-            left = np.where(used, values - parts[..., 0] @ self.own.T, 0)
-        size = np.linalg.norm(left, axis=1, keepdims=True)
-        left[(size <= _CONSTANT * np.linalg.norm(values, axis=1, keepdims=True))[:, 0]] = 0
-        most = _HIGHEST * size / np.sqrt(np.maximum(n_used, 1))
-        return _unit(np.clip(left, -most, most))
-
-
-def _orthonormal(*directions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Basis of some directions (n,), as columns; one that is 0 adds none."""
-    columns = _unit(np.stack(directions)).T
-    basis, size, _ = np.linalg.svd(columns, full_matrices=False)
-    return basis[:, size > _CONSTANT]
-
-
-def _unit(rows: npt.NDArray) -> npt.NDArray:
-    """Rows of length 1; a row of zeros stays."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1)
-
-
-def _limit(standard: _Standard, X: npt.NDArray, rows: Rows) -> float:
+def _limit(standard: Standard, X: npt.NDArray, rows: Rows) -> float:
     """Lowest correlation of near copies: `ALMOST`, or more where chance would reach it.
 
     The mean squared correlation of different samples is 1 / (number of axes that they vary along).
@@ -257,7 +145,7 @@ def _neighbours(on_axes: Profile, limit: float) -> Rows:
     n_rows = len(on_axes)
     n_asked = min(_NEIGHBOURS, n_rows - 1)
     found: list[Rows] = [np.empty((0, 2), dtype=np.intp)]
-    step = max(2 * _BLOCK_VALUES // n_rows, 1)
+    step = max(2 * BLOCK_VALUES // n_rows, 1)
     for start in range(0, n_rows, step):
         alike = on_axes[start : start + step] @ on_axes.T
         here = np.arange(len(alike))
@@ -288,7 +176,7 @@ def _joined(pairs: Rows, links: npt.NDArray[np.float64], n_rows: int) -> list[tu
 
 def _merged(
     groups: list[tuple[Rows, float]],
-    standard: _Standard,
+    standard: Standard,
     X: npt.NDArray,
     rows: Rows,
     limit: float,
@@ -312,9 +200,3 @@ def _merged(
         for members, weakest in bridges
     ]
     return [*merged, *(groups[one] for one in sorted(alone))]
-
-
-def _blocks(rows: Rows, n_features: int) -> Iterator[Rows]:
-    step = max(_BLOCK_VALUES // max(n_features, 1), 1)
-    for start in range(0, len(rows), step):
-        yield rows[start : start + step]
