@@ -38,8 +38,8 @@ profiles vary along few axes, the limit is higher than `ALMOST`, so that no more
 _WORTH_A_LOOK = 0.85
 """Below this correlation, no two profiles are compared without such genes."""
 _SLACK = 5e-4
-"""Four times the error of a correlation of `ALMOST` on random axes. Neighbours are looked for there,
-and measured on all features."""
+"""Four times the error of a correlation of `ALMOST` on random axes, where neighbours are found;
+they are measured on all features."""
 _NEIGHBOURS = 5
 _SPREAD_ROWS = 512
 
