@@ -10,7 +10,7 @@ from scatd import keys
 from scatd.candidates.storing import Said
 from scatd.decision import Decision, Recalibration
 from scatd.keys import AlignmentMethod, FewShotUse, LabelKind, Select
-from scatd.nn.domain import Role
+from scatd.nn.domain import Role, TooFewCells
 from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import Sizes
 
@@ -153,6 +153,9 @@ class About:
         Number of the registered fold, and how it was chosen.
     transductive, few_samples
         True when unlabelled target cells were used in training, and when there were few samples.
+    too_few_for_domain
+        The cells that were too few to fit a training domain; None where there is a domain, or
+        where an older scatd did not say.
     metrics, baselines, finding, folds, weights
         Results of the evaluation on the folds. A number that could not be computed is None.
     selection
@@ -179,6 +182,7 @@ class About:
     select: Select | None = None
     transductive: bool = False
     few_samples: bool = False
+    too_few_for_domain: TooFewCells | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     baselines: tuple[Mapping[str, Any], ...] = ()
     finding: str | None = None

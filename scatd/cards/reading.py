@@ -37,11 +37,13 @@ from scatd.cards.fields import (
 from scatd.cards.writing import SCHEMA_VERSION
 from scatd.decision import Isotonic, Platt, Recalibration
 from scatd.errors import InputError
+from scatd.nn.domain import Role, TooFewCells
 from scatd.nn.recognise import FAMILY_DESIGNS, Kind
 from scatd.nn.residual_vae import Sizes
 
 _FIRST_SCHEMA = 1
 _KINDS: tuple[Kind, ...] = ("backbone", "response")
+_ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
 _DEEPEST = 3
 """A mean over folds of means of candidates needs no more."""
@@ -169,9 +171,16 @@ def _domain(fields: Fields) -> DomainSaid | None:
     inner = fields.inner("domain")
     if inner is None:
         return None
-    role: Any = inner.take("role", among(("reference", "source")))
-    found = DomainSaid(role, inner.take("n_held_out", whole(1)))
+    found = DomainSaid(inner.take("role", among(_ROLES)), inner.take("n_held_out", whole(1)))
     inner.require_all_taken()
+    return found
+
+
+def _too_few(fields: Fields | None) -> TooFewCells | None:
+    if fields is None:
+        return None
+    found = TooFewCells(fields.take("role", among(_ROLES)), fields.take("n_cells", whole(1)))
+    fields.require_all_taken()
     return found
 
 
@@ -193,6 +202,7 @@ def _about(fields: Fields, schema: int) -> About:
         select=fields.take("select", among(typing.get_args(keys.Select)), None),
         transductive=fields.take("transductive", flag, False),  # noqa: FBT003
         few_samples=fields.take("few_samples", flag, False),  # noqa: FBT003
+        too_few_for_domain=_too_few(fields.inner("too_few_for_domain")),
         metrics=fields.take("metrics", mapping, {}),
         baselines=fields.take("baselines", list_of(_row), ()),
         finding=fields.take("finding", text, None),
@@ -363,6 +373,8 @@ def _require_agreement(card: Card, where: str) -> None:
         fault = "is a backbone with the heads or the calibration of a response model"
     elif card.more_heads and card.candidate.name != "network":
         fault = f"has further heads beside its candidate, {card.candidate.name}"
+    elif card.domain is not None and about.too_few_for_domain is not None:
+        fault = "has a training domain, and too few cells for one"
     elif card.family in keys.BACKENDS and about.input_scale is not None:
         fault = f"is of family {card.family}, and reads expression ({about.input_scale})"
     else:

@@ -73,6 +73,9 @@ def _about(about: About, *, is_response: bool) -> dict[str, Any]:
             "settings": about.settings,
             "run_id": about.run_id,
             "calibration": None if about.calibration is None else _calibration(about.calibration),
+            "too_few_for_domain": None
+            if about.too_few_for_domain is None
+            else asdict(about.too_few_for_domain),
             "few_shot": None if about.few_shot is None else _few_shot(about.few_shot),
         }
     )

@@ -48,8 +48,9 @@ _SHOWN = 8
 def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FBT001
     """Look for faults in labels and samples.
 
-    The audit finds copied, inverted and rare labels, copies of samples, samples under two names,
-    and a batch that predicts the response. SOURCE is a cohort, or a table of labels by itself.
+    The audit finds copied, inverted and rare labels, copies and near copies of samples, samples
+    under two names, and a batch that predicts the response. SOURCE is a cohort, or a table of
+    labels by itself.
     Nothing is repaired. The exit code is 0 even where faults are found.
     """
     if given["source"] is None and given["labels"] is None:

@@ -83,6 +83,8 @@ def _show(result: PredictResult) -> None:
         click.echo(f"{result.n_failed} cells could not be scored; the column of reasons says why.")
     if result.shift is not None:
         click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
+    if result.not_assessed:
+        click.echo(f"Cells outside the model's training domain: {result.not_assessed}.")
     ref, scores = result.ref, result.about["candidate_in_words"]
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}): {scores}.")
     click.echo(result.about["labels_in_words"])

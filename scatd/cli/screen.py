@@ -61,7 +61,7 @@ def _show(result: ScreenResult) -> None:
         resistant=found["fraction_resistant"].map("{:.0%}".format),
         interval=span(found["ci_low"], found["ci_high"], ".0%"),
         groups=span(found["lowest"], found["highest"], ".0%"),
-        outside=found["n_outside"],
+        outside=found["n_outside"].astype(object).where(found["n_outside"].notna(), "not assessed"),
         labels=found["label_kind"],
     )
     click.echo(table(shown))

@@ -115,7 +115,9 @@ def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
     def arranged(rows: np.ndarray) -> np.ndarray:
         return aligned(sparse.csr_matrix(rows), found, combine).toarray()
 
-    return replace(_row_wise(features, arranged, len(panel)), names=panel.names)
+    arranged_all = _row_wise(features, arranged, len(panel))
+    missing = found.missing
+    return replace(arranged_all, names=panel.names, missing=missing if missing.any() else None)
 
 
 def _row_wise(

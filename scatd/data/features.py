@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.data.feature_files import Found, find_features
@@ -41,6 +42,9 @@ class Features:
         True for simulated cohorts.
     names
         Gene names of the columns if the features are expression (family `dist`).
+    missing
+        (n_features,) True for genes that the cohort does not have, and that hold 0; None where it
+        has all.
     """
 
     X: np.ndarray
@@ -51,6 +55,7 @@ class Features:
     key: str
     simulated: bool = False
     names: tuple[str, ...] | None = None
+    missing: NDArray[np.bool_] | None = None
 
     @property
     def n_obs(self) -> int:

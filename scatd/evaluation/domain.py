@@ -1,4 +1,4 @@
-"""Summary of how far a whole cohort lies from a model's training domain."""
+"""How far a whole cohort lies from a model's training domain, or why nobody can say."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scatd.nn.domain import TooFewCells
+
 OUTSIDE = 0.05
 """A cell lies outside the training domain when its p-value is lower. Of new cells from that domain,
 one in twenty does."""
+FEWEST = 200
+"""Training cells that a domain needs: the held-out quarter of fewer cells cannot tell one cell in
+twenty."""
 MOST = 0.5
 """If more than this share of cells lies outside, the cohort is foreign to the model."""
+
+_CELLS = {"reference": "reference cells", "source": "source samples"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,30 @@ class CohortShift:
         if self.is_foreign:
             text += " The model knows no such cells: do not trust their scores."
         return text
+
+
+def why_not_assessed(few: TooFewCells | None) -> str:
+    """Reason why no cell is compared with a model's training domain, as columns of text hold it.
+
+    Parameters
+    ----------
+    few
+        The cells that were too few; None where the model does not say.
+    """
+    if few is None:
+        return "not assessed: the model holds no training domain"
+    return f"not assessed: fewer than {FEWEST} {_CELLS[few.role]}"
+
+
+def not_assessed_sentence(few: TooFewCells | None) -> str:
+    """The same as a sentence with the number of cells, and the remedy."""
+    text = f"Whether cells lie outside the model's training domain is {why_not_assessed(few)}"
+    if few is None:
+        return f"{text}. Train the model again to have such cells marked."
+    return (
+        f"{text} ({few.n_cells}). A model that is trained with a --reference of {FEWEST} cells or "
+        f"more marks such cells."
+    )
 
 
 def is_outside(p_values: npt.ArrayLike) -> npt.NDArray[np.bool_]:

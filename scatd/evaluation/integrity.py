@@ -5,11 +5,10 @@ Nothing is repaired and no label is flipped. A finding names the problem, its pl
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ import pandas as pd
 from scipy.special import binom
 
 from scatd.evaluation.confounding import confounding, gram_matrix, sample_rows
+from scatd.evaluation.copies import equal_rows, exact_copies, near_copies
 
 SERIOUS, WARNING, NOTE = "serious", "warning", "note"
 SEVERITIES = (SERIOUS, WARNING, NOTE)
@@ -38,11 +38,15 @@ REMEDIES = {
     "too few": "Use fewer folds or more samples; transfer refuses this drug.",
     "repeated ids": "Give every sample its own id, or remove the copies; transfer refuses them.",
     "contradicting copies": "Find out which label is right and remove the other copy.",
+    "contradicting near copies": "Find out whether they are one sample, and which label is right; "
+    "remove the others.",
     "confounding": "Split folds by this column, or learn within its groups: the score may be the "
     "batch.",
     "same labels": "Count them as one result, and check that a column was not copied.",
     "imbalance": "Read AUPRC of the rarer class beside AUROC, and expect wide intervals.",
     "copies": "Keep one, or keep them in one fold: a copy on both sides of a split is leakage.",
+    "near copies": "Find out whether they are one sample, processed twice. Keep one, or keep "
+    "them in one fold: near copies on both sides of a split are leakage.",
     "one name, two ids": "Give them one id if they are one line, or keep them in one fold.",
     "same label vector": "Check that they are not one line under several ids, and that labels were "
     "measured and not filled in.",
@@ -283,7 +287,7 @@ def _equal_vectors(
     expected = len(rows) * (len(rows) - 1) / 2 * float(np.prod(np.sum(shares**2, axis=0)))
     if expected > _BY_CHANCE:
         return
-    for members in _equal_rows(row.tobytes() for row in held):
+    for members in equal_rows(row.tobytes() for row in held):
         vector = held[members[0]]
         n = len(members)
         same = tuple(names[rows[members]].tolist())
@@ -297,23 +301,34 @@ def _equal_vectors(
 def _copies(
     X: npt.NDArray, values: npt.NDArray[np.int8], columns: Sequence[str], names: npt.NDArray
 ) -> Iterator[Finding]:
-    """Find samples with identical profiles, and compare their labels."""
-    # Adding 0 turns -0.0 into 0.0: equal values should have equal bytes.
-    digests = (
-        hashlib.blake2b((np.asarray(row) + 0).tobytes(), digest_size=16).digest() for row in X
-    )
-    for members in _equal_rows(digests):
-        same = tuple(names[members].tolist())
-        text = f"Samples {_some(same)} have one and the same profile"
-        labels = values[members]
-        known = labels >= 0
-        differ = np.any((labels == 0) & known, axis=0) & np.any(labels == 1, axis=0)
-        if differ.any():
-            drugs = tuple(name for name, odd in zip(columns, differ, strict=True) if odd)
-            text += f", and other labels for {_some(drugs)}."
-            yield Finding(SERIOUS, "contradicting copies", drugs, same, len(same), text)
-        else:
-            yield Finding(WARNING, "copies", (), same, len(same), f"{text}.")
+    """Find samples with identical or almost identical profiles, and compare their labels."""
+    exact = exact_copies(X)
+    for members in exact:
+        text = f"Samples {_some(names[members])} have one and the same profile"
+        yield _copied("copies", text, members, len(members), (values, columns, names))
+    for near in near_copies(X, exact):
+        members = list(near.rows)
+        text = f"Samples {_some(names[members])} have almost the same profile ({near.in_words})"
+        yield _copied("near copies", text, members, near.correlation, (values, columns, names))
+
+
+def _copied(
+    check: str,
+    text: str,
+    members: list[int],
+    value: float,
+    labels: tuple[npt.NDArray[np.int8], Sequence[str], npt.NDArray],
+) -> Finding:
+    """One group of copies; serious where their labels differ."""
+    values, columns, names = labels
+    same = tuple(names[members].tolist())
+    of_members = values[members]
+    differ = np.any(of_members == 0, axis=0) & np.any(of_members == 1, axis=0)
+    if not differ.any():
+        return Finding(WARNING, check, (), same, value, f"{text}.")
+    drugs = tuple(name for name, odd in zip(columns, differ, strict=True) if odd)
+    text += f", and other labels for {_some(drugs)}."
+    return Finding(SERIOUS, f"contradicting {check}", drugs, same, value, text)
 
 
 def _polarity(name: str, mean: float, low: float, high: float) -> Iterator[Finding]:
@@ -354,14 +369,6 @@ def _confounded(
             )
             drugs = (name, str(groups.name))
             yield Finding(SERIOUS, "confounding", drugs, (), told.groups, text)
-
-
-def _equal_rows(keys: Iterable[Hashable]) -> Iterator[list[int]]:
-    """Yield positions of keys that occur more than once, largest group first."""
-    found = defaultdict(list)
-    for position, key in enumerate(keys):
-        found[key].append(position)
-    yield from sorted((rows for rows in found.values() if len(rows) > 1), key=len, reverse=True)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -13,6 +13,22 @@ Role = Literal["reference", "source"]
 
 
 @dataclass(frozen=True)
+class TooFewCells:
+    """What stands in place of a training domain where there were too few cells to fit one.
+
+    Parameters
+    ----------
+    role
+        The cohort of the cells.
+    n_cells
+        Their number.
+    """
+
+    role: Role
+    n_cells: int
+
+
+@dataclass(frozen=True)
 class Domain:
     """Statistics of the training cells, and the distances of other cells from them.
 

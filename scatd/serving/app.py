@@ -224,7 +224,8 @@ _BODY = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One row a cell: barcode, prob_resistant (P(resistant), 0 to 1), response, "
-        "ood, reason.",
+        "ood, reason. If the model does not know its training domain, ood is missing, and "
+        "model.domain.not_assessed says why; in csv, ood gives the reason.",
         "headers": {
             MODEL_HEADER: {"schema": {"type": "string"}},
             VERSION_HEADER: {"schema": {"type": "integer"}},

@@ -37,7 +37,7 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
     """Results that the page shows as soon as the scores are there, as plain values for JSON."""
     ref, table = result.ref, result.table
     called = table["response"].value_counts()
-    shown = table.head(_ROWS)
+    shown = result.table_in_words.head(_ROWS)
     return {
         "model": {
             "name": ref.name,
@@ -104,7 +104,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
         ),
         Section("What was found in the file", checks),
         Section("Scores", figures=figures),
-        Section("Cells", tables={"By cell": result.table}),
+        Section("Cells", tables={"By cell": result.table_in_words}),
     ]
     title = f"Which cells resist {ref.drug}?"
     subtitle = f"Scored by {ref.name}, version {ref.version}: {said['model']['candidate']}"

@@ -15,10 +15,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from scatd.nn.domain import Domain, Role
+from scatd.evaluation.domain import FEWEST
+from scatd.nn.domain import Domain, Role, TooFewCells
 
-FEWEST = 200
-"""Training cells: of fewer, the held-out quarter cannot tell one cell in twenty."""
 MOST_AXES, MOST_CLUSTERS = 50, 16
 VARIANCE = 0.95
 """Share of the features' variance that the axes are to hold, if so many are enough."""
@@ -28,7 +27,7 @@ _MORE_AXES, _ITERATIONS = 10, 4
 """Of the randomised SVD (Halko et al. 2011): what it computes beyond the axes, and how often."""
 
 
-def fit_domain(x: Tensor, z: Tensor, role: Role, seed: int) -> Domain | None:
+def fit_domain(x: Tensor, z: Tensor, role: Role, seed: int) -> Domain | TooFewCells:
     """Fit one half of the cells, rank by a quarter, calibrate on the rest.
 
     Parameters
@@ -43,10 +42,10 @@ def fit_domain(x: Tensor, z: Tensor, role: Role, seed: int) -> Domain | None:
 
     Returns
     -------
-    None where there are fewer than `FEWEST` cells.
+    The number of cells instead, where there are fewer than `FEWEST`.
     """
     if len(z) < FEWEST:
-        return None
+        return TooFewCells(role, len(z))
     order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed))
     fitted, ranked, held_out = order.tensor_split((len(z) // 2, len(z) * 3 // 4))
     latent, features = z[fitted], x[fitted]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -122,12 +124,48 @@ def test_an_old_model_stays_not_assessed(learned, run_scatd, task, tmp_path, mon
     monkeypatch.setattr("scatd.registry.read", lambda _: read(tmp_path / "old"))
     done = run_scatd("predict", "--drug", "docetaxel", task.target, "-o", tmp_path / "old.csv")
     table = pd.read_csv(tmp_path / "old.csv")
-    assert table["ood"].isna().all()
+    reason = "not assessed: the model holds no training domain"
+    assert (table["ood"] == reason).all()
     assert "ood_p" not in table
-    assert "training domain" not in done.stdout
-    scored = tmp_path / "old.h5ad"
-    run_scatd("predict", "--drug", "docetaxel", task.target, "-o", scored)
-    assert "scatd_docetaxel_ood" not in ad.read_h5ad(scored).obs
+    assert f"Cells outside the model's training domain: {reason}." in done.stdout
+    again, scored = tmp_path / "again.h5ad", tmp_path / "old.h5ad"
+    cells = ad.read_h5ad(task.target)
+    cells.obs["scatd_docetaxel_ood"] = True  # of another prediction
+    cells.obs["scatd_docetaxel_ood_p"] = 0.001
+    cells.write_h5ad(again)
+    run_scatd("predict", "--drug", "docetaxel", again, "-o", scored)
+    made = ad.read_h5ad(scored)
+    assert not {"scatd_docetaxel_ood", "scatd_docetaxel_ood_p"} & set(made.obs)
+    assert made.uns["scatd"]["docetaxel"]["domain"] == {"not_assessed": reason}
+
+
+def test_too_few_reference_cells_are_named_by_every_door(task, scatd):
+    """A model of 150 reference cells says from its training on that it knows no domain."""
+    np.save("few.npy", np.load(task.reference)[:150])
+    reason = "not assessed: fewer than 200 reference cells"
+    words = replace(task, reference=Path("few.npy")).transfer_arguments()
+    done = scatd(*words, "--no-promote", "--model", "linear", "--folds", "2")
+    assert f"{reason} (150). A model that is trained with a --reference of 200" in done.stderr
+    card = registry.read_card(registry.resolve("docetaxel", stage="staging"))
+    assert (card.about.too_few_for_domain.role, card.about.too_few_for_domain.n_cells) == (
+        "reference",
+        150,
+    )
+    words = ("--drug", "docetaxel", "--stage", "staging", task.target, "-o")
+    done = scatd("predict", *words, "s.csv")
+    assert reason in done.stdout
+    assert set(pd.read_csv("s.csv")["ood"]) == {reason}
+    scatd("predict", *words, "s.json")
+    said = json.loads(Path("s.json").read_text())
+    assert said["model"]["domain"] == {"not_assessed": reason}
+    assert {cell["ood"] for cell in said["cells"]} == {None}
+    scatd("predict", *words, "s.parquet")
+    assert pd.read_parquet("s.parquet")["ood"].dtype == "boolean"
+    done = scatd("screen", task.target, "--stage", "staging", "-o", "screened")
+    assert f"the models of docetaxel is {reason}." in done.stdout
+    for name in ("drugs", "fractions"):
+        assert set(pd.read_csv(f"screened/{name}.csv")["n_outside"]) == {reason}
+    assert reason in Path("screened/report.html").read_text()
 
 
 def test_uncertainty_of_folds_and_posterior(learned, run_scatd, task, tmp_path):

@@ -58,6 +58,13 @@ class GeneMatch:
         return int(np.unique(self.positions[self.positions != _NOWHERE]).size)
 
     @property
+    def missing(self) -> NDArray[np.bool_]:
+        """(n_panel,) True for genes of the panel that the cohort does not have."""
+        absent = np.ones(len(self.panel), dtype=bool)
+        absent[self.positions[self.positions != _NOWHERE]] = False
+        return absent
+
+    @property
     def overlap(self) -> float:
         """Share of the panel that the cohort has, from 0 to 1."""
         return self.n_found / len(self.panel)

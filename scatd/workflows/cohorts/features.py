@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,8 @@ def _expression(opened: OpenedInput, card: Card, preparation: Preparation) -> Sc
 
     lazy: Any = LazyMatrix(rows, (cohort.n_obs, len(panel)))
     features = _features(cohort, lazy, report.layer, panel)
+    if found.missing.any():
+        features = replace(features, missing=found.missing)
     return ScoringInput(features, reasons, opened, [*report.warnings, *report.notes])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +12,9 @@ from scatd.cards.card import About
 from scatd.data.expression import LOG1P, holds_counts, log_normalised, on_panel
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Panel, read_panel
-from scatd.data.limits import REFUSED_BELOW
 from scatd.errors import InputError
 from scatd.keys import InputScale
-
-logger = logging.getLogger(__name__)
+from scatd.workflows.cohorts.shared import shared_panel
 
 SHARED = "shared"
 """`--panel shared`: the genes that all cohorts have."""
@@ -184,15 +181,7 @@ def _panel(
     panel: str | None, cohorts: Sequence[Features], backbone_genes: Sequence[str] | None
 ) -> Panel:
     if panel == SHARED:
-        shared = set.intersection(*(set(cohort.names or ()) for cohort in cohorts))
-        genes = tuple(name for name in cohorts[0].names or () if name in shared)
-        sizes = ", ".join(f"{cohort.path.name} {cohort.n_features}" for cohort in cohorts)
-        logger.info("Panel: the %d genes that all cohorts have (%s)", len(genes), sizes)
-        if len(genes) < REFUSED_BELOW * min(cohort.n_features for cohort in cohorts):
-            what = f"the cohorts share {len(genes)} genes ({sizes})"
-            remedy = "Name the genes of all cohorts in the same way."
-            raise InputError(what, where="--panel shared", remedy=remedy)
-        chosen = Panel(genes, "shared genes")
+        chosen = shared_panel(cohorts)
     elif panel is not None:
         chosen = Panel(tuple(read_panel(Path(panel))), panel)
     elif backbone_genes is not None:

@@ -13,6 +13,7 @@ from scatd import keys
 from scatd.evaluation import curves, finding, label_kinds
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.intervals import few_groups_in_words
+from scatd.evaluation.nearness import few_genes_sentence
 from scatd.evaluation.standing import Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
@@ -158,6 +159,10 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
         found.append(finding.INVERTED.strip())
     if "groups" in tables and (few := few_groups_in_words(len(tables["groups"]))):
         found.append(few)
+    if few_genes := few_genes_sentence(cells.cells.features.missing):
+        found.append(few_genes)
+    if cells.shift is None or cells.shift.is_foreign:
+        found.append(cells.domain_in_words)
     if cells.simulated:
         found.append("Simulated data took part: these numbers say nothing about any patient.")
     return found
@@ -172,8 +177,9 @@ def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> N
     sections += _measured(found, pictures)
     if found.calibration is not None:
         sections.append(_calibration(cells, found.calibration))
-    if cells.cells.notes:
-        sections.append(Section("Notes on reading the cells", cells.cells.notes))
+    notes = [*cells.cells.notes, *([] if cells.shift is None else [cells.domain_in_words])]
+    if notes:
+        sections.append(Section("Notes on the cells", notes))
     write_report(
         path,
         f"{_drug(cells)}: evaluation of version {cells.ref.version}",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scatd import console
 from scatd.cards.card import About, SeenCells
 from scatd.decision import Decision
+from scatd.evaluation.domain import CohortShift, cohort_shift, not_assessed_sentence
 from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.nn.alignment import Alignment
 from scatd.registry import ModelRef
@@ -38,6 +39,9 @@ class ScoredCells:
         By use, which of the cells the version has learned from.
     ledger
         Ids and fingerprints of the cells.
+    shift
+        Position of the cells relative to the training domain; None where the version does not know
+        its domain.
     """
 
     version: Version
@@ -49,6 +53,7 @@ class ScoredCells:
     baselines: Mapping[str, NDArray[np.float64]]
     seen: Mapping[str, NDArray[np.bool_]]
     ledger: SeenCells
+    shift: CohortShift | None = None
 
     @property
     def ref(self) -> ModelRef:
@@ -64,6 +69,13 @@ class ScoredCells:
     def codes(self) -> NDArray[np.int_]:
         """(n_cells,) 0 sensitive or 1 resistant."""
         return self.cells.codes
+
+    @property
+    def domain_in_words(self) -> str:
+        """How many of the cells lie outside the training domain, or why nobody can say."""
+        if self.shift is None:
+            return not_assessed_sentence(self.about.too_few_for_domain)
+        return self.shift.sentence
 
     @property
     def simulated(self) -> bool:
@@ -100,4 +112,7 @@ def score_labelled(version: Version, cells: LabelledCells, device: torch.device)
         baselines=baselines,
         seen=seen_cells(version.stored.about, ledger, features.sha256()),
         ledger=ledger,
+        shift=None
+        if scores.ood_p is None or scorer.domain is None
+        else cohort_shift(scores.ood_p[rows], scorer.domain.role),
     )

@@ -55,7 +55,7 @@ def write_table(path: Path, result: PredictResult) -> None:
     """Write scores as `.csv`, `.parquet` (provenance in its metadata) or `.json` (model, cells)."""
     table, about = result.table, json.dumps(result.about)
     if path.suffix == ".csv":
-        table.to_csv(path, index=False)
+        result.table_in_words.to_csv(path, index=False)
     elif path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -75,15 +75,19 @@ def annotate(cohort: ad.AnnData, result: PredictResult) -> None:
     cohort.obs[keys.prob_column(key)] = table["prob_resistant"].to_numpy()
     cohort.obs[keys.response_column(key)] = pd.Categorical(call, categories=list(keys.CALLS))
     cohort.obs[keys.reason_column(key)] = table["reason"].to_numpy().astype(str)
-    if "ood_p" in table:
-        cohort.obs[keys.ood_column(key)] = table["ood"].array
-    for column, name in (
-        (keys.ood_p_column(key), "ood_p"),
-        (keys.prob_sd_column(key), "prob_sd"),
-        (keys.prob_sd_folds_column(key), "prob_sd_folds"),
-    ):
+    columns = {
+        "ood": keys.ood_column(key),
+        "ood_p": keys.ood_p_column(key),
+        "prob_sd": keys.prob_sd_column(key),
+        "prob_sd_folds": keys.prob_sd_folds_column(key),
+    }
+    # A column of an earlier prediction would be taken for one of this.
+    cohort.obs.drop(columns=list(columns.values()), errors="ignore", inplace=True)  # noqa: PD002
+    if result.not_assessed:
+        del columns["ood"]
+    for name, column in columns.items():
         if name in table:
-            cohort.obs[column] = table[name].to_numpy()
+            cohort.obs[column] = table[name].array if name == "ood" else table[name].to_numpy()
     if result.latent is not None:
         cohort.obsm[keys.latent_key(result.ref.family)] = result.latent
     cohort.uns[keys.UNS_SCATD] = {

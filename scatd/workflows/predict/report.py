@@ -33,7 +33,7 @@ def score_table(
             "barcode": ids,
             "prob_resistant": np.where(is_scored, scores.prob_resistant, np.nan),
             "response": np.where(is_scored, scores.responses, ""),
-            # Empty where a cell has no score, or the model does not know its training domain.
+            # Missing where a cell has no score, or the model does not know its training domain.
             "ood": _outside(scores, is_scored),
             "reason": reasons,
         }

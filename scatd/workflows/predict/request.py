@@ -92,7 +92,9 @@ class PredictResult:
         holds them.
     shift
         Position of the cohort relative to the training domain; None where the model does not know
-        its domain.
+        its domain, or no cell has a score.
+    not_assessed
+        Reason why the model does not know its domain; empty where it does.
     output
         The file that was written, if one was.
     """
@@ -104,12 +106,24 @@ class PredictResult:
     notes: list[str] = field(default_factory=list)
     latent: NDArray[np.float32] | None = None
     shift: CohortShift | None = None
+    not_assessed: str = ""
     output: Path | None = None
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
         """(n_obs,) whether a cell has a score."""
         return (self.table["reason"] == "").to_numpy()
+
+    @property
+    def table_in_words(self) -> pd.DataFrame:
+        """The table as text files hold it: where `ood` was not assessed, it gives the reason.
+
+        In `table`, and in files whose columns have types, `ood` is true, false or missing.
+        """
+        if not self.not_assessed:
+            return self.table
+        words = np.where(self.is_scored, self.not_assessed, "")
+        return self.table.assign(ood=words)
 
     @property
     def n_obs(self) -> int:

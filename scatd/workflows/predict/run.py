@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from scatd import console, registry
 from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features
 from scatd.data.simulated import refuse_mixing
-from scatd.evaluation.domain import cohort_shift
-from scatd.nn.alignment import FeatureStats, feature_stats
+from scatd.evaluation.domain import cohort_shift, not_assessed_sentence, why_not_assessed
+from scatd.evaluation.nearness import nearness
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
@@ -26,8 +26,6 @@ from scatd.workflows.predict.request import PredictRequest, PredictResult
 
 logger = logging.getLogger(__name__)
 
-FAR_FROM_REFERENCE = 0.5
-"""Median shift of the feature means, in reference s.d., from which re-centring is worth a look."""
 SHIFT_ROWS = 2000
 
 
@@ -100,14 +98,20 @@ def score_cells(
         {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
         allowed=request.allow_simulated,
     )
-    notes = [*given.notes, *_shift_note(scorer, features, request)]
-    for note in notes:
+    for note in given.notes:
         logger.info("%s", note)
+    notes = [*given.notes, *_nearness_note(scorer, features, request, given.reasons == "")]
     scores = _scores(request, ref, scorer, features, progress)
     is_scored = given.reasons == ""
     about = provenance(ref, scorer, scores, request)
-    shift = None
-    if scores.ood_p is not None and scorer.domain is not None and is_scored.any():
+    shift, not_assessed = None, ""
+    if scorer.domain is None:
+        few = scorer.card.about.too_few_for_domain
+        not_assessed, sentence = why_not_assessed(few), not_assessed_sentence(few)
+        about["domain"] = {"not_assessed": not_assessed}
+        notes.append(sentence)
+        logger.warning("%s", sentence)
+    elif scores.ood_p is not None and is_scored.any():
         shift = cohort_shift(scores.ood_p[is_scored], scorer.domain.role)
         about["domain"] = asdict(shift)
         notes.append(shift.sentence)
@@ -115,7 +119,11 @@ def score_cells(
     if scores.latent is not None:
         scores.latent[~is_scored] = np.nan
     table = score_table(features.ids, given.reasons, scores)
-    return PredictResult(ref, table, features.obs, about, notes, scores.latent, shift)
+    return PredictResult(
+        *(ref, table, features.obs, about, notes, scores.latent),
+        shift=shift,
+        not_assessed=not_assessed,
+    )
 
 
 def _scores(
@@ -146,20 +154,24 @@ def _scores(
         )
 
 
-def _shift_note(scorer: Scorer, features: Features, request: PredictRequest) -> list[str]:
-    """How far the cohort lies from the reference, from a sample of its rows."""
+def _nearness_note(
+    scorer: Scorer, features: Features, request: PredictRequest, is_scored: NDArray[np.bool_]
+) -> list[str]:
+    """How far the cohort lies from the reference, from a sample of the rows that have features."""
     reference = scorer.alignment.reference
-    if reference is None:
+    rows = np.flatnonzero(is_scored)
+    if reference is None or not len(rows):
         return []
-    step = max(features.n_obs // SHIFT_ROWS, 1)
-    rows = torch.from_numpy(np.array(features.X[::step], dtype=np.float32))
-    shift = _shift(feature_stats([rows]), reference)
-    note = f"The cohort lies {shift:.2f} s.d. from the model's reference (median over features)."
-    if request.stats == "reference" and shift > FAR_FROM_REFERENCE:
+    some = rows[:: max(len(rows) // SHIFT_ROWS, 1)]
+    found = nearness(
+        np.array(features.X[some], dtype=np.float32),
+        reference.mean.cpu().numpy(),
+        reference.std.cpu().numpy(),
+        missing=features.missing,
+        scale=scorer.card.about.input_scale,
+    )
+    note = found.sentence
+    if request.stats == "reference" and found.is_far:
         note += " Re-centring is worth a look: --stats cohort."
+    logger.log(logging.INFO if found.is_known else logging.WARNING, "%s", note)
     return [note]
-
-
-def _shift(cohort: FeatureStats, reference: FeatureStats) -> float:
-    reference_std = reference.std.cpu().clamp_min(1e-8)
-    return float(((cohort.mean - reference.mean.cpu()).abs() / reference_std).median())

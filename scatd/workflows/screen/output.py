@@ -11,7 +11,7 @@ from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import copy_files, sha256_file
 from scatd.keys import artifact_paths, metric_names
-from scatd.workflows.screen.report import Screening, draw, write_page
+from scatd.workflows.screen.report import Screening, counts_in_words, draw, write_page
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -42,7 +42,7 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path]:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             for name, table in screening.tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False)
+                counts_in_words(table, found).to_csv(folder / f"{name}.csv", index=False)
             cells_table(found, request.group_by).to_parquet(folder / "cells.parquet")
             pictures = draw(screening, subject, folder / artifact_paths.FIGURES)
             write_page(folder / REPORT, screening, pictures, subject)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.cards.card import About
 from scatd.data.cell_map import cell_map
-from scatd.evaluation.domain import MOST
+from scatd.evaluation.domain import MOST, why_not_assessed
 from scatd.evaluation.finding import SHORT
 from scatd.evaluation.fractions import ALL
 from scatd.evaluation.intervals import few_groups_in_words
@@ -69,11 +69,11 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
     """One row a drug, the one with most resistant cells first.
 
     Columns: drug, fraction_resistant, ci_low, ci_high (of all cells), lowest and highest (of the
-    groups), n_scored, n_abstained, n_outside, family, version, stage, candidate (what scores, in
-    words), threshold, labels (file and column), label_kind (what they say), n_samples, auroc and
-    baseline_auroc (mean over validation folds: of the model and of its best baseline), finding (the
-    place of the model beside that baseline), evidence_against (what labelled target cells show
-    against the version).
+    groups), n_scored, n_abstained, n_outside (missing where the model knows no domain), family,
+    version, stage, candidate (what scores, in words), threshold, labels (file and column),
+    label_kind (what they say), n_samples, auroc and baseline_auroc (mean over validation folds: of
+    the model and of its best baseline), finding (the place of the model beside that baseline),
+    evidence_against (what labelled target cells show against the version).
     """
     rows = []
     for drug, scores in found.drugs.items():
@@ -97,6 +97,31 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
         )
     table = pd.DataFrame(rows).astype({"n_outside": "Int64"})
     return table.sort_values("fraction_resistant", ascending=False, ignore_index=True)
+
+
+def not_assessed(found: Screened) -> dict[str, str]:
+    """Why cells are not compared with a model's training domain, by drug; empty where all are."""
+    return {
+        drug: why_not_assessed(scores.card.about.too_few_for_domain)
+        for drug, scores in found.drugs.items()
+        if scores.outside is None
+    }
+
+
+def counts_in_words(table: pd.DataFrame, found: Screened) -> pd.DataFrame:
+    """A table with the reason in place of a number of cells outside that nobody knows.
+
+    Parameters
+    ----------
+    table
+        With the columns `drug` and `n_outside`; another table stays as it is.
+    """
+    reasons = not_assessed(found)
+    if not reasons or "n_outside" not in table:
+        return table
+    counts = table["n_outside"].astype(object)
+    words = table["drug"].map(reasons)
+    return table.assign(n_outside=counts.where(table["n_outside"].notna(), words))
 
 
 def _evidence(about: About) -> dict[str, object]:
@@ -143,9 +168,15 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
             "Most cells lie outside the training domain of the models of "
             f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
         )
-    unknown = drugs.loc[drugs["n_outside"].isna(), "drug"].tolist()
-    if unknown:
-        said.append(f"The models of {_listed(unknown)} do not know their training domain.")
+    said += [
+        f"{drug}: {scores.few_genes}" for drug, scores in found.drugs.items() if scores.few_genes
+    ]
+    unknown = pd.Series(not_assessed(found), dtype=object)
+    said += [
+        f"Whether cells lie outside the training domain of the models of "
+        f"{_listed(some.index.tolist())} is {reason}."
+        for reason, some in unknown.groupby(unknown)
+    ]
     behind = drugs.loc[drugs["finding"] == SHORT["behind"], "drug"].tolist()
     if behind:
         said.append(
@@ -228,6 +259,7 @@ def write_page(
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
+    counted = counts_in_words(drugs[[*shares, *counts]], found)
     models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
     models += ["label_kind", "n_samples", "auroc"]
     sections = [
@@ -238,7 +270,7 @@ def write_page(
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": drugs[[*shares, *counts]],
+            "outside the model's training domain": counted,
         }),
     ]  # fmt: skip
     if maps:

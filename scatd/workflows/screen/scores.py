@@ -16,6 +16,7 @@ from scatd.data.cell_map import MOST_CELLS
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import ScatdError
 from scatd.evaluation.domain import is_outside
+from scatd.evaluation.nearness import few_genes_sentence
 from scatd.registry import ModelRef
 from scatd.scoring import ScoreOptions, Scorer
 from scatd.workflows.cohorts.features import ScoringInput
@@ -38,6 +39,8 @@ class DrugScores:
     outside
         (n_obs,) whether a cell lies outside the training domain; None where the model does not
         know it.
+    few_genes
+        A warning where the cohort lacks most genes of the model; else empty.
     """
 
     ref: ModelRef
@@ -46,6 +49,7 @@ class DrugScores:
     prob: NDArray[np.float32]
     responses: NDArray[np.str_]
     outside: NDArray[np.bool_] | None
+    few_genes: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +163,7 @@ def _scored(
         prob=np.where(is_scored, scores.prob_resistant, np.nan).astype(np.float32),
         responses=np.where(is_scored, scores.responses, ""),
         outside=None if scores.ood_p is None else is_outside(scores.ood_p) & is_scored,
+        few_genes=few_genes_sentence(given.features.missing),
     )
 
 

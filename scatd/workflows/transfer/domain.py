@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 
+from scatd.evaluation.domain import not_assessed_sentence
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
-from scatd.nn.domain import Domain, Role
+from scatd.nn.domain import Domain, Role, TooFewCells
 from scatd.training.domain import fit_domain
 from scatd.training.transfer import posterior_of
 from scatd.workflows.transfer.task import Basis
 
+logger = logging.getLogger(__name__)
+
 
 def training_domain(
     basis: Basis, classifier: ResponseClassifier, alignment: Alignment
-) -> Domain | None:
+) -> Domain | TooFewCells:
     """Describe the cells that a model was made for, as features and in its latent space.
 
     The cells are those of the reference, moved as a target is moved. With `adain` they do not move,
@@ -31,7 +36,7 @@ def training_domain(
 
     Returns
     -------
-    None where there are too few cells to tell.
+    The number of cells instead, where they are too few to tell; a warning says so.
     """
     role: Role
     if basis.reference_sample is not None:
@@ -44,4 +49,7 @@ def training_domain(
         own = Alignment(alignment.method, feature_stats([samples]), alignment.reference)
         role, moved = "source", own.move_source(samples)
     z = posterior_of(classifier, moved)[0]
-    return fit_domain(moved.cpu(), z.cpu(), role, basis.settings.seed)
+    found = fit_domain(moved.cpu(), z.cpu(), role, basis.settings.seed)
+    if isinstance(found, TooFewCells):
+        logger.warning("%s", not_assessed_sentence(found))
+    return found

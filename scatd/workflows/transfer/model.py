@@ -27,7 +27,7 @@ from scatd.evaluation.thresholds import youden
 from scatd.keys import CandidateName, LabelKind
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, TooFewCells
 from scatd.scoring import artifact_probability
 from scatd.settings import to_mapping
 from scatd.training.baselines import LinearBaseline
@@ -89,7 +89,7 @@ class Chosen:
         return self.model.card().choice_in_words
 
 
-def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen:
+def choose(task: DrugTask, folds: Folds, domain: Domain | TooFewCells | None = None) -> Chosen:
     """Choose the model that the request selects. Few-shot cells may set its threshold.
 
     Parameters
@@ -133,6 +133,9 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     if domain is None:
         alignment = alignment_of(model).to(task.basis.device)
         domain = training_domain(task.basis, model.classifier().to(task.basis.device), alignment)
+    if isinstance(domain, TooFewCells):
+        about = replace(model.about, too_few_for_domain=domain)
+        model, domain = replace(model, about=about), None
     return Chosen(replace(model, domain=domain), fold, metrics, held, baseline)
 
 

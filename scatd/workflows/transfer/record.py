@@ -13,13 +13,14 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.evaluation import evidence, label_kinds
+from scatd.evaluation.domain import not_assessed_sentence
 from scatd.evaluation.gate import Evidence, Verdict
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, TooFewCells
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.fitting import LearnedFold
@@ -105,7 +106,7 @@ class InSweep:
         Draw the drug.
     """
 
-    domain: Domain | None
+    domain: Domain | TooFewCells | None
     figures: bool
 
 
@@ -136,6 +137,8 @@ def record_drug(
     findings: list[str] = []
     labels = labels_in_words(task.basis.request)
     said = [report.sentence, f"Registered: {chosen.in_words}", labels]
+    if few := chosen.model.about.too_few_for_domain:
+        said.append(not_assessed_sentence(few))
     run.describe("\n\n".join(said))
     run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
@@ -201,7 +204,7 @@ def in_sweep(basis: Basis, *, figures: bool) -> InSweep:
     domain.
     """
     method = basis.settings.alignment
-    domain = None
+    domain: Domain | TooFewCells | None = None
     if method != "bi-adain":
         alignment = Alignment(method, basis.reference_stats, basis.reference_stats)
         untrained = basis.learner.trainer.untrained

@@ -1,0 +1,64 @@
+"""Text files say why cells are not compared with the training domain; typed columns stay typed."""
+
+from __future__ import annotations
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from scatd.registry import ModelRef
+from scatd.workflows.predict.output import annotate, write_table
+from scatd.workflows.predict.request import PredictResult
+
+REF = ModelRef("scatd-sf-docetaxel", 1, "sf", "docetaxel", "production", "run", simulated=False)
+REASON = "not assessed: fewer than 200 reference cells"
+
+
+def result(not_assessed=""):
+    ood = [pd.NA] * 3 if not_assessed else [True, False, pd.NA]
+    table = pd.DataFrame(
+        {
+            "barcode": ["a", "b", "c"],
+            "prob_resistant": [0.2, 0.8, np.nan],
+            "response": ["sensitive", "resistant", ""],
+            "ood": pd.array(ood, dtype="boolean"),
+            "reason": ["", "", "no counts"],
+        }
+    )
+    if not not_assessed:
+        table["ood_p"] = [0.01, 0.6, np.nan]
+    about = {"domain": {"not_assessed": not_assessed}}
+    return PredictResult(REF, table, about=about, not_assessed=not_assessed)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"), [(REASON, [REASON, REASON, ""]), ("", ["True", "False", ""])]
+)
+def test_the_text_of_the_column(tmp_path, reason, expected):
+    write_table(tmp_path / "s.csv", result(reason))
+    table = pd.read_csv(tmp_path / "s.csv", dtype=str, keep_default_na=False)
+    assert table["ood"].tolist() == expected
+    assert list(table.columns[:5]) == ["barcode", "prob_resistant", "response", "ood", "reason"]
+
+
+def test_typed_files_keep_their_types_and_say_it_once(tmp_path):
+    made = result(REASON)
+    write_table(tmp_path / "s.parquet", made)
+    assert pd.read_parquet(tmp_path / "s.parquet")["ood"].dtype == "boolean"
+    write_table(tmp_path / "s.json", made)
+    said = json.loads((tmp_path / "s.json").read_text())
+    assert said["model"]["domain"]["not_assessed"] == REASON
+    assert [cell["ood"] for cell in said["cells"]] == [None, None, None]
+
+
+def test_no_column_of_an_earlier_prediction_is_left(tmp_path):
+    cohort = ad.AnnData(obs=pd.DataFrame(index=["a", "b", "c"]))
+    annotate(cohort, result())
+    assert cohort.obs["scatd_docetaxel_ood"].dtype == "boolean"
+    assert cohort.obs["scatd_docetaxel_ood_p"].tolist()[:2] == [0.01, 0.6]
+    annotate(cohort, result(REASON))
+    assert not [name for name in cohort.obs if "_ood" in name]
+    assert cohort.uns["scatd"]["docetaxel"]["domain"]["not_assessed"] == REASON
