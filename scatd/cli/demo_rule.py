@@ -14,8 +14,8 @@ def refuse_demo(ctx: click.Context, name: str, part: str) -> None:
     """Refuse the demo in place of an input where something of the user's is named.
 
     That is a file or folder to read (a settings file, labels, a gene map, weights, a model folder),
-    or what data hold (`--scale`, `--layer`, `--label-map`). Numbers, choices of a recipe, drugs,
-    columns and registered names may be meant for the demo.
+    or what data hold (`--scale`, `--layer`, `--label-map`, `--label-kind`). Numbers, choices of a
+    recipe, drugs, columns and registered names may be meant for the demo.
 
     Parameters
     ----------

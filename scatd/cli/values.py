@@ -13,7 +13,7 @@ from typing import Any, get_args
 import click
 
 from scatd.errors import InputError
-from scatd.keys import ARCHIVED, PREVIOUS, PRODUCTION, STAGING, InputScale
+from scatd.keys import ARCHIVED, PREVIOUS, PRODUCTION, STAGING
 from scatd.ranges import plain_type, range_of, shortened
 
 ALL = "all"
@@ -113,11 +113,11 @@ class Text(click.ParamType):
         return value
 
 
-class Scale(click.Choice[str]):
-    """Scale of the values in the user's data."""
+class OfData(click.Choice[str]):
+    """A word about the user's data, such as their scale: one of a `Literal`."""
 
-    def __init__(self) -> None:
-        super().__init__(get_args(InputScale))
+    def __init__(self, words: Any) -> None:
+        super().__init__(get_args(words))
 
     def is_of_data(self, value: Any) -> bool:
         """Whether this value belongs to data of the user's: it does."""

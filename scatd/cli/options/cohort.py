@@ -7,7 +7,7 @@ from scatd.cli import path_or_name, paths, values
 from scatd.cli.former import FormerName
 from scatd.cli.options.build import Decorator, option, together
 from scatd.data.limits import MIN_GENES
-from scatd.keys import LabelKind
+from scatd.keys import InputScale, LabelKind
 
 label_map = option(
     "--label-map",
@@ -48,7 +48,7 @@ def labels(help_text: str, names: str = "--labels") -> Decorator:
 
 def label_kind(help_text: str, names: str = "--label-kind") -> Decorator:
     """`--label-kind`: what labels mean."""
-    return option(names, LabelKind, help_text)
+    return option(names, values.OfData(LabelKind), help_text)
 
 
 def group_by(help_text: str, former: str | None = None) -> Decorator:
@@ -67,7 +67,7 @@ def panel(help_text: str) -> Decorator:
 
 def scale(help_text: str, default: str | None = None) -> Decorator:
     """`--scale`: the scale of the values in the cohort."""
-    return option("--scale", values.Scale(), help_text, default)
+    return option("--scale", values.OfData(InputScale), help_text, default)
 
 
 checked_scale = scale(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scatd import keys, registry
+from scatd.errors import InputError
 from scatd.evaluation.target_evidence import against
 from scatd.registry import ModelRef
 from scatd.workflows.models import stored_evidence
@@ -50,13 +51,21 @@ def about(refs: Iterable[ModelRef]) -> dict[ModelRef, Doubt]:
         if said:
             said = [f"evidence against it: {'; '.join(said)}"]
         demotes = bool(said) and config.demote_on_evidence
-        if not allowed and registry.read_card(ref).about.learned_exposure:
+        if not allowed and _learned_exposure(ref):
             said.append(
                 f"it learned from {keys.EXPOSURE} labels, and allow_exposure_labels is false"
             )
         if said:
             found[ref] = Doubt(ref, ". Also ".join(said), demotes)
     return found
+
+
+def _learned_exposure(ref: ModelRef) -> bool:
+    """Whether labels of exposure have a part in a version; a damaged one is the doctor's."""
+    try:
+        return registry.read_card(ref).about.learned_exposure
+    except InputError:
+        return False
 
 
 def in_production() -> dict[ModelRef, Doubt]:

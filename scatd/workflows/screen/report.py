@@ -188,9 +188,9 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
     if exposed:
         said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
-    n_groups = len(tables["matrix"]) - 1
-    if request.group_by is not None and (few := few_groups_in_words(n_groups)):
-        said.append(few)
+    if request.group_by is not None:
+        few = few_groups_in_words(len(tables["matrix"]) - 1)
+        said += [few] if few else []
     if found.left_out:
         said.append(f"Left out, with the reason below: {_listed(list(found.left_out))}.")
     if found.simulated:

@@ -36,6 +36,8 @@ def test_reasons_are_grouped_and_stand_in_place_of_counts():
             "n_scored": 5,
             "auroc": 0.7,
             "baseline_auroc": 0.6,
+            "finding": ["ahead", "level", "behind", "level"],
+            "evidence_against": "",
         }
     )
     said = cautions(found, {"drugs": drugs}, SimpleNamespace(group_by=None))
@@ -46,6 +48,7 @@ def test_reasons_are_grouped_and_stand_in_place_of_counts():
         "d: 31 of 125 genes were measured.",
         f"{start} a, b is {reason}.",
         f"{start} c is {older}.",
+        "On their own training samples (out of fold), the best baseline beats the models of c.",
     ]
     shown = counts_in_words(drugs, found)
     assert shown["n_outside"].tolist() == [reason, reason, older, 0]
