@@ -14,7 +14,7 @@ from scatd.data.files import is_whole, sha256_file, write_hashes
 from scatd.errors import InputError
 
 FILE = "group_mean.json"
-WEIGHT = 5.0
+WEIGHT = 2.0
 """Samples that the prevalence counts for: groups of few samples lie near it."""
 
 Words = NDArray[np.str_]

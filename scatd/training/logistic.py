@@ -68,9 +68,10 @@ def fit_logistic(
     """
     from sklearn.linear_model import LogisticRegression
 
-    C = chosen_C(rows.root, codes, inner_folds(codes, seed) if inner is None else inner)
-    fitted = LogisticRegression(C=C, max_iter=2000, tol=_TOLERANCE).fit(rows.root, codes)
-    weights, offset = rows.of_root(fitted.coef_[0])
+    columns = rows.span
+    C = chosen_C(columns, codes, inner_folds(codes, seed) if inner is None else inner)
+    fitted = LogisticRegression(C=C, max_iter=2000, tol=_TOLERANCE).fit(columns, codes)
+    weights, offset = rows.of_span(fitted.coef_[0])
     return Logistic(weights, float(fitted.intercept_[0] + offset), C)
 
 

@@ -88,8 +88,20 @@ class Standardised:
         left, lengths = self._axes(n)
         return left[:, :n] * lengths[:n]
 
-    def of_root(self, coef: Values) -> tuple[Values, float]:
-        """Weights of all features (n_features,) and offset, from weights of the root's columns."""
+    @property
+    def span(self) -> Values:
+        """The rows, turned into as few columns as keep lengths and angles, (n_obs, n_columns)."""
+        return self.rows if self._is_tall else self.root
+
+    @property
+    def _is_tall(self) -> bool:
+        return self.rows.shape[1] <= len(self.rows)
+
+    def of_span(self, coef: Values) -> tuple[Values, float]:
+        """Weights of all features (n_features,) and offset, from weights of the span's columns."""
+        if self._is_tall:
+            weights = self._of_all_features(coef)
+            return weights, float(-(weights[self.scale.varies] @ self.scale.mean))
         from scipy.linalg import solve_triangular
 
         return self._of_rows(solve_triangular(self.root, coef, lower=True, trans="T"))

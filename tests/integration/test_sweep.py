@@ -17,7 +17,13 @@ from mlflow.tracking import MlflowClient
 from scatd import registry, tracking
 from scatd.workflows.sweep import processes
 
-BASELINES = ("prevalence", "logistic_regression", "gradient_boosting", "no_adaptation")
+BASELINES = (
+    "prevalence",
+    "logistic_regression",
+    "gradient_boosting",
+    "random_forest",
+    "no_adaptation",
+)
 
 
 @pytest.fixture(scope="session")
