@@ -224,7 +224,7 @@ def _score(
         X_train = aligned.X_train.numpy()
         baselines = Baselines.fit(Standardised(X_train), aligned.codes_train, seed=settings.seed)
         by_name = baselines.probabilities(stacked)
-        for model in ("logistic_regression", "gradient_boosting", "random_forest"):
+        for model in ("logistic_regression", "gradient_boosting"):
             answers[model.replace("_", " ")] = np.split(by_name[model], ends)
     truths = [data.codes_val, *(task.targets[target][1] for _, target, _, _ in views)]
     places = [(name, SOURCE_FOLD, "reference"), *(view[:3] for view in views)]

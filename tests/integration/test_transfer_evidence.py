@@ -119,7 +119,7 @@ def test_the_mean_of_the_group_is_a_baseline_of_folds_target_and_later_cells(
         *("evaluate", "--drug", "docetaxel", str(cells), *meaning, "--stage", "staging"),
         *("-o", str(folder)),
     )
-    later = pd.read_csv(folder / "tables/cells.csv").set_index("id")
+    later = pd.read_csv(folder / "tables/cells.csv").set_index("barcode")
     first = _table(run, "target_predictions.csv").set_index("id")
     for name in ("prevalence", "logistic_regression", "group_mean", "target_only"):
         np.testing.assert_allclose(
