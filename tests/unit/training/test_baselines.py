@@ -96,7 +96,7 @@ def test_the_forest_is_balanced(rows, scaled):
     np.testing.assert_allclose(found, expected, atol=0.03)
 
 
-@pytest.mark.parametrize(("n_rows", "n_trees"), [(40, 200), (1024, 73), (1600, 50)])
+@pytest.mark.parametrize(("n_rows", "n_trees"), [(40, 200), (1024, 58), (1600, 50)])
 def test_few_rows_get_many_trees(n_rows, n_trees):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 3)).astype(np.float32)
