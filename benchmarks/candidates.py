@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks import common
 from scatd import keys
-from scatd.evaluation.evidence import MODEL, NO_ADAPTATION
+from scatd.evaluation.evidence import CONTROLS, MODEL
 from scatd.evaluation.metrics import counts_by_rank
 from scatd.keys import artifact_paths
 
@@ -139,7 +139,7 @@ def _drawn(
 def _summary(drawn: dict[str, tuple[float, Values]]) -> pd.DataFrame:
     """One row a model: AUROC with interval, and the lead with a simultaneous interval."""
     ours, our_draws = drawn[MODEL]
-    others = [model for model in drawn if model not in (MODEL, NO_ADAPTATION)]
+    others = [model for model in drawn if model not in (MODEL, *CONTROLS)]
     leads = {model: (ours - drawn[model][0], our_draws - drawn[model][1]) for model in others}
     spread = {model: float(draws.std(ddof=1)) for model, (_, draws) in leads.items()}
     largest = np.max(

@@ -25,6 +25,9 @@ WORDS = {
     "prevalence": "the prevalence",
     "logistic_regression": "logistic regression",
     "gradient_boosting": "gradient boosting",
+    "random_forest": "a random forest",
+    "group_mean": "the mean of the group",
+    "target_only": "a model of the few-shot cells alone",
     NO_ADAPTATION: "the same model without alignment",
 }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.data.baseline_groups import groups_in
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
@@ -20,10 +21,10 @@ from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.keys import LabelKind
 from scatd.registry import ModelRef
-from scatd.training.baselines import LinearBaseline
+from scatd.training.kept_baselines import KeptBaselines
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.evaluate.request import EvaluateRequest
-from scatd.workflows.models.baselines import kept_baseline
+from scatd.workflows.models.baselines import kept_baselines
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +37,14 @@ class Version:
         Where it is in the registry, and the content of its model folder.
     training_run
         The run that trained it; a calibration keeps it.
-    baseline
-        Logistic regression of the same samples; None where none was kept.
+    baselines
+        Baselines of the same samples; None where none were kept.
     """
 
     ref: ModelRef
     stored: Artifact
     training_run: str
-    baseline: LinearBaseline | None
+    baselines: KeptBaselines | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,9 @@ class LabelledCells:
         Findings of the pre-flight check.
     label_kind
         What the labels mean.
+    baseline_groups
+        (n_obs,) group of every cell of the file, for the baseline `group_mean`; None where the
+        version has no such baseline, or the cohort no such column.
     """
 
     features: Features
@@ -70,6 +74,7 @@ class LabelledCells:
     groups: NDArray[np.str_] | None
     notes: list[str]
     label_kind: LabelKind = keys.UNSAID
+    baseline_groups: NDArray[np.str_] | None = None
 
     @property
     def codes(self) -> NDArray[np.int_]:
@@ -83,7 +88,7 @@ class LabelledCells:
 
 
 def read_version(ref: ModelRef) -> Version:
-    """Read a version, and the baseline that was kept with it.
+    """Read a version, and the baselines that were kept with it.
 
     Raises
     ------
@@ -92,8 +97,8 @@ def read_version(ref: ModelRef) -> Version:
     """
     stored = registry.read(ref)
     training_run = registry.training_run(ref)
-    baseline = kept_baseline(tracking.Run(tracking.connect(), training_run))
-    return Version(ref, stored, training_run, baseline)
+    baselines = kept_baselines(tracking.Run(tracking.connect(), training_run))
+    return Version(ref, stored, training_run, baselines)
 
 
 @contextmanager
@@ -122,7 +127,9 @@ def labelled_cells(
         if request.group_by is not None:
             groups = read_groups(features, rows, request.group_by, source)
         kind = request.label_kind or keys.UNSAID
-        yield LabelledCells(features, labels, rows, groups, list(given.notes), kind)
+        kept = None if version.baselines is None else version.baselines.group_mean
+        known = None if kept is None else groups_in(features, kept.column, source)
+        yield LabelledCells(features, labels, rows, groups, list(given.notes), kind, known)
 
 
 def _usable(labels: Labels, has_features: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -52,6 +52,8 @@ class LabelFiles:
         the patient.
     label_kind, target_label_kind
         What the labels of source and target mean; None where the user does not say it.
+    group_baseline
+        Column whose groups are a baseline; None looks for a usual one, `none` leaves it out.
     """
 
     labels: str | None = None
@@ -61,6 +63,7 @@ class LabelFiles:
     group_by: str | None = None
     label_kind: LabelKind | None = None
     target_label_kind: LabelKind | None = None
+    group_baseline: str | None = None
 
 
 @dataclass(frozen=True)
