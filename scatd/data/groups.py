@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -34,6 +36,17 @@ def group_column(
     InputError
         When no table has the column, or a row has no group.
     """
+    words = _words(column, tables)
+    words = words if rows is None else words.iloc[rows]
+    n_gaps = int((words == "").sum())
+    if n_gaps:
+        what = f"column '{column}' is empty for {n_gaps} of {len(words)} rows"
+        raise InputError(what, where=OPTION, expected="a group for every row that is used")
+    return words.to_numpy(dtype=str)
+
+
+def _words(column: str, tables: Sequence[pd.DataFrame]) -> pd.Series:
+    """The group of each row as text; nothing for a row without one."""
     found = next((table for table in tables if column in table), None)
     if found is None:
         known = [str(name) for table in tables for name in table.columns]
@@ -42,13 +55,9 @@ def group_column(
         expected = f"one of {listed}" if listed else f"a column of {places}"
         what = f"there is no column '{column}' in {places}"
         raise InputError(what, where=OPTION, expected=expected)
-    values = found[column] if rows is None else found[column].iloc[rows]
+    values = found[column]
     words = values.astype(object).where(values.notna(), "").astype(str)
-    n_gaps = int(words.str.strip().str.casefold().isin(_GAPS).sum())
-    if n_gaps:
-        what = f"column '{column}' is empty for {n_gaps} of {len(words)} rows"
-        raise InputError(what, where=OPTION, expected="a group for every row that is used")
-    return words.to_numpy(dtype=str)
+    return words.where(~words.str.strip().str.casefold().isin(_GAPS), "")
 
 
 def read_groups(
@@ -61,7 +70,22 @@ def read_groups(
     InputError
         As `group_column`.
     """
+    return group_column(column, *_tables(features, column, labels), rows=rows)
+
+
+def groups_with_gaps(features: Features, column: str, labels: LabelSource) -> NDArray[np.str_]:
+    """The group of every row of a cohort, (n_rows,), as `read_groups`; "" for a row without one.
+
+    Raises
+    ------
+    InputError
+        When there is no such column.
+    """
+    return _words(column, _tables(features, column, labels)).to_numpy(dtype=str)
+
+
+def _tables(features: Features, column: str, labels: LabelSource) -> list[pd.DataFrame]:
     tables = [features.obs]
     if column not in features.obs and labels.file is not None:
         tables.append(labels.table.of(features).others)
-    return group_column(column, *tables, rows=rows)
+    return tables
