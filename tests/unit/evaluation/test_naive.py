@@ -1,4 +1,4 @@
-"""Naive means, by their formula and pair by pair; no label outside of the training pairs is read."""
+"""Naive means, by their formula; no label outside of the training pairs is read."""
 
 from __future__ import annotations
 
