@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -37,8 +37,10 @@ def spread(
     work: Callable[[Learner, Chunk], Done],
     chunks: Sequence[Chunk],
     n_processes: int,
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Do the work on every chunk; results come as they are done.
+
+    Where it is closed before its end, the processes are ended at once.
 
     Parameters
     ----------

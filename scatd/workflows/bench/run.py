@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -129,8 +131,8 @@ def _all_done(
         for batch in work:
             named = {unit.key: unit for unit in batch.units}
             bar.set_postfix(task=batch.units[0].task)
-            for fitted in fit_batch(batch, spec.candidates, found):
-                for key, outcome, seconds in fitted:
+            with contextlib.closing(fit_batch(batch, spec.candidates, found)) as fitted:
+                for key, outcome, seconds in itertools.chain.from_iterable(fitted):
                     if isinstance(outcome, ScatdError):
                         logger.warning("%s failed: %s", named[key].name, outcome)
                         failed[key] = outcome

@@ -6,7 +6,7 @@ by every model, and no label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -175,7 +175,7 @@ def _whole(drug_task: DrugTask, task: OpenTask, seed: int) -> FoldJob:
 
 def fit_batch(
     batch: Batch, candidates: Sequence[ModelChoice], done: Mapping[str, pd.DataFrame]
-) -> Iterator[Fitted]:
+) -> Generator[Fitted, None, None]:
     """Fit the units that are not done, some at a time, in as many processes as there are cores."""
     waiting = [unit for unit in batch.units if unit.key not in done and unit.jobs]
     device = batch.inputs.device
