@@ -364,3 +364,26 @@ def test_a_page_needs_its_marks(scatd, task, bench_labels):
     said = scatd("bench", path, "--markdown", "page.md", code=2).output
     assert "does not hold the two marks of a bench" in said
     assert not runs("bench")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_unit_that_cannot_be_fitted_is_named(scatd, task, bench_labels, monkeypatch):
+    from scatd.errors import TrainingError
+    from scatd.workflows.bench import units
+
+    kept = units.fit_beside
+
+    def fails(learner, jobs, candidates):
+        if jobs[0].drug_key == "noise":
+            message = "the loss is no longer finite"
+            raise TrainingError(message)
+        return kept(learner, jobs, candidates)
+
+    monkeypatch.setattr(units, "fit_beside", fails)
+    whole = content(task, bench_labels, splits=["random"]) | {"candidates": ["linear"]}
+    scatd("bench", write(whole))
+    assert set(read("by_drug.csv")["drug"]) == {"DOCETAXEL"}
+    page = Path("bench-tiny-bench/report.html").read_text(encoding="utf-8")
+    assert "tiny random NOISE seed 42: the loss is no longer finite." in page
+    (parent,) = runs("bench")
+    assert parent.data.metrics["units_failed"] == 1

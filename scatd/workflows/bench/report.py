@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import keys
+from scatd.errors import TrainingError
 from scatd.evaluation.naive import PRIOR_PAIRS
 from scatd.plots import bench as plots
 from scatd.plots.style import save_figure
@@ -64,7 +65,7 @@ class Findings:
     about
         One row a task: name, label_kind, lines, drugs.
     not_run
-        Why a task was not run, and why a drug has no part in one.
+        Why a task, a drug or a unit has no part in it.
     """
 
     scores: list[SplitScores]
@@ -76,9 +77,26 @@ class Findings:
     not_run: list[str]
 
 
-def findings(spec: BenchSpec, opened: OpenBench, done: Done) -> Findings:
-    """Compare all models of all tasks."""
-    scores = [one for task in opened.tasks for one in score_splits(spec, task, done)]
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of the units: their tables, and why some have none, by their names."""
+
+    done: Done
+    left_out: Mapping[str, str]
+
+
+def findings(spec: BenchSpec, opened: OpenBench, outcome: Outcome) -> Findings:
+    """Compare all models of all tasks.
+
+    Raises
+    ------
+    TrainingError
+        When nothing could be scored.
+    """
+    scores = [one for task in opened.tasks for one in score_splits(spec, task, outcome.done)]
+    if not scores:
+        what = "no fold has both classes, so that nothing can be ranked"
+        raise TrainingError(what, remedy="Use fewer folds, or drugs with more samples of a class.")
     leads = [leads_table(one) for one in scores]
     tables = {
         "results": [results_table(*both) for both in zip(scores, leads, strict=True)],
@@ -91,6 +109,7 @@ def findings(spec: BenchSpec, opened: OpenBench, done: Done) -> Findings:
         for task in opened.tasks
         for drug, reason in task.left_out.items()
     ]
+    not_run += [f"{name}: {reason}" for name, reason in outcome.left_out.items()]
     return Findings(
         scores=scores,
         tables={name: pd.concat(some, ignore_index=True) for name, some in tables.items()},
@@ -118,7 +137,13 @@ def _about(task: OpenTask) -> dict[str, object]:
 
 
 def _of_labels(tasks: Sequence[OpenTask]) -> list[str]:
-    return [
+    """What the labels may mean, where cells or samples were treated."""
+    of_sources = [
+        f"{task.spec.name}: {keys.EXPOSURE_CAVEAT}"
+        for task in tasks
+        if task.spec.label_kind == keys.EXPOSURE
+    ]
+    return of_sources + [
         f"{task.spec.name}, cells of {one.spec.name}: {keys.EXPOSURE_CAVEAT}"
         for task in tasks
         for one in task.targets

@@ -20,7 +20,7 @@ from scatd.keys import metric_names
 from scatd.workflows.bench.inputs import OpenBench, OpenTarget, OpenTask, open_bench
 from scatd.workflows.bench.markdown import require_marks, write_markdown
 from scatd.workflows.bench.output import place_of, record, record_unit, stored_table
-from scatd.workflows.bench.report import findings
+from scatd.workflows.bench.report import Outcome, findings
 from scatd.workflows.bench.request import BenchRequest, BenchSpec, read_spec
 from scatd.workflows.bench.scores import Done
 from scatd.workflows.bench.units import Batch, Unit, batches, fit_batch
@@ -28,6 +28,8 @@ from scatd.workflows.transfer.inputs import basis_of
 from scatd.workflows.transfer.task import Basis
 
 logger = logging.getLogger(__name__)
+
+_NO_FOLD = "no fold has both classes to learn from and to rank"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +85,10 @@ def bench(request: BenchRequest) -> BenchResult:
             settings=_settings(request, spec, len(units)),
             resume_key=key,
         ) as run:
-            found = _all_done(run, spec, work, dead)
-            return _finish(request, spec, opened, _by_name(units, found), run)
+            found, failed = _all_done(run, spec, work, dead)
+            left_out = {unit.name: _NO_FOLD for unit in units if not unit.jobs} | failed
+            done = _by_name(units, found)
+            return _finish(request, spec, opened, Outcome(done, left_out), run)
 
 
 def _bases(task: OpenTask) -> tuple[Basis, list[tuple[OpenTarget, Basis]]]:
@@ -120,11 +124,11 @@ def _settings(request: BenchRequest, spec: BenchSpec, n_units: int) -> dict[str,
 
 def _all_done(
     run: tracking.Run, spec: BenchSpec, work: Sequence[Batch], dead: tracking.DeadRun | None
-) -> dict[str, pd.DataFrame]:
-    """Tables of all units by key: adopted ones, and those that are fitted now."""
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Tables of all units by key, adopted or fitted now; and why a unit failed, by its name."""
     n_units = sum(bool(unit.jobs) for batch in work for unit in batch.units)
     found = _adopted(run, work, dead)
-    failed: dict[str, ScatdError] = {}
+    failed: dict[str, str] = {}
     n_adopted = len(found)
     with console.progress(n_units, "Bench", "unit") as bar:
         bar.update(n_adopted)
@@ -135,7 +139,7 @@ def _all_done(
                 for key, outcome, seconds in itertools.chain.from_iterable(fitted):
                     if isinstance(outcome, ScatdError):
                         logger.warning("%s failed: %s", named[key].name, outcome)
-                        failed[key] = outcome
+                        failed[named[key].name] = str(outcome)
                     else:
                         record_unit(run, named[key], outcome, seconds)
                         found[key] = outcome
@@ -149,8 +153,8 @@ def _all_done(
     )
     if not found:
         what = "no unit could be fitted"
-        raise TrainingError(what, remedy=str(next(iter(failed.values()), "")))
-    return found
+        raise TrainingError(what, remedy=next(iter(failed.values()), _NO_FOLD))
+    return found, failed
 
 
 def _adopted(
@@ -186,11 +190,11 @@ def _finish(
     request: BenchRequest,
     spec: BenchSpec,
     opened: OpenBench,
-    done: Done,
+    outcome: Outcome,
     run: tracking.Run,
 ) -> BenchResult:
     """Compare, and write everything."""
-    found = findings(spec, opened, done)
+    found = findings(spec, opened, outcome)
     output = record(request, spec, found, run)
     if request.markdown is not None:
         write_markdown(request.markdown, spec, found)
