@@ -199,13 +199,15 @@ def shown(results: pd.DataFrame, one: SplitScores) -> pd.DataFrame:
     """Rows of a split as a reader sees them: intervals as text."""
     own = results[(results["task"] == one.task) & (results["split"] == one.split)]
     best = own["best_baseline"].dropna()
+    varies = own["ci_low"] < own["ci_high"]  # means that are equal for all lines do not
+    varies |= own["auroc"] != 0.5
     head = f"lead over {words_of(best.iloc[0])}" if len(best) else "lead"
     return pd.DataFrame(
         {
             "model": own["model"].map(words_of),
             "kind": own["kind"],
             "AUROC": own["auroc"],
-            "interval": _spans(own["ci_low"], own["ci_high"], ".3f"),
+            "interval": _spans(own["ci_low"], own["ci_high"].where(varies), ".3f"),
             head: ["" if pd.isna(lead) else f"{lead:+.3f}" for lead in own["lead"]],
             "its interval": _spans(own["lead_ci_low"], own["lead_ci_high"], "+.3f"),
         }
@@ -214,6 +216,6 @@ def shown(results: pd.DataFrame, one: SplitScores) -> pd.DataFrame:
 
 def _spans(low: pd.Series, high: pd.Series, form: str) -> list[str]:
     return [
-        "" if pd.isna(first) else f"{first:{form}} to {last:{form}}"
+        "" if pd.isna(first) or pd.isna(last) else f"{first:{form}} to {last:{form}}"
         for first, last in zip(low, high, strict=True)
     ]
