@@ -113,6 +113,11 @@ def test_a_whole_bench(scatd, task, bench_labels):
     row = results.set_index(["split", "model"]).loc["tissues", "trees"]
     assert metrics["bench.tiny.tissues.trees.auroc"] == pytest.approx(row["auroc"])
     assert metrics["bench.tiny.tissues.trees.lead_ci_low"] == pytest.approx(row["lead_ci_low"])
+    kinds = {run.info.run_name: run.data.tags["scatd.label_kind"] for run in units}
+    assert kinds["tiny lines NOISE seed 42"] == "cell-line"
+    assert kinds["tiny cells DOCETAXEL seed 42"] == "treated-against-untreated"
+    used = [(one.dataset.name, one.tags[0].value) for one in parent.inputs.dataset_inputs]
+    assert {("source", "source"), ("target", "target")} <= set(used)
     assert not runs("drug")  # nothing is registered
 
 
@@ -387,3 +392,28 @@ def test_a_unit_that_cannot_be_fitted_is_named(scatd, task, bench_labels, monkey
     assert "tiny random NOISE seed 42: the loss is no longer finite." in page
     (parent,) = runs("bench")
     assert parent.data.metrics["units_failed"] == 1
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_labels_of_a_drug_that_is_left_out_change_no_score_of_it(
+    scatd, task, bench_labels, tmp_path
+):
+    labels = pd.read_csv(bench_labels / "labels.csv", index_col=0)
+    found = []
+    for seed in (None, 1):
+        if seed is not None:
+            labels["NOISE"] = labels["NOISE"].sample(frac=1, random_state=seed).to_numpy()
+        labels.to_csv(tmp_path / "own.csv")
+        own = {"labels": "own.csv", "splits": ["drugs"]}
+        scatd("bench", write(content(task, bench_labels, **own) | {"candidates": ["mean"]}))
+        stored = read("predictions.parquet")
+        found.append(stored[stored["drug"] == "NOISE"].set_index("row"))
+    before, after = found
+    both = before.index.intersection(after.index)
+    assert (before.loc[both, "truth"] != after.loc[both, "truth"]).any()
+    for model in ("mean", "logistic_regression"):
+        column = f"prob_{model}"
+        np.testing.assert_allclose(before.loc[both, column], after.loc[both, column], rtol=1e-9)
+    # That of the line is the other drug's label, drawn towards the overall share.
+    other = pd.read_csv(bench_labels / "labels.csv").loc[both, "DOCETAXEL"] == "resistant"
+    assert roc_auc_score(other, before.loc[both, "prob_line_mean"]) == 1

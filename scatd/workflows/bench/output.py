@@ -11,6 +11,7 @@ import pandas as pd
 
 from scatd import keys, tracking
 from scatd.data import results
+from scatd.data.drugs import drug_key
 from scatd.data.files import copy_files
 from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.bench.report import Findings, draw, write_page
@@ -30,7 +31,12 @@ def place_of(request: BenchRequest, spec: BenchSpec) -> tuple[Path, dict[str, st
 
 def record_unit(run: tracking.Run, unit: Unit, table: pd.DataFrame, seconds: float) -> None:
     """Store a unit as a nested run, from which a bench that was killed goes on."""
-    tags = {keys.TAG_LEVEL: keys.LEVEL_UNIT, keys.TAG_UNIT: unit.key, keys.TAG_DRUG: unit.drug}
+    tags = {
+        keys.TAG_LEVEL: keys.LEVEL_UNIT,
+        keys.TAG_UNIT: unit.key,
+        keys.TAG_DRUG: drug_key(unit.drug),
+        keys.TAG_LABEL_KIND: unit.label_kind,
+    }
     with run.child(unit.name, tags) as child:
         child.log_settings({"task": unit.task, "split": unit.split, "seed": unit.seed})
         child.log_metrics({metric_names.TRAIN_SECONDS: seconds})

@@ -25,6 +25,7 @@ from scatd.workflows.bench.request import BenchRequest, BenchSpec, read_spec
 from scatd.workflows.bench.scores import Done
 from scatd.workflows.bench.units import Batch, Unit, batches, fit_batch
 from scatd.workflows.transfer.inputs import basis_of
+from scatd.workflows.transfer.record import log_data
 from scatd.workflows.transfer.task import Basis
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,9 @@ def bench(request: BenchRequest) -> BenchResult:
             settings=_settings(request, spec, len(units)),
             resume_key=key,
         ) as run:
+            for _, own, targets in bases:
+                for basis in [own, *(on_target for _, on_target in targets)]:
+                    log_data(run, basis)
             found, failed = _all_done(run, spec, work, dead)
             left_out = {unit.name: _NO_FOLD for unit in units if not unit.jobs} | failed
             done = _by_name(units, found)

@@ -18,7 +18,7 @@ from scatd.data.files import return_freed_memory
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.errors import ScatdError
 from scatd.evaluation.metrics import Array
-from scatd.keys import ModelChoice
+from scatd.keys import LabelKind, ModelChoice
 from scatd.training.beside import Beside, fit_beside
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
@@ -51,6 +51,8 @@ class Unit:
         Hash of all that its table depends on.
     jobs
         Folds to fit.
+    label_kind
+        What the labels say that its models are judged by.
     """
 
     task: str
@@ -60,6 +62,7 @@ class Unit:
     kind: Kind
     key: str
     jobs: list[FoldJob]
+    label_kind: LabelKind
 
     @property
     def name(self) -> str:
@@ -117,7 +120,8 @@ def _splits(spec: BenchSpec, task: OpenTask, basis: Basis, seed: int) -> Iterato
             else:
                 jobs = _jobs(drug_task, folds, place, seed)
             digest = tracking.resume_key(folds[:, place].tolist())
-            yield _unit(spec, task, drug_task, (kind, kind, seed, drug), digest, jobs)
+            unit = _unit(spec, task, drug_task, (kind, kind, seed, drug), digest, jobs)
+            yield replace(unit, label_kind=task.spec.label_kind)
 
 
 def _of_target(
@@ -135,7 +139,8 @@ def _of_target(
         ]
         digest = tracking.resume_key(labels.target.scored.codes.tolist())
         about = "target", target.spec.name, seed, drug
-        yield _unit(spec, task, drug_task, about, digest, jobs)
+        unit = _unit(spec, task, drug_task, about, digest, jobs)
+        yield replace(unit, label_kind=target.spec.label_kind)
 
 
 def _unit(
@@ -150,7 +155,7 @@ def _unit(
     whole = basis_identity(drug_task.basis), drug_identity(drug_task)
     # Targets are scored in the folds, so that labels of two targets are two pieces of work.
     key = tracking.resume_key("unit", *about, list(spec.candidates), *whole, digest)
-    return Unit(task.spec.name, name, seed, drug, cast(Kind, kind), key, jobs)
+    return Unit(task.spec.name, name, seed, drug, cast(Kind, kind), key, jobs, "unknown")
 
 
 def _jobs(task: DrugTask, folds: Folds, drug: int, seed: int) -> list[FoldJob]:
