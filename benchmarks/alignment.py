@@ -39,6 +39,7 @@ from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.loop import Silent
 from scatd.training.settings import TransferSettings, default_pretrain, default_transfer
+from scatd.training.standardised import Standardised
 from scatd.training.trainer import AlignedFold, Trainer
 from scatd.training.transfer import probabilities
 from scatd.workflows.cohorts.training import pooled, read_embeddings, read_expression
@@ -221,7 +222,7 @@ def _score(
         stacked = torch.cat([aligned.X_val, *moved]).numpy()
         ends = np.cumsum([len(rows) for rows in (aligned.X_val, *moved)])[:-1]
         X_train = aligned.X_train.numpy()
-        baselines = Baselines.fit(X_train, aligned.codes_train, seed=settings.seed)
+        baselines = Baselines.fit(Standardised(X_train), aligned.codes_train, seed=settings.seed)
         by_name = baselines.probabilities(stacked)
         for model in ("logistic_regression", "gradient_boosting"):
             answers[model.replace("_", " ")] = np.split(by_name[model], ends)

@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks import common
 from scatd import keys
-from scatd.evaluation.evidence import MODEL, NO_ADAPTATION
+from scatd.evaluation.evidence import CONTROLS, MODEL
 from scatd.evaluation.intervals import Bootstrap
 from scatd.evaluation.joint import Joint, Scored, joint_auroc
 from scatd.keys import artifact_paths
@@ -111,7 +111,7 @@ def _joint(tables: Sequence[dict[str, pd.DataFrame]], models: Sequence[str]) -> 
 
 def _summary(joint: Joint) -> pd.DataFrame:
     """One row a model: AUROC with interval, and the lead with a simultaneous interval."""
-    pairs = [(MODEL, other) for other in joint.models if other not in (MODEL, NO_ADAPTATION)]
+    pairs = [(MODEL, other) for other in joint.models if other not in (MODEL, *CONTROLS)]
     leads = joint.leads(pairs)
     rows = []
     for model in joint.models:

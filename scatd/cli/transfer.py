@@ -132,6 +132,12 @@ _NETWORK = {
     former="--groups",
 )
 @option(
+    "--group-baseline",
+    values.COLUMN,
+    "Column (of obs or of the label table) whose groups are a baseline: the share of resistant "
+    "samples of the tissue, patient or batch; none leaves it out.  [default: found in obs]",
+)
+@option(
     "--permutations",
     ranges.CountOrNone,
     "Number of trainings on permuted labels, which show what chance alone reaches.",

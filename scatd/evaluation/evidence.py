@@ -18,10 +18,15 @@ from scatd.keys import metric_names
 
 MODEL = "response_model"
 NO_ADAPTATION = "no_adaptation"
+CONTROLS = (NO_ADAPTATION,)
+"""Models that stand in the tables to learn from, and are no baselines."""
 WORDS = {
     "prevalence": "the prevalence",
     "logistic_regression": "logistic regression",
     "gradient_boosting": "gradient boosting",
+    "random_forest": "a random forest",
+    "group_mean": "the mean of the group",
+    "target_only": "a model of the few-shot cells alone",
     NO_ADAPTATION: "the same model without alignment",
 }
 
@@ -113,12 +118,9 @@ def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:
 def rivals(models: pd.DataFrame) -> pd.DataFrame:
     """The baselines that a response model is compared with, as rows of `model_table`.
 
-    The model without alignment is no rival where it gives the same ranks: alignment then did
-    nothing.
+    `CONTROLS` are left out.
     """
-    lead = models[["lead", "lead_ci_low", "lead_ci_high"]]
-    is_same = (models["model"] == NO_ADAPTATION) & (lead == 0).all(axis=1)
-    return models[(models["model"] != MODEL) & ~is_same]
+    return models[~models["model"].isin((MODEL, *CONTROLS))]
 
 
 def in_words(models: pd.DataFrame, subject: str, n_samples: int) -> str:

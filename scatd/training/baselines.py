@@ -2,94 +2,39 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from scatd.data.files import is_whole, row_blocks, sha256_file, stored_hashes, write_hashes
-from scatd.errors import InputError
-from scatd.training.standardised import Standardised
+from scatd.data.files import row_blocks
+from scatd.training.kept_baselines import LinearBaseline
+from scatd.training.logistic import Codes, Split
+from scatd.training.standardised import FeatureScale, Standardised, Values
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-LINEAR_FILE = "logistic_regression.safetensors"
-N_COMPONENTS = 50
-LOGISTIC_C = 0.01
-_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class LinearBaseline:
-    """Logistic regression (L2, all standardised features) in the terms of single features.
-
-    Parameters
-    ----------
-    weights
-        (n_features,), 0 for a feature that did not vary.
-    bias
-        Log odds at all features 0.
-    prevalence
-        Share of resistant training rows.
-    """
-
-    weights: NDArray[np.float64]
-    bias: float
-    prevalence: float
-
-    @classmethod
-    def fit(cls, X: NDArray[np.float32], codes: NDArray[np.int_]) -> LinearBaseline:
-        """Fit aligned features (n_obs, n_features) to classes (n_obs,)."""
-        from threadpoolctl import threadpool_limits
-
-        # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
-        with threadpool_limits(1):
-            return _logistic_regression(Standardised(X), codes)
-
-    @classmethod
-    def read(cls, folder: Path) -> LinearBaseline:
-        """Read what `write` wrote.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged. One of scatd before 0.2 has no hash beside it.
-        """
-        path = folder / LINEAR_FILE
-        what, remedy = "is damaged", "Learn the drug again: scatd transfer."
-        damaged = InputError(what, where=str(path), remedy=remedy)
-        if stored_hashes(path) and not is_whole(path):
-            raise damaged
-        try:
-            tensors = load_file(path)
-            numbers = (tensors["weights"], tensors["bias"], tensors["prevalence"])
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise damaged from error
-        weights, bias, prevalence = numbers
-        if not all(np.isfinite(values).all() for values in numbers) or weights.ndim != 1:
-            raise damaged
-        return cls(weights, float(bias), float(prevalence))
-
-    def write(self, folder: Path) -> None:
-        """Write it into a folder that is there."""
-        numbers = {"bias": np.array(self.bias), "prevalence": np.array(self.prevalence)}
-        save_file({"weights": self.weights, **numbers}, folder / LINEAR_FILE)
-        write_hashes(folder / LINEAR_FILE, sha256_file(folder / LINEAR_FILE))
-
-    def probabilities(self, X: Any) -> dict[str, NDArray[np.float64]]:
-        """P(resistant) of aligned rows (n_obs, n_features), a baseline; read block by block."""
-        odds = np.concatenate(
-            [np.asarray(X[rows], np.float64) @ self.weights for rows in row_blocks(X)]
-        )
-        return {
-            "prevalence": np.full(len(odds), self.prevalence),
-            "logistic_regression": 1 / (1 + np.exp(-(odds + self.bias))),
-        }
+RECIPE = 2
+"""Counts up when a baseline changes: killed work with other baselines is not continued."""
+BOOSTED_FEATURES = 1024
+"""Most features of gradient boosting: with more, those that tell the classes apart best."""
+BOOSTING = {
+    "learning_rate": 0.05,
+    "max_iter": 100,
+    "max_depth": 3,
+    "l2_regularization": 1.0,
+    "max_bins": 32,
+    "early_stopping": False,
+}
+FOREST = {"min_samples_leaf": 3, "max_samples": 0.5}
+"""A tree of half the rows takes half the time, and the forest is as good."""
+TREE_ROWS = 60_000
+"""Rows that all trees of the forest are grown for together: few rows get many trees."""
+FEWEST_TREES, MOST_TREES = 50, 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,47 +45,85 @@ class Baselines:
     ----------
     linear
         Logistic regression, and the prevalence.
-    axes, offset
-        (n_features, n_components) and (n_components,): X @ axes - offset are the first principal
-        components of the standardised training rows.
-    boosting
-        Reads those; on all 3,072 columns it would take forty times as long.
+    scale
+        Of the training rows; trees read standardised features.
+    picked
+        Positions of the features that boosting reads, among those that vary.
+    boosting, forest
+        Trees.
     """
 
     linear: LinearBaseline
-    axes: NDArray[np.float64]
-    offset: NDArray[np.float64]
+    scale: FeatureScale
+    picked: NDArray[np.intp]
     boosting: HistGradientBoostingClassifier
+    forest: RandomForestClassifier
 
     @classmethod
-    def fit(cls, rows: Standardised, codes: NDArray[np.int_], *, seed: int) -> Baselines:
-        """Fit standardised rows to classes (n_obs,)."""
-        from sklearn.ensemble import HistGradientBoostingClassifier
+    def fit(
+        cls,
+        rows: Standardised,
+        codes: Codes,
+        *,
+        seed: int,
+        inner: Sequence[Split] | None = None,
+    ) -> Baselines:
+        """Fit standardised rows to classes (n_obs,).
+
+        Parameters
+        ----------
+        seed
+            Of the trees, and of inner folds.
+        inner
+            Inner folds that choose C of logistic regression; see `fit_logistic`.
+        """
+        from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1):  # as for `LinearBaseline`
-            linear = _logistic_regression(rows, codes)
-            axes, offset = rows.axes(N_COMPONENTS)
-            boosting = HistGradientBoostingClassifier(random_state=seed)
-            boosting.fit(rows.components(N_COMPONENTS), codes)
-        return cls(linear, axes, offset, boosting)
+        # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
+        with threadpool_limits(1):
+            linear = LinearBaseline.fit(rows, codes, seed=seed, inner=inner)
+            picked = _picked(rows.rows, codes)
+            share = 1 / math.sqrt(len(picked))
+            boosting = HistGradientBoostingClassifier(
+                **BOOSTING, max_features=share, random_state=seed
+            )
+            boosting.fit(rows.rows[:, picked], codes)
+            forest = RandomForestClassifier(
+                min(max(TREE_ROWS // len(codes), FEWEST_TREES), MOST_TREES),
+                **FOREST,
+                max_features="sqrt",
+                class_weight="balanced",
+                random_state=seed,
+            )
+            forest.fit(rows.rows, codes)
+        return cls(linear, rows.scale, picked, boosting, forest)
 
     def probabilities(self, X: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """P(resistant) of aligned rows (n_obs, n_features), a baseline.
+        """P(resistant) of aligned rows (n_obs, n_features), by baseline.
 
-        They are `prevalence`, `logistic_regression` and `gradient_boosting`.
+        They are `prevalence`, `logistic_regression`, `gradient_boosting` and `random_forest`.
         """
         from threadpoolctl import threadpool_limits
 
+        boosted, voted = [], []
         with threadpool_limits(1):
-            boosted = self.boosting.predict_proba(X @ self.axes - self.offset)[:, 1]
-        return self.linear.probabilities(X) | {"gradient_boosting": boosted}
+            for block in row_blocks(X):
+                rows = self.scale.standardise(X[block])
+                boosted.append(self.boosting.predict_proba(rows[:, self.picked])[:, 1])
+                voted.append(self.forest.predict_proba(rows)[:, 1])
+        return {
+            "prevalence": np.full(len(X), self.linear.prevalence),
+            "logistic_regression": self.linear.probability(X),
+            "gradient_boosting": np.concatenate(boosted),
+            "random_forest": np.concatenate(voted),
+        }
 
 
-def _logistic_regression(rows: Standardised, codes: NDArray[np.int_]) -> LinearBaseline:
-    """Fit standardised rows to classes (n_obs,)."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(C=LOGISTIC_C, max_iter=2000, tol=_TOLERANCE).fit(rows.root, codes)
-    weights, offset = rows.of_root(fitted.coef_[0])
-    return LinearBaseline(weights, float(fitted.intercept_[0] + offset), float(codes.mean()))
+def _picked(rows: Values, codes: Codes) -> NDArray[np.intp]:
+    """Positions of the features that boosting reads, ascending: all, or the best by t-test."""
+    if rows.shape[1] <= BOOSTED_FEATURES:
+        return np.arange(rows.shape[1])
+    # Features have s.d. 1, so that the difference of means orders them as the t-test does.
+    apart = np.abs(rows[codes == 1].mean(axis=0) - rows[codes == 0].mean(axis=0))
+    return np.sort(np.argsort(-apart, kind="stable")[:BOOSTED_FEATURES])

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-import torch
+from dataclasses import dataclass
 
 from scatd.candidates.candidate import Values
 from scatd.keys import CandidateName, ModelChoice
-from scatd.training.baselines import Baselines
 from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.selection import NETWORK, Selection
+from scatd.training.fold_baselines import FoldBaselines, fit_baselines
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Entered, Fitted, Learner
 from scatd.training.trainer import AlignedFold
@@ -83,14 +81,6 @@ def fit_beside(
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _OfBaselines:
-    """P(resistant) of the baselines of a fold, for validation rows and target cells."""
-
-    prob: Probabilities
-    target: Probabilities = field(default_factory=dict)
-
-
 class _Fits:
     """Everything that is fitted for some jobs; the rows of one job are held at a time."""
 
@@ -98,7 +88,7 @@ class _Fits:
         self, learner: Learner, jobs: Sequence[FoldJob], candidates: Sequence[ModelChoice]
     ) -> None:
         self._learner, self._jobs, self._wanted = learner, jobs, candidates
-        self.baselines: list[_OfBaselines] = []
+        self.baselines: list[FoldBaselines] = []
 
     def fit(self) -> list[dict[str, Fitted]]:
         """Fit all of them; the models of each job by name."""
@@ -164,14 +154,7 @@ class _Fits:
             self.baselines.append(self._fit_baselines(job, fold))
             yield fold
 
-    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> _OfBaselines:
-        data, learner = fold.data, self._learner
+    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
         # All components that candidates will ask for: it takes less time than a second search.
-        data.standardised.components(MOST_COMPONENTS)
-        fitted = Baselines.fit(data.standardised, data.codes_train, seed=learner.settings.seed)
-        prob = fitted.probabilities(data.X_val.cpu().numpy())
-        if job.target is None:
-            return _OfBaselines(prob)
-        cells = torch.from_numpy(job.target.X).to(learner.device)
-        moved = fold.alignment.move_target(cells).cpu().numpy()
-        return _OfBaselines(prob, fitted.probabilities(moved))
+        fold.data.standardised.components(MOST_COMPONENTS)
+        return fit_baselines(job, fold, seed=self._learner.settings.seed)

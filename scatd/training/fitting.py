@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,11 +15,12 @@ from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.keys import CandidateName
 from scatd.nn.alignment import Alignment
-from scatd.training.baselines import Baselines, LinearBaseline
 from scatd.training.candidates import selection
 from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.selection import Selection
+from scatd.training.fold_baselines import FoldBaselines, fit_baselines
 from scatd.training.jobs import FoldJob
+from scatd.training.kept_baselines import KeptBaselines
 from scatd.training.learner import Entered, Fitted, Learner
 from scatd.training.loop import Reporter, Silent
 from scatd.training.trainer import AlignedFold, Counts
@@ -42,8 +43,8 @@ class LearnedFold:
         What inner folds chose, and the candidate that scores; a network is in the weights.
     beside
         AUROC of each fitted candidate on the validation samples. It has no part in any choice.
-    linear
-        Logistic regression on the same training rows.
+    kept
+        Baselines on the same training rows that are kept with a version.
     predictions, target
         P(resistant) by model, for the validation samples and for the labelled target cells.
     history
@@ -59,21 +60,12 @@ class LearnedFold:
     weights: dict[str, Tensor]
     selection: Selection
     beside: dict[CandidateName, float]
-    linear: LinearBaseline
+    kept: KeptBaselines
     predictions: FoldPredictions
     target: FoldPredictions | None
     history: list[dict[str, float]]
     counts: Counts
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Baselines:
-    """The baselines of a fold: P(resistant) by name, for validation samples and target cells."""
-
-    linear: LinearBaseline
-    prob: dict[str, Values]
-    target: dict[str, Values] = field(default_factory=dict)
 
 
 def fit_folds(
@@ -108,7 +100,7 @@ class _Fold:
 
     own: Fitted
     unadapted: Fitted | None
-    baselines: _Baselines
+    baselines: FoldBaselines
     prob: dict[CandidateName, Values]
 
 
@@ -120,7 +112,7 @@ class _Models:
     ) -> None:
         self._learner, self._jobs, self._reporters = learner, jobs, reporters
         self._has_control = learner.settings.alignment != "none"
-        self._baselines: list[_Baselines] = []
+        self._baselines: list[FoldBaselines] = []
 
     def fit(self) -> list[_Fold]:
         """Fit all of them."""
@@ -177,19 +169,12 @@ class _Models:
         unmoved = self._learner.aligned(job, method="none")
         return self._learner.only(own.selection.name, job, unmoved)
 
-    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> _Baselines:
+    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
         """Fit the baselines on the rows that the response model is trained on."""
         if self._learner.settings.model != "network":
             # All components that candidates will ask for: it takes less time than a second search.
             fold.data.standardised.components(MOST_COMPONENTS)
-        seed = self._learner.settings.seed
-        fitted = Baselines.fit(fold.data.standardised, fold.data.codes_train, seed=seed)
-        found = _Baselines(fitted.linear, fitted.probabilities(fold.data.X_val.cpu().numpy()))
-        if job.target is None:
-            return found
-        cells = torch.from_numpy(job.target.X).to(self._learner.device)
-        moved = fold.alignment.move_target(cells).cpu().numpy()
-        return replace(found, target=fitted.probabilities(moved))
+        return fit_baselines(job, fold, seed=self._learner.settings.seed)
 
 
 def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> LearnedFold:
@@ -212,7 +197,7 @@ def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> Lea
         weights=learner.own_weights(own),
         selection=own.selection,
         beside={name: auroc_variance(job.codes_val, p)[0] for name, p in fold.prob.items()},
-        linear=baselines.linear,
+        kept=baselines.kept,
         predictions=FoldPredictions(job.number, job.val, job.codes_val, prob, own.threshold),
         target=target,
         history=own.history,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.training.candidates.recipe import Rows, Split
+from scatd.training.group_mean import FoldGroups
 
 Codes = NDArray[np.int_]
 
@@ -55,6 +56,12 @@ class FoldJob:
         Labelled target cells that are added to the training samples.
     target
         Labelled target cells that every model of the fold scores.
+    splits
+        Inner folds that choose the strength of the baseline logistic regression; None draws them.
+    groups
+        Groups of its rows, for the baseline that knows nothing else; None without such a column.
+    known
+        All few-shot cells, whatever the model uses them for: a baseline learns from them alone.
     is_permuted
         Whether the classes are not the true ones: nothing else may then tell of the drug.
     """
@@ -69,4 +76,7 @@ class FoldJob:
     inner: Sequence[Split] = ()
     few: LabelledCells | None = None
     target: LabelledCells | None = None
+    splits: Sequence[Split] | None = None
+    groups: FoldGroups | None = None
+    known: LabelledCells | None = None
     is_permuted: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,35 @@ _JITTER = 1e-12
 Values = NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class FeatureScale:
+    """Mean and s.d. of the features of training rows.
+
+    Parameters
+    ----------
+    varies
+        (n_features,), whether a feature varies by more than rounding.
+    mean, std
+        Of the features that vary.
+    """
+
+    varies: NDArray[np.bool_]
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, X: NDArray[np.float32]) -> FeatureScale:
+        """That of some rows (n_obs, n_features)."""
+        mean, std = X.mean(axis=0), X.std(axis=0)
+        # A feature that is constant but for rounding would put other rows a million s.d. away.
+        varies = std > CONSTANT * (1 + np.abs(mean))
+        return cls(varies, mean[varies], std[varies])
+
+    def standardise(self, X: NDArray[np.float32]) -> Values:
+        """The features that vary, in s.d. from their mean, (n_obs, n_varying)."""
+        return ((X[:, self.varies] - self.mean) / self.std).astype(np.float64)
+
+
 class Standardised:
     """Training rows whose features have mean 0 and s.d. 1, and the products of each two rows.
 
@@ -27,15 +57,19 @@ class Standardised:
     ----------
     X
         Aligned features (n_obs, n_features).
+
+    Attributes
+    ----------
+    scale
+        Mean and s.d. of the features.
+    rows
+        (n_obs, n_varying), the features that vary, standardised.
     """
 
     def __init__(self, X: NDArray[np.float32]) -> None:
-        mean, std = X.mean(axis=0), X.std(axis=0)
-        # A feature that is constant but for rounding would put other rows a million s.d. away.
-        self._varies = std > CONSTANT * (1 + np.abs(mean))
-        self._mean, self._std = mean[self._varies], std[self._varies]
-        self._rows = ((X[:, self._varies] - self._mean) / self._std).astype(np.float64)
-        self._products = self._rows @ self._rows.T
+        self.scale = FeatureScale.of(X)
+        self.rows = self.scale.standardise(X)
+        self._products: Values = self.rows @ self.rows.T
         self._components: tuple[Values, Values] | None = None
         self._asked = 0
 
@@ -47,15 +81,27 @@ class Standardised:
         """
         products = self._products.copy()
         products[np.diag_indices_from(products)] += _JITTER * products.trace()
-        return np.linalg.cholesky(products)
+        return np.asarray(np.linalg.cholesky(products), dtype=np.float64)
 
     def components(self, n: int) -> Values:
         """The first principal components of the rows, (n_obs, at most n), largest first."""
         left, lengths = self._axes(n)
         return left[:, :n] * lengths[:n]
 
-    def of_root(self, coef: Values) -> tuple[Values, float]:
-        """Weights of all features (n_features,) and offset, from weights of the root's columns."""
+    @property
+    def span(self) -> Values:
+        """The rows, turned into as few columns as keep lengths and angles, (n_obs, n_columns)."""
+        return self.rows if self._is_tall else self.root
+
+    @property
+    def _is_tall(self) -> bool:
+        return self.rows.shape[1] <= len(self.rows)
+
+    def of_span(self, coef: Values) -> tuple[Values, float]:
+        """Weights of all features (n_features,) and offset, from weights of the span's columns."""
+        if self._is_tall:
+            weights = self._of_all_features(coef)
+            return weights, float(-(weights[self.scale.varies] @ self.scale.mean))
         from scipy.linalg import solve_triangular
 
         return self._of_rows(solve_triangular(self.root, coef, lower=True, trans="T"))
@@ -65,17 +111,11 @@ class Standardised:
         left, lengths = self._axes(len(coef))
         return self._of_rows(left[:, : len(coef)] @ (coef / lengths[: len(coef)]))
 
-    def axes(self, n: int) -> tuple[Values, Values]:
-        """Axes (n_features, n) and offset (n,): X @ axes - offset are the first components of X."""
-        left, lengths = self._axes(n)
-        axes = self._of_all_features(self._rows.T @ (left[:, :n] / lengths[:n]))
-        return axes, self._mean @ axes[self._varies]
-
     def _axes(self, n: int) -> tuple[Values, Values]:
         """Left singular vectors and singular values, the largest first; at least n, if there."""
         from scipy.linalg import eigh
 
-        size = len(self._rows)
+        size = len(self.rows)
         if self._components is None or self._asked < min(n, size):
             squares, left = eigh(self._products, subset_by_index=(max(size - n, 0), size - 1))
             squares, left = squares[::-1], left[:, ::-1]
@@ -85,11 +125,11 @@ class Standardised:
         return self._components
 
     def _of_rows(self, per_row: Values) -> tuple[Values, float]:
-        weights = self._of_all_features(self._rows.T @ per_row)
-        return weights, float(-(weights[self._varies] @ self._mean))
+        weights = self._of_all_features(self.rows.T @ per_row)
+        return weights, float(-(weights[self.scale.varies] @ self.scale.mean))
 
     def _of_all_features(self, per_sd: Values) -> Values:
         """Weights per s.d. of features that vary, as weights of all features as they are."""
-        weights = np.zeros((len(self._varies), *per_sd.shape[1:]))
-        weights[self._varies] = (per_sd.T / self._std).T
+        weights = np.zeros((len(self.scale.varies), *per_sd.shape[1:]))
+        weights[self.scale.varies] = (per_sd.T / self.scale.std).T
         return weights

@@ -13,7 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.data.drugs import resolve_drug
 from scatd.data.files import HASH_SUFFIX, reading
 from scatd.errors import InputError
-from scatd.evaluation.evidence import NO_ADAPTATION
+from scatd.evaluation.evidence import CONTROLS
 from scatd.keys import artifact_paths, metric_names
 from scatd.tracking import FinishedRun
 
@@ -91,10 +91,10 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
     baselines = tracking.metric_by(values, metric_names.BASELINE_MEAN, "model", metric=metric)
     mean = read(metric_names.MEAN)
     mean = float("nan") if mean is None else mean
-    if baselines.get(NO_ADAPTATION) == mean:  # alignment changed nothing: it is the same model
-        del baselines[NO_ADAPTATION]
     # NaN compares as smaller than nothing: such a baseline is not compared.
-    baselines = {name: value for name, value in baselines.items() if value == value}
+    baselines = {
+        name: value for name, value in baselines.items() if value == value and name not in CONTROLS
+    }
     best = max(baselines, key=lambda name: baselines[name], default=None)
     counts = [
         tracking.metric(values, metric_names.N_RESPONSE, response=word) for word in keys.RESPONSES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +77,66 @@ def test_groups_are_never_split(run_of, task, scatd, tmp_path):
 
 def test_an_unknown_group_is_refused(run_of):
     assert "no column 'patient'" in run_of("--group-by", "patient", code=2).output
+
+
+@pytest.fixture
+def grouped(task, tmp_path):
+    """Labels with a patient for each sample, and a target whose cells are of these patients."""
+    labels = pd.read_csv(task.labels, index_col=0)
+    resistant = labels["DOCETAXEL"] == "resistant"
+    labels["patient"] = [f"p{row % 4 + 4 * code}" for row, code in enumerate(resistant)]
+    labels.to_csv(tmp_path / "grouped.csv")
+    cells = ad.read_h5ad(task.target)
+    cells.obs["Patient"] = [f"p{row % 8}" for row in range(cells.n_obs)]
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    return tmp_path / "grouped.csv", tmp_path / "cells.h5ad"
+
+
+def test_the_mean_of_the_group_is_a_baseline_of_folds_target_and_later_cells(
+    run_of, grouped, scatd
+):
+    labels, cells = grouped
+    run, _ = run_of(
+        *("--labels", labels, "--target", cells, "--group-baseline", "patient"),
+        *("--model", "linear", "--few-shot", 6, "--few-shot-use", "select"),
+    )
+    assert run.data.params["cfg.group_baseline"] == "patient"
+    # A patient has one class, so that its mean is the truth.
+    models = _table(run, "models.csv").set_index("model")
+    assert models.loc["group_mean", "auroc_mean"] == 1
+    assert "target_only" not in models.index
+    target = _table(run, "target.csv").set_index("model")
+    assert {"group_mean", "target_only"} <= set(target.index)
+    assert run.data.metrics["baseline.target_only.target_auroc"] == pytest.approx(
+        target.loc["target_only", "auroc"]
+    )
+    stored = tracking.Run(tracking.connect(), run.info.run_id)
+    names = {path.name for path in stored.fetch("baselines").iterdir()}
+    assert {"group_mean.json", "target_only.safetensors"} <= names
+    meaning = ("--labels", "truth", "--label-map", "0=sensitive,1=resistant")
+    folder = cells.parent / "out"
+    scatd(
+        *("evaluate", "--drug", "docetaxel", str(cells), *meaning, "--stage", "staging"),
+        *("-o", str(folder)),
+    )
+    later = pd.read_csv(folder / "tables/cells.csv").set_index("barcode")
+    first = _table(run, "target_predictions.csv").set_index("id")
+    for name in ("prevalence", "logistic_regression", "group_mean", "target_only"):
+        np.testing.assert_allclose(
+            later.loc[first.index, f"baseline_{name}"], first[f"prob_{name}"], atol=1e-6
+        )
+
+
+def test_with_folds_of_groups_their_mean_is_the_prevalence(run_of, grouped):
+    labels, _ = grouped
+    extra = ("--labels", labels, "--group-by", "patient", "--group-baseline", "patient")
+    run, _ = run_of(*extra, "--folds", 2, "--model", "linear")
+    assert _table(run, "models.csv").set_index("model").loc["group_mean", "auroc_mean"] == 0.5
+
+
+def test_a_group_baseline_that_is_not_there_is_refused(run_of):
+    done = run_of("--group-baseline", "tissue", code=2)
+    assert "--group-baseline: there is no column 'tissue'" in done.output
 
 
 @pytest.mark.parametrize("use", ["train", "threshold", "select"])

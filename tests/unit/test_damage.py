@@ -19,9 +19,9 @@ from scatd.errors import InputError
 from scatd.explain.attributed import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
-from scatd.training.baselines import LINEAR_FILE, LinearBaseline
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
+from scatd.training.kept_baselines import LINEAR_FILE, LinearBaseline
 from scatd.workflows.explain.store import AttributionStore, Block
 from tests.frozen import FROZEN
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scatd.data.baseline_groups import OFF
 from scatd.data.drugs import drug_key, find_drug, substance_key
 from scatd.data.features import read_features
-from scatd.data.groups import groups_with_gaps
+from scatd.data.groups import read_groups
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import Faults, InputError
 from scatd.keys import ModelChoice
@@ -228,7 +229,8 @@ def transfer_request(task: TaskSpec, spec: BenchSpec, request: BenchRequest) -> 
             panel=task.panel,
             scale=task.scale,
         ),
-        labelled=LabelFiles(labels=task.labels, label_map=task.label_map),
+        # The mean of a tissue is one of the naive means.
+        labelled=LabelFiles(labels=task.labels, label_map=task.label_map, group_baseline=OFF),
         backbone=task.backbone,
         settings=replace(
             task.settings, model=model_setting(spec.candidates), folds=spec.folds,
@@ -302,7 +304,8 @@ def _tissues(opened: Opened, task: TaskSpec, codes: np.ndarray) -> np.ndarray | 
         return None
     source = opened.cohorts.source
     with _said_of("tissue"):
-        found = groups_with_gaps(source, task.tissue, opened.labels)
+        every = np.arange(source.n_obs)
+        found = read_groups(source, every, task.tissue, opened.labels, allow_gaps=True)
     n_gaps = int((found[(codes >= 0).any(axis=1)] == "").sum())
     if n_gaps:
         logger.warning(

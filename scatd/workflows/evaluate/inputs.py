@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd import registry, tracking
 from scatd.artifact import Artifact
+from scatd.data.baseline_groups import groups_in
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
@@ -19,10 +20,10 @@ from scatd.data.labels import Labels, open_labels, require_two_classes
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.registry import ModelRef
-from scatd.training.baselines import LinearBaseline
+from scatd.training.kept_baselines import KeptBaselines
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.evaluate.request import EvaluateRequest
-from scatd.workflows.models.baselines import kept_baseline
+from scatd.workflows.models.baselines import kept_baselines
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +36,14 @@ class Version:
         Where it is in the registry, and the content of its model folder.
     training_run
         The run that trained it; a calibration keeps it.
-    baseline
-        Logistic regression of the same samples; None where none was kept.
+    baselines
+        Baselines of the same samples; None where none were kept.
     """
 
     ref: ModelRef
     stored: Artifact
     training_run: str
-    baseline: LinearBaseline | None
+    baselines: KeptBaselines | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,9 @@ class LabelledCells:
         (n_cells,) patient or sample of these cells; None without `--group-by`.
     notes
         Findings of the pre-flight check.
+    baseline_groups
+        (n_obs,) group of every cell of the file, for the baseline `group_mean`; None where the
+        version has no such baseline, or the cohort no such column.
     """
 
     features: Features
@@ -66,6 +70,7 @@ class LabelledCells:
     rows: NDArray[np.intp]
     groups: NDArray[np.str_] | None
     notes: list[str]
+    baseline_groups: NDArray[np.str_] | None = None
 
     @property
     def codes(self) -> NDArray[np.int_]:
@@ -79,7 +84,7 @@ class LabelledCells:
 
 
 def read_version(ref: ModelRef) -> Version:
-    """Read a version, and the baseline that was kept with it.
+    """Read a version, and the baselines that were kept with it.
 
     Raises
     ------
@@ -88,8 +93,8 @@ def read_version(ref: ModelRef) -> Version:
     """
     stored = registry.read(ref)
     training_run = registry.training_run(ref)
-    baseline = kept_baseline(tracking.Run(tracking.connect(), training_run))
-    return Version(ref, stored, training_run, baseline)
+    baselines = kept_baselines(tracking.Run(tracking.connect(), training_run))
+    return Version(ref, stored, training_run, baselines)
 
 
 @contextmanager
@@ -117,7 +122,9 @@ def labelled_cells(
         groups = None
         if request.group_by is not None:
             groups = read_groups(features, rows, request.group_by, source)
-        yield LabelledCells(features, labels, rows, groups, list(given.notes))
+        kept = None if version.baselines is None else version.baselines.group_mean
+        known = None if kept is None else groups_in(features, kept.column, source)
+        yield LabelledCells(features, labels, rows, groups, list(given.notes), known)
 
 
 def _usable(labels: Labels, has_features: NDArray[np.bool_]) -> NDArray[np.intp]:

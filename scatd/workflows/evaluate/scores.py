@@ -1,4 +1,4 @@
-"""Scores of labelled cells: by a registered version, and by the baseline that was kept with it."""
+"""Scores of labelled cells: by a registered version, and by the baselines kept with it."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ class ScoredCells:
 
 
 def score_labelled(version: Version, cells: LabelledCells, device: torch.device) -> ScoredCells:
-    """Score labelled cells with a version and its baseline."""
+    """Score labelled cells with a version and its baselines."""
     features, rows = cells.features, cells.rows
     scorer = Scorer(version.stored, str(device))
     with console.progress(features.n_obs, f"Scoring {version.ref.drug}", "cell") as bar:
         scores = scorer.score(features.X, progress=bar.update)
     baselines: dict[str, NDArray[np.float64]] = {}
-    if version.baseline is not None:
+    if version.baselines is not None:
         alignment = version.stored.alignment or Alignment("none")
-        found = baseline_scores(version.baseline, features.X, alignment)
+        found = baseline_scores(version.baselines, features.X, alignment, cells.baseline_groups)
         baselines = {name: prob[rows] for name, prob in found.items()}
     ledger = cell_ledger(features, rows)
     return ScoredCells(

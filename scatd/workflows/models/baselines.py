@@ -1,4 +1,4 @@
-"""The logistic regression that is stored beside a model, to score the same cells."""
+"""The baselines that are stored beside a model, to score the same cells."""
 
 from __future__ import annotations
 
@@ -14,31 +14,41 @@ from scatd import tracking
 from scatd.data.lazy import LazyMatrix
 from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
-from scatd.training.baselines import LINEAR_FILE, LinearBaseline
+from scatd.training.group_mean import Words
+from scatd.training.kept_baselines import LINEAR_FILE, KeptBaselines
 
 
-def log_baseline(run: tracking.Run, baseline: LinearBaseline) -> None:
-    """Store the baseline in the run that made its model."""
+def log_baselines(run: tracking.Run, baselines: KeptBaselines) -> None:
+    """Store the baselines in the run that made their model."""
     with tempfile.TemporaryDirectory() as scratch:
-        baseline.write(Path(scratch))
+        baselines.write(Path(scratch))
         run.log_files(Path(scratch), artifact_paths.BASELINES)
 
 
-def kept_baseline(run: tracking.Run) -> LinearBaseline | None:
-    """The baseline that `log_baseline` kept; None in runs of older versions, which kept none."""
+def kept_baselines(run: tracking.Run) -> KeptBaselines | None:
+    """What `log_baselines` kept; None in runs of older versions, which kept nothing."""
     if not run.holds(f"{artifact_paths.BASELINES}/{LINEAR_FILE}"):
         return None
-    return LinearBaseline.read(run.fetch(artifact_paths.BASELINES))
+    return KeptBaselines.read(run.fetch(artifact_paths.BASELINES))
 
 
 def baseline_scores(
-    baseline: LinearBaseline, X: NDArray[np.float32], alignment: Alignment
+    baselines: KeptBaselines,
+    X: NDArray[np.float32],
+    alignment: Alignment,
+    groups: Words | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """P(resistant) of target cells (n_obs, n_features), moved as the model moves them."""
+    """P(resistant) of target cells (n_obs, n_features), moved as the model moves them.
+
+    Parameters
+    ----------
+    groups
+        Of the cells, (n_obs,), by the column of `group_mean`; None where they are not known.
+    """
 
     def moved(start: int, stop: int) -> NDArray[np.float32]:
         rows = torch.from_numpy(np.array(X[start:stop], dtype=np.float32))
         return alignment.move_target(rows).numpy()
 
     rows: Any = LazyMatrix(moved, X.shape)
-    return baseline.probabilities(rows)
+    return baselines.on_target(rows, groups)

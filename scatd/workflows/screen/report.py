@@ -14,7 +14,7 @@ from scatd import keys
 from scatd.cards.card import About
 from scatd.data.cell_map import cell_map
 from scatd.evaluation.domain import MOST
-from scatd.evaluation.evidence import MODEL
+from scatd.evaluation.evidence import CONTROLS, MODEL
 from scatd.evaluation.fractions import ALL
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
@@ -95,7 +95,9 @@ def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
 def _evidence(about: About) -> dict[str, object]:
     """Training data and performance of a model, from its card."""
     labels, source = about.data.labels, about.data.source
-    others = [row.get("auroc_mean") for row in about.baselines if row["model"] != MODEL]
+    others = [
+        row.get("auroc_mean") for row in about.baselines if row["model"] not in (MODEL, *CONTROLS)
+    ]
     return {
         "labels": "" if labels is None else f"{labels.file}: {labels.column}",
         "n_samples": None if source is None else source.n_obs,

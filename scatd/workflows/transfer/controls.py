@@ -25,10 +25,10 @@ from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.controls import learning_curve, null_distribution
-from scatd.training.baselines import LinearBaseline
 from scatd.training.candidates.recipe import Rows
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob
+from scatd.training.kept_baselines import LinearBaseline
 from scatd.training.learner import Fitted
 from scatd.workflows.transfer.task import DrugTask
 
@@ -194,11 +194,13 @@ def _shares(task: DrugTask) -> Iterator[dict[str, float | str]]:
                 job = task.job(picked, val, seed=fold_seed(settings.seed, fold))
                 (fitted,) = learner.fit([job])
                 data = learner.aligned(job).data
-                linear = LinearBaseline.fit(data.X_train.cpu().numpy(), data.codes_train)
-                beside = linear.probabilities(data.X_val.cpu().numpy())
+                linear = LinearBaseline.fit(
+                    data.standardised, data.codes_train, seed=settings.seed, inner=job.splits
+                )
+                beside = linear.probability(data.X_val.cpu().numpy())
                 for model, prob in (
                     ("response_model", fitted.prob_val),
-                    ("logistic_regression", beside["logistic_regression"]),
+                    ("logistic_regression", beside),
                 ):
                     auroc = _auroc(task.source.codes[val], prob)
                     yield {"model": model, "fold": fold, "n_train": len(picked), "auroc": auroc}

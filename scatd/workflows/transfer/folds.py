@@ -19,11 +19,11 @@ from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import artifact_paths, metric_names
 from scatd.tracking import Watched
-from scatd.training.baselines import LinearBaseline
 from scatd.training.candidates.selection import TRIED
 from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob
+from scatd.training.kept_baselines import KeptBaselines
 from scatd.training.settings import TransferSettings
 from scatd.workflows.transfer.model import Folds, Learned, model_metrics, response_artifact
 from scatd.workflows.transfer.task import DrugTask
@@ -92,7 +92,7 @@ def require_whole(task: DrugTask, run: tracking.Run) -> None:
     """
     folder = run.fetch(artifact_paths.CHECKPOINT)
     artifact.read(folder, base=task.basis.backbone.artifact.encoder_state())
-    LinearBaseline.read(folder)
+    KeptBaselines.read(folder)
     run.fetch_checked(artifact_paths.FOLD_PREDICTIONS)
     if task.settings.model != "network":
         run.fetch_checked(artifact_paths.FOLD_CANDIDATES)
@@ -125,14 +125,14 @@ def _at_once(settings: TransferSettings, jobs: list[FoldJob]) -> list[list[FoldJ
 
 
 def write_checkpoint(folder: Path, task: DrugTask, fold: LearnedFold) -> None:
-    """Write the model of a fold (without the backbone's weights) and its logistic regression."""
+    """Write the model of a fold (without the backbone's weights) and its baselines."""
     stored = response_artifact(
         task,
         Learned(fold.weights, fold.alignment, fold.selection, fold.predictions.threshold),
         fold.job.number,
     )
     artifact.write(folder, stored, base=task.basis.backbone.artifact.encoder_state())
-    fold.linear.write(folder)
+    fold.kept.write(folder)
 
 
 def _metrics(fold: LearnedFold) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scatd import keys, registry
 from scatd.cards.card import About
+from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
 from scatd.data.drugs import drug_key
 from scatd.data.groups import read_groups
@@ -64,6 +65,8 @@ class Opened:
         Of the target, for all drugs; None without `--target-labels`.
     numbers
         Of the source, for many drugs; None without `--ic50`.
+    groups
+        Groups whose share of resistant samples is a baseline; None where there are none.
     backbone
         The one that was named; None without `--backbone`.
     device
@@ -75,6 +78,7 @@ class Opened:
     labels: LabelSource
     target_labels: LabelSource | None
     numbers: ResponseNumbers | None
+    groups: BaselineGroups | None
     backbone: Backbone | None
     device: torch.device
 
@@ -100,7 +104,10 @@ def open_inputs(request: TransferRequest) -> Opened:
     numbers = None
     if request.labelled.ic50 is not None:
         numbers = read_response_numbers(request.labelled.ic50, cohorts.source)
-    return Opened(request, cohorts, labels, target_labels, numbers, backbone, device)
+    groups = baseline_groups(request.labelled.group_baseline, labels, cohorts.target, target_labels)
+    if groups is not None:
+        logger.info("%s", groups.in_words)
+    return Opened(request, cohorts, labels, target_labels, numbers, groups, backbone, device)
 
 
 def drug_labels(opened: Opened, drug: str) -> DrugLabels:
@@ -124,6 +131,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
         )
     if opened.numbers is not None:
         opened.numbers.warn_where_low_is_resistant(drug, labels.codes)
+    if opened.groups is not None:
+        require_no_gaps(opened.groups, rows, cohort.ids)
     groups = None
     if request.labelled.group_by is not None:
         groups = read_groups(cohort, rows, request.labelled.group_by, opened.labels)
@@ -195,6 +204,7 @@ def basis_of(opened: Opened) -> Basis:
         reference_sample=sample,
         device=device,
         numbers=opened.numbers,
+        groups=opened.groups,
     )
 
 

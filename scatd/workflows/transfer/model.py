@@ -29,11 +29,13 @@ from scatd.nn.classifier import HEAD_PREFIXES
 from scatd.nn.domain import Domain
 from scatd.scoring import artifact_probability
 from scatd.settings import to_mapping
-from scatd.training.baselines import LinearBaseline
 from scatd.training.candidates.selection import Selection
+from scatd.training.fold_baselines import fit_group_mean, fit_target_only, moved_cells
 from scatd.training.jobs import LabelledCells
+from scatd.training.kept_baselines import KeptBaselines, LinearBaseline
+from scatd.training.standardised import Standardised
 from scatd.workflows.transfer.domain import training_domain
-from scatd.workflows.transfer.task import DrugTask, LabelledSource
+from scatd.workflows.transfer.task import DrugTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Folds:
     target
         Predictions for the labelled target cells by the models of each fold; empty without them.
     checkpoints
-        Folder of each fold's model and logistic regression, by number.
+        Folder of each fold's model and baselines, by number.
     candidates
         What inner folds scored in each fold; empty where nothing was chosen.
     """
@@ -72,15 +74,15 @@ class Chosen:
         Of its own validation samples; empty where it has none.
     held
         Description of it, in words.
-    baseline
-        Logistic regression on the samples that the weights were trained on.
+    baselines
+        Those that are kept, on the samples that the weights were trained on.
     """
 
     model: Artifact
     fold: int | None
     metrics: Mapping[str, float]
     held: str
-    baseline: LinearBaseline
+    baselines: KeptBaselines
 
     @property
     def in_words(self) -> str:
@@ -121,9 +123,9 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     else:
         model = _with_folds(model, members)
     if fold is None:
-        baseline = _on_all(task.source, alignment_of(model))
+        baselines = _on_all(task, alignment_of(model))
     else:
-        baseline = LinearBaseline.read(folds.checkpoints[fold])
+        baselines = KeptBaselines.read(folds.checkpoints[fold])
     by_fold = {str(n): _name(member) for n, member in members.items()}
     model = _chosen(model, chosen_by_fold=by_fold)
     model = replace(model, about=replace(model.about, select=request.select))
@@ -132,7 +134,7 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | None = None) -> Chosen
     if domain is None:
         alignment = alignment_of(model).to(task.basis.device)
         domain = training_domain(task.basis, model.classifier().to(task.basis.device), alignment)
-    return Chosen(replace(model, domain=domain), fold, metrics, held, baseline)
+    return Chosen(replace(model, domain=domain), fold, metrics, held, baselines)
 
 
 def _chosen(model: Artifact, **said: Any) -> Artifact:
@@ -242,11 +244,20 @@ def _refit(task: DrugTask) -> Artifact:
     return response_artifact(task, learned)
 
 
-def _on_all(source: LabelledSource, alignment: Alignment) -> LinearBaseline:
-    """The baseline of a model that is no single fold's."""
-    X = torch.from_numpy(np.array(source.cohort.X[source.rows], dtype=np.float32))
-    moved = alignment.to(torch.device("cpu")).move_source(X)
-    return LinearBaseline.fit(moved.numpy(), source.codes)
+def _on_all(task: DrugTask, alignment: Alignment) -> KeptBaselines:
+    """The baselines of a model that is no single fold's."""
+    everything, seed = np.arange(len(task.source.rows)), task.settings.seed
+    job = task.job(everything, everything[:0], seed=seed)
+    X = torch.from_numpy(np.array(task.source.cohort.X[job.train], dtype=np.float32))
+    rows, codes = alignment.to(torch.device("cpu")).move_source(X).numpy(), job.codes_train
+    if job.few is not None:
+        rows = np.concatenate([rows, moved_cells(job.few, alignment)])
+        codes = np.concatenate([codes, job.few.codes])
+    return KeptBaselines(
+        LinearBaseline.fit(Standardised(rows), codes, seed=seed, inner=job.splits),
+        None if job.groups is None else fit_group_mean(job.groups, codes),
+        None if job.known is None else fit_target_only(job.known, alignment, seed=seed),
+    )
 
 
 def _knowing_few(model: Artifact, task: DrugTask, few: LabelledCells) -> Artifact:

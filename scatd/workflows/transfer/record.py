@@ -21,7 +21,7 @@ from scatd.nn.domain import Domain
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.fitting import LearnedFold
-from scatd.workflows.models.baselines import log_baseline
+from scatd.workflows.models.baselines import log_baselines
 from scatd.workflows.models.promote import judge, promote_version
 from scatd.workflows.transfer import report as drug_report
 from scatd.workflows.transfer.controls import run_controls
@@ -201,6 +201,8 @@ def settings_of(basis: Basis) -> dict[str, object]:
         found["ic50"] = basis.numbers.file.name
     if basis.many_drugs is not None:
         found["many_drugs"] = basis.many_drugs.in_words
+    if basis.groups is not None:
+        found["group_baseline"] = basis.groups.column
     return found
 
 
@@ -258,8 +260,8 @@ def _register(
     target: pd.DataFrame | None,
     resume_key: str,
 ) -> int:
-    """Register a model with its evidence, and keep its baseline; returns the version."""
-    log_baseline(run, chosen.baseline)
+    """Register a model with its evidence, and keep its baselines; returns the version."""
+    log_baselines(run, chosen.baselines)
     metrics: dict[str, Any] = {"out_of_fold": report.summary}
     if chosen.fold is not None:
         metrics["chosen_fold"] = dict(chosen.metrics)

@@ -50,6 +50,8 @@ class LabelFiles:
     group_by
         Column (of obs, or of the label table) whose values are never split between folds, such as
         the patient.
+    group_baseline
+        Column whose groups are a baseline; None looks for a usual one, `none` leaves it out.
     """
 
     labels: str | None = None
@@ -57,6 +59,7 @@ class LabelFiles:
     target_labels: str | None = None
     ic50: Path | None = None
     group_by: str | None = None
+    group_baseline: str | None = None
 
 
 @dataclass(frozen=True)

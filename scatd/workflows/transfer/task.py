@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.artifact import Artifact
+from scatd.data.baseline_groups import BaselineGroups
 from scatd.data.features import Features
 from scatd.data.label_words import MISSING
 from scatd.data.labels import Labels, LabelSource
@@ -21,9 +22,11 @@ from scatd.data.response_numbers import ResponseNumbers
 from scatd.data.splits import fold_seed, stratified_folds
 from scatd.nn.alignment import FeatureStats
 from scatd.settings import to_mapping
+from scatd.training import baselines, logistic
 from scatd.training.candidates.inner import inner_folds
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import Rows, Split
+from scatd.training.group_mean import FoldGroups
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.settings import TransferSettings
@@ -136,6 +139,8 @@ class Basis:
         Where to compute.
     numbers
         Of the source, for many drugs; None without `--ic50`.
+    groups
+        Groups whose share of resistant samples is a baseline; None where there are none.
     shares_labels
         Whether a drug learns from the labels of the others, where there are no numbers.
     """
@@ -148,6 +153,7 @@ class Basis:
     reference_sample: NDArray[np.float32] | None
     device: torch.device
     numbers: ResponseNumbers | None = None
+    groups: BaselineGroups | None = None
     shares_labels: bool = False
 
     @property
@@ -265,10 +271,10 @@ class DrugTask:
         """
         is_permuted = codes is not None
         rows, codes = self.source.rows, self.source.codes if codes is None else codes
-        target = few = None
+        target = few = known = None
         if self.target is not None:
-            target = self.target.scored
-            few = self.target.few if self.basis.request.few.few_shot_use == "train" else None
+            target, known = self.target.scored, self.target.few
+            few = known if self.basis.request.few.few_shot_use == "train" else None
         return FoldJob(
             drug_key=self.drug_key,
             number=number,
@@ -280,6 +286,9 @@ class DrugTask:
             inner=self._inner(train, codes[train], few, seed),
             few=few,
             target=target,
+            splits=self.splits_of(train, codes[train], few, seed),
+            groups=self.groups_of(rows[train], rows[val]),
+            known=known,
             is_permuted=is_permuted,
         )
 
@@ -291,6 +300,24 @@ class DrugTask:
             return []
         groups = None if self.source.groups is None else self.source.groups[train]
         return inner_folds(codes, groups, None if few is None else few.codes, seed)
+
+    def splits_of(
+        self, train: Rows, codes: Codes, few: LabelledCells | None, seed: int
+    ) -> list[Split]:
+        """Inner folds of the baseline logistic regression, whatever model is asked for."""
+        groups = None if self.source.groups is None else self.source.groups[train]
+        return logistic.inner_folds(codes, seed, groups, None if few is None else few.codes)
+
+    def groups_of(self, train: Rows, val: Rows) -> FoldGroups | None:
+        """Groups of rows of the source, and of the labelled target cells, for a baseline."""
+        found = self.basis.groups
+        if found is None:
+            return None
+        few = target = None
+        if found.target is not None and self.target is not None:
+            target = found.target[self.target.scored.rows]
+            few = None if self.target.few is None else found.target[self.target.few.rows]
+        return FoldGroups(found.column, found.source[train], found.source[val], few, target)
 
     def folds(self) -> list[FoldJob]:
         """The folds of the drug, in order."""
@@ -310,6 +337,7 @@ def basis_identity(basis: Basis) -> dict[str, Any]:
         "few_shot": [request.few.few_shot, request.few.few_shot_use],
         "select": request.select,
         "groups": request.labelled.group_by,
+        "baselines": [baselines.RECIPE, None if basis.groups is None else basis.groups.sha256()],
         "many_drugs": None if known is None else known.sha256(),
         "settings": to_mapping(request.settings),
         "family": request.family,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from scatd.evaluation.evidence import MODEL, FoldPredictions, in_words, model_table, rivals
@@ -28,23 +27,11 @@ def folds(unaligned_shift):
     return made
 
 
-def test_the_same_ranks_without_alignment_are_no_baseline():
-    table = model_table(folds(0.0), seed=1)
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+def test_the_model_without_alignment_is_in_the_table_and_no_baseline(shift):
+    table = model_table(folds(shift), seed=1)
     assert set(table["model"]) == {MODEL, "logistic_regression", "no_adaptation"}
     assert list(rivals(table)["model"]) == ["logistic_regression"]
     said = in_words(table, "DOCETAXEL (sf)", 120)
     assert "logistic regression, the best baseline" in said
     assert "without alignment" not in said
-
-
-def test_other_ranks_without_alignment_are_one():
-    table = model_table(folds(1.0), seed=1)
-    assert set(rivals(table)["model"]) == {"logistic_regression", "no_adaptation"}
-    assert "the same model without alignment, the best baseline" in in_words(table, "D", 120)
-
-
-@pytest.mark.parametrize("column", ["lead", "lead_ci_low", "lead_ci_high"])
-def test_only_a_lead_of_nothing_with_no_interval_is_the_same(column):
-    row = {"model": "no_adaptation", "lead": 0.0, "lead_ci_low": 0.0, "lead_ci_high": 0.0}
-    assert rivals(pd.DataFrame([row])).empty
-    assert len(rivals(pd.DataFrame([row | {column: 0.01}]))) == 1

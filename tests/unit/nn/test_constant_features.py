@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from scatd.nn.alignment import FeatureStats, adain, feature_stats
-from scatd.training.baselines import LOGISTIC_C, Baselines
+from scatd.training.kept_baselines import LinearBaseline
+from scatd.training.logistic import FALLBACK_C
 from scatd.training.standardised import Standardised
 
 
@@ -34,11 +35,11 @@ def test_adain_gives_a_constant_feature_the_mean_of_the_style():
 
 def test_logistic_regression_is_that_of_the_features_that_vary():
     X, codes = _rows()
-    baselines = Baselines.fit(Standardised(X[:40]), codes[:40], seed=0)
-    ours = baselines.probabilities(X[40:])["logistic_regression"]
+    found = LinearBaseline.fit(Standardised(X[:40]), codes[:40], seed=0, inner=[])
+    ours = found.probability(X[40:])
     kept = np.delete(X, 5, axis=1).astype(np.float64)
     scaler = StandardScaler().fit(kept[:40])
-    theirs = LogisticRegression(C=LOGISTIC_C, max_iter=2000)
+    theirs = LogisticRegression(C=FALLBACK_C, max_iter=2000)
     theirs.fit(scaler.transform(kept[:40]), codes[:40])
     expected = theirs.predict_proba(scaler.transform(kept[40:]))[:, 1]
     np.testing.assert_allclose(ours, expected, atol=1e-4)

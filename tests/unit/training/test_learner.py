@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from scatd.artifact import Artifact
 from scatd.nn.alignment import feature_stats
@@ -12,8 +16,11 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.training.candidates import trees
 from scatd.training.candidates.inner import inner_folds
 from scatd.training.fitting import fit_folds
+from scatd.training.group_mean import FoldGroups, GroupMean
 from scatd.training.jobs import FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
+from scatd.training.logistic import chosen_C
+from scatd.training.logistic import inner_folds as inner_folds_of_logistic
 from scatd.training.settings import TransferSettings
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
@@ -141,6 +148,49 @@ def test_few_labelled_cells(model, n):
     assert fold.predictions.threshold == pytest.approx(threshold, abs=0.02)
     assert np.isfinite(fold.target.prob["response_model"]).all()
     assert (fold.target.prob["response_model"] != without.target.prob["response_model"]).any()
+
+
+def test_baselines_of_a_fold():
+    """The mean of the group on source and cells; the model of few-shot cells on cells alone."""
+    at = np.concatenate([np.flatnonzero(code == TRUTH)[:6] for code in (0, 1)])
+    known = LabelledCells(at, CELLS[at], TRUTH[at])
+    one = job()
+    tissue = np.array(["skin", "lung", "liver"])[np.arange(N_SOURCE) % 3]
+    groups = FoldGroups("tissue", tissue[one.train], tissue[one.val], None, np.array(["skin"] * 80))
+    (fold,) = fit_folds(learner("linear"), [replace(one, groups=groups, known=known)])
+    (plain,) = fit_folds(learner("linear"), [one])
+    usual = {
+        "response_model", "no_adaptation",
+        "prevalence", "logistic_regression", "gradient_boosting", "random_forest",
+    }  # fmt: skip
+    assert set(plain.predictions.prob) == set(plain.target.prob) == usual
+    assert set(fold.predictions.prob) == usual | {"group_mean"}
+    assert set(fold.target.prob) == usual | {"group_mean", "target_only"}
+    own = GroupMean.fit("tissue", tissue[one.train], CODES[one.train])
+    np.testing.assert_array_equal(
+        fold.predictions.prob["group_mean"], own.probabilities(tissue[one.val])
+    )
+    assert (fold.target.prob["group_mean"] == own.shares["skin"]).all()
+    # With adain, cells stay where they are.
+    scaler = StandardScaler().fit(CELLS[at])
+    C = chosen_C(scaler.transform(CELLS[at]), TRUTH[at], inner_folds_of_logistic(TRUTH[at], 42))
+    model = LogisticRegression(C=C, tol=1e-8, max_iter=2000)
+    model.fit(scaler.transform(CELLS[at]), TRUTH[at])
+    expected = model.predict_proba(scaler.transform(CELLS))[:, 1]
+    np.testing.assert_allclose(fold.target.prob["target_only"], expected, atol=1e-4)
+
+
+def test_few_shot_cells_of_known_groups_count_as_training_samples():
+    at = np.concatenate([np.flatnonzero(code == TRUTH)[:6] for code in (0, 1)])
+    few = LabelledCells(at, CELLS[at], TRUTH[at])
+    one = job(few=few)
+    none = np.array([""] * N_SOURCE)
+    groups = FoldGroups("patient", none[one.train], none[one.val], np.repeat(["a", "b"], 6), None)
+    (fold,) = fit_folds(learner("linear"), [replace(one, groups=groups)])
+    p = np.concatenate([CODES[one.train], TRUTH[at]]).mean()
+    shares = fold.kept.group_mean.shares
+    assert shares == pytest.approx({"a": 2 * p / 8, "b": (6 + 2 * p) / 8})
+    assert "group_mean" not in fold.target.prob
 
 
 def test_what_is_learned_is_as_it_is_recorded():

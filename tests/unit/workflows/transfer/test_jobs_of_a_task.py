@@ -27,7 +27,7 @@ def task():
     source = LabelledSource(cohort, Labels(codes, "D", "labels.csv", "id", 20), None)
     settings = TransferSettings(model="mean")
     request = TransferRequest(drug="D", settings=settings)
-    basis: Any = SimpleNamespace(settings=settings, request=request)
+    basis: Any = SimpleNamespace(settings=settings, request=request, groups=None)
     return DrugTask(basis, DrugLabels("d", source, None))
 
 
