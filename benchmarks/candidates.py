@@ -16,19 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from benchmarks import common
 from scatd import keys
 from scatd.evaluation.evidence import CONTROLS, MODEL
-from scatd.evaluation.metrics import counts_by_rank
+from scatd.evaluation.intervals import Bootstrap
+from scatd.evaluation.joint import Joint, Scored, joint_auroc
 from scatd.keys import artifact_paths
 
 FIRST_SEED = 42
 N_BOOT = 500
-Values = NDArray[np.float64]
 
 
 def main() -> None:
@@ -53,12 +51,10 @@ def main() -> None:
         for column in next(iter(tables[0].values())).columns
         if column.startswith("prob_")
     ]
-    drawn = _drawn(tables, models)
-    print(_summary(drawn).to_string(float_format="{:.4f}".format))
-    by_drug = pd.DataFrame(
-        {drug: _means([{drug: table[drug]} for table in tables], models) for drug in tables[0]}
-    )
-    print(by_drug.T.to_string(float_format="{:.3f}".format))
+    joint = _joint(tables, models)
+    print(_summary(joint).to_string(float_format="{:.4f}".format))
+    by_drug = pd.DataFrame(joint.values, index=joint.drugs)
+    print(by_drug.to_string(float_format="{:.3f}".format))
 
 
 def _tables(
@@ -96,67 +92,33 @@ def _runs(folder: Path, seed: int) -> dict[str, str]:
     return {run.data.tags[keys.TAG_DRUG]: run.info.run_id for run in found}
 
 
-def _means(
-    tables: Sequence[dict[str, pd.DataFrame]], models: Sequence[str], weights: Values | None = None
-) -> dict[str, float]:
-    """Mean AUROC over seeds, drugs and folds of each model, with a weight for each source row."""
-    found: dict[str, list[float]] = {model: [] for model in models}
-    for of_seed in tables:
-        for table in of_seed.values():
-            for _, fold in table.groupby("fold"):
-                rows = fold["row"].to_numpy()
-                own = np.ones(len(rows)) if weights is None else weights[rows]
-                codes = fold["truth"].to_numpy(dtype=np.float64)
-                for model in models:
-                    found[model].append(_auroc(codes, fold[f"prob_{model}"].to_numpy(), own))
-    return {model: float(np.nanmean(values)) for model, values in found.items()}
-
-
-def _auroc(codes: Values, prob: Values, weights: Values) -> float:
-    """AUROC of weighted samples; ties count half."""
-    _, resistant, sensitive = counts_by_rank(codes, prob, weights[None])
-    pairs = resistant[0, -1] * sensitive[0, -1]
-    steps = np.diff(resistant[0], prepend=0), np.diff(sensitive[0], prepend=0)
-    under = sensitive[0, -1] - sensitive[0] + steps[1] / 2
-    return float(steps[0] @ under / pairs) if pairs else float("nan")
-
-
-def _drawn(
-    tables: Sequence[dict[str, pd.DataFrame]], models: Sequence[str]
-) -> dict[str, tuple[float, Values]]:
-    """Mean AUROC of each model, and of resamples of the source, (N_BOOT,)."""
+def _joint(tables: Sequence[dict[str, pd.DataFrame]], models: Sequence[str]) -> Joint:
+    """AUROC over seeds, drugs and folds, with joint resamples of the source."""
     n_rows = 1 + max(int(t["row"].max()) for of_seed in tables for t in of_seed.values())
-    rng = np.random.default_rng(0)
-    once = _means(tables, models)
-    draws: dict[str, list[float]] = {model: [] for model in models}
-    for _ in range(N_BOOT):
-        weights = np.bincount(rng.integers(n_rows, size=n_rows), minlength=n_rows).astype(float)
-        for model, value in _means(tables, models, weights).items():
-            draws[model].append(value)
-    return {model: (once[model], np.array(draws[model])) for model in models}
+    scored = [
+        Scored(
+            drug,
+            fold["row"].to_numpy(),
+            fold["truth"].to_numpy(),
+            {model: fold[f"prob_{model}"].to_numpy() for model in models},
+        )
+        for of_seed in tables
+        for drug, table in of_seed.items()
+        for _, fold in table.groupby("fold")
+    ]
+    return joint_auroc(scored, n_rows, Bootstrap(n_boot=N_BOOT))
 
 
-def _summary(drawn: dict[str, tuple[float, Values]]) -> pd.DataFrame:
+def _summary(joint: Joint) -> pd.DataFrame:
     """One row a model: AUROC with interval, and the lead with a simultaneous interval."""
-    ours, our_draws = drawn[MODEL]
-    others = [model for model in drawn if model not in (MODEL, *CONTROLS)]
-    leads = {model: (ours - drawn[model][0], our_draws - drawn[model][1]) for model in others}
-    spread = {model: float(draws.std(ddof=1)) for model, (_, draws) in leads.items()}
-    largest = np.max(
-        [np.abs(draws - lead) / spread[model] for model, (lead, draws) in leads.items()], axis=0
-    )
-    reach = float(np.quantile(largest, 0.95))
+    pairs = [(MODEL, other) for other in joint.models if other not in (MODEL, *CONTROLS)]
+    leads = joint.leads(pairs)
     rows = []
-    for model, (value, draws) in drawn.items():
-        low, high = np.quantile(draws, [0.025, 0.975])
-        row = {"model": model, "auroc": value, "ci_low": low, "ci_high": high}
-        if model in leads:
-            lead = leads[model][0]
-            row |= {
-                "lead": lead,
-                "lead_low": lead - reach * spread[model],
-                "lead_high": lead + reach * spread[model],
-            }
+    for model in joint.models:
+        value, low, high = joint.mean(model)
+        row: dict[str, object] = {"model": model, "auroc": value, "ci_low": low, "ci_high": high}
+        if (MODEL, model) in leads:
+            row |= dict(zip(("lead", "lead_low", "lead_high"), leads[MODEL, model], strict=True))
         rows.append(row)
     return pd.DataFrame(rows).set_index("model")
 

@@ -24,6 +24,7 @@ FLOORS = [
     "predict embed prepare pretrain tune evaluate screen audit check compare",
     "transfer explain",
     "sweep tcga demo",
+    "bench",
 ]
 
 

@@ -7,6 +7,7 @@ import click
 from scatd import __version__
 from scatd.cli import (
     audit,
+    bench,
     check,
     checkpoints,
     compare,
@@ -61,6 +62,7 @@ for command in (
     compare.compare,
     predict.predict,
     screen.screen,
+    bench.bench,
     evaluate.evaluate,
     explain.explain,
     tcga.tcga,

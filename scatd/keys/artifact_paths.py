@@ -51,6 +51,10 @@ BEST_WEIGHTS, LAST_WEIGHTS = "checkpoints/best", "checkpoints/last"
 # Many drugs --------------------------------------------------------------------------------
 SWEEP, SWEEP_FIGURE = "tables/panel.csv", "panel"
 
+# A bench -----------------------------------------------------------------------------------
+UNIT_PREDICTIONS = "predictions.csv"
+"""Of a finished unit: P(resistant) of its samples by every model."""
+
 # A search ----------------------------------------------------------------------------------
 BEST_PARAMS = "best_params.yaml"
 TRIALS = "trials.csv"

@@ -69,6 +69,14 @@ COVERAGE, ERROR_ANSWERED = "coverage", "error_answered"
 DRUGS_FINISHED, DRUGS_FAILED = "drugs_finished", "drugs_failed"
 DRUGS_IN_PRODUCTION, RESISTANT_FRACTION = "drugs_in_production", "resistant_fraction.{drug}"
 
+# A bench -----------------------------------------------------------------------------------
+# Mean AUROC of a model in a split of a task, with its interval (`ci_low`, `ci_high`).
+BENCH_AUROC = "bench.{task}.{split}.{model}.auroc"
+BENCH_BOUND = "bench.{task}.{split}.{model}.auroc_{bound}"
+# Lead of a candidate over the best baseline: `lead`, `lead_ci_low`, `lead_ci_high`.
+BENCH_LEAD = "bench.{task}.{split}.{model}.{part}"
+UNITS_DONE, UNITS_ADOPTED, UNITS_FAILED = "units_done", "units_adopted", "units_failed"
+
 # Searches ----------------------------------------------------------------------------------
 OBJECTIVE, BEST_OBJECTIVE, BEST_TRIAL = "objective", "best_objective", "best_trial"
 # Trials of a study in a state.

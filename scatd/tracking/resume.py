@@ -116,14 +116,22 @@ def leave_out_damaged(dead: DeadRun, require_whole: Callable[[Run], object]) -> 
 
 def finished_drugs(dead: DeadRun) -> dict[str, str]:
     """Finished drug runs of a sweep that did not finish itself, newest, by drug key."""
+    return _finished_children(dead, keys.LEVEL_DRUG, keys.TAG_DRUG)
+
+
+def finished_units(dead: DeadRun) -> dict[str, str]:
+    """Finished units of a bench that did not finish itself, newest, by the key of the unit."""
+    return _finished_children(dead, keys.LEVEL_UNIT, keys.TAG_UNIT)
+
+
+def _finished_children(dead: DeadRun, level: str, tag: str) -> dict[str, str]:
     client = connect()
     found: dict[str, str] = {}
     for run_id in dead.run_ids:
         for child in search.nested_runs(client, run_id):
             tags = child.data.tags
-            is_drug = tags.get(keys.TAG_LEVEL) == keys.LEVEL_DRUG
-            if is_drug and child.info.status == FINISHED:
-                found.setdefault(tags[keys.TAG_DRUG], child.info.run_id)
+            if tags.get(keys.TAG_LEVEL) == level and child.info.status == FINISHED:
+                found.setdefault(tags[tag], child.info.run_id)
     return found
 
 

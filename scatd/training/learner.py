@@ -256,9 +256,13 @@ class Learner:
 
     def only(self, name: CandidateName, job: FoldJob, fold: AlignedFold) -> Fitted:
         """One candidate, fitted to the rows of a job as they are aligned."""
-        mu, _ = posterior_of(self.trainer.untrained, fold.data.X_train)
-        entered = self._enter(job, fold, name, mu)
+        entered = self.enter(job, fold, name)
         return self.of(entered, entered.contest.decide())
+
+    def enter(self, job: FoldJob, fold: AlignedFold, choice: ModelChoice) -> Entered:
+        """The candidates of a job that are no networks, or one of them; none is chosen yet."""
+        mu, _ = posterior_of(self.trainer.untrained, fold.data.X_train)
+        return self._enter(job, fold, choice, mu)
 
     def _enter(
         self, job: FoldJob, fold: AlignedFold, choice: ModelChoice, z_train: Tensor

@@ -180,6 +180,28 @@ def make_screen_result():
     return ScreenResult("run-1", Path("out"), drugs, left_out, ["It says."], ["Mind this."])
 
 
+def make_bench_result():
+    from scatd.workflows.bench.run import BenchResult
+
+    nan = float("nan")
+    results = pd.DataFrame(
+        {
+            "task": "lines",
+            "split": "random",
+            "model": ["trees", "line_mean"],
+            "kind": ["candidate", "naive mean"],
+            "auroc": [0.8, 0.7],
+            "ci_low": [0.75, 0.65],
+            "ci_high": [0.85, 0.75],
+            "lead": [0.1, nan],
+            "lead_ci_low": [0.02, nan],
+            "lead_ci_high": [0.18, nan],
+        }
+    )
+    not_run = {"public": "not run: the file is not there"}
+    return BenchResult("run-1", Path("out"), results, ["It leads."], ["Mind this."], not_run)
+
+
 ELSEWHERE = {
     "promote": "models.promote",
     "distill": "pretrain.distill",
@@ -235,6 +257,8 @@ def result_of(name):
         return make_tcga_result()
     if name == "screen":
         return make_screen_result()
+    if name == "bench":
+        return make_bench_result()
     prediction = make_predict_result(scored)
     if name == "predict":
         return prediction
@@ -245,6 +269,7 @@ def result_of(name):
 FILES = (
     *("-a tpm.tsv", "-cells 1.h5ad", "-x.h5ad", "a space.yaml", "auto", "bulk.npy", "cells.h5ad"),
     *("cells.npy", "genes.txt", "os.tsv", "other os.tsv", "table.csv", "tpm.tsv", "truth.csv"),
+    *("tasks.yaml", "page.md"),
     *("x.h5ad", "z 1.npy"),
 )
 FOLDERS = ("a folder",)

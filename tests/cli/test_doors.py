@@ -36,15 +36,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serve")
+WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serve", "bench")
 NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
     "screen": {"cohort": "cells.h5ad"},
+    "bench": {"tasks": "tasks.yaml"},
 }
 """Parameters that a command needs, other than a drug."""
-ARGUMENTS = ("input", "target", "expression", "cohort")
+ARGUMENTS = ("input", "target", "expression", "cohort", "tasks")
 NOT_LISTED = {"quiet", "verbose", "help", "model", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -53,6 +54,7 @@ SAMPLES = {
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
     "baseline": ("zero", "zero"),
+    "markdown": ("page.md", Path("page.md")),
     "method": ("gradshap", "gradshap"),
     "logits": ("centred", "centred"),
     "gene_cells": ("5", 5),
@@ -166,6 +168,7 @@ OWN_SAMPLES = {
     ("tcga", "time"): ("PFI.time", "PFI.time"),
     ("tcga", "event"): ("PFI", "PFI"),
     ("embed", "version"): ("ce", "ce"),
+    ("bench", "tasks"): ("a space.yaml", Path("a space.yaml")),
     ("screen", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
@@ -262,6 +265,10 @@ def expected_without_parameters(module):
             "device": "auto",
             "allow_simulated": False,
         }
+    if module == "bench":
+        nothing = dict.fromkeys(("output", "drugs", "markdown"))
+        asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
+        return nothing | asked
     if module == "evaluate":
         words = ("labels", "label_map", "label_kind", "output", "family", "group_by")
         return {
@@ -425,7 +432,8 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "tcga", "screen", "promote", "serve",
+        "predict", "explain", "evaluate", "tcga", "screen", "bench", "promote",
+        "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 

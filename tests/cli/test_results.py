@@ -83,6 +83,29 @@ def test_screen(scatd, workflow):
     assert "Report: out/report.html  (run run-1)" in lines
 
 
+def test_bench(scatd, workflow):
+    workflow("bench")
+    lines = scatd("bench", "tasks.yaml").stdout.splitlines()
+    words = [" ".join(line.split()) for line in lines]
+    assert "lines: random (AUROC, 95% interval)" in words
+    assert "trees candidate 0.800 0.750 to 0.850 +0.100 +0.020 to +0.180" in words
+    assert "line mean naive mean 0.700 0.650 to 0.750" in words
+    assert "public: not run: the file is not there" in words
+    assert "Report: out/report.html (run run-1)" in words
+
+
+def test_a_bench_that_is_stopped_can_go_on(scatd, monkeypatch):
+    from scatd.workflows.bench import run
+
+    def stopped(request):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "bench", stopped)
+    done = scatd("bench", "tasks.yaml")
+    assert done.exit_code == 130
+    assert "The same command goes on from what is finished." in done.output
+
+
 def test_sweep(scatd, workflow):
     calls = workflow("sweep")
     lines = scatd("transfer", "--drug", "B, A,RARE", "--figures").output.splitlines()

@@ -1,0 +1,156 @@
+"""Many models on many drugs, folds and seeds of the same lines: means, leads and their intervals.
+
+One line is in the folds of many drugs and seeds. So lines are resampled, and a resample holds for
+all models, drugs, folds and seeds at once: what is hard for two models cancels in their lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scatd.evaluation.intervals import DEFAULT, Bootstrap, Estimate
+from scatd.evaluation.metrics import Array, weighted_metrics
+
+Pair = tuple[str, str]
+"""Two models: the first leads, or does not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What all models say of the validation samples of one drug in one fold.
+
+    Parameters
+    ----------
+    drug
+        Of the samples.
+    units
+        (n_val,), what each sample is resampled with: its line, or its tissue.
+    codes
+        (n_val,), 0 sensitive, 1 resistant.
+    prob
+        P(resistant) by model, (n_val,) each.
+    """
+
+    drug: str
+    units: NDArray[np.intp]
+    codes: NDArray[np.int_]
+    prob: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """AUROC by model and drug, as measured and in every resample.
+
+    Parameters
+    ----------
+    drugs
+        In order.
+    values
+        By model, (n_drugs,): the mean over folds and seeds; NaN where no fold has both classes.
+    draws
+        By model, (n_boot, n_drugs).
+    bootstrap
+        How they were drawn.
+    """
+
+    drugs: tuple[str, ...]
+    values: dict[str, Array]
+    draws: dict[str, Array]
+    bootstrap: Bootstrap
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names in order."""
+        return tuple(self.values)
+
+    def mean(self, model: str) -> Estimate:
+        """Mean AUROC over the drugs, with its percentile interval."""
+        draws = _mean(self.draws[model])
+        return Estimate(float(_mean(self.values[model])), *self.bootstrap.bounds(draws))
+
+    def of_drug(self, model: str, drug: str) -> Estimate:
+        """AUROC of one drug, with its percentile interval."""
+        place = self.drugs.index(drug)
+        draws = self.draws[model][:, place]
+        return Estimate(float(self.values[model][place]), *self.bootstrap.bounds(draws))
+
+    def leads(self, pairs: Sequence[Pair]) -> dict[Pair, Estimate]:
+        """Leads in mean AUROC with intervals that hold for all pairs together (max-t).
+
+        The interval of a pair is its lead plus and minus q times the s.d. of its draws. q is the
+        quantile, over the draws, of the largest distance of any pair from its lead in such s.d. So
+        the best of many pairs may be picked afterwards.
+        """
+        lead = {
+            (ours, other): float(_mean(self.values[ours]) - _mean(self.values[other]))
+            for ours, other in pairs
+        }
+        drawn = {
+            (ours, other): _mean(self.draws[ours]) - _mean(self.draws[other])
+            for ours, other in pairs
+        }
+        spread = {pair: _sd(values) for pair, values in drawn.items()}
+        distances = [
+            np.abs(drawn[pair] - lead[pair]) / spread[pair] for pair in lead if spread[pair] > 0
+        ]
+        reach = 0.0
+        if distances:
+            largest = np.max(np.nan_to_num(distances, nan=0.0), axis=0)
+            reach = float(np.quantile(largest, self.bootstrap.level))
+        return {
+            pair: Estimate(value, value - reach * spread[pair], value + reach * spread[pair])
+            for pair, value in lead.items()
+        }
+
+
+def joint_auroc(scored: Sequence[Scored], n_units: int, bootstrap: Bootstrap = DEFAULT) -> Joint:
+    """AUROC of every model, drug by drug, with resamples of the units.
+
+    Parameters
+    ----------
+    scored
+        All drugs, folds and seeds; every one has the same models.
+    n_units
+        Units are numbered from 0; those that no sample has are drawn too.
+    """
+    models, drugs = tuple(scored[0].prob), tuple(dict.fromkeys(one.drug for one in scored))
+    once = np.ones((1, n_units))
+    values = _by_drug(scored, models, drugs, once)
+    blocks = [
+        _by_drug(scored, models, drugs, weights) for weights in bootstrap.weights(n_units, None)
+    ]
+    draws = {model: np.concatenate([block[model] for block in blocks]) for model in models}
+    return Joint(drugs, {model: values[model][0] for model in models}, draws, bootstrap)
+
+
+def _by_drug(
+    scored: Sequence[Scored], models: Sequence[str], drugs: Sequence[str], weights: Array
+) -> dict[str, Array]:
+    """Mean over folds and seeds by model, (n_draws, n_drugs), for weights (n_draws, n_units)."""
+    found: dict[str, list[Array]] = {model: [] for model in models}
+    for drug in drugs:
+        some = [one for one in scored if one.drug == drug]
+        for model in models:
+            folds = [
+                weighted_metrics(one.codes, one.prob[model], weights[:, one.units], ["auroc"])
+                for one in some
+            ]
+            found[model].append(_mean(np.column_stack([fold["auroc"] for fold in folds])))
+    return {model: np.column_stack(columns) for model, columns in found.items()}
+
+
+def _mean(values: Array) -> Array:
+    """Mean of the last axis over what is defined; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    n = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.asarray(np.where(n > 0, total / np.maximum(n, 1), np.nan))
+
+
+def _sd(values: Array) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0

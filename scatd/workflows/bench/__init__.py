@@ -1,0 +1,1 @@
+"""Use case: candidates beside baselines and naive means, on tasks of a file."""

@@ -1,0 +1,385 @@
+"""The tasks of a bench, opened and checked: every file, label, drug and column, before any fit."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from scatd.data.baseline_groups import OFF
+from scatd.data.drugs import drug_key, find_drug, substance_key
+from scatd.data.features import read_features
+from scatd.data.groups import read_groups
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+from scatd.errors import Faults, InputError
+from scatd.keys import ModelChoice
+from scatd.workflows.bench.request import ALL, BenchRequest, BenchSpec, TargetSpec, TaskSpec
+from scatd.workflows.bench.splits import Pairs, split
+from scatd.workflows.cohorts.training import SHARED
+from scatd.workflows.sweep.inputs import chosen_drugs
+from scatd.workflows.transfer.inputs import Opened, drug_labels, open_inputs
+from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
+from scatd.workflows.transfer.task import DrugLabels
+
+logger = logging.getLogger(__name__)
+
+FEWEST_GENES = 50
+"""Genes that a target has to share with the source."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenTarget:
+    """Labelled cells, with the source on the same features.
+
+    Parameters
+    ----------
+    spec
+        What was asked for.
+    opened
+        Source and target on the features that both have.
+    drugs
+        Labels of the source and of the cells, by column of the source's label table.
+    n_features
+        Features that both have.
+    """
+
+    spec: TargetSpec
+    opened: Opened
+    drugs: dict[str, DrugLabels]
+    n_features: int
+
+
+@dataclass(frozen=True, eq=False)
+class OpenTask:
+    """A task whose files are read.
+
+    Parameters
+    ----------
+    spec
+        What was asked for.
+    opened
+        The source and its labels.
+    drugs
+        Labels by column of the label table.
+    pairs
+        The same labels, line by line and drug by drug in this order.
+    targets
+        Labelled cells.
+    left_out
+        Why a drug has no part in it.
+    """
+
+    spec: TaskSpec
+    opened: Opened
+    drugs: dict[str, DrugLabels]
+    pairs: Pairs
+    targets: list[OpenTarget] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenBench:
+    """All tasks that are done, and why others are not."""
+
+    tasks: list[OpenTask]
+    not_run: dict[str, str]
+
+
+def open_bench(request: BenchRequest, spec: BenchSpec) -> OpenBench:
+    """Read and check all tasks.
+
+    Raises
+    ------
+    InputError
+        Names every task that cannot be done, unless it is optional and a file of it is not there.
+    """
+    faults, found, not_run = Faults(str(request.tasks)), [], {}
+    ready: list[TaskSpec] = []
+    for task in spec.tasks:
+        try:
+            ready.append(_found(task, request.tasks.parent))
+        except InputError as fault:
+            if task.optional:
+                not_run[task.name] = f"not run: {fault}"
+            else:
+                faults.take(fault)
+    faults.raise_if_any()
+    asked = _asked(request, ready)
+    for task in ready:
+        with _collected(faults, task.name):
+            opened = _open(task, spec, request, asked)
+            if opened is None:
+                not_run[task.name] = "not run: it has none of the drugs that were asked for"
+            else:
+                found.append(opened)
+    faults.raise_if_any()
+    for name, reason in not_run.items():
+        logger.warning("%s is %s", name, reason)
+    if not found:
+        what = "no task can be run"
+        raise InputError(what, where=str(request.tasks), remedy="; ".join(not_run.values()))
+    return OpenBench(found, not_run)
+
+
+def found_path(text: str, folder: Path, what: str) -> str:
+    """A path as it is, if something is there; else from the folder of the file of tasks.
+
+    Raises
+    ------
+    InputError
+        Names both places where nothing is.
+    """
+    here, beside = Path(text), folder / text
+    for path in (here, beside):
+        if path.exists():
+            return str(path)
+    places = dict.fromkeys(str(path.absolute()) for path in (here, beside))
+    message = f"the file {text} is not there"
+    raise InputError(message, where=what, expected=f"it at {' or at '.join(places)}")
+
+
+def _found(task: TaskSpec, folder: Path) -> TaskSpec:
+    """The task with all of its files looked up."""
+    faults = Faults()
+
+    def of(text: str | None, key: str, *, is_file: bool = True) -> str | None:
+        if text is None or not is_file:
+            return text
+        try:
+            return found_path(text, folder, f"{task.name}: {key}")
+        except InputError as fault:
+            faults.take(fault)
+            return text
+
+    def of_labels(text: str | None, key: str) -> str | None:
+        """A column of obs stays what it is; FILE:COLUMN keeps its column."""
+        if text is None:
+            return None
+        for end in (len(text), *(place for place, sign in enumerate(text) if sign == ":")):
+            if has_suffix(text[:end], TABLE_SUFFIXES):
+                return f"{of(text[:end], key)}{text[end:]}"
+        return text
+
+    panel_is_file = task.panel not in (None, SHARED)
+    backbone_is_folder = task.backbone is not None and (folder / task.backbone).exists()
+    ready = replace(
+        task,
+        source=str(of(task.source, "source")),
+        labels=of_labels(task.labels, "labels"),
+        reference=of(task.reference, "reference"),
+        panel=of(task.panel, "panel", is_file=panel_is_file),
+        backbone=of(task.backbone, "backbone", is_file=backbone_is_folder),
+        targets=tuple(
+            replace(
+                one,
+                cells=str(of(one.cells, f"target {one.name}: cells")),
+                labels=str(of_labels(one.labels, f"target {one.name}: labels")),
+            )
+            for one in task.targets
+        ),
+    )
+    faults.raise_if_any()
+    return ready
+
+
+@contextmanager
+def _collected(faults: Faults, where: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as fault:
+        place = ": ".join(part for part in (where, fault.where) if part)
+        faults.add(fault.what, where=place, expected=fault.expected, remedy=fault.remedy)
+
+
+def _asked(request: BenchRequest, tasks: Sequence[TaskSpec]) -> tuple[str, ...] | None:
+    """The drugs of `--drugs`; each has to be named in a task, or a task takes all drugs."""
+    if request.drugs is None:
+        return None
+    named = [drug for task in tasks for drug in task.drugs]
+    if ALL not in named:
+        for drug in request.drugs:
+            if not find_drug(drug, named):
+                expected = f"some of {', '.join(dict.fromkeys(named))}"
+                raise InputError(f"'{drug}' is in no task", where="--drugs", expected=expected)
+    return request.drugs
+
+
+def model_setting(candidates: Sequence[ModelChoice]) -> ModelChoice:
+    """The model that the settings name, so that jobs hold all that the candidates need."""
+    for name in ("auto", "mean", *candidates):
+        if name in candidates and name != "network":
+            return name
+    return "network"
+
+
+def transfer_request(task: TaskSpec, spec: BenchSpec, request: BenchRequest) -> TransferRequest:
+    """What `scatd transfer` would be asked for: the source alone."""
+    source = Path(task.source)
+    return TransferRequest(
+        drug=ALL,
+        family=task.family,
+        cohorts=CohortFiles(
+            source=source,
+            reference=source if task.reference is None else Path(task.reference),
+            panel=task.panel,
+            scale=task.scale,
+        ),
+        # The mean of a tissue is one of the naive means.
+        labelled=LabelFiles(labels=task.labels, label_map=task.label_map, group_baseline=OFF),
+        backbone=task.backbone,
+        settings=replace(
+            task.settings, model=model_setting(spec.candidates), folds=spec.folds,
+            seed=spec.seeds[0],
+        ),
+        device=request.device,
+        allow_simulated=request.allow_simulated,
+        promote=False,
+    )  # fmt: skip
+
+
+def _open(
+    task: TaskSpec, spec: BenchSpec, request: BenchRequest, asked: tuple[str, ...] | None
+) -> OpenTask | None:
+    """The task; None where it has none of the drugs that were asked for."""
+    opened = open_inputs(transfer_request(task, spec, request))
+    names = None if ALL in task.drugs else task.drugs
+    counts = chosen_drugs(opened, names, task.min_sensitive)
+    columns = [name for name in counts if names is None]
+    if names is not None:  # in the order of the file
+        columns = [column for name in names for column in find_drug(name, list(counts))]
+    if asked is not None:
+        kept = {column for name in asked for column in find_drug(name, columns)}
+        columns = [column for column in columns if column in kept]
+        if not columns:
+            return None
+    drugs, left_out = _labels(opened, columns, is_named=names is not None)
+    codes = np.column_stack([one.source.labels.codes for one in drugs.values()])
+    substances = tuple(map(substance_key, drugs))
+    pairs = Pairs(codes.astype(np.int8), substances, _tissues(opened, task, codes))
+    for kind in task.splits:
+        with _said_of(f"split {kind}"):
+            split(kind, pairs, spec.folds, spec.seeds[0])
+    targets = []
+    for one in task.targets:
+        with _said_of(f"target {one.name}"):
+            target = _open_target(task, one, opened, list(drugs))
+        if target is not None:
+            targets.append(target)
+    return OpenTask(task, opened, drugs, pairs, targets, left_out)
+
+
+def _labels(
+    opened: Opened, columns: Sequence[str], *, is_named: bool
+) -> tuple[dict[str, DrugLabels], dict[str, str]]:
+    """Checked labels by column, and why other columns have no part in it.
+
+    Raises
+    ------
+    InputError
+        For a drug that was named and cannot be learned; or where none can.
+    """
+    found: dict[str, DrugLabels] = {}
+    left_out: dict[str, str] = {}
+    first: InputError | None = None
+    for column in columns:
+        try:
+            found[column] = drug_labels(opened, column)
+        except InputError as fault:
+            if is_named:
+                raise
+            first, left_out[column] = first or fault, str(fault)
+    if not found and first is not None:
+        raise first
+    return found, left_out
+
+
+def _tissues(opened: Opened, task: TaskSpec, codes: np.ndarray) -> np.ndarray | None:
+    """Tissue of each line; "" for a line without one, which is said."""
+    if task.tissue is None:
+        return None
+    source = opened.cohorts.source
+    with _said_of("tissue"):
+        every = np.arange(source.n_obs)
+        found = read_groups(source, every, task.tissue, opened.labels, allow_gaps=True)
+    n_gaps = int((found[(codes >= 0).any(axis=1)] == "").sum())
+    if n_gaps:
+        logger.warning(
+            "%s: %d labelled lines have no %s. They are no part of split tissues.",
+            *(task.name, n_gaps, task.tissue),
+        )
+    return found
+
+
+@contextmanager
+def _said_of(place: str) -> Iterator[None]:
+    """Let a refusal begin with a place in the file of tasks, not with an option."""
+    try:
+        yield
+    except InputError as fault:
+        where = fault.where if fault.where and not fault.where.startswith("--") else ""
+        whole = ": ".join(part for part in (place, where) if part)
+        raise InputError(
+            fault.what, where=whole, expected=fault.expected, remedy=fault.remedy
+        ) from fault
+
+
+def _open_target(
+    task: TaskSpec, target: TargetSpec, opened: Opened, columns: Sequence[str]
+) -> OpenTarget | None:
+    """Source and cells on the features that both have; None where it has no drug of the task."""
+    request = opened.request
+    cohorts = replace(
+        request.cohorts,
+        reference=None if task.reference is None else Path(task.reference),
+        target=Path(target.cells),
+    )
+    labelled = replace(request.labelled, target_labels=target.labels)
+    with tempfile.TemporaryDirectory() as scratch:
+        if request.family == "dist":
+            panel = Path(scratch) / "shared-genes.txt"
+            panel.write_text("\n".join(_shared_genes(opened, Path(target.cells))) + "\n")
+            cohorts = replace(cohorts, panel=str(panel))
+        both = open_inputs(replace(request, cohorts=cohorts, labelled=labelled))
+    assert both.target_labels is not None
+    named = list(target.drugs)
+    known = list(map(str, both.target_labels.table.codes.columns))
+    chosen: list[str] = []
+    for column in columns:
+        is_asked = ALL in named or bool(find_drug(column, named))
+        if is_asked and find_drug(column, known):
+            chosen.append(column)
+    wanted = [] if ALL in named else [name for name in named if not find_drug(name, known)]
+    if wanted:
+        what = f"the labels have no drug {', '.join(wanted)}"
+        raise InputError(what, where=target.labels, expected=f"some of {', '.join(known[:10])}")
+    if not chosen:
+        logger.warning("Target %s has no drug of %s", target.name, task.name)
+        return None
+    drugs = {column: drug_labels(both, column) for column in chosen}
+    for column in chosen:
+        assert drugs[column].drug_key == drug_key(column)
+    return OpenTarget(target, both, drugs, both.cohorts.source.n_features)
+
+
+def _shared_genes(opened: Opened, cells: Path) -> list[str]:
+    """Genes of the source, in its order, that the cells have too."""
+    source = opened.cohorts.source
+    names = read_features(cells, "dist", scale=opened.request.cohorts.scale).names
+    if names is None:
+        expected = "an .h5ad, or a table whose columns are genes"
+        raise InputError("has no gene names", where=str(cells), expected=expected)
+    held = set(names)
+    shared = [name for name in source.names or () if name in held]
+    if len(shared) < FEWEST_GENES:
+        what = (
+            f"source and cells share {len(shared)} genes (source {source.n_features}, cells "
+            f"{len(names)})"
+        )
+        remedy = "Name the genes of both in the same way."
+        raise InputError(what, expected=f"at least {FEWEST_GENES}", remedy=remedy)
+    return shared

@@ -1,0 +1,162 @@
+"""The tables of a bench, and its finding in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from scatd.evaluation.joint import Joint
+from scatd.workflows.bench.scores import BASELINE, CANDIDATE, NAIVE_MEAN, SplitScores
+
+RIVALS = (BASELINE, NAIVE_MEAN)
+FEW_UNITS = 10
+"""Fewer tissues give intervals that are too narrow."""
+
+
+def best_of(scores: SplitScores, *kinds: str) -> str:
+    """The model of these kinds with the highest mean AUROC."""
+    return max(scores.models(*kinds), key=lambda name: scores.joint.mean(name).mean)
+
+
+def leads_table(scores: SplitScores) -> pd.DataFrame:
+    """One row a candidate and rival; the intervals hold for all rows together (max-t).
+
+    Columns: task, split, candidate, rival, kind (of the rival), is_best (the rival with the highest
+    AUROC), lead, ci_low, ci_high.
+    """
+    pairs = [(a, b) for a in scores.models(CANDIDATE) for b in scores.models(*RIVALS)]
+    best = best_of(scores, *RIVALS)
+    return pd.DataFrame(
+        {
+            "task": scores.task,
+            "split": scores.split,
+            "candidate": candidate,
+            "rival": rival,
+            "kind": scores.kinds[rival],
+            "is_best": rival == best,
+            "lead": lead.mean,
+            "ci_low": lead.ci_low,
+            "ci_high": lead.ci_high,
+        }
+        for (candidate, rival), lead in scores.joint.leads(pairs).items()
+    )
+
+
+def results_table(scores: SplitScores, leads: pd.DataFrame) -> pd.DataFrame:
+    """One row a model, the best one first.
+
+    Columns: task, split, model, kind, auroc (mean over seeds, drugs and folds), ci_low, ci_high,
+    n_drugs, n_units (lines, tissues or cells that are resampled); of a candidate best_baseline and
+    its lead over it with lead_ci_low and lead_ci_high.
+    """
+    over_best = leads[leads["is_best"]].set_index("candidate")
+    rows = []
+    for model, kind in scores.kinds.items():
+        own = scores.joint.mean(model)
+        row: dict[str, Any] = {
+            "task": scores.task,
+            "split": scores.split,
+            "model": model,
+            "kind": kind,
+            "auroc": own.mean,
+            "ci_low": own.ci_low,
+            "ci_high": own.ci_high,
+            "n_drugs": len(scores.joint.drugs),
+            "n_units": scores.n_units,
+            **dict.fromkeys(("best_baseline", "lead", "lead_ci_low", "lead_ci_high")),
+        }
+        if kind == CANDIDATE:
+            lead = over_best.loc[model]
+            row |= {"best_baseline": lead["rival"], "lead": lead["lead"]}
+            row |= {"lead_ci_low": lead["ci_low"], "lead_ci_high": lead["ci_high"]}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    numbers = ["lead", "lead_ci_low", "lead_ci_high"]
+    table[numbers] = table[numbers].astype(float)
+    return table.sort_values("auroc", ascending=False, kind="stable", ignore_index=True)
+
+
+def by_drug_table(scores: SplitScores) -> pd.DataFrame:
+    """One row a drug and model.
+
+    Columns: task, split, drug, model, kind, auroc (mean over seeds and folds), ci_low, ci_high,
+    n_folds (with both classes, of all seeds), n_sensitive, n_resistant (of one seed).
+    """
+    table = scores.predictions
+    first = table[table["seed"] == table["seed"].iloc[0]]
+    return pd.DataFrame(
+        {
+            "task": scores.task,
+            "split": scores.split,
+            "drug": drug,
+            "model": model,
+            "kind": kind,
+            "auroc": own.mean,
+            "ci_low": own.ci_low,
+            "ci_high": own.ci_high,
+            "n_folds": n_folds,
+            "n_sensitive": int((truth == 0).sum()),
+            "n_resistant": int((truth == 1).sum()),
+        }
+        for drug in scores.joint.drugs
+        for truth in [first.loc[first["drug"] == drug, "truth"]]
+        for n_folds in [_n_folds(table[table["drug"] == drug])]
+        for model, kind in scores.kinds.items()
+        for own in [scores.joint.of_drug(model, drug)]
+    )
+
+
+def _n_folds(rows: pd.DataFrame) -> int:
+    truth = rows.groupby(["seed", "fold"])["truth"]
+    return int((truth.min() < truth.max()).sum())
+
+
+def words_of(model: str) -> str:
+    """A model's name for a reader."""
+    return model.replace("_", " ")
+
+
+def finding(scores: SplitScores, leads: pd.DataFrame) -> str:
+    """Whether the best candidate leads the best baseline, with numbers.
+
+    The interval holds for all candidates and rivals together, so that both may be the best ones.
+    """
+    ours, rival = best_of(scores, CANDIDATE), best_of(scores, *RIVALS)
+    (lead,) = leads[(leads["candidate"] == ours) & (leads["rival"] == rival)].to_dict("records")
+    if lead["ci_low"] > 0:
+        verb = "leads"
+    elif lead["ci_high"] < 0:
+        verb = "ranks lower than"
+    else:
+        verb = "cannot be told apart from"
+    n_drugs = len(scores.joint.drugs)
+    return (
+        f"{scores.task}, {scores.words}: the best candidate, {words_of(ours)} (AUROC "
+        f"{_interval(scores.joint, ours)}), {verb} the best baseline, {words_of(rival)} (AUROC "
+        f"{_interval(scores.joint, rival)}): lead {lead['lead']:+.3f} ({lead['ci_low']:+.3f} to "
+        f"{lead['ci_high']:+.3f}), {n_drugs} {'drug' if n_drugs == 1 else 'drugs'}."
+    )
+
+
+def cautions(scores: Sequence[SplitScores]) -> list[str]:
+    """Reasons to trust some intervals less."""
+    found = []
+    for one in scores:
+        if one.kind == "tissues" and one.n_units < FEW_UNITS:
+            found.append(
+                f"{one.task}, {one.words}: {one.n_units} tissues are few, and their intervals are "
+                "too narrow."
+            )
+        if one.joint.mean(best_of(one, CANDIDATE, *RIVALS)).mean < 0.5:
+            found.append(
+                f"{one.task}, {one.words}: no model ranks better than chance. The labels may be "
+                "inverted; nothing was flipped."
+            )
+    return found
+
+
+def _interval(joint: Joint, model: str) -> str:
+    own = joint.mean(model)
+    return f"{own.mean:.3f}, {own.ci_low:.3f} to {own.ci_high:.3f}"
