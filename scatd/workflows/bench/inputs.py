@@ -230,7 +230,12 @@ def transfer_request(task: TaskSpec, spec: BenchSpec, request: BenchRequest) -> 
             scale=task.scale,
         ),
         # The mean of a tissue is one of the naive means.
-        labelled=LabelFiles(labels=task.labels, label_map=task.label_map, group_baseline=OFF),
+        labelled=LabelFiles(
+            labels=task.labels,
+            label_map=task.label_map,
+            label_kind=task.label_kind,
+            group_baseline=OFF,
+        ),
         backbone=task.backbone,
         settings=replace(
             task.settings, model=model_setting(spec.candidates), folds=spec.folds,
