@@ -14,7 +14,6 @@ CHANCE = 0.5
 INVERTED = (
     " An AUROC under 0.5 says that the labels may be inverted; no label and no score was changed."
 )
-_OURS = "the response model"
 SHORT: dict[Place, str] = {
     "ahead": "ahead",
     "behind": "behind",
@@ -24,22 +23,30 @@ SHORT: dict[Place, str] = {
 """The place of a model beside its best baseline, for a column of a table."""
 
 
-def finding(standing: Standing) -> str:
-    """Say where a model stands beside its best baseline, in one sentence with numbers."""
+def finding(standing: Standing, ours: str = "the response model") -> str:
+    """Say where a model stands beside its best baseline, in one sentence with numbers.
+
+    Parameters
+    ----------
+    standing
+        Of the model.
+    ours
+        The model in words.
+    """
     best = standing.best
     if best is None:
         return "No baseline was scored on these samples, so nothing is compared."
-    name = f"{WORDS.get(best.name, best.name)}, the best baseline"
+    name = f"{WORDS.get(best.name, best.name.replace('_', ' '))}, the best baseline"
     if standing.metric == "auroc" and max(standing.value, best.value) < CHANCE:
-        said = f"Neither {_OURS} nor {name}, ranks better than chance"
+        said = f"Neither {ours} nor {name}, ranks better than chance"
     elif best.place == "ahead":
-        said = f"{_OURS} beats {name}"
+        said = f"{ours} beats {name}"
     elif best.place == "behind":
-        said = f"{name}, beats {_OURS}"
+        said = f"{name}, beats {ours}"
     elif best.place == "level":
-        said = f"{_OURS} and {name}, cannot be told apart"
+        said = f"{ours} and {name}, cannot be told apart"
     else:
-        said = f"{_OURS} and {name}, were not compared: no interval of the lead was stored"
+        said = f"{ours} and {name}, were not compared: no interval of the lead was stored"
     return f"{_sentence(said)} ({_numbers(standing, best)})."
 
 

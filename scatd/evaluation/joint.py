@@ -2,17 +2,26 @@
 
 One line is in the folds of many drugs and seeds. So lines are resampled, and a resample holds for
 all models, drugs, folds and seeds at once: what is hard for two models cancels in their lead.
+
+Where all models scored one set of samples, nothing has to be resampled jointly. The intervals are
+then those of `intervals`, which also cover where samples are few.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.evaluation.intervals import DEFAULT, Bootstrap, Estimate
+from scatd.evaluation.intervals import (
+    DEFAULT,
+    Bootstrap,
+    Estimate,
+    compare_models,
+    fold_mean_interval,
+)
 from scatd.evaluation.metrics import Array, weighted_metrics
 
 Pair = tuple[str, str]
@@ -55,12 +64,16 @@ class Joint:
         By model, (n_boot, n_drugs).
     bootstrap
         How they were drawn.
+    only
+        The samples, where they are one set of independent ones; None for several drugs, folds or
+        seeds.
     """
 
     drugs: tuple[str, ...]
     values: dict[str, Array]
     draws: dict[str, Array]
     bootstrap: Bootstrap
+    only: Scored | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -68,12 +81,16 @@ class Joint:
         return tuple(self.values)
 
     def mean(self, model: str) -> Estimate:
-        """Mean AUROC over the drugs, with its percentile interval."""
+        """Mean AUROC over the drugs, with its interval."""
+        if self.only is not None:
+            return self._of_only(model)
         draws = _mean(self.draws[model])
         return Estimate(float(_mean(self.values[model])), *self.bootstrap.bounds(draws))
 
     def of_drug(self, model: str, drug: str) -> Estimate:
-        """AUROC of one drug, with its percentile interval."""
+        """AUROC of one drug, with its interval."""
+        if self.only is not None:
+            return self._of_only(model)
         place = self.drugs.index(drug)
         draws = self.draws[model][:, place]
         return Estimate(float(self.values[model][place]), *self.bootstrap.bounds(draws))
@@ -83,8 +100,11 @@ class Joint:
 
         The interval of a pair is its lead plus and minus q times the s.d. of its draws. q is the
         quantile, over the draws, of the largest distance of any pair from its lead in such s.d. So
-        the best of many pairs may be picked afterwards.
+        the best of many pairs may be picked afterwards. For one set of samples they are intervals
+        of `compare_models`, whose levels make them hold together (Bonferroni).
         """
+        if self.only is not None:
+            return self._leads_of_only(self.only, pairs)
         lead = {
             (ours, other): float(_mean(self.values[ours]) - _mean(self.values[other]))
             for ours, other in pairs
@@ -106,6 +126,22 @@ class Joint:
             for pair, value in lead.items()
         }
 
+    def _of_only(self, model: str) -> Estimate:
+        assert self.only is not None
+        fold = (self.only.codes, self.only.prob[model])
+        bounds = fold_mean_interval([fold], bootstrap=self.bootstrap)
+        return Estimate(float(_mean(self.values[model])), *bounds)
+
+    def _leads_of_only(self, only: Scored, pairs: Sequence[Pair]) -> dict[Pair, Estimate]:
+        level = 1 - (1 - self.bootstrap.level) / len(pairs)
+        bootstrap = replace(self.bootstrap, level=level)
+        folds = {model: [(only.codes, prob)] for model, prob in only.prob.items()}
+        compared = {
+            ours: compare_models(folds, ours, bootstrap=bootstrap)
+            for ours in dict.fromkeys(ours for ours, _ in pairs)
+        }
+        return {(ours, other): compared[ours][other].lead for ours, other in pairs}
+
 
 def joint_auroc(scored: Sequence[Scored], n_units: int, bootstrap: Bootstrap = DEFAULT) -> Joint:
     """AUROC of every model, drug by drug, with resamples of the units.
@@ -124,7 +160,9 @@ def joint_auroc(scored: Sequence[Scored], n_units: int, bootstrap: Bootstrap = D
         _by_drug(scored, models, drugs, weights) for weights in bootstrap.weights(n_units, None)
     ]
     draws = {model: np.concatenate([block[model] for block in blocks]) for model in models}
-    return Joint(drugs, {model: values[model][0] for model in models}, draws, bootstrap)
+    is_one = len(scored) == 1 and len(np.unique(scored[0].units)) == len(scored[0].units)
+    measured = {model: values[model][0] for model in models}
+    return Joint(drugs, measured, draws, bootstrap, scored[0] if is_one else None)
 
 
 def _by_drug(

@@ -20,7 +20,7 @@ from scatd.workflows.bench.scores import Done, SplitScores, score_splits
 from scatd.workflows.bench.tables import (
     by_drug_table,
     cautions,
-    finding,
+    finding_of,
     leads_table,
     results_table,
     words_of,
@@ -114,7 +114,7 @@ def findings(spec: BenchSpec, opened: OpenBench, outcome: Outcome) -> Findings:
         scores=scores,
         tables={name: pd.concat(some, ignore_index=True) for name, some in tables.items()},
         predictions=pd.concat([one.predictions for one in scores], ignore_index=True),
-        words=[finding(one, lead) for one, lead in zip(scores, leads, strict=True)],
+        words=[finding_of(one, lead) for one, lead in zip(scores, leads, strict=True)],
         cautions=cautions(scores) + _of_labels(opened.tasks),
         about=pd.DataFrame(_about(task) for task in opened.tasks),
         not_run=not_run,

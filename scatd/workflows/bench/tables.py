@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from scatd.evaluation.joint import Joint
+from scatd.evaluation.finding import finding
+from scatd.evaluation.standing import Rival, Standing
 from scatd.workflows.bench.scores import BASELINE, CANDIDATE, NAIVE_MEAN, SplitScores
 
 RIVALS = (BASELINE, NAIVE_MEAN)
@@ -118,25 +119,24 @@ def words_of(model: str) -> str:
     return model.replace("_", " ")
 
 
-def finding(scores: SplitScores, leads: pd.DataFrame) -> str:
+def finding_of(scores: SplitScores, leads: pd.DataFrame) -> str:
     """Whether the best candidate leads the best baseline, with numbers.
 
     The interval holds for all candidates and rivals together, so that both may be the best ones.
     """
-    ours, rival = best_of(scores, CANDIDATE), best_of(scores, *RIVALS)
-    (lead,) = leads[(leads["candidate"] == ours) & (leads["rival"] == rival)].to_dict("records")
-    if lead["ci_low"] > 0:
-        verb = "leads"
-    elif lead["ci_high"] < 0:
-        verb = "ranks lower than"
-    else:
-        verb = "cannot be told apart from"
+    ours = best_of(scores, CANDIDATE)
+    own = scores.joint.mean(ours)
+    rivals = [
+        Rival(row["rival"], scores.joint.mean(row["rival"]).mean, row["lead"], row["ci_low"],
+              row["ci_high"])
+        for row in leads[leads["candidate"] == ours].to_dict("records")
+    ]  # fmt: skip
+    standing = Standing(*own, tuple(rivals))
     n_drugs = len(scores.joint.drugs)
     return (
-        f"{scores.task}, {scores.words}: the best candidate, {words_of(ours)} (AUROC "
-        f"{_interval(scores.joint, ours)}), {verb} the best baseline, {words_of(rival)} (AUROC "
-        f"{_interval(scores.joint, rival)}): lead {lead['lead']:+.3f} ({lead['ci_low']:+.3f} to "
-        f"{lead['ci_high']:+.3f}), {n_drugs} {'drug' if n_drugs == 1 else 'drugs'}."
+        f"{scores.task}, {scores.words}, {n_drugs} {'drug' if n_drugs == 1 else 'drugs'}: the best "
+        f"candidate has AUROC {own.mean:.3f} ({own.ci_low:.3f} to {own.ci_high:.3f}). "
+        f"{finding(standing, f'candidate {ours}')}"
     )
 
 
@@ -155,8 +155,3 @@ def cautions(scores: Sequence[SplitScores]) -> list[str]:
                 "inverted; nothing was flipped."
             )
     return found
-
-
-def _interval(joint: Joint, model: str) -> str:
-    own = joint.mean(model)
-    return f"{own.mean:.3f}, {own.ci_low:.3f} to {own.ci_high:.3f}"

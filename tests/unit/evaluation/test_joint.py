@@ -113,3 +113,19 @@ def test_whole_groups_vary_together():
     narrow = joint_auroc([Scored("a", np.arange(80), codes, prob)], 80).mean("model")
     assert wide.mean == narrow.mean == pytest.approx(roc_auc_score(codes, prob["model"]))
     assert wide.ci_high - wide.ci_low > narrow.ci_high - narrow.ci_low
+
+
+def test_one_set_of_samples_has_the_intervals_that_cover(scored):
+    """A perfect ranking of few cells is not certain, as it is in every resample."""
+    codes = np.array([0, 1] * 12)
+    prob = {"perfect": codes * 0.8 + 0.1, "coin": np.tile([0.3, 0.7, 0.6, 0.2], 6)}
+    joint = joint_auroc([Scored("a", np.arange(24), codes, prob)], 24, BOOTSTRAP)
+    own = joint.mean("perfect")
+    assert own.mean == 1
+    assert 0.7 < own.ci_low < 0.95, "12 of each class"
+    assert joint.of_drug("perfect", "a") == own
+    (alone,) = joint.leads([("perfect", "coin")]).values()
+    together = joint.leads([("perfect", "coin"), ("coin", "perfect")])
+    assert together["perfect", "coin"].mean == alone.mean
+    assert together["perfect", "coin"].ci_low < alone.ci_low, "two intervals hold together"
+    assert joint_auroc(scored, N_LINES, BOOTSTRAP).only is None

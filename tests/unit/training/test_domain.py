@@ -9,7 +9,7 @@ from scipy.spatial.distance import mahalanobis
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
-from scatd.nn.domain import Domain
+from scatd.nn.domain import Domain, TooFewCells
 from scatd.training.domain import FEWEST, clusters, fit_domain, principal_axes
 
 N_LATENT = 12
@@ -129,7 +129,7 @@ def test_too_few_cells_are_no_domain():
     def fitted(n):
         return fit_domain(features(n, 9), cells(n, 9), "source", seed=0)
 
-    assert fitted(FEWEST - 1) is None
+    assert fitted(FEWEST - 1) == TooFewCells("source", FEWEST - 1)
     assert (fitted(FEWEST).p_value(features(20, 1) + 90, cells(20, 1)) < 0.05).all()
 
 
