@@ -56,7 +56,8 @@ def test_a_supporting_target_promotes_and_a_later_evaluation_demotes(
     labels["DOCETAXEL"] = labels["DOCETAXEL"].where(~flipped, words)
     labels.to_csv(tmp_path / "noisy.csv")
     noisy = ("--labels", str(tmp_path / "noisy.csv"))
-    said = learn(RIGHT, *noisy, *WEAK)
+    # The labels follow a line, so that logistic regression is a little better than trees.
+    said = learn(RIGHT, *noisy, "--model", "trees")
     run = registry.get(NAME, 1).run_id
     models = _models(run)
     best = models.drop("no_adaptation")["auroc_mean"].idxmax()
@@ -111,10 +112,6 @@ def test_a_target_of_few_cells_is_not_assessed(learn, task, tmp_path):
     assert "is in production" in said
     gate = registry.show(NAME)["gate"].iloc[0]
     assert "target: not assessed: 19 cells of the rarer response" in gate
-
-
-WEAK = ("--model", "network", "--epochs", "10")
-"""A network that is trained for too short a time."""
 
 
 def _models(run_id):
