@@ -54,10 +54,9 @@ def write_markdown(page: Path, spec: BenchSpec, found: Findings) -> None:
 
 def _part(spec: BenchSpec, found: Findings) -> str:
     today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
-    seeds = ", ".join(map(str, spec.seeds))
     paragraphs = [
         f"Measured by `scatd bench` on {today} with scatd {__version__}: {spec.name}, "
-        f"{spec.folds} folds, seeds {seeds}, {spec.resamples} resamples.",
+        f"{spec.folds} folds, {spec.seeds_in_words}, {spec.resamples} resamples.",
         "\n".join(f"- {sentence}" for sentence in [*found.words, *found.cautions]),
     ]
     for one in found.scores:

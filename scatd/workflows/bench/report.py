@@ -191,7 +191,7 @@ def write_page(
     if found.not_run:
         sections.append(Section("Not run", found.not_run))
     sections.append(Section("How it was judged", METHOD))
-    subtitle = f"candidates {', '.join(spec.candidates)}; seeds {', '.join(map(str, spec.seeds))}"
+    subtitle = f"candidates {', '.join(spec.candidates)}; {spec.seeds_in_words}"
     write_report(path, f"Bench: {spec.name}", sections, subtitle=subtitle, footer=keys.CAVEAT)
 
 

@@ -132,6 +132,12 @@ class BenchSpec:
         """Refuse numbers outside their range."""
         check_fields(self)
 
+    @property
+    def seeds_in_words(self) -> str:
+        """The seeds, such as "seeds 42, 43"."""
+        word = "seed" if len(self.seeds) == 1 else "seeds"
+        return f"{word} {', '.join(map(str, self.seeds))}"
+
 
 @dataclass(frozen=True)
 class BenchRequest:
