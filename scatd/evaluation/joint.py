@@ -3,8 +3,9 @@
 One line is in the folds of many drugs and seeds. So lines are resampled, and a resample holds for
 all models, drugs, folds and seeds at once: what is hard for two models cancels in their lead.
 
-Where all models scored one set of samples, nothing has to be resampled jointly. The intervals are
-then those of `intervals`, which also cover where samples are few.
+Where all models scored each sample once (one drug with one seed, or the cells of a target), nothing
+has to be resampled jointly. The intervals are then those of `intervals`, which also cover where
+samples are few or a ranking is perfect.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from scatd.evaluation.intervals import (
     DEFAULT,
     Bootstrap,
     Estimate,
+    Fold,
     compare_models,
     fold_mean_interval,
 )
@@ -64,16 +66,15 @@ class Joint:
         By model, (n_boot, n_drugs).
     bootstrap
         How they were drawn.
-    only
-        The samples, where they are one set of independent ones; None for several drugs, folds or
-        seeds.
+    once
+        The folds, where they are of one drug and each unit is one sample of one fold; else empty.
     """
 
     drugs: tuple[str, ...]
     values: dict[str, Array]
     draws: dict[str, Array]
     bootstrap: Bootstrap
-    only: Scored | None = None
+    once: tuple[Scored, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -82,15 +83,15 @@ class Joint:
 
     def mean(self, model: str) -> Estimate:
         """Mean AUROC over the drugs, with its interval."""
-        if self.only is not None:
-            return self._of_only(model)
+        if self.once:
+            return self._of_once(model)
         draws = _mean(self.draws[model])
         return Estimate(float(_mean(self.values[model])), *self.bootstrap.bounds(draws))
 
     def of_drug(self, model: str, drug: str) -> Estimate:
         """AUROC of one drug, with its interval."""
-        if self.only is not None:
-            return self._of_only(model)
+        if self.once:
+            return self._of_once(model)
         place = self.drugs.index(drug)
         draws = self.draws[model][:, place]
         return Estimate(float(self.values[model][place]), *self.bootstrap.bounds(draws))
@@ -100,11 +101,11 @@ class Joint:
 
         The interval of a pair is its lead plus and minus q times the s.d. of its draws. q is the
         quantile, over the draws, of the largest distance of any pair from its lead in such s.d. So
-        the best of many pairs may be picked afterwards. For one set of samples they are intervals
-        of `compare_models`, whose levels make them hold together (Bonferroni).
+        the best of many pairs may be picked afterwards. Where each sample was scored once, they are
+        intervals of `compare_models`, whose levels make them hold together (Bonferroni).
         """
-        if self.only is not None:
-            return self._leads_of_only(self.only, pairs)
+        if self.once:
+            return self._leads_of_once(pairs)
         lead = {
             (ours, other): float(_mean(self.values[ours]) - _mean(self.values[other]))
             for ours, other in pairs
@@ -126,16 +127,17 @@ class Joint:
             for pair, value in lead.items()
         }
 
-    def _of_only(self, model: str) -> Estimate:
-        assert self.only is not None
-        fold = (self.only.codes, self.only.prob[model])
-        bounds = fold_mean_interval([fold], bootstrap=self.bootstrap)
+    def _folds_of(self, model: str) -> list[Fold]:
+        return [(fold.codes, fold.prob[model]) for fold in self.once]
+
+    def _of_once(self, model: str) -> Estimate:
+        bounds = fold_mean_interval(self._folds_of(model), bootstrap=self.bootstrap)
         return Estimate(float(_mean(self.values[model])), *bounds)
 
-    def _leads_of_only(self, only: Scored, pairs: Sequence[Pair]) -> dict[Pair, Estimate]:
+    def _leads_of_once(self, pairs: Sequence[Pair]) -> dict[Pair, Estimate]:
         level = 1 - (1 - self.bootstrap.level) / len(pairs)
         bootstrap = replace(self.bootstrap, level=level)
-        folds = {model: [(only.codes, prob)] for model, prob in only.prob.items()}
+        folds = {model: self._folds_of(model) for model in self.models}
         compared = {
             ours: compare_models(folds, ours, bootstrap=bootstrap)
             for ours in dict.fromkeys(ours for ours, _ in pairs)
@@ -160,9 +162,16 @@ def joint_auroc(scored: Sequence[Scored], n_units: int, bootstrap: Bootstrap = D
         _by_drug(scored, models, drugs, weights) for weights in bootstrap.weights(n_units, None)
     ]
     draws = {model: np.concatenate([block[model] for block in blocks]) for model in models}
-    is_one = len(scored) == 1 and len(np.unique(scored[0].units)) == len(scored[0].units)
     measured = {model: values[model][0] for model in models}
-    return Joint(drugs, measured, draws, bootstrap, scored[0] if is_one else None)
+    return Joint(drugs, measured, draws, bootstrap, _scored_once(scored))
+
+
+def _scored_once(scored: Sequence[Scored]) -> tuple[Scored, ...]:
+    """The folds that count, if they are of one drug and no unit has two samples; else nothing."""
+    units = np.concatenate([one.units for one in scored])
+    if len({one.drug for one in scored}) > 1 or len(np.unique(units)) < len(units):
+        return ()
+    return tuple(one for one in scored if len(np.unique(one.codes)) == 2)
 
 
 def _by_drug(

@@ -6,6 +6,7 @@ components), and share no code with this.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.data.splits import stratified_folds
+from scatd.decision import logit
 from scatd.errors import InputError
 from scatd.training.standardised import Standardised, Values
 
@@ -69,6 +71,8 @@ def fit_logistic(
     from sklearn.linear_model import LogisticRegression
 
     columns = rows.span
+    if not columns.shape[1]:  # a few cells may all have one profile
+        return Logistic(np.zeros(len(rows.scale.varies)), float(logit(codes.mean())), FALLBACK_C)
     C = chosen_C(columns, codes, inner_folds(codes, seed) if inner is None else inner)
     fitted = LogisticRegression(C=C, max_iter=2000, tol=_TOLERANCE).fit(columns, codes)
     weights, offset = rows.of_span(fitted.coef_[0])
@@ -83,6 +87,7 @@ def chosen_C(columns: Values, codes: Codes, inner: Sequence[Split]) -> float:
     columns
         (n_obs, n_columns), rows that are standardised.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
@@ -94,7 +99,10 @@ def chosen_C(columns: Values, codes: Codes, inner: Sequence[Split]) -> float:
         # From a strong to a weak penalty, each is a good start for the next one.
         model = LogisticRegression(warm_start=True, max_iter=2000, tol=_ROUGH)
         for place, C in enumerate(GRID):
-            model.set_params(C=C).fit(columns[train], codes[train])
+            with warnings.catch_warnings():
+                # float32 ends the search before the tolerance is reached, at ranks that are final.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.set_params(C=C).fit(columns[train], codes[train])
             found[fold, place] = roc_auc_score(codes[val], columns[val] @ model.coef_[0])
     return GRID[int(found.mean(axis=0).argmax())]
 

@@ -170,9 +170,10 @@ def check_leads(results, leads):
 def check_page(done, results):
     page = Path("bench-tiny-bench/report.html").read_text(encoding="utf-8")
     best = results[(results["split"] == "random") & (results["kind"] == "candidate")].iloc[0]
-    said = f"tiny, random folds: the best candidate, {best['model']} (AUROC {best['auroc']:.3f}"
+    said = f"tiny, random folds, 2 drugs: the best candidate has AUROC {best['auroc']:.3f}"
     for text in (page, done.output, Path("page.md").read_text(encoding="utf-8")):
         assert said in text
+        assert f"andidate {best['model']} " in text.split(said)[1].split("tiny, ")[0]
         assert "high score may mean exposure" in text
     assert page.count("data:image/png;base64") == 2 + 5
     page = Path("page.md").read_text(encoding="utf-8")
@@ -271,6 +272,10 @@ def test_other_labels_start_anew(scatd, task, bench_labels, tmp_path):
     assert len(runs("bench")) == 2
     only = scatd("bench", path, "--drugs", "docetaxel,noise", code=2)
     assert "'noise' is in no task" in only.output
+    own = {"labels": "own.csv", "splits": ["random"], "drugs": "all"}
+    path = write(content(task, bench_labels, **own) | {"candidates": ["linear"]})
+    only = scatd("bench", path, "--drugs", "docetaxel,nosuch", code=2)
+    assert "'nosuch' is in no task" in only.output
 
 
 def _changed(where, **values):

@@ -123,6 +123,7 @@ def open_bench(request: BenchRequest, spec: BenchSpec) -> OpenBench:
     if not found:
         what = "no task can be run"
         raise InputError(what, where=str(request.tasks), remedy="; ".join(not_run.values()))
+    _require_found(asked or (), found)
     return OpenBench(found, not_run)
 
 
@@ -207,6 +208,15 @@ def _asked(request: BenchRequest, tasks: Sequence[TaskSpec]) -> tuple[str, ...] 
                 expected = f"some of {', '.join(dict.fromkeys(named))}"
                 raise InputError(f"'{drug}' is in no task", where="--drugs", expected=expected)
     return request.drugs
+
+
+def _require_found(asked: Sequence[str], tasks: Sequence[OpenTask]) -> None:
+    """Refuse a drug of `--drugs` that no task has, where tasks take all drugs of their tables."""
+    known = [column for task in tasks for column in (*task.drugs, *task.left_out)]
+    lost = [drug for drug in asked if not find_drug(drug, known)]
+    if lost:
+        remedy = "See its spelling in the labels, and min_sensitive."
+        raise InputError(f"'{lost[0]}' is in no task", where="--drugs", remedy=remedy)
 
 
 def model_setting(candidates: Sequence[ModelChoice]) -> ModelChoice:

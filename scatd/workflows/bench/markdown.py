@@ -27,7 +27,8 @@ def require_marks(page: Path) -> tuple[str, str]:
     """
     check_writable(page)
     try:
-        text = page.read_text(encoding="utf-8")
+        with page.open(encoding="utf-8", newline="") as stream:  # its line ends stay as they are
+            text = stream.read()
     except (OSError, ValueError) as error:
         raise InputError("cannot be read as text", where=str(page)) from error
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
@@ -49,7 +50,7 @@ def write_markdown(page: Path, spec: BenchSpec, found: Findings) -> None:
     before, behind = require_marks(page)
     with atomic_path(page) as unfinished:
         text = f"{before}{BEGIN}\n{_part(spec, found)}\n{END}{behind}"
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8", newline="")
 
 
 def _part(spec: BenchSpec, found: Findings) -> str:

@@ -32,7 +32,8 @@ METHOD = (
     "Intervals are 95 %, from resampled lines; where tissues are left out, whole tissues are "
     "resampled, and for a target its cells. A resample holds for all models, drugs, folds and "
     "seeds at once. The intervals of the leads hold for all candidates and all rivals of a split "
-    "together (max-t), so that the best of them may be picked.",
+    "together (max-t), so that the best of them may be picked. Where each sample is scored once "
+    "(the cells of a target, or one drug with one seed), they are score intervals instead.",
     "Random folds: each drug's lines are split by itself, stratified by response. Lines: the same "
     "lines are left out for all drugs. Tissues: the same whole tissues are left out for all "
     "drugs. Drugs: a line is scored by the mean log odds of the models of all other drugs.",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from scatd.errors import InputError
 from scatd.keys import FAMILIES, InputScale, LabelKind, ModelChoice
@@ -250,6 +250,10 @@ def _require_sense(spec: BenchSpec, where: str) -> None:
             expected = "at most 60 letters, digits, blanks and . - _"
             raise InputError(f"the name '{name}' cannot be used", where=where, expected=expected)
     for task in spec.tasks:
+        # Both stand in the same column of the tables.
+        if taken := [one.name for one in task.targets if one.name in get_args(SplitName)]:
+            what = f"the name '{taken[0]}' is that of a split"
+            raise InputError(what, where=f"{where}: {task.name}: targets", expected="another name")
         if "tissues" in task.splits and task.tissue is None:
             what, expected = "splits holds tissues, and tissue is missing", "the name of a column"
             raise InputError(what, where=f"{where}: {task.name}", expected=expected)

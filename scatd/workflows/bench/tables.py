@@ -8,12 +8,11 @@ from typing import Any
 import pandas as pd
 
 from scatd.evaluation.finding import finding
+from scatd.evaluation.intervals import FEW_GROUPS
 from scatd.evaluation.standing import Rival, Standing
 from scatd.workflows.bench.scores import BASELINE, CANDIDATE, NAIVE_MEAN, SplitScores
 
 RIVALS = (BASELINE, NAIVE_MEAN)
-FEW_UNITS = 10
-"""Fewer tissues give intervals that are too narrow."""
 
 
 def best_of(scores: SplitScores, *kinds: str) -> str:
@@ -144,7 +143,7 @@ def cautions(scores: Sequence[SplitScores]) -> list[str]:
     """Reasons to trust some intervals less."""
     found = []
     for one in scores:
-        if one.kind == "tissues" and one.n_units < FEW_UNITS:
+        if one.kind == "tissues" and one.n_units < FEW_GROUPS:
             found.append(
                 f"{one.task}, {one.words}: {one.n_units} tissues are few, and their intervals are "
                 "too narrow."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from scatd.evaluation.intervals import Bootstrap
+from scatd.evaluation.intervals import Bootstrap, fold_mean_interval
 from scatd.evaluation.joint import Scored, joint_auroc
 
 N_LINES, MODELS = 40, ("good", "fair", "constant")
@@ -128,4 +128,31 @@ def test_one_set_of_samples_has_the_intervals_that_cover(scored):
     together = joint.leads([("perfect", "coin"), ("coin", "perfect")])
     assert together["perfect", "coin"].mean == alone.mean
     assert together["perfect", "coin"].ci_low < alone.ci_low, "two intervals hold together"
-    assert joint_auroc(scored, N_LINES, BOOTSTRAP).only is None
+    assert not joint_auroc(scored, N_LINES, BOOTSTRAP).once
+
+
+def test_folds_of_one_drug_have_the_intervals_that_cover():
+    """Every resample of perfect folds is perfect; 30 lines are still few."""
+    rng = np.random.default_rng(5)
+    lines = rng.permutation(30)
+    codes = np.tile([0, 1], 15)
+    prob = {"perfect": codes * 0.8 + 0.1, "fair": codes + rng.normal(size=30), "coin": np.ones(30)}
+    prob = {name: 1 / (1 + np.exp(-values)) for name, values in prob.items()}
+    folds = [
+        Scored("a", part, codes[part], {name: values[part] for name, values in prob.items()})
+        for part in np.array_split(lines, 3)
+    ]
+    single = Scored("a", np.array([30]), np.array([1]), {name: np.ones(1) for name in prob})
+    joint = joint_auroc([*folds, single], 31, BOOTSTRAP)
+    for name in prob:
+        own = [(one.codes, one.prob[name]) for one in folds]
+        expected = np.mean([roc_auc_score(*fold) for fold in own])
+        assert joint.mean(name) == joint.of_drug(name, "a")
+        assert joint.mean(name).mean == pytest.approx(expected)
+        assert joint.mean(name)[1:] == fold_mean_interval(own, bootstrap=BOOTSTRAP)
+    assert joint.mean("perfect").ci_low < 0.97
+    (lead,) = joint.leads([("perfect", "coin")]).values()
+    assert lead.mean == 0.5
+    assert lead.ci_low < 0.47
+    # The same lines twice, as by a second seed, are resampled jointly.
+    assert not joint_auroc([*folds, *folds], 31, BOOTSTRAP).once

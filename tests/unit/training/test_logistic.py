@@ -87,3 +87,20 @@ def test_it_is_no_candidate_in_disguise():
     modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert modules
     assert not [name for name in modules if name and "candidates" in name]
+
+
+def test_rows_of_one_profile_get_their_share():
+    """Few-shot cells may all look the same; a regression on no feature would be refused."""
+    codes = np.array([0, 1, 1, 1])
+    found = fit_logistic(Standardised(np.ones((4, 3), dtype=np.float32)), codes, seed=0)
+    assert found.bias == pytest.approx(np.log(3))
+    assert found.weights.tolist() == [0, 0, 0]
+
+
+def test_a_rough_search_that_stops_early_is_not_said(recwarn):
+    """float32 ends some searches before the tolerance is reached, such as that of these rows."""
+    rng = np.random.default_rng(134)
+    X = rng.normal(size=(40, 30)).astype(np.float32)
+    codes = (2 * X[:, 0] + rng.normal(size=40) > 0).astype(int)
+    chosen_C(Standardised(X).span, codes, inner_folds(codes, 134))
+    assert not [one for one in recwarn if "failed to converge" in str(one.message)]

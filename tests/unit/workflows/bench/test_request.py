@@ -78,6 +78,10 @@ def test_one_word_stands_for_a_list(tmp_path):
         (SMALL.replace("name: one", "name: a/b"), "the name 'a/b' cannot be used"),
         (SMALL + "resamples: 10\n", "resamples is 10. Expected at least 100"),
         (SMALL + "seeds: [-1]\n", "seeds is -1"),
+        (
+            SMALL + "    targets: [{name: random, cells: a.csv, labels: b.csv}]\n",
+            "the name 'random' is that of a split",
+        ),
     ],
 )
 def test_a_file_that_is_refused_is_named(tmp_path, text, said):
@@ -119,3 +123,9 @@ def test_marks_of_a_page(tmp_path, text):
     page.write_text(text)
     with pytest.raises(InputError, match="two marks"):
         require_marks(page)
+
+
+def test_line_ends_of_a_page_stay(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(f"before\r\n{BEGIN}\r\n{END}\r\nbehind\r\n".encode())
+    assert require_marks(page) == ("before\r\n", "\r\nbehind\r\n")
