@@ -62,11 +62,13 @@ def bench(drugs: str, **given: Any) -> None:
 
 
 def _show(result: BenchResult) -> None:
+    from scatd.workflows.bench.tables import is_constant
+
     for (task, split), found in result.results.groupby(["task", "split"], sort=False):
         click.echo(f"\n{task}: {split} (AUROC, 95% interval)")
         shown = found[["model", "kind", "auroc"]].assign(
             model=found["model"].str.replace("_", " "),
-            interval=span(found["ci_low"], found["ci_high"], ".3f"),
+            interval=span(found["ci_low"], found["ci_high"].where(~is_constant(found)), ".3f"),
             lead=[f"{lead:+.3f}" if lead == lead else "" for lead in found["lead"]],
             beside=span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),
         )

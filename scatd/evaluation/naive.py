@@ -16,8 +16,8 @@ from scatd.evaluation.metrics import Array
 
 DRUG_MEAN, TISSUE_MEAN, LINE_MEAN = "drug_mean", "tissue_mean", "line_mean"
 NAIVE = (DRUG_MEAN, TISSUE_MEAN, LINE_MEAN)
-PRIOR_PAIRS = 5.0
-"""Weight of the wider share beside the pairs of a tissue or a line, in pairs."""
+PRIOR = 2.0
+"""Weight of the wider share beside the labels of a group or a line, in labels."""
 
 
 def naive_means(
@@ -33,10 +33,10 @@ def naive_means(
 
     - `drug_mean`: the share among the training pairs of the drug; `overall` where it has none. It
       is the same for all lines, so its AUROC is 0.5.
-    - `tissue_mean`: (r + 5 drug_mean) / (n + 5), for r resistant ones of the n training pairs of
+    - `tissue_mean`: (r + 2 drug_mean) / (n + 2), for r resistant ones of the n training pairs of
       the drug in the tissue of the line. Where the drug has no training pair, the pairs of all
       drugs are counted. Only with `tissues`.
-    - `line_mean`: (r + 5 overall) / (n + 5), for r resistant ones of the n training pairs of the
+    - `line_mean`: (r + 2 overall) / (n + 2), for r resistant ones of the n training pairs of the
       line with other drugs. A line without any gets `overall`.
 
     Parameters
@@ -68,9 +68,9 @@ def naive_means(
         counted = (tissues != "")[:, None]
         n = np.bincount(member, (known & counted)[:, columns].sum(axis=1))
         r = np.bincount(member, (resistant & counted)[:, columns].sum(axis=1))
-        found[TISSUE_MEAN] = _shrunk(r, n, of_drug)[member]
+        found[TISSUE_MEAN] = shrunken_share(r, n, of_drug)[member]
     n, r = known[:, ~is_own].sum(axis=1), resistant[:, ~is_own].sum(axis=1)
-    found[LINE_MEAN] = _shrunk(r, n, float(overall))
+    found[LINE_MEAN] = shrunken_share(r, n, float(overall))
     return found
 
 
@@ -78,6 +78,6 @@ def _share(r: float, n: float, otherwise: float) -> float:
     return r / n if n else otherwise
 
 
-def _shrunk(r: NDArray, n: NDArray, towards: float) -> Array:
-    """Shares r / n, drawn towards a wider share where n is small."""
-    return np.asarray((r + PRIOR_PAIRS * towards) / (n + PRIOR_PAIRS), dtype=np.float64)
+def shrunken_share(r: NDArray, n: NDArray, towards: float) -> Array:
+    """Shares r / n of resistant labels, drawn towards a wider share where n is small."""
+    return np.asarray((r + PRIOR * towards) / (n + PRIOR), dtype=np.float64)

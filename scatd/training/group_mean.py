@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from scatd.data.files import is_whole, sha256_file, write_hashes
 from scatd.errors import InputError
+from scatd.evaluation.naive import shrunken_share
 
 FILE = "group_mean.json"
-WEIGHT = 2.0
-"""Samples that the prevalence counts for: groups of few samples lie near it."""
 
 Words = NDArray[np.str_]
 
@@ -47,7 +46,8 @@ class GroupMean:
     """Share of resistant training samples of each group, smoothed toward the prevalence.
 
     With k resistant ones of n samples of a group and a prevalence p, it is
-    (k + `WEIGHT` p) / (n + `WEIGHT`). A group that was not seen in training gets p.
+    (k + 2 p) / (n + 2): see `scatd.evaluation.naive.shrunken_share`. A group that was not seen in
+    training gets p.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class GroupMean:
         prevalence = float(codes.mean())
         names, place = np.unique(groups, return_inverse=True)
         n, k = np.bincount(place), np.bincount(place, weights=codes)
-        shares = (k + WEIGHT * prevalence) / (n + WEIGHT)
+        shares = shrunken_share(k, n, prevalence)
         by_name = dict(zip(names.tolist(), shares.tolist(), strict=True))
         by_name.pop("", None)
         return cls(column, prevalence, by_name)

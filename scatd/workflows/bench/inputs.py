@@ -71,7 +71,7 @@ class OpenTask:
     targets
         Labelled cells.
     left_out
-        Why a drug has no part in it.
+        Why a drug or a target has no part in it.
     """
 
     spec: TaskSpec
@@ -283,7 +283,9 @@ def _open(
     for one in task.targets:
         with _said_of(f"target {one.name}"):
             target = _open_target(task, one, opened, list(drugs))
-        if target is not None:
+        if target is None:
+            left_out[f"target {one.name}"] = "its labels have no drug of the task"
+        else:
             targets.append(target)
     return OpenTask(task, opened, drugs, pairs, targets, left_out)
 
@@ -373,7 +375,6 @@ def _open_target(
         what = f"the labels have no drug {', '.join(wanted)}"
         raise InputError(what, where=target.labels, expected=f"some of {', '.join(known[:10])}")
     if not chosen:
-        logger.warning("Target %s has no drug of %s", target.name, task.name)
         return None
     drugs = {column: drug_labels(both, column) for column in chosen}
     for column in chosen:

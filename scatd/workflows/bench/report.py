@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.errors import TrainingError
-from scatd.evaluation.naive import PRIOR_PAIRS
+from scatd.evaluation.naive import PRIOR
 from scatd.plots import bench as plots
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
@@ -21,6 +21,7 @@ from scatd.workflows.bench.tables import (
     by_drug_table,
     cautions,
     finding_of,
+    is_constant,
     leads_table,
     results_table,
     words_of,
@@ -41,7 +42,7 @@ METHOD = (
     "are random folds of the training lines, in every split.",
     "drug mean: the share of resistant training lines of the drug. tissue mean: that share within "
     "the tissue of the line. line mean: the share of other drugs that the line resists, from pairs "
-    f"that the fold may know. The last two are drawn towards the wider share by {PRIOR_PAIRS:g} "
+    f"that the fold may know. The last two are drawn towards the wider share by {PRIOR:g} "
     "pairs.",
     "Target: cells are scored by the mean log odds of the models of all random folds, on the genes "
     "that source and target share. Without a reference, the unlabelled cells are the style that "
@@ -200,8 +201,7 @@ def shown(results: pd.DataFrame, one: SplitScores) -> pd.DataFrame:
     """Rows of a split as a reader sees them: intervals as text."""
     own = results[(results["task"] == one.task) & (results["split"] == one.split)]
     best = own["best_baseline"].dropna()
-    varies = own["ci_low"] < own["ci_high"]  # means that are equal for all lines do not
-    varies |= own["auroc"] != 0.5
+    varies = ~is_constant(own)
     head = f"lead over {words_of(best.iloc[0])}" if len(best) else "lead"
     return pd.DataFrame(
         {

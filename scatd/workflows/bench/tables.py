@@ -113,6 +113,11 @@ def _n_folds(rows: pd.DataFrame) -> int:
     return int((truth.min() < truth.max()).sum())
 
 
+def is_constant(results: pd.DataFrame) -> pd.Series:
+    """Rows of models that give all lines one score: their AUROC is 0.5 in every resample."""
+    return (results["auroc"] == 0.5) & (results["ci_low"] >= results["ci_high"])
+
+
 def words_of(model: str) -> str:
     """A model's name for a reader."""
     return model.replace("_", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scatd.evaluation.naive import PRIOR_PAIRS, naive_means
+from scatd.evaluation.naive import PRIOR, naive_means
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def by_loop(codes, is_training, drug, tissues):
         labels = [int(codes[pair]) for pair in some]
         if towards is None:
             return sum(labels) / len(labels)
-        return (sum(labels) + PRIOR_PAIRS * towards) / (len(labels) + PRIOR_PAIRS)
+        return (sum(labels) + PRIOR * towards) / (len(labels) + PRIOR)
 
     overall = share(every)
     of_drug = share([pair for pair in every if pair[1] in own])
@@ -78,7 +78,7 @@ def test_a_line_mean_knows_nothing_of_the_drug_itself(pairs):
     after = naive_means(inverted, is_training, 0, SUBSTANCES, tissues)["line_mean"]
     n = (is_training[:, [1, 2, 4]]).sum(axis=1)
     # Only the overall share, which is the same for all lines, may have moved.
-    moved = PRIOR_PAIRS * (inverted_share - share) / (n + PRIOR_PAIRS)
+    moved = PRIOR * (inverted_share - share) / (n + PRIOR)
     np.testing.assert_allclose(after - before, moved, atol=1e-12)
 
 
@@ -89,8 +89,8 @@ def test_without_training_pairs_the_wider_share_is_taken():
     of_other[:, 1] = True  # the first drug is left out
     found = naive_means(codes, of_other, 0, ("a", "b"), tissues)
     assert set(found["drug_mean"]) == {0.75}
-    np.testing.assert_allclose(found["tissue_mean"], (np.array([2, 2, 1, 1]) + 3.75) / 7)
-    np.testing.assert_allclose(found["line_mean"], (np.array([1, 1, 0, 1]) + 3.75) / 6)
+    np.testing.assert_allclose(found["tissue_mean"], (np.array([2, 2, 1, 1]) + 1.5) / 4)
+    np.testing.assert_allclose(found["line_mean"], (np.array([1, 1, 0, 1]) + 1.5) / 3)
     left_out = of_other.copy()
     left_out[0] = False  # and a line
     alone = naive_means(codes, left_out, 0, ("a", "b"))

@@ -72,6 +72,7 @@ def test_boosting_is_shallow_and_reads_few_features_a_node(rows, scaled):
         l2_regularization=1,
         max_bins=32,
         max_features=train.shape[1] ** -0.5,
+        min_samples_leaf=min(20, max(2, len(train) // 8)),
         early_stopping=False,
         random_state=4,
     )
