@@ -153,6 +153,14 @@ def test_what_is_no_sweep(scatd, task, sweep_task, words, said):
     assert not runs("sweep")
 
 
+def test_damaged_rules_of_a_drug_are_refused_before_any_work(scatd, task, sweep_task, store):
+    (store / "registry_configs").mkdir()
+    (store / "registry_configs" / "docetaxel.yaml").write_text("gate: {margin: 0.02}")
+    said = scatd(*arguments(task, sweep_task, "all"), code=2).output
+    assert "registry_configs/docetaxel.yaml: gate: 'margin' is no rule any more" in said
+    assert not runs("sweep")
+
+
 def test_least_number_of_sensitive_samples(scatd, task, sweep_task):
     labels = pd.read_csv(sweep_task, index_col=0)
     n_sensitive = (labels == "sensitive").sum()
