@@ -84,8 +84,8 @@ def of_targets(ref: ModelRef) -> list[TargetEvidence]:
     """What labelled target cells show of a version, newest first.
 
     They are evaluations, of each cohort the newest, and then the target of the transfer, unless
-    the same cells were evaluated since. A calibration changes no ranks: what speaks against a
-    version speaks against those that were calibrated from it.
+    the same cells were evaluated with other labels since. A calibration changes no ranks: what
+    speaks against a version speaks against those that were calibrated from it.
     """
     run = tracking.Run(tracking.connect(), registry.training_run(ref))
     own = of_transfer(run.run_id, run.metrics(), run.tags())
@@ -221,10 +221,18 @@ def _targets(
     if own is None:
         return found
     again = (params.get(_COHORT, own.run_id), False)
-    if again in its_own or (again in newest and against(own, allow_exposure=True)):
+    put_right = again in newest and not _agrees(of_evaluation(newest[again]), own)
+    # What another version shows is no evidence for this one: it can only end what speaks against.
+    if put_right and (again in its_own or against(own, allow_exposure=True)):
         return found
     calibrated = ref.run_id != own.run_id
     return [*found, replace(own, before_calibration=calibrated)]
+
+
+def _agrees(shown: TargetEvidence, own: TargetEvidence) -> bool:
+    """Whether an evaluation has the labels of the transfer, which scored more baselines."""
+    counts = (shown.n_sensitive, shown.n_resistant) == (own.n_sensitive, own.n_resistant)
+    return counts and math.isclose(shown.standing.value, own.standing.value, abs_tol=1e-4)
 
 
 def _is_of(ref: ModelRef, run: FinishedRun) -> bool:
