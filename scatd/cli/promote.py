@@ -20,7 +20,8 @@ from scatd.cli.options.build import option
 @option(
     "--evaluation",
     values.TEXT,
-    "Run of scatd evaluate that is the evidence.  [default: the newest of the version, if any]",
+    "Run of scatd evaluate that is the evidence.  [default: the newest of the version, if any; of "
+    "several cohorts, one that speaks against it]",
     metavar="RUN_ID",
 )
 def promote(**given: Any) -> None:

@@ -132,9 +132,10 @@ def _on_target(
             "cells that this version had not learned from were evaluated (scatd evaluate)"
         )
         return [RuleResult("target", passed=False, sentence=sentence)]
+    learned = "learned from before its calibration" if shown.before_calibration else "learned from"
     sentence = (
         f"target_cells: {shown.n_training_cells} of the {shown.n_cells} cells that run "
-        f"{shown.run_id} scored are cells that the version learned from (by id or by features), "
+        f"{shown.run_id} scored are cells that the version {learned} (by id or by features), "
         "none may be"
     )
     rules = [RuleResult("target_cells", shown.n_training_cells == 0, sentence)]
@@ -144,7 +145,7 @@ def _on_target(
     else:
         rules += _judged_by_target(shown)
     if gate is not None:
-        rules += _as_asked(gate, shown)
+        rules += _as_asked(gate, shown, allow_exposure=allow_exposure)
     return rules
 
 
@@ -159,21 +160,31 @@ def _judged_by_target(shown: TargetEvidence) -> list[RuleResult]:
     rules = [RuleResult(_TARGET_AUROC, standing.low > CHANCE, sentence)]
     if best is None:
         return rules
+    if best.place == "unknown":
+        sentence = (
+            f"target_lead: no interval of the lead over {named(best)} was stored {where}: evaluate "
+            "the cells again (scatd evaluate)"
+        )
+        return [*rules, RuleResult("target_lead", passed=False, sentence=sentence)]
     sentence = (
         f"target_lead: the lead over {named(best)} is {with_interval(*lead_of(best), form='+.3f')} "
         f"{where}, the interval must not lie wholly under 0"
     )
-    return [*rules, RuleResult("target_lead", best.place in ("ahead", "level"), sentence)]
+    return [*rules, RuleResult("target_lead", best.place != "behind", sentence)]
 
 
-def _as_asked(gate: TargetGate, shown: TargetEvidence) -> list[RuleResult]:
+def _as_asked(gate: TargetGate, shown: TargetEvidence, *, allow_exposure: bool) -> list[RuleResult]:
     """The further rules of a drug that asks for target cells."""
     value = shown.metrics.get(gate.metric, math.nan)
-    sentence = f"target: {gate.metric} is {value:.4g} on {shown.n_cells} target cells, at least "
+    said = f"is {value:.4g} on {shown.n_cells} target cells, at least {gate.minimum:g} needed"
+    passed = value >= gate.minimum - _ROUNDING
+    if math.isnan(value):
+        said = f"was not measured by run {shown.run_id}: evaluate the version (scatd evaluate)"
+    elif shown.label_kind == keys.EXPOSURE and not allow_exposure:
+        said += f", and labels that are {keys.EXPOSURE} do not count"
+        passed = False
     return [
-        RuleResult(
-            "target", value >= gate.minimum - _ROUNDING, f"{sentence}{gate.minimum:g} needed"
-        ),
+        RuleResult("target", passed, f"target: {gate.metric} {said}"),
         _at_least(
             "target_cells_per_class",
             min(shown.n_sensitive, shown.n_resistant),

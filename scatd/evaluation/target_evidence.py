@@ -31,6 +31,9 @@ class TargetEvidence:
         How many of the cells the version had learned from: with any, it is no evidence.
     label_kind
         What the labels of the cells say.
+    before_calibration
+        Whether another version scored them, from which this one was calibrated. A calibration
+        changes no ranks.
     """
 
     run_id: str
@@ -40,6 +43,7 @@ class TargetEvidence:
     n_resistant: int
     n_training_cells: int = 0
     label_kind: LabelKind = "unknown"
+    before_calibration: bool = False
 
     @property
     def n_cells(self) -> int:
@@ -49,6 +53,8 @@ class TargetEvidence:
     def not_assessed(self, *, allow_exposure: bool) -> str:
         """Tell why these cells cannot decide; empty where they can."""
         rarer = min(self.n_sensitive, self.n_resistant)
+        if not self.n_cells:
+            return "their number was not stored: evaluate them (scatd evaluate)"
         if rarer < FEWEST_CELLS:
             return (
                 f"{rarer} cells of the rarer response ({self.n_sensitive} sensitive, "

@@ -89,6 +89,10 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
 
 
 def _settings(values: Mapping[str, Any], path: Path) -> DrugConfig:
+    gate = values.get("gate")
+    if isinstance(gate, Mapping) and "margin" in gate:
+        what = "'margin' is no rule any more: a lead is judged by its interval"
+        raise InputError(what, where=f"{path}: gate", remedy="Delete the line.")
     return from_mapping(DrugConfig, values, where=str(path))
 
 

@@ -16,7 +16,7 @@ from scatd.evaluation.standing import Standing
 from scatd.keys import metric_names
 from scatd.tracking import FinishedRun
 from scatd.workflows.models import stored_evidence
-from scatd.workflows.models.doubts import in_production
+from scatd.workflows.models.doubts import Doubt, in_production
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,8 @@ def compare(
     folds. `lead`: `mean` minus that of the best baseline on the same folds. `target`: the metric
     on labelled target cells, if there were any. `finding`, `target_finding`: what the interval of
     the lead tells on the folds and on the target (`scatd.evaluation.finding.SHORT`).
-    `evidence_against`: what target cells show against the version, where it is in production.
+    `evidence_against`: what target cells show against the version in production, also where it is
+    an older one.
     `label_kind`: what the labels of the source say. Intervals are stored for AUROC only. Values
     that a run does not hold are missing.
 
@@ -88,13 +89,24 @@ def compare(
         if drug in wanted and family in (None, of_family)
     )
     stages = registry.stages_by_run()
-    against = {registry.training_run(ref): doubt.said for ref, doubt in in_production().items()}
+    doubts = {(ref.drug, ref.family): doubt for ref, doubt in in_production().items()}
     rows = []
     for drug, number in shown:
         run = newest[drug, keys.FAMILIES[number]]
-        found = {"stage": stages.get(run.run_id), "evidence_against": against.get(run.run_id, "")}
+        doubt = doubts.get((drug, keys.FAMILIES[number]))
+        found = {
+            "stage": stages.get(run.run_id),
+            "evidence_against": "" if doubt is None else _said_beside(doubt, run),
+        }
         rows.append(_row(run, metric) | found)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _said_beside(doubt: Doubt, run: FinishedRun) -> str:
+    """What speaks against the version in production; the run may have trained a newer one."""
+    if registry.training_run(doubt.ref) == run.run_id:
+        return doubt.said
+    return f"version {doubt.ref.version}, which is in production: {doubt.said}"
 
 
 def _row(run: FinishedRun, metric: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,8 +103,6 @@ def test_evidence_against_a_version_is_named_everywhere_and_moves_nothing(
 
 
 def test_a_target_of_few_cells_is_not_assessed(learn, task, tmp_path):
-    import anndata as ad
-
     cells = ad.read_h5ad(task.target)
     truth = cells.obs["truth"].to_numpy()
     rows = np.concatenate([np.flatnonzero(truth == 0), np.flatnonzero(truth == 1)[:19]])
@@ -112,6 +111,41 @@ def test_a_target_of_few_cells_is_not_assessed(learn, task, tmp_path):
     assert "is in production" in said
     gate = registry.show(NAME)["gate"].iloc[0]
     assert "target: not assessed: 19 cells of the rarer response" in gate
+
+
+def test_labels_that_were_put_right_are_no_evidence_any_more(learn, scatd, task):
+    learn(INVERTED, "--model", "linear")
+    evaluate(scatd, task, RIGHT, "--stage", "staging")
+    assert "is in production now" in scatd("promote", "--drug", "docetaxel").output
+    assert "Nothing is wrong" in scatd("registry", "doctor").output
+    assert "evidence against" not in scatd("compare").output
+
+    # A newer transfer does not hide what speaks against the version that serves.
+    evaluate(scatd, task, INVERTED)
+    scatd(*task.transfer_arguments(), "--model", "linear", "--folds", "2", "--no-promote")
+    said = scatd("compare").output
+    assert "docetaxel (sf): version 1, which is in production: evidence against it: on 120" in said
+
+
+def test_neither_another_cohort_nor_a_calibration_hides_the_evidence(learn, scatd, task, tmp_path):
+    learn(RIGHT, "--model", "linear", "--no-promote")
+    cells = ad.read_h5ad(task.target)
+    cells.obs_names = [f"other{number}" for number in range(cells.n_obs)]
+    cells.obsm["X_scfoundation"] = cells.obsm["X_scfoundation"] + np.float32(0.01)
+    cells.write_h5ad(tmp_path / "other.h5ad")
+    other = ("evaluate", "--drug", "docetaxel", tmp_path / "other.h5ad", "--labels", "truth")
+    other = (*other, "--stage", "1", "--label-map")
+    scatd(*other, INVERTED, "--calibrate", "youden", "-o", "first")
+    evaluate(scatd, task, RIGHT, "--stage", "1", "-o", "second")
+    for version in (1, 2):
+        refused = scatd("promote", "--drug", "docetaxel", "--version", version, code=2).output
+        assert "target_auroc: AUROC is 0.0" in refused
+    scatd(*other, RIGHT, "-o", "first")
+    scatd("promote", "--drug", "docetaxel", "--version", 2)
+    assert "before its calibration" in registry.show(NAME)["gate"].iloc[0]
+    assert "Nothing is wrong" in scatd("registry", "doctor").output
+    scatd(*other, INVERTED, "-o", "first")
+    assert f"{NAME}/2 is in production: evidence against it" in scatd("registry", "doctor").output
 
 
 def _models(run_id):

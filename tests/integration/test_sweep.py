@@ -153,6 +153,28 @@ def test_what_is_no_sweep(scatd, task, sweep_task, words, said):
     assert not runs("sweep")
 
 
+def test_one_column_is_not_the_truth_of_many_drugs(scatd, task, sweep_task):
+    target = (
+        "--target",
+        task.target,
+        "--target-labels",
+        "truth",
+        "--label-map",
+        "0=sensitive,1=resistant",
+    )
+    done = scatd(*arguments(task, sweep_task, "DOCETAXEL,NOISE"), *target, code=2)
+    assert "'truth' is one column, and would be the truth of every drug" in done.output
+    assert not runs("sweep")
+
+
+def test_damaged_rules_of_a_drug_are_refused_before_any_work(scatd, task, sweep_task, store):
+    (store / "registry_configs").mkdir()
+    (store / "registry_configs" / "docetaxel.yaml").write_text("gate: {margin: 0.02}")
+    said = scatd(*arguments(task, sweep_task, "all"), code=2).output
+    assert "registry_configs/docetaxel.yaml: gate: 'margin' is no rule any more" in said
+    assert not runs("sweep")
+
+
 def test_least_number_of_sensitive_samples(scatd, task, sweep_task):
     labels = pd.read_csv(sweep_task, index_col=0)
     n_sensitive = (labels == "sensitive").sum()

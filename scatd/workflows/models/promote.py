@@ -9,7 +9,7 @@ from scatd import keys, registry
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.evaluation.gate import Evidence, Verdict, decide
-from scatd.evaluation.target_evidence import TargetEvidence
+from scatd.evaluation.target_evidence import TargetEvidence, against
 from scatd.registry import DrugConfig, ModelRef
 from scatd.workflows.models import stored_evidence
 
@@ -36,9 +36,10 @@ def promote(
     Parameters
     ----------
     evaluation
-        Run of `scatd evaluate` that is the evidence. None takes the newest one of this version that
-        scored none of the cells it had learned from and enough cells of each class, and else the
-        target of the transfer, where there is one.
+        Run of `scatd evaluate` that is the evidence. None takes the newest one that scored none of
+        the cells that the version had learned from and enough cells of each class, and else the
+        target of the transfer, where there is one. Where several cohorts were evaluated, one that
+        speaks against the version goes before the others, as for `scatd registry doctor`.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def promote(
 
 
 def _shown(ref: ModelRef, config: DrugConfig, evaluation: str | None) -> TargetEvidence | None:
-    """The labelled target cells that decide: those that were named, or the newest that can tell."""
+    """The labelled target cells that decide: those named, any against it, or the newest to tell."""
     if evaluation is not None:
         return stored_evidence.of_run(ref, evaluation)
     new = []
@@ -77,7 +78,8 @@ def _shown(ref: ModelRef, config: DrugConfig, evaluation: str | None) -> TargetE
         )
     allowed = config.allow_exposure_labels
     telling = [shown for shown in new if not shown.not_assessed(allow_exposure=allowed)]
-    return next(iter([*telling, *new]), None)
+    opposed = [shown for shown in telling if against(shown, allow_exposure=allowed)]
+    return next(iter([*opposed, *telling, *new]), None)
 
 
 def judge(ref: ModelRef, config: DrugConfig, found: Evidence) -> Verdict:

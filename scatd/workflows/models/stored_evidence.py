@@ -17,12 +17,13 @@ from scatd.evaluation.evidence import MODEL, FoldPredictions
 from scatd.evaluation.gate import Evidence
 from scatd.evaluation.metrics import METRICS
 from scatd.evaluation.standing import Rival, Standing
-from scatd.evaluation.target_evidence import TargetEvidence
+from scatd.evaluation.target_evidence import TargetEvidence, against
 from scatd.keys import LabelKind, artifact_paths, metric_names
 from scatd.registry import ModelRef
 from scatd.tracking import FinishedRun
 
 _BOUNDS = ("ci_low", "ci_high")
+_COHORT = f"{keys.CFG}target_sha256"
 
 
 def of_version(ref: ModelRef, metric: str, target: TargetEvidence | None) -> Evidence:
@@ -82,26 +83,29 @@ def of_means(values: Mapping[str, float], metric: str) -> Standing:
 def of_targets(ref: ModelRef) -> list[TargetEvidence]:
     """What labelled target cells show of a version, newest first.
 
-    They are evaluations, of each cohort the newest, and then the target of the transfer.
+    They are evaluations, of each cohort the newest, and then the target of the transfer, unless
+    the same cells were evaluated with other labels since. A calibration changes no ranks: what
+    speaks against a version speaks against those that were calibrated from it.
     """
     run = tracking.Run(tracking.connect(), registry.training_run(ref))
-    return _targets(_evaluations(ref), of_transfer(run.run_id, run.metrics(), run.tags()))
+    own = of_transfer(run.run_id, run.metrics(), run.tags())
+    return _targets(ref, _evaluations(ref), own, run.params())
 
 
 def of_many_targets(refs: Iterable[ModelRef]) -> dict[ModelRef, list[TargetEvidence]]:
     """The same for many versions, with two searches of the store."""
     evaluations: dict[str, list[FinishedRun]] = {}
     for run in tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION}):
-        evaluations.setdefault(run.tags[keys.TAG_MODEL], []).append(run)
-    drugs = tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_DRUG})
-    transfers = {run.run_id: of_transfer(run.run_id, run.metrics, run.tags) for run in drugs}
-    return {
-        ref: _targets(
-            evaluations.get(f"{ref.name}/{ref.version}", []),
-            transfers.get(registry.training_run(ref)),
-        )
-        for ref in refs
-    }
+        evaluations.setdefault(run.tags[keys.TAG_MODEL_RUN], []).append(run)
+    drugs = {run.run_id: run for run in tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_DRUG})}
+    found = {}
+    for ref in refs:
+        trained_by = registry.training_run(ref)
+        made = drugs.get(trained_by)
+        own = None if made is None else of_transfer(made.run_id, made.metrics, made.tags)
+        params = {} if made is None else made.params
+        found[ref] = _targets(ref, evaluations.get(trained_by, []), own, params)
+    return found
 
 
 def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
@@ -113,7 +117,7 @@ def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
         When the run is no finished evaluation of the version, and not its transfer.
     """
     for run in _evaluations(ref):
-        if run.run_id == run_id:
+        if run.run_id == run_id and _is_of(ref, run):
             return of_evaluation(run)
     known = of_targets(ref)
     for shown in known:
@@ -197,24 +201,61 @@ def label_kind(tags: Mapping[str, str], tag: str) -> LabelKind:
 
 
 def _targets(
-    evaluations: Iterable[FinishedRun], own: TargetEvidence | None
+    ref: ModelRef,
+    evaluations: Iterable[FinishedRun],
+    own: TargetEvidence | None,
+    params: Mapping[str, str],
 ) -> list[TargetEvidence]:
-    found = [of_evaluation(run) for run in _newest(evaluations)]
-    return found if own is None else [*found, own]
+    """All that is known of a version; `own` and `params` are those of its transfer."""
+    known = list(evaluations)
+    newest, its_own = _newest(known), _newest(run for run in known if _is_of(ref, run))
+    found = []
+    for key, run in newest.items():
+        if not _is_of(ref, run):
+            shown = replace(of_evaluation(run), before_calibration=True)
+            if against(shown, allow_exposure=True):
+                found.append(shown)
+                continue
+        if key in its_own:
+            found.append(of_evaluation(its_own[key]))
+    if own is None:
+        return found
+    again = (params.get(_COHORT, own.run_id), False)
+    put_right = again in newest and not _agrees(of_evaluation(newest[again]), own)
+    # What another version shows is no evidence for this one: it can only end what speaks against.
+    if put_right and (again in its_own or against(own, allow_exposure=True)):
+        return found
+    calibrated = ref.run_id != own.run_id
+    return [*found, replace(own, before_calibration=calibrated)]
+
+
+def _agrees(shown: TargetEvidence, own: TargetEvidence) -> bool:
+    """Whether an evaluation has the labels of the transfer, which scored more baselines."""
+    counts = (shown.n_sensitive, shown.n_resistant) == (own.n_sensitive, own.n_resistant)
+    return counts and math.isclose(shown.standing.value, own.standing.value, abs_tol=1e-4)
+
+
+def _is_of(ref: ModelRef, run: FinishedRun) -> bool:
+    """Whether an evaluation scored this very version."""
+    return run.tags[keys.TAG_MODEL] == f"{ref.name}/{ref.version}"
 
 
 def _evaluations(ref: ModelRef) -> list[FinishedRun]:
-    """All evaluations of a version, newest first."""
-    name = f"{ref.name}/{ref.version}"
-    return tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL: name})
+    """All evaluations of a version and of those with the same weights, newest first."""
+    tags = {keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL_RUN: registry.training_run(ref)}
+    return tracking.finished_runs(tags)
 
 
-def _newest(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
-    """The newest run of each cohort: labels may have been put right since."""
-    newest: dict[str, FinishedRun] = {}
+def _newest(runs: Iterable[FinishedRun]) -> dict[tuple[str, bool], FinishedRun]:
+    """The newest run of each cohort: labels may have been put right since.
+
+    One that scored training cells, and so is no evidence, takes the place of no other.
+    """
+    newest: dict[tuple[str, bool], FinishedRun] = {}
     for run in runs:
-        newest.setdefault(run.params.get(f"{keys.CFG}target_sha256", run.run_id), run)
-    return list(newest.values())
+        has_seen = int(run.tags[keys.TAG_TRAINING_CELLS]) > 0
+        newest.setdefault((run.params.get(_COHORT, run.run_id), has_seen), run)
+    return newest
 
 
 def _with_leads(means: Standing, table: Standing) -> Standing:

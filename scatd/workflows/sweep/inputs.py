@@ -46,6 +46,10 @@ def chosen_drugs(
             raise InputError(what, where="--min-sensitive", remedy="Use it with --drug all.")
         codes = codes[_resolved(names, list(map(str, codes.columns)), where)]
     _refuse_repeated(list(map(str, codes.columns)), where)
+    target = opened.target_labels
+    if target is not None and target.column is not None and len(codes.columns) > 1:
+        what = f"'{target.column}' is one column, and would be the truth of every drug"
+        raise InputError(what, where="--target-labels", expected="a table with a column a drug")
     sensitive, resistant = (codes == 0).sum(), (codes == 1).sum()
     codes = codes.loc[:, sensitive >= min_sensitive]
     if codes.shape[1] == 0:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from scatd import console, keys, tracking
+from scatd import console, keys, registry, tracking
+from scatd.data.drugs import drug_key
 from scatd.errors import InputError, ScatdError
 from scatd.training.fitting import LearnedFold
 from scatd.training.heads import can_share
@@ -89,6 +90,8 @@ def sweep(
     """
     opened = open_inputs(request)
     counts = chosen_drugs(opened, names, min_sensitive)
+    for name in counts:
+        registry.load_config(drug_key(name))  # a damaged file is refused before any work
     basis, tasks, failed = open_tasks(opened, list(counts))
     about = [[task.drug_key, drug_identity(task)["labels"]] for task in tasks.values()]
     key = tracking.resume_key("sweep", basis_identity(basis), about, sorted(failed))
@@ -187,12 +190,12 @@ def _together(
     """Folds of many drugs at once."""
     if not tasks:
         return
-    by_key = {task.drug_key: (drug, task) for drug, task in tasks.items()}
+    by_drug_key = {task.drug_key: (drug, task) for drug, task in tasks.items()}
     basis = next(iter(tasks.values())).basis
     recorder = _Recorder(run, in_sweep(basis, figures=figures), resumes)
     for learned in learn_all(basis.learner_inputs, [task.folds() for task in tasks.values()]):
-        for drug_key, folds in learned.items():
-            drug, task = by_key[drug_key]
+        for learned_key, folds in learned.items():
+            drug, task = by_drug_key[learned_key]
             if isinstance(folds, ScatdError):
                 yield drug, folds
                 continue

@@ -241,6 +241,8 @@ def settings_of(basis: Basis) -> dict[str, object]:
     found["label_kind"] = request.kind_of_labels
     if request.kind_of_target_labels is not None:
         found["target_label_kind"] = request.kind_of_target_labels
+    if request.labelled.target_labels is not None and basis.cohorts.target is not None:
+        found["target_sha256"] = basis.cohorts.target.sha256()  # as `evaluate` notes it
     if basis.numbers is not None:
         found["ic50"] = basis.numbers.file.name
     if basis.many_drugs is not None:

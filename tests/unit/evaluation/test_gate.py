@@ -225,7 +225,7 @@ def test_an_evaluation_is_asked_for_where_the_gate_says_so() -> None:
             ["target"],
             "auroc is 0.69 on 110 target cells, at least 0.7",
         ),
-        (on_target(metrics={}), ["target"], "auroc is nan"),
+        (on_target(metrics={}), ["target"], "auroc was not measured by run run-7"),
         (
             on_target(n_resistant=29),
             ["target_cells_per_class"],
@@ -260,3 +260,31 @@ def test_evidence_against_a_version_needs_an_upper_bound() -> None:
     assert "its AUROC is 0.300" in both
     assert "its lead over" in both
     assert against(on_target(BEHIND, n_training_cells=1)) == ""
+
+
+def test_what_was_not_stored_of_a_target_is_told_and_never_passes() -> None:
+    nan = math.nan
+    unknown = standing(0.9, Rival(LR, 0.8, 0.1, nan, nan))
+    verdict = decide(Gate(), evidence(target=on_target(unknown)))
+    assert verdict.refusal().startswith("target_lead: no interval of the lead over logistic")
+    asks = Gate(target=TargetGate(metric="mcc", minimum=0.3))
+    verdict = decide(asks, evidence(target=on_target()))
+    assert verdict.refusal() == (
+        "target: mcc was not measured by run run-7: evaluate the version (scatd evaluate)"
+    )
+    uncounted = on_target(n_sensitive=0, n_resistant=0)
+    assert "number was not stored" in uncounted.not_assessed(allow_exposure=False)
+
+
+def test_cells_of_exposure_do_not_satisfy_a_gate_that_asks_for_a_target() -> None:
+    found = evidence(target=on_target(label_kind="treated-against-untreated"))
+    asks = Gate(target=TargetGate())
+    assert failed(found, asks) == ["target"]
+    assert "treated-against-untreated do not count" in decide(asks, found).refusal()
+    assert failed(found, asks, allow_exposure=True) == []
+
+
+def test_the_cells_of_a_version_before_its_calibration_are_called_so() -> None:
+    found = evidence(target=on_target(before_calibration=True))
+    sentence = decide(Gate(), found).rules[0].sentence
+    assert "the version learned from before its calibration" in sentence

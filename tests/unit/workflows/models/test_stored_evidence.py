@@ -1,0 +1,88 @@
+"""Which labelled target cells are evidence about a version, of all that runs hold."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from scatd import keys, registry, tracking
+from scatd.keys import metric_names
+from scatd.registry import ModelRef
+from scatd.tracking import FinishedRun
+from scatd.workflows.models import stored_evidence
+
+REF = ModelRef("scatd-sf-docetaxel", 1, "sf", "docetaxel", "staging", "trained", simulated=True)
+NOON = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+COHORT = {"cfg.target_sha256": "cells"}
+
+
+def numbers(names: tuple[str, str, str, str], n_response: str, auroc: float, baseline: str):
+    """Metrics of a run: the model, one baseline that is 0.04 better, and its lead."""
+    own, value, low, high = names
+    words = {"metric": "auroc", "model": baseline}
+    counts = {n_response.format(response=word): 400.0 for word in keys.RESPONSES}
+    return counts | {
+        own.format(**words): auroc,
+        value.format(**words): auroc + 0.04,
+        low.format(**words): -0.06,
+        high.format(**words): -0.02,
+    }
+
+
+def of_transfer(auroc: float) -> FinishedRun:
+    names = (
+        metric_names.TARGET,
+        metric_names.BASELINE_TARGET,
+        metric_names.BASELINE_TARGET_LEAD_LOW,
+        metric_names.BASELINE_TARGET_LEAD_HIGH,
+    )
+    found = numbers(names, metric_names.TARGET_N_RESPONSE, auroc, "random_forest")
+    return FinishedRun("trained", NOON, {}, COHORT, found)
+
+
+def of_evaluation(run_id: str, auroc: float, *, version: int = 1, n_seen: int = 0) -> FinishedRun:
+    names = (
+        metric_names.METRIC,
+        metric_names.BASELINE,
+        metric_names.BASELINE_LEAD_LOW,
+        metric_names.BASELINE_LEAD_HIGH,
+    )
+    found = numbers(names, metric_names.N_RESPONSE, auroc, "logistic_regression")
+    tags = {
+        keys.TAG_MODEL: f"{REF.name}/{version}",
+        keys.TAG_MODEL_RUN: "trained",
+        keys.TAG_TRAINING_CELLS: str(n_seen),
+    }
+    return FinishedRun(run_id, NOON, tags, COHORT, found)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "known"),
+    [
+        ([], ["trained"]),
+        # The transfer scored more baselines on the same labels.
+        ([of_evaluation("again", 0.86)], ["again", "trained"]),
+        # The labels were put right.
+        ([of_evaluation("right", 0.14)], ["right"]),
+        ([of_evaluation("right", 0.14), of_evaluation("again", 0.86)], ["right"]),
+        # What scored training cells is no evidence, and takes the place of none.
+        (
+            [of_evaluation("seen", 0.9, n_seen=9), of_evaluation("right", 0.14)],
+            ["seen", "right"],
+        ),
+        # Another version of the same weights speaks against this one.
+        ([of_evaluation("other", 0.14, version=2)], ["other"]),
+    ],
+)
+def test_what_is_known_of_a_version(
+    monkeypatch: pytest.MonkeyPatch, evaluations: list[FinishedRun], known: list[str]
+) -> None:
+    def runs(tags):
+        return evaluations if keys.LEVEL_EVALUATION in tags.values() else [of_transfer(0.86)]
+
+    monkeypatch.setattr(tracking, "finished_runs", runs)
+    monkeypatch.setattr(registry, "training_run", lambda _: "trained")
+    found = stored_evidence.of_many_targets([REF])[REF]
+    assert [shown.run_id for shown in found] == known
+    assert [shown.before_calibration for shown in found] == [name == "other" for name in known]
