@@ -23,20 +23,22 @@ SHORT: dict[Place, str] = {
 """The place of a model beside its best baseline, for a column of a table."""
 
 
-def finding(standing: Standing, ours: str = "the response model") -> str:
+def finding(
+    standing: Standing, ours: str = "the response model", rival: str = "the best baseline"
+) -> str:
     """Say where a model stands beside its best baseline, in one sentence with numbers.
 
     Parameters
     ----------
     standing
         Of the model.
-    ours
-        The model in words.
+    ours, rival
+        The model, and the baseline that it is compared with, in words.
     """
     best = standing.best
     if best is None:
         return "No baseline was scored on these samples, so nothing is compared."
-    name = f"{WORDS.get(best.name, best.name.replace('_', ' '))}, the best baseline"
+    name = f"{WORDS.get(best.name, best.name.replace('_', ' '))}, {rival}"
     if standing.metric == "auroc" and max(standing.value, best.value) < CHANCE:
         said = f"Neither {ours} nor {name}, ranks better than chance"
     elif best.place == "ahead":

@@ -20,6 +20,7 @@ from scatd.evaluation.intervals import (
     wilson_interval,
 )
 from scatd.evaluation.metrics import response_metrics
+from scatd.evaluation.resampling import resampled
 from scatd.evaluation.selective import risk_coverage_table
 from scatd.keys import metric_names
 
@@ -102,7 +103,8 @@ def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
     """Compare the version with its baselines: one row a model.
 
     Columns: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high (as
-    `evidence.model_table` has them), auprc, auprc_sensitive, brier.
+    `evidence.model_table` has them), auprc, auprc_sensitive, brier. Where groups are known, the
+    interval of a lead is as wide as that of resampled groups, if this is the wider one.
     """
     prob = {MODEL: cells.prob, **cells.baselines}
     whole = FoldPredictions(0, np.arange(len(cells.codes)), cells.codes, prob)
@@ -110,10 +112,34 @@ def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
     table = table.rename(columns={"auroc_mean": "auroc"})
     if "lead" not in table:
         table = table.assign(lead=np.nan, lead_ci_low=np.nan, lead_ci_high=np.nan)
+    if cells.groups is not None:
+        table = _widened(table, cells, prob, Bootstrap(seed=seed))
     others = [response_metrics(cells.codes, prob[model]) for model in table["model"]]
     for name in ("auprc", "auprc_sensitive", "brier"):
         table[name] = [values[name] for values in others]
     return table
+
+
+def _widened(
+    table: pd.DataFrame,
+    cells: Truths,
+    prob: Mapping[str, npt.NDArray[np.float64]],
+    bootstrap: Bootstrap,
+) -> pd.DataFrame:
+    """The table with leads whose intervals reach as far as those of resampled groups."""
+    drawn = {
+        model: resampled(
+            cells.codes, own, ["auroc"], 0.5, bootstrap.weights(len(cells.codes), cells.groups)
+        )["auroc"]
+        for model, own in prob.items()
+    }
+    bounds = [bootstrap.bounds(drawn[MODEL] - drawn[model]) for model in table["model"]]
+    low, high = np.array(bounds).T
+    known = table["lead"].notna()
+    return table.assign(
+        lead_ci_low=np.fmin(table["lead_ci_low"], low).where(known),
+        lead_ci_high=np.fmax(table["lead_ci_high"], high).where(known),
+    )
 
 
 def confusion_table(codes: npt.NDArray[np.int_], responses: npt.NDArray[np.str_]) -> pd.DataFrame:

@@ -139,7 +139,8 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
             f"{answers['error_ci_low']:.1%} to {answers['error_ci_high']:.1%})."
         )
     found.append(f"What scores: {cells.version.stored.card().choice_in_words}")
-    found.append(finding.finding(Standing.of(tables["models"])))
+    kept = "the best baseline that was kept with it"
+    found.append(finding.finding(Standing.of(tables["models"]), rival=kept))
     kinds = {"these cells": cells.cells.label_kind, **cells.about.label_kinds}
     found.append(label_kinds.in_words(kinds))
     return found

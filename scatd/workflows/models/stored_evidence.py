@@ -16,6 +16,7 @@ from scatd.evaluation import evidence
 from scatd.evaluation.evidence import MODEL, FoldPredictions
 from scatd.evaluation.gate import Evidence
 from scatd.evaluation.metrics import METRICS
+from scatd.evaluation.rules import FEWEST_CELLS
 from scatd.evaluation.standing import Rival, Standing
 from scatd.evaluation.target_evidence import TargetEvidence, against
 from scatd.keys import LabelKind, artifact_paths, metric_names
@@ -104,7 +105,8 @@ def of_many_targets(refs: Iterable[ModelRef]) -> dict[ModelRef, list[TargetEvide
         made = drugs.get(trained_by)
         own = None if made is None else of_transfer(made.run_id, made.metrics, made.tags)
         params = {} if made is None else made.params
-        found[ref] = _targets(ref, evaluations.get(trained_by, []), own, params)
+        some = [run for run in evaluations.get(trained_by, []) if _is_as_real(ref, run)]
+        found[ref] = _targets(ref, some, own, params)
     return found
 
 
@@ -243,19 +245,29 @@ def _is_of(ref: ModelRef, run: FinishedRun) -> bool:
 def _evaluations(ref: ModelRef) -> list[FinishedRun]:
     """All evaluations of a version and of those with the same weights, newest first."""
     tags = {keys.TAG_LEVEL: keys.LEVEL_EVALUATION, keys.TAG_MODEL_RUN: registry.training_run(ref)}
-    return tracking.finished_runs(tags)
+    return [run for run in tracking.finished_runs(tags) if _is_as_real(ref, run)]
+
+
+def _is_as_real(ref: ModelRef, run: FinishedRun) -> bool:
+    """Whether a run is not of simulated cells where the version is real: they tell nothing."""
+    return ref.simulated or run.tags.get(keys.TAG_SIMULATED) != "true"
 
 
 def _newest(runs: Iterable[FinishedRun]) -> dict[tuple[str, bool], FinishedRun]:
     """The newest run of each cohort: labels may have been put right since.
 
-    One that scored training cells, and so is no evidence, takes the place of no other.
+    One that scored training cells, and so is no evidence, takes the place of no other, and one of
+    too few cells only of such ones.
     """
     newest: dict[tuple[str, bool], FinishedRun] = {}
-    for run in runs:
+    for run in sorted(runs, key=_is_too_small):  # the order of time is kept
         has_seen = int(run.tags[keys.TAG_TRAINING_CELLS]) > 0
         newest.setdefault((run.params.get(_COHORT, run.run_id), has_seen), run)
     return newest
+
+
+def _is_too_small(run: FinishedRun) -> bool:
+    return min(_counts(run.metrics, metric_names.N_RESPONSE)) < FEWEST_CELLS
 
 
 def _with_leads(means: Standing, table: Standing) -> Standing:

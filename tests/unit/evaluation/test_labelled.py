@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
@@ -17,6 +18,7 @@ from scatd.evaluation.labelled import (
     confusion_table,
     evaluation_metrics,
     evaluation_tables,
+    models_table,
 )
 
 LEAD, PREVALENCE = 1.4, 0.4
@@ -134,3 +136,26 @@ def test_every_number_reaches_the_tracking_store_under_its_name(cells):
     assert logged["n_sensitive"] + logged["n_resistant"] == 300
     assert logged["coverage"] == tables["answers"]["coverage"].item()
     assert all(math.isfinite(value) for value in logged.values())
+
+
+def test_a_lead_over_few_patients_is_as_uncertain_as_they_are():
+    """In each patient one of the two models is right in all cells, by a coin."""
+    rng = np.random.default_rng(2)
+    patients = np.repeat(np.arange(12), 20)
+    codes = np.tile([0, 1], 120)
+    favoured = np.repeat(rng.permutation(np.arange(12) < 8), 20)
+    noise = rng.normal(size=(2, 240))
+    ours = norm.cdf(np.where(favoured, 3, 0) * (codes - 0.5) + noise[0])
+    theirs = norm.cdf(np.where(favoured, 0, 3) * (codes - 0.5) + noise[1])
+    decision = Decision(0.5)
+
+    def lead(groups: np.ndarray | None) -> pd.Series:
+        truths = Truths(
+            codes, ours, decision.responses(ours), decision, groups, {"logistic_regression": theirs}
+        )
+        return models_table(truths, seed=0).set_index("model").loc["logistic_regression"]
+
+    by_cell, by_patient = lead(None), lead(patients)
+    assert by_patient["lead"] == by_cell["lead"]
+    width = by_patient["lead_ci_high"] - by_patient["lead_ci_low"]
+    assert width > 1.3 * (by_cell["lead_ci_high"] - by_cell["lead_ci_low"])

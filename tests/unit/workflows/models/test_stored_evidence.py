@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
@@ -13,6 +14,7 @@ from scatd.tracking import FinishedRun
 from scatd.workflows.models import stored_evidence
 
 REF = ModelRef("scatd-sf-docetaxel", 1, "sf", "docetaxel", "staging", "trained", simulated=True)
+REAL = dataclasses.replace(REF, simulated=False)
 NOON = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 COHORT = {"cfg.target_sha256": "cells"}
 
@@ -85,4 +87,37 @@ def test_what_is_known_of_a_version(
     monkeypatch.setattr(registry, "training_run", lambda _: "trained")
     found = stored_evidence.of_many_targets([REF])[REF]
     assert [shown.run_id for shown in found] == known
+    assert [shown.run_id for shown in stored_evidence.of_many_targets([REAL])[REAL]] == known
     assert [shown.before_calibration for shown in found] == [name == "other" for name in known]
+
+
+def few(run: FinishedRun) -> FinishedRun:
+    """The same with fewer cells than can tell."""
+    counts = {metric_names.N_RESPONSE.format(response=word): 19.0 for word in keys.RESPONSES}
+    return dataclasses.replace(run, metrics=run.metrics | counts)
+
+
+def simulated(run: FinishedRun) -> FinishedRun:
+    return dataclasses.replace(run, tags={**run.tags, keys.TAG_SIMULATED: "true"})
+
+
+@pytest.mark.parametrize(
+    ("ref", "newer", "known"),
+    [
+        (REF, few(of_evaluation("newer", 0.9)), ["older"]),
+        (REAL, simulated(of_evaluation("newer", 0.9)), ["older"]),
+        (REF, simulated(of_evaluation("newer", 0.9)), ["newer"]),
+    ],
+)
+def test_what_cannot_tell_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch, ref: ModelRef, newer: FinishedRun, known: list[str]
+) -> None:
+    runs = [newer, of_evaluation("older", 0.14)]
+    monkeypatch.setattr(
+        tracking,
+        "finished_runs",
+        lambda tags: runs if keys.LEVEL_EVALUATION in tags.values() else [],
+    )
+    monkeypatch.setattr(registry, "training_run", lambda _: "trained")
+    found = stored_evidence.of_many_targets([ref])[ref]
+    assert [shown.run_id for shown in found] == known
