@@ -52,7 +52,7 @@ BEST_WEIGHTS, LAST_WEIGHTS = "checkpoints/best", "checkpoints/last"
 SWEEP, SWEEP_FIGURE = "tables/panel.csv", "panel"
 
 # A bench -----------------------------------------------------------------------------------
-UNIT_PREDICTIONS = "predictions.csv"
+UNIT_PREDICTIONS = "unit_predictions.csv"
 """Of a finished unit: P(resistant) of its samples by every model."""
 
 # A search ----------------------------------------------------------------------------------

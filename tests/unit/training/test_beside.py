@@ -88,8 +88,11 @@ def test_each_candidate_is_what_it_is_alone(inputs, together, name):
     for beside, fold in zip(beside_each_other, alone, strict=True):
         assert list(beside.candidates) == list(beside.on_target) == wanted
         theirs = fold.predictions.prob
-        np.testing.assert_allclose(beside.candidates[name], theirs[MODEL], atol=1e-6)
-        np.testing.assert_allclose(beside.on_target[name], fold.target.prob[MODEL], atol=1e-6)
+        # A network is trained in float32, where other heads beside it round the products otherwise:
+        # as in `test_learner`.
+        atol = 1e-4 if name in ("network", "auto") else 1e-6
+        np.testing.assert_allclose(beside.candidates[name], theirs[MODEL], atol=atol)
+        np.testing.assert_allclose(beside.on_target[name], fold.target.prob[MODEL], atol=atol)
         assert set(beside.baselines) == set(theirs) - {MODEL, "no_adaptation"}
         for baseline, prob in beside.baselines.items():
             np.testing.assert_allclose(prob, theirs[baseline], atol=1e-6)
