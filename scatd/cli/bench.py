@@ -68,7 +68,7 @@ def _show(result: BenchResult) -> None:
         click.echo(f"\n{task}: {split} (AUROC, 95% interval)")
         shown = found[["model", "kind", "auroc"]].assign(
             model=found["model"].str.replace("_", " "),
-            interval=span(found["ci_low"], found["ci_high"].where(~is_constant(found)), ".3f"),
+            interval=span(found["ci_low"].where(~is_constant(found)), found["ci_high"], ".3f"),
             lead=[f"{lead:+.3f}" if lead == lead else "" for lead in found["lead"]],
             beside=span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),
         )
