@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from scatd import tracking
+from scatd.keys import artifact_paths
 from scatd.workflows.bench import output
 from scatd.workflows.bench import run as of_bench
 
@@ -245,7 +246,8 @@ def test_a_damaged_unit_is_fitted_anew(scatd, task, bench_labels, monkeypatch):
         scatd("bench", path, code=1)
     assert kept is of_bench.record
     damaged, whole = runs("unit")
-    (stored,) = Path("mlartifacts").rglob(f"{damaged.info.run_id}/artifacts/predictions.csv")
+    name = f"{damaged.info.run_id}/artifacts/{artifact_paths.UNIT_PREDICTIONS}"
+    (stored,) = Path("mlartifacts").rglob(name)
     stored.write_text(stored.read_text().replace("0.", "0.1", 1))
     done = scatd("bench", path)
     assert "is fitted anew" in done.stderr
