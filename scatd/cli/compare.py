@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,11 +97,10 @@ def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _in_words(found: pd.DataFrame) -> str:
     """How many beat their best baseline, and what speaks against versions in production."""
-    from scatd.evaluation.finding import counted
-    from scatd.evaluation.standing import place_of
+    from scatd.evaluation.finding import SHORT, counted
 
-    bounds = found[["lead_ci_low", "lead_ci_high"]].astype(float)
-    lines = [counted(itertools.starmap(place_of, bounds.to_numpy()))]
+    places = {word: place for place, word in SHORT.items()}
+    lines = [counted(found["finding"].map(places))]
     told = found[found["evidence_against"] != ""]
     lines += [f"{row.drug} ({row.family}): {row.evidence_against}." for row in told.itertuples()]
     return "\n".join(lines)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import pandas as pd
 
 from scatd.evaluation.evidence import MODEL, WORDS
-from scatd.evaluation.standing import Place, Rival, Standing
+from scatd.evaluation.standing import CHANCE, Place, Rival, Standing
 
-CHANCE = 0.5
-"""AUROC of a score that knows nothing."""
 INVERTED = (
     " An AUROC under 0.5 says that the labels may be inverted; no label and no score was changed."
 )
@@ -18,6 +17,7 @@ SHORT: dict[Place, str] = {
     "ahead": "ahead",
     "behind": "behind",
     "level": "cannot be told apart",
+    "neither": "both under chance",
     "unknown": "not compared",
 }
 """The place of a model beside its best baseline, for a column of a table."""
@@ -39,7 +39,7 @@ def finding(
     if best is None:
         return "No baseline was scored on these samples, so nothing is compared."
     name = f"{WORDS.get(best.name, best.name.replace('_', ' '))}, {rival}"
-    if standing.metric == "auroc" and max(standing.value, best.value) < CHANCE:
+    if standing.place == "neither":
         said = f"Neither {ours} nor {name}, ranks better than chance"
     elif best.place == "ahead":
         said = f"{ours} beats {name}"
@@ -102,14 +102,17 @@ def counted(places: Iterable[Place]) -> str:
     told = [place for place in known if place != "unknown"]
     if not told:
         return "No interval of a lead is stored: nothing tells whether a lead is more than noise."
-    ahead, behind, level = (told.count(place) for place in ("ahead", "behind", "level"))
+    count = Counter(told)
+    ahead, behind, level, neither = (
+        count[place] for place in ("ahead", "behind", "level", "neither")
+    )
     models = "model" if len(told) == 1 else "models"
     beats = "beats its" if ahead == 1 else "beat their"
     is_beaten = "is" if behind == 1 else "are"
     return (
         f"Of {len(told)} {models} with an interval of the lead, {ahead} {beats} best baseline, "
         f"{behind} {is_beaten} beaten by it, and {level} cannot be told apart from it."
-    )
+    ) + (f" Of {neither}, neither model nor baseline ranks better than chance." if neither else "")
 
 
 def _numbers(standing: Standing, best: Rival) -> str:

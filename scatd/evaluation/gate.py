@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass
 
 from scatd import keys
-from scatd.evaluation.finding import CHANCE
 from scatd.evaluation.rules import Gate, TargetGate
-from scatd.evaluation.standing import Standing
+from scatd.evaluation.standing import CHANCE, Standing
 from scatd.evaluation.target_evidence import (
     TargetEvidence,
     lead_of,

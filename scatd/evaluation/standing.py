@@ -14,9 +14,13 @@ import pandas as pd
 
 from scatd.evaluation.evidence import CONTROLS, MODEL
 
-Place = Literal["ahead", "behind", "level", "unknown"]
+Place = Literal["ahead", "behind", "level", "neither", "unknown"]
 """Of a model beside a baseline: the interval of its lead lies wholly over 0, wholly under 0, or on
-both sides. It is unknown where no interval was stored."""
+both sides. "neither" is better than chance where both AUROCs are under 0.5. The place is unknown
+where no interval was stored."""
+
+CHANCE = 0.5
+"""AUROC of a score that knows nothing."""
 
 
 def place_of(low: float, high: float) -> Place:
@@ -104,7 +108,10 @@ class Standing:
     def place(self) -> Place:
         """Of the model beside its best baseline."""
         best = self.best
-        return "unknown" if best is None else best.place
+        if best is None:
+            return "unknown"
+        is_low = self.metric == "auroc" and max(self.value, best.value) < CHANCE
+        return "neither" if is_low else best.place
 
 
 def _value(row: dict[Any, Any], metric: str) -> float:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from scatd import keys
 from scatd.evaluation.evidence import WORDS
-from scatd.evaluation.finding import CHANCE
 from scatd.evaluation.rules import FEWEST_CELLS
-from scatd.evaluation.standing import Rival, Standing
+from scatd.evaluation.standing import CHANCE, Rival, Standing
 from scatd.keys import LabelKind
 
 

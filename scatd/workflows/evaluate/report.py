@@ -14,7 +14,7 @@ from scatd.evaluation import curves, finding, label_kinds
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.nearness import few_genes_sentence
-from scatd.evaluation.standing import Standing
+from scatd.evaluation.standing import CHANCE, Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
 from scatd.report import Section, write_report
@@ -156,7 +156,7 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
         if seen.any()
     ]
     metrics = tables["metrics"].set_index("metric")["value"]
-    if metrics["auroc"] < finding.CHANCE:
+    if metrics["auroc"] < CHANCE:
         found.append(finding.INVERTED.strip())
     if "groups" in tables and (few := few_groups_in_words(len(tables["groups"]))):
         found.append(few)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation import finding
 from scatd.evaluation.evidence import MODEL
-from scatd.evaluation.standing import Standing, place_of
+from scatd.evaluation.standing import Place, Rival, Standing
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.transfer.integrity import log_doubts
@@ -177,9 +177,15 @@ def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
         )
 
 
+def _place(row: Mapping[Hashable, Any]) -> Place:
+    """Of a drug's model beside its best baseline."""
+    bounds = (float(row[name]) for name in ("lead", "lead_ci_low", "lead_ci_high"))
+    best = Rival(row["best_baseline"], float(row["best_baseline_auroc"]), *bounds)
+    return Standing(float(row["auroc_mean"]), math.nan, math.nan, (best,)).place
+
+
 def _in_words(table: pd.DataFrame, finished: pd.DataFrame) -> str:
-    bounds = finished[["lead_ci_low", "lead_ci_high"]].astype(float)
-    text = finding.counted(itertools.starmap(place_of, bounds.to_numpy()))
+    text = finding.counted(map(_place, finished.to_dict("records")))
     text += f" {int((finished['stage'] == keys.PRODUCTION).sum())} are in production."
     names = table.loc[table["status"] == FAILED, "drug"].tolist()
     if names:

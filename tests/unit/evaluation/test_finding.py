@@ -74,6 +74,16 @@ def test_many_models_are_counted_by_the_same_rule():
         "and 1 cannot be told apart from it."
     )
     assert counted(["unknown"]).startswith("No interval of a lead is stored")
+    assert counted(["ahead", "neither", "neither"]).endswith(
+        "Of 2, neither model nor baseline ranks better than chance."
+    )
+
+
+def test_nobody_leads_where_both_rank_worse_than_chance():
+    low = Standing(0.45, 0.41, 0.49, (Rival("gradient_boosting", 0.3, 0.15, 0.1, 0.2),))
+    assert low.place == "neither"
+    assert Standing(0.55, 0.5, 0.6, low.rivals).place == "ahead"
+    assert Standing(0.2, 0.1, 0.3, low.rivals, metric="mcc").place == "ahead"
 
 
 def folds(unaligned_shift):
