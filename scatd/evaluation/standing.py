@@ -15,21 +15,12 @@ import pandas as pd
 from scatd.evaluation.evidence import CONTROLS, MODEL
 
 Place = Literal["ahead", "behind", "level", "neither", "unknown"]
-"""Of a model beside a baseline: the interval of its lead lies wholly over 0, wholly under 0, or on
-both sides. "neither" is better than chance where both AUROCs are under 0.5. The place is unknown
-where no interval was stored."""
+"""Of a model beside a baseline. The interval of its lead lies wholly over 0 (ahead), wholly under 0
+(behind), or on both sides (level). Where both AUROCs are under 0.5, neither is better than chance.
+Where no interval was stored, the place is unknown."""
 
 CHANCE = 0.5
 """AUROC of a score that knows nothing."""
-
-
-def place_of(low: float, high: float) -> Place:
-    """Tell the place from the bounds of the lead."""
-    if math.isnan(low) or math.isnan(high):
-        return "unknown"
-    if low > 0:
-        return "ahead"
-    return "behind" if high < 0 else "level"
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,12 @@ class Rival:
 
     @property
     def place(self) -> Place:
-        """Of the model beside this baseline."""
-        return place_of(self.low, self.high)
+        """Of the model beside this baseline, from the bounds of the lead."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return "unknown"
+        if self.low > 0:
+            return "ahead"
+        return "behind" if self.high < 0 else "level"
 
 
 @dataclass(frozen=True)

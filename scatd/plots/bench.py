@@ -17,6 +17,7 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     new_figure,
+    write_in_cells,
 )
 
 if TYPE_CHECKING:
@@ -88,11 +89,7 @@ def heat_map(by_drug: pd.DataFrame, subject: str) -> Figure:
     axes.set_xticks(range(len(models)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(shown)), shown)
     if values.size <= _MOST_WORDS:
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                colour = "white" if value < 0.7 else "black"
-                text = f"{value:.2f}"
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+        write_in_cells(axes, values, ".2f", 0.7)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
     bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
     return figure

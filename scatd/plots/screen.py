@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.style import GREY, RESPONSE_COLOURS, TEXT_SIZE, label_axes, new_figure
+from scatd.plots.style import (
+    GREY,
+    RESPONSE_COLOURS,
+    TEXT_SIZE,
+    label_axes,
+    new_figure,
+    write_in_cells,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,11 +56,7 @@ def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
     axes.set_xticks(range(n_drugs), [str(drug) for drug in shown], rotation=45, ha="right")
     axes.set_yticks(range(n_groups), [str(group) for group in shown.index])
     if values.size <= _MOST_WORDS:
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                colour = "white" if value < 0.5 else "black"
-                text = f"{value:.0%}"
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+        write_in_cells(axes, values, ".0%", 0.5)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
     bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
     return figure

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scatd.data.files import atomic_path
 from scatd.keys import FAMILIES, RESISTANT, SENSITIVE
@@ -93,6 +94,25 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def write_in_cells(axes: Axes, values: NDArray[np.float64], form: str, dark_under: float) -> None:
+    """Write the numbers of a heat map into its cells; gaps stay empty.
+
+    Parameters
+    ----------
+    values
+        (n_rows, n_columns), as `imshow` draws them.
+    form
+        Of a number, such as ".2f".
+    dark_under
+        Cells under this value are dark, and get white numbers.
+    """
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < dark_under else "black"
+            text = f"{value:{form}}"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
 
 
 def write_beside(

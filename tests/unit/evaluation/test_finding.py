@@ -10,7 +10,7 @@ import pytest
 
 from scatd.evaluation.evidence import MODEL, FoldPredictions, model_table
 from scatd.evaluation.finding import counted, finding, in_folds, on_target
-from scatd.evaluation.standing import Rival, Standing, place_of
+from scatd.evaluation.standing import Rival, Standing
 
 
 def beside(value, best, low, high):
@@ -62,9 +62,9 @@ def test_each_place_has_its_sentence(standing, said):
 
 
 def test_bounds_of_zero_cannot_be_told_apart():
-    assert place_of(0.0, 0.1) == "level"
-    assert place_of(-0.1, 0.0) == "level"
-    assert place_of(math.nan, 0.1) == "unknown"
+    assert Rival("a", 0.6, 0.05, 0.0, 0.1).place == "level"
+    assert Rival("a", 0.6, -0.05, -0.1, 0.0).place == "level"
+    assert Rival("a", 0.6, 0.05, math.nan, 0.1).place == "unknown"
 
 
 def test_many_models_are_counted_by_the_same_rule():

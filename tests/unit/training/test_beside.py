@@ -13,7 +13,6 @@ from scatd.evaluation.evidence import MODEL
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.training.beside import fit_beside
-from scatd.training.candidates import trees
 from scatd.training.candidates.inner import inner_folds
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.fitting import fit_folds
@@ -25,16 +24,8 @@ N_OBS, N_FEATURES, DRUGS = 120, 20, ("d0", "d1", "d2")
 CANDIDATES = ("network", "linear", "trees", "mean")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_trees():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trees, "FEWEST_TREES", 10)
-        patch.setattr(trees, "MOST_TREES", 10)
-        yield
-
-
 @pytest.fixture(scope="module")
-def inputs():
+def inputs(few_trees):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N_OBS, N_FEATURES)).astype(np.float32)
     values = X[:, :2] @ rng.normal(size=(2, 3)) + 0.5 * rng.normal(size=(N_OBS, 3))

@@ -11,7 +11,7 @@ import torch
 from scatd.artifact import Artifact
 from scatd.candidates.mean import Mean
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training.candidates import inner, trees
+from scatd.training.candidates import inner
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Fitted, Learner, LearnerInputs
@@ -21,16 +21,8 @@ N_OBS, N_DRUGS = 120, 30
 DRUGS = ["D0", *(f"OTHER{number}" for number in range(1, N_DRUGS))]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_forests():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trees, "FEWEST_TREES", 10)
-        patch.setattr(trees, "MOST_TREES", 10)
-        yield
-
-
 @pytest.fixture(scope="module")
-def inputs():
+def inputs(few_trees):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N_OBS, 40)).astype(np.float32)
     shared = X[:, :12] @ rng.normal(size=(12, 2))
