@@ -23,9 +23,9 @@ import torch
 from benchmarks import common
 from scatd import registry
 from scatd.data.expression import log_normalise
-from scatd.explain.explainers.making import explainer_of
-from scatd.explain.randomised import WHOLE
-from scatd.explain.signature import signature
+from scatd.explanation.explainers.making import explainer_of
+from scatd.explanation.randomised import WHOLE
+from scatd.explanation.signature import signature
 from scatd.scoring import Scorer
 
 N_CAUSAL = 60

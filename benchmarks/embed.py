@@ -24,14 +24,14 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks import common
-from scatd.embed.cells import Cells, offsets
-from scatd.embed.geneformer import Geneformer
-from scatd.embed.geneformer_dictionaries import GeneVocabulary
-from scatd.embed.runner import embed
-from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.scfoundation_input import N_GENES, tokenize
-from scatd.embed.scfoundation_network import CellEncoder, EncoderSizes
-from scatd.embed.settings import ScFoundationSettings
+from scatd.embedding.cells import Cells, offsets
+from scatd.embedding.geneformer import Geneformer
+from scatd.embedding.geneformer_dictionaries import GeneVocabulary
+from scatd.embedding.runner import embed
+from scatd.embedding.scfoundation import ScFoundation
+from scatd.embedding.scfoundation_input import N_GENES, tokenize
+from scatd.embedding.scfoundation_network import CellEncoder, EncoderSizes
+from scatd.embedding.settings import ScFoundationSettings
 
 SIZES = EncoderSizes(
     hidden=768,

@@ -24,8 +24,8 @@ from benchmarks import common
 from scatd.data.genes import Panel
 from scatd.data.io import open_cohort
 from scatd.data.preflight import look
-from scatd.embed.geneformer_dictionaries import GeneVocabulary
-from scatd.embed.geneformer_tokens import MAX_TOKENS, RankTokenizer
+from scatd.embedding.geneformer_dictionaries import GeneVocabulary
+from scatd.embedding.geneformer_tokens import MAX_TOKENS, RankTokenizer
 from scatd.workflows.cohorts.token_rows import CohortRanks
 
 N_GENES, N_KNOWN = 20_000, 18_000

@@ -12,7 +12,7 @@ from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
-from scatd.embed.settings import (
+from scatd.embedding.settings import (
     InputType,
     Pool,
     Precision,

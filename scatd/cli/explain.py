@@ -14,7 +14,7 @@ from scatd.cli.options import settings as of_settings
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.tables import table
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 
 if TYPE_CHECKING:
     from scatd.workflows.explain.genes import GeneResult

@@ -15,7 +15,7 @@ from scatd.cli.options.build import option
 from scatd.cli.options.settings import chosen, setting_options
 from scatd.cli.requests import filled
 from scatd.cli.tables import table as aligned_table
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 
 if TYPE_CHECKING:
     from scatd.workflows.tcga.run import TcgaResult

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 from scatd.cli import main
 from scatd.data.preparation import Preparation
-from scatd.embed.settings import ScFoundationSettings
+from scatd.embedding.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 from scatd.serving.settings import ServeSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,

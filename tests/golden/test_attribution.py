@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from scatd import keys
-from scatd.explain.attribution import (
+from scatd.explanation.attribution import (
     ShapDraws,
     gradient_shap,
     integrated_gradients,
     shap_draws,
 )
-from scatd.explain.linear_path import LinearPath
+from scatd.explanation.linear_path import LinearPath
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scatd.embed.cells import Cells, offsets
-from scatd.embed.geneformer import Geneformer
-from scatd.embed.geneformer_dictionaries import read_vocabulary
-from scatd.embed.geneformer_tokens import RankTokenizer
-from scatd.embed.runner import embed
+from scatd.embedding.cells import Cells, offsets
+from scatd.embedding.geneformer import Geneformer
+from scatd.embedding.geneformer_dictionaries import read_vocabulary
+from scatd.embedding.geneformer_tokens import RankTokenizer
+from scatd.embedding.runner import embed
 
 pytestmark = pytest.mark.golden
 

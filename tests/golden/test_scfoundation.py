@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy import sparse
 
-from scatd.embed.runner import embed
-from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.scfoundation_input import tokenize
-from scatd.embed.settings import ScFoundationSettings
+from scatd.embedding.runner import embed
+from scatd.embedding.scfoundation import ScFoundation
+from scatd.embedding.scfoundation_input import tokenize
+from scatd.embedding.settings import ScFoundationSettings
 
 pytestmark = pytest.mark.golden
 

@@ -266,8 +266,8 @@ def test_the_same_cells_are_not_embedded_twice(scatd, cells, scf):
 
 KILLED = """
 import os, signal
-from scatd.embed import runner
-from scatd.embed.scfoundation import ScFoundation
+from scatd.embedding import runner
+from scatd.embedding.scfoundation import ScFoundation
 
 runner.KEEP_EVERY_SECONDS = 0.0
 encode, done = ScFoundation.encode, []

@@ -9,12 +9,12 @@ import torch
 from scatd.data.demo import DemoSettings, simulate
 from scatd.data.expression import log_normalise
 from scatd.data.splits import stratified_folds
-from scatd.explain import controls
-from scatd.explain.attribution import complete_integrated_gradients
-from scatd.explain.explainers.network import NetworkExplainer
-from scatd.explain.linear_path import LinearPath
-from scatd.explain.permuted import retrained
-from scatd.explain.signature import signature
+from scatd.explanation import controls
+from scatd.explanation.attribution import complete_integrated_gradients
+from scatd.explanation.explainers.network import NetworkExplainer
+from scatd.explanation.linear_path import LinearPath
+from scatd.explanation.permuted import retrained
+from scatd.explanation.signature import signature
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training.backbone import UnlabelledCells, fit_backbone

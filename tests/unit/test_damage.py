@@ -14,9 +14,9 @@ import torch
 from scatd import artifact, registry, tracking
 from scatd.cards import checksums
 from scatd.cards.card import About
-from scatd.embed.store import EmbeddingStore
+from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
-from scatd.explain.attributed import Attributed
+from scatd.explanation.attributed import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
 from scatd.training.checkpoint import Checkpoint, SaveTo

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from scatd import artifact, registry, tracking
 from scatd.data.features import read_features
-from scatd.embed.cells import DIGEST_TYPE
-from scatd.embed.store import EmbeddingStore
+from scatd.embedding.cells import DIGEST_TYPE
+from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import ScoreOptions, Scorer

@@ -13,7 +13,7 @@ import pytest
 from scatd.data.demo import DemoSettings
 from scatd.errors import InputError
 from scatd.evaluation.gate import Gate, TargetGate
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 from scatd.ranges import hints_of, narrowed, plain_type, range_of
 from scatd.serving.settings import ServeSettings
 from scatd.settings import from_mapping, load_yaml, to_mapping

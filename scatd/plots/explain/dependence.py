@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.explain.dependence import interactions, smoothed
+from scatd.explanation.dependence import interactions, smoothed
 from scatd.plots.explain.look import MAX_POINTS, UNIT, VALUES, value_bar
 from scatd.plots.style import (
     BLUE,
@@ -81,7 +81,7 @@ def interaction(
     Parameters
     ----------
     partner
-        The second feature; None takes the strongest of `scatd.explain.dependence.interactions`.
+        The second feature; None takes the strongest of `scatd.explanation.dependence.interactions`.
     """
     if partner is None:
         partner = str(interactions(values, attributions[feature]).index[0])

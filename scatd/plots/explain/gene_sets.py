@@ -29,7 +29,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
     Parameters
     ----------
     listed, ranked
-        `scatd.explain.enrichment.over_representation` and `preranked`.
+        `scatd.explanation.enrichment.over_representation` and `preranked`.
     subject
         The importance table, for the title.
     n_sets

@@ -13,11 +13,11 @@ from scatd.data.catalogue import PANEL
 from scatd.data.cohort import Cohort
 from scatd.data.genes import Panel, gene_names
 from scatd.data.preflight import Report, Requirements, look
-from scatd.embed.geneformer import Geneformer
-from scatd.embed.geneformer_dictionaries import GeneVocabulary, read_vocabulary
-from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.settings import EmbedderRequest, ScFoundationSettings
-from scatd.embed.store import EmbeddingStore
+from scatd.embedding.geneformer import Geneformer
+from scatd.embedding.geneformer_dictionaries import GeneVocabulary, read_vocabulary
+from scatd.embedding.scfoundation import ScFoundation
+from scatd.embedding.settings import EmbedderRequest, ScFoundationSettings
+from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file

@@ -26,7 +26,7 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.preflight import Report, Requirements, look, measure, require_human
 from scatd.data.preparation import Preparation
-from scatd.embed.settings import EmbedderRequest
+from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.embedder import Embedder

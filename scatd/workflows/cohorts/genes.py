@@ -69,7 +69,7 @@ def family_panels() -> dict[str, Panel]:
         logger.info("Genes of gf are not here: scatd download %s", _DICTIONARIES)
     else:
         # Imported here, because the reader of published pickles imports torch.
-        from scatd.embed.geneformer_dictionaries import read_vocabulary
+        from scatd.embedding.geneformer_dictionaries import read_vocabulary
 
         panels["gf"] = Panel(tuple(read_vocabulary(folder).medians), "Geneformer's vocabulary")
     return panels

@@ -14,14 +14,14 @@ from scatd.data.cells import OF_ANOTHER, CellQuality, of_another
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.preflight import Report
-from scatd.embed import runner, scfoundation_input
-from scatd.embed.cells import Cells
-from scatd.embed.geneformer import Geneformer
-from scatd.embed.geneformer_dictionaries import GeneVocabulary
-from scatd.embed.geneformer_tokens import MAX_TOKENS, RankTokenizer
-from scatd.embed.scfoundation import ScFoundation
-from scatd.embed.settings import ScFoundationSettings
-from scatd.embed.store import EmbeddingStore
+from scatd.embedding import runner, scfoundation_input
+from scatd.embedding.cells import Cells
+from scatd.embedding.geneformer import Geneformer
+from scatd.embedding.geneformer_dictionaries import GeneVocabulary
+from scatd.embedding.geneformer_tokens import MAX_TOKENS, RankTokenizer
+from scatd.embedding.scfoundation import ScFoundation
+from scatd.embedding.settings import ScFoundationSettings
+from scatd.embedding.store import EmbeddingStore
 from scatd.errors import Faults, InputError
 
 TOTAL_COLUMNS = ("total_counts", "n_counts", "nCount_RNA", "total")

@@ -9,8 +9,8 @@ from pathlib import Path
 from scatd.data import downloads
 from scatd.data.catalogue import CATALOGUE
 from scatd.data.genes import GeneMap
-from scatd.embed.geneformer_dictionaries import NAMES_FILE, TOKENS_FILE, find_dictionary
-from scatd.embed.loading import load_dictionary
+from scatd.embedding.geneformer_dictionaries import NAMES_FILE, TOKENS_FILE, find_dictionary
+from scatd.embedding.loading import load_dictionary
 from scatd.errors import InputError
 
 _WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scatd.embed.settings import EmbedderRequest
+from scatd.embedding.settings import EmbedderRequest
 from scatd.keys import InputScale
 
 

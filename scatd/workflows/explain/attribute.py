@@ -9,8 +9,8 @@ import pandas as pd
 import torch
 
 from scatd import console, keys
-from scatd.explain.attributed import Attributed
-from scatd.explain.importance import Tally
+from scatd.explanation.attributed import Attributed
+from scatd.explanation.importance import Tally
 from scatd.workflows.explain.store import AttributionStore, Block
 from scatd.workflows.explain.subject import Subject
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd.data.files import atomic_path
 from scatd.errors import InputError
-from scatd.explain.compare import asked_for, correlations, pairs, ranked
+from scatd.explanation.compare import asked_for, correlations, pairs, ranked
 from scatd.plots.agreement import rank_agreement
 from scatd.plots.style import save_figure
 from scatd.workflows.explain.tables import Importance, read_importance, require_targets
@@ -23,7 +23,7 @@ class Agreement:
     Parameters
     ----------
     pairs
-        Of `scatd.explain.compare.pairs`.
+        Of `scatd.explanation.compare.pairs`.
     asked
         Ranks of the queried features, or None.
     first

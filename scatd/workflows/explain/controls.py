@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from scatd import console, keys
 from scatd.evaluation.evidence import MODEL
-from scatd.explain import controls
-from scatd.explain.controls import Control
-from scatd.explain.explainers.explainer import Explainer
-from scatd.explain.explainers.making import explainer_of
-from scatd.explain.explainers.network import NetworkExplainer
-from scatd.explain.importance import Tally
-from scatd.explain.permuted import refitted, retrained
-from scatd.explain.perturbation import changes_of, perturb
-from scatd.explain.settings import BaselineName
-from scatd.explain.signature import Signature, signature
+from scatd.explanation import controls
+from scatd.explanation.controls import Control
+from scatd.explanation.explainers.explainer import Explainer
+from scatd.explanation.explainers.making import explainer_of
+from scatd.explanation.explainers.network import NetworkExplainer
+from scatd.explanation.importance import Tally
+from scatd.explanation.permuted import refitted, retrained
+from scatd.explanation.perturbation import changes_of, perturb
+from scatd.explanation.settings import BaselineName
+from scatd.explanation.signature import Signature, signature
 from scatd.training.transfer import posterior_of
 from scatd.workflows.explain.inputs import Bulk
 from scatd.workflows.explain.subject import Subject

@@ -11,7 +11,7 @@ from scatd import keys, tracking
 from scatd.data.files import atomic_path
 from scatd.data.gene_sets import GeneSets, read_gene_sets
 from scatd.errors import InputError
-from scatd.explain.enrichment import over_representation, preranked, restricted, signed_scores
+from scatd.explanation.enrichment import over_representation, preranked, restricted, signed_scores
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.style import save_figure
@@ -58,7 +58,7 @@ class EnrichRequest:
 
 @dataclass(frozen=True, eq=False)
 class Enriched:
-    """Both tables of `scatd.explain.enrichment`, the background's size, sets, and the label."""
+    """Both tables of `scatd.explanation.enrichment`, the background's size, sets, and the label."""
 
     listed: pd.DataFrame
     ranked: pd.DataFrame

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scatd import artifact, keys
-from scatd.explain.controls import Control, controls_table, label
-from scatd.explain.importance import Tally, group_table
+from scatd.explanation.controls import Control, controls_table, label
+from scatd.explanation.importance import Tally, group_table
 from scatd.settings import to_mapping
 from scatd.workflows.explain.attribute import attribute, summed
 from scatd.workflows.explain.controls import judge
@@ -62,7 +62,7 @@ class Explanation:
 
     @property
     def controls_table(self) -> pd.DataFrame:
-        """One row a control; see `scatd.explain.controls`."""
+        """One row a control; see `scatd.explanation.controls`."""
         return controls_table(self.controls)
 
     def in_words(self) -> str:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scatd import console, keys
 from scatd.data.cohort import Matrix
 from scatd.data.io import is_cohort, open_cohort
-from scatd.embed.settings import EmbedderRequest
+from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import InputError
-from scatd.explain.controls import Control, gene_controls, label
-from scatd.explain.explainers.explainer import Explainer
-from scatd.explain.explainers.making import explainer_of
-from scatd.explain.randomised import WHOLE
-from scatd.explain.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
+from scatd.explanation.controls import Control, gene_controls, label
+from scatd.explanation.explainers.explainer import Explainer
+from scatd.explanation.explainers.making import explainer_of
+from scatd.explanation.randomised import WHOLE
+from scatd.explanation.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.token_rows import RowEmbedder

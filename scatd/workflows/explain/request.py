@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd.data.scoring_request import ScoringRequest
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.ranges import CountOrNone, Permutations
 

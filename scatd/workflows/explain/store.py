@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scatd.data.files import atomic_path, is_whole, make_folder, sha256_file, write_hashes
 from scatd.errors import InputError
-from scatd.explain.attributed import Attributed
+from scatd.explanation.attributed import Attributed
 
 logger = logging.getLogger(__name__)
 

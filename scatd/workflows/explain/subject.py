@@ -20,10 +20,10 @@ from scatd.data.files import sha256_array
 from scatd.data.groups import group_column
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
-from scatd.explain.baselines import baseline_pool
-from scatd.explain.explainers.explainer import Explainer
-from scatd.explain.explainers.making import explainer_of
-from scatd.explain.settings import BaselineName
+from scatd.explanation.baselines import baseline_pool
+from scatd.explanation.explainers.explainer import Explainer
+from scatd.explanation.explainers.making import explainer_of
+from scatd.explanation.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.registry import ModelRef

@@ -13,7 +13,7 @@ from scatd.data.files import check_writable
 from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.tables import has_suffix, read_table
 from scatd.errors import InputError
-from scatd.explain.controls import NOT_RUN
+from scatd.explanation.controls import NOT_RUN
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from scatd.artifact import Artifact
 from scatd.cards.card import About, FeaturesRead
 from scatd.data.drugs import drug_key
 from scatd.data.files import sha256_file
-from scatd.embed.loading import load_tensors
+from scatd.embedding.loading import load_tensors
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.nn.alignment import Alignment

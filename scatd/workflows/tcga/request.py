@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd import keys
-from scatd.explain.settings import ExplainSettings
+from scatd.explanation.settings import ExplainSettings
 from scatd.keys import InputScale
 
 FAMILY = "dist"

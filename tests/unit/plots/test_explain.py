@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from benchmarks import figures
-from scatd.explain.dependence import smoothed
+from scatd.explanation.dependence import smoothed
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm, swarm
 from scatd.plots.explain.curves import deletion_insertion

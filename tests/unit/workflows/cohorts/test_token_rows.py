@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scatd.data.genes import Panel, match
 from scatd.data.io import open_cohort
-from scatd.embed.geneformer_dictionaries import GeneVocabulary
+from scatd.embedding.geneformer_dictionaries import GeneVocabulary
 from scatd.workflows.cohorts.token_rows import CohortRanks, RowEmbedder
 
 GENES = [f"ENSG{number:011d}" for number in range(30)]
@@ -95,7 +95,7 @@ def cohort_file(tmp_path):
 @pytest.mark.parametrize("size", [1, 3, 7])
 def test_blocks_of_any_size_give_the_same(cohort_file, size):
     from scatd.data.preflight import look
-    from scatd.embed.settings import ScFoundationSettings
+    from scatd.embedding.settings import ScFoundationSettings
 
     # The median over all samples is known before the first block is embedded.
     embedder = FakeEmbedder(ScFoundationSettings("bulk"))

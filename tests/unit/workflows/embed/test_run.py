@@ -12,7 +12,7 @@ from scipy import sparse
 
 from scatd.data.genes import Panel
 from scatd.data.preflight import look
-from scatd.embed.settings import EmbedderRequest
+from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.workflows.embed import run
 from scatd.workflows.embed.request import EmbedRequest
