@@ -125,7 +125,7 @@ def test_screen_and_explain_take_an_anndata(learned, task, cells, run_scatd, tmp
     assert found.matrix["group"].tolist()[:2] == ["a", "b"]
     scored = scatd.predict(cells, "docetaxel", copy=True)
     column = "scatd_docetaxel_prob_resistant"
-    assert np.array_equal(found.cells[column], scored.obs[column])
+    assert np.array_equal(found.cells[column], scored.obs[column].astype(np.float32))
     assert "docetaxel" in found._repr_html_()
     assert list(scatd.screen(cells, drugs=["Docetaxel"]).drugs["drug"]) == ["docetaxel"]
 
