@@ -32,6 +32,7 @@ LAYERS = [
     "tracking registry",
     "mlproject",
     "workflows",
+    "pl datasets",
     "serving",
     "cli",
 ]

@@ -61,9 +61,10 @@ def roc(
     axes = axes_on(on, width=6.4 if bounds is None else 7.4, height=4.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
-        look = _curve_look(index, name, float(np.trapezoid(table["tpr"], table["fpr"])))
+        area = float(np.trapezoid(table["tpr"], table["fpr"]))
+        look = _curve_look(index, name, area)
         if bounds is not None:
-            look["label"] += " {:.2f} to {:.2f}".format(*bounds[name])
+            look["label"] = f"{name}: {area:.2f} ({bounds[name][0]:.2f} to {bounds[name][1]:.2f})"
         if name in faint:
             look |= {"alpha": _FAINT, "linewidth": 1.0}
         axes.plot(table["fpr"], table["tpr"], **look)
