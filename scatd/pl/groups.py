@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_WITHOUT = "groupby=None takes all cells together."
+
 
 def heatmap(
     data: Any,
@@ -69,7 +71,8 @@ def heatmap(
     held = getattr(data, "matrix", None)
     if isinstance(held, pd.DataFrame):
         matrix = _chosen(held, wanted)
-        subject = f"{len(matrix.index.drop(ALL, errors='ignore'))} groups"
+        n_groups = len(matrix.index.drop(ALL, errors="ignore"))
+        subject = f"{n_groups} group{'' if n_groups == 1 else 's'}"
     else:
         matrix, subject = _matrix(data, groupby, wanted), f"{data.n_obs:,} cells"
     draw = partial(heat_map, matrix, subject)
@@ -82,7 +85,7 @@ def _matrix(adata: AnnData, groupby: str | None, drugs: Sequence[str] | None) ->
     found = [scored(adata, drug) for drug in asked or [None]]
     groups, order = None, []
     if groupby is not None:
-        words = words_of(column(adata, groupby), gap=f"no {groupby}")
+        words = words_of(column(adata, groupby, _WITHOUT), gap=f"no {groupby}")
         groups, order = words.to_numpy(dtype=str), list(words.cat.categories)
     tables = {one.drug: fraction_table(one.drug, one.calls, groups) for one in found}
     return fraction_matrix(tables).loc[[*order, ALL]]

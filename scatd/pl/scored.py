@@ -127,8 +127,13 @@ def require_anndata(data: object) -> None:
         raise InputError(what, expected="an AnnData", remedy=remedy)
 
 
-def column(adata: AnnData, name: str) -> pd.Series:
+def column(adata: AnnData, name: str, remedy: str = "") -> pd.Series:
     """A column of obs.
+
+    Parameters
+    ----------
+    remedy
+        What else the user can do where there is none.
 
     Raises
     ------
@@ -139,7 +144,8 @@ def column(adata: AnnData, name: str) -> pd.Series:
         held = [str(one) for one in adata.obs.columns]
         listed = ", ".join(nearest(name, held) or held[:_NAMES])
         expected = f"one of {listed}" if listed else "a column of obs"
-        raise InputError(f"has no column '{name}'", where=f"{WHERE}: obs", expected=expected)
+        what, where = f"has no column '{name}'", f"{WHERE}: obs"
+        raise InputError(what, where=where, expected=expected, remedy=remedy)
     return adata.obs[name]
 
 

@@ -58,7 +58,7 @@ def roc(
     on
         Where to draw, as in `scatd.plots.style.axes_on`.
     """
-    axes = axes_on(on, width=6.4 if bounds is None else 7.4, height=4.2)
+    axes = axes_on(on, width=6.4 if bounds is None else 9.0 if faint else 7.4, height=4.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
         area = float(np.trapezoid(table["tpr"], table["fpr"]))
@@ -66,7 +66,7 @@ def roc(
         if bounds is not None:
             look["label"] = f"{name}: {area:.2f} ({bounds[name][0]:.2f} to {bounds[name][1]:.2f})"
         if name in faint:
-            look |= {"alpha": _FAINT, "linewidth": 1.0}
+            look |= {"alpha": _FAINT, "linewidth": 1.0, "zorder": 1.9}  # below the others
         axes.plot(table["fpr"], table["tpr"], **look)
     label_axes(
         axes,
@@ -144,7 +144,7 @@ def reliability(
     on
         Where to draw, as in `scatd.plots.style.axes_on`.
     """
-    axes = axes_on(on, width=4.8, height=4.6 if others is None else 5.4)
+    axes = axes_on(on, width=9.2 if others else 4.8, height=4.6)
     filled = table[table["n"] > 0]
     observed = filled["observed"].to_numpy()
     errors = [observed - filled["ci_low"], filled["ci_high"] - observed]
@@ -165,7 +165,8 @@ def reliability(
     for index, (name, other) in enumerate((others or {}).items(), start=1):
         colour, style = line_look(index)
         some = other[other["n"] > 0]
-        axes.plot(
+        # Not `plot`: a legend lists all lines before all lines with intervals.
+        axes.errorbar(
             some["mean_predicted"],
             some["observed"],
             color=colour,
@@ -173,6 +174,7 @@ def reliability(
             linewidth=1.0,
             alpha=_FAINT,
             label=name,
+            zorder=1.9,
         )
     for x, y, n in zip(filled["mean_predicted"], filled["ci_high"], filled["n"], strict=True):
         axes.annotate(
@@ -193,7 +195,10 @@ def reliability(
     )
     unit_square(axes)
     axes.set_ylim(-0.02, 1.08)
-    legend_inside(axes)
+    if others:
+        legend_beside(axes)
+    else:
+        legend_inside(axes)
     return figure_of(axes)
 
 
