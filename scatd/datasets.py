@@ -46,9 +46,10 @@ def demo(*, seed: int = 0, folder: str | Path | None = None) -> Demo:
 
     Examples
     --------
+    >>> import scatd
     >>> cohorts = scatd.datasets.demo()
     >>> adata = cohorts.target
-    >>> scatd.predict(adata, drug="docetaxel")
+    >>> scatd.predict(adata, drug="docetaxel")  # doctest: +SKIP
     """
     from scatd.data.demo import DemoSettings
 

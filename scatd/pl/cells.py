@@ -69,9 +69,10 @@ def scores(
 
     Examples
     --------
-    >>> adata = scatd.datasets.demo().target
-    >>> scatd.predict(adata, drug="docetaxel")
-    >>> scatd.pl.scores(adata, "docetaxel", groupby="patient")
+    >>> import scatd
+    >>> adata = scatd.datasets.demo().target  # doctest: +SKIP
+    >>> scatd.predict(adata, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.scores(adata, "docetaxel", groupby="patient")  # doctest: +SKIP
     """
     found = scored(adata, drug)
     cells = (found.prob, found.calls)
@@ -122,10 +123,11 @@ def umap(
 
     Examples
     --------
-    >>> adata = scatd.datasets.demo().target
-    >>> scatd.predict(adata, drug="docetaxel")
-    >>> scatd.pl.umap(adata, "docetaxel")
-    >>> scatd.pl.umap(adata, "docetaxel", color="cell_type")
+    >>> import scatd
+    >>> adata = scatd.datasets.demo().target  # doctest: +SKIP
+    >>> scatd.predict(adata, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.umap(adata, "docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.umap(adata, "docetaxel", color="cell_type")  # doctest: +SKIP
     """
     found = scored(adata, drug)
     draw = _coloured(adata, found, color)

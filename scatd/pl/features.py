@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LAYER = f"attribution_{keys.RESISTANT}"
 _NEEDED = ("feature", f"mean_abs_{keys.RESISTANT}", f"mean_{keys.RESISTANT}")
 _REMEDY = "Give the result of scatd.explain(adata, drug=...)."
+_CELLS_REMEDY = f"{_REMEDY[:-1]}, with keep_cells=True."
 
 
 def importance(
@@ -58,8 +59,9 @@ def importance(
 
     Examples
     --------
-    >>> found = scatd.explain(adata, drug="docetaxel")
-    >>> scatd.pl.importance(found, n=10)
+    >>> import scatd
+    >>> found = scatd.explain(adata, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.importance(found, n=10)  # doctest: +SKIP
     """
     if n < 1:
         raise InputError(f"n is {n}", expected="1 or more features")
@@ -105,9 +107,10 @@ def waterfall(
 
     Examples
     --------
-    >>> found = scatd.explain(adata, drug="docetaxel")
-    >>> scatd.pl.waterfall(found)
-    >>> scatd.pl.waterfall(found, "target_00007")
+    >>> import scatd
+    >>> found = scatd.explain(adata, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.waterfall(found)  # doctest: +SKIP
+    >>> scatd.pl.waterfall(found, "target_00007")  # doctest: +SKIP
     """
     if n < 1:
         raise InputError(f"n is {n}", expected="1 or more features")
@@ -115,7 +118,7 @@ def waterfall(
     if cells is None or _LAYER not in cells.layers or keys.BASELINE_LOGIT not in cells.obs:
         what = f"cannot draw the attributions of a {type(data).__name__}"
         expected = f"layers['{_LAYER}'] and obs['{keys.BASELINE_LOGIT}']"
-        raise InputError(what, expected=expected, remedy=_REMEDY)
+        raise InputError(what, expected=expected, remedy=_CELLS_REMEDY)
     row = _row(cells, cell)
     named = cells.var_names.astype(str)
     pushes, values = (

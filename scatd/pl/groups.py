@@ -63,9 +63,10 @@ def heatmap(
 
     Examples
     --------
-    >>> scatd.predict(adata, drug=["docetaxel", "gefitinib"])
-    >>> scatd.pl.heatmap(adata, groupby="patient")
-    >>> scatd.pl.heatmap(scatd.screen(adata, group_by="patient"))
+    >>> import scatd
+    >>> scatd.predict(adata, drug=["docetaxel", "gefitinib"])  # doctest: +SKIP
+    >>> scatd.pl.heatmap(adata, groupby="patient")  # doctest: +SKIP
+    >>> scatd.pl.heatmap(scatd.screen(adata, group_by="patient"))  # doctest: +SKIP
     """
     wanted = [drugs] if isinstance(drugs, str) else drugs
     held = getattr(data, "matrix", None)

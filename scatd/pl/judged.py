@@ -59,8 +59,10 @@ def roc(
 
     Examples
     --------
-    >>> scatd.pl.roc(scatd.transfer(source, drug="docetaxel"))
-    >>> scatd.pl.roc(adata, "docetaxel", labels="truth_docetaxel")
+    >>> import scatd
+    >>> found = scatd.transfer(source, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.roc(found)  # doctest: +SKIP
+    >>> scatd.pl.roc(adata, "docetaxel", labels="truth_docetaxel")  # doctest: +SKIP
     """
     found = judged(data, drug, labels, label_map)
     curves = {
@@ -106,8 +108,12 @@ def reliability(
 
     Examples
     --------
-    >>> scatd.pl.reliability(scatd.evaluate(adata, drug="docetaxel", labels="truth_docetaxel"))
-    >>> scatd.pl.reliability(adata, "docetaxel", labels="truth_docetaxel")
+    >>> import scatd
+    >>> found = scatd.evaluate(  # doctest: +SKIP
+    ...     adata, drug="docetaxel", labels="truth_docetaxel"
+    ... )
+    >>> scatd.pl.reliability(found)  # doctest: +SKIP
+    >>> scatd.pl.reliability(adata, "docetaxel", labels="truth_docetaxel")  # doctest: +SKIP
     """
     found = judged(data, drug, labels, label_map)
     tables = {name: reliability_table(*found.pooled(name)) for name in found.folds}

@@ -74,8 +74,9 @@ def survival(
 
     Examples
     --------
-    >>> scatd.predict(patients, drug="docetaxel")
-    >>> scatd.pl.survival(patients, "docetaxel", time="OS.time", event="OS")
+    >>> import scatd
+    >>> scatd.predict(patients, drug="docetaxel")  # doctest: +SKIP
+    >>> scatd.pl.survival(patients, "docetaxel", time="OS.time", event="OS")  # doctest: +SKIP
     """
     if split not in ("call", "median"):
         raise InputError(f"split is '{split}'", expected="call or median")
