@@ -126,7 +126,8 @@ def _require_table(given: Any, card: Card) -> None:
     kind = type(given)
     if kind.__name__ in ("AnnData", "MuData"):
         what = f"an {kind.__name__} is no table of features"
-        remedy = f'Use scatd.predict(adata, drug="{card.about.drug_key}").'
+        drug = card.about.drug_key or "DRUG"
+        remedy = f'Use scatd.predict(adata, drug="{drug}").'
         if card.kind == "backbone":
             remedy = "Give the matrix of its features."
         raise InputError(what, expected=_wanted(card), remedy=remedy)

@@ -83,7 +83,8 @@ def push(
         if revision is not None:
             api.create_branch(repository, branch=revision, exist_ok=True)
         names = [bundle.MANIFEST, bundle.README, *manifest.files]
-        there = set(api.list_repo_files(repository, revision=revision))
+        held = api.model_info(repository, revision=revision).siblings or []
+        there = {file.rfilename for file in held}
         stale = sorted(there & {*bundle.NEEDED, *bundle.OPTIONAL} - set(names))
         done = api.create_commit(
             repository,

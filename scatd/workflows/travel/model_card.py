@@ -22,19 +22,20 @@ def model_card(
     card: Card, name: str, origin: Mapping[str, Any], carried: CarriedEvidence, packages: Any
 ) -> str:
     """The text of README.md: YAML for the hub, then a page for people."""
-    about = yaml.safe_dump(_front_matter(card), sort_keys=False, allow_unicode=True)
+    drug = name.removeprefix(keys.response_model_name(card.family, ""))
+    about = yaml.safe_dump(_front_matter(card, drug), sort_keys=False, allow_unicode=True)
     sections = (
-        _title(card, name, origin),
+        _title(card, name, drug, origin),
         _learned_from(card),
         _evidence(carried),
-        _use(card, name),
+        _use(card, name, drug),
         _licence(card),
         "## Versions\n\n" + "\n".join(f"- {package} {v}" for package, v in packages.items()),
     )
     return f"---\n{about}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front_matter(card: Card) -> dict[str, Any]:
+def _front_matter(card: Card, drug: str) -> dict[str, Any]:
     tags = ["scatd", "biology", "single-cell", "transcriptomics", f"scatd-{card.family}"]
     said: dict[str, Any] = {"license": licence_name(card)}
     if said["license"] == OTHER:
@@ -42,17 +43,17 @@ def _front_matter(card: Card) -> dict[str, Any]:
     said["library_name"] = "scatd"
     if card.kind == "response":
         said["pipeline_tag"] = "tabular-classification"
-        tags += ["drug-response", str(card.about.drug_key)]
+        tags += ["drug-response", drug]
     else:
         said["pipeline_tag"] = "feature-extraction"
     return said | {"tags": [*tags, *(["simulated"] if card.simulated else [])]}
 
 
-def _title(card: Card, name: str, origin: Mapping[str, Any]) -> str:
-    drug = card.about.drug
+def _title(card: Card, name: str, drug: str, origin: Mapping[str, Any]) -> str:
     does = "It encodes the features of a cell."
-    if drug is not None:
-        does = f"It tells for each cell how likely the cell resists {drug}: P(resistant), 0 to 1."
+    if card.kind == "response":
+        does = f"It tells for each cell how likely the cell resists {card.about.drug or drug}: "
+        does += "P(resistant), from 0 to 1."
     lines = [f"# {name}", "", does, "", f"**{keys.CAVEAT}**"]
     if card.simulated:
         lines += ["", "**It was learned from simulated data. It tells nothing about real cells.**"]
@@ -140,15 +141,14 @@ def _span(low: float, high: float, form: str = ".3f") -> str:
     return "" if math.isnan(low) or math.isnan(high) else f"{low:{form}} to {high:{form}}"
 
 
-def _use(card: Card, name: str) -> str:
+def _use(card: Card, name: str, drug: str) -> str:
     lines = ["## How to use it", "", "```sh"]
     lines.append("scatd pull OWNER/REPO        # or: scatd registry import FOLDER|FILE.zip")
     if card.kind == "response":
-        key = card.about.drug_key
         lines += [
-            f"scatd evaluate --drug {key} --stage staging CELLS.h5ad --labels LABELS",
-            f"scatd promote --drug {key} --family {card.family}",
-            f"scatd predict --drug {key} CELLS.h5ad -o scored.h5ad",
+            f"scatd evaluate --drug {drug} --stage staging CELLS.h5ad --labels LABELS",
+            f"scatd promote --drug {drug} --family {card.family}",
+            f"scatd predict --drug {drug} CELLS.h5ad -o scored.h5ad",
         ]
     lines += ["```", "", "In Python, with plain MLflow:", "", "```python", "import mlflow", ""]
     lines.append(f'model = mlflow.pyfunc.load_model("models:/{name}@staging")')

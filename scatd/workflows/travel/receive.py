@@ -12,6 +12,7 @@ from typing import Any
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef, hashes, identity, state
@@ -147,10 +148,11 @@ def _require_baselines(folder: Path, stored: Artifact) -> None:
 
 def _require_agreement(manifest: Manifest, stored: Artifact) -> str:
     """The registered name that follows from the card; the manifest must say the same."""
-    key = stored.about.drug_key
     name = keys.backbone_name(stored.family)
     if stored.kind == "response":
-        if not key or not key.isalnum() or key != key.casefold():
+        # Cards of models in memory may lack the drug; the registered name then says it.
+        key = stored.about.drug_key or _drug_of(manifest.name)
+        if not key or drug_key(key) != key:
             what = f"names the drug {key!r}"
             raise InputError(what, where=f"{bundle.MODEL}/card.json", expected="a drug key")
         name = keys.response_model_name(stored.family, key)
@@ -161,6 +163,11 @@ def _require_agreement(manifest: Manifest, stored: Artifact) -> str:
         what = "its mark of simulated data is not that of the card"
         raise InputError(what, where=bundle.MANIFEST)
     return name
+
+
+def _drug_of(name: str) -> str:
+    """The drug key in the registered name of a response model."""
+    return name.partition("-")[2].partition("-")[2]
 
 
 def _known(found: _Checked) -> ModelRef | None:
@@ -181,7 +188,7 @@ def _registered(found: _Checked, command: str, came_by: str) -> tuple[ModelRef, 
     stored, card = found.stored, found.stored.card()
     tag = {keys.TAG_ORIGIN: _origin_tag(found.manifest, came_by)}
     origin = identity.origin_of(tag)
-    about = {keys.TAG_DRUG: str(stored.about.drug_key)} if stored.kind == "response" else {}
+    about = {keys.TAG_DRUG: _drug_of(found.name)} if stored.kind == "response" else {}
     with tracking.parent_run(
         command,
         name=f"import {found.name}",
