@@ -175,7 +175,8 @@ def _places(labels: Sequence[Hashable], card: Card) -> list[int]:
     if not any(number is not None for number in found):
         found = [_number(label) for label in labels]
         beyond = [number for number in found if number is not None and number >= len(names)]
-        if beyond or (None not in found and len(found) != len(names)):
+        is_numbered = bool(found) and None not in found
+        if beyond or (is_numbered and len(found) != len(names)):
             what = f"{len(labels)} columns are numbered from {labels[0]} to {labels[-1]}"
             expected = f"{len(names)} columns, numbered from 0 to {len(names) - 1}"
             raise InputError(what, expected=f"{expected}: {_wanted(card)}")

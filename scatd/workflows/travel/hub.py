@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from scatd import console
 from scatd.errors import InputError, ScatdError
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_named
@@ -161,7 +162,10 @@ class _Repository:
 
 def _api(*, needs_token: bool) -> HfApi:
     from huggingface_hub import HfApi, get_token
+    from huggingface_hub.utils import disable_progress_bars
 
+    if not console.shows_progress():
+        disable_progress_bars()
     token = get_token()
     if needs_token and not token:
         what = "there is no token for the Hugging Face hub"

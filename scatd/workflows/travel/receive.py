@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,16 +98,10 @@ def receive_from(source: Source, *, command: str, came_by: str) -> Received:
         # One at a time: the same bundle must not be registered twice.
         with tracking.lock("travel"):
             known = _known(found)
-            if known is not None:
-                said = _tags(known)
-                return Received(known, False, identity.origin_of(said), found.difference)  # noqa: FBT003
-            ref, origin = _registered(found, command, came_by)
-    return Received(ref, True, origin, found.difference)  # noqa: FBT003
-
-
-def _tags(ref: ModelRef) -> Mapping[str, str]:
-    """Tags of a version."""
-    return tracking.connect().get_model_version(ref.name, str(ref.version)).tags
+            ref = known or _registered(found, command, came_by)
+    tags = tracking.connect().get_model_version(ref.name, str(ref.version)).tags
+    origin = identity.origin_of(tags)
+    return Received(ref, is_new=known is None, origin=origin, difference=found.difference)
 
 
 def _checked(source: Source, folder: Path) -> _Checked:
@@ -184,7 +177,7 @@ def _known(found: _Checked) -> ModelRef | None:
     return None
 
 
-def _registered(found: _Checked, command: str, came_by: str) -> tuple[ModelRef, str]:
+def _registered(found: _Checked, command: str, came_by: str) -> ModelRef:
     stored, card = found.stored, found.stored.card()
     tag = {keys.TAG_ORIGIN: _origin_tag(found.manifest, came_by)}
     origin = identity.origin_of(tag)
@@ -206,7 +199,7 @@ def _registered(found: _Checked, command: str, came_by: str) -> tuple[ModelRef, 
             found.folder / bundle.MODEL, found.name, run.run_id,
             metrics={}, description=f"{said} {keys.CAVEAT}", tags={**about, **tag},
         )  # fmt: skip
-    return registry.get(found.name, version), origin
+    return registry.get(found.name, version)
 
 
 def _beside(folder: Path) -> Path:
