@@ -8,6 +8,8 @@ import typing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from mlflow.exceptions import MlflowException
+
 from scatd import keys, registry, tracking
 from scatd.cards.fields import (
     Fields,
@@ -31,6 +33,7 @@ from scatd.registry import ModelRef
 from scatd.workflows.models import stored_evidence
 
 SCHEMA_VERSION = 1
+_MOST_LETTERS = 100
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,17 @@ def of(ref: ModelRef) -> CarriedEvidence | None:
     Raises
     ------
     InputError
-        When it is damaged.
+        When it is damaged or gone.
     """
     run = tracking.Run(tracking.connect(), registry.training_run(ref))
     if keys.TAG_ORIGIN not in run.tags():
         return None
-    file = run.fetch(artifact_paths.CARRIED)
+    try:
+        file = run.fetch_checked(artifact_paths.CARRIED)
+    except (MlflowException, OSError) as error:
+        what = "the evidence that it brought is gone"
+        remedy = "Delete this version in MLflow, and import its bundle again."
+        raise InputError(what, where=f"{ref.name}/{ref.version}", remedy=remedy) from error
     return CarriedEvidence.from_json(file.read_text(encoding="utf-8"), str(file))
 
 
@@ -169,6 +177,15 @@ def as_evidence(
     return Evidence(folds, *counts, exposure, target, carried_from=at)
 
 
+def _word(value: Any) -> str:
+    """A short text without line breaks and signs that steer a terminal: it is printed."""
+    said = text(value)
+    if not said.isprintable() or len(said) > _MOST_LETTERS:
+        msg = f"at most {_MOST_LETTERS} letters in one line"
+        raise ValueError(msg)
+    return said
+
+
 def _number_or_nan(fields: Fields, name: str) -> float:
     return fields.take(name, number(), math.nan)
 
@@ -176,7 +193,7 @@ def _number_or_nan(fields: Fields, name: str) -> float:
 def _rival(where: str) -> Reader[Rival]:
     def read(value: Any) -> Rival:
         fields = Fields(value, f"{where}: rivals")
-        name = fields.take("name", text)
+        name = fields.take("name", _word)
         found = [_number_or_nan(fields, part) for part in ("value", "lead", "low", "high")]
         fields.require_all_taken()
         return Rival(name, *found)
@@ -189,7 +206,7 @@ def _standing(where: str) -> Reader[Standing]:
         fields = Fields(value, f"{where}: folds")
         bounds = [_number_or_nan(fields, part) for part in ("value", "low", "high")]
         rivals = fields.take("rivals", list_of(_rival(where)))
-        found = Standing(bounds[0], bounds[1], bounds[2], rivals, fields.take("metric", text))
+        found = Standing(bounds[0], bounds[1], bounds[2], rivals, fields.take("metric", _word))
         fields.require_all_taken()
         return found
 
@@ -201,7 +218,7 @@ def _target(where: str) -> Reader[TargetEvidence]:
         fields = Fields(value, f"{where}: targets")
         values = fields.take("metrics", mapping)
         found = TargetEvidence(
-            run_id=fields.take("run_id", text),
+            run_id=fields.take("run_id", _word),
             standing=fields.take("standing", _standing(where)),
             metrics={name: number()(value) for name, value in values.items() if value is not None},
             n_sensitive=fields.take("n_sensitive", whole(0)),

@@ -12,6 +12,7 @@ from typing import Any
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.drugs import drug_key
+from scatd.data.files import sha256_file, write_hashes
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef, hashes, identity, state
@@ -209,14 +210,20 @@ def _beside(folder: Path) -> Path:
     for path in folder.iterdir():
         if path.is_file():
             shutil.copyfile(path, beside / path.name)
+    write_hashes(beside / bundle.EVIDENCE, sha256_file(beside / bundle.EVIDENCE))
     return beside
 
 
 def _origin_tag(manifest: Manifest, came_by: str) -> str:
-    """Where a version came from, as text for a tag; long values of a stranger are cut."""
+    """Where a version came from, as text for a tag."""
     said: dict[str, Any] = {
-        str(name)[:40]: value if isinstance(value, int) else str(value)[:_MOST_LETTERS]
+        _plain(name): value if isinstance(value, int) else _plain(value)
         for name, value in list(manifest.origin.items())[:_MOST_ENTRIES]
     }
-    said["came_by"] = came_by[:_MOST_LETTERS]
+    said["came_by"] = _plain(came_by)
     return json.dumps(said, ensure_ascii=False)
+
+
+def _plain(value: Any) -> str:
+    """Text of a stranger, cut, without line breaks and signs that steer a terminal."""
+    return "".join(filter(str.isprintable, str(value)))[:_MOST_LETTERS]

@@ -101,6 +101,7 @@ def test_a_refusal_is_one_error_in_one_line(store, cells):
         model.predict(np.abs(cells), params={"threshold": 2.0})
 
 
+@pytest.mark.filterwarnings("ignore:.*validate_serving_input.*:FutureWarning")
 def test_the_example_is_scored_as_the_pages_of_mlflow_show(store):
     model = register(expression_model(), "scatd-dist-d")
     example = model.input_example

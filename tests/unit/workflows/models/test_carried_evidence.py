@@ -169,9 +169,13 @@ def test_evidence_is_carried_on_with_what_was_added_here(bring, store):
     assert origin["earlier"].startswith(f"{NAME} version 1 of the local store")
 
 
-def test_damaged_evidence_in_the_store_is_refused(bring):
-    ref = bring(GOOD)
-    run = tracking.Run(tracking.connect(), ref.run_id)
-    run.fetch("bundle/evidence.json").write_text("{")
+def test_evidence_that_was_changed_in_the_store_is_refused(bring, store):
+    bring(CarriedEvidence((standing(0.55),), 150, 150))
+    (file,) = (store / "mlartifacts").rglob("evidence.json")
+    file.write_text(GOOD.to_json())
     with pytest.raises(InputError, match=r"evidence\.json: is damaged"):
         promote("docetaxel", carried_evidence=True)
+    file.unlink()
+    with pytest.raises(InputError, match="the evidence that it brought is gone"):
+        promote("docetaxel", carried_evidence=True)
+    assert in_production() is None

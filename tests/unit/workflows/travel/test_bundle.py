@@ -334,6 +334,16 @@ def test_a_zip_file_whose_sizes_lie_is_refused(folder, store, tmp_path):
 def test_damaged_evidence_is_refused(folder, store):
     rewritten(folder, "evidence.json", b'{"schema_version": 9}')
     refused(folder, r"evidence\.json.*schema version 9")
+    shown = Standing(0.8, 0.7, 0.9, (Rival("\x1b[2J", 0.7, 0.1, 0.0, 0.2),))
+    rewritten(folder, "evidence.json", CarriedEvidence((shown,)).to_json().encode())
+    refused(folder, r"evidence\.json.*name is .*at most 100 letters in one line")
+
+
+def test_what_a_stranger_wrote_does_not_steer_the_terminal(folder, store):
+    edited(folder, lambda said: said["origin"].update(store="\x1b[2Ja\n" + "b" * 1000))
+    origin = receive(folder).origin
+    assert origin.isprintable()
+    assert len(origin) < 400
 
 
 # Where it is written -------------------------------------------------------------------------
