@@ -118,7 +118,7 @@ def test_predict_writes_beside_what_others_said(copied_registry, tmp_path, said)
     """`uns` may hold anything under any name, also what cannot be copied to another file."""
     path = _with_embedding(WRITERS["h5ad rows"](tmp_path, _counts()))
     with h5py.File(path, "r+") as file:
-        ad.io.write_elem(file, "uns/scatd", said)
+        ad.io.write_elem(file.require_group("uns"), "scatd", said)
         file.create_dataset("uns/places", data=[file["X"].ref], dtype=h5py.ref_dtype)
         file.create_dataset("uns/mixed", data=["x", "y"], dtype=h5py.string_dtype())
     scored = predict(PredictRequest("docetaxel", path, tmp_path / "scored.h5ad", device="cpu"))
