@@ -22,7 +22,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from scatd import __version__, artifact, registry, tracking
+from scatd import __version__, artifact, registry
 from scatd.cli import main
 from tests.frozen import DATA
 

@@ -176,7 +176,9 @@ def test_every_kind_of_candidate_is_frozen():
         kinds = {card.get("candidate", {"name": "network"})["name"] for card in responses}
         assert kinds == {"network", "linear", "trees", "mean"}
         assert {card["scatd_version"] for card in cards} == {folder.name.removeprefix("v")}
-        calls = {call for table in folder.glob("*-*.csv") for call in pd.read_csv(table)["response"]}
+        calls = {
+            call for table in folder.glob("*-*.csv") for call in pd.read_csv(table)["response"]
+        }
         assert calls == {"sensitive", "resistant", "abstain"}
 
 
