@@ -176,10 +176,8 @@ def test_every_kind_of_candidate_is_frozen():
         kinds = {card.get("candidate", {"name": "network"})["name"] for card in responses}
         assert kinds == {"network", "linear", "trees", "mean"}
         assert {card["scatd_version"] for card in cards} == {folder.name.removeprefix("v")}
-        calls = {
-            call for table in folder.glob("*-*.csv") for call in pd.read_csv(table)["response"]
-        }
-        assert calls == {"sensitive", "resistant", "abstain"}
+        tables = [pd.read_csv(table) for table in folder.glob("*-*.csv")]
+        assert set(pd.concat(tables)["response"]) == {"sensitive", "resistant", "abstain"}
 
 
 @pytest.mark.parametrize(
