@@ -52,7 +52,10 @@ def try_out(python: Path, home: Path) -> None:
         quick = ["--quick"] if "--quick" in said.stdout else []
         run([scatd, "demo", *quick], folder)
         run([scatd, "predict", "--drug", "docetaxel", "-o", "scores.h5ad"], folder)
-        run([scatd, "check", "scores.h5ad"], folder)
+        panel = Path(folder) / "panel.txt"
+        panel.write_text("".join(f"GENE{number}\n" for number in range(12)))
+        cells = ROOT / "tests" / "data" / "v0.2.0" / "dist.h5ad"
+        run([scatd, "check", cells, "--panel", panel, "--min-genes", 1], folder)
         run([scatd, "registry", "list"], folder)
     run([own, "-m", "pytest", "-q", *SELECTION])
 
