@@ -1,3 +1,3 @@
 """scatd: predict which single cells of a tumour resist a drug, tracked and registered in MLflow."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
