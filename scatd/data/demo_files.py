@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import filelock
 
@@ -14,16 +13,17 @@ from scatd.data.io import open_store
 from scatd.errors import InputError
 from scatd.keys import DEMO_FOLDER
 
-if TYPE_CHECKING:
-    from scatd.data.demo import DemoSettings
-
 logger = logging.getLogger(__name__)
 
 DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
 
 
 def demo_file(
-    part: str, settings: DemoSettings | None = None, folder: Path = Path(DEMO_FOLDER)
+    part: str,
+    *,
+    seed: int | None = None,
+    quick: bool = False,
+    folder: Path = Path(DEMO_FOLDER),
 ) -> Path:
     """One file of the demo cohort, which is made on first use.
 
@@ -31,23 +31,28 @@ def demo_file(
     ----------
     part
         One of `DEMO_PARTS`.
-    settings
-        Seed and sizes. None takes the demo that the folder holds, and makes the default one where
-        it holds none.
+    seed
+        None takes whatever demo the folder holds.
+    quick
+        The smaller demo, where a seed is asked for.
     folder
         Where the files lie.
 
     Raises
     ------
     InputError
-        When settings are given and the folder holds the demo of another seed or of another size,
-        or when the demo cannot be written there.
+        When a seed is asked for and the folder holds the demo of another seed or of the other
+        size, or when the demo cannot be written there.
     """
     files = {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
     if not _all_exist(files):
-        _make(files, folder, settings)
-    if settings is not None:
-        _require(settings, part, files[part])
+        _make(files, folder, seed or 0, quick=quick)
+    if seed is not None and (held := _seed_of(files[part])) != seed:
+        what = f"holds the demo of seed {held}"
+        remedy = "Choose another --folder, or remove this one."
+        raise InputError(what, where=str(folder), expected=f"seed {seed}", remedy=remedy)
+    if seed is not None:
+        _require_size(files["source"], quick=quick)
     return files[part]
 
 
@@ -55,9 +60,9 @@ def _all_exist(files: Mapping[str, Path]) -> bool:
     return all(path.exists() for path in files.values())
 
 
-def _make(files: Mapping[str, Path], folder: Path, settings: DemoSettings | None) -> None:
+def _make(files: Mapping[str, Path], folder: Path, seed: int, *, quick: bool) -> None:
     """Write the demo, unless another process has written it meanwhile."""
-    from scatd.data.demo import DemoSettings, write_demo
+    from scatd.data.demo import settings_of, write_demo
 
     make_folder(folder, remedy="Choose another folder.")
     lock = folder / ".lock"
@@ -65,23 +70,25 @@ def _make(files: Mapping[str, Path], folder: Path, settings: DemoSettings | None
     with filelock.FileLock(lock):
         if not _all_exist(files):
             logger.info("Making the simulated demo cohort in %s", folder)
-            write_demo(folder, settings or DemoSettings())
+            write_demo(folder, settings_of(seed, quick=quick))
 
 
-def _require(settings: DemoSettings, part: str, path: Path) -> None:
-    """Refuse a file of another seed or size than that of the settings."""
+def _seed_of(path: Path) -> int:
     with open_store(path) as store:
-        seed, n_obs = int(store["uns/simulation/seed"][()]), int(store["X"].attrs["shape"][0])
-    rows = "samples" if part == "source" else "cells"
-    for held, wanted, words in (
-        (seed, settings.seed, "seed {}"),
-        (n_obs, settings.n_obs(part), f"{{}} {rows} ({part})"),
-    ):
-        if held != wanted:
-            what = f"holds the demo of {words.format(held)}"
-            remedy = "Choose another --folder, or remove this one."
-            where, expected = str(path.parent), words.format(wanted)
-            raise InputError(what, where=where, expected=expected, remedy=remedy)
+        return int(store["uns/simulation/seed"][()])
+
+
+def _require_size(source: Path, *, quick: bool) -> None:
+    """Refuse the full demo where the smaller one is meant, and the other way round."""
+    from scatd.data.demo import settings_of
+
+    with open_store(source) as store:
+        held = int(store["X"].attrs["shape"][0])
+    if held != (wanted := settings_of(quick=quick).n_source):
+        what = f"holds a demo of {held} samples"
+        expected = f"{wanted} samples, as the {'smaller' if quick else 'full'} demo has"
+        remedy = "Choose another --folder, or remove this one."
+        raise InputError(what, where=str(source.parent), expected=expected, remedy=remedy)
 
 
 def given_or_demo(given: Path | None, part: str) -> Path:

@@ -52,13 +52,11 @@ class DemoSettings:
         """Refuse numbers outside their range."""
         check_fields(self)
 
-    def n_obs(self, cohort: str) -> int:
-        """Number of samples or cells of a cohort that `COHORTS` names."""
-        return int(getattr(self, f"n_{cohort.removesuffix('_raw')}"))
 
-
-def quick_settings(seed: int) -> DemoSettings:
-    """Settings of the smaller demo: cohorts that the gate and the training domain just accept."""
+def settings_of(seed: int = 0, *, quick: bool = False) -> DemoSettings:
+    """Settings of the demo, or of the smaller one: what the gate and the domain just accept."""
+    if not quick:
+        return DemoSettings(seed)
     return DemoSettings(seed, n_source=240, n_reference=600, n_target=200, n_foreign=100)
 
 

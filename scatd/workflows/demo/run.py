@@ -13,7 +13,8 @@ from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
-from scatd.workflows.demo.size import FULL, QUICK
+from scatd.training.settings import TransferSettings
+from scatd.workflows.demo.quick import QUICK_TRANSFER, small_backbone
 from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.record import TransferResult
@@ -46,10 +47,9 @@ def demo(drug: str, *, seed: int, folder: Path, quick: bool) -> DemoResult:
     quick
         Take smaller cohorts, a smaller backbone, and candidate `linear` only.
     """
-    size = QUICK if quick else FULL
     key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
     files = {
-        part: demo_file(part, size.cohorts(seed), folder)
+        part: demo_file(part, seed=seed, quick=quick, folder=folder)
         for part in ("source", "reference", "target")
     }
     with tracking.parent_run(
@@ -64,8 +64,8 @@ def demo(drug: str, *, seed: int, folder: Path, quick: bool) -> DemoResult:
                 drug,
                 cohorts=CohortFiles(files["source"], files["reference"]),
                 labelled=LabelFiles(label_kind="cell-line"),  # simulated lines
-                backbone=size.backbone(files["reference"]),
-                settings=size.transfer,
+                backbone=small_backbone(files["reference"]) if quick else None,
+                settings=QUICK_TRANSFER if quick else TransferSettings(),
             )
         )
         logger.info("2/2  Scoring %s by drug name", files["target"])
