@@ -7,14 +7,16 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench mlproject floors clean
+.PHONY: help demo test test-all lint dist ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    install scatd, train and promote a model on simulated cohorts, predict by drug name"
 	@echo "make test    style, types and the whole test suite (what CI runs)"
+	@echo "make test-all  the same, and the slow tests: installs the wheel in an empty environment (gigabytes)"
 	@echo "make lint    style and types only"
+	@echo "make dist    build the source distribution and the wheel in dist/, and check both"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -28,12 +30,22 @@ test: lint
 	@echo "== tests (pytest, 2 processes)"
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
+test-all: test
+	@echo "== slow tests (pytest, one process)"
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -m slow
+
 lint: $(VENV)/installed-dev
 	@echo "== style (ruff)"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "== types (mypy)"
 	@$(BIN)/mypy
+
+# The wheel is built from the source distribution, so that both hold all they need.
+dist: $(VENV)/installed-release
+	@rm -rf build dist
+	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/twine check --strict dist/*
 
 ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
@@ -73,4 +85,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "== installing the tools of the test suite"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-release: $(VENV)/installed
+	@echo "== installing the tools of a release"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
 	@touch $@
