@@ -44,8 +44,7 @@ def demo(**given: Any) -> None:
     if given["quick"]:
         click.echo(
             "This was the smaller demo (--quick): fewer samples and cells, a smaller backbone, and "
-            "one candidate instead of a choice. Its numbers are less certain than those of scatd "
-            "demo."
+            "candidate linear only. Its numbers are less certain than those of scatd demo."
         )
     click.echo("\nWhere to look next")
     click.echo(
