@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test smoke lint ui bench mlproject floors clean
+.PHONY: help demo test test-all smoke lint dist ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -15,7 +15,9 @@ help:
 	@echo "make demo    install scatd, train and promote a model on simulated cohorts, predict by drug name"
 	@echo "make test    style, types and the whole test suite (what CI runs)"
 	@echo "make smoke   install scatd for each supported Python that is here, and try it (5 GB each)"
+	@echo "make test-all  the same, make smoke, and the slow tests: installs the wheel (gigabytes)"
 	@echo "make lint    style and types only"
+	@echo "make dist    build the source distribution and the wheel in dist/, and check both"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -32,12 +34,22 @@ test: lint
 smoke: $(VENV)/installed
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m tests.smoke
 
+test-all: test smoke
+	@echo "== slow tests (pytest, one process)"
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -m slow
+
 lint: $(VENV)/installed-dev
 	@echo "== style (ruff)"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "== types (mypy)"
 	@$(BIN)/mypy
+
+# The wheel is built from the source distribution, so that both hold all they need.
+dist: $(VENV)/installed-release
+	@rm -rf build dist
+	@$(BIN)/python -m build --no-isolation
+	@$(BIN)/twine check --strict dist/*
 
 ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
@@ -77,4 +89,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "== installing the tools of the test suite"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-release: $(VENV)/installed
+	@echo "== installing the tools of a release"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
 	@touch $@

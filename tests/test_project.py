@@ -26,7 +26,7 @@ from tests import smoke
 from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*.md")])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 CONFIGS = sorted((ROOT / "registry_configs").rglob("*"))
@@ -87,6 +87,16 @@ def test_the_version_is_written_once():
         if f'"{__version__}"' in path.read_text()
     ]
     assert places == ["scatd/__init__.py"]
+
+
+def test_the_changelog_and_the_citation_have_the_version_and_its_date():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    (unreleased, *_), *released = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.MULTILINE)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert unreleased == "Unreleased"
+    assert released[0] == (__version__, citation["date-released"])
+    assert citation["version"] == __version__
+    assert citation["license"] == PROJECT["license"]
 
 
 def test_the_licence_is_the_one_that_pyproject_names():
@@ -166,8 +176,8 @@ def test_commands_that_are_shown_exist(page, words):
         flags = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
         assert flags <= flags_of(command), page
     elif words[0] == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-        assert {word for word in words[1:] if word.isalpha()} <= set(targets), page
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+        assert {word for word in words[1:] if re.fullmatch("[a-z-]+", word)} <= set(targets), page
     elif words[:2] == ["mlflow", "run"] and "-e" in words:
         entry_point = MLPROJECT["entry_points"][words[words.index("-e") + 1]]
         given = [word.partition("=")[0] for word in words if "=" in word]

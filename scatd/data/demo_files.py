@@ -19,22 +19,41 @@ logger = logging.getLogger(__name__)
 DEMO_PARTS = ("source", "reference", "target", "target_raw", "foreign")
 
 
-def demo_file(part: str, *, seed: int | None = None, folder: Path = Path(DEMO_FOLDER)) -> Path:
+def demo_file(
+    part: str,
+    *,
+    seed: int | None = None,
+    quick: bool = False,
+    folder: Path = Path(DEMO_FOLDER),
+) -> Path:
     """One file of the demo cohort, which is made on first use.
+
+    Parameters
+    ----------
+    part
+        One of `DEMO_PARTS`.
+    seed
+        None takes whatever demo the folder holds.
+    quick
+        The smaller demo, where a seed is asked for.
+    folder
+        Where the files lie.
 
     Raises
     ------
     InputError
-        When a seed is asked for and the folder holds the demo of another seed, or when the demo
-        cannot be written there.
+        When a seed is asked for and the folder holds the demo of another seed or of the other
+        size, or when the demo cannot be written there.
     """
     files = _files(folder)
     if not _all_exist(files):
-        _make(files, folder, seed or 0)
+        _make(files, folder, seed or 0, quick=quick)
     if seed is not None and (held := _seed_of(files[part])) != seed:
         what = f"holds the demo of seed {held}"
         remedy = "Choose another --folder, or remove this one."
         raise InputError(what, where=str(folder), expected=f"seed {seed}", remedy=remedy)
+    if seed is not None:
+        _require_size(files["source"], quick=quick)
     return files[part]
 
 
@@ -52,9 +71,9 @@ def _all_exist(files: Mapping[str, Path]) -> bool:
     return all(path.exists() for path in files.values())
 
 
-def _make(files: Mapping[str, Path], folder: Path, seed: int) -> None:
+def _make(files: Mapping[str, Path], folder: Path, seed: int, *, quick: bool) -> None:
     """Write the demo, unless another process has written it meanwhile."""
-    from scatd.data.demo import DemoSettings, write_demo
+    from scatd.data.demo import settings_of, write_demo
 
     make_folder(folder, remedy="Choose another folder.")
     lock = folder / ".lock"
@@ -62,12 +81,25 @@ def _make(files: Mapping[str, Path], folder: Path, seed: int) -> None:
     with filelock.FileLock(lock):
         if not _all_exist(files):
             logger.info("Making the simulated demo cohort in %s", folder)
-            write_demo(folder, DemoSettings(seed=seed))
+            write_demo(folder, settings_of(seed, quick=quick))
 
 
 def _seed_of(path: Path) -> int:
     with open_store(path) as store:
         return int(store["uns/simulation/seed"][()])
+
+
+def _require_size(source: Path, *, quick: bool) -> None:
+    """Refuse the full demo where the smaller one is meant, and the other way round."""
+    from scatd.data.demo import settings_of
+
+    with open_store(source) as store:
+        held = int(store["X"].attrs["shape"][0])
+    if held != (wanted := settings_of(quick=quick).n_source):
+        what = f"holds a demo of {held} samples"
+        expected = f"{wanted} samples, as the {'smaller' if quick else 'full'} demo has"
+        remedy = "Choose another --folder, or remove this one."
+        raise InputError(what, where=str(source.parent), expected=expected, remedy=remedy)
 
 
 def given_or_demo(given: GivenCohort | None, part: str) -> GivenCohort:

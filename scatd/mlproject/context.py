@@ -16,6 +16,12 @@ from pathlib import Path
 CONDA_HOME = Path(__file__).parent / "conda_home"
 """Replaces a missing conda. It "activates" the environment in which MLflow runs."""
 
+_NO_PROJECT = """\
+scatd: {folder} holds no MLproject. `mlflow run` of scatd needs the repository. Run it in a clone,
+or activate the environment that holds scatd, and name the address of the repository:
+  mlflow run https://HOST/scatd.git -e {point} --env-manager local -P NAME=VALUE
+Without the repository, `scatd NAME` runs the same commands; `scatd --help` lists them.
+"""
 _PROJECT_NAME = re.compile(r"^name:\s*scatd\s*$", re.MULTILINE)
 
 
@@ -32,6 +38,8 @@ class ScatdProject:
         if self._is_ours and _needs_conda_home(arguments):
             os.environ["MLFLOW_CONDA_HOME"] = str(CONDA_HOME)
             os.environ["SCATD_PROJECT_PYTHON"] = sys.executable
+        if not self._is_ours and (said := _without_project(arguments)):
+            sys.stderr.write(said)
 
     def in_context(self) -> bool:
         """Whether this process is `mlflow run` of scatd's project."""
@@ -60,6 +68,20 @@ def _is_scatd_project(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return _PROJECT_NAME.search(text) is not None
+
+
+def _without_project(arguments: Sequence[str]) -> str | None:
+    """What to say where MLflow is about to find no project in a folder, and no script either."""
+    point = "main"
+    for place, word in enumerate(arguments):
+        if word in ("-e", "--entry-point"):
+            point = arguments[place + 1] if place + 1 < len(arguments) else point
+        elif word.startswith("--entry-point="):
+            point = word.partition("=")[2]
+    folders = [word for word in arguments if word != point and Path(word).is_dir()]
+    is_lost = bool(folders) and not any(Path(each, "MLproject").exists() for each in folders)
+    is_script = bool(Path(point).suffix)  # MLflow runs scripts without a project
+    return _NO_PROJECT.format(folder=folders[0], point=point) if is_lost and not is_script else None
 
 
 def _needs_conda_home(arguments: Sequence[str]) -> bool:

@@ -55,8 +55,9 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
     drug_key
         The drug's key, as `scatd.data.drugs` makes it.
     folder
-        Where the files lie; `registry_configs` in the working folder when not given. Without
-        such a folder, or without `default.yaml` in it, the defaults of `DrugConfig` hold.
+        Where the files lie. When not given, `registry_configs` in the working folder, and without
+        such a folder the one that comes with scatd (`shipped_rules`). Without `default.yaml` in
+        it, the defaults of `DrugConfig` hold.
 
     Raises
     ------
@@ -65,7 +66,8 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
         key, and unknown keys or values of a wrong type; the message names the file.
     """
     if folder is None:
-        folder = Path(CONFIG_FOLDER)
+        own = Path(CONFIG_FOLDER)
+        folder = own if own.is_dir() else shipped_rules()
     elif not folder.is_dir():
         raise InputError("is no folder", where=str(folder), expected="a folder of YAML files")
     values: dict[str, Any] = {}
@@ -86,6 +88,13 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
             values = _overridden(values, content)
             config = _settings(values, path)
     return config
+
+
+def shipped_rules() -> Path:
+    """The folder of rules that comes with scatd: in the installed package, or in its repository."""
+    package = Path(__file__).parents[1]
+    installed = package / CONFIG_FOLDER
+    return installed if installed.is_dir() else package.parent / CONFIG_FOLDER
 
 
 def _settings(values: Mapping[str, Any], path: Path) -> DrugConfig:

@@ -135,6 +135,7 @@ SAMPLES = {
     "precision": ("float32", "float32"),
     "pre_normalized": ("T", "T"),
     "published": ("true", True),
+    "quick": ("true", True),
     "rec_beta": ("12.5", 12.5),
     "reference": ("cells.npy", Path("cells.npy")),
     "schedule": ("constant", "constant"),
@@ -249,7 +250,8 @@ def run_point(point, workflow, work=None, **given):
 def expected_without_parameters(module):
     """The request when nothing but a drug is given, written independently of the commands."""
     if module == "demo":
-        return {"drug": "DOCETAXEL", "seed": 0, "folder": Path("scatd-demo")}
+        folder = Path("scatd-demo")
+        return {"drug": "DOCETAXEL", "seed": 0, "folder": folder, "quick": False}
     if module in ("check", "prepare"):
         nothing = dict.fromkeys(("input", "panel", "gene_map", "scale", "layer"))
         if module == "check":

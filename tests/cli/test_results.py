@@ -239,6 +239,10 @@ def test_demo(scatd, workflow):
     assert "Target: AUROC 0.830 (95% interval 0.790 to 0.870) on 800 simulated cells" in said
     assert "logistic regression" in said
     assert "scored.h5ad" in said
+    assert "smaller demo" not in said
+    said = scatd("demo", "--quick").stdout
+    assert "This was the smaller demo (--quick)" in said
+    assert "less certain" in said
 
 
 def test_demo_data(scatd, monkeypatch, tmp_path):

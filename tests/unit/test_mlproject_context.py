@@ -134,3 +134,29 @@ def test_everything_that_does_not_hold_is_named(tmp_path):
         assert part in str(caught.value)
     assert "torch" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "point"),
+    [((".",), "main"), (("-e", "transfer", "."), "transfer"), ((".", "--entry-point=x"), "x")],
+)
+def test_a_folder_without_a_project_is_told_to_take_the_repository(
+    tmp_path, monkeypatch, capsys, words, point
+):
+    monkeypatch.chdir(tmp_path)
+    assert not made_by(monkeypatch, "mlflow", "run", *words).in_context()
+    said = capsys.readouterr().err
+    assert ". holds no MLproject" in said
+    assert f"mlflow run https://HOST/scatd.git -e {point} --env-manager local" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", ".", "-e", "train.py"), ("run", "https://host/other.git"), ("ui",), ("run", "other")],
+)
+def test_what_may_be_meant_for_others_is_left_alone(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "MLproject").write_text("name: other\n")
+    made_by(monkeypatch, "mlflow", *words)
+    assert capsys.readouterr().err == ""

@@ -27,13 +27,14 @@ effect is removed. An offset alone would not harm a linear model.
 
 from scatd.data.demo.cohorts import STRONG_SHIFTS, Shift
 from scatd.data.demo.files import write_demo
-from scatd.data.demo.simulate import COHORTS, DemoSettings, simulate
+from scatd.data.demo.simulate import COHORTS, DemoSettings, settings_of, simulate
 
 __all__ = [
     "COHORTS",
     "STRONG_SHIFTS",
     "DemoSettings",
     "Shift",
+    "settings_of",
     "simulate",
     "write_demo",
 ]

@@ -53,6 +53,13 @@ class DemoSettings:
         check_fields(self)
 
 
+def settings_of(seed: int = 0, *, quick: bool = False) -> DemoSettings:
+    """Settings of the demo, or of the smaller one: what the gate and the domain just accept."""
+    if not quick:
+        return DemoSettings(seed)
+    return DemoSettings(seed, n_source=240, n_reference=600, n_target=200, n_foreign=100)
+
+
 def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict[str, ad.AnnData]:
     """Simulate the cohorts that `COHORTS` names.
 

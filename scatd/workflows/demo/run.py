@@ -13,6 +13,8 @@ from scatd.data.drugs import drug_key, resolve_drug
 from scatd.evaluation.intervals import bootstrap_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
+from scatd.training.settings import TransferSettings
+from scatd.workflows.demo.quick import QUICK_TRANSFER, small_backbone
 from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
 from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
@@ -31,7 +33,7 @@ class DemoResult:
     target: dict[str, float]
 
 
-def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
+def demo(drug: str, *, seed: int, folder: Path, quick: bool) -> DemoResult:
     """Make the cohort, pretrain, learn a drug, promote it, predict by name, compare with the truth.
 
     Parameters
@@ -42,17 +44,19 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
         Seed of the simulated cohort.
     folder
         Folder of its files.
+    quick
+        Take smaller cohorts, a smaller backbone, and candidate `linear` only.
     """
     key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
     files = {
-        part: demo_file(part, seed=seed, folder=folder)
+        part: demo_file(part, seed=seed, quick=quick, folder=folder)
         for part in ("source", "reference", "target")
     }
     with tracking.parent_run(
         "demo",
         name=f"demo {key}",
         tags={keys.TAG_DRUG: key, keys.TAG_SIMULATED: "true"},
-        settings={"drug": drug, "seed": seed},
+        settings={"drug": drug, "seed": seed, "quick": quick},
     ) as run:
         logger.info("1/2  Learning %s from %s", drug, files["source"])
         learned = transfer(
@@ -60,6 +64,8 @@ def demo(drug: str, *, seed: int, folder: Path) -> DemoResult:
                 drug,
                 cohorts=CohortFiles(files["source"], files["reference"]),
                 labelled=LabelFiles(label_kind="cell-line"),  # simulated lines
+                backbone=small_backbone(files["reference"]) if quick else None,
+                settings=QUICK_TRANSFER if quick else TransferSettings(),
             )
         )
         logger.info("2/2  Scoring %s by drug name", files["target"])

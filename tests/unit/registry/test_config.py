@@ -8,7 +8,7 @@ import pytest
 
 from scatd.errors import InputError
 from scatd.evaluation.gate import Gate, TargetGate
-from scatd.registry.config import DrugConfig, load_config
+from scatd.registry.config import DrugConfig, load_config, shipped_rules
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -39,11 +39,20 @@ def test_folder_of_the_working_directory_is_used_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load_config("docetaxel") == DrugConfig()
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "default.yaml").write_text("gate: {minimum: 0.7}\n")
+    monkeypatch.setattr("scatd.registry.config.shipped_rules", lambda: shipped)
+    assert load_config("docetaxel").gate == Gate(minimum=0.7)
     (tmp_path / "registry_configs").mkdir()
     assert load_config("docetaxel") == DrugConfig()
     (tmp_path / "registry_configs" / "default.yaml").write_text("auto_promote: false\n")
     assert not load_config("docetaxel").auto_promote
+
+
+def test_the_rules_of_the_repository_come_with_scatd() -> None:
+    """Of an installed package: tests/test_wheel.py."""
+    assert shipped_rules() == REPOSITORY / "registry_configs"
 
 
 def test_a_key_is_never_a_path(tmp_path: Path) -> None:
