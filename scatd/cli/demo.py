@@ -44,7 +44,8 @@ def demo(**given: Any) -> None:
     if given["quick"]:
         click.echo(
             "This was the smaller demo (--quick): fewer samples and cells, a smaller backbone, and "
-            "candidate linear only. Its numbers are less certain than those of scatd demo."
+            "one candidate instead of a choice. Its numbers are less certain than those of scatd "
+            "demo."
         )
     click.echo("\nWhere to look next")
     click.echo(

@@ -45,7 +45,7 @@ def demo(drug: str, *, seed: int, folder: Path, quick: bool) -> DemoResult:
     folder
         Folder of its files.
     quick
-        Take smaller cohorts, a smaller backbone, and candidate `linear` only.
+        Take smaller cohorts, a smaller backbone, and one candidate instead of a choice.
     """
     key = resolve_drug(drug, map(drug_key, DRUGS), where="the demo")
     files = {
