@@ -58,9 +58,15 @@ def demo_file(
 
 
 def existing_demo(seed: int, folder: Path = Path(DEMO_FOLDER)) -> dict[str, Path] | None:
-    """The files of the demo cohort of a seed; None where the folder does not hold them."""
+    """The files of the full demo of a seed; None where the folder does not hold them."""
+    from scatd.data.demo import settings_of
+
     files = _files(folder)
-    return files if _all_exist(files) and _seed_of(files["source"]) == seed else None
+    if not _all_exist(files):
+        return None
+    source = files["source"]
+    is_full = _n_samples(source) == settings_of(quick=False).n_source
+    return files if is_full and _seed_of(source) == seed else None
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -89,12 +95,16 @@ def _seed_of(path: Path) -> int:
         return int(store["uns/simulation/seed"][()])
 
 
+def _n_samples(source: Path) -> int:
+    with open_store(source) as store:
+        return int(store["X"].attrs["shape"][0])
+
+
 def _require_size(source: Path, *, quick: bool) -> None:
     """Refuse the full demo where the smaller one is meant, and the other way round."""
     from scatd.data.demo import settings_of
 
-    with open_store(source) as store:
-        held = int(store["X"].attrs["shape"][0])
+    held = _n_samples(source)
     if held != (wanted := settings_of(quick=quick).n_source):
         what = f"holds a demo of {held} samples"
         expected = f"{wanted} samples, as the {'smaller' if quick else 'full'} demo has"
