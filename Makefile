@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench mlproject floors clean
+.PHONY: help demo test lint docs ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -15,6 +15,7 @@ help:
 	@echo "make demo    install scatd, train and promote a model on simulated cohorts, predict by drug name"
 	@echo "make test    style, types and the whole test suite (what CI runs)"
 	@echo "make lint    style and types only"
+	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -34,6 +35,20 @@ lint: $(VENV)/installed-dev
 	@$(BIN)/ruff format --check .
 	@echo "== types (mypy)"
 	@$(BIN)/mypy
+
+docs: $(VENV)/installed-docs docs/_build/demo/made
+	@echo "== site (sphinx): runs the tutorials, and every warning is an error"
+	@rm -rf docs/_build/html
+	@$(BIN)/python -m sphinx -W --keep-going -E -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "== links of the built site"
+	@$(BIN)/python -m tests.site docs/_build/html
+
+# What the tutorials begin with; made anew where the code has changed.
+docs/_build/demo/made: $(VENV)/installed-docs $(shell find scatd -name '*.py')
+	@echo "== the demo, for the tutorials"
+	@rm -rf docs/_build/demo && mkdir -p docs/_build/demo
+	@cd docs/_build/demo && $(CURDIR)/$(BIN)/scatd demo --quiet
+	@touch $@
 
 ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
@@ -58,7 +73,7 @@ floors: $(VENV)/installed
 
 clean:
 	@echo "== removing caches and build leftovers"
-	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find scatd entrypoints tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps: installing is done once, and again when what is to be installed has changed.
@@ -73,4 +88,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "== installing the tools of the test suite"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	@echo "== installing the tools of the documentation site"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@

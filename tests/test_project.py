@@ -25,7 +25,10 @@ from scatd.registry.config import DrugConfig, load_config
 from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+BUILT = ROOT / "docs" / "_build"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for page in ROOT.glob("docs/**/*.md") if BUILT not in page.parents)]
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
 CONFIGS = sorted((ROOT / "registry_configs").rglob("*"))
