@@ -1,3 +1,68 @@
 """scatd: predict which single cells of a tumour resist a drug, tracked and registered in MLflow."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scatd.api.check import check as check
+    from scatd.api.embed import embed as embed
+    from scatd.api.evaluate import evaluate as evaluate
+    from scatd.api.explain import explain as explain
+    from scatd.api.models import ResponseModel as ResponseModel
+    from scatd.api.models import load_model as load_model
+    from scatd.api.models import models as models
+    from scatd.api.predict import predict as predict
+    from scatd.api.prepare import prepare as prepare
+    from scatd.api.pretrain import pretrain as pretrain
+    from scatd.api.screen import screen as screen
+    from scatd.api.transfer import transfer as transfer
+    from scatd.errors import InputError as InputError
+    from scatd.errors import ScatdError as ScatdError
+    from scatd.errors import TrainingError as TrainingError
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    **{
+        name: f"scatd.api.{name}"
+        for name in ("check", "embed", "evaluate", "explain", "models", "predict", "prepare")
+    },
+    **{name: f"scatd.api.{name}" for name in ("pretrain", "screen", "transfer")},
+    **dict.fromkeys(("ResponseModel", "load_model"), "scatd.api.models"),
+    **dict.fromkeys(("InputError", "ScatdError", "TrainingError"), "scatd.errors"),
+}
+"""Module of each name of the API. It is imported when the name is first used."""
+
+__all__ = [  # noqa: RUF022 (as a user needs them)
+    "models",
+    "load_model",
+    "ResponseModel",
+    "check",
+    "prepare",
+    "embed",
+    "predict",
+    "screen",
+    "evaluate",
+    "explain",
+    "transfer",
+    "pretrain",
+    "ScatdError",
+    "InputError",
+    "TrainingError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        message = f"module 'scatd' has no attribute '{name}'"
+        raise AttributeError(message)
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

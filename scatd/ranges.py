@@ -111,16 +111,17 @@ def plain_type(hint: Any) -> Any:
     """An annotation without its range and without `| None`."""
     if typing.get_origin(hint) is Annotated:
         return plain_type(hint.__origin__)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        (hint,) = (each for each in typing.get_args(hint) if each is not type(None))
-        return plain_type(hint)
-    return hint
+    narrow = narrowed(hint)
+    return hint if narrow is hint else plain_type(narrow)
 
 
 def narrowed(hint: Any) -> Any:
     """An annotation without `| None`, its range kept."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        (hint,) = (each for each in typing.get_args(hint) if each is not type(None))
+        kinds = typing.get_args(hint)
+        left = tuple(each for each in kinds if each is not type(None))
+        if len(left) < len(kinds):
+            return typing.Union[left]  # noqa: UP007 (their number is not known here)
     return hint
 
 

@@ -1,6 +1,6 @@
-"""Write one self-contained HTML page from plain text, tables and figures.
+"""Self-contained HTML from plain text, tables and figures: a page in a file, or in a notebook.
 
-The page can be mailed, archived and opened without a network: it contains its styles and pictures.
+A page can be mailed, archived and opened without a network: it contains its styles and pictures.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import datetime
 import math
+import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 200
 """Largest number of table rows on the page; a longer table should be written to a CSV file."""
 
-_TEMPLATE = Path(__file__).with_name("report_template.html")
+_PAGE, _NOTEBOOK = "report_template.html", "report_notebook.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,40 +52,68 @@ class Section:
     tone: Literal["plain", "summary", "caution"] = "plain"
 
 
-def write_report(
-    path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "", footer: str = ""
-) -> None:
-    """Write the page, completely or not at all.
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What a reader sees.
 
     Parameters
     ----------
-    path
-        The `.html` file.
     title, subtitle
         Subject of the page, in a few words.
     sections
         In reading order: the most important first.
     footer
         Remarks that apply to the whole page.
+    """
+
+    title: str
+    sections: Sequence[Section]
+    subtitle: str = ""
+    footer: str = ""
+
+
+class ShownInNotebook(ABC):
+    """A result that a notebook shows as a page."""
+
+    @abstractmethod
+    def page(self, folder: Path) -> Page:
+        """The page; its figures are written to `folder`."""
+
+    def _repr_html_(self) -> str:
+        with tempfile.TemporaryDirectory(prefix="scatd-") as scratch:
+            return _html(_NOTEBOOK, self.page(Path(scratch)))
+
+
+def write_report(path: Path, page: Page) -> None:
+    """Write a page to an `.html` file, completely or not at all.
 
     Raises
     ------
     InputError
         When the file cannot be written.
     """
-    from jinja2 import Environment
+    text = _html(_PAGE, page)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+def _html(template: str, page: Page) -> str:
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["picture"] = _data_uri
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        title=title,
-        subtitle=subtitle,
-        sections=[_rendered(section) for section in sections],
-        footer=footer,
+    return environment.get_template(template).render(
+        title=page.title,
+        subtitle=page.subtitle,
+        sections=[_rendered(section) for section in page.sections],
+        footer=page.footer,
         made=f"scatd {__version__}, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
 def _rendered(section: Section) -> dict[str, Any]:

@@ -34,6 +34,7 @@ LAYERS = [
     "workflows",
     "serving",
     "cli",
+    "api",
 ]
 LEVELS = {name: level for level, line in enumerate(LAYERS) for name in line.split()}
 PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")

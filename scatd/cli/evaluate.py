@@ -14,8 +14,9 @@ from scatd.cli.requests import filled
 from scatd.cli.tables import span, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
+    from scatd.workflows.evaluate.request import EvaluateRequest
     from scatd.workflows.evaluate.run import EvaluateResult
 
 _SHOWN = (
@@ -74,7 +75,7 @@ _SHOWN = (
 @run.seed("Seed of the resamples.")
 @run.device
 @run.allow_simulated
-def evaluate(calibrate: Sequence[str], abstain: str | None, **given: Any) -> None:
+def evaluate(**given: Any) -> None:
     """Measure a model on labelled cells, and calibrate it.
 
     Scores the cells of TARGET with a registered version, at its stored threshold, and compares it
@@ -82,16 +83,24 @@ def evaluate(calibrate: Sequence[str], abstain: str | None, **given: Any) -> Non
     figures, and logs them as a run that is linked to the version. A calibration makes a new version
     at staging, which predict then uses. The old version stays.
     """
+    from scatd.workflows.evaluate.run import evaluate as work
+
+    _show(work(asked(given)))
+
+
+def asked(given: Mapping[str, Any], **made: Any) -> EvaluateRequest:
+    """The request that the parameters of the command make, with fields `made` elsewhere."""
     from scatd.evaluation.selective import read_band_goal
     from scatd.evaluation.thresholds import read_goals
     from scatd.workflows.evaluate.request import EvaluateRequest
-    from scatd.workflows.evaluate.run import evaluate as work
 
+    abstain = given["abstain"]
     goals = {
-        "calibrate": read_goals(calibrate or ("fixed",)),
+        "calibrate": read_goals(given["calibrate"] or ("fixed",)),
         "abstain": None if abstain is None else read_band_goal(abstain),
     }
-    _show(work(filled(EvaluateRequest, given, **goals)))
+    others = {name: value for name, value in given.items() if name not in goals}
+    return filled(EvaluateRequest, others, **goals, **made)
 
 
 def _show(result: EvaluateResult) -> None:
@@ -108,7 +117,7 @@ def _show(result: EvaluateResult) -> None:
         click.echo(f"\n{sentence}")
     if result.against:
         click.echo(f"\n{result.against}")
-    click.echo(f"\nReport: {result.output / 'report.html'}  (run {result.run_id})")
+    click.echo(f"\nReport: {result.output}/report.html  (run {result.run_id})")
     if result.calibrated is not None:
         version, held = result.calibrated
         click.echo(f"\n{ref.name} version {version} is at staging. {held}")

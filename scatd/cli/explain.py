@@ -17,7 +17,10 @@ from scatd.cli.tables import table
 from scatd.explanation.settings import ExplainSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scatd.workflows.explain.genes import GeneResult
+    from scatd.workflows.explain.request import ExplainRequest
     from scatd.workflows.explain.run import ExplainResult
 
 _SHOWN = 20
@@ -90,7 +93,7 @@ SETTINGS = {
 @cohort.read_as_features("INPUT")
 @run.device
 @run.allow_simulated
-def explain(no_controls: bool, **given: Any) -> None:  # noqa: FBT001
+def explain(**given: Any) -> None:
     """Find the features that drive the scores.
 
     Attributes the class logit of every cell of INPUT, as `scatd predict` scores it, to its
@@ -99,11 +102,21 @@ def explain(no_controls: bool, **given: Any) -> None:  # noqa: FBT001
 
     `scatd explain compare TABLE...` compares the importance tables of several cohorts.
     """
-    settings = of_settings.chosen(ExplainSettings(), given, None)
-    from scatd.workflows.explain.run import ExplainRequest
     from scatd.workflows.explain.run import explain as work
 
-    _show(work(filled(ExplainRequest, given, settings=settings, controls=not no_controls)))
+    _show(work(asked(given)))
+
+
+def asked(given: Mapping[str, Any], **made: Any) -> ExplainRequest:
+    """The request that the parameters of the command make, with fields `made` elsewhere."""
+    from scatd.workflows.explain.request import ExplainRequest
+
+    made |= {
+        "settings": of_settings.chosen(ExplainSettings(), given, None),
+        "controls": not given["no_controls"],
+    }
+    others = {name: value for name, value in given.items() if name != "no_controls"}
+    return filled(ExplainRequest, others, **made)
 
 
 def _show(result: ExplainResult) -> None:

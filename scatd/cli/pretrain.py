@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,9 @@ from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scatd.workflows.pretrain.request import PretrainRequest
     from scatd.workflows.pretrain.run import PretrainResult
 
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 )
 @unlabelled_cells
 @pretraining({family: default_pretrain(family) for family in FAMILIES})
-def pretrain(published: bool, settings_file: Path | None, **given: Any) -> None:  # noqa: FBT001
+def pretrain(**given: Any) -> None:
     """Pretrain a backbone on unlabelled cells.
 
     Cells above 2 GB are read from disk in every epoch where they are .h5ad, .zarr or .npy. The
@@ -33,13 +35,19 @@ def pretrain(published: bool, settings_file: Path | None, **given: Any) -> None:
     continues when the same command is given again. `transfer` finds the backbone by itself: it
     prefers one in production, then one that was pretrained on the same reference.
     """
-    family = given["family"]
-    defaults = PUBLISHED_PRETRAIN[family] if published else default_pretrain(family)
-    settings = chosen(defaults, given, settings_file)
-    from scatd.workflows.pretrain.request import PretrainRequest
     from scatd.workflows.pretrain.run import pretrain as work
 
-    show_backbone(work(filled(PretrainRequest, given, settings=settings)))
+    show_backbone(work(asked(given)))
+
+
+def asked(given: Mapping[str, Any]) -> PretrainRequest:
+    """The request that the parameters of the command make."""
+    from scatd.workflows.pretrain.request import PretrainRequest
+
+    others = dict(given)
+    family, published, file = given["family"], others.pop("published"), others.pop("settings_file")
+    defaults = PUBLISHED_PRETRAIN[family] if published else default_pretrain(family)
+    return filled(PretrainRequest, others, settings=chosen(defaults, others, file))
 
 
 def show_backbone(result: PretrainResult) -> None:

@@ -69,4 +69,4 @@ def _show(result: ScreenResult) -> None:
         click.echo(f"{drug} is left out: {reason}")
     for sentence in result.cautions:
         click.echo(f"\n{sentence}")
-    click.echo(f"\nReport: {result.output / 'report.html'}  (run {result.run_id})")
+    click.echo(f"\nReport: {result.output}/report.html  (run {result.run_id})")

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
-    from scatd.workflows.transfer.record import TransferResult
+    from scatd.workflows.transfer.result import TransferResult
 
 _FOLD_COLUMNS = ("fold", "n", "auroc", "auprc", "mcc", "f1", "loss")
 

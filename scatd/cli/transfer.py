@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,8 @@ from scatd.keys import FAMILIES, FewShotUse, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scatd.workflows.transfer.request import TransferRequest
 
 _PUBLISHED = (
@@ -175,34 +176,47 @@ _NETWORK = {
 @option("--no-promote", bool, "Leave the model at staging, and do not ask the gate.")
 @run.device
 @run.allow_simulated
-def transfer(
-    published: bool,  # noqa: FBT001
-    settings_file: Path | None,
-    no_promote: bool,  # noqa: FBT001
-    min_sensitive: int,
-    figures: bool,  # noqa: FBT001
-    **given: Any,
-) -> None:
+def transfer(**given: Any) -> None:
     """Learn a drug's response from bulk samples.
 
     Cross-validates, compares with simple baselines on the same folds, and registers the best fold
     at staging. It is promoted to production where it passes the gate of registry_configs/.
     """
-    drug, family = given["drug"], given["family"]
+    request = asked(given)
+    if is_sweep(given["drug"]):
+        run_sweep(request, **of_sweep(given))
+    else:
+        _run_one(request, published=given["published"])
+
+
+def asked(given: Mapping[str, Any]) -> TransferRequest:
+    """The request that the parameters of the command make.
+
+    Raises
+    ------
+    click.BadParameter
+        Where an option is for a sweep, and one drug is named.
+    """
+    from scatd.workflows.transfer.request import TransferRequest
+
+    if given["min_sensitive"] and not is_sweep(given["drug"]):
+        message = "chooses among many drugs: use it with --drug all."
+        raise click.BadParameter(message, param_hint="--min-sensitive")
+    others = dict(given)
+    for name in of_sweep(given):
+        del others[name]
+    published, file = others.pop("published"), others.pop("settings_file")
+    promote, family = not others.pop("no_promote"), given["family"]
     defaults = default_transfer(family)
     if published:
         defaults = published_transfer(family, defaults)
-    settings = of_settings.chosen(defaults, given, settings_file)
-    from scatd.workflows.transfer.request import TransferRequest
+    settings = of_settings.chosen(defaults, others, file)
+    return filled(TransferRequest, others, settings=settings, promote=promote)
 
-    request = filled(TransferRequest, given, settings=settings, promote=not no_promote)
-    if is_sweep(drug):
-        run_sweep(request, min_sensitive=min_sensitive, figures=figures)
-        return
-    if min_sensitive:
-        message = "chooses among many drugs: use it with --drug all."
-        raise click.BadParameter(message, param_hint="--min-sensitive")
-    _run_one(request, published=published)
+
+def of_sweep(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that only a sweep has."""
+    return {name: given[name] for name in ("min_sensitive", "figures")}
 
 
 def _run_one(request: TransferRequest, *, published: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import filelock
 
 from scatd.data.files import check_writable, make_folder
+from scatd.data.given import GivenCohort
 from scatd.data.io import open_store
 from scatd.errors import InputError
 from scatd.keys import DEMO_FOLDER
@@ -59,7 +60,7 @@ def _seed_of(path: Path) -> int:
         return int(store["uns/simulation/seed"][()])
 
 
-def given_or_demo(given: Path | None, part: str) -> Path:
+def given_or_demo(given: GivenCohort | None, part: str) -> GivenCohort:
     """The cohort that was given; without one, a file of the demo and a line in the log.
 
     The command line asks for the demo only where no option names a file of the user's or describes

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.data.feature_files import Found, find_features
 from scatd.data.files import row_blocks, sha256_array
+from scatd.data.given import GivenCohort
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import Faults, InputError
@@ -77,7 +78,7 @@ class Features:
 
 
 def read_features(
-    given: Path | OpenedInput,
+    given: GivenCohort | OpenedInput,
     family: str,
     *,
     n_features: int | None = None,

@@ -16,6 +16,7 @@ import pandas as pd
 from scatd import keys
 from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.features import Features
+from scatd.data.given import GivenLabels, TableInMemory
 from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_label_map, word_of
 from scatd.data.pairing import pair_rows
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
@@ -167,7 +168,7 @@ class LabelSource:
 
 
 def open_labels(
-    features: Features, spec: str | None = None, label_map: str | None = None
+    features: Features, spec: GivenLabels | None = None, label_map: str | None = None
 ) -> LabelSource:
     """Read the labels of a cohort once, for one drug or for many.
 
@@ -176,8 +177,8 @@ def open_labels(
     features
         The labelled cohort.
     spec
-        `COLUMN` of obs, `FILE` (the column that names the drug) or `FILE:COLUMN`. None looks in
-        obs for the column that names the drug.
+        `COLUMN` of obs, `FILE` (the column that names the drug), `FILE:COLUMN`, or a table in
+        memory. None looks in obs for the column that names the drug.
     label_map
         Meaning of other words, such as `S=sensitive,R=resistant` or `0=sensitive,1=resistant`.
 
@@ -187,6 +188,8 @@ def open_labels(
         When the file cannot be read, or its header holds labels.
     """
     meanings = CODES | read_label_map(label_map)
+    if isinstance(spec, TableInMemory):
+        return LabelSource(features, _as_text(spec), Path(spec.name), None, meanings)
     file, column = _parse_spec(spec, features.obs)
     return LabelSource(
         features, features.obs if file is None else _read(file), file, column, meanings
@@ -194,7 +197,10 @@ def open_labels(
 
 
 def read_labels(
-    features: Features, drug: str, spec: str | None = None, label_map: str | None = None
+    features: Features,
+    drug: str,
+    spec: GivenLabels | None = None,
+    label_map: str | None = None,
 ) -> Labels:
     """Read the response to one drug for the rows of `features`: see `open_labels`.
 
@@ -263,10 +269,31 @@ def _table(
 
 def _read(file: Path) -> pd.DataFrame:
     """Read a table of labels as text; refuse a row of labels instead of a header."""
-    table = read_table(file, as_text=True)
+    return _checked_table(read_table(file, as_text=True), str(file))
+
+
+def _as_text(table: TableInMemory) -> pd.DataFrame:
+    """A table in memory as `_read` gives one of a file: text, the ids first."""
+    frame = table.frame
+    if not frame.columns.is_unique:
+        twice = ", ".join(sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}))
+        raise InputError(f"has columns with the same name: {twice}", where=table.name)
+    ids = frame.index.astype(str).to_numpy(dtype=object)
+    words = {str(name): _words(frame[name]) for name in frame.columns}
+    return _checked_table(pd.DataFrame({"id": ids} | words), table.name)
+
+
+def _words(values: pd.Series) -> np.ndarray:
+    """Values as text; a missing one is empty, and 1.0 is written as 1."""
+    if values.dtype.kind == "f" and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    return np.where(values.isna(), "", values.astype(object).map(str)).astype(object)
+
+
+def _checked_table(table: pd.DataFrame, where: str) -> pd.DataFrame:
     if any(word_of(name) in CODES for name in table.columns):
         what = "the header holds words of response: it may be a row of labels"
-        raise InputError(what, where=str(file), remedy="Write a first line with the drugs' names.")
+        raise InputError(what, where=where, remedy="Write a first line with the drugs' names.")
     return table[(table != "").any(axis=1)].reset_index(drop=True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scatd.data.cohort import Cohort
 from scatd.data.files import reading, require_existing
+from scatd.data.given import CohortInMemory, GivenCohort, path_of
 from scatd.data.io import (
     COHORT_KINDS,
     STORE_SUFFIXES,
@@ -26,9 +27,6 @@ from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 if TYPE_CHECKING:
     from anndata import AnnData
 
-IN_MEMORY = Path("AnnData")
-"""Replaces the path of an AnnData in memory, in messages and records."""
-
 
 class OpenedInput:
     """A file or an AnnData whose parts are read when they are needed.
@@ -36,7 +34,7 @@ class OpenedInput:
     Parameters
     ----------
     path
-        The file; `IN_MEMORY` for an AnnData.
+        The file; the name of an AnnData in memory.
     stack
         Closes the files that are opened here.
     store
@@ -113,7 +111,7 @@ class OpenedInput:
 
 @contextlib.contextmanager
 def open_input(
-    source: Path | AnnData | OpenedInput, *, outlives: bool = False
+    source: GivenCohort | AnnData | OpenedInput, *, outlives: bool = False
 ) -> Iterator[OpenedInput]:
     """Open a file once; an AnnData, or an input that is already open, is used as it is.
 
@@ -134,7 +132,8 @@ def open_input(
         return
     with contextlib.ExitStack() as stack:
         if not isinstance(source, Path):
-            yield OpenedInput(IN_MEMORY, stack, adata=source)
+            given = source if isinstance(source, CohortInMemory) else CohortInMemory(source)
+            yield OpenedInput(path_of(given), stack, adata=given.adata)
             return
         require_existing(source)
         store = None

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from scatd import keys
 from scatd.decision import expit, logit
 from scatd.evaluation.intervals import Bootstrap, Fold, compare_models
 from scatd.evaluation.metrics import METRICS, response_metrics
@@ -120,6 +121,36 @@ def summary_metrics(folds: Sequence[FoldPredictions]) -> dict[str, float]:
             values[mean.format(**words)] = float(group[metric].mean())
             values[sd.format(**words)] = float(group[metric].std(ddof=1))
     return values
+
+
+def predictions(
+    ids: npt.NDArray, codes: npt.NDArray[np.int_], prob: Mapping[str, npt.NDArray[np.float64]]
+) -> pd.DataFrame:
+    """One row for each model and sample.
+
+    Columns: model, id, truth (sensitive or resistant) and prob_resistant, P(resistant).
+
+    Parameters
+    ----------
+    ids, codes
+        (n_obs,) names, and truth: 0 sensitive, 1 resistant.
+    prob
+        (n_obs,) P(resistant) by model.
+    """
+    truth = pd.Categorical.from_codes(codes, categories=pd.Index(keys.RESPONSES))
+    parts = [
+        pd.DataFrame({"model": model, "id": ids, "truth": truth, "prob_resistant": values})
+        for model, values in prob.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def fold_predictions(folds: Sequence[FoldPredictions], ids: npt.NDArray) -> pd.DataFrame:
+    """As `predictions`, out of fold, with a column `fold` (number, from 1)."""
+    parts = [
+        predictions(ids[fold.rows], fold.codes, fold.prob).assign(fold=fold.fold) for fold in folds
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def best_fold(folds: Sequence[FoldPredictions]) -> FoldPredictions:

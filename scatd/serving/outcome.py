@@ -14,7 +14,7 @@ from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.cells import score_histogram
 from scatd.plots.style import save_figure
-from scatd.report import Section, write_report
+from scatd.report import Page, Section, write_report
 from scatd.workflows.predict.output import write_table
 from scatd.workflows.predict.request import PredictResult
 
@@ -108,7 +108,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
     ]
     title = f"Which cells resist {ref.drug}?"
     subtitle = f"Scored by {ref.name}, version {ref.version}: {said['model']['candidate']}"
-    write_report(folder / REPORT, title, sections, subtitle=subtitle, footer=CAVEAT)
+    write_report(folder / REPORT, Page(title, sections, subtitle, CAVEAT))
 
 
 def _reasons(table: pd.DataFrame) -> dict[str, int]:

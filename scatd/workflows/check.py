@@ -7,8 +7,9 @@ from pathlib import Path
 
 from scatd import console
 from scatd.data.demo_files import given_or_demo
-from scatd.data.io import open_cohort
+from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
+from scatd.data.opened import open_input
 from scatd.data.preflight import Report, Requirements, look, measure
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
@@ -38,7 +39,7 @@ class CheckRequest:
         Expressed genes that a cell needs.
     """
 
-    input: Path | None = None
+    input: GivenCohort | None = None
     panel: Path | None = None
     gene_map: Path | None = None
     scale: InputScale | None = None
@@ -59,7 +60,8 @@ def check(request: CheckRequest) -> Report:
         When the file, panel or map cannot be read at all.
     """
     gene_map = find_gene_map(request.gene_map)
-    with open_cohort(given_or_demo(request.input, "target_raw")) as cohort:
+    with open_input(given_or_demo(request.input, "target_raw")) as opened:
+        cohort = opened.cohort
         if request.panel is not None:
             panels = {request.panel.name: read_panel_file(request.panel)}
         elif cohort.simulated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ FAILED = Verdict(
 
 
 def make_transfer_result(*, passed=True, promoted=True):
-    from scatd.workflows.transfer.record import TransferResult
+    from scatd.workflows.transfer.result import TransferResult
 
     folds = pd.DataFrame(
         {"fold": [1, 2], "n": [40, 41], "auroc": [0.8, 0.90123], "auprc": [0.7, 0.75], "mcc": 0.5}
@@ -147,19 +148,23 @@ def make_sweep_result():
         "stage": ["production", "staging", None],
         "reason": [None, None, "too few samples of a class"],
     }
-    return SweepResult("run-1", pd.DataFrame(rows), "The finding in words.", LABELS)
+    return SweepResult("run-1", pd.DataFrame(rows), "The finding in words.", LABELS, "sf")
 
 
 def make_evaluate_result():
     from scatd.evaluation.metrics import METRICS
+    from scatd.workflows.evaluate.report import Evaluation
     from scatd.workflows.evaluate.run import EvaluateResult
 
     metrics = pd.DataFrame({"metric": METRICS, "value": 0.75, "ci_low": 0.7, "ci_high": 0.8})
     words, held = ["It ranks well.", "It calls some."], "Threshold 0.4: by hand."
-    return EvaluateResult(REF, "run-1", Path("out"), metrics, words, [], calibrated=(4, held))
+    found = Evaluation(None, None, {"metrics": metrics}, words, [])
+    return EvaluateResult(REF, "run-1", Path("out"), found, calibrated=(4, held))
 
 
 def make_screen_result():
+    from scatd.workflows.screen.report import Screening
+    from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import ScreenResult
 
     drugs = pd.DataFrame(
@@ -176,8 +181,9 @@ def make_screen_result():
             "label_kind": ["cell-line"],
         }
     )
-    left_out = {"cisplatin": "has no such genes"}
-    return ScreenResult("run-1", Path("out"), drugs, left_out, ["It says."], ["Mind this."])
+    found = SimpleNamespace(left_out={"cisplatin": "has no such genes"})
+    screening = Screening(found, {"drugs": drugs}, ["It says."], ["Mind this."])
+    return ScreenResult("run-1", Path("out"), ScreenRequest(Path("cells.h5ad")), screening)
 
 
 def make_bench_result():

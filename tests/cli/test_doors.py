@@ -259,6 +259,7 @@ def expected_without_parameters(module):
         nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
         return nothing | {
             "cohort": Path("cells.h5ad"),
+            "writes": True,
             "stage": "production",
             "preparation": Preparation(),
             "seed": 0,
@@ -274,6 +275,7 @@ def expected_without_parameters(module):
         return {
             "drug": "D",
             "target": Path("cells.h5ad"),
+            "writes": True,
             **dict.fromkeys(words),
             "stage": "production",
             "calibrate": (Goal("fixed"),),
@@ -333,6 +335,7 @@ def expected_without_parameters(module):
             "permutations": 20,
             "gene_cells": 0,
             "stats": "reference",
+            "keeps_cells": False,
             "preparation": Preparation(),
             "device": "auto",
             "allow_simulated": False,

@@ -18,6 +18,7 @@ import pytest
 import torch
 from scipy import sparse
 
+import scatd as scatd_api
 from scatd.data.downloads import cache_folder
 
 SCF, GF = "X_scfoundation", "X_geneformer"
@@ -425,3 +426,19 @@ def test_negative_counts(scatd, cells, scf):
     cells.X.data[5] = -3
     cells.write_h5ad("cells.h5ad")
     refused(scatd, "cells.h5ad", *scf)
+
+
+def test_the_api_embeds_an_anndata_in_place_as_the_command_embeds_its_file(
+    baron, cells, gf, run_scatd
+):
+    run_scatd("embed", baron, *gf, "-o", "embedded.h5ad")
+    by_command = ad.read_h5ad("embedded.h5ad")
+    options = dict(zip([flag.strip("-") for flag in gf[::2]], gf[1::2], strict=True))
+    copied = scatd_api.embed(cells, **options, copy=True)
+    assert GF not in cells.obsm
+    assert scatd_api.embed(cells, **options) is None
+    for found in (cells, copied, scatd_api.embed(baron, **options)):
+        assert np.array_equal(found.obsm[GF], by_command.obsm[GF])
+        assert found.uns["scatd"]["embed"].keys() == by_command.uns["scatd"]["embed"].keys()
+    assert scatd_api.embed(baron, **options, output="api.h5ad") is None
+    assert np.array_equal(ad.read_h5ad("api.h5ad").obsm[GF], by_command.obsm[GF])

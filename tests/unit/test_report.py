@@ -13,10 +13,10 @@ import pytest
 
 from scatd.errors import InputError
 from scatd.plots.style import label_axes, new_figure, save_figure
-from scatd.report import MAX_ROWS, Section, write_report
+from scatd.report import MAX_ROWS, Page, Section, ShownInNotebook, write_report
 
 
-class Page(HTMLParser):
+class Read(HTMLParser):
     """Texts by tag, and every address that the page names."""
 
     def __init__(self, text: str) -> None:
@@ -39,8 +39,8 @@ class Page(HTMLParser):
         return [text for name, text in self.texts if name == tag]
 
 
-def read(path: Path) -> Page:
-    return Page(path.read_text(encoding="utf-8"))
+def read(path: Path) -> Read:
+    return Read(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_everything_is_in_one_file(tmp_path, picture):
         Section("In short", ["It works."], tone="summary"),
         Section("Numbers", tables={"Metrics": table}, figures={"A line": picture}),
     ]
-    write_report(tmp_path / "report.html", "A title", sections, footer="Research only.")
+    write_report(tmp_path / "report.html", Page("A title", sections, footer="Research only."))
     page = read(tmp_path / "report.html")
     assert page.of("h1") == ["A title"]
     assert page.of("h2") == ["In short", "Numbers"]
@@ -71,7 +71,7 @@ def test_everything_is_in_one_file(tmp_path, picture):
 def test_markup_in_the_input_stays_text(tmp_path):
     table = pd.DataFrame({"<b>patient</b>": ['<img src="x">']})
     sections = [Section("<i>t</i>", ["<script>alert(1)</script>"], {"<u>c</u>": table})]
-    write_report(tmp_path / "report.html", "a & b", sections)
+    write_report(tmp_path / "report.html", Page("a & b", sections))
     page = read(tmp_path / "report.html")
     assert page.addresses == []
     assert page.of("p")[0] == "<script>alert(1)</script>"
@@ -80,7 +80,7 @@ def test_markup_in_the_input_stays_text(tmp_path):
 
 def test_a_long_table_says_that_it_was_cut(tmp_path):
     table = pd.DataFrame({"cell": np.arange(MAX_ROWS + 50)})
-    write_report(tmp_path / "report.html", "t", [Section("s", tables={"Cells": table})])
+    write_report(tmp_path / "report.html", Page("t", [Section("s", tables={"Cells": table})]))
     page = read(tmp_path / "report.html")
     assert len(page.of("td")) == MAX_ROWS
     assert page.of("caption") == [f"Cells (the first {MAX_ROWS} of {MAX_ROWS + 50} rows)"]
@@ -88,4 +88,21 @@ def test_a_long_table_says_that_it_was_cut(tmp_path):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
-        write_report(tmp_path / "no" / "report.html", "t", [])
+        write_report(tmp_path / "no" / "report.html", Page("t", []))
+
+
+def test_a_result_shows_its_page_in_a_notebook(picture):
+    class Result(ShownInNotebook):
+        def page(self, folder):
+            assert folder.is_dir()
+            numbers = pd.DataFrame({"<auroc>": [0.5]})
+            section = Section("Numbers", ["<script>"], {"c": numbers}, {"A line": picture})
+            return Page("A result", [section], footer="Research only.")
+
+    html = Result()._repr_html_()
+    read = Read(html)
+    assert "<html" not in html  # a part of the notebook's own page
+    assert read.of("h3") == ["A result"]
+    assert read.of("th") == ["<auroc>"]
+    assert read.of("p") == ["<script>"]
+    assert [address[:22] for address in read.addresses] == ["data:image/png;base64,"]

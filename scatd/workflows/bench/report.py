@@ -13,7 +13,7 @@ from scatd.errors import TrainingError
 from scatd.evaluation.naive import PRIOR
 from scatd.plots import bench as plots
 from scatd.plots.style import save_figure
-from scatd.report import Section, write_report
+from scatd.report import Page, Section, write_report
 from scatd.workflows.bench.inputs import OpenBench, OpenTask
 from scatd.workflows.bench.request import BenchSpec
 from scatd.workflows.bench.scores import Done, SplitScores, score_splits
@@ -194,7 +194,7 @@ def write_page(
         sections.append(Section("Not run", found.not_run))
     sections.append(Section("How it was judged", METHOD))
     subtitle = f"candidates {', '.join(spec.candidates)}; {spec.seeds_in_words}"
-    write_report(path, f"Bench: {spec.name}", sections, subtitle=subtitle, footer=keys.CAVEAT)
+    write_report(path, Page(f"Bench: {spec.name}", sections, subtitle, keys.CAVEAT))
 
 
 def shown(results: pd.DataFrame, one: SplitScores) -> pd.DataFrame:

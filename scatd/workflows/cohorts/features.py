@@ -21,6 +21,7 @@ from scatd.data.cohort import Cohort
 from scatd.data.expression import LOG1P, log_normalise, on_panel
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Combine, Panel, aligned
+from scatd.data.given import GivenCohort
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
@@ -63,7 +64,7 @@ class ScoringInput:
 
 @contextmanager
 def scoring_input(
-    source: Path | AnnData | OpenedInput,
+    source: GivenCohort | AnnData | OpenedInput,
     family: str,
     card: Card,
     preparation: Preparation,

@@ -12,6 +12,7 @@ from scatd.cards.card import About
 from scatd.data.expression import LOG1P, holds_counts, log_normalised, on_panel
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Panel, read_panel
+from scatd.data.given import GivenCohort
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.shared import shared_panel
@@ -84,7 +85,10 @@ class Cohorts:
 
 
 def read_embeddings(
-    source: Path, reference: Path | None, target: Path | None, family: str
+    source: GivenCohort,
+    reference: GivenCohort | None,
+    target: GivenCohort | None,
+    family: str,
 ) -> Cohorts:
     """Cohorts of family sf or gf."""
     labelled = read_features(source, family)
@@ -98,9 +102,9 @@ def read_embeddings(
 
 
 def read_expression(
-    source: Path,
-    reference: Path | None,
-    target: Path | None,
+    source: GivenCohort,
+    reference: GivenCohort | None,
+    target: GivenCohort | None,
     *,
     panel: str | None = None,
     scale: InputScale | None = None,
@@ -140,7 +144,9 @@ def read_expression(
 
 
 def _roles(
-    found: Mapping[Path, Features], reference: Path | None, target: Path | None
+    found: Mapping[GivenCohort, Features],
+    reference: GivenCohort | None,
+    target: GivenCohort | None,
 ) -> tuple[Features | None, Features | None]:
     scored = None if target is None else found[target]
     return (scored if reference is None else found[reference]), scored

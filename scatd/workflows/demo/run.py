@@ -15,8 +15,8 @@ from scatd.evaluation.metrics import response_metrics
 from scatd.keys import metric_names
 from scatd.workflows.predict.request import PredictRequest, PredictResult
 from scatd.workflows.predict.run import predict
-from scatd.workflows.transfer.record import TransferResult
 from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
+from scatd.workflows.transfer.result import TransferResult
 from scatd.workflows.transfer.run import transfer
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
@@ -95,6 +96,19 @@ def _copy(opened: OpenedInput, target: Path) -> None:
             for _, block in matrix.blocks():
                 writer.add(block)
             writer.finish(cohort.obs, matrix.var, cohort.uns)
+
+
+def annotate(cohort: ad.AnnData, embedding: Embedding) -> None:
+    """Add an embedding to a cohort in memory, as `write_embedding` adds it to a file."""
+    slot, reasons = embedding.slot, embedding.reasons
+    column = reason_column(slot)
+    cohort.obsm[slot] = embedding.X
+    cohort.obs.drop(columns=column, errors="ignore", inplace=True)  # noqa: PD002
+    if (reasons != "").any():
+        cohort.obs[column] = pd.Categorical(reasons.astype(str))
+    said = mapping(cohort.uns.get(keys.UNS_SCATD))
+    said[_UNS_KEY] = {**mapping(said.get(_UNS_KEY)), slot: dict(embedding.about)}
+    cohort.uns[keys.UNS_SCATD] = said
 
 
 def _add(embedding: Embedding, path: Path) -> None:

@@ -22,32 +22,35 @@ from scatd.workflows.embed.request import EmbedRequest
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EmbedResult:
-    """An embedding that was written.
+    """An embedding.
 
     Parameters
     ----------
     output, slot
-        The file, and the name of the embedding in its `obsm`.
+        The file (None where nothing was written), and the name of the embedding in `obsm`.
     n_obs, width
         Its size.
     n_computed
         Number of cells that were computed: neither in the cache nor copies of another cell.
     reasons
         Number of cells without an embedding, by reason.
+    embedding
+        The embedding itself; None where it was written to a file.
     """
 
-    output: Path
+    output: Path | None
     slot: str
     n_obs: int
     width: int
     n_computed: int
     reasons: dict[str, int]
+    embedding: Embedding | None = None
 
 
 def embed(request: EmbedRequest) -> EmbedResult:
-    """Embed every cell; the output is the input with `obsm` added, and nothing without it.
+    """Embed every cell; the output is the input with `obsm` added.
 
     A killed run leaves what it computed in the cache, so that the same command continues. A cell
     that cannot be embedded stays, with NaN and a reason.
@@ -57,7 +60,8 @@ def embed(request: EmbedRequest) -> EmbedResult:
     InputError
         When the cohort, the weights or the options cannot be used.
     """
-    require_output(request.output)
+    if request.output is not None:
+        require_output(request.output)
     device = pick_device(request.embedder.device)
     with (
         open_input(request.input) as opened,
@@ -68,16 +72,21 @@ def embed(request: EmbedRequest) -> EmbedResult:
         embedder = Embedder(replace(request.embedder, device=str(device)))
         report = embedder.look(cohort, layer=request.layer, scale=request.scale)
         n_before = len(embedder.store)
-        # In a file, as large as it may be: the memory stays that of a block.
         shape = (cohort.n_obs, embedder.encoder.width)
-        X = np.memmap(Path(scratch) / "rows", np.float32, "w+", shape=shape)
+        X: NDArray[np.float32]
+        if request.output is None:
+            X = np.empty(shape, np.float32)
+        else:  # in a file, as large as it may be: the memory stays that of a block
+            X = np.memmap(Path(scratch) / "rows", np.float32, "w+", shape=shape)
         made = embed_cells(embedder, cohort, report, X)
-        write_embedding(made, opened, request.output)
+        if request.output is not None:
+            write_embedding(made, opened, request.output)
     words, counts = np.unique(made.reasons[made.reasons != ""].astype(str), return_counts=True)
     return EmbedResult(
         *(request.output, made.slot, *shape),
         n_computed=len(embedder.store) - n_before,
         reasons=dict(zip(words.tolist(), counts.tolist(), strict=True)),
+        embedding=made if request.output is None else None,
     )
 
 

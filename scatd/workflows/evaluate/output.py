@@ -12,12 +12,14 @@ import pandas as pd
 from scatd import keys, registry, tracking
 from scatd.data import results
 from scatd.data.files import copy_files
+from scatd.data.given import path_of
 from scatd.evaluation import label_kinds
 from scatd.evaluation.labelled import evaluation_metrics
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef
+from scatd.report import write_report
 from scatd.workflows.evaluate.calibrate import Calibration, in_words
-from scatd.workflows.evaluate.report import Evaluation, draw, write_page
+from scatd.workflows.evaluate.report import Evaluation, draw, page
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import ScoredCells
 
@@ -42,18 +44,22 @@ class Place:
         results.require_own(self.folder, self.about)
 
 
-def place_of(request: EvaluateRequest, ref: ModelRef) -> Place:
-    """The folder that was asked for, or one that is named after the version."""
+def place_of(request: EvaluateRequest, ref: ModelRef) -> Place | None:
+    """The folder that was asked for, or one that is named after the version; None to write none."""
+    if not request.writes:
+        return None
     folder = request.output or Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
     about = {
         "command": "evaluate",
         "model": f"{ref.name}/{ref.version}",
-        "cells": str(request.target.absolute()),
+        "cells": str(path_of(request.target).absolute()),
     }
     return Place(folder, about)
 
 
-def record(request: EvaluateRequest, found: Evaluation, place: Place) -> tuple[str, int | None]:
+def record(
+    request: EvaluateRequest, found: Evaluation, place: Place | None
+) -> tuple[str, int | None]:
     """Track an evaluation, write its folder, and register the calibrated version, if any.
 
     Returns
@@ -72,10 +78,12 @@ def record(request: EvaluateRequest, found: Evaluation, place: Place) -> tuple[s
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             _write_tables(folder / "tables", found)
-            write_page(folder / REPORT, found, draw(found, folder / artifact_paths.FIGURES))
+            pictures = draw(found, folder / artifact_paths.FIGURES)
+            write_report(folder / REPORT, page(found, pictures))
             run.log_files(folder, "")
-            with results.made_anew(place.folder, place.about):
-                copy_files(folder, place.folder)
+            if place is not None:
+                with results.made_anew(place.folder, place.about):
+                    copy_files(folder, place.folder)
         version = None if made is None else _register(run, cells, made)
     return run.run_id, version
 

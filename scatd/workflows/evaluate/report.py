@@ -17,7 +17,7 @@ from scatd.evaluation.nearness import few_genes_sentence
 from scatd.evaluation.standing import CHANCE, Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
-from scatd.report import Section, write_report
+from scatd.report import Page, Section
 from scatd.workflows.evaluate.calibrate import Calibration, before_and_after, in_words
 from scatd.workflows.evaluate.scores import ScoredCells
 
@@ -169,8 +169,8 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
     return found
 
 
-def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> None:
-    """Write `report.html`."""
+def page(found: Evaluation, pictures: Mapping[str, Path]) -> Page:
+    """The report, with the pictures of `draw`."""
     cells = found.cells
     sections = [Section("In short", found.words, tone="summary")]
     if found.cautions:
@@ -181,8 +181,7 @@ def write_page(path: Path, found: Evaluation, pictures: Mapping[str, Path]) -> N
     notes = [*cells.cells.notes, *([] if cells.shift is None else [cells.domain_in_words])]
     if notes:
         sections.append(Section("Notes on the cells", notes))
-    write_report(
-        path,
+    return Page(
         f"{_drug(cells)}: evaluation of version {cells.ref.version}",
         sections,
         subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.cells.features.path.name}, "

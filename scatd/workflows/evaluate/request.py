@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.given import GivenCohort, GivenLabels
 from scatd.data.scoring_request import ScoringRequest
 from scatd.evaluation.calibration import CalibrationMethod
 from scatd.evaluation.selective import BandGoal
@@ -30,6 +31,8 @@ class EvaluateRequest(ScoringRequest):
         What the labels mean; None where the user does not say it.
     output
         Folder for tables, figures and the report; None names one after the version.
+    writes
+        False writes no folder: tables and figures are kept in the run.
     group_by
         Column (of obs, or of the label table) with the patient or sample of each cell.
     calibrate
@@ -43,11 +46,12 @@ class EvaluateRequest(ScoringRequest):
     """
 
     drug: str
-    target: Path
-    labels: str | None = None
+    target: GivenCohort
+    labels: GivenLabels | None = None
     label_map: str | None = None
     label_kind: LabelKind | None = None
     output: Path | None = None
+    writes: bool = True
     group_by: str | None = None
     calibrate: Sequence[Goal] = (Goal("fixed"),)
     calibrate_probability: CalibrationMethod | None = None

@@ -10,15 +10,17 @@ import pandas as pd
 import torch
 
 from scatd import keys, registry
+from scatd.evaluation.evidence import MODEL, predictions
 from scatd.evaluation.labelled import Truths, evaluation_tables
 from scatd.evaluation.target_evidence import against
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
+from scatd.report import Page, ShownInNotebook
 from scatd.workflows.evaluate.calibrate import calibrate, in_words
 from scatd.workflows.evaluate.inputs import LabelledCells, Version, labelled_cells, read_version
 from scatd.workflows.evaluate.output import place_of, record
-from scatd.workflows.evaluate.report import Evaluation, cautions, summary
+from scatd.workflows.evaluate.report import Evaluation, cautions, draw, page, summary
 from scatd.workflows.evaluate.request import EvaluateRequest
 from scatd.workflows.evaluate.scores import score_labelled
 from scatd.workflows.models import stored_evidence
@@ -28,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class EvaluateResult:
+class EvaluateResult(ShownInNotebook):
     """The result of an evaluation.
 
     Parameters
@@ -38,11 +40,9 @@ class EvaluateResult:
     run_id
         The run that holds the evaluation.
     output
-        Folder with the report, tables and figures.
-    metrics
-        One row a metric: metric, value, ci_low, ci_high (and the group bounds).
-    words, cautions
-        The finding, and reasons to trust it less, in sentences.
+        Folder with the report, tables and figures; None where none was written.
+    found
+        Scores, tables and words.
     calibrated
         The new version, where something was calibrated, and its decision in words.
     against
@@ -52,12 +52,44 @@ class EvaluateResult:
 
     ref: ModelRef
     run_id: str
-    output: Path
-    metrics: pd.DataFrame
-    words: list[str]
-    cautions: list[str]
+    output: Path | None
+    found: Evaluation
     calibrated: tuple[int, str] | None = None
     against: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The finding, in sentences."""
+        return self.found.words
+
+    @property
+    def cautions(self) -> list[str]:
+        """Reasons to trust the numbers less, in sentences."""
+        return self.found.cautions
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by name: see `scatd.evaluation.labelled.evaluation_tables`."""
+        return self.found.tables
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """One row a metric: metric, value, ci_low, ci_high (and the group bounds)."""
+        return self.tables["metrics"]
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Scores of every labelled cell, by the version and each baseline.
+
+        Columns: model, id, truth (sensitive or resistant) and prob_resistant.
+        """
+        cells = self.found.cells
+        prob = {MODEL: cells.prob, **cells.baselines}
+        return predictions(cells.cells.ids, cells.codes, prob)
+
+    def page(self, folder: Path) -> Page:
+        """The report, as the command writes it."""
+        return page(self.found, draw(self.found, folder))
 
 
 def evaluate(request: EvaluateRequest) -> EvaluateResult:
@@ -72,7 +104,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     device = pick_device(request.device)
     ref = find_model(request.drug, request.family, request.stage)
     place = place_of(request, ref)
-    place.require_own()  # before any compute is spent
+    if place is not None:
+        place.require_own()  # before any compute is spent
     version = read_version(ref)
     with labelled_cells(request, version, device) as cells:
         found = evaluate_cells(request, version, cells, device)
@@ -82,7 +115,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     made = found.calibration
     calibrated = None if made is None or number is None else (number, in_words(made))
     return EvaluateResult(
-        *(ref, run_id, place.folder, found.tables["metrics"], found.words, found.cautions),
+        *(ref, run_id, None if place is None else place.folder),
+        found,
         calibrated,
         _speaks_against(ref, run_id),
     )

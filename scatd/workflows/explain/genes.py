@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from scatd import console, keys
 from scatd.data.cohort import Matrix
-from scatd.data.io import is_cohort, open_cohort
+from scatd.data.demo_files import given_or_demo
+from scatd.data.opened import open_input
 from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.explanation.controls import Control, gene_controls, label
@@ -108,13 +109,10 @@ def gene_reader(subject: Subject) -> Iterator[GeneReader]:
         When the model reads genes itself, or the cohort holds no counts or the weights are missing.
     """
     preparation, family = subject.request.preparation, subject.ref.family
-    path = subject.features.path
+    source = given_or_demo(subject.request.input, "target")
     if family not in keys.BACKENDS:
         what = f"family {family} reads genes: its features are the genes already"
         raise InputError(what, where="--gene-cells", remedy="Leave --gene-cells out.")
-    if not is_cohort(path):
-        what = "holds no counts to carry the attribution to"
-        raise InputError(what, where=str(path), expected="raw counts (.h5ad, .zarr, 10x, .loom)")
     embedder = Embedder(
         EmbedderRequest(
             keys.BACKENDS[family],
@@ -123,7 +121,12 @@ def gene_reader(subject: Subject) -> Iterator[GeneReader]:
             device=str(subject.device),
         )
     )
-    with open_cohort(path) as cohort:
+    with open_input(source) as opened:
+        if not opened.is_cohort:
+            what = "holds no counts to carry the attribution to"
+            expected = "raw counts (.h5ad, .zarr, 10x, .loom)"
+            raise InputError(what, where=str(opened.path), expected=expected)
+        cohort = opened.cohort
         report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
         rows, matrix = RowEmbedder(embedder, cohort, report), cohort.matrices[report.layer]
         yield GeneReader(embedder, rows, matrix, embedder.token_names(cohort))

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file
 from scatd.data.features import Features
+from scatd.data.given import GivenCohort
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
 from scatd.registry import ModelRef
@@ -25,9 +24,6 @@ from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +47,9 @@ class Bulk:
 
 @contextmanager
 def opened(
-    request: ExplainRequest, ref: ModelRef, scorer: Scorer, source: Path | AnnData
+    request: ExplainRequest, ref: ModelRef, scorer: Scorer, source: GivenCohort
 ) -> Iterator[Subject]:
     """Open cells for a model, and score them.
-
-    Parameters
-    ----------
-    source
-        A file, or cells in memory, which `request.input` names.
 
     Raises
     ------
@@ -69,10 +60,7 @@ def opened(
     with scoring_input(source, family, scorer.card, preparation, scorer.device) as given:
         for note in given.notes:
             logger.info("%s", note)
-        features = given.features
-        if request.input is not None and not isinstance(source, Path):
-            features = replace(features, path=request.input)
-        yield subject_of(request, ref, scorer, features, given.reasons)
+        yield subject_of(request, ref, scorer, given.features, given.reasons)
 
 
 def read_bulk(subject: Subject) -> Bulk | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scatd.data.given import GivenCohort, GivenLabels
 from scatd.data.scoring_request import ScoringRequest
 from scatd.explanation.settings import ExplainSettings
 from scatd.keys import AlignmentMethod, StatsSource
@@ -41,19 +42,22 @@ class ExplainRequest(ScoringRequest):
         genes; 0 for none.
     alignment, stats
         As in `PredictRequest`.
+    keeps_cells
+        Keep the attribution of every cell in the result: 8 bytes for each cell and feature.
     """
 
     drug: str
-    input: Path | None = None
+    input: GivenCohort | None = None
     output: Path | None = None
     published_csv: Path | None = None
     settings: ExplainSettings = field(default_factory=ExplainSettings)
     group_by: str | None = None
     controls: bool = True
-    source: Path | None = None
-    labels: str | None = None
+    source: GivenCohort | None = None
+    labels: GivenLabels | None = None
     label_map: str | None = None
     permutations: Permutations = 20
     gene_cells: CountOrNone = 0
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
+    keeps_cells: bool = False

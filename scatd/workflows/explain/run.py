@@ -7,15 +7,19 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from scatd import keys, tracking
 from scatd.data.demo_files import given_or_demo
+from scatd.data.given import CohortInMemory, path_of
 from scatd.nn.devices import pick_device
+from scatd.plots.explain.bars import importance_bars
+from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.registry.loaded import Loaded, load_model
+from scatd.report import Page, Section, ShownInNotebook
 from scatd.settings import to_mapping
 from scatd.workflows.explain.explanation import Explanation, explain_cells
 from scatd.workflows.explain.genes import GeneReader, GeneResult, gene_reader, require_gradients
@@ -36,9 +40,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True, eq=False)
-class ExplainResult:
+class ExplainResult(ShownInNotebook):
     """The result of an explanation.
 
     Parameters
@@ -51,6 +57,10 @@ class ExplainResult:
         Files that were written.
     attribution
         What was attributed, and how, in words.
+    by_group
+        Importance within each group; None without groups.
+    adata
+        Of `Explanation.annotated`; None unless the request keeps the cells.
     """
 
     ref: ModelRef
@@ -62,6 +72,26 @@ class ExplainResult:
     output: list[Path]
     attribution: str
     genes: GeneResult | None = None
+    by_group: pd.DataFrame | None = None
+    adata: AnnData | None = None
+
+    def page(self, folder: Path) -> Page:
+        """The list, its label, its controls and its picture."""
+        title = f"{self.ref.drug} ({self.ref.family})"
+        first = self.importance.drop(columns="controls").head(_SHOWN)
+        picture = save_figure(importance_bars(self.importance, title, _SHOWN), folder, "bars")[0]
+        tone: Literal["plain", "caution"] = "plain" if self.label == "passed" else "caution"
+        return Page(
+            f"Features behind {self.ref.name} version {self.ref.version}",
+            [
+                Section(f"Controls of this list: {self.label}", tone=tone,
+                        tables={"One row a control": self.controls}),
+                Section("Features", [f"Attributions, {self.attribution}."],
+                        tables={f"The first {len(first)}": first},
+                        figures={"Mean size of the attributions.": picture}),
+            ],
+            footer=keys.CAVEAT,
+        )  # fmt: skip
 
 
 def explain(request: ExplainRequest) -> ExplainResult:
@@ -86,6 +116,7 @@ def explain(request: ExplainRequest) -> ExplainResult:
         run_id, found = stack.enter_context(tracked(subject, bulk, reader))
         written = [] if request.output is None else [write_output(found, request.output)]
         written += write_published(found)
+        cells = found.annotated() if request.keeps_cells else None
     return ExplainResult(
         ref=subject.ref,
         run_id=run_id,
@@ -96,6 +127,8 @@ def explain(request: ExplainRequest) -> ExplainResult:
         output=written,
         attribution=f"{subject.candidate.in_words}: {subject.attribution}",
         genes=found.genes,
+        by_group=found.by_group,
+        adata=cells,
     )
 
 
@@ -112,8 +145,9 @@ def explained(
     InputError
         When no cell can be scored, or simulated and real data would mix.
     """
+    name = "AnnData" if request.input is None else str(path_of(request.input))
     with (
-        opened(request, model.ref, model.scorer, cells) as subject,
+        opened(request, model.ref, model.scorer, CohortInMemory(cells, name)) as subject,
         tracked(subject) as found,
     ):
         yield found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import anndata as ad
@@ -32,11 +33,13 @@ def require_output(path: Path) -> None:
     check_writable(path)
 
 
-def write_prediction(result: PredictResult, opened: OpenedInput, path: Path) -> None:
+def write_prediction(results: Sequence[PredictResult], opened: OpenedInput, path: Path) -> None:
     """Write a prediction, whole or not at all.
 
     Parameters
     ----------
+    results
+        Of one drug; of several drugs for `.h5ad` only.
     opened
         The input that was scored. It is read again, from the file that is open, for `.h5ad` only.
     path
@@ -44,11 +47,18 @@ def write_prediction(result: PredictResult, opened: OpenedInput, path: Path) -> 
     """
     with atomic_path(path) as temporary:
         if path.suffix == ANNOTATED:
-            cohort = opened.whole() if opened.is_cohort else _without_expression(result)
-            annotate(cohort, result)
-            write_h5ad(cohort, temporary)
+            write_h5ad(scored_cohort(results, opened), temporary)
         else:
+            (result,) = results
             write_table(temporary, result)
+
+
+def scored_cohort(results: Sequence[PredictResult], opened: OpenedInput) -> ad.AnnData:
+    """The input, read again, with the scores of each result added."""
+    cohort = opened.whole() if opened.is_cohort else _without_expression(results[0])
+    for result in results:
+        annotate(cohort, result)
+    return cohort
 
 
 def write_table(path: Path, result: PredictResult) -> None:
@@ -70,6 +80,8 @@ def write_table(path: Path, result: PredictResult) -> None:
 
 def annotate(cohort: ad.AnnData, result: PredictResult) -> None:
     """Add the scores, the latent and their provenance to a cohort in memory."""
+    if cohort.is_view:
+        cohort._init_as_actual(cohort.copy())
     table, key = result.table, result.ref.drug
     call = table["response"].where(result.is_scored)
     cohort.obs[keys.prob_column(key)] = table["prob_resistant"].to_numpy()

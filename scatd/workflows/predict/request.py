@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
+from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
 from scatd.evaluation.domain import CohortShift
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
@@ -49,7 +50,7 @@ class PredictRequest(ScoringRequest):
     """
 
     drug: str
-    input: Path | None
+    input: GivenCohort | None
     output: Path | None
     threshold: ShareInside | None = None
     mc_samples: CountOrNone = 0

@@ -64,7 +64,7 @@ def score_file(
     with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
         result = score_cells(request, ref, scorer, given, progress)
         if request.output is not None:
-            write_prediction(result, given.opened, request.output)
+            write_prediction([result], given.opened, request.output)
     return replace(result, output=request.output)
 
 

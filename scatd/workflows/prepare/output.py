@@ -25,17 +25,24 @@ def require_output(request: PrepareRequest) -> None:
     InputError
         When the cohort or the folder of its report cannot be written.
     """
+    if request.output is None:
+        return
     require_store_name(request.output)
     check_writable(request.output)
-    results.require_own(*_report_place(request))
+    results.require_own(*_report_place(request.output))
 
 
-def write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> Path:
-    """Write the table of genes and the figures of quality beside the output; returns the folder."""
+def write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> Path | None:
+    """Write the table of genes and the figures of quality beside the output; returns the folder.
+
+    Without an output, nothing is written.
+    """
+    if request.output is None:
+        return None
     from scatd.plots.quality import quality_scatter, quality_violins
     from scatd.plots.style import save_figure
 
-    folder, about = _report_place(request)
+    folder, about = _report_place(request.output)
     cells, min_genes, subject = report.cells, request.min_genes, report.path.name
     assert cells is not None
     with results.made_anew(folder, about):
@@ -46,17 +53,17 @@ def write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> P
     return folder
 
 
-def _report_place(request: PrepareRequest) -> tuple[Path, dict[str, str]]:
+def _report_place(output: Path) -> tuple[Path, dict[str, str]]:
     """The folder of tables and figures, which belongs to the output."""
-    folder = request.output.with_name(f"{request.output.stem}_report")
-    return folder, {"command": "prepare", "output": str(request.output.absolute())}
+    folder = output.with_name(f"{output.stem}_report")
+    return folder, {"command": "prepare", "output": str(output.absolute())}
 
 
 def track(
     report: Report,
     found: GeneMatch,
     about: Mapping[str, Any],
-    folder: Path,
+    folder: Path | None,
     *,
     simulated: bool,
 ) -> None:
@@ -75,4 +82,5 @@ def track(
             {metric_names.GENE_OVERLAP: found.overlap, metric_names.N_OBS: float(report.n_obs)}
         )
         run.log_table(found.report, artifact_paths.GENES)
-        run.log_files(folder, artifact_paths.REPORT)
+        if folder is not None:
+            run.log_files(folder, artifact_paths.REPORT)

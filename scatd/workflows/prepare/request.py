@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
@@ -17,7 +18,8 @@ class PrepareRequest:
     Parameters
     ----------
     input, output
-        A cohort of any kind (None is the demo's raw counts); `.h5ad` or `.zarr`.
+        A cohort of any kind (None is the demo's raw counts); `.h5ad` or `.zarr`. Without an output,
+        the cohort stays in memory and nothing is written.
     panel
         The genes wanted, in order; None takes the 19,264 genes (for a demo cohort, the demo's).
     gene_map
@@ -31,8 +33,8 @@ class PrepareRequest:
         A table of patients or samples to join to `obs` (TCGA).
     """
 
-    input: Path | None
-    output: Path
+    input: GivenCohort | None
+    output: Path | None
     panel: Path | None = None
     gene_map: Path | None = None
     scale: InputScale | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.preflight import Report, judge_cells, quality_of
 from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
+from scatd.plots.style import save_figure
+from scatd.report import Page, Section, ShownInNotebook
 from scatd.workflows.prepare.inputs import CheckedCohort, checked_cohort
 from scatd.workflows.prepare.output import require_output, track, write_report
 from scatd.workflows.prepare.request import PrepareRequest
@@ -37,27 +39,62 @@ _UNS_KEY = "prepare"
 
 
 @dataclass(frozen=True, eq=False)
-class PrepareResult:
+class PrepareResult(ShownInNotebook):
     """A prepared cohort.
 
     Parameters
     ----------
     output
-        The file.
+        The file; None where nothing was written.
     n_obs, n_failed
         Its rows, and how many cells failed QC.
     report, match
         Findings of the pre-flight check, and the columns of the panel's genes.
     folder
-        Table of genes and figures of quality.
+        Table of genes and figures of quality; None where nothing was written.
+    adata
+        The prepared cohort; None where it was written to a file.
     """
 
-    output: Path
+    output: Path | None
     n_obs: int
     n_failed: int
     report: Report
     match: GeneMatch
-    folder: Path
+    folder: Path | None
+    adata: AnnData | None = None
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """One row a gene of the panel: whether and where it was found."""
+        return self.match.report
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """Quality of every cell, before any was removed: see `cells.CellQuality.table`."""
+        assert self.report.cells is not None
+        return self.report.cells
+
+    def page(self, folder: Path) -> Page:
+        """Genes that were found, and the quality of the cells."""
+        from scatd.plots.quality import quality_violins
+
+        match, report = self.match, self.report
+        text = [
+            f"{self.n_obs} cells x {len(match.panel)} genes of {match.panel.origin}; "
+            f"{match.n_found} genes were found ({match.overlap:.0%}). {self.n_failed} cells failed "
+            f"QC. Read: {report.layer}, {report.diagnoses[report.layer].words}.",
+            *report.warnings,
+            *report.notes,
+        ]
+        figure = quality_violins(self.cells, report.min_genes, report.path.name)
+        pictures = {"Quality of the cells.": save_figure(figure, folder, "quality")[0]}
+        counts = pd.DataFrame(match.counts().items(), columns=["genes", "number"])
+        sections = [
+            Section("In short", text, tone="summary"),
+            Section("Genes and cells", tables={"Genes of the panel": counts}, figures=pictures),
+        ]
+        return Page(f"{report.path.name}, prepared", sections)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +118,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
         With every fault that the pre-flight check found; nothing is written then.
     """
     require_output(request)
+    assert request.output is not None, "prepare_in_memory needs no output"
     with (
         checked_cohort(request) as checked,
         writing_cohort(request.output, len(checked.match.panel)) as writer,
@@ -89,10 +127,10 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     return _reported(request, checked, made)
 
 
-def prepare_in_memory(
-    request: PrepareRequest, panel: Panel | None = None
-) -> tuple[AnnData, PrepareResult]:
-    """As `prepare`, but the cohort stays in memory: only the folder beside the output is written.
+def prepare_in_memory(request: PrepareRequest, panel: Panel | None = None) -> PrepareResult:
+    """As `prepare`, but the cohort stays in memory.
+
+    Where the request names an output, the folder beside it is written, and nothing else.
 
     Parameters
     ----------
@@ -108,7 +146,7 @@ def prepare_in_memory(
     writer = CohortCollector()
     with checked_cohort(request, panel) as checked:
         made = prepare_cells(request, checked, writer)
-    return writer.cohort, _reported(request, checked, made)
+    return replace(_reported(request, checked, made), adata=writer.cohort)
 
 
 def _reported(request: PrepareRequest, checked: CheckedCohort, made: Prepared) -> PrepareResult:

@@ -23,11 +23,13 @@ def log_folds(run: tracking.Run, folds: list[TrainedFold]) -> pd.DataFrame:
 
 def log_curves(run: tracking.Run, task: BackboneTask, folds: list[TrainedFold]) -> None:
     """Draw training and validation loss of all folds."""
+    run.log_figures({"loss": loss_curves(curves(folds), f"{task.command} {task.family}")})
+
+
+def curves(folds: list[TrainedFold]) -> pd.DataFrame:
+    """One row for each fold and epoch: fold, epoch, train_loss, val_loss and the parts of both."""
     names = {"train_total": "train_loss", "val_total": "val_loss"}
-    curves = pd.concat(
-        fold.history.rename(columns=names).assign(fold=fold.number) for fold in folds
-    )
-    run.log_figures({"loss": loss_curves(curves, f"{task.command} {task.family}")})
+    return pd.concat(fold.history.rename(columns=names).assign(fold=fold.number) for fold in folds)
 
 
 def describe(task: BackboneTask, fold: TrainedFold, table: pd.DataFrame | None) -> str:

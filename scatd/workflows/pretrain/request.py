@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.given import GivenCohort
 from scatd.ranges import CountOrNone, check_fields
 from scatd.training.settings import PretrainSettings
 
@@ -25,7 +26,7 @@ class PretrainRequest:
         Epochs between two saves of unfinished training; 0 saves every 10 seconds at most.
     """
 
-    input: Path | None
+    input: GivenCohort | None
     family: str
     settings: PretrainSettings
     device: str = "auto"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -12,14 +13,17 @@ from scatd import artifact, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.features import Features
 from scatd.keys import artifact_paths
+from scatd.plots.style import save_figure
+from scatd.plots.training import loss_curves
 from scatd.registry import ModelRef
+from scatd.report import Page, Section, ShownInNotebook
 from scatd.settings import to_mapping
 from scatd.training.backbone import splits
 from scatd.training.settings import PretrainSettings
 from scatd.workflows.pretrain import inputs
 from scatd.workflows.pretrain.folds import REGISTERED_FOLD, TrainedFold, train_folds
 from scatd.workflows.pretrain.output import delete_checkpoints, register_model
-from scatd.workflows.pretrain.report import describe, log_curves, log_folds
+from scatd.workflows.pretrain.report import curves, describe, log_curves, log_folds
 from scatd.workflows.pretrain.request import PretrainRequest
 from scatd.workflows.pretrain.task import BackboneTask
 
@@ -27,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class PretrainResult:
+class PretrainResult(ShownInNotebook):
     """The registered backbone, and how good it is.
 
     Parameters
@@ -42,6 +46,8 @@ class PretrainResult:
         Width of its latent.
     folds
         One row a fold (`fold` and the summary), where there were several; else None.
+    history
+        Losses, one row for each fold and epoch: see `report.curves`.
     """
 
     ref: ModelRef
@@ -49,6 +55,17 @@ class PretrainResult:
     run_id: str
     n_latent: int
     folds: pd.DataFrame | None = None
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def page(self, folder: Path) -> Page:
+        """Quality of the weights, folds and losses."""
+        summary = pd.DataFrame(self.summary.items(), columns=["measure", "value"])
+        tables = {"On held-out cells": summary}
+        if self.folds is not None:
+            tables["Folds"] = self.folds
+        picture = save_figure(loss_curves(self.history, self.ref.name), folder, "loss")[0]
+        sections = [Section("Numbers", tables=tables, figures={"Loss by epoch.": picture})]
+        return Page(f"{self.ref.name}, version {self.ref.version}", sections)
 
 
 def pretrain(request: PretrainRequest) -> PretrainResult:
@@ -117,7 +134,8 @@ def make(task: BackboneTask) -> PretrainResult:
                 version = register_model(run, task, model, describe(task, fold, table))
         delete_checkpoints(task)
     ref = registry.get(task.name, version)
-    return PretrainResult(ref, fold.summary, run.run_id, fold.model.sizes.n_latent, table)
+    n_latent = fold.model.sizes.n_latent
+    return PretrainResult(ref, fold.summary, run.run_id, n_latent, table, curves(folds))
 
 
 def _take_over(

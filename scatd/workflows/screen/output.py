@@ -10,24 +10,29 @@ import pandas as pd
 from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import copy_files, sha256_file
+from scatd.data.given import path_of
 from scatd.keys import artifact_paths, metric_names
-from scatd.workflows.screen.report import Screening, counts_in_words, draw, write_page
+from scatd.report import write_report
+from scatd.workflows.screen.report import Screening, counts_in_words, draw, page
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
 REPORT = "report.html"
 
 
-def place_of(request: ScreenRequest) -> tuple[Path, dict[str, str]]:
-    """The folder of the results, and the command and cohort that they are of."""
-    output = request.output or Path(f"screen-{request.cohort.name.partition('.')[0]}")
-    return output, {"command": "screen", "cohort": str(request.cohort.absolute())}
+def place_of(request: ScreenRequest) -> tuple[Path, dict[str, str]] | None:
+    """The folder of the results, and the command and cohort that they are of; None for none."""
+    if not request.writes:
+        return None
+    cohort = path_of(request.cohort)
+    output = request.output or Path(f"screen-{cohort.name.partition('.')[0]}")
+    return output, {"command": "screen", "cohort": str(cohort.absolute())}
 
 
-def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path]:
+def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path | None]:
     """Track a screen and write its folder; returns the run and the folder."""
-    found, subject = screening.found, request.cohort.name
-    output, about = place_of(request)
+    found, subject = screening.found, path_of(request.cohort).name
+    place = place_of(request)
     with tracking.parent_run(
         "screen",
         name=f"screen {subject}",
@@ -45,11 +50,12 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path]:
                 counts_in_words(table, found).to_csv(folder / f"{name}.csv", index=False)
             cells_table(found, request.group_by).to_parquet(folder / "cells.parquet")
             pictures = draw(screening, subject, folder / artifact_paths.FIGURES)
-            write_page(folder / REPORT, screening, pictures, subject)
+            write_report(folder / REPORT, page(screening, pictures, subject))
             run.log_files(folder, "")
-            with results.made_anew(output, about):
-                copy_files(folder, output)
-    return run.run_id, output
+            if place is not None:
+                with results.made_anew(*place):
+                    copy_files(folder, place[0])
+    return run.run_id, None if place is None else place[0]
 
 
 def cells_table(found: Screened, group_by: str | None) -> pd.DataFrame:
@@ -79,10 +85,11 @@ def _settings(request: ScreenRequest, found: Screened) -> dict[str, object]:
 
 def _log_numbers(run: tracking.Run, request: ScreenRequest, screening: Screening) -> None:
     found, drugs = screening.found, screening.tables["drugs"]
+    cohort = path_of(request.cohort)
     run.log_dataset(
-        request.cohort.stem,
-        str(request.cohort),
-        digest=sha256_file(request.cohort) if request.cohort.is_file() else "",
+        cohort.stem,
+        str(cohort),
+        digest=sha256_file(cohort) if cohort.is_file() else "",
         n_rows=len(found.ids),
         n_features=len(found.drugs),
         context="screen",

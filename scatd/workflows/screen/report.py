@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.cards.card import About
 from scatd.data.cell_map import cell_map
+from scatd.data.given import path_of
 from scatd.evaluation.domain import MOST, why_not_assessed
 from scatd.evaluation.finding import SHORT
 from scatd.evaluation.fractions import ALL
@@ -21,7 +22,7 @@ from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.standing import Standing
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
-from scatd.report import Section, write_report
+from scatd.report import Page, Section
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -145,7 +146,7 @@ def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str
     cohort = f"{len(found.ids)} cells"
     if request.group_by is not None:
         cohort += f" of {n_groups} groups ({request.group_by})"
-    words = [f"{request.cohort.name}: {cohort}, scored for {len(drugs)} drugs."]
+    words = [f"{path_of(request.cohort).name}: {cohort}, scored for {len(drugs)} drugs."]
     words += [
         f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
         f"{row.ci_low:.0%} to {row.ci_high:.0%})"
@@ -249,10 +250,8 @@ def _in_words(fractions: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def write_page(
-    path: Path, screening: Screening, pictures: Mapping[str, Path], subject: str
-) -> None:
-    """Write `report.html`."""
+def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Page:
+    """The report, with the pictures of `draw`."""
     found, tables = screening.found, screening.tables
     maps = {caption: path for caption, path in pictures.items() if "P(resistant) of" in caption}
     others = {caption: path for caption, path in pictures.items() if caption not in maps}
@@ -288,8 +287,7 @@ def write_page(
     if found.left_out:
         reasons = pd.DataFrame(found.left_out.items(), columns=["drug", "reason"])
         sections.append(Section("Left out", tables={"Drugs without scores": reasons}))
-    write_report(
-        path,
+    return Page(
         f"Screen of {subject}",
         sections,
         subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",

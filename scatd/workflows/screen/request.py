@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
 from scatd.ranges import Seed
 
@@ -19,6 +20,8 @@ class ScreenRequest(ScoringRequest):
         Cells to score.
     output
         Folder for report, tables and figures; None names it after the cohort.
+    writes
+        False writes no folder: tables and figures are kept in the run.
     drugs
         In any spelling; None takes every drug with a model at `stage`.
     group_by
@@ -27,8 +30,9 @@ class ScreenRequest(ScoringRequest):
         Of resamples, and of the cells in pictures.
     """
 
-    cohort: Path
+    cohort: GivenCohort
     output: Path | None = None
+    writes: bool = True
     drugs: tuple[str, ...] | None = None
     group_by: str | None = None
     seed: Seed = 0

@@ -14,15 +14,24 @@ import torch
 from scatd import console
 from scatd.data import results
 from scatd.data.cell_map import own_map
+from scatd.data.given import path_of
 from scatd.data.groups import group_column
 from scatd.data.opened import open_input
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fraction_table
 from scatd.nn.devices import pick_device
+from scatd.report import Page, ShownInNotebook
 from scatd.workflows.models import doubts
 from scatd.workflows.screen.inputs import DrugModel, features_of, models_of, reading_alike
-from scatd.workflows.screen.output import place_of, record
-from scatd.workflows.screen.report import Screening, cautions, drug_table, summary
+from scatd.workflows.screen.output import cells_table, place_of, record
+from scatd.workflows.screen.report import (
+    Screening,
+    cautions,
+    draw,
+    drug_table,
+    page,
+    summary,
+)
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import DrugScores, Scored, Screened, score_drugs
 
@@ -30,27 +39,61 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class ScreenResult:
+class ScreenResult(ShownInNotebook):
     """The result of a screen.
 
     Parameters
     ----------
     run_id, output
-        The run, and the folder with report, tables and figures.
-    drugs
-        One row a drug, the one with most resistant cells first: see `screen.report.drug_table`.
-    left_out
-        Reason why a drug has no scores, by drug key.
-    words, cautions
-        The finding, and reasons to trust it less, in sentences.
+        The run, and the folder with report, tables and figures (None where none was written).
+    request, screening
+        What was asked for; scores, tables and words.
     """
 
     run_id: str
-    output: Path
-    drugs: pd.DataFrame
-    left_out: dict[str, str]
-    words: list[str]
-    cautions: list[str]
+    output: Path | None
+    request: ScreenRequest
+    screening: Screening
+
+    @property
+    def drugs(self) -> pd.DataFrame:
+        """One row a drug, the one with most resistant cells first: see `report.drug_table`."""
+        return self.screening.tables["drugs"]
+
+    @property
+    def fractions(self) -> pd.DataFrame:
+        """One row for each drug and group: share of resistant cells with its 95% interval."""
+        return self.screening.tables["fractions"]
+
+    @property
+    def matrix(self) -> pd.DataFrame:
+        """Share of resistant cells, groups x drugs; the first column is `group`."""
+        return self.screening.tables["matrix"]
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell: barcode, its group, and score, response and `ood` of every drug."""
+        return cells_table(self.screening.found, self.request.group_by)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Reason why a drug has no scores, by drug key."""
+        return self.screening.found.left_out
+
+    @property
+    def words(self) -> list[str]:
+        """The finding, in sentences."""
+        return self.screening.words
+
+    @property
+    def cautions(self) -> list[str]:
+        """Reasons to trust it less, in sentences."""
+        return self.screening.cautions
+
+    def page(self, folder: Path) -> Page:
+        """The report, as the command writes it."""
+        subject = path_of(self.request.cohort).name
+        return page(self.screening, draw(self.screening, subject, folder), subject)
 
 
 def screen(request: ScreenRequest) -> ScreenResult:
@@ -61,14 +104,12 @@ def screen(request: ScreenRequest) -> ScreenResult:
     InputError
         When there is no model, or no model can read the cohort; nothing is then written.
     """
-    results.require_own(*place_of(request))
+    if (place := place_of(request)) is not None:
+        results.require_own(*place)
     found = score_all(request, models_of(request), pick_device(request.device))
     screening = screen_cells(request, found)
     run_id, output = record(request, screening)
-    return ScreenResult(
-        *(run_id, output, screening.tables["drugs"], found.left_out),
-        *(screening.words, screening.cautions),
-    )
+    return ScreenResult(run_id, output, request, screening)
 
 
 def score_all(

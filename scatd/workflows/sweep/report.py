@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.task import DrugTask
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -143,18 +146,23 @@ def write(
     )
     run.describe(f"{sentence}\n\n{labels}")
     if len(finished):
-        shown = finished.assign(
-            drug=finished["drug"] + " (" + finished["candidate"] + ")",
-            family=family,
-            mean=finished["auroc_mean"],
-            target=float("nan"),
-            ci_low=finished["auroc_ci_low"],
-            ci_high=finished["auroc_ci_high"],
-            baseline_mean=finished["best_baseline_auroc"],
-        )
-        figure = drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
-        run.log_figures({artifact_paths.SWEEP_FIGURE: figure})
+        run.log_figures({artifact_paths.SWEEP_FIGURE: draw(table, family)})
     return table, sentence
+
+
+def draw(table: pd.DataFrame, family: str) -> Figure:
+    """The finished drugs of a table, each beside its best baseline."""
+    finished = table[table["status"] == FINISHED]
+    shown = finished.assign(
+        drug=finished["drug"] + " (" + finished["candidate"] + ")",
+        family=family,
+        mean=finished["auroc_mean"],
+        target=float("nan"),
+        ci_low=finished["auroc_ci_low"],
+        ci_high=finished["auroc_ci_high"],
+        baseline_mean=finished["best_baseline_auroc"],
+    )
+    return drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
 
 
 def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -12,6 +13,8 @@ from mlflow.exceptions import MlflowException
 from scatd import console, keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError, ScatdError
+from scatd.plots.style import save_figure
+from scatd.report import Page, Section, ShownInNotebook
 from scatd.training.fitting import LearnedFold
 from scatd.training.heads import can_share
 from scatd.workflows.sweep import report
@@ -38,7 +41,7 @@ Outcome = tuple[str, report.Row | ScatdError]
 
 
 @dataclass(frozen=True, eq=False)
-class SweepResult:
+class SweepResult(ShownInNotebook):
     """The outcome of a sweep.
 
     Parameters
@@ -51,12 +54,25 @@ class SweepResult:
         The finding in plain words.
     labels
         What the labels of source and target mean, in sentences.
+    family
+        Of all models.
     """
 
     run_id: str
     table: pd.DataFrame
     sentence: str
     labels: str
+    family: str
+
+    def page(self, folder: Path) -> Page:
+        """The finding, the table and the figure."""
+        picture = save_figure(report.draw(self.table, self.family), folder, "drugs")[0]
+        captions = {"Mean AUROC over folds, beside the best baseline on the same folds.": picture}
+        sections = [
+            Section("In short", [self.sentence, self.labels], tone="summary"),
+            Section("Drugs", tables={"One row a drug": self.table}, figures=captions),
+        ]
+        return Page(f"{len(self.table)} drugs, family {self.family}", sections, footer=keys.CAVEAT)
 
 
 def sweep(
@@ -119,7 +135,7 @@ def sweep(
             if (table["status"] == report.FAILED).all():
                 what = f"none of {len(table)} drugs could be learned"
                 raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")
-    return SweepResult(run.run_id, table, sentence, labels)
+    return SweepResult(run.run_id, table, sentence, labels, request.family)
 
 
 def _collected(

@@ -54,7 +54,7 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
     survival, genes = request.survival, card.about.genes
     # The columns are checked before anything is written.
     survival_columns(read_table(survival.table, as_text=False), survival)
-    patients, prepared = prepare_in_memory(
+    prepared = prepare_in_memory(
         PrepareRequest(
             input=request.expression,
             output=folder / PREPARED,
@@ -66,6 +66,8 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
         ),
         Panel(tuple(genes), "the model's genes") if genes else None,
     )
+    patients = prepared.adata
+    assert patients is not None
     require_survival(patients.obs, survival)
     if card.about.input_scale == LOG1P:
         report = prepared.report

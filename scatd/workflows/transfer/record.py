@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ import pandas as pd
 from scatd import keys, registry, tracking
 from scatd.evaluation import evidence, label_kinds
 from scatd.evaluation.domain import not_assessed_sentence
-from scatd.evaluation.gate import Evidence, Verdict
+from scatd.evaluation.gate import Evidence
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.keys import artifact_paths
 from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain, TooFewCells
-from scatd.registry import ModelRef
 from scatd.settings import to_mapping
 from scatd.training.fitting import LearnedFold
 from scatd.workflows.models.baselines import log_baselines
@@ -35,55 +34,10 @@ from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.model import Chosen, Folds, choose
 from scatd.workflows.transfer.report import Report
 from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.result import TransferResult
 from scatd.workflows.transfer.task import FEW_SAMPLES, Basis, DrugTask, digest_of
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class TransferResult:
-    """The outcome of learning one drug.
-
-    Parameters
-    ----------
-    ref
-        The registered version.
-    run_id
-        The run of the drug.
-    folds
-        One row a fold: fold, n, and every metric of the response model.
-    models
-        One row a model (response model and baselines): see `evidence.model_table`.
-    summary
-        Mean and s.d. over folds of each metric, by the metric's name in MLflow.
-    verdict
-        Of the gate.
-    promoted
-        Whether it is in production now.
-    sentence
-        The finding in plain words.
-    registered
-        What scores in the registered version, and why, in words.
-    labels
-        What the labels of source and target mean, in sentences.
-    findings
-        What the target, and each control that was asked for, shows, in plain words.
-    target
-        As `models`, for the labelled target cells, scored by the registered model.
-    """
-
-    ref: ModelRef
-    run_id: str
-    folds: pd.DataFrame
-    models: pd.DataFrame
-    summary: Mapping[str, float]
-    verdict: Verdict
-    promoted: bool
-    sentence: str
-    registered: str
-    labels: str
-    findings: list[str] = field(default_factory=list)
-    target: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +127,7 @@ def record_drug(
         registered=chosen.in_words,
         labels=labels,
         findings=findings,
+        predictions=evidence.fold_predictions(folds.predictions, task.source.cohort.ids),
     )
 
 

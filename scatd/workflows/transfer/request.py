@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd import keys
+from scatd.data.given import GivenCohort, GivenLabels
 from scatd.errors import InputError
 from scatd.keys import FewShotUse, InputScale, LabelKind, Select
 from scatd.ranges import CountOrNone, Repeats, check_fields
@@ -28,9 +29,9 @@ class CohortFiles:
         Family dist: which genes, and the scale of the values; see `read_expression`.
     """
 
-    source: Path | None = None
-    reference: Path | None = None
-    target: Path | None = None
+    source: GivenCohort | None = None
+    reference: GivenCohort | None = None
+    target: GivenCohort | None = None
     panel: str | None = None
     scale: InputScale | None = None
 
@@ -56,9 +57,9 @@ class LabelFiles:
         Column whose groups are a baseline; None looks for a usual one, `none` leaves it out.
     """
 
-    labels: str | None = None
+    labels: GivenLabels | None = None
     label_map: str | None = None
-    target_labels: str | None = None
+    target_labels: GivenLabels | None = None
     ic50: Path | None = None
     group_by: str | None = None
     label_kind: LabelKind | None = None

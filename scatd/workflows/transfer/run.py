@@ -11,12 +11,12 @@ from scatd.workflows.transfer.folds import require_whole, run_folds
 from scatd.workflows.transfer.inputs import basis_of, drug_labels, open_inputs
 from scatd.workflows.transfer.record import (
     Resumed,
-    TransferResult,
     log_data,
     record_drug,
     settings_of,
 )
 from scatd.workflows.transfer.request import TransferRequest
+from scatd.workflows.transfer.result import TransferResult
 from scatd.workflows.transfer.task import DrugTask, basis_identity, drug_identity
 
 logger = logging.getLogger(__name__)

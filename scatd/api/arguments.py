@@ -1,0 +1,223 @@
+"""Arguments of a function, read as the command of the same name reads its options.
+
+An option is defined once, in `scatd.cli`. Its Python argument has the same name, the same default,
+the same range and the same help text; `tests/unit/api/test_arguments.py` checks this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import os
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from scatd import console
+from scatd.cli import path_or_name, paths
+from scatd.cli.former import FormerName
+from scatd.data.given import CohortInMemory, TableInMemory
+from scatd.errors import InputError
+from scatd.ranges import shortened
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import pandas as pd
+    from anndata import AnnData
+
+    Cells: TypeAlias = AnnData | str | Path
+    File: TypeAlias = str | Path
+    Labels: TypeAlias = str | Path | pd.DataFrame
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OF_THE_TERMINAL = ("as_json",)
+"""Parameters of commands that say what is printed, and have no meaning here."""
+_OF_EVERY_COMMAND = ("quiet", "verbose")
+_COHORTS = ("input", "target", "cohort", "source", "reference")
+"""Parameters that may be an AnnData."""
+_PLACE = "{options}"
+_WIDTH = 96
+_KINDS = {
+    "Cells": "AnnData, str or Path",
+    "File": "str or Path",
+    "Labels": "str, Path or DataFrame",
+    "Sequence[str]": "sequence of str",
+    "Mapping[str, str]": "mapping",
+}
+"""Annotations as a docstring says them."""
+
+
+def options(command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
+    """Options and arguments of a command, by the names that they have in Python."""
+    for param in command.params:
+        if not isinstance(param, FormerName) and param.name not in OF_THE_TERMINAL:
+            yield name_of(param), param
+
+
+def name_of(param: click.Parameter) -> str:
+    """The name of an option in Python: `--few-shot` is `few_shot`."""
+    if isinstance(param, click.Option):
+        return max(param.opts, key=len).removeprefix("--").replace("-", "_")
+    return str(param.name)
+
+
+def documented(command: click.Command) -> Callable[[F], F]:
+    """Put the options of a command in place of `{options}` in the docstring of a function."""
+
+    def decorate(function: F) -> F:
+        text = inspect.getdoc(function) or ""
+        if text:  # python -OO has none
+            function.__doc__ = text.replace(_PLACE, _described(function, command))
+        return function
+
+    return decorate
+
+
+def _described(function: Callable[..., Any], command: click.Command) -> str:
+    first, *own = inspect.signature(function).parameters.values()
+    helps = {name: param.help or "" for name, param in options(command) if hasattr(param, "help")}
+    lines = []
+    for each in own:
+        if each.name not in helps or each.default is inspect.Parameter.empty:
+            continue
+        kind = str(each.annotation).removesuffix(" | None")
+        kind = " or ".join(_KINDS.get(one, one) for one in kind.split(" | "))
+        default = "optional" if each.default is None else f"default {each.default!r}"
+        lines.append(f"{each.name} : {kind}, {default}")
+        text = _in_python(command, helps[each.name], "`{}`")
+        text = re.sub(r"\b(INPUT|TARGET|COHORT)\b", f"`{first.name}`", text)
+        lines += textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _in_python(command: click.Command, text: str, form: str = "{}=") -> str:
+    """A text about options with their names in Python."""
+    names = {
+        flag: form.format(name)
+        for name, param in options(command)
+        for flag in getattr(param, "opts", ())
+    }
+    flags = r"(?<![\w-])--[a-z][a-z0-9-]*"
+    return re.sub(flags, lambda found: names.get(found[0], found[0]), text)
+
+
+@contextlib.contextmanager
+def called(
+    command: click.Command, given: Mapping[str, Any], **renamed: str
+) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Do what a command does around its work: read the arguments, show messages, word the faults.
+
+    Parameters
+    ----------
+    command
+        The command of the function.
+    given
+        Arguments of the function by name; others are ignored.
+    renamed
+        Names of arguments that the command names otherwise, by their names in the command.
+
+    Yields
+    ------
+    A function that gives the parameters of the command, converted. Its own arguments take the
+    place of those of the same names.
+
+    Raises
+    ------
+    InputError
+        For an argument that cannot be used; the message has the names of Python.
+    """
+    # As the commands do: MLflow reports its use to its makers otherwise.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    quiet, verbose = (bool(given.get(name, False)) for name in _OF_EVERY_COMMAND)
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    with console.messages(level), _faults_in_python(command):
+        yield lambda **changed: _read(command, {**given, **changed}, renamed)
+
+
+@contextlib.contextmanager
+def _faults_in_python(command: click.Command) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        raise InputError(_in_python(command, error.format_message())) from None
+    except InputError as error:
+        parts = (error.what, error.where, error.expected, error.remedy)
+        what, where, expected, remedy = (_in_python(command, part) for part in parts)
+        raise InputError(what, where=where, expected=expected, remedy=remedy) from error
+
+
+def _read(
+    command: click.Command, given: Mapping[str, Any], renamed: Mapping[str, str]
+) -> dict[str, Any]:
+    context = click.Context(command, info_name=command.name)
+    found = {}
+    for theirs, param in options(command):
+        if theirs in _OF_EVERY_COMMAND:
+            continue
+        name = renamed.get(theirs, theirs)
+        found[str(param.name)] = _converted(param, name, given[name], context)
+    return found
+
+
+def _converted(param: click.Parameter, name: str, value: Any, context: click.Context) -> Any:
+    """One value, as click converts it; objects in memory keep their name."""
+    if param.multiple:
+        many = () if value is None else (value,) if isinstance(value, str) else tuple(value)
+        return tuple(_converted_one(param, name, each, context) for each in many)
+    if value is None and param.required:
+        raise InputError(f"{name}= is missing", remedy=param.help or "")
+    if isinstance(param.type, paths.NewFile | paths.NewFolder) and value is None:
+        return None  # a file is written only where the user names one
+    if value is None:
+        return param.get_default(context)
+    return _converted_one(param, name, value, context)
+
+
+def _converted_one(param: click.Parameter, name: str, value: Any, context: click.Context) -> Any:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+
+    if isinstance(param, click.Option) and param.is_flag:
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name}= is {shortened(value)}", expected="True or False")
+        return bool(value)
+    kind = param.type
+    if param.name in _COHORTS and isinstance(value, AnnData):
+        return CohortInMemory(value, name)
+    if kind is path_or_name.LABELS and isinstance(value, pd.DataFrame):
+        return TableInMemory(value, name)
+    if isinstance(value, Mapping):  # label_map={"S": "sensitive", "R": "resistant"}
+        value = ",".join(f"{word}={meaning}" for word, meaning in value.items())
+    if isinstance(kind, paths.OnDisk) and not isinstance(value, str | Path):
+        expected = "an AnnData, or the path of a file" if param.name in _COHORTS else "a path"
+        raise InputError(f"{name}= is of type {type(value).__name__}", expected=expected)
+    if not (isinstance(kind, paths.OnDisk) and kind.gives_path):
+        value = str(value)
+    converted = kind.convert(value, param, context)
+    if isinstance(kind, paths.OnDisk):
+        kind.require(converted, f"{name}=")
+    return converted
+
+
+def names_of(drug: str | Sequence[str], argument: str = "drug") -> tuple[str, ...]:
+    """Names of drugs: of one text, or of a list of texts.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    names = (drug,) if isinstance(drug, str) else tuple(drug)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"{argument}= is {shortened(drug)}", expected="the name of a drug, or a list of names"
+        )
+    return names
