@@ -46,15 +46,16 @@ myst_heading_anchors = 4
 suppress_warnings += ["myst.header"]  # the sections of a command begin below its title
 
 # Docstrings
+default_role = "code"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autosummary_generate = False
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_custom_sections = ["Returns"]  # sentences, not types
 
-# Notebooks: run at every build, and an error in one of them ends the build.
+# Notebooks: run at every build. An error in one of them is a warning, which ends `make docs`.
 nb_execution_mode = "force"
-nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 1800  # a second can be long where many programs share a processor
 nb_merge_streams = True
@@ -70,6 +71,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,
+    "navbar_persistent": [],
     "pygments_light_style": "default",
 }
 

@@ -73,7 +73,7 @@ def commands(command: click.Command, path: tuple[str, ...] = ()) -> dict[str, cl
 
 def test_every_command_is_in_the_reference():
     text = PAGES["reference/cli"]
-    shown = re.findall(r"```\{click\} ([\w.]+):(\w+)\n:prog: scatd (.*?)\n", text)
+    shown = re.findall(r"^\.\. click:: ([\w.]+):(\w+)\n   :prog: scatd (.*?)$", text, re.MULTILINE)
     known = commands(main)
     assert {name for _, _, name in shown} | {"registry promote"} == set(known)
     for module, attribute, name in shown:
