@@ -44,14 +44,6 @@ _COHORTS = ("input", "target", "cohort", "source", "reference")
 """Parameters that may be an AnnData."""
 _PLACE = "{options}"
 _WIDTH = 96
-_KINDS = {
-    "Cells": "AnnData, str or Path",
-    "File": "str or Path",
-    "Labels": "str, Path or DataFrame",
-    "Sequence[str]": "sequence of str",
-    "Mapping[str, str]": "mapping",
-}
-"""Annotations as a docstring says them."""
 
 
 def options(command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
@@ -87,11 +79,9 @@ def _described(function: Callable[..., Any], command: click.Command) -> str:
     for each in own:
         if each.name not in helps or each.default is inspect.Parameter.empty:
             continue
-        kind = str(each.annotation).removesuffix(" | None")
-        kind = " or ".join(_KINDS.get(one, one) for one in kind.split(" | "))
-        default = "optional" if each.default is None else f"default {each.default!r}"
-        lines.append(f"{each.name} : {kind}, {default}")
+        lines.append(each.name)
         text = _in_python(command, helps[each.name], "`{}`")
+        text = re.sub(r"[Oo]ptions of the command line", "arguments", text)
         text = re.sub(r"\b(INPUT|TARGET|COHORT)\b", f"`{first.name}`", text)
         lines += textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)

@@ -101,7 +101,8 @@ _NETWORK = {
 @option(
     "--reference",
     paths.COHORT,
-    "Unlabelled single cells whose style the source takes.  [default: the demo reference]",
+    "Unlabelled single cells whose style the source takes.  [default: none; with the demo source, "
+    "the demo reference]",
 )
 @option(
     "--target",
