@@ -47,7 +47,7 @@ docs: $(VENV)/installed-docs docs/_build/demo/made
 docs/_build/demo/made: $(VENV)/installed-docs $(shell find scatd -name '*.py')
 	@echo "== the demo, for the tutorials"
 	@rm -rf docs/_build/demo && mkdir -p docs/_build/demo
-	@cd docs/_build/demo && $(CURDIR)/$(BIN)/scatd demo --quiet
+	@cd docs/_build/demo && $(abspath $(BIN))/scatd demo --quiet
 	@touch $@
 
 ui: $(VENV)/installed

@@ -116,7 +116,7 @@ def prepare_tutorials(_app: Any) -> None:
     if demo.is_dir():
         shutil.copytree(demo, WORK)
     os.environ["SCATD_TUTORIALS"] = str(WORK)
-    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for variable in ("MLFLOW_TRACKING_URI", "SCATD_CACHE"):
         os.environ.pop(variable, None)
 
