@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scatd import datasets as datasets
+    from scatd import pl as pl
     from scatd.api.check import check as check
     from scatd.api.embed import embed as embed
     from scatd.api.evaluate import evaluate as evaluate
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_MODULES = ("datasets", "pl")
 _PLACES = {
     **{
         name: f"scatd.api.{name}"
@@ -31,6 +34,7 @@ _PLACES = {
     },
     **{name: f"scatd.api.{name}" for name in ("pretrain", "screen", "transfer")},
     **dict.fromkeys(("ResponseModel", "load_model"), "scatd.api.models"),
+    **{name: f"scatd.{name}" for name in _MODULES},
     **dict.fromkeys(("InputError", "ScatdError", "TrainingError"), "scatd.errors"),
 }
 """Module of each name of the API. It is imported when the name is first used."""
@@ -48,6 +52,8 @@ __all__ = [  # noqa: RUF022 (as a user needs them)
     "explain",
     "transfer",
     "pretrain",
+    "pl",
+    "datasets",
     "ScatdError",
     "InputError",
     "TrainingError",
@@ -59,7 +65,8 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         message = f"module 'scatd' has no attribute '{name}'"
         raise AttributeError(message)
-    value = getattr(import_module(_PLACES[name]), name)
+    module = import_module(_PLACES[name])
+    value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -50,15 +50,20 @@ def cell_map(
     """
     if own is not None:
         return own[:, :2] if own.shape[1] >= 2 else None
-    has_latent = np.isfinite(latent).all(axis=1)
-    if not FEWEST_CELLS <= has_latent.sum() <= MOST_CELLS:
+    if not FEWEST_CELLS <= np.isfinite(latent).all(axis=1).sum() <= MOST_CELLS:
         return None
+    return latent_map(latent)
+
+
+def latent_map(latent: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Coordinates (n_obs, 2) of every cell by its latent, as in `cell_map`, for any number."""
+    has_latent = np.isfinite(latent).all(axis=1)
     xy = np.full((len(latent), 2), np.nan)
     xy[has_latent] = _umap(latent[has_latent])
     return xy
 
 
-def _umap(latent: NDArray[np.float32]) -> NDArray[np.float32]:
+def _umap(latent: NDArray[np.floating]) -> NDArray[np.float32]:
     import anndata
     import scanpy
 

@@ -28,7 +28,7 @@ def demo_file(part: str, *, seed: int | None = None, folder: Path = Path(DEMO_FO
         When a seed is asked for and the folder holds the demo of another seed, or when the demo
         cannot be written there.
     """
-    files = {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
+    files = _files(folder)
     if not _all_exist(files):
         _make(files, folder, seed or 0)
     if seed is not None and (held := _seed_of(files[part])) != seed:
@@ -36,6 +36,16 @@ def demo_file(part: str, *, seed: int | None = None, folder: Path = Path(DEMO_FO
         remedy = "Choose another --folder, or remove this one."
         raise InputError(what, where=str(folder), expected=f"seed {seed}", remedy=remedy)
     return files[part]
+
+
+def existing_demo(seed: int, folder: Path = Path(DEMO_FOLDER)) -> dict[str, Path] | None:
+    """The files of the demo cohort of a seed; None where the folder does not hold them."""
+    files = _files(folder)
+    return files if _all_exist(files) and _seed_of(files["source"]) == seed else None
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {name: folder / f"{name}.h5ad" for name in DEMO_PARTS}
 
 
 def _all_exist(files: Mapping[str, Path]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -40,6 +42,36 @@ def roc_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:
             "tpr": _fraction(np.concatenate([[0.0], resistant])),
         }
     )
+
+
+def mean_roc_table(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Mean of ROC curves, such as those of folds: at each `fpr`, the mean of their `tpr`.
+
+    The area under it is the mean of their areas.
+
+    Parameters
+    ----------
+    tables
+        Of `roc_table`, without NaN.
+
+    Returns
+    -------
+    Columns `fpr`, `tpr`. Each `fpr` has two rows, the ends of a vertical part.
+    """
+    fpr = np.unique(np.concatenate([table["fpr"] for table in tables]))
+    ends = np.mean([_ends(table, fpr) for table in tables], axis=0)
+    return pd.DataFrame({"fpr": np.repeat(fpr, 2), "tpr": ends.ravel()})
+
+
+def _ends(table: pd.DataFrame, fpr: Array) -> Array:
+    """Lowest and highest `tpr` of a curve at each of some `fpr`, (n, 2)."""
+    x, y = table["fpr"].to_numpy(), table["tpr"].to_numpy()
+    first = np.searchsorted(x, fpr, side="left")
+    last = np.searchsorted(x, fpr, side="right") - 1
+    between = np.interp(fpr, x, y)
+    is_point = x[first] == fpr
+    low, high = (np.where(is_point, y[place], between) for place in (first, last))
+    return np.column_stack([low, high])
 
 
 def pr_table(codes: npt.ArrayLike, prob: npt.ArrayLike) -> pd.DataFrame:

@@ -33,6 +33,11 @@ WORDS = {
 }
 
 
+def in_legend(model: str) -> str:
+    """A model as a legend names it; a name that is unknown stays as it is."""
+    return "response model" if model == MODEL else WORDS.get(model, model).removeprefix("the ")
+
+
 @dataclass(frozen=True, eq=False)
 class FoldPredictions:
     """Out-of-fold predictions of one fold.

@@ -11,9 +11,69 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from scatd.data.patients import one_tumour_each
+from scatd.data.text.values import require_numbers
+from scatd.errors import InputError
+
 TIME, EVENT, GROUP = "time", "event", "group"
+FEWEST = 10
+"""Fewest patients with known survival; with fewer, nothing is estimated."""
 _N_TICKS = 6
 _N_BINS = 10  # as published
+
+
+def known_survival(rows: pd.DataFrame, time: str, event: str, where: str) -> pd.DataFrame:
+    """Patients whose survival is known (one tumour each): columns `time` and `event`.
+
+    Parameters
+    ----------
+    rows
+        One row a sample, ids in the index.
+    time, event
+        Columns of the time and of 1 (died) or 0 (alive when last seen).
+    where
+        File or table, for messages.
+
+    Raises
+    ------
+    InputError
+        When a column is missing or holds something else, or there are fewer than `FEWEST`.
+    """
+    table = survival_columns(rows, time, event, where)[one_tumour_each(rows.index).to_numpy()]
+    table = table[table[TIME] >= 0].astype({EVENT: int})
+    if len(table) < FEWEST:
+        what = f"{len(table)} patients have a tumour and known survival"
+        raise InputError(what, where=where, expected=f"at least {FEWEST}")
+    return table
+
+
+def survival_columns(rows: pd.DataFrame, time: str, event: str, where: str) -> pd.DataFrame:
+    """`time` and `event` of each row; both are missing where one of them is.
+
+    Parameters are those of `known_survival`.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or holds something else.
+    """
+    columns = {TIME: time, EVENT: event}
+    for name, column in columns.items():
+        if column not in rows:
+            held = ", ".join(map(str, rows.columns[:12]))
+            what = f"has no column '{column}' for the {name}"
+            raise InputError(what, where=where, remedy=f"It has {held}.")
+    table = pd.DataFrame(
+        {
+            name: require_numbers(rows[column], f"{where}: column '{column}'")
+            for name, column in columns.items()
+        }
+    )
+    odd = table.loc[table[EVENT].notna() & ~table[EVENT].isin([0, 1]), EVENT]
+    if len(odd):
+        what = f"column '{event}' holds {odd.iloc[0]:g}"
+        raise InputError(what, where=where, expected="1 (died) and 0 (alive when last seen)")
+    return table.where(table.notna().all(axis=1))
 
 
 def kaplan_meier(patients: pd.DataFrame) -> pd.DataFrame:

@@ -93,6 +93,10 @@ ood_p_column = _column_of("ood_p")  # p-value of the distance from the training 
 reason_column = _column_of("reason")  # the reason for a missing score; empty where there is one
 
 
+BASELINE_LOGIT = "baseline_logit"
+"""`obs` column of explained cells: the logit of resistant that their attributions start from."""
+
+
 def truth_column(drug_key: str) -> str:
     """`obs` column with the simulated truth of a demo target."""
     return f"truth_{drug_key}"
@@ -101,6 +105,11 @@ def truth_column(drug_key: str) -> str:
 def latent_key(family: str) -> str:
     """`obsm` key of the backbone's posterior mean, (n_obs, n_latent)."""
     return f"X_scatd_{family}"
+
+
+def latent_map_key(family: str) -> str:
+    """`obsm` key of a map of that latent, (n_obs, 2), which `scatd.pl.umap` makes."""
+    return f"{latent_key(family)}_umap"
 
 
 DEMO_FOLDER = "scatd-demo"

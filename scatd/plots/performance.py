@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from scatd.plots.style import (
     GREY,
     RESPONSE_COLOURS,
     TEXT_SIZE,
+    axes_on,
+    figure_of,
     label_axes,
     legend_beside,
     legend_inside,
@@ -25,12 +27,22 @@ from scatd.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SCORE_BINS = np.arange(26) / 25
+_FAINT = 0.45
+"""Opacity of what stands in the background."""
 
 
-def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
+def roc(
+    tables: Mapping[str, pd.DataFrame],
+    subject: str,
+    *,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    faint: Collection[str] = (),
+    on: Axes | Figure | None = None,
+) -> Figure:
     """ROC curves, with the area under each in the legend.
 
     Parameters
@@ -39,12 +51,23 @@ def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
         Tables of `scatd.evaluation.curves.roc_table`, by name (a fold, a model).
     subject
         Drug, for the title.
+    bounds
+        Of the 95% interval of each area, by name, for the legend.
+    faint
+        Names of curves that stand in the background.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`.
     """
-    figure, (axes,) = new_figure(width=6.4, height=4.2)
+    axes = axes_on(on, width=6.4 if bounds is None else 9.0 if faint else 7.4, height=4.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
         area = float(np.trapezoid(table["tpr"], table["fpr"]))
-        axes.plot(table["fpr"], table["tpr"], **_curve_look(index, name, area))
+        look = _curve_look(index, name, area)
+        if bounds is not None:
+            look["label"] = f"{name}: {area:.2f} ({bounds[name][0]:.2f} to {bounds[name][1]:.2f})"
+        if name in faint:
+            look |= {"alpha": _FAINT, "linewidth": 1.0, "zorder": 1.9}  # below the others
+        axes.plot(table["fpr"], table["tpr"], **look)
     label_axes(
         axes,
         f"{subject}: ROC",
@@ -52,8 +75,8 @@ def roc(tables: Mapping[str, pd.DataFrame], subject: str) -> Figure:
         "resistant called resistant (fraction)",
     )
     unit_square(axes)
-    legend_beside(axes, "AUROC")
-    return figure
+    legend_beside(axes, "AUROC" if bounds is None else "AUROC, 95% interval")
+    return figure_of(axes)
 
 
 def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalence: float) -> Figure:
@@ -98,7 +121,14 @@ def _curve_look(index: int, name: str, area: float) -> dict[str, Any]:
     return {"color": colour, "linestyle": style, "linewidth": 1.4, "label": label}
 
 
-def reliability(table: pd.DataFrame, subject: str) -> Figure:
+def reliability(
+    table: pd.DataFrame,
+    subject: str,
+    *,
+    label: str = "observed, 95% interval",
+    others: Mapping[str, pd.DataFrame] | None = None,
+    on: Axes | Figure | None = None,
+) -> Figure:
     """Predicted probability against the observed fraction, with 95% intervals and bin sizes.
 
     Parameters
@@ -107,8 +137,14 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
         `scatd.evaluation.curves.reliability_table`; empty bins are left out.
     subject
         Drug, for the title.
+    label
+        What the legend says of the table.
+    others
+        Tables of other models, by name: lines in the background, without intervals.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`.
     """
-    figure, (axes,) = new_figure(width=4.8, height=4.6)
+    axes = axes_on(on, width=9.2 if others else 4.8, height=4.6)
     filled = table[table["n"] > 0]
     observed = filled["observed"].to_numpy()
     errors = [observed - filled["ci_low"], filled["ci_high"] - observed]
@@ -124,8 +160,22 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
         linewidth=1.4,
         elinewidth=0.9,
         capsize=2,
-        label="observed, 95% interval",
+        label=label,
     )
+    for index, (name, other) in enumerate((others or {}).items(), start=1):
+        colour, style = line_look(index)
+        some = other[other["n"] > 0]
+        # Not `plot`: a legend lists all lines before all lines with intervals.
+        axes.errorbar(
+            some["mean_predicted"],
+            some["observed"],
+            color=colour,
+            linestyle=style,
+            linewidth=1.0,
+            alpha=_FAINT,
+            label=name,
+            zorder=1.9,
+        )
     for x, y, n in zip(filled["mean_predicted"], filled["ci_high"], filled["n"], strict=True):
         axes.annotate(
             f"{n}",
@@ -145,8 +195,11 @@ def reliability(table: pd.DataFrame, subject: str) -> Figure:
     )
     unit_square(axes)
     axes.set_ylim(-0.02, 1.08)
-    legend_inside(axes)
-    return figure
+    if others:
+        legend_beside(axes)
+    else:
+        legend_inside(axes)
+    return figure_of(axes)
 
 
 def score_distribution(

@@ -12,12 +12,15 @@ from scatd.plots.style import (
     GREY,
     RESPONSE_COLOURS,
     TEXT_SIZE,
+    axes_on,
+    figure_of,
     label_axes,
     new_figure,
     write_in_cells,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_DRUGS, MOST_BARS = 40, 6
@@ -30,7 +33,7 @@ _PARTS = {
 }
 
 
-def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
+def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = None) -> Figure:
     """Resistant fractions, groups by drugs; grey where no cell has a response.
 
     Parameters
@@ -40,6 +43,8 @@ def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
         are shown.
     subject
         The cohort, for the title.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`.
     """
     shown = matrix
     if matrix.shape[1] > MOST_DRUGS:
@@ -47,7 +52,8 @@ def heat_map(matrix: pd.DataFrame, subject: str) -> Figure:
         shown = matrix[[drug for drug in matrix if drug in spread.index[:MOST_DRUGS]]]
         subject += f" ({MOST_DRUGS} of {matrix.shape[1]} drugs: those that differ most)"
     n_groups, n_drugs = shown.shape
-    figure, (axes,) = new_figure(2.6 + 0.55 * n_drugs, 1.9 + 0.32 * n_groups)
+    axes = axes_on(on, 2.6 + 0.55 * n_drugs, 1.9 + 0.32 * n_groups)
+    figure = figure_of(axes)
     values = shown.to_numpy(dtype=float)
     axes.set_facecolor(GREY)
     drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")

@@ -66,8 +66,38 @@ def new_figure(
     return figure, list(figure.subplots(1, n_axes, squeeze=False)[0])
 
 
+def axes_on(on: Axes | Figure | None, width: float, height: float) -> Axes:
+    """Axes for a picture that has only one: those given, or new ones in a figure of its size.
+
+    Parameters
+    ----------
+    on
+        Axes are used as they are. An empty figure gets the size. None makes a figure.
+    width, height
+        Size of the whole figure, inches.
+    """
+    from matplotlib.axes import Axes
+
+    if isinstance(on, Axes):
+        return on
+    if on is None:
+        return new_figure(width, height)[1][0]
+    on.set_size_inches(width, height)
+    return on.subplots()
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The whole figure that axes are in, also where they are in a part of it."""
+    return axes.figure.figure  # the figure of a part is the whole
+
+
 def new_mosaic(
-    layout: Sequence[Sequence[str]], width: float, height: float, **ratios: Any
+    layout: Sequence[Sequence[str]],
+    width: float,
+    height: float,
+    *,
+    on: Figure | None = None,
+    **ratios: Any,
 ) -> tuple[Figure, dict[str, Axes]]:
     """Make an empty figure whose axes have names and different sizes.
 
@@ -77,10 +107,13 @@ def new_mosaic(
         Names of the axes, row by row; "." stays empty.
     width, height
         Size of the whole figure, inches.
+    on
+        An empty figure to use instead of a new one; it gets the size.
     ratios
         `width_ratios` and `height_ratios` of columns and rows.
     """
-    figure, (whole,) = new_figure(width, height)
+    whole = axes_on(on, width, height)
+    figure = figure_of(whole)
     whole.remove()
     return figure, figure.subplot_mosaic([list(row) for row in layout], **ratios)
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scatd.keys import RESISTANT, SENSITIVE
+from scatd.plots.scores import CALL_COLOURS
 from scatd.plots.style import (
     BLACK,
     GREY,
     PALETTE,
-    RESPONSE_COLOURS,
     TEXT_SIZE,
+    figure_of,
     label_axes,
     legend_beside,
     new_figure,
@@ -24,9 +26,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LOW, HIGH = "low score", "high score"
+"""Groups of patients by their score alone."""
+_COLOURS = {
+    **CALL_COLOURS,
+    LOW: CALL_COLOURS[SENSITIVE],
+    HIGH: CALL_COLOURS[RESISTANT],
+}
+
 
 def kaplan_meier_curves(
-    curves: pd.DataFrame, at_risk: pd.DataFrame, p: float, subject: str, unit: str = "days"
+    curves: pd.DataFrame,
+    at_risk: pd.DataFrame,
+    p: float,
+    subject: str,
+    unit: str = "days",
+    *,
+    legend: str = "called, 95% interval",
+    on: Axes | Figure | None = None,
 ) -> Figure:
     """Survival of each group with 95% intervals, censored patients as ticks, and numbers at risk.
 
@@ -40,32 +57,47 @@ def kaplan_meier_curves(
         Drug and cohort, for the title.
     unit
         Of the times.
+    legend
+        Title of the legend: what the groups are.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`. The numbers stand below given axes.
     """
-    groups = list(at_risk.index)
-    figure, axes = new_mosaic(
-        [["curves"], ["numbers"]],
-        width=6.8,
-        height=4.2 + 0.22 * len(groups),
-        height_ratios=[4, 0.35 + 0.25 * len(groups)],
-    )
-    for index, name in enumerate(groups):
-        _curve(axes["curves"], curves[curves["group"] == name], str(name), _colour(name, index))
+    above, below = _two_axes(on, len(at_risk))
+    for index, name in enumerate(at_risk.index):
+        _curve(above, curves[curves["group"] == name], str(name), _colour(name, index))
     said = "log-rank: one group" if np.isnan(p) else f"log-rank p = {p:.2g}"
-    label_axes(axes["curves"], f"{subject}: {said}", "", "alive (fraction)")
-    axes["curves"].set_ylim(-0.02, 1.02)
+    label_axes(above, f"{subject}: {said}", "", "alive (fraction)")
+    above.set_ylim(-0.02, 1.02)
     # Space left of 0 for the numbers at risk.
     longest = float(curves["time"].max())
-    axes["curves"].set_xlim(-0.05 * longest, 1.05 * longest)
-    axes["curves"].set_xticks(at_risk.columns.to_numpy(dtype=float))
-    axes["curves"].tick_params(labelbottom=False)
-    legend_beside(axes["curves"], "called, 95% interval")
-    _numbers(axes["numbers"], at_risk, unit)
-    axes["numbers"].set_xlim(axes["curves"].get_xlim())
-    return figure
+    above.set_xlim(-0.05 * longest, 1.05 * longest)
+    above.set_xticks(at_risk.columns.to_numpy(dtype=float))
+    above.tick_params(labelbottom=False)
+    legend_beside(above, legend)
+    _numbers(below, at_risk, unit)
+    below.set_xlim(above.get_xlim())
+    return figure_of(above)
+
+
+def _two_axes(on: Axes | Figure | None, n_groups: int) -> tuple[Axes, Axes]:
+    """Axes for the curves, and for the numbers of patients below them."""
+    from matplotlib.axes import Axes
+
+    share = (0.35 + 0.25 * n_groups) / 4
+    if isinstance(on, Axes):
+        return on, on.inset_axes((0, -share - 0.04, 1, share))
+    _, axes = new_mosaic(
+        [["curves"], ["numbers"]],
+        width=6.8,
+        height=4.2 + 0.22 * n_groups,
+        on=on,
+        height_ratios=[1, share],
+    )
+    return axes["curves"], axes["numbers"]
 
 
 def _colour(name: object, index: int) -> str:
-    return RESPONSE_COLOURS.get(str(name), PALETTE[index % len(PALETTE)])
+    return _COLOURS.get(str(name), PALETTE[index % len(PALETTE)])
 
 
 def _curve(axes: Axes, table: pd.DataFrame, name: str, colour: str) -> None:

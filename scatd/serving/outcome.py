@@ -12,7 +12,7 @@ from scatd.data.cell_map import cell_map, own_map
 from scatd.data.opened import open_input
 from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
-from scatd.plots.cells import score_histogram
+from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
 from scatd.workflows.predict.output import write_table
@@ -61,8 +61,9 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
 def write_scores(result: PredictResult, folder: Path) -> None:
     """Write the table of cells, and the histogram of their scores."""
     write_table(folder / CSV, result)
-    threshold = result.about["threshold"]
-    figure = score_histogram(result.table["prob_resistant"], threshold, result.ref.drug)
+    table, threshold = result.table, result.about["threshold"]
+    drug = result.ref.drug
+    figure = score_histogram(table["prob_resistant"], table["response"], threshold, drug)
     save_figure(figure, folder, Path(HISTOGRAM).stem)
 
 

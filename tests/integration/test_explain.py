@@ -71,6 +71,12 @@ def test_attributions_add_up_to_the_change_of_the_logit_that_predict_scores(here
     np.testing.assert_allclose(cells.obs["prob_resistant"], scores.prob_resistant, atol=1e-6)
 
 
+def test_the_baseline_logit_is_that_of_the_mean_cell(here):
+    cells = ad.read_h5ad("explained.h5ad")
+    expected = logits(cells.X.mean(axis=0, keepdims=True))[0, 1]
+    np.testing.assert_allclose(cells.obs[keys.BASELINE_LOGIT], expected, atol=1e-4)
+
+
 def test_importance_is_the_mean_absolute_attribution(here):
     cells = ad.read_h5ad("explained.h5ad")
     table = cells.varm["importance"]

@@ -93,6 +93,8 @@ def test_every_candidate_is_explained(here, task, run_scatd, name):
     odds = logit(cells.obs["prob_resistant"].to_numpy())
     is_exact = name != "mean_with_network"
     np.testing.assert_allclose(total - total[0], odds - odds[0], atol=1e-6 if is_exact else 5e-3)
+    whole = cells.obs[keys.BASELINE_LOGIT].to_numpy() + total
+    np.testing.assert_allclose(whole, odds, atol=1e-6 if is_exact else 5e-3)
     np.testing.assert_array_equal(
         cells.layers["attribution_sensitive"], -cells.layers["attribution_resistant"]
     )

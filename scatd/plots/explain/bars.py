@@ -9,13 +9,20 @@ import pandas as pd
 
 from scatd.keys import RESISTANT, RESPONSES, SENSITIVE
 from scatd.plots.explain.look import UNIT
-from scatd.plots.style import RESPONSE_COLOURS, label_axes, legend_beside, new_figure
+from scatd.plots.style import RESPONSE_COLOURS, axes_on, figure_of, label_axes, legend_beside
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def importance_bars(table: pd.DataFrame, subject: str, n_features: int = 20) -> Figure:
+def importance_bars(
+    table: pd.DataFrame,
+    subject: str,
+    n_features: int = 20,
+    *,
+    on: Axes | Figure | None = None,
+) -> Figure:
     """Mean absolute attribution of the leading features.
 
     With one class, the colour shows the sign of the mean attribution. With both, each has a bar.
@@ -29,11 +36,13 @@ def importance_bars(table: pd.DataFrame, subject: str, n_features: int = 20) -> 
         Drug and cohort, for the title.
     n_features
         Number of features, the most important on top.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`.
     """
     measured = [name for name in RESPONSES if f"mean_abs_{name}" in table]
     order = table[[f"mean_abs_{name}" for name in measured]].sum(axis=1)
     shown = table.loc[order.sort_values(ascending=False, kind="stable").index[:n_features]]
-    figure, (axes,) = new_figure(width=7.2, height=1.4 + 0.24 * len(shown))
+    axes = axes_on(on, width=7.2, height=1.4 + 0.24 * len(shown))
     rows = np.arange(len(shown))
     if len(measured) > 1:
         height = 0.4
@@ -53,4 +62,4 @@ def importance_bars(table: pd.DataFrame, subject: str, n_features: int = 20) -> 
     axes.set_ylim(len(shown) - 0.5, -0.5)
     label_axes(axes, f"{subject}: leading features", f"mean absolute attribution ({unit})", "")
     legend_beside(axes, title)
-    return figure
+    return figure_of(axes)

@@ -15,6 +15,8 @@ from scatd.plots.style import (
     GREY,
     RESPONSE_COLOURS,
     TEXT_SIZE,
+    axes_on,
+    figure_of,
     label_axes,
     legend_beside,
     new_figure,
@@ -30,7 +32,13 @@ _MIN_LABEL = 0.08
 
 
 def waterfall(
-    attributions: pd.Series, values: pd.Series, baseline: float, subject: str, n_features: int = 12
+    attributions: pd.Series,
+    values: pd.Series,
+    baseline: float,
+    subject: str,
+    n_features: int = 12,
+    *,
+    on: Axes | Figure | None = None,
 ) -> Figure:
     """Attributions of the leading features, added from the baseline's logit to the cell's logit.
 
@@ -44,6 +52,8 @@ def waterfall(
         Drug and cell, for the title.
     n_features
         Number of features, the largest on top; all others are one bar.
+    on
+        Where to draw, as in `scatd.plots.style.axes_on`.
     """
     order = attributions.abs().sort_values(ascending=False, kind="stable").index
     shown, n_rest = list(order[:n_features]), max(0, len(order) - n_features)
@@ -55,7 +65,7 @@ def waterfall(
     # The last bar starts at the baseline, so the top bar ends at the score of the cell.
     ends = baseline + np.cumsum(pushes[::-1])[::-1]
     starts = ends - pushes
-    figure, (axes,) = new_figure(width=7.2, height=1.6 + 0.28 * len(pushes))
+    axes = axes_on(on, width=7.2, height=1.6 + 0.28 * len(pushes))
     rows = np.arange(len(pushes))
     for name, here in ((RESISTANT, pushes > 0), (SENSITIVE, pushes <= 0)):
         axes.barh(
@@ -76,7 +86,7 @@ def waterfall(
     title = f"{subject}: from {baseline:.2f} at the baseline (dashed) to {ends[0]:.2f}"
     label_axes(axes, title, UNIT, "")
     legend_beside(axes)
-    return figure
+    return figure_of(axes)
 
 
 def force(attributions: pd.Series, baseline: float, subject: str, n_features: int = 20) -> Figure:

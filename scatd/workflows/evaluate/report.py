@@ -11,7 +11,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.evaluation import curves, finding, label_kinds
-from scatd.evaluation.evidence import MODEL, WORDS
+from scatd.evaluation.evidence import MODEL, WORDS, in_legend
 from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.nearness import few_genes_sentence
 from scatd.evaluation.standing import CHANCE, Standing
@@ -69,11 +69,9 @@ def draw(found: Evaluation, folder: Path) -> dict[str, Path]:
     cells, tables, made = found.cells, found.tables, found.calibration
     subject = f"{_drug(cells)} ({cells.ref.family})"
     cut, codes = cells.decision.threshold, cells.codes
-    scored = {"response model": cells.prob}
+    scored = {in_legend(MODEL): cells.prob}
     scored |= {
-        WORDS[name].removeprefix("the "): prob
-        for name, prob in cells.baselines.items()
-        if name != "prevalence"
+        in_legend(name): prob for name, prob in cells.baselines.items() if name != "prevalence"
     }
     coverage = float(tables["answers"]["coverage"].iloc[0])
     figures = {

@@ -96,14 +96,18 @@ class Explanation:
             var=pd.DataFrame(index=pd.Index(subject.names)),
         )
         layers = {word: np.full(shape, np.nan, np.float32) for word in subject.classes}
+        baselines = np.full(features.n_obs, np.nan)
         for block in self.store.blocks():
             cells.X[block.rows] = np.asarray(features.X[block.rows], np.float32)
             for word, one in block.attributed.items():
                 layers[word][block.rows] = one.attributions
+            resistant = block.attributed[keys.RESISTANT]
+            baselines[block.rows] = subject.baseline_logits(block.rows, resistant)
         for word, layer in layers.items():
             cells.layers[f"attribution_{word}"] = layer
         is_scored = subject.usable
         cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
+        cells.obs[keys.BASELINE_LOGIT] = baselines
         cells.obs[keys.prob_column(drug_key)] = cells.obs["prob_resistant"]
         cells.obs[keys.response_column(drug_key)] = pd.Categorical(
             pd.Series(subject.scores.responses).where(is_scored)

@@ -77,8 +77,8 @@ def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame)
             place = int(np.flatnonzero(block.rows == highest)[0])
             whole = {"value": X[place], "attribution": A[place]}
             cell = pd.DataFrame(whole, index=pd.Index(subject.names, name=ids[place]))
-            own = subject.explainer.logits(subject.rows(np.array([highest])))[0, 1]
-            baseline = float(own) - float(block.attributed[keys.RESISTANT].change[place])
+            starts = subject.baseline_logits(block.rows, block.attributed[keys.RESISTANT])
+            baseline = float(starts[place])
     ids, X, A = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Leading(pd.DataFrame(X, ids, names), pd.DataFrame(A, ids, names), cell, baseline)
 

@@ -20,6 +20,7 @@ from scatd.data.files import sha256_array
 from scatd.data.groups import group_column
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
+from scatd.explanation.attributed import Attributed
 from scatd.explanation.baselines import baseline_pool
 from scatd.explanation.explainers.explainer import Explainer
 from scatd.explanation.explainers.making import explainer_of
@@ -116,6 +117,13 @@ class Subject:
         """Aligned features of some cells, places ascending."""
         X = np.array(self.features.X[places], dtype=np.float32)
         return self.move(torch.from_numpy(X).to(self.device))
+
+    def baseline_logits(
+        self, places: NDArray[np.int64], attributed: Attributed
+    ) -> NDArray[np.float64]:
+        """(n_places,) logit of resistant that the attributions of some cells start from."""
+        own = self.explainer.logits(self.rows(places))[:, keys.POLARITY[keys.RESISTANT]]
+        return own.cpu().numpy().astype(np.float64) - attributed.change
 
     def zero(self) -> Tensor:
         """A row of zeros, aligned, (1, n_features)."""

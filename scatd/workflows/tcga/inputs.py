@@ -15,9 +15,10 @@ from scatd.data.genes import Panel
 from scatd.data.limits import MIN_GENES
 from scatd.data.scale import Diagnosis
 from scatd.data.tables import read_table
+from scatd.evaluation.survival import survival_columns
 from scatd.workflows.prepare.request import PrepareRequest
 from scatd.workflows.prepare.run import prepare_in_memory
-from scatd.workflows.tcga.patients import require_survival, survival_columns
+from scatd.workflows.tcga.patients import require_survival
 from scatd.workflows.tcga.request import TcgaRequest
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def read_patients(request: TcgaRequest, card: Card, folder: Path) -> AnnData:
     """
     survival, genes = request.survival, card.about.genes
     # The columns are checked before anything is written.
-    survival_columns(read_table(survival.table, as_text=False), survival)
+    table = read_table(survival.table, as_text=False)
+    survival_columns(table, survival.time, survival.event, str(survival.table))
     prepared = prepare_in_memory(
         PrepareRequest(
             input=request.expression,

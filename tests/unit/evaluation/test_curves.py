@@ -9,7 +9,13 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from scatd.errors import InputError
-from scatd.evaluation.curves import pr_table, reliability_table, roc_table, threshold_table
+from scatd.evaluation.curves import (
+    mean_roc_table,
+    pr_table,
+    reliability_table,
+    roc_table,
+    threshold_table,
+)
 from scatd.evaluation.metrics import CONFUSION_METRICS, response_metrics
 
 
@@ -26,6 +32,31 @@ def test_roc_equals_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_allclose(table["fpr"], fpr, atol=1e-12)
     np.testing.assert_allclose(table["tpr"], tpr, atol=1e-12)
     np.testing.assert_allclose(table["threshold"], thresholds)
+
+
+def test_a_mean_roc_curve_is_the_mean_of_its_curves_everywhere() -> None:
+    rng = np.random.default_rng(3)
+    folds = []
+    for n in (17, 40, 90):
+        codes = rng.permutation(np.arange(n) % 3 == 0).astype(int)
+        folds.append((codes, np.round(rng.random(n) + 0.3 * codes, 1) / 2))  # with ties
+    mean = mean_roc_table([roc_table(*fold) for fold in folds])
+    area = np.mean([sk.roc_auc_score(*fold) for fold in folds])
+    assert np.trapezoid(mean["tpr"], mean["fpr"]) == pytest.approx(area, abs=1e-12)
+    at = (np.arange(1000) + 0.5) / 1000
+    own = [np.interp(at, *sk.roc_curve(*fold, drop_intermediate=False)[:2]) for fold in folds]
+    np.testing.assert_allclose(np.interp(at, mean["fpr"], mean["tpr"]), np.mean(own, axis=0))
+    assert mean.iloc[0].tolist() == [0, 0]
+    assert mean.iloc[-1].tolist() == [1, 1]
+
+
+def test_the_mean_of_one_roc_curve_is_the_curve(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    table = roc_table(*scored)
+    mean = mean_roc_table([table])
+    corners = set(zip(mean["fpr"], mean["tpr"], strict=True))
+    assert corners <= set(zip(table["fpr"], table["tpr"], strict=True))
+    np.testing.assert_allclose(mean["tpr"][::2], table.groupby("fpr")["tpr"].min())
+    np.testing.assert_allclose(mean["tpr"][1::2], table.groupby("fpr")["tpr"].max())
 
 
 def test_pr_equals_scikit_learn(scored: tuple[np.ndarray, np.ndarray]) -> None:

@@ -105,6 +105,34 @@ def test_roc_shows_each_curve_with_its_area(scored: tuple[np.ndarray, np.ndarray
     assert "fraction" in axes.get_ylabel()
 
 
+def test_roc_with_bounds_states_them_and_keeps_faint_curves_behind(
+    scored: tuple[np.ndarray, np.ndarray],
+) -> None:
+    codes, prob = scored
+    tables = {"model": roc_table(codes, prob), "baseline": roc_table(codes, 1 - prob)}
+    bounds = {"model": (0.71, 0.84), "baseline": (0.1, 0.2)}
+    (axes,) = roc(tables, SUBJECT, bounds=bounds, faint=["baseline"]).axes
+    area = roc_auc_score(codes, prob)
+    assert legend_texts(axes)[1:] == [
+        f"model: {area:.2f} (0.71 to 0.84)",
+        f"baseline: {1 - area:.2f} (0.10 to 0.20)",
+    ]
+    assert line(axes, "baseline").get_zorder() < line(axes, "model").get_zorder()
+
+
+def test_reliability_of_other_models_is_listed_after_the_own(
+    scored: tuple[np.ndarray, np.ndarray], written_whole
+) -> None:
+    codes, prob = scored
+    others = {
+        "logistic regression: ECE 0.126 (0.106 to 0.157)": reliability_table(codes, prob**2),
+        "same model without alignment: ECE 0.036 (0.032 to 0.076)": reliability_table(codes, prob),
+    }
+    figure = reliability(reliability_table(codes, prob), SUBJECT, label="model", others=others)
+    assert legend_texts(figure.axes[0]) == ["calibrated", "model", *others]
+    written_whole(figure, "reliability", ("png",))
+
+
 def test_precision_recall_is_drawn_as_the_steps_whose_area_it_tells(
     scored: tuple[np.ndarray, np.ndarray],
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import figures
 from scatd.evaluation.survival import at_risk, kaplan_meier, rank_tests, time_bins
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
+from scatd.plots.style import BLUE, GREY, VERMILION
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
 
 TABLE = figures.patients(60)
@@ -40,6 +41,13 @@ def test_curves_are_steps_with_patients_at_risk_under_them() -> None:
     shown = [text.get_text() for text in below.texts]
     assert shown == [str(number) for number in numbers.to_numpy().ravel()]
     assert curves.get_xlim() == below.get_xlim()
+
+
+def test_patients_without_a_call_have_a_colour_of_their_own() -> None:
+    some = TABLE.assign(group=np.where(np.arange(len(TABLE)) % 3 == 0, "abstain", TABLE["group"]))
+    curves, _ = kaplan_meier_curves(kaplan_meier(some), at_risk(some), 0.1, SUBJECT).axes
+    colours = [line.get_color() for line in curves.lines if line.get_drawstyle() == "steps-post"]
+    assert colours == [GREY, VERMILION, BLUE]
 
 
 def test_one_group_has_no_p() -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from scatd.errors import InputError
-from scatd.workflows.tcga.patients import FEWEST, require_survival, scored_patients
+from scatd.evaluation.survival import FEWEST
+from scatd.workflows.tcga.patients import require_survival, scored_patients
 from scatd.workflows.tcga.request import Survival
 
 SURVIVAL = Survival(Path("os.tsv"))
