@@ -5,17 +5,11 @@ from __future__ import annotations
 import html
 import os
 import re
-import shutil
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 
 from scatd import __version__
-
-HERE = Path(__file__).resolve().parent
-WORK = HERE / "_build" / "work"
-"""Working folder of the tutorials: a fresh copy of what `scatd demo` left."""
 
 project = "scatd"
 author = "scatd developers"
@@ -110,12 +104,7 @@ def in_a_line(text: str) -> str:
 
 
 def prepare_tutorials(_app: Any) -> None:
-    """Give the tutorials a fresh copy of the demo, whose place they read from the environment."""
-    demo = HERE / "_build" / "demo"
-    shutil.rmtree(WORK, ignore_errors=True)
-    if demo.is_dir():
-        shutil.copytree(demo, WORK)
-    os.environ["SCATD_TUTORIALS"] = str(WORK)
+    """Let pictures appear in the tutorials, and no store or cache of the user take part."""
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for variable in ("MLFLOW_TRACKING_URI", "SCATD_CACHE"):
         os.environ.pop(variable, None)
