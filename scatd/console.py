@@ -20,6 +20,11 @@ def set_quiet(*, quiet: bool = True) -> None:
     _quiet = quiet
 
 
+def shows_progress() -> bool:
+    """True where progress bars are shown: on a terminal, and not after `set_quiet()`."""
+    return not _quiet and sys.stderr.isatty()
+
+
 def progress(total: int | None, label: str, unit: str) -> tqdm:
     """Make a progress bar: a context manager with `update(n)`, `set_postfix(**values)` and `n`.
 
@@ -31,7 +36,7 @@ def progress(total: int | None, label: str, unit: str) -> tqdm:
         total=total,
         desc=label,
         unit=unit,
-        disable=_quiet or not sys.stderr.isatty(),
+        disable=not shows_progress(),
         file=sys.stderr,
         leave=False,
         dynamic_ncols=True,

@@ -21,7 +21,7 @@ MODULES = {
 # of its own floor.
 FLOORS = [
     "cohorts models",
-    "predict embed prepare pretrain tune evaluate screen audit check compare",
+    "predict embed prepare pretrain tune evaluate screen audit check compare travel",
     "transfer explain",
     "sweep tcga demo",
     "bench",

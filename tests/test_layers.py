@@ -22,7 +22,7 @@ LAYERS = [
     "data",
     "nn",
     "embedding",
-    "cards artifact candidates decision scoring",
+    "cards artifact candidates decision scoring drawn_rows",
     # The scripts that MLflow stores with a version: they know how to score, and no more.
     "registry.pyfunc",
     "evaluation",

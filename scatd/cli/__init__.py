@@ -29,6 +29,7 @@ from scatd.cli import (
     serve,
     tcga,
     transfer,
+    travel,
     tune,
 )
 from scatd.cli.base import ScatdGroup, examples
@@ -70,6 +71,8 @@ for command in (
     checkpoints.import_checkpoint,
     checkpoints.export_checkpoint,
     registry.registry,
+    travel.push,
+    travel.pull,
     serve.serve,
 ):
     main.add_command(command)

@@ -127,6 +127,21 @@ class NewFolder(OnDisk):
             raise InputError(what, where=f"{option} {path}", remedy="Choose another folder.")
 
 
+class NewFileOrFolder(OnDisk):
+    """A file with one suffix, or else a folder, to write."""
+
+    name = "path"
+
+    def __init__(self, suffix: str) -> None:
+        super().__init__()
+        self.suffix = suffix
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a place where nothing can be written."""
+        is_file = Path(value).suffix.lower() == self.suffix
+        (NewFile() if is_file else NewFolder()).require(value, option)
+
+
 def require_files(ctx: click.Context) -> None:
     """Look at every file that the options and arguments of a command name.
 
@@ -158,4 +173,5 @@ def said_of(option: str) -> Any:
 
 
 COHORT, FILE, FOLDER = Existing(), ExistingFile(), ExistingFolder()
+BUNDLE_OUT = NewFileOrFolder(".zip")
 NEW_FILE, NEW_PNG, NEW_FOLDER = NewFile(), NewFile(".png"), NewFolder()

@@ -24,11 +24,18 @@ from scatd.cli.options.build import option
     "several cohorts, one that speaks against it]",
     metavar="RUN_ID",
 )
+@option(
+    "--carried-evidence",
+    bool,
+    "Let the evidence count that an imported model brought from another store.",
+)
 def promote(**given: Any) -> None:
     """Put a model into production if it passes the gate.
 
     The rules are in registry_configs/. A refusal names each rule that failed, with its numbers. An
     evaluation does not count as evidence where it scored cells that the version had learned from.
+    A model that was imported (scatd registry import, scatd pull) needs an evaluation in this store,
+    or --carried-evidence.
     """
     from scatd.workflows.models.promote import promote as work
 

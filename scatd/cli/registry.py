@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from scatd import ranges
-from scatd.cli import values
+from scatd.cli import travel, values
 from scatd.cli.base import ScatdGroup, examples
 from scatd.cli.options import model
 from scatd.cli.options.build import option, together
@@ -34,6 +34,8 @@ def registry() -> None:
 
 
 registry.add_command(promote)
+registry.add_command(travel.export)
+registry.add_command(travel.import_bundle)
 
 
 @registry.command("list", epilog=examples("scatd registry list"))
@@ -62,6 +64,8 @@ def show(**which: Any) -> None:
     shown = ["version", "stage", "aliases", "candidate", "label_kind", "registered", "by"]
     shown += ["simulated", "run_id"]
     click.echo(table(versions[shown].rename(columns={"label_kind": "labels"})))
+    for version in versions.dropna(subset="origin").itertuples():
+        click.echo(f"\nVersion {version.version} came from {version.origin}.")
     for version in versions.dropna(subset="choice").itertuples():
         click.echo(f"\nVersion {version.version}, what scores: {version.choice}")
     for version in versions.dropna(subset="gate").itertuples():

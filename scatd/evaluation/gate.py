@@ -38,6 +38,9 @@ class Evidence:
         Whether labels that tell treated from untreated cells have a part in the model.
     target
         Labelled target cells that this very version scored, where there are some.
+    carried_from
+        Where the folds and the numbers of samples came from, in words, where they were computed in
+        another store; "" for those of this store.
     """
 
     folds: Standing
@@ -45,6 +48,7 @@ class Evidence:
     n_resistant: int
     learned_exposure: bool = False
     target: TargetEvidence | None = None
+    carried_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def decide(gate: Gate, evidence: Evidence, *, allow_exposure: bool = False) -> V
         folds = [_outranked(rule) for rule in folds]
     return Verdict(
         (
+            *_carried(evidence.carried_from),
             *target,
             *folds,
             _at_least(
@@ -232,6 +237,14 @@ def _outranked(rule: RuleResult) -> RuleResult:
     held = "holds" if rule.passed else "does not hold"
     sentence = f"{rule.sentence} (it {held}; the target decides)"
     return RuleResult(rule.name, rule.passed, sentence, decides=False)
+
+
+def _carried(origin: str) -> list[RuleResult]:
+    """Say that evidence was computed elsewhere."""
+    if not origin:
+        return []
+    sentence = f"carried: the folds and the numbers of samples came with the model from {origin}"
+    return [RuleResult("carried", passed=True, sentence=sentence, decides=False)]
 
 
 def _exposure(*, learned: bool, allowed: bool) -> list[RuleResult]:

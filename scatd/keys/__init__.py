@@ -67,6 +67,10 @@ BACKENDS: dict[str, Backend] = {"sf": "scfoundation", "gf": "geneformer"}
 OBSM_FEATURES = {"sf": "X_scfoundation", "gf": "X_geneformer"}
 """Where a cohort keeps the features of an embedding family; `dist` reads expression instead."""
 
+FEATURE_PREFIX = {"sf": "scFoundation_", "gf": "Geneformer_"}
+OTHER_PREFIX = "feature_"
+"""What stands before the number of a feature that has no name."""
+
 LAYER_COUNTS = "counts"
 UNS_SCATD = "scatd"
 UNS_SIMULATED = "simulated"
@@ -160,6 +164,8 @@ TAG_LEVEL = "scatd.level"
 TAG_MODEL = "scatd.model"
 """Name and version of the registered model that a run is about."""
 TAG_MODEL_RUN = "scatd.model_run"
+TAG_ORIGIN = "scatd.origin"
+"""Of a version that came in a bundle, and of the run that registered it: where it came from."""
 TAG_SIMULATED = "scatd.simulated"
 TAG_STAGE = "scatd.stage"
 TAG_TARGET_LABEL_KIND = "scatd.target_label_kind"

@@ -37,6 +37,11 @@ CHECKPOINTS = "checkpoints"
 FOLD_ROWS = "rows/fold_{fold}.json"
 """Rows of a fold, of a drug of a sweep."""
 
+# A version that came in a bundle -------------------------------------------------------------
+BUNDLE = "bundle"
+"""What the bundle held beside the model folder."""
+CARRIED = "bundle/evidence.json"
+
 # A fold ------------------------------------------------------------------------------------
 HISTORY = "history.csv"
 FOLD_CANDIDATES = "candidates.csv"

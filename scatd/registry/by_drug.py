@@ -12,7 +12,7 @@ from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError, nearest
 from scatd.registry import state
 from scatd.registry.config import load_config
-from scatd.registry.refs import ModelRef, ref_of
+from scatd.registry.refs import ModelRef, chosen, ref_of
 from scatd.registry.state import Model
 from scatd.registry.tables import list_models
 from scatd.tracking import connect
@@ -138,6 +138,32 @@ def find_model(drug: str, family: str | None, wanted: str) -> ModelRef:
     if wanted.isdecimal():
         return resolve(key, version=int(wanted), families=families)
     return resolve(key, stage=wanted, families=families)
+
+
+def find_named(spec: str) -> ModelRef:
+    """A version by the user's words: `NAME@STAGE`, `NAME/VERSION` or `NAME` (at production).
+
+    NAME is a drug in any spelling, or a registered name such as `scatd-sf-docetaxel`. For a drug,
+    the first family of its configuration is taken that has such a version. `models:/` may stand
+    before it.
+
+    Raises
+    ------
+    InputError
+        When there is no such model or version.
+    """
+    text = spec.strip().removeprefix("models:/")
+    name, at, wanted = text.rpartition("@")
+    if not at:
+        name, _, wanted = text.rpartition("/")
+        if not (name and wanted.isdecimal()):
+            name, wanted = text, keys.PRODUCTION
+    if not (name.strip() and wanted.strip()):
+        expected = "DRUG@STAGE or DRUG/VERSION, such as docetaxel@production"
+        raise InputError(f"'{spec}' names no version", expected=expected)
+    if name.startswith(keys.response_model_name("", "").rstrip("-")):
+        return chosen(name, wanted)
+    return find_model(name, None, wanted)
 
 
 def name_of_model(drug: str, family: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from scatd import keys
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.storing import Said
 from scatd.cards.card import About
+from scatd.cards.fields import mapping
 from scatd.errors import InputError
 from scatd.keys import CandidateName
 
@@ -64,6 +66,18 @@ def candidate_of(tags: Mapping[str, str]) -> str:
 def label_kind_of(tags: Mapping[str, str]) -> str:
     """What the labels say that a version was learned from; "" for a backbone."""
     return tags.get(keys.TAG_LABEL_KIND, keys.UNSAID if tags.get(keys.TAG_DRUG) else "")
+
+
+def origin_of(tags: Mapping[str, str]) -> str:
+    """Where a version came from, in words, from its tags or those of its run; "" for none."""
+    if keys.TAG_ORIGIN not in tags:
+        return ""
+    try:
+        said = mapping(json.loads(tags[keys.TAG_ORIGIN]))
+    except ValueError:
+        return "an origin that cannot be read"
+    place = f"{said.get('name')} version {said.get('version')} of {said.get('store')}"
+    return f"{place}, exported by {said.get('exported_by')} at {said.get('exported_at')}"
 
 
 def differing(card: Described, tags: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ import contextlib
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,14 +23,23 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
 from scatd.cards.card import Card
+from scatd.cards.rows import feature_names
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, pyfunc, state
 from scatd.tracking import Run, connect, lock
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from scatd.artifact import Artifact
 
 _LOADING_NEEDS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
+_NEEDS = (
+    f"This model needs the Python package scatd, {__version__} or newer. It is on no package "
+    "index: install its wheel or its repository (pip install FILE.whl, or pip install git+URL) "
+    "where the model is loaded, and let MLflow use that environment (--env-manager local)."
+)
+_EXAMPLE_ROWS = 2
 
 
 def register_artifact(
@@ -65,8 +74,10 @@ def register_artifact(
 
     client = connect()
     with _folder(model) as folder:
+        stored = artifact.read(folder) if isinstance(model, Path) else model
         card, files = artifact.read_card(folder), artifact.verify(folder)
-        logged = _logged_model(client, folder, name, run_id, card, files)
+        packing = _Packing(card, files, _example(stored))
+        logged = _logged_model(client, folder, name, run_id, packing)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
     all_tags = {
@@ -82,6 +93,15 @@ def register_artifact(
     registered = json.dumps([{"name": name, "version": version}])
     client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
     return version
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """What is packed with a model folder: its card, the hashes of its files, rows as an example."""
+
+    card: Card
+    files: Mapping[str, str]
+    example: pd.DataFrame
 
 
 @contextlib.contextmanager
@@ -103,21 +123,22 @@ def _logged_model(
     folder: Path,
     name: str,
     run_id: str,
-    card: Card,
-    files: Mapping[str, str],
+    packing: _Packing,
 ) -> LoggedModel:
     """Store the folder with the script that loads it."""
+    card = packing.card
     logged = client.create_logged_model(
         client.get_run(run_id).info.experiment_id,
         name=name,
         source_run_id=run_id,
+        params={"input": _input_in_words(card)},
         model_type=f"scatd-{card.kind}",
     )
     about = mlflow.models.Model(run_id=run_id, model_id=logged.model_id)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             packed = Path(scratch) / "packed"
-            _pack(folder, card, files, packed, about)
+            _pack(folder, packing, packed, about)
             client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")
     except BaseException:
@@ -162,44 +183,68 @@ def find_version(name: str, run_ids: Collection[str]) -> int | None:
     return int(found[-1].version) if found else None
 
 
-def _pack(
-    folder: Path,
-    card: Card,
-    files: Mapping[str, str],
-    target: Path,
-    about: mlflow.models.Model,
-) -> None:
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+def _pack(folder: Path, packing: _Packing, target: Path, about: mlflow.models.Model) -> None:
+    card = packing.card
+    with tempfile.TemporaryDirectory() as scratch:
         # MLflow names a stored folder after its source, and refuses links.
         named = Path(scratch) / artifact_paths.MODEL
         shutil.copytree(folder, named)
-        # It asks for an example: the signature says all that one would.
-        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         mlflow.pyfunc.save_model(
             target,
             python_model=str(Path(pyfunc.__file__).parent / f"{card.kind}.py"),
             artifacts={artifact_paths.MODEL: str(named)},
-            signature=_signature(card.kind, card.sizes.n_features),
+            signature=_signature(card.kind),
+            input_example=packing.example,
             pip_requirements=_requirements(),
+            metadata={"input": _input_in_words(card), "needs": _NEEDS},
             # Outside the model folder: one that was exchanged is told by plain MLflow, too.
-            model_config={"sha256": dict(files)},
+            model_config={"sha256": dict(packing.files), "needs": _NEEDS},
             mlflow_model=about,
         )
 
 
-def _signature(kind: str, n_features: int) -> ModelSignature:
-    inputs = Schema([TensorSpec(np.dtype(np.float32), (-1, n_features))])
+def _signature(kind: str) -> ModelSignature:
+    """Results and parameters.
+
+    It leaves out the input: MLflow would take a table of one type only, an array or a DataFrame,
+    and refuse all else with its values in the message. The example and the metadata show the input,
+    and the script checks it.
+    """
     if kind == "backbone":
-        return ModelSignature(inputs, Schema([TensorSpec(np.dtype(np.float32), (-1, -1))]))
+        return ModelSignature(outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1))]))
     outputs = Schema(
         [ColSpec(DataType.double, "prob_resistant"), ColSpec(DataType.string, "response")]
     )
     params = ParamSchema(
         [ParamSpec("threshold", DataType.double, None), ParamSpec("mc_samples", DataType.long, 0)]
     )
-    return ModelSignature(inputs, outputs, params)
+    return ModelSignature(outputs=outputs, params=params)
+
+
+def _example(stored: Artifact) -> pd.DataFrame:
+    """Rows that belong to no patient, as a table with the names of the features."""
+    import pandas as pd
+
+    from scatd.drawn_rows import drawn_rows
+
+    rows = drawn_rows(stored, _EXAMPLE_ROWS, seed=0)
+    names = feature_names(stored.card())
+    return pd.DataFrame(rows.astype(np.float64).round(3), columns=list(names))
+
+
+def _input_in_words(card: Card) -> str:
+    """The input of a model, for its page in MLflow."""
+    names = feature_names(card)
+    return (
+        f"real numbers (n_cells, {len(names)}): an array in the order of the model, or a DataFrame "
+        f"whose columns are named {names[0]}, ..., {names[-1]}, in any order"
+    )
 
 
 def _requirements() -> list[str]:
-    pinned = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in _LOADING_NEEDS]
-    return [f"scatd=={__version__}", *pinned]
+    """Packages that loading needs, beside scatd.
+
+    scatd is on no package index. A line with its name would make pip install something else, or
+    fail; the script says instead what is missing (`_NEEDS`).
+    """
+    return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in _LOADING_NEEDS]

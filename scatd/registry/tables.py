@@ -59,7 +59,7 @@ def show(name: str) -> pd.DataFrame:
 
     Columns: version, stage, aliases, candidate, label_kind, registered, by, run_id, simulated,
     choice (what scores and why, in words), gate, promoted_by, promoted_at, promoted_from,
-    evidence_run.
+    evidence_run, origin (of an imported version, in words).
 
     Raises
     ------
@@ -89,12 +89,13 @@ def show(name: str) -> pd.DataFrame:
         about = {column: item.tags.get(tag) for column, tag in columns.items()}
         about["candidate"] = identity.candidate_of(item.tags)
         about["label_kind"] = identity.label_kind_of(item.tags)
+        about["origin"] = identity.origin_of(item.tags) or None
         rows.append(
             {"version": version, "aliases": ", ".join(aliases), "run_id": item.run_id, **about}
         )
     order = ["version", "stage", "aliases", "candidate", "label_kind", "registered", "by"]
     order += ["run_id", "simulated", "choice", "gate"]
-    order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run"]
+    order += ["promoted_by", "promoted_at", "promoted_from", "evidence_run", "origin"]
     return pd.DataFrame(rows, columns=order)
 
 

@@ -24,7 +24,11 @@ NEEDED = {
     "promote": ("--drug", "D"),
     "screen": ("cells.h5ad",),
     "tcga": ("tpm.tsv", "--drug", "D", "--survival", "os.tsv"),
+    "push": ("D@production", "me/d"),
+    "pull": ("me/d",),
     "transfer": ("--drug", "D"),
+    "registry export": ("D@production", "new.zip"),
+    "registry import": ("a folder",),
     "registry promote": ("--drug", "D"),
     "registry archive": ("scatd-sf-d", "--version", "1"),
     "registry diff": ("1", "2", "scatd-sf-d"),
@@ -52,6 +56,10 @@ WORK = {
     "registry archive": "scatd.registry archive",
     "registry diff": "scatd.registry diff",
     "registry doctor": "scatd.registry examine",
+    "registry export": "scatd.workflows.travel.export export",
+    "registry import": "scatd.workflows.travel.receive receive",
+    "push": "scatd.workflows.travel.hub push",
+    "pull": "scatd.workflows.travel.hub pull",
 }
 """Functions that do the work of a command, other than `scatd.workflows.NAME.run NAME`."""
 

@@ -69,6 +69,7 @@ SAMPLES = {
     "backend": ("scfoundation", "scfoundation"),
     "backbone": ("scatd-sf-backbone/2", "scatd-sf-backbone/2"),
     "batch_size": ("32", 32),
+    "carried_evidence": ("true", True),
     "calibrate": ("precision=0.9,recall=0.8", (Goal("precision", 0.9), Goal("recall", 0.8))),
     "calibrate_probability": ("platt", "platt"),
     "checkpoint_every": ("3", 3),
@@ -289,7 +290,8 @@ def expected_without_parameters(module):
     if module == "serve":
         return {"settings": ServeSettings()}
     if module == "promote":
-        return {"drug": "D", "family": None, "version": None, "evaluation": None}
+        nothing = dict.fromkeys(("family", "version", "evaluation"))
+        return {"drug": "D", **nothing, "carried_evidence": False}
     if module == "pretrain":
         settings = default_pretrain("sf")
         nothing = {"input": None, "checkpoint_every": 0}

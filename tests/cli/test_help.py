@@ -33,10 +33,11 @@ def test_the_commands_are_those_promised():
         "explain", "tcga",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
         "check", "prepare", "embed", "evaluate", "screen", "bench",
-        "serve",
+        "serve", "push", "pull",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
         "list", "show", "history", "promote", "rollback", "archive", "diff", "doctor",
+        "export", "import",
     }  # fmt: skip
 
 

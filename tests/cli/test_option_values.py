@@ -19,7 +19,7 @@ A_NAME = {
     "--layer", "--drug", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
     "--group-baseline",
     "--weights", "--backbone", "--teacher", "--study", "--storage", "--evaluation", "--reason",
-    "--origin", "--time", "--event", "--features", "--host",
+    "--origin", "--time", "--event", "--features", "--host", "--revision",
 }  # fmt: skip
 """Options for which `nan` and `inf` are names like any other: of a drug, a column, a
 model, a study, a run, a host. That there is none of that name is found where it is looked up."""

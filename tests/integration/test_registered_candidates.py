@@ -77,6 +77,6 @@ def test_a_logged_model_asks_for_what_loading_needs(registered):
         folder = registry.fetch(registry.get(name, 1)).parents[1]
         listed = (folder / "requirements.txt").read_text().split()
         packages = {line.partition("==")[0] for line in listed}
-        assert packages == {"mlflow", "numpy", "pandas", "safetensors", "scatd", "torch"}
+        assert packages == {"mlflow", "numpy", "pandas", "safetensors", "torch"}
         assert {path.name for path in folder.rglob("*.safetensors")} == {"model.safetensors"}
         assert not list(folder.rglob("*.pkl"))

@@ -14,6 +14,7 @@ from torch import Tensor
 from scatd import console, keys
 from scatd.candidates.storing import Said
 from scatd.cards.card import About
+from scatd.cards.rows import numbered_names
 from scatd.data.drugs import drug_key
 from scatd.data.features import Features
 from scatd.data.files import sha256_array
@@ -34,7 +35,6 @@ from scatd.workflows.explain.request import ExplainRequest
 
 N_CONTROL_CELLS = 200
 """Cells that controls and perturbations use, drawn by the seed."""
-_EMBEDDING_NAMES = {"sf": "scFoundation_", "gf": "Geneformer_"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,7 @@ class Subject:
             return self.features.names
         if self.about.genes is not None:
             return self.about.genes
-        prefix = _EMBEDDING_NAMES.get(self.ref.family, "feature_")
-        return tuple(f"{prefix}{number}" for number in range(self.features.n_features))
+        return numbered_names(self.ref.family, self.features.n_features)
 
     @property
     def attribution(self) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scatd import keys, registry
+from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
 from scatd.evaluation.gate import Evidence, Verdict, decide
 from scatd.evaluation.target_evidence import TargetEvidence, against
-from scatd.registry import DrugConfig, ModelRef
+from scatd.registry import DrugConfig, ModelRef, identity
+from scatd.workflows.models import carried_evidence as carried
 from scatd.workflows.models import stored_evidence
+from scatd.workflows.models.carried_evidence import CarriedEvidence
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ def promote(
     family: str | None = None,
     version: int | None = None,
     evaluation: str | None = None,
+    carried_evidence: bool = False,  # noqa: FBT001, FBT002  (a switch of the command)
 ) -> PromoteResult:
     """Promote a drug's staged version, or another one, if the gate passes it.
 
@@ -40,6 +44,9 @@ def promote(
         the cells that the version had learned from and enough cells of each class, and else the
         target of the transfer, where there is one. Where several cohorts were evaluated, one that
         speaks against the version goes before the others, as for `scatd registry doctor`.
+    carried_evidence
+        Let the evidence count that an imported version brought. Without it, such a version needs an
+        evaluation in this store that can decide.
 
     Raises
     ------
@@ -52,22 +59,66 @@ def promote(
     families = config.families if family is None else (family,)
     ref = registry.resolve(wanted, stage=keys.STAGING, version=version, families=families)
     registry.read(ref)  # a version that cannot be read must not serve
-    shown = _shown(ref, config, evaluation)
-    verdict = judge(ref, config, stored_evidence.of_version(ref, config.gate.metric, shown))
+    brought = carried.of(ref)
+    if brought is None:
+        if carried_evidence:
+            what = f"{ref.name} version {ref.version} was not imported, and carried no evidence"
+            raise InputError(what, where="--carried-evidence")
+        shown = _shown(ref, config, evaluation)
+        found = stored_evidence.of_version(ref, config.gate.metric, shown)
+    else:
+        shown, found = _of_import(ref, config, brought, evaluation, accepts=carried_evidence)
+    verdict = judge(ref, config, found)
     if not verdict.passed:
         raise InputError(
             f"the gate holds {ref.name} version {ref.version} back\n{verdict.refusal()}",
             remedy="The rules are in registry_configs/.",
         )
-    return PromoteResult(ref, verdict, promote_version(ref, verdict, shown))
+    is_here = brought is None or shown not in brought.targets
+    return PromoteResult(ref, verdict, promote_version(ref, verdict, shown if is_here else None))
 
 
-def _shown(ref: ModelRef, config: DrugConfig, evaluation: str | None) -> TargetEvidence | None:
+def _of_import(
+    ref: ModelRef,
+    config: DrugConfig,
+    brought: CarriedEvidence,
+    evaluation: str | None,
+    *,
+    accepts: bool,
+) -> tuple[TargetEvidence | None, Evidence]:
+    """The evidence of an imported version: that of this store, and what it brought if accepted."""
+    shown = _shown(ref, config, evaluation, brought.targets if accepts else ())
+    tags = tracking.connect().get_model_version(ref.name, str(ref.version)).tags
+    origin = identity.origin_of(tags) or "another store"
+    allowed = config.allow_exposure_labels
+    if not accepts and (shown is None or shown.not_assessed(allow_exposure=allowed)):
+        why = "" if shown is None else f" ({shown.not_assessed(allow_exposure=allowed)})"
+        what = (
+            f"{ref.name} version {ref.version} came from {origin}, and no evaluation of this store "
+            f"can decide{why}"
+        )
+        remedy = (
+            f"Evaluate it on labelled cells: scatd evaluate --drug {ref.drug} --stage "
+            f"{ref.version} CELLS.h5ad --labels LABELS. Or let the evidence count that it brought: "
+            "--carried-evidence."
+        )
+        raise InputError(what, remedy=remedy)
+    exposure = registry.read_card(ref).about.learned_exposure
+    metric = config.gate.metric
+    return shown, carried.as_evidence(brought, metric, shown, exposure=exposure, at=origin)
+
+
+def _shown(
+    ref: ModelRef,
+    config: DrugConfig,
+    evaluation: str | None,
+    brought: Sequence[TargetEvidence] = (),
+) -> TargetEvidence | None:
     """The labelled target cells that decide: those named, any against it, or the newest to tell."""
     if evaluation is not None:
         return stored_evidence.of_run(ref, evaluation)
     new = []
-    for shown in stored_evidence.of_targets(ref):
+    for shown in [*stored_evidence.of_targets(ref), *brought]:
         if shown.n_training_cells == 0:
             new.append(shown)
             continue
@@ -96,7 +147,7 @@ def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | Non
     """Move a version that passed into production.
 
     Its evidence is the run of the labelled target cells, if there are some. Otherwise it is the run
-    that trained the version, with its folds.
+    that trained the version, with its folds, or that imported it with the evidence that it brought.
     """
     reason = "; ".join(rule.sentence for rule in verdict.rules)
     run_id = registry.training_run(ref) if shown is None else shown.run_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -149,7 +150,9 @@ import mlflow, numpy as np
 model = mlflow.pyfunc.load_model("models:/{NAME}@staging")
 np.save("scores.npy", model.predict(np.load("cells.npy"))["prob_resistant"])
 """
+    here = str(Path(artifact.__file__).parents[1])
     environment = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = here
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
