@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs ui bench mlproject floors clean
+.PHONY: help demo test smoke lint docs ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    install scatd, train and promote a model on simulated cohorts, predict by drug name"
 	@echo "make test    style, types and the whole test suite (what CI runs)"
+	@echo "make smoke   install scatd for each supported Python that is here, and try it (5 GB each)"
 	@echo "make lint    style and types only"
 	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
@@ -28,6 +29,9 @@ demo: $(VENV)/installed
 test: lint
 	@echo "== tests (pytest, 2 processes)"
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+smoke: $(VENV)/installed
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m tests.smoke
 
 lint: $(VENV)/installed-dev
 	@echo "== style (ruff)"

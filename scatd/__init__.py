@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from scatd.errors import ScatdError as ScatdError
     from scatd.errors import TrainingError as TrainingError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = ("datasets", "pl")
+_OF_MODELS = ("ResponseModel", "load_model", "models")
+_USE_CASES = (
+    *("check", "prepare", "embed", "predict", "screen", "evaluate", "explain"),
+    *("transfer", "pretrain"),
+)
+_ERRORS = ("InputError", "ScatdError", "TrainingError")
 _PLACES = {
-    **{
-        name: f"scatd.api.{name}"
-        for name in ("check", "embed", "evaluate", "explain", "models", "predict", "prepare")
-    },
-    **{name: f"scatd.api.{name}" for name in ("pretrain", "screen", "transfer")},
-    **dict.fromkeys(("ResponseModel", "load_model"), "scatd.api.models"),
+    **{name: f"scatd.api.{name}" for name in _USE_CASES},
+    **dict.fromkeys(_OF_MODELS, "scatd.api.models"),
     **{name: f"scatd.{name}" for name in _MODULES},
-    **dict.fromkeys(("InputError", "ScatdError", "TrainingError"), "scatd.errors"),
+    **dict.fromkeys(_ERRORS, "scatd.errors"),
 }
 """Module of each name of the API. It is imported when the name is first used."""
 

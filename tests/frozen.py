@@ -1,4 +1,4 @@
-"""Files that scatd 0.1.0 wrote (`tests/data/v0.1.0`), copied for a test."""
+"""Files that released versions of scatd wrote (`tests/data/vVERSION`), copied for a test."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sqlite3
 import tarfile
 from pathlib import Path
 
-FROZEN = Path(__file__).parent / "data" / "v0.1.0"
+DATA = Path(__file__).parent / "data"
+FROZEN = DATA / "v0.1.0"
 
 
-def unpack_store(folder: Path) -> None:
-    """Make the frozen MLflow store a working store in `folder`."""
-    with tarfile.open(FROZEN / "store.tar.gz") as archive:
+def unpack_store(folder: Path, frozen: Path = FROZEN) -> None:
+    """Make the MLflow store of a frozen version a working store in `folder`."""
+    with tarfile.open(frozen / "store.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     dump = folder / "mlflow.sql"
     database = sqlite3.connect(folder / "mlflow.db")

@@ -22,6 +22,7 @@ from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
 from scatd.registry.config import DrugConfig, load_config
+from tests import smoke
 from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,13 +52,33 @@ def test_conda_asks_for_what_pyproject_asks_for():
 
 def test_every_dependency_is_pinned_to_a_version_that_is_allowed():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = requirements([line for line in lines if line and not line.startswith("#")])
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
-    for name, wanted in requirements([*PROJECT["dependencies"], *extras]).items():
-        assert name in pinned, f"constraints.txt does not pin {name}"
-        (pin,) = pinned[name].specifier
-        assert pin.operator == "=="
-        assert wanted.specifier.contains(pin.version, prereleases=True), name
+    for version in smoke.supported():
+        python = {"python_version": version}
+        here = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(python)]
+        pinned = {canonicalize_name(pin.name): pin for pin in here}
+        assert len(pinned) == len(here), f"two pins of one package for Python {version}"
+        for name, wanted in requirements([*PROJECT["dependencies"], *extras]).items():
+            assert name in pinned, f"constraints.txt does not pin {name} for Python {version}"
+            (pin,) = pinned[name].specifier
+            assert pin.operator == "=="
+            assert wanted.specifier.contains(pin.version, prereleases=True), name
+
+
+def test_the_supported_pythons_begin_with_the_one_that_is_required():
+    oldest = smoke.supported()[0]
+    assert PROJECT["requires-python"] == f">={oldest}"
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tools["mypy"]["python_version"] == oldest
+    assert tools["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+
+
+def test_a_python_that_is_not_here_is_left_out(tmp_path):
+    words = [sys.executable, "-m", "tests.smoke", "3.99", "--venvs", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "Python 3.99 is not on this computer: left out" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_version_is_written_once():

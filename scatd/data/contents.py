@@ -75,6 +75,8 @@ def require_own_zarr(path: Path, root: Any) -> None:
     ------
     InputError
         With the place in the folder.
+    ValueError
+        When a file of an array is empty: zarr may read its values as zeros.
     """
     import zarr
 
@@ -85,6 +87,9 @@ def require_own_zarr(path: Path, root: Any) -> None:
     for name, item in root.members(max_depth=None):
         if not isinstance(item, zarr.Array):
             continue
+        for file in _files(path / name):
+            if not file.stat().st_size:
+                raise ValueError(f"{file.relative_to(path)} is empty")
         claimed = max(item.size, math.prod(item.chunks)) * item.dtype.itemsize
         if claimed > ALWAYS_ALLOWED and not _is_bounded(root, name, item.ndim):
             require_plausible(path, name, claimed, _stored(path / name))
@@ -155,4 +160,8 @@ def _links(folder: Path) -> Iterator[Path]:
 
 
 def _stored(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in _files(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (file for file in folder.rglob("*") if file.is_file())

@@ -79,7 +79,7 @@ def test_the_newest_finished_run_of_each_drug_and_family(runs):
     assert table["best_baseline"].tolist() == ["logistic_regression"] * 3
     assert table["lead"].tolist() == pytest.approx([-0.1, 0.02, 0.1])
     assert table["lead_ci_low"].tolist() == [-0.2, -0.01, 0.05]
-    assert table["stage"].tolist() == [None, "production", None]
+    assert table["stage"].fillna("").tolist() == ["", "production", ""]
     assert table["n_samples"].tolist() == [121] * 3
     assert table["target"].isna().tolist() == [True, True, False]
     assert table["simulated"].all()

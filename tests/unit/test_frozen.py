@@ -1,4 +1,4 @@
-"""Files of scatd 0.1.0 give the same numbers today (`tests/data/v0.1.0/README.md`)."""
+"""Files of released versions give the same numbers today (`tests/data/*/README.md`)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,29 @@ from scatd.scoring import ScoreOptions, Scorer
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import adamw
-from tests.frozen import FROZEN, unpack_store
+from tests.frozen import DATA, FROZEN, unpack_store
 
 FAMILIES = ("sf", "gf", "dist")
 TOLERANCE = 1e-6
+LATER = sorted(set(DATA.glob("v*")) - {FROZEN})
+"""Made by `tests/freeze.py`: all have the same files."""
+TABLES = [table for folder in LATER for table in sorted(folder.glob("*-*.csv"))]
+BACKBONES = [(folder, family) for folder in LATER for family in FAMILIES]
+
+
+def named(value):
+    """The name of a case: version, family and number."""
+    if isinstance(value, tuple):
+        return f"{value[0].name} {value[1]}"
+    return f"{value.parent.name} {value.stem}"
 
 
 @pytest.fixture
-def stored(tmp_path, monkeypatch):
+def stored(request, tmp_path, monkeypatch):
+    """A working folder with the store of 0.1.0, or of the version that the test names."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
-    unpack_store(tmp_path)
+    unpack_store(tmp_path, getattr(request, "param", FROZEN))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -40,18 +52,28 @@ def expected(family, version):
     return pd.read_csv(FROZEN / f"{family}-{version}.csv", float_precision="round_trip")
 
 
-@pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_registered_versions_give_the_same_scores(stored, family, version):
+def require_equal(ours, then):
+    """Raise unless two tables of scores have the same columns, words and numbers."""
+    assert ours.columns.tolist() == then.columns.tolist()
+    pd.testing.assert_frame_equal(ours, then, check_exact=False, rtol=0, atol=TOLERANCE)
+
+
+def predicted(cohort, family, version):
+    """The table that `scatd predict` writes."""
     from scatd.cli import main
 
-    words = ["predict", str(FROZEN / f"{family}.h5ad"), "--drug", "docetaxel", "-o", "scores.csv"]
+    words = ["predict", str(cohort), "--drug", "docetaxel", "-o", "scores.csv"]
     words += ["--family", family, "--stage", str(version), "--uncertainty", "folds"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
-    ours, then = pd.read_csv("scores.csv", float_precision="round_trip"), expected(family, version)
-    assert ours.columns.tolist() == then.columns.tolist()
-    pd.testing.assert_frame_equal(ours, then, check_exact=False, rtol=0, atol=TOLERANCE)
+    return pd.read_csv("scores.csv", float_precision="round_trip")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_registered_versions_give_the_same_scores(stored, family, version):
+    ours = predicted(FROZEN / f"{family}.h5ad", family, version)
+    require_equal(ours, expected(family, version))
 
 
 @pytest.mark.parametrize("family", ["sf", "gf"])
@@ -142,3 +164,58 @@ def test_the_doctor_lists_and_seals_what_has_no_hashes(stored):
     weights.write_bytes(content)
     with pytest.raises(InputError, match="not the one that was registered"):
         registry.fetch(ref)
+
+
+# From 0.2.0 on --------------------------------------------------------------------------------
+
+
+def test_every_kind_of_candidate_is_frozen():
+    for folder in LATER:
+        cards = [json.loads(p.read_text()) for p in folder.glob("folders/*/card.json")]
+        responses = [card for card in cards if card["kind"] == "response"]
+        kinds = {card.get("candidate", {"name": "network"})["name"] for card in responses}
+        assert kinds == {"network", "linear", "trees", "mean"}
+        assert {card["scatd_version"] for card in cards} == {folder.name.removeprefix("v")}
+        tables = [pd.read_csv(table) for table in folder.glob("*-*.csv")]
+        assert set(pd.concat(tables)["response"]) == {"sensitive", "resistant", "abstain"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "table"), [(table.parent, table) for table in TABLES], ids=named, indirect=["stored"]
+)
+def test_later_versions_give_the_same_scores(stored, table):
+    family, version = table.stem.split("-")
+    ours = predicted(table.parent / f"{family}.h5ad", family, version)
+    require_equal(ours, pd.read_csv(table, float_precision="round_trip"))
+
+
+@pytest.mark.parametrize("table", [one for one in TABLES if "dist" not in one.name], ids=named)
+def test_later_folders_give_the_same_scores(table):
+    family = table.stem.partition("-")[0]
+    scorer = Scorer(table.parent / "folders" / table.stem)
+    X = read_features(table.parent / f"{family}.h5ad", family).X
+    ours = scorer.score(X, options=ScoreOptions(fold_sd=True))
+    then = pd.read_csv(table, float_precision="round_trip")
+    for column in ("prob_resistant", "prob_sd_folds", "ood_p"):
+        np.testing.assert_allclose(getattr(ours, column), then[column], rtol=0, atol=TOLERANCE)
+    assert ours.responses.tolist() == then["response"].tolist()
+
+
+@pytest.mark.parametrize("case", BACKBONES, ids=named)
+def test_later_backbones_give_the_same_latent(case):
+    folder, family = case
+    then = json.loads((folder / "backbones.json").read_text())[family]
+    vae = artifact.read(folder / "folders" / f"{family}-backbone").backbone()
+    with torch.no_grad():
+        mu, logvar = vae.encode(torch.tensor(then["X"], dtype=torch.float32))
+        ours = {"mu": mu, "logvar": logvar, "decoded": vae.decode(mu)}
+    for name, values in ours.items():
+        np.testing.assert_allclose(values, then[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("stored", LATER, ids=lambda folder: folder.name, indirect=True)
+def test_the_doctor_finds_later_stores_whole(stored):
+    from scatd.cli import main
+
+    said = CliRunner().invoke(main, ["registry", "doctor"])
+    assert (said.exit_code, said.output) == (0, "Nothing is wrong.\n")

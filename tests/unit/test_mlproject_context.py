@@ -124,21 +124,6 @@ def test_the_installed_environment_holds_conda_yaml():
     requirements.check(REPOSITORY / "conda.yaml")
 
 
-def test_constraints_allow_what_the_package_needs():
-    from packaging.requirements import Requirement
-
-    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
-    pins = {
-        pin.name.lower(): next(iter(pin.specifier)).version
-        for pin in (Requirement(line) for line in lines if not line.startswith("#"))
-    }
-    needed = [*package["dependencies"], *package["optional-dependencies"]["dev"]]
-    for line in needed:
-        requirement = Requirement(line)
-        assert requirement.specifier.contains(pins[requirement.name.lower()]), line
-
-
 def test_everything_that_does_not_hold_is_named(tmp_path):
     (tmp_path / "conda.yaml").write_text(
         "dependencies: [python>=99, pip, {pip: [-c x.txt, torch>=2, click<1, no-such-thing, .]}]\n"

@@ -88,7 +88,7 @@ def read_anndata(path: Path, root: Any) -> AnnData:
             adata = read_elem(root)
         else:  # from before anndata 0.8: anndata opens the file itself
             adata = anndata.read_h5ad(path)
-        matrices = [adata.X, *adata.layers.values(), *adata.obsm.values()]
+        matrices = [adata.X, *_layers(adata).values(), *adata.obsm.values()]
         matrices += [] if adata.raw is None else [adata.raw.X]
         for matrix in matrices:
             _require_columns(matrix)
@@ -147,12 +147,17 @@ def cohort_of(path: Path, adata: AnnData) -> Cohort:
     numbers.
     """
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
-    held |= {name: (layer, adata.var) for name, layer in adata.layers.items()}
+    held |= {name: (layer, adata.var) for name, layer in _layers(adata).items()}
     if adata.raw is not None:
         held[RAW] = (adata.raw.X, adata.raw.var)
     matrices = {name: _in_memory(_as_if_read(values), var) for name, (values, var) in held.items()}
     uns = {name: adata.uns[name] for name in _KEPT if name in adata.uns}
     return Cohort(path, adata.obs, matrices, uns)
+
+
+def _layers(adata: AnnData) -> dict[str, Any]:
+    """The layers by name; anndata 0.13 lists X among them, under None."""
+    return {name: layer for name, layer in adata.layers.items() if name is not None}
 
 
 def _as_if_read(values: Any) -> sparse.csr_matrix:

@@ -115,14 +115,14 @@ def _add(embedding: Embedding, path: Path) -> None:
     slot, reasons = embedding.slot, embedding.reasons
     column = reason_column(slot)
     with h5py.File(path, "r+") as file:
-        write_elem(file, f"obsm/{slot}", np.asarray(embedding.X))  # no memmap, by its type
+        slots, uns = file.require_group("obsm"), file.require_group("uns")
+        write_elem(slots, slot, np.asarray(embedding.X))  # no memmap, by its type
         has_reasons = bool((reasons != "").any())
         if has_reasons or column in file["obs"]:
             obs = read_elem(file["obs"]).drop(columns=column, errors="ignore")
             if has_reasons:
                 obs[column] = pd.Categorical(reasons.astype(str))
             write_elem(file, "obs", storable(obs))
-        place = f"uns/{keys.UNS_SCATD}"
-        said = mapping(read_elem(file[place])) if place in file else {}
+        said = mapping(read_elem(uns[keys.UNS_SCATD])) if keys.UNS_SCATD in uns else {}
         said[_UNS_KEY] = {**mapping(said.get(_UNS_KEY)), slot: dict(embedding.about)}
-        write_elem(file, place, storable_value(said))
+        write_elem(uns, keys.UNS_SCATD, storable_value(said))

@@ -94,7 +94,8 @@ def annotate(cohort: ad.AnnData, result: PredictResult) -> None:
         "prob_sd_folds": keys.prob_sd_folds_column(key),
     }
     # A column of an earlier prediction would be taken for one of this.
-    cohort.obs.drop(columns=list(columns.values()), errors="ignore", inplace=True)  # noqa: PD002
+    for column in cohort.obs.columns.intersection(list(columns.values())):
+        del cohort.obs[column]
     if result.not_assessed:
         del columns["ood"]
     for name, column in columns.items():

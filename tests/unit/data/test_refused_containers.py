@@ -227,7 +227,7 @@ def test_a_sparse_embedding_of_nothing(h5ad):
     with h5py.File(h5ad, "r+") as file:
         del file["obsm/X_scfoundation"]
         empty = sparse.csr_matrix((20, 1 << 27), dtype=np.float32)
-        ad.io.write_elem(file, "obsm/X_scfoundation", empty)
+        ad.io.write_elem(file["obsm"], "X_scfoundation", empty)
     for mmap in (False, True):
         with pytest.raises(InputError, match=r"obsm/X_scfoundation claims [\d,]+ bytes"):
             read_features(h5ad, "sf", mmap=mmap)
@@ -305,6 +305,18 @@ def test_a_zarr_store_that_claims_what_it_has_not(tmp_path):
     zarr.consolidate_metadata(path)
     with pytest.raises(InputError, match=r"claims 80,000,000,000 bytes of values"):
         read_features(path, "sf")
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("place", ["X/data", "obs/_index"])
+def test_a_zarr_store_with_an_empty_file(tmp_path, version, place):
+    """Some versions of zarr read such a file, of a disk that was full, as zeros."""
+    path = WRITERS[f"zarr {version} rows"](tmp_path, COUNTS)
+    chunks = [file for file in (path / place).rglob("*") if file.is_file() and "z" not in file.name]
+    chunks[0].write_bytes(b"")
+    for reader in (read, read_whole):
+        with pytest.raises(InputError, match=rf"cannot be read .*{place}.* is empty"):
+            reader(path)
 
 
 def test_a_zarr_store_under_another_name(tmp_path):

@@ -13,6 +13,7 @@ from scatd.data.writing import writing_cohort
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.run import predict
 from tests.containers import WRITERS
+from tests.frozen import DATA
 
 IDS = ["a", "b", "c"]
 COLUMNS = {
@@ -101,6 +102,23 @@ def test_predict_writes_such_files_back(copied_registry, tmp_path, name):
         assert values(found.obs["stage"]) == [1, None] * 6
 
 
+def test_predict_reads_what_anndata_0_13_and_pandas_3_wrote(copied_registry, tmp_path):
+    given = DATA / "anndata-0.13.h5ad"
+    scored = predict(PredictRequest("docetaxel", given, tmp_path / "scored.h5ad", device="cpu"))
+    found = ad.read_h5ad(scored.output)
+    np.testing.assert_array_equal(found.X.toarray(), _counts().to_numpy())
+    np.testing.assert_array_equal(found.layers["counts"].toarray(), _counts().to_numpy())
+    assert list(found.obs_names) == list(_counts().index)
+    assert values(found.obs["note"]) == ["one", None] * 6
+    assert values(found.obs["stage"]) == [1, None] * 6
+    assert list(found.obs["line"]) == ["a", "b", "c"] * 4
+    assert list(found.obs["patient"]) == ["p0", "p1", "p2", "p3"] * 3
+    assert values(found.var["symbol"]) == ["A", "B", None, "D", "E"]
+    assert found.uns["title"] == "twelve cells"
+    assert list(found.uns["names"]) == ["x", "y"]
+    assert found.obs["scatd_docetaxel_prob_resistant"].notna().all()
+
+
 def _with_embedding(path):
     embedding = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
     with h5py.File(path, "r+") as file:
@@ -118,7 +136,7 @@ def test_predict_writes_beside_what_others_said(copied_registry, tmp_path, said)
     """`uns` may hold anything under any name, also what cannot be copied to another file."""
     path = _with_embedding(WRITERS["h5ad rows"](tmp_path, _counts()))
     with h5py.File(path, "r+") as file:
-        ad.io.write_elem(file, "uns/scatd", said)
+        ad.io.write_elem(file.require_group("uns"), "scatd", said)
         file.create_dataset("uns/places", data=[file["X"].ref], dtype=h5py.ref_dtype)
         file.create_dataset("uns/mixed", data=["x", "y"], dtype=h5py.string_dtype())
     scored = predict(PredictRequest("docetaxel", path, tmp_path / "scored.h5ad", device="cpu"))

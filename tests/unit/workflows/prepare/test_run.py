@@ -61,8 +61,13 @@ def test_memory_gets_what_a_file_gets(request_of, drop):
     found, expected = collector.cohort, ad.read_h5ad(request.output)
     assert found.X.dtype == expected.X.dtype
     np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
-    pd.testing.assert_frame_equal(found.obs, expected.obs)
-    pd.testing.assert_frame_equal(found.var, expected.var)
+    for ours, theirs in ((found.obs, expected.obs), (found.var, expected.var)):
+        # A file that is read with pandas 3 has words of its own type.
+        words = [ours.index, *(ours[name] for name in ours if ours[name].dtype == object)]
+        assert all(isinstance(word, str) for column in words for word in column)
+        pd.testing.assert_frame_equal(
+            ours.astype(theirs.dtypes).set_axis(ours.index.astype(theirs.index.dtype)), theirs
+        )
     assert (
         found.uns["scatd"]["prepare"]["panel_sha256"]
         == (expected.uns["scatd"]["prepare"]["panel_sha256"])
