@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all smoke lint dist ui bench mlproject floors clean
+.PHONY: help demo test test-all smoke lint docs dist ui bench mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -18,6 +18,7 @@ help:
 	@echo "make test-all  the same, make smoke, and the slow tests: installs the wheel (gigabytes)"
 	@echo "make lint    style and types only"
 	@echo "make dist    build the source distribution and the wheel in dist/, and check both"
+	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -51,6 +52,20 @@ dist: $(VENV)/installed-release
 	@$(BIN)/python -m build --no-isolation
 	@$(BIN)/twine check --strict dist/*
 
+docs: $(VENV)/installed-docs docs/_build/demo/made
+	@echo "== site (sphinx): runs the tutorials, and every warning is an error"
+	@rm -rf docs/_build/html
+	@$(BIN)/python -m sphinx -W --keep-going -E -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "== links of the built site"
+	@$(BIN)/python -m tests.site docs/_build/html
+
+# What the tutorials begin with; made anew where the code has changed.
+docs/_build/demo/made: $(VENV)/installed-docs $(shell find scatd -name '*.py')
+	@echo "== the demo, for the tutorials"
+	@rm -rf docs/_build/demo && mkdir -p docs/_build/demo
+	@cd docs/_build/demo && $(abspath $(BIN))/scatd demo --quiet
+	@touch $@
+
 ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
@@ -74,7 +89,7 @@ floors: $(VENV)/installed
 
 clean:
 	@echo "== removing caches and build leftovers"
-	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find scatd entrypoints tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps: installing is done once, and again when what is to be installed has changed.
@@ -94,4 +109,9 @@ $(VENV)/installed-dev: $(VENV)/installed
 $(VENV)/installed-release: $(VENV)/installed
 	@echo "== installing the tools of a release"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	@echo "== installing the tools of the documentation site"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@

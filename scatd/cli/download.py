@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scatd.cli import values
+from scatd.cli import paths, values
 from scatd.cli.base import command
 from scatd.cli.options.build import option
 
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from scatd.data.catalogue import Dataset
 
 
-@command("scatd download --list", "scatd download geneformer-12L", "scatd download scatd/FILE")
+@command(
+    "scatd download --list",
+    "scatd download geneformer-12L",
+    "scatd download scatd/FILE",
+    "scatd download geneformer-12L --from /media/usb",
+)
 @click.argument("name", type=values.TEXT, required=False)
 @option("--list wants_list", bool, "Show what can be downloaded, and what is here already.")
-def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
+@option(
+    "--from source",
+    paths.FOLDER,
+    "Folder that holds the files: check and copy them, download nothing.  [default: none]",
+)
+def download(name: str | None, wants_list: bool, source: Path | None) -> None:  # noqa: FBT001
     """Download published data and models.
 
     NAME is one of --list, or NAME/FILE for one file of it. Each file comes from its publisher and
@@ -26,8 +36,10 @@ def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
     download that was cut continues where it stopped. The licence is shown first. scatd itself
     distributes none of these files.
     """
-    if (name is None) != wants_list:
+    if (name is None) != wants_list or (wants_list and source):
         message = "Give the NAME of a data set, or --list (but not both)."
+        if wants_list and source:
+            message = "--from needs the NAME of a data set, and no --list."
         raise click.UsageError(message, click.get_current_context())
     from scatd.data import downloads
 
@@ -37,7 +49,7 @@ def download(name: str | None, wants_list: bool) -> None:  # noqa: FBT001
         return
     dataset = downloads.find(name)
     _show_terms(dataset)
-    folder = downloads.download(dataset, cache)
+    folder = downloads.download(dataset, cache, source)
     click.echo(f"\nHere, checked ({_bytes(dataset.size)}):")
     for file in dataset.files:
         click.echo(f"  {folder / file.name}")

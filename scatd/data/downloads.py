@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import filelock
 from scatd.data.catalogue import CATALOGUE, Dataset, RemoteFile, address
 from scatd.data.figshare import listed
 from scatd.data.files import atomic_path
-from scatd.data.remote import DownloadError, fetch
-from scatd.errors import InputError, nearest
+from scatd.data.remote import DownloadError, fetch, has_checksum
+from scatd.errors import Faults, InputError, nearest
 
 _RECORD = ".source.json"
 """File beside the data: source, date and licence."""
@@ -58,32 +59,77 @@ def find(name: str) -> Dataset:
     return dataclasses.replace(dataset, files=files)
 
 
-def download(dataset: Dataset, cache: Path) -> Path:
+def download(dataset: Dataset, cache: Path, source: Path | None = None) -> Path:
     """Download the missing files of a data set, check all files, and return their folder.
 
     A file appears under its name only when it is complete and checked. A `.source.json` beside the
     files records their source. A second process that downloads the same data set waits.
+
+    Parameters
+    ----------
+    dataset
+        The data set, from `find`.
+    cache
+        The cache folder; the files go to a folder of their own in it.
+    source
+        A folder that holds the files already. They are checked and copied, and nothing is
+        downloaded. A file may have its name in the catalogue, or the name of its address.
 
     Raises
     ------
     DownloadError
         As `scatd.data.remote.fetch` does.
     InputError
-        When the folder cannot be written.
+        When the folder cannot be written; when a file of `source` is missing, or its bytes are not
+        those announced. Then no file is copied.
     """
+    found = {} if source is None else _found(dataset, source)
     folder = folder_of(dataset, cache)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock"):
             for file in dataset.files:
-                url = address(file.url)
-                is_new = fetch(url, folder / file.name, file.size, file.checksum)
+                url, path = address(file.url), folder / file.name
+                if file in found:
+                    is_new = _copy(found[file], path, file)
+                else:
+                    is_new = fetch(url, path, file.size, file.checksum)
                 _write_record(folder, dataset, file, url if is_new else None)
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
         remedy = "Name another folder in SCATD_CACHE."
         raise InputError(what, where=str(folder), remedy=remedy) from error
     return folder
+
+
+def _found(dataset: Dataset, source: Path) -> dict[RemoteFile, Path]:
+    """The path of each file in a folder of the user, after all of them are checked."""
+    faults, found = Faults(str(source)), dict[RemoteFile, Path]()
+    for file in dataset.files:
+        names = list(dict.fromkeys((file.name, file.url.rpartition("/")[2])))
+        places = [source / name for name in names if (source / name).is_file()]
+        whole = [place for place in places if has_checksum(place, file.size, file.checksum)]
+        if whole:
+            found[file] = whole[0]
+        elif places:
+            what = f"the bytes of {places[0].name} are not those announced"
+            expected = f"{file.size:,} bytes with {file.checksum}"
+            faults.add(what, expected=expected, remedy=f"Get it again from {dataset.page}")
+        else:
+            faults.add(f"there is no file {' or '.join(names)}")
+    faults.raise_if_any()
+    return found
+
+
+def _copy(place: Path, target: Path, file: RemoteFile) -> bool:
+    """Copy a file unless it is there; return True if it was copied."""
+    if target.is_file() and has_checksum(target, file.size, file.checksum):
+        return False
+    with atomic_path(target) as path:
+        shutil.copyfile(place, path)
+        if not has_checksum(path, file.size, file.checksum):
+            raise InputError("changed while it was copied", where=str(place))
+    return True
 
 
 def cache_folder() -> Path:

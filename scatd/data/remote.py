@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -108,6 +109,15 @@ def fetch(url: str, target: Path, size: int, checksum: str) -> bool:
         remedy = "Make room, or name another folder in SCATD_CACHE."
         raise InputError(what, where=str(target.parent), remedy=remedy) from error
     return transfer.ran
+
+
+def has_checksum(path: Path, size: int, checksum: str) -> bool:
+    """True when a file has this length in bytes, and this `md5:` or `sha256:` digest."""
+    algorithm, _, digest = checksum.partition(":")
+    if path.stat().st_size != size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == digest
 
 
 class _Transfer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from scatd.data.catalogue import CATALOGUE, Dataset, RemoteFile
 
 DATA = {"VAE_sf.pth": bytes(range(256)) * 2000, "labels.csv": b"cell,label\n"}
 SCATD = Path(sys.executable).with_name("scatd")
@@ -135,6 +138,89 @@ def test_what_cannot_be_fetched_is_one_line(scatd, cache, name):
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
     assert not cache.exists()
+
+
+# Files that the user has already ---------------------------------------------------------------
+
+
+@pytest.fixture
+def genes(monkeypatch, tmp_path):
+    """A data set of two files whose checksums are known. The second has another name there."""
+    files = tuple(
+        RemoteFile(name, f"{{github}}/some/{published}", len(data), digest(data))
+        for name, published, data in GENES
+    )
+    dataset = Dataset("genes", "names of genes", "CC0", "https://genes.example", files=files)
+    monkeypatch.setitem(CATALOGUE, "genes", dataset)
+    folder = tmp_path / "usb"
+    folder.mkdir()
+    for _, published, data in GENES:
+        (folder / published).write_bytes(data)
+    return folder
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+GENES = [("order.tsv", "order.tsv", b"TP53\nEGFR\n"), ("names.txt", "names_v2.txt", b"P53\tTP53\n")]
+
+
+def test_files_of_a_folder_are_checked_and_copied_without_network(scatd, offline, genes):
+    done = scatd("download", "genes", "--from", genes)
+    assert done.exit_code == 0, done.output
+    folder = offline / "downloads" / "genes"
+    for name, _, data in GENES:
+        assert (folder / name).read_bytes() == data
+        assert str(folder / name) in done.stdout
+    assert "Licence: CC0" in done.stdout
+    record = json.loads((folder / ".source.json").read_text())
+    assert {name: entry["checksum"] for name, entry in record["files"].items()} == {
+        name: digest(data) for name, _, data in GENES
+    }
+    # They count as downloaded.
+    assert scatd("download", "genes").exit_code == 0
+
+
+def test_all_faults_of_a_folder_are_told_and_nothing_is_copied(scatd, offline, genes):
+    (genes / "order.tsv").write_bytes(b"TP53\nEGFX\n")
+    (genes / "names_v2.txt").unlink()
+    done = scatd("download", "genes", "--from", genes)
+    assert done.exit_code == 2
+    assert f"{genes}: 2 faults" in done.stderr
+    assert "the bytes of order.tsv are not those announced" in done.stderr
+    assert f"Expected 10 bytes with {digest(GENES[0][2])}" in done.stderr
+    assert "there is no file names.txt or names_v2.txt" in done.stderr
+    assert not offline.exists()
+
+
+def test_a_file_under_its_own_name_is_preferred_if_it_is_whole(scatd, offline, genes):
+    (genes / "names.txt").write_bytes(b"another file of this name")
+    done = scatd("download", "genes", "--from", genes)
+    assert done.exit_code == 0, done.output
+    assert (offline / "downloads" / "genes" / "names.txt").read_bytes() == GENES[1][2]
+
+
+def test_one_file_of_a_folder(scatd, offline, genes):
+    done = scatd("download", "genes/order.tsv", "--from", genes)
+    assert done.exit_code == 0, done.output
+    kept = {path.name for path in (offline / "downloads" / "genes").iterdir()}
+    assert kept == {".lock", ".source.json", "order.tsv"}
+
+
+@pytest.mark.parametrize("words", [("--list",), ("genes", "--list")])
+def test_a_folder_and_the_list_are_not_given_together(scatd, offline, genes, words):
+    done = scatd("download", *words, "--from", genes)
+    assert done.exit_code == 2
+    assert "--from needs the NAME of a data set, and no --list." in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_one_line(scatd, offline, genes):
+    done = scatd("download", "genes", "--from", genes / "none")
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: --from {genes / 'none'}")
+    assert not offline.exists()
 
 
 def test_it_runs_as_a_program(cache, publisher):
