@@ -19,6 +19,7 @@ shutil.copy(demo / "mlflow.db", folder)
 (folder / "scatd-demo").symlink_to(demo / "scatd-demo")
 os.chdir(folder)
 
+os.environ["TQDM_DISABLE"] = "1"  # a bar that is over says nothing on a page
 pd.set_option("display.max_colwidth", 90)
 # tqdm would draw its bars with widgets, which are not installed.
 warnings.filterwarnings("ignore", message="IProgress not found")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,18 @@ def set_quiet(*, quiet: bool = True) -> None:
 
 
 def shows_progress() -> bool:
-    """True where progress bars are shown: on a terminal, and not after `set_quiet()`."""
-    return not _quiet and sys.stderr.isatty()
+    """True where progress bars are shown: on a terminal or in a notebook, unless it is quiet.
+
+    `TQDM_DISABLE`, a variable of tqdm, switches the bars of a notebook off.
+    """
+    in_notebook = "ipykernel" in sys.modules and not os.environ.get("TQDM_DISABLE")
+    return not _quiet and (sys.stderr.isatty() or in_notebook)
 
 
 def progress(total: int | None, label: str, unit: str) -> tqdm:
     """Make a progress bar: a context manager with `update(n)`, `set_postfix(**values)` and `n`.
 
-    It shows nothing when stderr is not a terminal, or after `set_quiet()`.
+    It shows nothing where `shows_progress` is false.
     """
     from tqdm import tqdm
 

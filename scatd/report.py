@@ -75,9 +75,17 @@ class Page:
 class ShownInNotebook(ABC):
     """A result that a notebook shows as a page."""
 
+    @property
+    @abstractmethod
+    def headline(self) -> str:
+        """The result in a sentence or two; it is what a terminal shows."""
+
     @abstractmethod
     def page(self, folder: Path) -> Page:
         """The page; its figures are written to `folder`."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.headline}>"
 
     def _repr_html_(self) -> str:
         with tempfile.TemporaryDirectory(prefix="scatd-") as scratch:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scatd.data.preflight import Report
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CheckResult(ShownInNotebook):
     """What a check found.
 
@@ -74,6 +74,13 @@ class CheckResult(ShownInNotebook):
         """Quality of every cell: total_counts, n_genes_by_counts, pct_counts_mt (percent)."""
         assert self.report.cells is not None
         return self.report.cells
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        found = f"{len(self.faults)} faults" if self.faults else "no faults"
+        report = self.report
+        return f"{report.n_obs} cells x {report.n_columns} genes, {found}"
 
     def page(self, folder: Path) -> Page:
         """Faults, warnings, notes and tables."""

@@ -169,9 +169,11 @@ class ResponseModel(ShownInNotebook):
         """
         return explain(adata, self.drug, family=self.family, stage=self.version, **options)
 
-    def __repr__(self) -> str:
+    @property
+    def headline(self) -> str:
+        """Name, version, stage and what scores."""
         what = f"{self.name} version {self.version} ({self.stage})"
-        return f"<ResponseModel {what}: {self.card.candidate_in_words}>"
+        return f"{what}: {self.card.candidate_in_words}"
 
     def page(self, folder: Path) -> Page:
         """What scores, what it learned from, and its evidence."""

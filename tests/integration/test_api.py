@@ -166,6 +166,8 @@ def test_transfer_learns_from_objects_what_it_learns_from_files(store, task, run
     assert set(out_of_fold["model"]) == set(found.models["model"])
     assert len(out_of_fold) == 220 * out_of_fold["model"].nunique()
     assert "The gate" in found._repr_html_()
+    assert repr(found).startswith("<TransferResult: scatd-sf-docetaxel version 2")
+    assert len(repr(found)) < 1000
 
 
 def _drug_runs() -> list[str]:

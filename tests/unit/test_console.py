@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
+import types
 
 from scatd import console
 
@@ -39,6 +41,16 @@ def test_a_terminal_shows_progress():
 
 
 def test_anything_else_does_not(capsys):
+    count_to_three()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_notebook_shows_progress(capsys, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    count_to_three()
+    assert "Counting" in capsys.readouterr().err
+    monkeypatch.setenv("TQDM_DISABLE", "1")
     count_to_three()
     assert capsys.readouterr().err == ""
 

@@ -92,7 +92,7 @@ def test_a_cohort_is_made_when_it_is_asked_for_and_once(tmp_path, monkeypatch, s
 
 
 def test_a_folder_keeps_the_files(tmp_path, monkeypatch):
-    sizes = {"n_genes": 600, "n_source": 12, "n_reference": 12, "n_target": 12, "n_foreign": 12}
+    sizes = {"n_genes": 600, "n_reference": 12, "n_target": 12, "n_foreign": 12}
     real = simulator.write_demo
 
     def write_demo(folder, settings):

@@ -93,12 +93,15 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 
 def test_a_result_shows_its_page_in_a_notebook(picture):
     class Result(ShownInNotebook):
+        headline = "it works"
+
         def page(self, folder):
             assert folder.is_dir()
             numbers = pd.DataFrame({"<auroc>": [0.5]})
             section = Section("Numbers", ["<script>"], {"c": numbers}, {"A line": picture})
             return Page("A result", [section], footer="Research only.")
 
+    assert repr(Result()) == "<Result: it works>"
     html = Result()._repr_html_()
     read = Read(html)
     assert "<html" not in html  # a part of the notebook's own page

@@ -29,7 +29,7 @@ from scatd.workflows.models.promote import demote
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EvaluateResult(ShownInNotebook):
     """The result of an evaluation.
 
@@ -86,6 +86,11 @@ class EvaluateResult(ShownInNotebook):
         cells = self.found.cells
         prob = {MODEL: cells.prob, **cells.baselines}
         return predictions(cells.cells.ids, cells.codes, prob)
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        return self.words[0]
 
     def page(self, folder: Path) -> Page:
         """The report, as the command writes it."""

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 _SHOWN = 20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExplainResult(ShownInNotebook):
     """The result of an explanation.
 
@@ -74,6 +74,12 @@ class ExplainResult(ShownInNotebook):
     genes: GeneResult | None = None
     by_group: pd.DataFrame | None = None
     adata: AnnData | None = None
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        first = ", ".join(self.importance["feature"].head(5))
+        return f"{self.ref.name} version {self.ref.version}, first {first}; controls: {self.label}"
 
     def page(self, folder: Path) -> Page:
         """The list, its label, its controls and its picture."""

@@ -38,7 +38,7 @@ _NORMALISATION: dict[InputScale, str] = {
 _UNS_KEY = "prepare"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PrepareResult(ShownInNotebook):
     """A prepared cohort.
 
@@ -74,6 +74,12 @@ class PrepareResult(ShownInNotebook):
         """Quality of every cell, before any was removed: see `cells.CellQuality.table`."""
         assert self.report.cells is not None
         return self.report.cells
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        n_genes = len(self.match.panel)
+        return f"{self.n_obs} cells x {n_genes} genes, {self.n_failed} cells failed QC"
 
     def page(self, folder: Path) -> Page:
         """Genes that were found, and the quality of the cells."""

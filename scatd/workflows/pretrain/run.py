@@ -30,7 +30,7 @@ from scatd.workflows.pretrain.task import BackboneTask
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PretrainResult(ShownInNotebook):
     """The registered backbone, and how good it is.
 
@@ -56,6 +56,11 @@ class PretrainResult(ShownInNotebook):
     n_latent: int
     folds: pd.DataFrame | None = None
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        return f"{self.ref.name} version {self.ref.version}, held-out R2 {self.summary['r2']:.3f}"
 
     def page(self, folder: Path) -> Page:
         """Quality of the weights, folds and losses."""

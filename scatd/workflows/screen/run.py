@@ -38,7 +38,7 @@ from scatd.workflows.screen.scores import DrugScores, Scored, Screened, score_dr
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScreenResult(ShownInNotebook):
     """The result of a screen.
 
@@ -89,6 +89,11 @@ class ScreenResult(ShownInNotebook):
     def cautions(self) -> list[str]:
         """Reasons to trust it less, in sentences."""
         return self.screening.cautions
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        return " ".join(self.words[:2])
 
     def page(self, folder: Path) -> Page:
         """The report, as the command writes it."""

@@ -40,7 +40,7 @@ Outcome = tuple[str, report.Row | ScatdError]
 """A drug, and its row of the table or why it has none."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SweepResult(ShownInNotebook):
     """The outcome of a sweep.
 
@@ -63,6 +63,11 @@ class SweepResult(ShownInNotebook):
     sentence: str
     labels: str
     family: str
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        return self.sentence
 
     def page(self, folder: Path) -> Page:
         """The finding, the table and the figure."""

@@ -18,7 +18,7 @@ from scatd.registry import ModelRef
 from scatd.report import Page, Section, ShownInNotebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransferResult(ShownInNotebook):
     """The outcome of learning one drug.
 
@@ -66,6 +66,12 @@ class TransferResult(ShownInNotebook):
     findings: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        stage = "in production" if self.promoted else "at staging"
+        return f"{self.ref.name} version {self.ref.version}, {stage}. {self.sentence}"
 
     def page(self, folder: Path) -> Page:
         """The finding, the gate, tables and curves."""
