@@ -159,6 +159,8 @@ def _read(
         if theirs in _OF_EVERY_COMMAND:
             continue
         name = renamed.get(theirs, theirs)
+        if name not in given:  # `load_model` has some options of a command
+            continue
         found[str(param.name)] = _converted(param, name, given[name], context)
     return found
 

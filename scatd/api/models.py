@@ -81,7 +81,7 @@ def load_model(
     from scatd.registry import loaded
 
     asked = {"drug": drug, "family": family, "stage": stage, "device": device}
-    with called(command, {**_defaults(), **asked}, input="adata") as read:
+    with called(command, asked) as read:
         found = read()
         place = pick_device(found["device"])
         return ResponseModel(loaded.load_model(drug, found["family"], found["stage"], place))
