@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+_LOGGER = logging.getLogger("scatd")
 _quiet = False
+_lock = threading.Lock()
+_shown: list[_Messages] = []
+_level_before = logging.NOTSET
 
 
 def set_quiet(*, quiet: bool = True) -> None:
@@ -50,19 +55,41 @@ def progress(total: int | None, label: str, unit: str) -> tqdm:
 
 @contextmanager
 def messages(level: int) -> Iterator[None]:
-    """Show the messages of scatd's loggers from `level` on. With ERROR, progress is hidden too."""
-    logger = logging.getLogger("scatd")
+    """Show the messages of scatd's loggers from `level` on. With ERROR, progress is hidden too.
+
+    Several threads may do this at once: each shows its own messages once, at its own level.
+    """
     handler = _Messages()
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    set_quiet(quiet=level >= logging.ERROR)
+    handler.setLevel(level)
+    _open(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-        set_quiet(quiet=False)
+        _close(handler)
+
+
+def _open(handler: _Messages) -> None:
+    global _level_before
+    with _lock:
+        if not _shown:
+            _level_before = _LOGGER.level
+        _shown.append(handler)
+        _LOGGER.addHandler(handler)
+        _follow()
+
+
+def _close(handler: _Messages) -> None:
+    with _lock:
+        _shown.remove(handler)
+        _LOGGER.removeHandler(handler)
+        _follow()
+
+
+def _follow() -> None:
+    """Set the logger and the progress bars as the handlers that are open ask."""
+    levels = [handler.level for handler in _shown]
+    _LOGGER.setLevel(min(levels, default=_level_before))
+    set_quiet(quiet=min(levels, default=0) >= logging.ERROR)
 
 
 class _Messages(logging.Handler):
@@ -71,6 +98,13 @@ class _Messages(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._said: set[str] = set()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave the messages of a thread that shows its own to that thread."""
+        others = {handler._thread for handler in _shown if handler is not self}
+        is_other = record.thread != self._thread and record.thread in others
+        return not is_other and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message; from WARNING on, the level is printed before it."""

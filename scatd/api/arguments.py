@@ -11,8 +11,9 @@ import inspect
 import logging
 import os
 import re
+import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -125,10 +126,16 @@ def called(
     """
     # As the commands do: MLflow reports its use to its makers otherwise.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    quiet, verbose = (bool(given.get(name, False)) for name in _OF_EVERY_COMMAND)
+    quiet, verbose = (_flag(name, given.get(name, False)) for name in _OF_EVERY_COMMAND)
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    with console.messages(level), _faults_in_python(command):
+    with console.messages(level), _random_numbers_kept(), _faults_in_python(command):
         yield lambda **changed: _read(command, {**given, **changed}, renamed)
+
+
+def _random_numbers_kept() -> contextlib.AbstractContextManager[None]:
+    """Training seeds torch: the random numbers of the caller go on as if nothing was called."""
+    torch = sys.modules.get("torch")
+    return contextlib.nullcontext() if torch is None else torch.random.fork_rng(devices=[])
 
 
 @contextlib.contextmanager
@@ -152,6 +159,8 @@ def _read(
         if theirs in _OF_EVERY_COMMAND:
             continue
         name = renamed.get(theirs, theirs)
+        if name not in given:  # `load_model` has some options of a command
+            continue
         found[str(param.name)] = _converted(param, name, given[name], context)
     return found
 
@@ -161,6 +170,8 @@ def _converted(param: click.Parameter, name: str, value: Any, context: click.Con
     if param.multiple:
         many = () if value is None else (value,) if isinstance(value, str) else tuple(value)
         return tuple(_converted_one(param, name, each, context) for each in many)
+    if value is None and _replaces_the_demo(param, context.command):
+        raise InputError(f"{name}= is None", expected=_expected(param))
     if value is None and param.required:
         raise InputError(f"{name}= is missing", remedy=param.help or "")
     if isinstance(param.type, paths.NewFile | paths.NewFolder) and value is None:
@@ -170,31 +181,52 @@ def _converted(param: click.Parameter, name: str, value: Any, context: click.Con
     return _converted_one(param, name, value, context)
 
 
+def _replaces_the_demo(param: click.Parameter, command: click.Command) -> bool:
+    """Whether it is the cohort of a function. A command takes the demo without it."""
+    in_place, _ = getattr(command, "demo_for", None) or ("", "")
+    return isinstance(param, click.Argument) or param.name == in_place
+
+
 def _converted_one(param: click.Parameter, name: str, value: Any, context: click.Context) -> Any:
-    import numpy as np
     import pandas as pd
     from anndata import AnnData
 
     if isinstance(param, click.Option) and param.is_flag:
-        if not isinstance(value, bool | np.bool_):
-            raise InputError(f"{name}= is {shortened(value)}", expected="True or False")
-        return bool(value)
+        return _flag(name, value)
     kind = param.type
     if param.name in _COHORTS and isinstance(value, AnnData):
         return CohortInMemory(value, name)
     if kind is path_or_name.LABELS and isinstance(value, pd.DataFrame):
         return TableInMemory(value, name)
-    if isinstance(value, Mapping):  # label_map={"S": "sensitive", "R": "resistant"}
+    if isinstance(value, Mapping) and name == "label_map":  # {"S": "sensitive", "R": "resistant"}
         value = ",".join(f"{word}={meaning}" for word, meaning in value.items())
     if isinstance(kind, paths.OnDisk) and not isinstance(value, str | Path):
-        expected = "an AnnData, or the path of a file" if param.name in _COHORTS else "a path"
-        raise InputError(f"{name}= is of type {type(value).__name__}", expected=expected)
+        raise InputError(f"{name}= is of type {type(value).__name__}", expected=_expected(param))
+    if isinstance(kind, paths.OnDisk):
+        value = os.path.expanduser(value)  # noqa: PTH111 (it may be FILE:COLUMN); no shell did it
     if not (isinstance(kind, paths.OnDisk) and kind.gives_path):
         value = str(value)
     converted = kind.convert(value, param, context)
     if isinstance(kind, paths.OnDisk):
         kind.require(converted, f"{name}=")
     return converted
+
+
+def _expected(param: click.Parameter) -> str:
+    """What may be given for a parameter of something on disk."""
+    if param.name in _COHORTS:
+        return "an AnnData, or the path of a file"
+    if param.type is path_or_name.LABELS:
+        return "a DataFrame with one row an id, a column of obs, or the path of a table"
+    return "a path"
+
+
+def _flag(name: str, value: Any) -> bool:
+    import numpy as np
+
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name}= is {shortened(value)}", expected="True or False")
+    return bool(value)
 
 
 def names_of(drug: str | Sequence[str], argument: str = "drug") -> tuple[str, ...]:
@@ -205,7 +237,9 @@ def names_of(drug: str | Sequence[str], argument: str = "drug") -> tuple[str, ..
     InputError
         When there is none.
     """
-    names = (drug,) if isinstance(drug, str) else tuple(drug)
+    if isinstance(drug, str):
+        return (drug,)
+    names = tuple(drug) if isinstance(drug, Iterable) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise InputError(
             f"{argument}= is {shortened(drug)}", expected="the name of a drug, or a list of names"

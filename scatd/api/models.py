@@ -81,7 +81,7 @@ def load_model(
     from scatd.registry import loaded
 
     asked = {"drug": drug, "family": family, "stage": stage, "device": device}
-    with called(command, {**_defaults(), **asked}, input="adata") as read:
+    with called(command, asked) as read:
         found = read()
         place = pick_device(found["device"])
         return ResponseModel(loaded.load_model(drug, found["family"], found["stage"], place))
@@ -167,6 +167,9 @@ class ResponseModel(ShownInNotebook):
         InputError
             When the cells cannot be used.
         """
+        if decided := sorted(options.keys() & set(_OF_THE_MODEL[:3])):
+            message = f"ResponseModel.explain() has no argument {', '.join(decided)}"
+            raise TypeError(message)
         return explain(adata, self.drug, family=self.family, stage=self.version, **options)
 
     @property

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool) -> Found:
         _require_dense(path, f"obsm/{name}", slots[name])
         element = _on_disk(opened, f"obsm/{name}", slots[name]) if mmap else None
         if element is None:
-            element = _dense(read_element(slots[name]))
+            element = _dense(read_element(slots[name]), f'obsm["{name}"]', path)
         obs = read_element(store["obs"])
         simulated = _is_simulated(store)
     return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
@@ -114,7 +115,7 @@ def _from_memory(opened: OpenedInput, name: str) -> Found:
         cells = opened.whole()
     simulated = bool(cells.uns.get(keys.UNS_SIMULATED, False))
     with reading(opened.path, "an AnnData"):
-        values = _dense(cells.obsm[name])
+        values = _dense(cells.obsm[name], f'obsm["{name}"]', opened.path)
     return Found(values, f'obsm["{name}"]', cells.obs_names, cells.obs, simulated)
 
 
@@ -212,8 +213,10 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
     if ids and table.header[id_column or 0] == "" and ids == [str(row) for row in range(len(ids))]:
         ids = None
     index = None if ids is None else pd.Index(ids, dtype=object)
-    features = tuple(table.header[column] for column in columns) if is_named else None
-    return Found(X, "the table", index, names=features)
+    features = tuple(table.header[column] for column in columns)
+    if not is_named:
+        _require_order(features, "the table", path)
+    return Found(X, "the table", index, names=features if is_named else None)
 
 
 def _numbers(
@@ -309,12 +312,40 @@ def _require_dense(path: Path, name: str, element: Any) -> None:
         require_plausible(path, name, claimed, stored)
 
 
-def _dense(element: Any) -> np.ndarray:
+def _dense(element: Any, key: str, path: Path) -> np.ndarray:
     if isinstance(element, pd.DataFrame):
+        _require_order([str(name) for name in element.columns], key, path)
         return element.to_numpy()
     if sparse.issparse(element):
         return by_rows(element).toarray()
     return np.asanyarray(element)
+
+
+def _require_order(names: Sequence[str], key: str, path: Path) -> None:
+    """Refuse columns with numbered names in another order, such as f0, f1, f10, f2.
+
+    The columns of an embedding are read by their places. A sorted table has lost them.
+
+    Raises
+    ------
+    InputError
+        Names the first column that is not in its place.
+    """
+    found = [re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL) for name in names]
+    if not all(found) or len({one[1] for one in found if one}) != 1:
+        return
+    numbers = [int(one[2]) for one in found if one]
+    in_order = sorted(numbers)
+    if numbers == in_order:
+        return
+    at = next(i for i, number in enumerate(numbers) if number != in_order[i])
+    raise InputError(
+        f"the columns of {key} are not in the order of their numbers: column {at}, counted from "
+        f"0, is '{names[at]}'",
+        where=str(path),
+        expected="the order in which the embedding was made",
+        remedy="Sort the columns by number, or give the values without names if they are in order.",
+    )
 
 
 def _no_embedding(path: Path, family: str, what: str) -> InputError:

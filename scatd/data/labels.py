@@ -278,6 +278,9 @@ def _as_text(table: TableInMemory) -> pd.DataFrame:
     if not frame.columns.is_unique:
         twice = ", ".join(sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}))
         raise InputError(f"has columns with the same name: {twice}", where=table.name)
+    if frame.index.nlevels > 1:
+        what, expected = f"has an index of {frame.index.nlevels} levels", "one id a row"
+        raise InputError(what, where=table.name, expected=expected)
     ids = frame.index.astype(str).to_numpy(dtype=object)
     words = {str(name): _words(frame[name]) for name in frame.columns}
     return _checked_table(pd.DataFrame({"id": ids} | words), table.name)

@@ -86,7 +86,7 @@ class OpenedInput:
         """
         if self.adata is not None:
             with reading(self.path, "an AnnData"):
-                return cohort_of(self.path, self.adata)
+                return cohort_of(self.path, in_memory(self.adata))
         if self.store is not None:
             scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-"))
             return read_store(self.path, self.store, Path(scratch))
@@ -101,12 +101,22 @@ class OpenedInput:
             When it is damaged, or is not a cohort.
         """
         if self.adata is not None:
-            return self.adata.copy()
+            return copied(self.adata)
         if self.store is not None:
             return read_anndata(self.path, self.store)
         if not self.is_cohort:
             raise unknown_kind(self.path, "cohort", COHORT_KINDS)
         return adata_of(self.cohort)
+
+
+def in_memory(adata: AnnData) -> AnnData:
+    """The AnnData itself; a copy where its expression is still in a file (backed mode)."""
+    return copied(adata) if adata.isbacked else adata
+
+
+def copied(adata: AnnData) -> AnnData:
+    """A copy in memory, also of an AnnData in backed mode."""
+    return adata.to_memory(copy=True) if adata.isbacked else adata.copy()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import sys
+import threading
 import types
 
 from scatd import console
@@ -96,3 +97,30 @@ def test_a_warning_is_said_once():
     shown = screen.getvalue()
     assert shown.count("1 samples are few") == shown.count("2 samples are few") == 1
     assert shown.count("next") == 3
+
+
+def test_threads_show_their_own_messages_once_and_leave_the_logger_as_it_was(capsys):
+    logger = logging.getLogger("scatd")
+    before = logger.level, list(logger.handlers)
+    first_is_open, both_are_open = threading.Event(), threading.Barrier(2)
+
+    def work(name: str, level: int) -> None:
+        if name == "second":
+            first_is_open.wait()
+        with console.messages(level):
+            first_is_open.set()
+            both_are_open.wait(10)
+            logging.getLogger("scatd.x").info("message of the %s", name)
+            both_are_open.wait(10)
+            if name == "second":
+                first.join()  # the one that began first ends first
+
+    first = threading.Thread(target=work, args=("first", logging.INFO))
+    second = threading.Thread(target=work, args=("second", logging.ERROR))
+    for thread in (first, second):
+        thread.start()
+    second.join(10)
+    assert capsys.readouterr().err == "message of the first\n"
+    assert (logger.level, logger.handlers) == before
+    with terminal():
+        assert console.shows_progress()

@@ -60,9 +60,7 @@ def read_store(path: Path, root: Mapping[str, Any], scratch: Path) -> Cohort:
         matrices[name] = _matrix(path, layers[name], var, scratch)
     if raw_var is not None and X in root[RAW]:
         matrices[RAW] = _matrix(path, root[RAW][X], raw_var, scratch)
-    if not matrices:
-        what = "holds no expression (no X, no layers, no raw)"
-        raise InputError(what, where=str(path), expected="raw counts in X or layers['counts']")
+    _require_expression(path, matrices)
     return Cohort(path, obs, matrices, uns)
 
 
@@ -144,15 +142,22 @@ def cohort_of(path: Path, adata: AnnData) -> Cohort:
     """The cohort of an AnnData in memory; its values are not changed.
 
     Raises `ValueError` or `TypeError` for a matrix that is not numeric, or has wrong column
-    numbers.
+    numbers; `InputError` when it has no expression.
     """
     held = {} if adata.X is None else {X: (adata.X, adata.var)}
     held |= {name: (layer, adata.var) for name, layer in _layers(adata).items()}
     if adata.raw is not None:
         held[RAW] = (adata.raw.X, adata.raw.var)
     matrices = {name: _in_memory(_as_if_read(values), var) for name, (values, var) in held.items()}
+    _require_expression(path, matrices)
     uns = {name: adata.uns[name] for name in _KEPT if name in adata.uns}
     return Cohort(path, adata.obs, matrices, uns)
+
+
+def _require_expression(path: Path, matrices: Mapping[str, Matrix]) -> None:
+    if not matrices:
+        what = "holds no expression (no X, no layers, no raw)"
+        raise InputError(what, where=str(path), expected="raw counts in X or layers['counts']")
 
 
 def _layers(adata: AnnData) -> dict[str, Any]:

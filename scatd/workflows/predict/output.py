@@ -11,7 +11,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.data.files import atomic_path, check_writable
-from scatd.data.opened import OpenedInput
+from scatd.data.opened import OpenedInput, copied
 from scatd.data.storable import mapping, write_h5ad
 from scatd.errors import InputError
 from scatd.workflows.predict.request import ANNOTATED, PredictResult
@@ -81,7 +81,7 @@ def write_table(path: Path, result: PredictResult) -> None:
 def annotate(cohort: ad.AnnData, result: PredictResult) -> None:
     """Add the scores, the latent and their provenance to a cohort in memory."""
     if cohort.is_view:
-        cohort._init_as_actual(cohort.copy())
+        cohort._init_as_actual(copied(cohort))
     table, key = result.table, result.ref.drug
     call = table["response"].where(result.is_scored)
     cohort.obs[keys.prob_column(key)] = table["prob_resistant"].to_numpy()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import scatd
 from scatd.api.arguments import OF_THE_TERMINAL, called, name_of, names_of
@@ -119,7 +121,12 @@ def test_values_are_converted_as_the_command_converts_them(read):
         ({"allow_simulated": "yes"}, "allow_simulated= is yes. Expected True or False"),
         ({"adata": 3}, "adata= is of type int. Expected an AnnData, or the path of a file"),
         ({"adata": "no.h5ad"}, "adata= no.h5ad: there is no such file"),
-        ({"labels": ["a"]}, "labels= is of type list. Expected a path"),
+        ({"adata": {"a": 1}}, "adata= is of type dict. Expected an AnnData, or the path of a file"),
+        ({"labels": ["a"]}, "labels= is of type list. Expected a DataFrame with one row an id"),
+        ({"labels": {"a": "sensitive"}}, "labels= is of type dict. Expected a DataFrame"),
+        ({"labels": pd.Series(["sensitive"])}, "labels= is of type Series. Expected a DataFrame"),
+        ({"quiet": "no"}, "quiet= is no. Expected True or False"),
+        ({"verbose": 2}, "verbose= is 2. Expected True or False"),
         ({"gene_map": ad.AnnData()}, "gene_map= is of type AnnData. Expected a path"),
         ({"label_map": "S=1"}, "Expected"),
     ],
@@ -131,6 +138,26 @@ def test_a_fault_is_said_in_the_names_of_python(read, given, words):
     assert " --" not in str(caught.value)
 
 
+def test_the_home_folder_is_found_without_a_shell(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cells.h5ad").touch()
+    (tmp_path / "labels.csv").touch()
+    found = read(adata="~/cells.h5ad", labels="~/labels.csv:D", output=Path("~/out"))
+    assert found["target"] == tmp_path / "cells.h5ad"
+    assert found["labels"] == f"{tmp_path}/labels.csv:D"
+    assert found["output"] == tmp_path / "out"
+
+
+def test_random_numbers_of_the_caller_go_on_as_if_nothing_was_called(read):
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    with called(main.commands["evaluate"], {}):
+        torch.manual_seed(0)
+        torch.rand(9)
+    assert torch.equal(torch.rand(3), wanted)
+
+
 def test_options_in_a_message_of_the_work_get_their_names_in_python():
     command = main.commands["transfer"]
     with pytest.raises(InputError) as caught, called(command, {}):
@@ -140,15 +167,28 @@ def test_options_in_a_message_of_the_work_get_their_names_in_python():
     assert str(caught.value) == "few_shot=: few-shot cells. Add target= and target_labels=: --x."
 
 
-@pytest.mark.parametrize("drug", [[], [1], 3.5])
+@pytest.mark.parametrize("drug", [[], [1], 3.5, None])
 def test_drugs_are_names(drug):
-    with pytest.raises((InputError, TypeError)):
+    with pytest.raises(InputError, match="Expected the name of a drug, or a list of names"):
         names_of(drug)
+
+
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"embed"}))
+def test_the_demo_never_takes_the_place_of_a_cohort_in_silence(name):
+    function = getattr(scatd, name)
+    more = {"drug": "D"} if "drug" in inspect.signature(function).parameters else {}
+    with pytest.raises(InputError, match=r"= is None\. Expected an AnnData"):
+        function(None, **more)
 
 
 def test_a_missing_argument_is_named():
     with pytest.raises(InputError, match="backend= is missing"):
         scatd.embed(ad.AnnData(np.ones((2, 2))), None)
+
+
+def test_none_is_no_cohort_though_the_command_has_a_default():
+    with pytest.raises(InputError, match=r"adata= is None. Expected an AnnData, or the path"):
+        scatd.predict(None, "docetaxel")
 
 
 def test_importing_scatd_is_quick_and_imports_nothing_heavy():

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from scatd.data import files
 from scatd.data.features import read_features
+from scatd.data.given import CohortInMemory
 from scatd.errors import InputError
 
 N_OBS, N_FEATURES = 12, 5
@@ -349,3 +350,32 @@ def test_real_embeddings_and_tables(real_data: Path) -> None:
     assert table.ids[0] == "c3930"
     bulk = read_features(real_data / "counts/bulk_gdsc_10x19264.csv.gz", "dist", n_features=19264)
     assert bulk.ids[0] == "905975"
+
+
+def numbered(X: np.ndarray, order: list[int]) -> pd.DataFrame:
+    names = [f"f{number}" for number in range(X.shape[1])]
+    index = [f"c{row}" for row in range(len(X))]
+    return pd.DataFrame(X, index=index, columns=names).iloc[:, order]
+
+
+@pytest.mark.parametrize("kind", ["memory", "h5ad", "csv"])
+def test_numbered_columns_of_an_embedding_in_another_order_are_refused(
+    tmp_path: Path, kind: str
+) -> None:
+    X = np.arange(36, dtype=np.float32).reshape(3, 12)
+    order = sorted(range(12), key=str)  # f0, f1, f10, f11, f2: as words are sorted
+
+    def given(order: list[int]) -> Path | CohortInMemory:
+        frame, path = numbered(X, order), tmp_path / f"cells.{kind}"
+        if kind == "csv":
+            frame.to_csv(path)
+            return path
+        cells = anndata.AnnData(obs=pd.DataFrame(index=frame.index), obsm={"X_scfoundation": frame})
+        if kind == "memory":
+            return CohortInMemory(cells)
+        cells.write_h5ad(path)
+        return path
+
+    assert np.array_equal(read_features(given(list(range(12))), "sf").X, X)
+    with pytest.raises(InputError, match="column 2, counted from 0, is 'f10'"):
+        read_features(given(order), "sf")

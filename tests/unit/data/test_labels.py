@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scatd.data.features import Features, read_features
+from scatd.data.given import TableInMemory
 from scatd.data.label_words import drug_columns
-from scatd.data.labels import read_labels, require_two_classes
+from scatd.data.labels import open_labels, read_labels, require_two_classes
 from scatd.data.tables import read_table
 from scatd.errors import InputError
 
@@ -313,3 +314,10 @@ def test_real_tables_load_as_they_are(real_data: Path) -> None:
     gefitinib = read_labels(line, "GEFITINIB", str(real_data / "jhu006/response.csv"))
     assert gefitinib.matched_by == "id"
     assert gefitinib.n_missing == 0
+
+
+def test_a_table_in_memory_with_two_levels_of_ids_is_refused() -> None:
+    ids = pd.MultiIndex.from_arrays([["a", "b"], [1, 2]])
+    labels = TableInMemory(pd.DataFrame({"D": ["sensitive", "resistant"]}, index=ids), "labels")
+    with pytest.raises(InputError, match=r"labels: has an index of 2 levels"):
+        open_labels(features(), labels)
