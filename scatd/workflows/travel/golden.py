@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 """Largest difference of an answer, as a share of 1 or of the answer itself if that is larger.
 
 Processors and versions of torch add the terms of a matrix product in different orders. This moves a
-score by about 1e-7, and by 1e-6 at most (measured). Other weights, another threshold of a tree or
+score by about 1e-7 (1e-6 is what the tests allow). Other weights, another threshold of a tree or
 another alignment move it by far more.
 """
 _SEED = 20_25
