@@ -219,7 +219,7 @@ def test_mlflow_serves_tensors_and_parquet(copied_registry, tiny_registry, tmp_p
     try:
         wait_for(is_up)
         ask(json.dumps({"inputs": cells.tolist()}), "application/json")
-        frame = pd.DataFrame(cells, columns=[f"f{number}" for number in range(12)])
+        frame = pd.DataFrame(cells, columns=[str(number) for number in range(12)])
         ask(frame.to_parquet(), "application/vnd.apache.parquet")
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -113,19 +113,19 @@ def gene_reader(subject: Subject) -> Iterator[GeneReader]:
     if family not in keys.BACKENDS:
         what = f"family {family} reads genes: its features are the genes already"
         raise InputError(what, where="--gene-cells", remedy="Leave --gene-cells out.")
-    embedder = Embedder(
-        EmbedderRequest(
-            keys.BACKENDS[family],
-            weights=preparation.weights,
-            gene_map=preparation.gene_map,
-            device=str(subject.device),
-        )
-    )
     with open_input(source) as opened:
         if not opened.is_cohort:
             what = "holds no counts to carry the attribution to"
             expected = "raw counts (.h5ad, .zarr, 10x, .loom)"
             raise InputError(what, where=str(opened.path), expected=expected)
+        embedder = Embedder(
+            EmbedderRequest(
+                keys.BACKENDS[family],
+                weights=preparation.weights,
+                gene_map=preparation.gene_map,
+                device=str(subject.device),
+            )
+        )
         cohort = opened.cohort
         report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
         rows, matrix = RowEmbedder(embedder, cohort, report), cohort.matrices[report.layer]
