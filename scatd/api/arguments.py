@@ -7,15 +7,13 @@ the same range and the same help text; `tests/unit/api/test_arguments.py` checks
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -36,15 +34,11 @@ if TYPE_CHECKING:
     File: TypeAlias = str | Path
     Labels: TypeAlias = str | Path | pd.DataFrame
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 OF_THE_TERMINAL = ("as_json",)
 """Parameters of commands that say what is printed, and have no meaning here."""
 _OF_EVERY_COMMAND = ("quiet", "verbose")
 _COHORTS = ("input", "target", "cohort", "source", "reference")
 """Parameters that may be an AnnData."""
-_PLACE = "{options}"
-_WIDTH = 96
 
 
 def options(command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
@@ -61,35 +55,8 @@ def name_of(param: click.Parameter) -> str:
     return str(param.name)
 
 
-def documented(command: click.Command) -> Callable[[F], F]:
-    """Put the options of a command in place of `{options}` in the docstring of a function."""
-
-    def decorate(function: F) -> F:
-        text = inspect.getdoc(function) or ""
-        if text:  # python -OO has none
-            function.__doc__ = text.replace(_PLACE, _described(function, command))
-        return function
-
-    return decorate
-
-
-def _described(function: Callable[..., Any], command: click.Command) -> str:
-    first, *own = inspect.signature(function).parameters.values()
-    helps = {name: param.help or "" for name, param in options(command) if hasattr(param, "help")}
-    lines = []
-    for each in own:
-        if each.name not in helps or each.default is inspect.Parameter.empty:
-            continue
-        lines.append(each.name)
-        text = _in_python(command, helps[each.name], "`{}`")
-        text = re.sub(r"[Oo]ptions of the command line", "arguments", text)
-        text = re.sub(r"\b(INPUT|TARGET|COHORT)\b", f"`{first.name}`", text)
-        lines += textwrap.wrap(text, _WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines)
-
-
-def _in_python(command: click.Command, text: str, form: str = "{}=") -> str:
-    """A text about options with their names in Python."""
+def in_python(command: click.Command, text: str, form: str = "{}=") -> str:
+    """A text about options of a command, with their names in Python."""
     names = {
         flag: form.format(name)
         for name, param in options(command)
@@ -143,10 +110,10 @@ def _faults_in_python(command: click.Command) -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        raise InputError(_in_python(command, error.format_message())) from None
+        raise InputError(in_python(command, error.format_message())) from None
     except InputError as error:
         parts = (error.what, error.where, error.expected, error.remedy)
-        what, where, expected, remedy = (_in_python(command, part) for part in parts)
+        what, where, expected, remedy = (in_python(command, part) for part in parts)
         raise InputError(what, where=where, expected=expected, remedy=remedy) from error
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, documented
+from scatd.api.arguments import called
+from scatd.api.docstrings import documented
 from scatd.cli.check import check as command
 from scatd.cli.requests import filled
 from scatd.data.limits import MIN_GENES

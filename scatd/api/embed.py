@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, documented
+from scatd.api.arguments import called
+from scatd.api.docstrings import documented
 from scatd.cli.embed import embed as command
 from scatd.cli.requests import filled
 

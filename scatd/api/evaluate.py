@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, documented
+from scatd.api.arguments import called
+from scatd.api.docstrings import documented
 from scatd.cli.evaluate import asked
 from scatd.cli.evaluate import evaluate as command
 

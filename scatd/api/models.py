@@ -184,7 +184,7 @@ class ResponseModel(ShownInNotebook):
 
         from scatd import keys
         from scatd.evaluation import label_kinds
-        from scatd.evaluation.evidence import MODEL, WORDS
+        from scatd.evaluation.evidence import in_legend
 
         del folder  # it has no figures
         about = self.card.about
@@ -192,9 +192,8 @@ class ResponseModel(ShownInNotebook):
         sections = [Section("In short", [about.finding or "", *text], tone="summary")]
         if about.baselines:
             evidence = pd.DataFrame(list(about.baselines))
-            words = evidence["model"].map({MODEL: "response model", **WORDS})
             caption = "Out of fold, with 95% intervals"
-            tables = {caption: evidence.assign(model=words)}
+            tables = {caption: evidence.assign(model=evidence["model"].map(in_legend))}
             sections.append(Section("Beside its baselines", tables=tables))
         if self._loaded.ref.simulated:
             said = ["It was trained on simulated data: its scores say nothing about patients."]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scatd.api.arguments import called, documented, names_of
+from scatd.api.arguments import called, names_of
+from scatd.api.docstrings import documented
 from scatd.cli.predict import predict as command
 from scatd.cli.requests import filled
 from scatd.errors import InputError
@@ -136,17 +137,12 @@ def score(
 def _scored(request: PredictRequest, opened: OpenedInput, model: Loaded | None) -> PredictResult:
     from scatd.nn.devices import pick_device
     from scatd.registry.loaded import load_model
-    from scatd.workflows.cohorts.features import scoring_input
-    from scatd.workflows.predict.run import score_cells
+    from scatd.workflows.predict.run import score_opened
 
     if model is None:
         device = pick_device(request.device)
         model = load_model(request.drug, request.family, request.stage, device)
-    ref, scorer = model.ref, model.scorer
-    scorer.require_draws(request.n_draws)
-    prepared = request.preparation
-    with scoring_input(opened, ref.family, scorer.card, prepared, scorer.device) as cells:
-        return score_cells(request, ref, scorer, cells)
+    return score_opened(request, model.ref, model.scorer, opened)
 
 
 def _written(

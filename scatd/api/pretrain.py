@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, documented
+from scatd.api.arguments import called
+from scatd.api.docstrings import documented
 from scatd.cli.pretrain import asked
 from scatd.cli.pretrain import pretrain as command
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, documented, names_of
-from scatd.cli.sweep import is_sweep
+from scatd.api.arguments import called, names_of
+from scatd.api.docstrings import documented
+from scatd.cli.sweep import is_sweep, names_in
 from scatd.cli.transfer import asked, of_sweep
 from scatd.cli.transfer import transfer as command
 
@@ -114,13 +115,9 @@ def transfer(
     from scatd.workflows.transfer.run import transfer as work
 
     given = locals()
-    names = names_of(drug)
     with called(command, given) as read:
-        found = read(drug=",".join(names))
-        request = asked(found)
-        if len(names) == 1 and not is_sweep(names[0]):
+        found = read(drug=",".join(names_of(drug)))
+        request, text = asked(found), found["drug"]
+        if not is_sweep(text):
             return work(request)
-        if len(names) == 1:
-            names = tuple(name.strip() for name in names[0].split(","))
-        wanted = None if names[0].casefold() == "all" else names
-        return sweep(request, wanted, **of_sweep(found))
+        return sweep(request, names_in(text), **of_sweep(found))

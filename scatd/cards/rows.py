@@ -65,9 +65,7 @@ def rows_of(given: Any, card: Card) -> NDArray[np.float32]:
     import pandas as pd
 
     _require_table(given, card)
-    if isinstance(given, Mapping) or (
-        _is_list(given) and any(isinstance(r, Mapping) for r in given)
-    ):
+    if isinstance(given, Mapping) or _is_records(given):
         given = _frame(given)
     if isinstance(given, pd.DataFrame):
         places = _places(list(given.columns), card)

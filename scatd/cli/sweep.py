@@ -21,11 +21,16 @@ def is_sweep(drug: str) -> bool:
     return is_all(drug) or "," in drug
 
 
+def names_in(drug: str) -> tuple[str, ...] | None:
+    """The drugs that `--drug` of a sweep names; None for all."""
+    return None if is_all(drug) else split_names(drug)
+
+
 def run_sweep(request: TransferRequest, *, min_sensitive: int, figures: bool) -> None:
     """Train on every drug of a sweep and print the table."""
     from scatd.workflows.sweep.run import sweep
 
-    names = None if is_all(request.drug) else split_names(request.drug)
+    names = names_in(request.drug)
     show_sweep(sweep(request, names, min_sensitive=min_sensitive, figures=figures))
 
 

@@ -12,7 +12,7 @@ from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError, nearest
 from scatd.registry import state
 from scatd.registry.config import load_config
-from scatd.registry.refs import ModelRef, chosen, ref_of
+from scatd.registry.refs import ModelRef, chosen, ref_of, split_spec
 from scatd.registry.state import Model
 from scatd.registry.tables import list_models
 from scatd.tracking import connect
@@ -152,12 +152,9 @@ def find_named(spec: str) -> ModelRef:
     InputError
         When there is no such model or version.
     """
-    text = spec.strip().removeprefix("models:/")
-    name, at, wanted = text.rpartition("@")
-    if not at:
-        name, _, wanted = text.rpartition("/")
-        if not (name and wanted.isdecimal()):
-            name, wanted = text, keys.PRODUCTION
+    name, wanted = split_spec(spec)
+    if "@" not in spec:
+        wanted = wanted or keys.PRODUCTION
     if not (name.strip() and wanted.strip()):
         expected = "DRUG@STAGE or DRUG/VERSION, such as docetaxel@production"
         raise InputError(f"'{spec}' names no version", expected=expected)

@@ -132,6 +132,19 @@ def find_made(name: str, resume_key: str) -> ModelRef | None:
     return ref_of(made[-1]) if made else None
 
 
+def split_spec(spec: str) -> tuple[str, str]:
+    """Name, and the user's word for the version, of `NAME@STAGE`, `NAME/VERSION` or `NAME`.
+
+    The word is empty where there is none. `models:/`, which MLflow prints, may stand before it.
+    """
+    text = spec.strip().removeprefix("models:/")
+    name, at_sign, stage = text.rpartition("@")
+    if at_sign:
+        return name, stage
+    name, slash, version = text.rpartition("/")
+    return (name, version) if slash and version.isdecimal() else (text, "")
+
+
 def resolve_backbone(spec: str) -> ModelRef:
     """A backbone by name: `scatd-sf-backbone`, with `@ALIAS` or `/VERSION` (default: @staging).
 
@@ -142,14 +155,11 @@ def resolve_backbone(spec: str) -> ModelRef:
     InputError
         When there is no such model, alias or version.
     """
-    wanted = spec.removeprefix("models:/")
-    if "/" in wanted:
-        name, _, version = wanted.partition("/")
-        if not version.isdecimal():
-            raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
-        return get(name, int(version))
-    name, _, alias = wanted.partition("@")
-    return at(name, alias or keys.STAGING)
+    name, wanted = split_spec(spec)
+    name, slash, version = name.partition("/")
+    if slash:
+        raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
+    return chosen(name, wanted or keys.STAGING)
 
 
 def production_versions() -> dict[str, int]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.evaluation import curves, finding, label_kinds
-from scatd.evaluation.evidence import MODEL, WORDS, in_legend
+from scatd.evaluation.evidence import MODEL, in_legend
 from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.nearness import few_genes_sentence
 from scatd.evaluation.standing import CHANCE, Standing
@@ -195,9 +195,7 @@ def _measured(found: Evaluation, pictures: Mapping[str, Path]) -> list[Section]:
     def shown(*names: str) -> dict[str, Path]:
         return {CAPTIONS[name]: pictures[name] for name in names if name in pictures}
 
-    models = tables["models"].assign(
-        model=tables["models"]["model"].map({MODEL: "response model", **WORDS})
-    )
+    models = tables["models"].assign(model=tables["models"]["model"].map(in_legend))
     sections = [
         Section(
             "Numbers",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scatd import console, registry
 from scatd.data.demo_files import given_or_demo
 from scatd.data.features import Features
+from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
 from scatd.evaluation.domain import cohort_shift, not_assessed_sentence, why_not_assessed
 from scatd.evaluation.nearness import nearness
@@ -59,13 +60,32 @@ def score_file(
     InputError
         When the cohort cannot be used.
     """
-    scorer.require_draws(request.n_draws)  # before features are made, which may take hours
-    path = given_or_demo(request.input, "target")
-    with scoring_input(path, ref.family, scorer.card, request.preparation, scorer.device) as given:
-        result = score_cells(request, ref, scorer, given, progress)
+    scorer.require_draws(request.n_draws)  # before the file is opened
+    with open_input(given_or_demo(request.input, "target")) as opened:
+        result = score_opened(request, ref, scorer, opened, progress)
         if request.output is not None:
-            write_prediction([result], given.opened, request.output)
+            write_prediction([result], opened, request.output)
     return replace(result, output=request.output)
+
+
+def score_opened(
+    request: PredictRequest,
+    ref: ModelRef,
+    scorer: Scorer,
+    opened: OpenedInput,
+    progress: Callable[[int], object] = int,
+) -> PredictResult:
+    """Score an input that is open; nothing is written. Parameters are those of `score_cells`.
+
+    Raises
+    ------
+    InputError
+        When the cohort cannot be used.
+    """
+    scorer.require_draws(request.n_draws)  # before features are made, which may take hours
+    family, prepared = ref.family, request.preparation
+    with scoring_input(opened, family, scorer.card, prepared, scorer.device) as given:
+        return score_cells(request, ref, scorer, given, progress)
 
 
 def score_cells(

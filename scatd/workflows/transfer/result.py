@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.evaluation import curves
-from scatd.evaluation.evidence import MODEL, WORDS
+from scatd.evaluation.evidence import MODEL, in_legend
 from scatd.evaluation.gate import Verdict
 from scatd.plots import performance
 from scatd.plots.style import save_figure
@@ -76,15 +76,14 @@ class TransferResult(ShownInNotebook):
     def page(self, folder: Path) -> Page:
         """The finding, the gate, tables and curves."""
         stage = "It is in production." if self.promoted else "It stays at staging."
-        names = {MODEL: "response model", **WORDS}
         tables = {
             "The response model and its baselines, means over folds with 95% intervals": (
-                self.models.assign(model=self.models["model"].map(names))
+                self.models.assign(model=self.models["model"].map(in_legend))
             ),
             "Folds": self.folds,
         }
         if self.target is not None:
-            words = self.target["model"].map(names)
+            words = self.target["model"].map(in_legend)
             tables["Labelled target cells"] = self.target.assign(model=words)
         return Page(
             f"{self.ref.name}, version {self.ref.version}",
