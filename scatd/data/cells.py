@@ -45,11 +45,17 @@ class CellQuality:
         self._others = np.zeros(len(mitochondrial)) if others is None else others.astype(float)
         self._other = other
         self._parts: list[pd.DataFrame] = []
+        self._is_empty: bool | None = None
         self.n_not_finite = 0
         self.n_negative = 0
 
     def add(self, block: sparse.csr_matrix) -> pd.DataFrame:
-        """Measure the next rows, and return their part of `table`."""
+        """Measure the next rows, keep their part of `table`, and return it."""
+        self._parts.append(self.measure(block))
+        return self._parts[-1]
+
+    def measure(self, block: sparse.csr_matrix) -> pd.DataFrame:
+        """Measure some rows for `judge`, and return what `table` would hold of them."""
         data = block.data
         if data.dtype.kind == "f":
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
@@ -65,8 +71,8 @@ class CellQuality:
         measured = {TOTAL: totals, N_GENES: n_genes, PCT_MITO: percent}
         if self._other:
             measured[OTHER_SHARE] = other_share
-        self._parts.append(pd.DataFrame(measured))
-        return self._parts[-1]
+        self._is_empty = self._is_empty is not False and not n_genes.any()
+        return pd.DataFrame(measured)
 
     def table(self) -> pd.DataFrame:
         """One row a cell: `total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""
@@ -80,7 +86,7 @@ class CellQuality:
         if self.n_negative and not negative_allowed:
             what = f"{self.n_negative} values are below zero"
             faults.add(what, expected="expression of 0 and more")
-        if self._parts and not any(part[N_GENES].any() for part in self._parts):
+        if self._is_empty:
             faults.add("no cell expresses any gene", expected="values above zero")
 
 

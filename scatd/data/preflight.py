@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -244,20 +244,57 @@ def quality_of(report: Report, matrix: Matrix) -> CellQuality:
 
 def judge_cells(report: Report, quality: CellQuality) -> None:
     """Add the measured quality of the cells to a report."""
-    quality.judge(report.faults, negative_allowed=report.scale == "zscore")
+    judge_values(report, quality)
     report.cells = quality.table()
-    few = int((report.cells[N_GENES] < report.min_genes).sum())
-    if few and report.scale != "zscore":
-        what = f"{few} of {report.n_obs} cells express fewer than {report.min_genes} genes"
-        report.warnings.append(f"{what}: they are kept and marked; --drop removes them.")
-    n_others = int(of_another(report.cells).sum())
-    if n_others:
-        what = f"{n_others} of {report.n_obs} cells have most of their counts in genes of "
-        report.warnings.append(f"{what}{report.other_species}: they are marked and not scored.")
-    high = int((report.cells[PCT_MITO] > _HIGH_MITO).sum())
-    if high and report.scale == "counts":
-        what = f"{high} of {report.n_obs} cells are more than {_HIGH_MITO}% mitochondrial"
-        report.warnings.append(f"{what}: they may be dying.")
+    report.warnings += CellCounts.of(report.cells, report.min_genes).warnings(report)
+
+
+def judge_values(report: Report, quality: CellQuality) -> None:
+    """Add the faults of the values to a report."""
+    quality.judge(report.faults, negative_allowed=report.scale == "zscore")
+
+
+@dataclass(frozen=True)
+class CellCounts:
+    """Numbers of cells that a report warns of; those of parts of a cohort can be added.
+
+    Parameters
+    ----------
+    n_cells
+        All cells.
+    n_few, n_others, n_high
+        Cells with too few genes, of another species, and with a high mitochondrial share.
+    """
+
+    n_cells: int = 0
+    n_few: int = 0
+    n_others: int = 0
+    n_high: int = 0
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame, min_genes: int) -> CellCounts:
+        """Count in the table of `cells.CellQuality`."""
+        n_few = int((cells[N_GENES] < min_genes).sum())
+        n_high = int((cells[PCT_MITO] > _HIGH_MITO).sum())
+        return cls(len(cells), n_few, int(of_another(cells).sum()), n_high)
+
+    def __add__(self, other: CellCounts) -> CellCounts:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return CellCounts(*(mine + theirs for mine, theirs in pairs))
+
+    def warnings(self, report: Report) -> list[str]:
+        """The numbers as sentences."""
+        found = []
+        if self.n_few and report.scale != "zscore":
+            what = f"{self.n_few} of {self.n_cells} cells express fewer than {report.min_genes}"
+            found.append(f"{what} genes: they are kept and marked; --drop removes them.")
+        if self.n_others:
+            what = f"{self.n_others} of {self.n_cells} cells have most of their counts in genes of"
+            found.append(f"{what} {report.other_species}: they are marked and not scored.")
+        if self.n_high and report.scale == "counts":
+            what = f"{self.n_high} of {self.n_cells} cells are more than {_HIGH_MITO}%"
+            found.append(f"{what} mitochondrial: they may be dying.")
+        return found
 
 
 def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
