@@ -1,13 +1,13 @@
 """Probabilities from a model folder and an array of features.
 
-Rows are scored in blocks of one fixed size, padded with zeros, which start at multiples of that size.
-Matrix kernels choose their order of summation by shape: without fixed blocks, the score of a cell
-would depend on the number of cells beside it. What is promised:
+Rows are scored in blocks of one fixed size, padded with zeros. The blocks start at multiples of
+that size. Matrix kernels choose their order of summation by shape: without fixed blocks, the score
+of a cell would depend on the number of cells beside it. What is promised:
 
-- The same cell at the same place of a cohort gets the same bits, whatever the other cells are, and
-  whether the cohort is scored whole or in parts (same kind of processor, same number of threads).
-- At another place, or alone, its score differs by at most 1e-7. With networks of the published sizes
-  it did not differ at all where this was measured.
+- A cell at its place in a cohort gets the same bits, whatever the other cells are, and whether it
+  is scored in the whole cohort or in a part (same kind of processor, same number of threads).
+- At another place, or alone, its score differs by at most 1e-7. With networks of the published
+  sizes it did not differ at all where this was measured.
 """
 
 from __future__ import annotations

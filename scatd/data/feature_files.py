@@ -20,6 +20,7 @@ from scatd.data.contents import require_plausible
 from scatd.data.files import reading
 from scatd.data.gene_titles import folded
 from scatd.data.genes import gene_names
+from scatd.data.ids import Ids, stored_ids
 from scatd.data.io import STORE_SUFFIXES
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
@@ -51,7 +52,7 @@ class Found:
 
     raw: np.ndarray
     key: str
-    ids: pd.Index | None = None
+    ids: Ids | pd.Index | None = None
     obs: pd.DataFrame | None = None
     simulated: bool = False
     names: tuple[str, ...] | None = None
@@ -64,11 +65,12 @@ def find_features(
     *,
     mmap: bool,
     scale: InputScale | None = None,
+    as_stream: bool = False,
 ) -> Found:
     """Read the features of `family` from any kind of file; small faults are added to `faults`.
 
     If a file has several matrices of expression, `layers.choose_to_learn` chooses one; `scale` is
-    the scale that the user named.
+    the scale that the user named. `as_stream` leaves ids of a store there, and reads no `obs`.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def find_features(
     """
     path, has_obsm = opened.path, opened.store is not None or opened.adata is not None
     if family in keys.OBSM_FEATURES and has_obsm:
-        return _from_obsm(opened, family, mmap=mmap)
+        return _from_obsm(opened, family, mmap=mmap, as_stream=as_stream)
     if opened.is_cohort:
         if family in keys.OBSM_FEATURES:
             raise _no_embedding(path, family, "is a file of counts without obsm")
@@ -89,7 +91,7 @@ def find_features(
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
-def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool) -> Found:
+def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool, as_stream: bool) -> Found:
     """Read only the embedding and the annotations; `X` of a large cohort stays on disk."""
     name, path = keys.OBSM_FEATURES[family], opened.path
     slots = opened.embeddings
@@ -104,9 +106,27 @@ def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool) -> Found:
         element = _on_disk(opened, f"obsm/{name}", slots[name]) if mmap else None
         if element is None:
             element = _dense(read_element(slots[name]), f'obsm["{name}"]', path)
-        obs = read_element(store["obs"])
+        obs = None if as_stream else read_element(store["obs"])
         simulated = _is_simulated(store)
-    return Found(element, f'obsm["{name}"]', obs.index, obs, simulated)
+    ids = obs.index if obs is not None else stored_ids(path, store["obs"])
+    return Found(element, f'obsm["{name}"]', ids, obs, simulated)
+
+
+def obs_of(opened: OpenedInput) -> pd.DataFrame:
+    """What describes the rows of an input; no columns for a plain matrix.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    if opened.adata is not None:
+        return opened.adata.obs
+    if opened.store is not None and not hasattr(opened.store["obs"], "shape"):
+        with reading(opened.path, store_kind(opened.path)):
+            found: pd.DataFrame = read_element(opened.store["obs"])
+        return found
+    return opened.cohort.obs if opened.is_cohort else pd.DataFrame()
 
 
 def _from_memory(opened: OpenedInput, name: str) -> Found:

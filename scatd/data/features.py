@@ -1,4 +1,8 @@
-"""Features of a cohort from any file: one checked float32 matrix with row ids."""
+"""Features of a cohort from any file: one checked float32 matrix with row ids.
+
+The values of a matrix in memory are checked at once. Those of a matrix on disk are checked when
+they are read, so that a large cohort is read once.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.data.feature_files import Found, find_features
-from scatd.data.files import row_blocks, sha256_array
+from scatd.data.files import release, row_blocks, sha256_array
 from scatd.data.given import GivenCohort
-from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.ids import Ids, check_ids, held_ids, row_numbers
 from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
@@ -28,13 +32,15 @@ class Features:
     Parameters
     ----------
     X
-        (n_obs, n_features) float32, finite; may be a memory map or a `LazyMatrix`.
+        (n_obs, n_features) float32, finite; may be a `LazyMatrix` or `CheckedRows`.
     ids
-        (n_obs,) unique text: the barcodes; row numbers from 0 if the file has no ids.
+        (n_obs,) unique text: the barcodes; row numbers from 0 if the file has no ids. `Ids` if the
+        cohort is read as a stream.
     has_ids
         False when `ids` are only row numbers.
     obs
-        Columns that describe the rows, indexed by `ids`; no columns for a plain matrix.
+        Columns that describe the rows, indexed by `ids`; no columns for a plain matrix, and none
+        and no rows if the cohort is read as a stream.
     path
         The file that was read.
     key
@@ -49,7 +55,7 @@ class Features:
     """
 
     X: np.ndarray
-    ids: np.ndarray
+    ids: Any
     has_ids: bool
     obs: pd.DataFrame
     path: Path
@@ -85,6 +91,7 @@ def read_features(
     mmap: bool = False,
     unique_ids: bool = True,
     scale: InputScale | None = None,
+    as_stream: bool = False,
 ) -> Features:
     """Read and check the features of one model family.
 
@@ -102,12 +109,15 @@ def read_features(
     n_features
         Number of features that the model expects.
     mmap
-        Leave on disk a float32 `.npy`, an uncompressed matrix in `.h5ad`, and every matrix larger
-        than `IN_MEMORY_BYTES` in `.npy`, `.h5ad` and `.zarr`.
+        Leave on disk a `.npy`, an uncompressed matrix in `.h5ad`, and every matrix larger than
+        `IN_MEMORY_BYTES` in `.h5ad` and `.zarr`. Their values are checked when they are read.
     unique_ids
         Refuse repeated ids. An audit allows them, to report them.
     scale
         Scale of the expression that the user named; of several matrices, it decides which is read.
+    as_stream
+        True for a cohort that is read block by block while it is open: ids stay in their file, and
+        nothing else that describes the rows is read.
 
     Raises
     ------
@@ -120,7 +130,7 @@ def read_features(
         raise InputError(what, expected=f"one of {', '.join(keys.FAMILIES)}")
     with open_input(given, outlives=True) as opened:
         path, faults = opened.path, Faults(str(opened.path))
-        found = find_features(opened, family, faults, mmap=mmap, scale=scale)
+        found = find_features(opened, family, faults, mmap=mmap, scale=scale, as_stream=as_stream)
     _require_matrix(found, path)
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:
@@ -131,12 +141,61 @@ def read_features(
         )
     if not n_obs or not width:
         faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
-    ids, has_ids = _checked_ids(found.ids, n_obs, faults, unique=unique_ids)
-    X = _float32(_readable(found), found.key, ids, faults)
+    ids = row_numbers(n_obs) if found.ids is None else _as_ids(found.ids)
+    has_ids = check_ids(ids, faults, unique=unique_ids) and found.ids is not None
+    X: Any
+    if isinstance(found.raw, np.ndarray) and not isinstance(found.raw, np.memmap):
+        X = np.empty(found.raw.shape, np.float32) if found.raw.dtype != np.float32 else found.raw
+        _check(found.raw, found.key, ids, faults, X)
+    else:
+        X = CheckedRows(found.raw, found.key, ids, path)
     faults.raise_if_any()
-    index = pd.Index(ids)
-    obs = pd.DataFrame(index=index) if found.obs is None else found.obs.set_axis(index, axis=0)
-    return Features(X, ids, has_ids, obs, path, found.key, found.simulated, found.names)
+    about = path, found.key, found.simulated, found.names
+    if as_stream:
+        return Features(X, ids, has_ids, pd.DataFrame(), *about)
+    named = np.asarray(ids)
+    obs = pd.DataFrame(index=named) if found.obs is None else found.obs.set_axis(named, axis=0)
+    return Features(X, named, has_ids, obs, *about)
+
+
+class CheckedRows:
+    """A matrix on disk, (n_obs, n_features) float32, whose rows are checked when they are read.
+
+    Slices and ascending row numbers return arrays. What was read is not kept.
+
+    Parameters
+    ----------
+    raw
+        The matrix, of any number type.
+    key, ids, path
+        Its place in the file, the ids of its rows, and the file, for messages.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, raw: Any, key: str, ids: Ids, path: Path) -> None:
+        self.shape: tuple[int, int] = (int(raw.shape[0]), int(raw.shape[1]))
+        self.block_rows: int = getattr(raw, "block_rows", 1)
+        self._raw, self._key, self._ids, self._path = raw, key, ids, path
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            # A copy: a view of a memory map would be empty after its pages are released.
+            found = np.array(self._raw[rows], dtype=np.float32)
+        release(self._raw)
+        if not np.isfinite(found).all():
+            faults = Faults(str(self._path))
+            _check(self._raw, self._key, self._ids, faults)
+            faults.raise_if_any()
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:  # noqa: FBT001
+        del copy
+        return self[:].astype(dtype or np.float32, copy=False)
 
 
 def _require_matrix(found: Found, path: Path) -> None:
@@ -149,49 +208,21 @@ def _require_matrix(found: Found, path: Path) -> None:
         raise InputError(what, where=str(path), expected="real numbers, best as float32")
 
 
-def _readable(found: Found) -> Any:
-    """The matrix itself; a large memory map of another type is converted when it is read."""
-    raw = found.raw
-    if isinstance(raw, np.memmap) and raw.dtype != np.float32 and raw.size * 4 > IN_MEMORY_BYTES:
-        return LazyMatrix(lambda start, stop: raw[start:stop], (raw.shape[0], raw.shape[1]))
-    return raw
+def _as_ids(found: Ids | pd.Index) -> Ids:
+    return found if isinstance(found, Ids) else held_ids(found)
 
 
-def _checked_ids(
-    found: pd.Index | None, n_obs: int, faults: Faults, *, unique: bool
-) -> tuple[np.ndarray, bool]:
-    """Ids as text; row numbers if there are none."""
-    if found is None:
-        return np.arange(n_obs).astype(str), False
-    ids = found.astype(object).where(found.notna(), "").astype(str)
-    n_empty = int((ids == "").sum())
-    if n_empty:
-        faults.add(f"{n_empty} ids are empty", remedy="Give every row its own id.")
-    repeated = ids[ids.duplicated() & (ids != "")].unique()
-    if len(repeated) and unique:
-        some = ", ".join(f"'{name}'" for name in repeated[:5])
-        faults.add(
-            f"{len(repeated)} ids occur more than once, such as {some}",
-            expected="one row an id",
-            remedy="Make them unique (adata.obs_names_make_unique()) or remove the copies.",
-        )
-    # An AnnData without names gets row numbers as ids.
-    has_ids = not np.array_equal(ids, np.arange(n_obs).astype(str))
-    return ids.to_numpy(dtype=str), has_ids
-
-
-def _float32(raw: np.ndarray, key: str, ids: np.ndarray, faults: Faults) -> np.ndarray:
-    """Convert to float32 block by block, and count the values that no model can read."""
-    same = raw.dtype == np.float32
-    X = raw if same else np.empty(raw.shape, dtype=np.float32)
+def _check(raw: Any, key: str, ids: Ids, faults: Faults, into: np.ndarray | None = None) -> None:
+    """Count the values that no model can read; `into` takes all as float32."""
     counts = {"NaN": 0, "infinite": 0, "too large for float32": 0}
     first = ""
     for rows in row_blocks(raw):
         block = raw[rows]
-        if not same:
-            with np.errstate(over="ignore"):
-                X[rows] = block
-        bad = ~np.isfinite(X[rows])
+        with np.errstate(over="ignore"):
+            converted = block.astype(np.float32, copy=False)
+        if into is not None and into is not raw:
+            into[rows] = converted
+        bad = ~np.isfinite(converted)
         if not bad.any():
             continue
         values = block[bad]
@@ -208,4 +239,3 @@ def _float32(raw: np.ndarray, key: str, ids: np.ndarray, faults: Faults) -> np.n
             f"{key} has values that are not finite float32 numbers: {found}; the first is {first}",
             remedy="Remove these rows, or repair the step that wrote them.",
         )
-    return X

@@ -206,7 +206,7 @@ def test_an_input_larger_than_memory(cells, scatd, monkeypatch, name):
     fit = backbone.fit_backbone
 
     def from_disk(cells, *args):
-        assert isinstance(cells.X, np.memmap | LazyMatrix)
+        assert isinstance(cells.X, CheckedRows | LazyMatrix)
         return fit(cells, *args)
 
     monkeypatch.setattr("scatd.workflows.pretrain.folds.fit_backbone", from_disk)

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from scatd import console, keys
+from scatd import keys
 from scatd.cards.card import Card
-from scatd.data.cells import failures
 from scatd.data.cohort import Cohort
-from scatd.data.expression import LOG1P, log_normalise, on_panel
+from scatd.data.expression import LOG1P, on_panel
+from scatd.data.feature_files import obs_of
 from scatd.data.features import Features, read_features
-from scatd.data.genes import Combine, Panel, aligned
+from scatd.data.genes import Panel
 from scatd.data.given import GivenCohort
-from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import Report, Requirements, look, measure, require_human
+from scatd.data.preflight import Report, Requirements, look, require_human
 from scatd.data.preparation import Preparation
 from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
+from scatd.workflows.cohorts.scoring_input import (
+    AsGiven,
+    Embedded,
+    FromExpression,
+    ScoringInput,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 READ = "log1p of values scaled to 10,000"
 """The scale that a model of family dist reads, in the words of `data.scale`."""
-
-
-@dataclass(frozen=True, eq=False)
-class ScoringInput:
-    """Features of every cell, and reasons why some cells have none.
-
-    Parameters
-    ----------
-    features
-        Rows without features are zero.
-    reasons
-        (n_obs,) text, empty where a cell can be scored.
-    opened
-        The input that the features are read from; it is open for as long as they are.
-    notes
-        Findings of the pre-flight check.
-    """
-
-    features: Features
-    reasons: NDArray[np.object_]
-    opened: OpenedInput
-    notes: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -87,8 +64,8 @@ def scoring_input(
     """
     with open_input(source) as opened:
         if not _needs_preparation(opened, family, card, preparation):
-            features = _features_as_given(opened, family, card)
-            yield ScoringInput(features, np.full(features.n_obs, "", dtype=object), opened)
+            read = _features_as_given(opened, family, card)
+            yield AsGiven(opened, read, lambda: obs_of(opened))
         elif family in keys.BACKENDS:
             with _embedded(opened, family, preparation, device) as made:
                 yield made
@@ -118,34 +95,21 @@ def _features_as_given(opened: OpenedInput, family: str, card: Card) -> Features
     width = card.sizes.n_features if genes is None else None
     reads_z_scores = family not in keys.BACKENDS and card.about.input_scale == "zscore"
     scale: InputScale | None = "zscore" if reads_z_scores else None
-    features = read_features(opened, family, n_features=width, mmap=True, scale=scale)
+    features = read_features(
+        opened, family, n_features=width, mmap=True, scale=scale, as_stream=True
+    )
     return features if genes is None else on_panel(features, Panel(genes, "the model"), "mean")
 
 
-def _expression(opened: OpenedInput, card: Card, preparation: Preparation) -> ScoringInput:
+def _expression(opened: OpenedInput, card: Card, preparation: Preparation) -> FromExpression:
     """Rows of family dist: in the order of the model's genes and on its scale."""
     cohort, genes, input_scale = opened.cohort, card.about.genes, card.about.input_scale
     panel = Panel(genes, "the model") if genes else find_panel(None, cohort)
     # A cell cannot express 200 genes of a panel that has a few hundred.
     min_genes = min(MIN_GENES, max(len(panel) // 10, 1))
     report = _checked(cohort, panel, input_scale, preparation, min_genes)
-    matrix, found = cohort.matrices[report.layer], report.matches["model"]
-    assert report.cells is not None
-    reasons = np.array(failures(report.cells, min_genes), dtype=object)
-    combine: Combine = "sum" if report.scale == "counts" else "mean"
-    is_to_normalise = report.scale == "counts" and input_scale != "counts"
-
-    def rows(start: int, stop: int) -> NDArray[np.float32]:
-        X = aligned(matrix.rows(start, stop), found, combine).toarray()
-        X = log_normalise(X) if is_to_normalise else X
-        X[reasons[start:stop] != ""] = 0
-        return X
-
-    lazy: Any = LazyMatrix(rows, (cohort.n_obs, len(panel)))
-    features = _features(cohort, lazy, report.layer, panel)
-    if found.missing.any():
-        features = replace(features, missing=found.missing)
-    return ScoringInput(features, reasons, opened, [*report.warnings, *report.notes])
+    normalises = report.scale == "counts" and input_scale != "counts"
+    return FromExpression(opened, report, panel, report.matches["model"], normalises=normalises)
 
 
 def _checked(
@@ -155,7 +119,7 @@ def _checked(
     preparation: Preparation,
     min_genes: int,
 ) -> Report:
-    """The pre-flight report, with the quality of every cell.
+    """The pre-flight report, before the cells are read.
 
     Raises
     ------
@@ -171,9 +135,6 @@ def _checked(
         scale=preparation.scale,
         requires=Requirements(accepts, min_genes),
     )
-    report.faults.raise_if_any()
-    with console.progress(cohort.n_obs, "Checking cells", "cell") as bar:
-        measure(report, cohort.matrices[report.layer], bar.update)
     report.faults.raise_if_any()
     held = report.diagnoses[report.layer]
     if input_scale == LOG1P and held.logarithm and not held.words.startswith(READ):
@@ -191,19 +152,10 @@ def _embedded(
     require_human(cohort)
     embedder = _embedder(cohort, family, preparation, device)
     report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
-    rows = embedder.rows(cohort, report)
-    shape = (cohort.n_obs, embedder.encoder.width)
-    with tempfile.TemporaryDirectory() as scratch:
-        X: NDArray[np.float32]
-        if 4 * shape[0] * shape[1] > IN_MEMORY_BYTES:
-            X = np.lib.format.open_memmap(Path(scratch) / "X.npy", "w+", np.float32, shape)
-        else:
-            X = np.empty(shape, np.float32)
-        with console.progress(cohort.n_obs, f"Embedding ({keys.BACKENDS[family]})", "cell") as bar:
-            reasons = rows.embed_all(X, bar.update)
-        X[reasons != ""] = 0
-        features = _features(cohort, X, embedder.slot, None)
-        yield ScoringInput(features, reasons, opened, [*report.warnings, *report.notes])
+    rows, width = embedder.rows(cohort, report), embedder.encoder.width
+    with ExitStack() as stack:
+        about = embedder.slot, keys.BACKENDS[family], width
+        yield Embedded(opened, stack, rows, report, *about)
 
 
 def _embedder(
@@ -228,17 +180,3 @@ def _embedder(
         what = f'has no obsm["{slot}"], and there are no weights to make it: {error.what}'
         remedy = f"scatd embed {cohort.path} --backend {backend}; {error.remedy}"
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error
-
-
-def _features(cohort: Cohort, X: Any, key: str, panel: Panel | None) -> Features:
-    ids = cohort.obs.index.astype(str)
-    return Features(
-        X,
-        ids.to_numpy(dtype=str),
-        not np.array_equal(ids, np.arange(cohort.n_obs).astype(str)),
-        pd.DataFrame(cohort.obs).set_axis(ids, axis=0),
-        cohort.path,
-        key,
-        cohort.simulated,
-        None if panel is None else panel.names,
-    )

@@ -1,0 +1,358 @@
+"""The cells of an opened cohort as a model reads them: block by block, or all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import console
+from scatd.data.cells import failures
+from scatd.data.cohort import Matrix
+from scatd.data.expression import log_normalise
+from scatd.data.features import Features
+from scatd.data.genes import Combine, GeneMatch, Panel, aligned
+from scatd.data.ids import Ids, held_ids
+from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.opened import OpenedInput
+from scatd.data.preflight import CellCounts, Report, judge_values, measure, quality_of
+from scatd.errors import Faults
+from scatd.scoring import BLOCK
+from scatd.workflows.cohorts.token_rows import RowEmbedder
+
+_READ_BYTES = 32 << 20
+"""About so much of the features is read at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """Consecutive cells of a cohort as a model reads them.
+
+    Parameters
+    ----------
+    start
+        Number of the first cell, a multiple of `BLOCK`.
+    X
+        (n_rows, n_features) float32; rows without features are zero.
+    reasons
+        (n_rows,) text: why a cell has no features; empty where it has.
+    counts
+        Numbers of cells to warn of; None where the features came with the cohort.
+    """
+
+    start: int
+    X: NDArray[np.float32]
+    reasons: NDArray[np.object_]
+    counts: CellCounts | None = None
+
+    @property
+    def stop(self) -> int:
+        """Number of the first cell behind these."""
+        return self.start + len(self.X)
+
+
+class ScoringInput(ABC):
+    """An opened cohort as the models of one kind read it.
+
+    `blocks` reads it once, from start to end, and holds a few megabytes. `features` and `reasons`
+    give all cells; rows can then be read again and in any order.
+
+    Parameters
+    ----------
+    opened
+        The input that the features are read from; it is open for as long as they are.
+    ids
+        (n_obs,) names of the cells.
+    n_features
+        Features a cell.
+    simulated
+        Whether the cohort is simulated.
+    missing
+        (n_features,) True for genes that the cohort does not have; None where it has all.
+    notes
+        Findings of the pre-flight check, before the cells were read.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedInput,
+        ids: Ids,
+        n_features: int,
+        *,
+        simulated: bool,
+        missing: NDArray[np.bool_] | None = None,
+        notes: list[str] | None = None,
+    ) -> None:
+        self.opened, self.ids, self.n_features = opened, ids, n_features
+        self.simulated, self.missing, self.notes = simulated, missing, notes or []
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return len(self.ids)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.opened.path
+
+    @abstractmethod
+    def blocks(self, rows: range) -> Iterator[FeatureRows]:
+        """Read cells in their order, some blocks of `BLOCK` at a time.
+
+        Parameters
+        ----------
+        rows
+            Which cells; the first is a multiple of `BLOCK`.
+
+        Raises
+        ------
+        InputError
+            When a value cannot be read by a model.
+        """
+
+    def _pieces(self, rows: range) -> Iterator[slice]:
+        """Consecutive rows, so many as are read at once."""
+        at_once = max(1, _READ_BYTES // (4 * self.n_features * BLOCK)) * BLOCK
+        for start in range(rows.start, rows.stop, at_once):
+            yield slice(start, min(start + at_once, rows.stop))
+
+    def warnings(self, counts: CellCounts) -> list[str]:  # noqa: ARG002
+        """What the cells that were read show, in sentences."""
+        return []
+
+    @property
+    @abstractmethod
+    def features(self) -> Features:
+        """All cells. Rows without features are zero."""
+
+    @property
+    @abstractmethod
+    def reasons(self) -> NDArray[np.object_]:
+        """(n_obs,) text, empty where a cell can be scored."""
+
+
+class AsGiven(ScoringInput):
+    """A cohort that holds the features of the model's family.
+
+    Parameters
+    ----------
+    read
+        From `read_features`, as a stream.
+    obs
+        Reads what describes the rows.
+    """
+
+    def __init__(self, opened: OpenedInput, read: Features, obs: Any) -> None:
+        super().__init__(
+            *(opened, read.ids, read.n_features),
+            simulated=read.simulated,
+            missing=read.missing,
+        )
+        self._stream, self._obs = read, obs
+
+    def blocks(self, rows: range) -> Iterator[FeatureRows]:
+        """Read cells in their order."""
+        for piece in self._pieces(rows):
+            X = np.asarray(self._stream.X[piece], dtype=np.float32)
+            yield FeatureRows(piece.start, X, np.full(len(X), "", dtype=object))
+
+    @cached_property
+    def features(self) -> Features:
+        """All cells."""
+        ids, obs = np.asarray(self.ids), self._obs()
+        obs = obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
+        return replace(self._stream, ids=ids, obs=obs)
+
+    @cached_property
+    def reasons(self) -> NDArray[np.object_]:
+        """(n_obs,) empty text: every cell has features."""
+        return np.full(self.n_obs, "", dtype=object)
+
+
+class FromExpression(ScoringInput):
+    """Rows of family dist: in the order of the model's genes and on its scale.
+
+    Parameters
+    ----------
+    report
+        Of the check that chose the matrix; it has no faults.
+    panel, found
+        The model's genes, and their columns.
+    normalises
+        Whether counts are normalised.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedInput,
+        report: Report,
+        panel: Panel,
+        found: GeneMatch,
+        *,
+        normalises: bool,
+    ) -> None:
+        cohort = opened.cohort
+        super().__init__(
+            *(opened, held_ids(cohort.obs.index), len(panel)),
+            simulated=cohort.simulated,
+            missing=found.missing if found.missing.any() else None,
+            notes=[*report.warnings, *report.notes],
+        )
+        self._report, self._panel, self._found = report, panel, found
+        self._combine: Combine = "sum" if report.scale == "counts" else "mean"
+        self._normalises = normalises
+        self._quality = quality_of(report, self._matrix)
+
+    @property
+    def _matrix(self) -> Matrix:
+        return self.opened.cohort.matrices[self._report.layer]
+
+    def blocks(self, rows: range) -> Iterator[FeatureRows]:
+        """Read, measure and align cells in their order."""
+        for piece in self._pieces(rows):
+            block, min_genes = self._matrix.rows(piece.start, piece.stop), self._report.min_genes
+            cells = self._quality.measure(block)
+            if self._quality.n_not_finite or self._quality.n_negative:
+                self._refuse_values()
+            reasons = np.array(failures(cells, min_genes), dtype=object)
+            X = self._aligned(block, reasons)
+            yield FeatureRows(piece.start, X, reasons, CellCounts.of(cells, min_genes))
+
+    def _refuse_values(self) -> None:
+        """Refuse values that no model can read; the message counts them in the whole cohort."""
+        found = Faults(str(self._report.path))
+        self._quality.judge(found, negative_allowed=self._report.scale == "zscore")
+        if found:
+            self._measure()
+
+    def _aligned(self, block: Any, reasons: NDArray[np.object_]) -> NDArray[np.float32]:
+        X = aligned(block, self._found, self._combine).toarray()
+        X = log_normalise(X) if self._normalises else X
+        X[reasons != ""] = 0
+        return X
+
+    def warnings(self, counts: CellCounts) -> list[str]:
+        """Cells with few genes, of another species, or with a high mitochondrial share."""
+        judge_values(self._report, self._quality)  # no cell expresses a gene
+        self._report.faults.raise_if_any()
+        return counts.warnings(self._report)
+
+    def _measure(self) -> None:
+        report = self._report
+        with console.progress(self.n_obs, "Checking cells", "cell") as bar:
+            measure(report, self._matrix, bar.update)
+        report.faults.raise_if_any()
+
+    @cached_property
+    def reasons(self) -> NDArray[np.object_]:
+        """(n_obs,) text; all cells are read for it."""
+        report = self._report
+        self._measure()
+        assert report.cells is not None
+        self.notes[:0] = CellCounts.of(report.cells, report.min_genes).warnings(report)
+        return np.array(failures(report.cells, report.min_genes), dtype=object)
+
+    @cached_property
+    def features(self) -> Features:
+        """All cells; a row is made when it is read."""
+        reasons = self.reasons
+
+        def rows(start: int, stop: int) -> NDArray[np.float32]:
+            return self._aligned(self._matrix.rows(start, stop), reasons[start:stop])
+
+        lazy: Any = LazyMatrix(rows, (self.n_obs, self.n_features))
+        made = features_of(self.opened, lazy, self._report.layer, self._panel)
+        return replace(made, missing=self.missing)
+
+
+class Embedded(ScoringInput):
+    """Rows of family sf or gf, embedded from counts.
+
+    Parameters
+    ----------
+    stack
+        Removes the scratch file of `features`.
+    rows
+        Embeds rows of the cohort.
+    report
+        Of the check.
+    slot, backend, width
+        Name of the embedding in `obsm`, the foundation model, and features of an embedding.
+    """
+
+    def __init__(
+        self,
+        opened: OpenedInput,
+        stack: contextlib.ExitStack,
+        rows: RowEmbedder,
+        report: Report,
+        slot: str,
+        backend: str,
+        width: int,
+    ) -> None:
+        cohort = opened.cohort
+        super().__init__(
+            *(opened, held_ids(cohort.obs.index), width),
+            simulated=cohort.simulated,
+            notes=[*report.warnings, *report.notes],
+        )
+        self._stack, self._rows, self._slot, self._backend = stack, rows, slot, backend
+
+    def blocks(self, rows: range) -> Iterator[FeatureRows]:
+        """Embed cells in their order."""
+        for start, X, reasons in self._rows.blocks(rows):
+            X[reasons != ""] = 0
+            yield FeatureRows(start, X, reasons)
+
+    @cached_property
+    def _all(self) -> tuple[NDArray[np.float32], NDArray[np.object_]]:
+        shape = self.n_obs, self.n_features
+        X: NDArray[np.float32]
+        if 4 * shape[0] * shape[1] > IN_MEMORY_BYTES:
+            scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-"))
+            X = np.lib.format.open_memmap(Path(scratch) / "X.npy", "w+", np.float32, shape)
+        else:
+            X = np.empty(shape, np.float32)
+        reasons = np.full(self.n_obs, "", dtype=object)
+        with console.progress(self.n_obs, f"Embedding ({self._backend})", "cell") as bar:
+            for block in self.blocks(range(self.n_obs)):
+                rows = slice(block.start, block.stop)
+                X[rows], reasons[rows] = block.X, block.reasons
+                bar.update(len(block.X))
+        return X, reasons
+
+    @cached_property
+    def features(self) -> Features:
+        """All cells, in memory or in a scratch file."""
+        return features_of(self.opened, self._all[0], self._slot, None)
+
+    @property
+    def reasons(self) -> NDArray[np.object_]:
+        """(n_obs,) text; all cells are embedded for it."""
+        return self._all[1]
+
+
+def features_of(opened: OpenedInput, X: Any, key: str, panel: Panel | None) -> Features:
+    """Features that were made from the expression of an opened cohort."""
+    cohort = opened.cohort
+    ids = cohort.obs.index.astype(str)
+    return Features(
+        X,
+        ids.to_numpy(dtype=str),
+        not np.array_equal(ids, np.arange(cohort.n_obs).astype(str)),
+        pd.DataFrame(cohort.obs).set_axis(ids, axis=0),
+        cohort.path,
+        key,
+        cohort.simulated,
+        None if panel is None else panel.names,
+    )
