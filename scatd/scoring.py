@@ -116,7 +116,7 @@ class Scores:
 
 def joined(parts: Sequence[Scores]) -> Scores:
     """Scores of consecutive cells by one model as one; at least one part."""
-    whole = {"threshold": parts[0].threshold}
+    whole: dict[str, Any] = {"threshold": parts[0].threshold}
     for name in (field.name for field in fields(Scores) if field.name not in whole):
         values = [getattr(part, name) for part in parts]
         whole[name] = None if values[0] is None else np.concatenate(values)
