@@ -29,7 +29,7 @@ from scatd.errors import Faults
 from scatd.scoring import BLOCK
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 
-_READ_BYTES = 32 << 20
+_READ_BYTES = 48 << 20
 """About so much of the features is read at once."""
 
 
