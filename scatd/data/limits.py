@@ -1,6 +1,9 @@
-"""Limits that a cohort must reach. This file imports nothing, because help texts read it."""
+"""Limits that a cohort must reach, and the size of a block. This file imports nothing, because help texts read it."""
 
 from __future__ import annotations
+
+BLOCK = 512
+"""Rows that are scored, or embedded, together. Blocks start at multiples of it in a cohort."""
 
 MIN_GENES = 200
 """Number of expressed genes that a cell needs, as published."""

@@ -23,10 +23,10 @@ from scatd.data.features import Features
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
 from scatd.data.preflight import CellCounts, Report, judge_values, measure, quality_of
 from scatd.errors import Faults
-from scatd.scoring import BLOCK
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 _READ_BYTES = 48 << 20

@@ -1,0 +1,167 @@
+"""A prediction in parts: on a cluster, or so large that a killed command must not begin anew."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd import keys
+from scatd.artifact import Artifact
+from scatd.data.given import path_of
+from scatd.data.opened import open_input
+from scatd.nn.alignment import FeatureStats
+from scatd.parts.cohort_hash import content_hash
+from scatd.parts.kept import Arrays, KeptParts
+from scatd.registry import ModelRef
+from scatd.scoring import RowScorer, Scorer
+from scatd.settings import to_mapping
+from scatd.workflows.cohorts.features import scoring_input
+from scatd.workflows.cohorts.scoring_input import ScoringInput
+from scatd.workflows.predict.chunks import Chunk, Totals, scored_chunks
+from scatd.workflows.predict.model_run import row_scorer
+from scatd.workflows.predict.request import PredictRequest
+
+PART_ROWS = 1 << 16
+"""Most rows of a part. A cohort of more rows is scored in parts, also without a scheduler."""
+_LATENT_ROWS = 1 << 15
+"""Most rows of a part that holds posterior means, 1.7 kB a cell of sf."""
+_CODES = ("response", "ood", "reason")
+
+
+def most_rows(request: PredictRequest) -> int:
+    """Most rows of a part."""
+    return _LATENT_ROWS if request.keeps_latent else PART_ROWS
+
+
+@dataclass(frozen=True, eq=False)
+class PartWork:
+    """What a worker needs to score parts of a cohort; it opens the cohort itself.
+
+    Parameters
+    ----------
+    request, ref, model
+        What is scored, and by which model.
+    cohort
+        Statistics of the cohort, where it is re-centred.
+    kept
+        Takes the parts.
+    """
+
+    request: PredictRequest
+    ref: ModelRef
+    model: Artifact
+    cohort: FeatureStats | None
+    kept: KeptParts
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """An open cohort and a loaded model, for parts.
+
+    Parameters
+    ----------
+    given, scorer
+        The cohort as the model reads it, and what scores it.
+    kept
+        Takes the parts.
+    progress
+        Called with the number of cells scored since the last call.
+    """
+
+    given: ScoringInput
+    scorer: RowScorer
+    kept: KeptParts
+    progress: Callable[[int], object] = int
+
+
+def begin(work: PartWork) -> Ready:
+    """Make a worker ready; its files are open until its process ends."""
+    request, stack = work.request, contextlib.ExitStack()
+    assert request.input is not None
+    scorer = Scorer(work.model, request.device)
+    opened = stack.enter_context(open_input(request.input))
+    reads = opened, work.ref.family, scorer.card, request.preparation, scorer.device
+    given = stack.enter_context(scoring_input(*reads))
+    _open.append(stack)
+    return Ready(given, row_scorer(request, scorer, work.cohort), work.kept)
+
+
+_open: list[contextlib.ExitStack] = []
+
+
+def score_part(ready: Ready, rows: range) -> range:
+    """Score rows, keep them as a part, and return the rows."""
+    chunks, totals = [], Totals()
+    for chunk in scored_chunks(ready.given, ready.scorer, rows, ready.progress):
+        chunks.append(chunk)
+        totals.add(chunk.totals)
+    table = pd.concat([chunk.table for chunk in chunks], ignore_index=True)
+    arrays, reasons = _coded(table)
+    if chunks[0].latent is not None:
+        arrays["latent"] = np.concatenate([_latent_of(chunk) for chunk in chunks])
+    ready.kept.put(rows, arrays, {"reasons": reasons, "totals": totals.to_mapping()})
+    return rows
+
+
+def read_part(kept: KeptParts, rows: range, ids: Any) -> Chunk:
+    """Read a part that was kept; `ids` are those of all cells of the cohort."""
+    arrays, more = kept.take(rows)
+    latent = arrays.pop("latent", None)
+    table = _decoded(arrays, more["reasons"], ids[rows.start : rows.stop])
+    return Chunk(rows.start, table, latent, Totals.from_mapping(more["totals"]))
+
+
+def _latent_of(chunk: Chunk) -> NDArray[np.float32]:
+    assert chunk.latent is not None
+    return chunk.latent
+
+
+def _coded(table: pd.DataFrame) -> tuple[Arrays, list[str]]:
+    """Columns of a table without the ids: words as small codes, and the words of the reasons."""
+    reason_codes, reasons = pd.factorize(table["reason"])
+    ood = table["ood"].astype("Int8").fillna(-1)
+    arrays = {
+        "response": pd.Categorical(table["response"], categories=list(keys.CALLS)).codes,
+        "ood": ood.to_numpy(np.int8),
+        "reason": reason_codes.astype(np.int32),
+    }
+    numbers = [name for name in table if name not in ("barcode", *_CODES)]
+    return {**arrays, **{name: table[name].to_numpy() for name in numbers}}, list(reasons)
+
+
+def _decoded(arrays: Arrays, reasons: list[str], ids: Any) -> pd.DataFrame:
+    calls = np.array([*keys.CALLS, ""], dtype=object)  # -1 is the last one
+    ood = pd.Series(arrays["ood"]).astype("Int8").replace(-1, pd.NA).astype("boolean")
+    first = {
+        "barcode": ids,
+        "prob_resistant": arrays["prob_resistant"],
+        "response": calls[arrays["response"]],
+        "ood": ood.array,
+        "reason": np.array(reasons, dtype=object)[arrays["reason"]],
+    }
+    return pd.DataFrame({**first, **{k: v for k, v in arrays.items() if k not in first}})
+
+
+def work_of(request: PredictRequest, ref: ModelRef) -> dict[str, Any]:
+    """Everything but cohort and rows that determines the scores, as plain values."""
+    prepared = {name: str(value) for name, value in to_mapping(request.preparation).items()}
+    stats_from = request.stats_from
+    return {
+        "model": ref.name,
+        "version of the model": ref.version,
+        "run of the model": ref.run_id,
+        "threshold": request.threshold,
+        "draws": request.n_draws,
+        "seed": request.seed,
+        "uncertainty": sorted(request.uncertainty),
+        "alignment": request.alignment,
+        "stats": request.stats,
+        "stats_from": None if stats_from is None else content_hash(path_of(stats_from)),
+        "preparation": prepared,
+    }
