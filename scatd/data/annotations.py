@@ -16,7 +16,7 @@ from scatd.data.kinds import store_kind
 class Annotations:
     """The columns of a table in an open store, such as its `obs`; the table stays in the store.
 
-    `annotations["tissue"]` is a whole column, and `annotations.rows(a, b)` is a part of all columns.
+    `annotations["tissue"]` is a whole column, and `annotations.rows(a, b)` a part of each.
     Rows are numbered: their ids are read apart, by `ids.stored_ids`.
 
     Parameters
@@ -64,21 +64,26 @@ class Annotations:
 
 
 def _part(element: Any, start: int, stop: int) -> Any:
-    """Rows of a column; its categories are read whole."""
+    """Rows of a column; its categories are read whole, and so are columns of other kinds."""
     from anndata.io import read_elem
 
     if hasattr(element, "shape"):
         return _plain(element, start, stop)
     if "codes" in element:
-        categories = read_elem(element["categories"])
         ordered = bool(element.attrs.get("ordered", False))
         codes = np.asarray(element["codes"][start:stop])
-        return pd.Categorical.from_codes(codes, categories, ordered=ordered)
-    if "mask" in element and "values" in element:
-        values = _plain(element["values"], start, stop)
-        mask = np.asarray(element["mask"][start:stop], dtype=bool)
-        return pd.Series(values).convert_dtypes(convert_floating=False).mask(mask).array
-    return read_elem(element)[start:stop]
+        return pd.Categorical.from_codes(codes, read_elem(element["categories"]), ordered=ordered)
+    masked = _MASKED.get(element.attrs.get("encoding-type", ""))
+    if masked is None:
+        return read_elem(element)[start:stop]
+    return masked(*(np.asarray(element[part][start:stop]) for part in ("values", "mask")))
+
+
+_MASKED: Mapping[str, Any] = {
+    "nullable-integer": pd.arrays.IntegerArray,
+    "nullable-boolean": pd.arrays.BooleanArray,
+}
+"""Columns with gaps, by the name that anndata gives their kind."""
 
 
 def _plain(element: Any, start: int, stop: int) -> Any:
