@@ -24,7 +24,7 @@ from scatd.data.io import STORE_SUFFIXES
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
-from scatd.data.lazy import lazy_element, reopened
+from scatd.data.lazy import file_rows, lazy_element, reopened
 from scatd.data.opened import OpenedInput
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
@@ -155,7 +155,7 @@ def _in_memory(matrix: Matrix) -> np.ndarray:
 def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:
     key = "the array"
     if has_suffix(path, (".npy",)):
-        raw = read_npy(path, mmap=mmap)
+        raw = read_npy(path, on_disk=mmap)
     else:
         raw, name = read_npz(path)
         key = f'array "{name}"'
@@ -290,17 +290,17 @@ def _is_simulated(store: Mapping[str, Any]) -> bool:
 
 
 def _on_disk(opened: OpenedInput, name: str, element: Any) -> Any:
-    """A matrix left in its file: as a memory map if its bytes are contiguous, else read by rows.
+    """A matrix left in its file, and read by rows.
 
-    None if it must be read into memory, or is small enough.
+    None if it must be read into memory, or is small enough and compressed.
     """
     import h5py
 
-    path = opened.path
-    if isinstance(element, h5py.Dataset) and element.dtype == np.float32 and element.size:
-        offset = element.id.get_offset()
-        if offset is not None:
-            return np.memmap(path, np.float32, mode="r", offset=offset, shape=element.shape)
+    path, shape = opened.path, stored_shape(element)
+    if isinstance(element, h5py.Dataset) and element.dtype.kind in "fiu" and len(shape) == 2:
+        offset = element.id.get_offset() if element.size else None
+        if offset is not None:  # its bytes are contiguous
+            return file_rows(path, offset, (shape[0], shape[1]), element.dtype)
     return lazy_element(path, reopened(path, name) if opened.outlives else element)
 
 

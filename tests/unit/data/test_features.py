@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from scatd.data import files
 from scatd.data.features import read_features
 from scatd.data.given import CohortInMemory
+from scatd.data.lazy import LazyMatrix
 from scatd.errors import InputError
 
 N_OBS, N_FEATURES = 12, 5
@@ -57,7 +58,7 @@ def test_an_uncompressed_h5ad_embedding_can_stay_on_disk(X: np.ndarray, tmp_path
     cohort(X).write_h5ad(tmp_path / "plain.h5ad")
     cohort(X).write_h5ad(tmp_path / "packed.h5ad", compression="gzip")
     mapped = read_features(tmp_path / "plain.h5ad", "sf", mmap=True)
-    assert isinstance(mapped.X, np.memmap)
+    assert isinstance(mapped.X, LazyMatrix)
     assert not mapped.simulated
     packed = read_features(tmp_path / "packed.h5ad", "sf", mmap=True)
     assert mapped.sha256() == packed.sha256()
@@ -82,7 +83,7 @@ def test_dist_reads_expression_with_gene_names(tmp_path: Path) -> None:
 def test_npy_without_ids_has_row_numbers(X: np.ndarray, tmp_path: Path, mmap: bool) -> None:
     np.save(tmp_path / "a.npy", X)
     features = read_features(tmp_path / "a.npy", "gf", mmap=mmap)
-    assert isinstance(features.X, np.memmap) == mmap
+    assert isinstance(features.X, LazyMatrix) == mmap
     np.testing.assert_array_equal(features.X, X)
     assert not features.has_ids
     assert features.ids.tolist() == [str(row) for row in range(N_OBS)]
