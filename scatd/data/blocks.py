@@ -11,7 +11,7 @@ import numpy as np
 _BLOCKS_AHEAD = 8
 _AHEAD_BYTES = 1 << 23
 _CACHE_OF_HDF5 = 1 << 20
-"""HDF5 keeps this much of a data set by itself."""
+"""HDF5 keeps at least this much of a data set by itself."""
 
 
 class Blocks:
