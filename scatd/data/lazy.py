@@ -12,14 +12,14 @@ from scatd.data.blocks import Blocks, chunk_rows
 from scatd.data.cohort import csr_rows
 from scatd.data.files import reading, release
 from scatd.data.kinds import store_kind
+from scatd.data.limits import IN_MEMORY_BYTES
+from scatd.data.location import Remote
 from scatd.data.readers.consistency import sparse_format, stored_shape
+from scatd.data.readers.remote import open_remote_zarr
 from scatd.data.tables import has_suffix
 
 _GAP_BYTES, _AT_ONCE_BYTES = 1 << 18, 1 << 25
 """Picked rows are read in one go over gaps up to the first size, and up to the second in all."""
-
-IN_MEMORY_BYTES = 2 << 30
-"""Matrices above this size (as float32) stay on disk if their reader allows it."""
 
 
 class LazyMatrix:
@@ -91,6 +91,8 @@ def _float32(rows: Any) -> np.ndarray:
 
 def reopened(path: Path, name: str) -> Any:
     """An element of an `.h5ad` or `.zarr`, whose file stays open while it is used."""
+    if isinstance(path, Remote):
+        return open_remote_zarr(path)[name]
     if has_suffix(path, (".zarr",)):
         import zarr
 

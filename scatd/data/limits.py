@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+IN_MEMORY_BYTES = 2 << 30
+"""Matrices above this size (as float32) stay on disk if their reader allows it."""
+
 MIN_GENES = 200
 """Number of expressed genes that a cell needs, as published."""
 
