@@ -128,3 +128,5 @@ def writing_cohort(path: Path, n_columns: int) -> Iterator[CohortWriter]:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Writing zarr v2 data")
         yield CohortWriter(root, n_columns)
+        if has_suffix(path, (".zarr",)):
+            zarr.consolidate_metadata(root.store)  # without a list, a web server cannot serve it
