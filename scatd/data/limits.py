@@ -1,4 +1,4 @@
-"""Limits that a cohort must reach, and the size of a block. This file imports nothing, because help texts read it."""
+"""Limits that a cohort must reach, and sizes. It imports nothing: help texts read it."""
 
 from __future__ import annotations
 

@@ -113,7 +113,8 @@ class RowSums:
     @classmethod
     def of(cls, rows: npt.NDArray) -> RowSums:
         """Add up rows (n_rows, n_features)."""
-        return cls(len(rows), rows.sum(axis=0, dtype=np.float64), rows.any(axis=0))
+        is_used = np.asarray(rows.any(axis=0), dtype=bool)
+        return cls(len(rows), rows.sum(axis=0, dtype=np.float64), is_used)
 
     def __add__(self, other: RowSums) -> RowSums:
         is_used = self.is_used | other.is_used

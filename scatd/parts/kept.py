@@ -78,7 +78,9 @@ class Unfinished:
 
 
 @contextlib.contextmanager
-def unfinished_work(folder: Path, work: Mapping[str, Any], rows_a_part: int) -> Iterator[Unfinished]:
+def unfinished_work(
+    folder: Path, work: Mapping[str, Any], rows_a_part: int
+) -> Iterator[Unfinished]:
     """Begin a piece of work, or go on with it.
 
     The folder is removed when the work ends, and when it fails by a fault that the user has to

@@ -131,9 +131,14 @@ class ScoringInput(ABC):
         return []
 
     @property
+    def X(self) -> NDArray[np.float32]:
+        """(n_obs, n_features) of all cells. Rows without features are zero."""
+        return self.features.X
+
+    @property
     @abstractmethod
     def features(self) -> Features:
-        """All cells. Rows without features are zero."""
+        """All cells, with what describes them."""
 
     @property
     @abstractmethod
@@ -165,6 +170,11 @@ class AsGiven(ScoringInput):
         for piece in self._pieces(rows):
             X = np.asarray(self._stream.X[piece], dtype=np.float32)
             yield FeatureRows(piece.start, X, np.full(len(X), "", dtype=object))
+
+    @property
+    def X(self) -> NDArray[np.float32]:
+        """(n_obs, n_features) of all cells; rows are read when they are needed."""
+        return self._stream.X
 
     @cached_property
     def features(self) -> Features:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import keys
+from scatd import keys, registry
 from scatd.artifact import Artifact
 from scatd.data.given import path_of
 from scatd.data.opened import open_input
 from scatd.nn.alignment import FeatureStats
-from scatd.parts.cohort_hash import content_hash
-from scatd.parts.kept import Arrays, KeptParts
-from scatd.registry import ModelRef
+from scatd.parts.cohort_hash import content_hash, place_and_time
+from scatd.parts.computing import computed, folder_beside
+from scatd.parts.kept import Arrays, KeptParts, unfinished_work
+from scatd.parts.note import PartNote, write_note
+from scatd.parts.rows import rows_a_part
+from scatd.registry.loaded import Loaded
+from scatd.scheduling import here
+from scatd.scheduling.engine import Engine
 from scatd.scoring import RowScorer, Scorer
 from scatd.settings import to_mapping
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.scoring_input import ScoringInput
-from scatd.workflows.predict.chunks import Chunk, Totals, scored_chunks
-from scatd.workflows.predict.model_run import row_scorer
-from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.chunks import Chunk, row_scorer, scored_chunks
+from scatd.workflows.predict.request import PredictRequest, PredictResult
+from scatd.workflows.predict.totals import Totals
 
 PART_ROWS = 1 << 16
 """Most rows of a part. A cohort of more rows is scored in parts, also without a scheduler."""
@@ -34,9 +40,106 @@ _LATENT_ROWS = 1 << 15
 _CODES = ("response", "ood", "reason")
 
 
-def most_rows(request: PredictRequest) -> int:
-    """Most rows of a part."""
-    return _LATENT_ROWS if request.keeps_latent else PART_ROWS
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Rows of an opened cohort to score with a loaded model.
+
+    Parameters
+    ----------
+    request, model
+        How to score, and the model.
+    given, rows
+        The cohort as the model reads it, and which of its cells.
+    cohort
+        Its statistics, where it is re-centred.
+    """
+
+    request: PredictRequest
+    model: Loaded
+    given: ScoringInput
+    rows: range
+    cohort: FeatureStats | None
+
+    def identity(self) -> dict[str, Any]:
+        """Everything but cohort and rows that determines the scores, as plain values."""
+        request, ref = self.request, self.model.ref
+        stats_from = request.stats_from
+        prepared = {name: str(value) for name, value in to_mapping(request.preparation).items()}
+        return {
+            "model": ref.name,
+            "version of the model": ref.version,
+            "run of the model": ref.run_id,
+            "threshold": request.threshold,
+            "draws": request.n_draws,
+            "seed": request.seed,
+            "uncertainty": sorted(request.uncertainty),
+            "alignment": request.alignment,
+            "stats": request.stats,
+            "stats_from": None if stats_from is None else content_hash(path_of(stats_from)),
+            "preparation": prepared,
+        }
+
+
+def chunks_of(
+    work: Work, cluster: Engine | None, progress: Callable[[int], object]
+) -> Iterator[Chunk]:
+    """Scored cells in their order; in parts, if there are many cells or a cluster.
+
+    Parameters
+    ----------
+    progress
+        Called with the number of cells scored since the last call.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be read by the model, or a score is not finite.
+    """
+    request, given, rows, output = work.request, work.given, work.rows, work.request.output
+    most = _LATENT_ROWS if request.keeps_latent else PART_ROWS
+    by_rows = row_scorer(request, work.model.scorer, work.cohort)
+    if output is None or (cluster is None and len(rows) <= most):
+        yield from scored_chunks(given, by_rows, rows, progress)
+        return
+    engine = here(1) if cluster is None else cluster
+    identity = {
+        **work.identity(),
+        "cohort": place_and_time(given.path),
+        "rows": [rows.start, rows.stop],
+        "latent": request.keeps_latent,
+    }
+    at_once = rows_a_part(len(rows), engine.n_workers, most)
+    with unfinished_work(folder_beside(output), identity, at_once) as unfinished:
+        kept, shared = unfinished.parts, None
+        if cluster is None:
+            shared = engine.share(Ready(given, by_rows, kept, progress))
+        else:
+            shared = engine.share(_elsewhere(work, kept), begin)
+        for part, is_new in computed(engine, score_part, shared, unfinished, rows):
+            yield read_part(kept, part, given.ids)
+            if not is_new or cluster is not None:
+                progress(len(part))
+
+
+def note_part(work: Work, output: Path, result: PredictResult) -> None:
+    """Write what the file of a part holds, for `scatd join`."""
+    given, rows = work.given, work.rows
+    note = PartNote(
+        "predict",
+        work.identity(),
+        str(given.path.absolute()),
+        content_hash(given.path),
+        given.n_obs,
+        *(rows.start, rows.stop),
+        content_hash(output),
+        {
+            "about": dict(result.about),
+            "not_assessed": result.not_assessed,
+            "totals": result.totals.to_mapping(),
+            "ref": asdict(work.model.ref),
+        },
+    )
+    write_note(output, note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +148,7 @@ class PartWork:
 
     Parameters
     ----------
-    request, ref, model
+    request, family, model
         What is scored, and by which model.
     cohort
         Statistics of the cohort, where it is re-centred.
@@ -54,10 +157,18 @@ class PartWork:
     """
 
     request: PredictRequest
-    ref: ModelRef
+    family: str
     model: Artifact
     cohort: FeatureStats | None
     kept: KeptParts
+
+
+def _elsewhere(work: Work, kept: KeptParts) -> PartWork:
+    """The same work for a worker, which reads files by their whole paths."""
+    ref, device = work.model.ref, str(work.model.scorer.device)
+    request = replace(work.request, input=work.given.path.absolute(), device=device)
+    stored, folder = registry.read(ref), KeptParts(kept.folder.absolute())
+    return PartWork(request, ref.family, stored, work.cohort, folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +197,7 @@ def begin(work: PartWork) -> Ready:
     assert request.input is not None
     scorer = Scorer(work.model, request.device)
     opened = stack.enter_context(open_input(request.input))
-    reads = opened, work.ref.family, scorer.card, request.preparation, scorer.device
+    reads = opened, work.family, scorer.card, request.preparation, scorer.device
     given = stack.enter_context(scoring_input(*reads))
     _open.append(stack)
     return Ready(given, row_scorer(request, scorer, work.cohort), work.kept)
@@ -146,22 +257,3 @@ def _decoded(arrays: Arrays, reasons: list[str], ids: Any) -> pd.DataFrame:
         "reason": np.array(reasons, dtype=object)[arrays["reason"]],
     }
     return pd.DataFrame({**first, **{k: v for k, v in arrays.items() if k not in first}})
-
-
-def work_of(request: PredictRequest, ref: ModelRef) -> dict[str, Any]:
-    """Everything but cohort and rows that determines the scores, as plain values."""
-    prepared = {name: str(value) for name, value in to_mapping(request.preparation).items()}
-    stats_from = request.stats_from
-    return {
-        "model": ref.name,
-        "version of the model": ref.version,
-        "run of the model": ref.run_id,
-        "threshold": request.threshold,
-        "draws": request.n_draws,
-        "seed": request.seed,
-        "uncertainty": sorted(request.uncertainty),
-        "alignment": request.alignment,
-        "stats": request.stats,
-        "stats_from": None if stats_from is None else content_hash(path_of(stats_from)),
-        "preparation": prepared,
-    }

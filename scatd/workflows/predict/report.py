@@ -18,8 +18,8 @@ from scatd.evaluation.nearness import RowSums, nearness
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.scoring_input import ScoringInput
-from scatd.workflows.predict.chunks import Totals
 from scatd.workflows.predict.request import PredictRequest, PredictResult
+from scatd.workflows.predict.totals import Totals
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
+from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
+from scatd.parts.rows import RowSpan
 from scatd.ranges import CountOrNone, Seed, ShareInside
 from scatd.registry import ModelRef
-from scatd.workflows.predict.chunks import Totals
+from scatd.scheduling.address import Machines
+from scatd.workflows.predict.totals import Totals
 
 ANNOTATED = (".h5ad", ".zarr")
 """The kinds of output that hold the cohort and the posterior means."""
@@ -47,6 +50,12 @@ class PredictRequest(ScoringRequest):
         "posterior" (`POSTERIOR_DRAWS` of them where `mc_samples` is 0).
     stats
         "reference": a cell's score does not depend on the others. "cohort": re-centre (published).
+    stats_from
+        The cohort whose statistics "cohort" means; None is the input. Rows of a cohort need it.
+    rows
+        Score these rows only, as a part; None scores all.
+    machines
+        Where the cells are scored.
     """
 
     drug: str
@@ -58,6 +67,20 @@ class PredictRequest(ScoringRequest):
     uncertainty: tuple[Uncertainty, ...] = ()
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
+    stats_from: GivenCohort | None = None
+    rows: RowSpan | None = None
+    machines: Machines = field(default_factory=Machines)
+
+    def __post_init__(self) -> None:
+        """Refuse options that do not go together."""
+        super().__post_init__()
+        if self.stats_from is not None and self.stats != "cohort":
+            remedy = "Leave it out, or add --stats cohort."
+            raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)
+        if self.rows is not None and self.stats == "cohort" and self.stats_from is None:
+            what = "with --stats cohort, each part would be re-centred on itself"
+            remedy = "Name the whole cohort: --stats-from INPUT; or use --stats reference."
+            raise InputError(what, where="--rows", remedy=remedy)
 
     @property
     def keeps_latent(self) -> bool:

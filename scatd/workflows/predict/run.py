@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd import console
 from scatd.data.demo_files import given_or_demo
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
+from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
+from scatd.parts.rows import RowSpan
 from scatd.registry import ModelRef
 from scatd.registry.loaded import Loaded, load_model
-from scatd.scoring import RowScorer, ScoreOptions, Scorer
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
+from scatd.scoring import Scorer
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.scoring_input import ScoringInput
-from scatd.workflows.predict.chunks import Totals, scored_chunks
+from scatd.workflows.predict.chunks import row_scorer, score_options, scored_chunks
 from scatd.workflows.predict.output import require_output, write_prediction, writing
+from scatd.workflows.predict.parts import Work, chunks_of, note_part
 from scatd.workflows.predict.report import summary, why_not_assessed_by
 from scatd.workflows.predict.request import PredictedCells, PredictRequest, PredictResult
+from scatd.workflows.predict.totals import Totals
 
 
 def predict(request: PredictRequest) -> PredictResult:
@@ -34,36 +41,67 @@ def predict(request: PredictRequest) -> PredictResult:
     InputError
         When there is no such model, or the cohort cannot be used.
     """
-    assert request.output is not None, "score_file keeps the scores in memory"
-    require_output(request.output)
     model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
     return score_into_file(request, model)
 
 
 def score_into_file(request: PredictRequest, model: Loaded) -> PredictResult:
     """As `predict`, with a model that is loaded."""
-    ref, scorer = model.ref, model.scorer
-    scorer.require_draws(request.n_draws)  # before the file is opened
-    with (
-        open_input(given_or_demo(request.input, "target")) as opened,
-        scoring_input(opened, ref.family, scorer.card, request.preparation, scorer.device) as given,
-    ):
-        return _stream(request, ref, scorer, given)
+    (result,) = score_into_files([request], model)
+    return result
+
+
+def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
+    """Score several cohorts with one model, each into a file of its own.
+
+    A cohort that cannot be used ends the work; files of those before it stay.
+
+    Raises
+    ------
+    InputError
+        When a cohort cannot be used.
+    """
+    scorer = model.scorer
+    for request in requests:
+        assert request.output is not None, "score_file keeps the scores in memory"
+        require_output(request.output)
+        scorer.require_draws(request.n_draws)
+    results = []
+    with open_cluster(requests[0].machines) as cluster:
+        for request in requests:
+            with (
+                open_input(given_or_demo(request.input, "target")) as opened,
+                scoring_input(
+                    opened, model.ref.family, scorer.card, request.preparation, scorer.device
+                ) as given,
+            ):
+                results.append(_stream(request, model, given, cluster))
+    return results
 
 
 def _stream(
-    request: PredictRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
+    request: PredictRequest, model: Loaded, given: ScoringInput, cluster: Engine | None
 ) -> PredictResult:
-    output = request.output
+    """Score an opened cohort, or rows of it, into the file of a request."""
+    ref, scorer, output = model.ref, model.scorer, request.output
     assert output is not None
-    rows, totals = row_scorer(request, ref, scorer, given), Totals()
-    not_assessed = why_not_assessed_by(scorer)
-    with writing(output, given.opened, ref, given.ids, not_assessed=not_assessed) as writer:
-        for chunk in scored_chunks(given, rows, f"Scoring {ref.drug}"):
-            writer.add(chunk.table, chunk.latent)
+    require_unmixed(request, ref, given)
+    span = request.rows or RowSpan(0, None)
+    rows = span.of(given.n_obs, str(given.path))
+    work = Work(request, model, given, rows, cohort_stats(request, scorer, given))
+    totals, not_assessed = Totals(), why_not_assessed_by(scorer)
+    part = None if request.rows is None else rows
+    with (
+        writing(output, given.opened, ref, given.ids, not_assessed=not_assessed, rows=part) as file,
+        console.progress(len(rows), f"Scoring {ref.drug}", "cell") as bar,
+    ):
+        for chunk in chunks_of(work, cluster, bar.update):
+            file.add(chunk.table, chunk.latent)
             totals.add(chunk.totals)
         result = summary(request, ref, scorer, given, totals)
-        writer.finish(result.about)
+        file.finish(result.about)
+    if part is not None:
+        note_part(work, output, result)
     return replace(result, output=output)
 
 
@@ -135,42 +173,54 @@ def score_cells(
     InputError
         When simulated and real would mix, or the model cannot score as the request asks.
     """
-    rows, totals = row_scorer(request, ref, scorer, given), Totals()
+    require_unmixed(request, ref, given)
+    rows, totals = row_scorer(request, scorer, cohort_stats(request, scorer, given)), Totals()
     tables: list[pd.DataFrame] = []
     latents: list[NDArray[np.float32]] = []
-    for chunk in scored_chunks(given, rows, f"Scoring {ref.drug}", progress=progress):
-        tables.append(chunk.table)
-        latents += [] if chunk.latent is None else [chunk.latent]
-        totals.add(chunk.totals)
+    with console.progress(given.n_obs, f"Scoring {ref.drug}", "cell") as bar:
+
+        def done(n_rows: int) -> None:
+            bar.update(n_rows)
+            progress(n_rows)
+
+        for chunk in scored_chunks(given, rows, range(given.n_obs), done):
+            tables.append(chunk.table)
+            latents += [] if chunk.latent is None else [chunk.latent]
+            totals.add(chunk.totals)
     result = summary(request, ref, scorer, given, totals)
     latent = np.concatenate(latents) if latents else None
     return PredictedCells(result, pd.concat(tables, ignore_index=True), latent)
 
 
-def row_scorer(
-    request: PredictRequest, ref: ModelRef, scorer: Scorer, given: ScoringInput
-) -> RowScorer:
-    """What scores the cells of a cohort as a request asks.
+def require_unmixed(request: PredictRequest, ref: ModelRef, given: ScoringInput) -> None:
+    """Refuse to score simulated cells with a model of real ones, or the reverse.
 
     Raises
     ------
     InputError
-        When simulated and real would mix, or the model cannot score as the request asks.
+        When both meet, and the request does not allow it.
     """
     refuse_mixing(
         {f"model {ref.name}": ref.simulated, str(given.path): given.simulated},
         allowed=request.allow_simulated,
     )
-    options = ScoreOptions(
-        alignment=request.alignment,
-        stats=request.stats,
-        seed=request.seed,
-        fold_sd="folds" in request.uncertainty,
-        keep_latent=request.keeps_latent,
-    )
-    cohort = None
-    if request.stats == "cohort":
-        cohort = scorer.cohort_stats(given.features.X, options)
-    return scorer.by_rows(
-        threshold=request.threshold, mc_samples=request.n_draws, options=options, cohort=cohort
-    )
+
+
+def cohort_stats(
+    request: PredictRequest, scorer: Scorer, given: ScoringInput
+) -> FeatureStats | None:
+    """The statistics by which `--stats cohort` re-centres the cells; None where it does not.
+
+    Raises
+    ------
+    InputError
+        When the cohort is too small to have statistics, or cannot be read.
+    """
+    options = score_options(request)
+    if request.stats != "cohort":
+        return None
+    if request.stats_from is None:
+        return scorer.cohort_stats(given.X, options)
+    family, prepared = scorer.card.family, request.preparation
+    with scoring_input(request.stats_from, family, scorer.card, prepared, scorer.device) as whole:
+        return scorer.cohort_stats(whole.X, options)
