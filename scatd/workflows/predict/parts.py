@@ -16,6 +16,7 @@ from scatd import keys, registry
 from scatd.artifact import Artifact
 from scatd.data.given import path_of
 from scatd.data.opened import open_input
+from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
 from scatd.parts.cohort_hash import content_hash, place_and_time
 from scatd.parts.computing import computed, folder_beside
@@ -98,9 +99,13 @@ def chunks_of(
     request, given, rows, output = work.request, work.given, work.rows, work.request.output
     most = _LATENT_ROWS if request.keeps_latent else PART_ROWS
     by_rows = row_scorer(request, work.model.scorer, work.cohort)
-    if output is None or (cluster is None and len(rows) <= most):
+    is_file = given.opened.adata is None
+    if output is None or (cluster is None and (len(rows) <= most or not is_file)):
         yield from scored_chunks(given, by_rows, rows, progress)
         return
+    if not is_file:
+        what, remedy = "cells in memory cannot travel to workers", "Write them to a file first."
+        raise InputError(what, where="--scheduler", remedy=remedy)
     engine = here(1) if cluster is None else cluster
     identity = {
         **work.identity(),
@@ -242,18 +247,18 @@ def _coded(table: pd.DataFrame) -> tuple[Arrays, list[str]]:
         "ood": ood.to_numpy(np.int8),
         "reason": reason_codes.astype(np.int32),
     }
-    numbers = [name for name in table if name not in ("barcode", *_CODES)]
+    numbers = [str(name) for name in table if name not in ("barcode", *_CODES)]
     return {**arrays, **{name: table[name].to_numpy() for name in numbers}}, list(reasons)
 
 
 def _decoded(arrays: Arrays, reasons: list[str], ids: Any) -> pd.DataFrame:
     calls = np.array([*keys.CALLS, ""], dtype=object)  # -1 is the last one
-    ood = pd.Series(arrays["ood"]).astype("Int8").replace(-1, pd.NA).astype("boolean")
+    ood = pd.arrays.BooleanArray(arrays["ood"] == 1, arrays["ood"] == -1)
     first = {
         "barcode": ids,
         "prob_resistant": arrays["prob_resistant"],
         "response": calls[arrays["response"]],
-        "ood": ood.array,
+        "ood": ood,
         "reason": np.array(reasons, dtype=object)[arrays["reason"]],
     }
     return pd.DataFrame({**first, **{k: v for k, v in arrays.items() if k not in first}})
