@@ -68,11 +68,8 @@ def outputs_of(inputs: Sequence[Path | None], output: Path) -> list[Path]:
             what, expected = f"{len(inputs)} inputs and one file", "a folder: -o FOLDER"
             raise InputError(what, where=f"--output {output}", expected=expected)
         return [output]
-    named = [
-        output
-        / f"{'demo' if path is None else path.name.partition('.')[0]}{keys.ANNOTATED_SUFFIXES[0]}"
-        for path in inputs
-    ]
+    names = ["demo" if path is None else path.name.partition(".")[0] for path in inputs]
+    named = [output / f"{name}{keys.ANNOTATED_SUFFIXES[0]}" for name in names]
     for path, made in zip(inputs, named, strict=True):
         if named.count(made) > 1:
             what, remedy = f"several inputs would be {made}", "Score them into two folders."
@@ -97,7 +94,7 @@ class ScoreWriter(Protocol):
 @contextlib.contextmanager
 def writing(
     path: Path,
-    opened: OpenedInput,
+    opened: OpenedInput | None,
     ref: ModelRef,
     ids: Any,
     *,
@@ -111,7 +108,7 @@ def writing(
     path
         Ends in one of `keys.SCORE_SUFFIXES`.
     opened
-        The input that is scored; `.h5ad` and `.zarr` hold a copy of it.
+        The input that is scored; `.h5ad` and `.zarr`, which hold a copy of it, need it.
     ref
         The model.
     ids
@@ -122,6 +119,7 @@ def writing(
         Which cells the output holds; None for all.
     """
     if path.suffix in keys.ANNOTATED_SUFFIXES:
+        assert opened is not None
         with annotating(opened, path, rows=_slice(rows), ids=ids) as cohort:
             yield _Annotated(cohort, ref, not_assessed)
         return
