@@ -20,6 +20,7 @@ from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, mean_probability
 from scatd.candidates.mean import Mean
+from scatd.data.limits import BLOCK
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -31,8 +32,6 @@ from scatd.nn.alignment import (
 )
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
-
-BLOCK = 512
 
 
 @dataclass(frozen=True)

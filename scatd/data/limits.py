@@ -1,4 +1,7 @@
-"""Limits that a cohort must reach. This file imports nothing, because help texts read it."""
+"""Limits that a cohort must reach, and the block in which its rows are computed.
+
+This file imports nothing, because help texts read it.
+"""
 
 from __future__ import annotations
 
@@ -7,3 +10,6 @@ MIN_GENES = 200
 
 REFUSED_BELOW, WARNED_BELOW = 0.20, 0.80
 """Share of a panel's genes. Below the first a cohort is refused; below the second, a warning."""
+
+BLOCK = 512
+"""Rows that are scored or embedded together; blocks start at multiples of it."""

@@ -200,7 +200,10 @@ def _embedded(
         else:
             X = np.empty(shape, np.float32)
         with console.progress(cohort.n_obs, f"Embedding ({keys.BACKENDS[family]})", "cell") as bar:
-            reasons = rows.embed_all(X, bar.update)
+            reasons = np.empty(cohort.n_obs, dtype=object)
+            for start, block, why in rows.blocks(progress=bar.update):
+                X[start : start + len(block)] = block
+                reasons[start : start + len(block)] = why
         X[reasons != ""] = 0
         features = _features(cohort, X, embedder.slot, None)
         yield ScoringInput(features, reasons, opened, [*report.warnings, *report.notes])
