@@ -123,7 +123,7 @@ def _of_words(words: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.assign(ood=pd.array(table["ood"], dtype="boolean"))
+    table = table.assign(ood=table["ood"].astype("boolean").array)
     for name in table.columns.difference(["barcode", "response", "ood", "reason"]):
         table[name] = table[name].astype(np.float64)
     return table
