@@ -51,6 +51,8 @@ def connected(machines: Machines) -> Iterator[OnCluster]:
             dask.config.set(
                 {
                     "distributed.scheduler.allowed-failures": MOST_LOSSES - 1,
+                    # A worker that waits for more tasks keeps what was shared with it.
+                    "distributed.scheduler.active-memory-manager.start": False,
                     "distributed.admin.large-graph-warning-threshold": "1 TiB",  # shared values
                     "distributed.comm.timeouts.connect": f"{SECONDS_TO_ANSWER}s",
                 }
@@ -91,14 +93,13 @@ def _started_here(n_workers: int) -> Iterator[Client]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    has_dashboard = importlib.util.find_spec("bokeh") is not None
     cluster = LocalCluster(
         n_workers=n_workers,
         threads_per_worker=1,
         processes=True,
         protocol="tls://",
         security=Security.temporary(),
-        dashboard_address="127.0.0.1:0" if has_dashboard else None,
+        dashboard_address="127.0.0.1:0",  # a free port, for nobody else
         memory_limit=0,  # Dask would end a worker that takes more than its share
         silence_logs=logging.CRITICAL,
         preload=["scatd.scheduling.preload"],
