@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
 import pickle
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -117,8 +119,10 @@ def _started_here(n_workers: int) -> Iterator[Client]:
 def _kill(cluster: LocalCluster) -> None:
     for nanny in cluster.workers.values():
         nanny.auto_restart = False
-        if nanny.process is not None and nanny.process.process is not None:
-            nanny.process.process._process.kill()
+        process = nanny.process and nanny.process.process
+        if process is not None and process.is_alive() and process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -246,8 +250,8 @@ class _Handed:
         return found
 
     def end(self, futures: Sequence[Future]) -> None:
-        if futures and self._client.status == "running":
-            self._client.cancel(list(futures), force=True)
+        for future in futures:
+            future.release()  # the cluster drops a task that nobody waits for
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,46 +18,26 @@ from scatd import registry, tracking
 from scatd.workflows.bench import units
 from scatd.workflows.sweep import processes
 from scatd.workflows.tune import elsewhere
+from tests import dying
 
 pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
 
 DRUGS = ("docetaxel", "noisy", "noise")
-MARK = "SCATD_TEST_MARK"
-"""Names the file that says that a worker was killed; it is there once."""
-
-
-def _die_once():
-    try:
-        os.close(os.open(os.environ[MARK], os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-# A process finds them here. The first one to begin kills its worker.
-def dying_learn_drugs(learner, drugs, work=processes.learn_drugs):
-    _die_once()
-    return work(learner, drugs)
-
-
-def dying_fit(begun, fold, work=elsewhere._fit):
-    _die_once()
-    return work(begun, fold)
-
-
-def dying_unit(learner, chunk, work=units._fit):
-    _die_once()
-    return work(learner, chunk)
 
 
 @pytest.fixture
 def one_is_killed(monkeypatch, tmp_path_factory):
     """Kills the first worker that begins a task; gives the file that says that it happened."""
     mark = tmp_path_factory.mktemp("killed") / "mark"
-    monkeypatch.setenv(MARK, str(mark))
-    monkeypatch.setattr(processes, "learn_drugs", dying_learn_drugs)
-    monkeypatch.setattr(elsewhere, "_fit", dying_fit)
-    monkeypatch.setattr(units, "_fit", dying_unit)
+    monkeypatch.setenv(dying.MARK, str(mark))
+    patched = (
+        (processes, "learn_drugs", dying.learn_drugs),
+        (elsewhere, "_fit", dying.fit_fold),
+        (units, "_fit", dying.fit_unit),
+    )
+    for module, name, function in patched:
+        monkeypatch.setattr(module, f"original_{name}", getattr(module, name), raising=False)
+        monkeypatch.setattr(module, name, function)
     return mark
 
 
@@ -200,23 +179,28 @@ def test_what_no_scheduler_can_do_is_told_before_anything_runs(scatd, task, drug
 
 
 def test_ctrl_c_leaves_no_worker(store, task, drugs):
-    """Nor a version; the same command goes on."""
+    """The command says so in a line."""
     psutil = pytest.importorskip("psutil")
     words = [sys.executable, "-c", "from scatd.cli import main; main()"]
     words += sweep_words(task, drugs, "--epochs", "4000", "--scheduler", "local:2")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        until = time.monotonic() + 120
-        busy = []
-        while len(busy) < 2 and time.monotonic() < until:
+        try:
+            until = time.monotonic() + SECONDS
+            while not (child.poll() is not None or runs("sweep")) and time.monotonic() < until:
+                time.sleep(0.2)
             workers = psutil.Process(child.pid).children(recursive=True)
-            busy = [one for one in workers if len(one.children()) == 0 and runs("sweep")]
-            time.sleep(0.2)
-        assert len(busy) >= 2
-        child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=60)
+            assert len(workers) >= 2
+            child.send_signal(signal.SIGINT)
+            _, errors = child.communicate(timeout=SECONDS)
+        finally:
+            child.kill()
     assert child.returncode == 130
     assert "Traceback" not in errors.decode()
     assert errors.decode().strip().endswith("Interrupted.")
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
     assert [run.info.status for run in runs("sweep")] in (["KILLED"], ["FAILED"])
+
+
+SECONDS = 180
+"""Until a busy machine has started a command."""

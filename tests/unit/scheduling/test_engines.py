@@ -45,6 +45,8 @@ def backwards(folder, task):
     until = time.monotonic() + 60
     while task == 0 and not (folder / "1").exists() and time.monotonic() < until:
         time.sleep(0.01)
+    if task == 0:
+        time.sleep(1)
     (folder / str(task)).touch()
     return task
 
