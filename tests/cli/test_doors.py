@@ -53,6 +53,8 @@ SAMPLES = {
     "abstain": ("error=0.1", BandGoal("error", 0.1)),
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
+    "allow_insecure": ("true", True),
+    "scheduler": ("local:2", "local:2"),
     "baseline": ("zero", "zero"),
     "markdown": ("page.md", Path("page.md")),
     "method": ("gradshap", "gradshap"),
@@ -175,6 +177,7 @@ OWN_SAMPLES = {
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
+NO_SCHEDULER = {"scheduler": None, "allow_insecure": False}
 OF_A_SWEEP = ("min_sensitive", "figures")
 """Parameters of transfer that only a sweep of drugs has."""
 
@@ -272,7 +275,7 @@ def expected_without_parameters(module):
     if module == "bench":
         nothing = dict.fromkeys(("output", "drugs", "markdown"))
         asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
-        return nothing | asked
+        return nothing | asked | NO_SCHEDULER
     if module == "evaluate":
         words = ("labels", "label_map", "label_kind", "output", "family", "group_by")
         return {
@@ -310,6 +313,7 @@ def expected_without_parameters(module):
         nothing = dict.fromkeys(("input", "timeout", "epochs", "space", "study", "storage"))
         return {
             **nothing,
+            **NO_SCHEDULER,
             "family": "sf",
             "trials": 10,
             "folds": 3,
@@ -367,6 +371,7 @@ def expected_without_parameters(module):
             "drug": "D",
             "family": "sf",
             **nothing,
+            **NO_SCHEDULER,
             "group_by": None,
             "group_baseline": None,
             "permutations": 0,
