@@ -63,8 +63,8 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if with_body:
-            self.wfile.write(body)
             self.server.sent.append((self.path, len(body)))
+            self.wfile.write(body)
 
     def log_message(self, format, *args):  # noqa: A002
         """Nothing is printed."""

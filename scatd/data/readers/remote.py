@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from scatd.data.location import PACKAGES, Remote
-from scatd.data.remote_faults import network_errors, remote_fault
+from scatd.data.remote_faults import network_errors, no_parts, remote_fault
 from scatd.errors import InputError
 
 _SECONDS = 15
@@ -71,10 +72,11 @@ def open_remote_file(remote: Remote, kind: str) -> IO[bytes]:
         if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
             error = cause  # fsspec reports every fault of a web server as a missing file
         raise remote_fault(remote, kind, error) from None
-    if getattr(opened, "size", None) is None:
+    try:
+        opened.seek(0, io.SEEK_END)
+    except ValueError:
         opened.close()
-        what = "its server gives the whole file only, and no parts of it"
-        raise InputError(what, where=str(remote), remedy="Copy it to this computer first.")
+        raise no_parts(remote) from None
     return opened
 
 
