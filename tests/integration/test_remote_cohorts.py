@@ -55,7 +55,7 @@ def test_screen_and_explain_show_no_credentials(learned, run_scatd, server, fold
     screen = ("screen", "--stage", "staging", "--drugs", "docetaxel")
     said = run_scatd(*screen, address, "-o", tmp_path / "screen").output
     words = ("explain", "--drug", "docetaxel", "--stage", "staging")
-    said += run_scatd(*words, address, "-o", tmp_path / "why").output
+    said += run_scatd(*words, address, "-o", tmp_path / "why.csv").output
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 3
     assert "pass-word" not in said
