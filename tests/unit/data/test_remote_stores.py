@@ -18,6 +18,7 @@ from scatd.data.features import read_features
 from scatd.data.io import open_cohort
 from scatd.data.location import location
 from scatd.data.readers import remote as module
+from scatd.data.readers.remote import remote_state
 from scatd.errors import InputError
 from tests.web import web
 
@@ -202,6 +203,21 @@ def test_a_web_server_needs_a_list_of_the_parts(cohort, tmp_path):
     ad.io.write_elem(root, "/", cohort)
     with web(tmp_path) as server, pytest.raises(InputError, match=r"zarr\.consolidate_metadata"):
         read_features(location(server.address("a.zarr")), "sf", mmap=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_state_of_a_cohort_changes_with_its_content(folder, tmp_path, name):
+    place = tmp_path / name
+    copy = shutil.copytree if (folder / name).is_dir() else shutil.copy
+    copy(folder / name, place)
+    with web(tmp_path) as server:
+        found = location(server.address(name, "me:pass-word@"))
+        before = remote_state(found)
+        assert remote_state(found) == before
+        assert "pass-word" not in before
+        changed = {"v2.zarr": place / ".zmetadata", "v3.zarr": place / "zarr.json"}.get(name, place)
+        changed.write_bytes(changed.read_bytes().replace(b"i", b"j", 1))
+        assert remote_state(found) != before
 
 
 def test_a_store_with_a_query_is_refused(server):
