@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -59,6 +61,23 @@ def test_screen_and_explain_show_no_credentials(learned, run_scatd, server, fold
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 3
     assert "pass-word" not in said
+    assert not [path for path in written if b"pass-word" in path.read_bytes()]
+
+
+def test_evaluate(learned_folder, run_scatd, server, folder, tmp_path, monkeypatch):
+    shutil.copy(learned_folder / "mlflow.db", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ("evaluate", "--drug", "docetaxel", "--stage", "staging", "--labels", "truth")
+    for name, cohort in (
+        ("here", folder / "cells.zarr"),
+        ("there", server.address("cells.zarr", USER)),
+    ):
+        run_scatd(*words, cohort, "--label-map", "0=sensitive,1=resistant", "-o", name)
+    tables = [sorted((tmp_path / name).rglob("*.csv")) for name in ("here", "there")]
+    assert [path.name for path in tables[0]] == [path.name for path in tables[1]] != []
+    for here, there in zip(*tables, strict=True):
+        assert here.read_bytes() == there.read_bytes()
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in written if b"pass-word" in path.read_bytes()]
 
 
