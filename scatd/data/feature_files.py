@@ -129,6 +129,21 @@ def obs_of(opened: OpenedInput) -> pd.DataFrame:
     return opened.cohort.obs if opened.is_cohort else pd.DataFrame()
 
 
+def obs_column(opened: OpenedInput, name: str) -> pd.DataFrame:
+    """What describes the rows of an input: one column where it can be read alone, else all.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    obs = None if opened.store is None else opened.store["obs"]
+    if obs is None or hasattr(obs, "shape") or name not in obs.attrs.get("column-order", ()):
+        return obs_of(opened)
+    with reading(opened.path, store_kind(opened.path)):
+        return pd.DataFrame({name: read_element(obs[name])})
+
+
 def _from_memory(opened: OpenedInput, name: str) -> Found:
     cells = opened.adata
     if cells is None:

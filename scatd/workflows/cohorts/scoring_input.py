@@ -105,6 +105,27 @@ class ScoringInput(ABC):
         """The file."""
         return self.opened.path
 
+    @cached_property
+    def has_ids(self) -> bool:
+        """False when the names are only the numbers of the rows."""
+        return any(
+            not np.array_equal(texts, np.arange(start, start + len(texts)).astype(str))
+            for start, texts in self.ids.blocks()
+        )
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Genes of the features; None where they are an embedding."""
+        return None
+
+    @property
+    def stored(self) -> Any:
+        """The features (n_obs, n_features) where the input holds them; None where they are made.
+
+        Slices and ascending row numbers return arrays.
+        """
+        return None
+
     @abstractmethod
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read cells in their order, some blocks of `BLOCK` at a time.
@@ -120,7 +141,7 @@ class ScoringInput(ABC):
             When a value cannot be read by a model.
         """
 
-    def _pieces(self, rows: range) -> Iterator[slice]:
+    def pieces(self, rows: range) -> Iterator[slice]:
         """Consecutive rows, so many as are read at once."""
         at_once = max(1, _READ_BYTES // (4 * self.n_features * BLOCK)) * BLOCK
         for start in range(rows.start, rows.stop, at_once):
@@ -160,9 +181,19 @@ class AsGiven(ScoringInput):
         )
         self._stream, self._obs = read, obs
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Genes of the features; None where they are an embedding."""
+        return self._stream.names
+
+    @property
+    def stored(self) -> Any:
+        """The features, (n_obs, n_features)."""
+        return self._stream.X
+
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read cells in their order."""
-        for piece in self._pieces(rows):
+        for piece in self.pieces(rows):
             X = np.asarray(self._stream.X[piece], dtype=np.float32)
             yield FeatureRows(piece.start, X, np.full(len(X), "", dtype=object))
 
@@ -214,12 +245,17 @@ class FromExpression(ScoringInput):
         self._quality = quality_of(report, self._matrix)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Genes of the features."""
+        return self._panel.names
+
+    @property
     def _matrix(self) -> Matrix:
         return self.opened.cohort.matrices[self._report.layer]
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read, measure and align cells in their order."""
-        for piece in self._pieces(rows):
+        for piece in self.pieces(rows):
             block, min_genes = self._matrix.rows(piece.start, piece.stop), self._report.min_genes
             cells = self._quality.measure(block)
             if self._quality.n_not_finite or self._quality.n_negative:
