@@ -56,7 +56,7 @@ def fraction_table(
 def fractions_of_codes(
     drug: str,
     codes: NDArray[np.int8],
-    groups: pd.Categorical | None = None,
+    groups: pd.Categorical[str] | None = None,
     is_outside: NDArray[np.bool_] | None = None,
     *,
     seed: int = 0,

@@ -19,6 +19,7 @@ from scatd import console
 from scatd.data.cells import failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
+from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
@@ -113,6 +114,11 @@ class ScoringInput(ABC):
             for start, texts in self.ids.blocks()
         )
 
+    def obs(self) -> pd.DataFrame:
+        """What describes the cells, indexed by their names; no columns for a plain matrix."""
+        ids, obs = np.asarray(self.ids), obs_of(self.opened)
+        return obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
+
     @property
     def names(self) -> tuple[str, ...] | None:
         """Genes of the features; None where they are an embedding."""
@@ -169,17 +175,15 @@ class AsGiven(ScoringInput):
     ----------
     read
         From `read_features`, as a stream.
-    obs
-        Reads what describes the rows.
     """
 
-    def __init__(self, opened: OpenedInput, read: Features, obs: Any) -> None:
+    def __init__(self, opened: OpenedInput, read: Features) -> None:
         super().__init__(
             *(opened, read.ids, read.n_features),
             simulated=read.simulated,
             missing=read.missing,
         )
-        self._stream, self._obs = read, obs
+        self._stream = read
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -200,9 +204,8 @@ class AsGiven(ScoringInput):
     @cached_property
     def features(self) -> Features:
         """All cells."""
-        ids, obs = np.asarray(self.ids), self._obs()
-        obs = obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
-        return replace(self._stream, ids=ids, obs=obs)
+        obs = self.obs()
+        return replace(self._stream, ids=obs.index.to_numpy(dtype=str), obs=obs)
 
     @cached_property
     def reasons(self) -> NDArray[np.object_]:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from scatd import keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.baseline_groups import groups_in
-from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
@@ -180,8 +178,8 @@ def labelled_cohort(
 
 def _without_features(given: ScoringInput) -> Features:
     """Ids and obs of a cohort, as labels are paired with them."""
-    ids, obs = np.asarray(given.ids), obs_of(given.opened)
-    obs = obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
+    obs = given.obs()
+    ids = obs.index.to_numpy(dtype=str)
     nothing = np.empty((given.n_obs, 0), np.float32)
     return Features(nothing, ids, given.has_ids, obs, given.path, "", given.simulated)
 

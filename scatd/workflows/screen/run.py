@@ -177,7 +177,7 @@ def score_all(
     )
 
 
-def _groups(request: ScreenRequest, cohort: OpenedInput) -> pd.Categorical | None:
+def _groups(request: ScreenRequest, cohort: OpenedInput) -> pd.Categorical[str] | None:
     """The group of each cell; no other column of obs is read."""
     column = request.group_by
     return None if column is None else group_categories(column, obs_column(cohort, column))

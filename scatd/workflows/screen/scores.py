@@ -110,7 +110,7 @@ class Screened:
     """
 
     ids: Ids
-    groups: pd.Categorical | None
+    groups: pd.Categorical[str] | None
     simulated: bool
     drugs: dict[str, DrugScores]
     left_out: dict[str, str]
