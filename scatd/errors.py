@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 
 class ScatdError(Exception):
@@ -32,6 +33,16 @@ class ScatdError(Exception):
         wanted = f" Expected {expected}." if expected else ""
         advice = f" {remedy}" if remedy else ""
         super().__init__(f"{place}{what.rstrip('.')}.{wanted}{advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes with all parts."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[ScatdError], args: tuple[Any, ...], parts: dict[str, Any]) -> ScatdError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(parts)
+    return error
 
 
 class InputError(ScatdError):

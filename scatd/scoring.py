@@ -5,7 +5,7 @@ that size. Matrix kernels choose their order of summation by shape: without fixe
 of a cell would depend on the number of cells beside it. What is promised:
 
 - A cell at its place in a cohort gets the same bits, whatever the other cells are, and whether it
-  is scored in the whole cohort or in a part (same kind of processor, same number of threads).
+  is scored in the whole cohort or in a part, with one thread or many (same kind of processor).
 - At another place, or alone, its score differs by at most 1e-7. With networks of the published
   sizes it did not differ at all where this was measured.
 """
@@ -13,7 +13,9 @@ of a cell would depend on the number of cells beside it. What is promised:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from scatd import artifact
 from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, mean_probability
 from scatd.candidates.mean import Mean
+from scatd.data.limits import BLOCK
 from scatd.errors import InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
@@ -38,8 +41,6 @@ from scatd.nn.alignment import (
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 
-BLOCK = 512
-"""Rows that are scored together."""
 _SEED_STEP = 0x9E3779B97F4A7C15
 """Large and odd, so that blocks of neighbouring seeds have different draws."""
 
@@ -116,7 +117,7 @@ class Scores:
 
 def joined(parts: Sequence[Scores]) -> Scores:
     """Scores of consecutive cells by one model as one; at least one part."""
-    whole = {"threshold": parts[0].threshold}
+    whole: dict[str, Any] = {"threshold": parts[0].threshold}
     for name in (field.name for field in fields(Scores) if field.name not in whole):
         values = [getattr(part, name) for part in parts]
         whole[name] = None if values[0] is None else np.concatenate(values)
@@ -370,7 +371,10 @@ class RowScorer:
             When a score is not finite.
         """
         starts = range(0, max(len(X), 1), BLOCK)
-        return joined([self._block(start + at, X[at : at + BLOCK]) for at in starts])
+        blocks = [(start + at, X[at : at + BLOCK]) for at in starts]
+        if self.scorer.device.type != "cpu":
+            return joined([self._block(*block) for block in blocks])
+        return joined([*_threads().map(lambda block: self._block(*block), blocks)])
 
     def _block(self, start: int, rows: NDArray[np.float32]) -> Scores:
         scorer, n_rows = self.scorer, len(rows)
@@ -409,6 +413,18 @@ class RowScorer:
         for _ in range(self.mc_samples):
             noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
             yield sample_latent(mu, logvar, noise.to(mu.device))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads that score one block each.
+
+    A product that several threads share is added up in an order that depends on their number. With
+    one thread a block, a score is the same on one core and on many, and no thread waits for others.
+    """
+    n_threads = torch.get_num_threads()
+    return ThreadPoolExecutor(n_threads, "scatd-score", initializer=torch.set_num_threads,
+                              initargs=(1,))  # fmt: skip
 
 
 def artifact_probability(stored: Artifact, X: Tensor) -> NDArray[np.float64]:

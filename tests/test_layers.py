@@ -20,6 +20,7 @@ from tests.house import FLOORS, MODULES, PACKAGE, circles, crossings, graph, imp
 LAYERS = [
     "errors keys ranges settings strict_yaml console training.settings",
     "data",
+    "scheduling",
     "nn",
     "embedding",
     "cards artifact candidates decision scoring drawn_rows",
@@ -169,6 +170,7 @@ def test_no_module_imports_the_tests_or_benchmarks():
             ("cards", "artifact", "candidates", "decision", "scoring"),
             {"anndata", "scanpy", "sklearn", "optuna", "mlflow", "pickle"},
         ),
+        (("scheduling",), {"mlflow", "anndata", "scanpy", "click", "numpy", "pandas"}),
         (("evaluation",), {"torch", "mlflow", "anndata", "scanpy"}),
         (("training",), {"mlflow", "anndata", "scanpy", "click"}),
         (("plots",), {"torch", "mlflow", "anndata", "sklearn"}),

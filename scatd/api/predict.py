@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scatd.api.arguments import Cells, File
     from scatd.data.opened import OpenedInput
     from scatd.registry.loaded import Loaded
-    from scatd.workflows.predict.request import PredictRequest, PredictResult
+    from scatd.workflows.predict.request import PredictedCells, PredictRequest
 
 
 @documented(command)
@@ -118,35 +118,45 @@ def score(
     """
     from scatd.data.opened import open_input
     from scatd.workflows.predict.output import require_output
-    from scatd.workflows.predict.request import PredictRequest
+    from scatd.workflows.predict.request import ANNOTATED, PredictRequest
+    from scatd.workflows.predict.run import score_into_file
 
     requests = [filled(PredictRequest, one) for one in asked]
     output = requests[0].output
     if output is not None:
         require_output(output)
-        if len(requests) > 1 and output.suffix != ".h5ad":
+        if len(requests) > 1 and output.suffix not in ANNOTATED:
             what = f"{output} holds the scores of one drug"
-            raise InputError(what, where="output=", expected="a file .h5ad for several drugs")
+            expected = "a file .h5ad or .zarr for several drugs"
+            raise InputError(what, where="output=", expected=expected)
     given = requests[0].input
     assert given is not None
+    if isinstance(given, Path) and output is not None and not copy and len(requests) == 1:
+        score_into_file(requests[0], _loaded(requests[0], model))  # never whole in memory
+        return None
     with open_input(given) as opened:
         results = [_scored(replace(one, output=None), opened, model) for one in requests]
         return _written(results, opened, output, copy=copy)
 
 
-def _scored(request: PredictRequest, opened: OpenedInput, model: Loaded | None) -> PredictResult:
-    from scatd.nn.devices import pick_device
-    from scatd.registry.loaded import load_model
+def _scored(request: PredictRequest, opened: OpenedInput, model: Loaded | None) -> PredictedCells:
     from scatd.workflows.predict.run import score_opened
 
-    if model is None:
-        device = pick_device(request.device)
-        model = load_model(request.drug, request.family, request.stage, device)
-    return score_opened(request, model.ref, model.scorer, opened)
+    loaded = _loaded(request, model)
+    return score_opened(request, loaded.ref, loaded.scorer, opened)
+
+
+def _loaded(request: PredictRequest, model: Loaded | None) -> Loaded:
+    from scatd.nn.devices import pick_device
+    from scatd.registry.loaded import load_model
+
+    if model is not None:
+        return model
+    return load_model(request.drug, request.family, request.stage, pick_device(request.device))
 
 
 def _written(
-    results: Sequence[PredictResult], opened: OpenedInput, output: Path | None, *, copy: bool
+    results: Sequence[PredictedCells], opened: OpenedInput, output: Path | None, *, copy: bool
 ) -> AnnData | None:
     """Write the scores to the AnnData that was given, to a file, or to a new AnnData."""
     from scatd.workflows.predict.output import annotate, scored_cohort, write_prediction

@@ -72,6 +72,8 @@ def transfer(
     threshold: float | None = None,
     no_promote: bool = False,
     device: str = "auto",
+    scheduler: str | None = None,
+    allow_insecure: bool = False,
     allow_simulated: bool = False,
     quiet: bool = False,
     verbose: bool = False,

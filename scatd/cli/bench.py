@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     metavar="FILE.md",
 )
 @run.device
+@run.machines
 @run.allow_simulated
 def bench(drugs: str, **given: Any) -> None:
     """Compare candidates, baselines and naive means on many tasks.

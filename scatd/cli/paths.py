@@ -70,6 +70,25 @@ class Existing(OnDisk):
             raise InputError("cannot be read (no permission)", where=f"{option} {path}")
 
 
+class ExistingCohort(Existing):
+    """A cohort on this computer, or the address of one that can be read in parts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address; the address is judged here, and opened by the command."""
+        from scatd.data.location import location
+
+        super().convert(value, param, ctx)
+        with said_of(name_of(param)):
+            return location(value)
+
+    def require(self, value: Any, option: str) -> None:
+        """Refuse a path as other paths; an address is looked at when it is opened."""
+        from scatd.data.location import Remote
+
+        if not isinstance(value, Remote):
+            super().require(value, option)
+
+
 class ExistingFile(Existing):
     """A file that exists."""
 
@@ -172,6 +191,7 @@ def said_of(option: str) -> Any:
         ) from error
 
 
-COHORT, FILE, FOLDER = Existing(), ExistingFile(), ExistingFolder()
+COHORT, FILE, FOLDER = ExistingCohort(), ExistingFile(), ExistingFolder()
+EXISTING = Existing()
 BUNDLE_OUT = NewFileOrFolder(".zip")
 NEW_FILE, NEW_PNG, NEW_FOLDER = NewFile(), NewFile(".png"), NewFolder()

@@ -176,6 +176,7 @@ _NETWORK = {
 )
 @option("--no-promote", bool, "Leave the model at staging, and do not ask the gate.")
 @run.device
+@run.machines
 @run.allow_simulated
 def transfer(**given: Any) -> None:
     """Learn a drug's response from bulk samples.

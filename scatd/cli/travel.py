@@ -51,7 +51,7 @@ def export(model: str, output: Path) -> None:
     "scatd registry import a-folder",
     name="import",
 )
-@click.argument("bundle", type=paths.COHORT, metavar="FOLDER|FILE.zip")
+@click.argument("bundle", type=paths.EXISTING, metavar="FOLDER|FILE.zip")
 def import_bundle(bundle: Path) -> None:
     """Check a bundle, and register its model at staging.
 

@@ -51,6 +51,7 @@ from scatd.keys import DEMO_FOLDER
 )
 @run.seed("Seed of the subsample, the folds, the choices and the training.", 42)
 @run.device
+@run.machines
 @run.output_file("File for the best settings, for pretrain --settings.", Path("best_params.yaml"))
 def tune(**given: Any) -> None:
     """Search for the best settings of pretraining.

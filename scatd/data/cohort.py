@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.blocks import stored_blocks
 
 BLOCK_VALUES = 1 << 22
 """Approximate number of nonzero values in a block of rows."""
@@ -106,15 +107,17 @@ def csr_rows(
 
     Raises `ValueError` for a column number outside the matrix, or twice in a row.
     """
+    read_values, read_columns = stored_blocks(data), stored_blocks(indices)
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         first, last = int(indptr[start]), int(indptr[stop])
-        columns = np.require(indices[first:last], requirements="W")  # copies a memory map
+        # A memory map is copied.
+        columns = np.require(read_columns(first, last), requirements="W")
         if wrong := outside(columns, n_columns):
             raise ValueError(wrong)
         block = sparse.csr_matrix(
             (
-                np.require(numbers(data[first:last]), requirements="W"),
+                np.require(numbers(read_values(first, last)), requirements="W"),
                 columns,
                 indptr[start : stop + 1] - first,
             ),

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,16 @@ from scatd.data.io import STORE_SUFFIXES
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
-from scatd.data.lazy import lazy_element, reopened
+from scatd.data.lazy import LazyMatrix, file_rows, lazy_element, reopened
 from scatd.data.opened import OpenedInput
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, read_element
+from scatd.data.row_groups import RowGroups
 from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
-from scatd.data.text.values import judge
+from scatd.data.text.values import as_text, judge
 from scatd.data.titles import ROW_TITLES, describes_cells
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
@@ -87,7 +89,7 @@ def find_features(
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, TABLE_SUFFIXES):
-        return _from_table(path, family, faults)
+        return _from_table(path, family, faults, on_disk=mmap)
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
@@ -190,7 +192,7 @@ def _in_memory(matrix: Matrix) -> np.ndarray:
 def _from_array(path: Path, faults: Faults, *, mmap: bool) -> Found:
     key = "the array"
     if has_suffix(path, (".npy",)):
-        raw = read_npy(path, mmap=mmap)
+        raw = read_npy(path, on_disk=mmap)
     else:
         raw, name = read_npz(path)
         key = f'array "{name}"'
@@ -217,7 +219,7 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
     return None
 
 
-def _from_table(path: Path, family: str, faults: Faults) -> Found:
+def _from_table(path: Path, family: str, faults: Faults, *, on_disk: bool) -> Found:
     """Read a table whose columns are features, except ids; other columns of words are faults."""
     table = open_table(path)
     table.refuse_repeated_names()
@@ -232,7 +234,11 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
         names = ", ".join(table.header[column] for column in aside)
         logger.warning("%s: left out, because they are no genes: %s.", path, names)
     columns = [column for column in range(len(table.header)) if column not in (id_column, *aside)]
-    X, ids = _numbers(table, columns, id_column, aside, faults)
+    X: Any
+    if on_disk and table.groups is not None and table.groups.are_numbers(columns):
+        X, ids = _by_groups(table.groups, columns, id_column)
+    else:
+        X, ids = _numbers(table, columns, id_column, aside, faults)
     if ids and folded(table.header[id_column or 0]) not in ROW_TITLES:
         found = judge(pd.Series(ids, dtype=object), table.decimal)
         if found.kind == "both":
@@ -252,6 +258,15 @@ def _from_table(path: Path, family: str, faults: Faults) -> Found:
     if not is_named:
         _require_order(features, "the table", path)
     return Found(X, "the table", index, names=features if is_named else None)
+
+
+def _by_groups(
+    groups: RowGroups, columns: list[int], id_column: int | None
+) -> tuple[LazyMatrix, list[str] | None]:
+    """Values (n_rows, n_columns) of `columns`, left in a parquet table, and the ids."""
+    shape = groups.n_rows, len(columns)
+    X = LazyMatrix(partial(groups.values, columns), shape, groups.block_rows)
+    return X, None if id_column is None else as_text(groups.column(id_column)).tolist()
 
 
 def _numbers(
@@ -325,17 +340,17 @@ def _is_simulated(store: Mapping[str, Any]) -> bool:
 
 
 def _on_disk(opened: OpenedInput, name: str, element: Any) -> Any:
-    """A matrix left in its file: as a memory map if its bytes are contiguous, else read by rows.
+    """A matrix left in its file, and read by rows.
 
-    None if it must be read into memory, or is small enough.
+    None if it must be read into memory, or is small enough and compressed.
     """
     import h5py
 
-    path = opened.path
-    if isinstance(element, h5py.Dataset) and element.dtype == np.float32 and element.size:
-        offset = element.id.get_offset()
-        if offset is not None:
-            return np.memmap(path, np.float32, mode="r", offset=offset, shape=element.shape)
+    path, shape = opened.path, stored_shape(element)
+    if isinstance(element, h5py.Dataset) and element.dtype.kind in "fiu" and len(shape) == 2:
+        offset = element.id.get_offset() if element.size else None
+        if offset is not None:  # its bytes are contiguous
+            return file_rows(path, offset, (shape[0], shape[1]), element.dtype)
     return lazy_element(path, reopened(path, name) if opened.outlives else element)
 
 

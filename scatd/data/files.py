@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from scatd.data.location import Remote
+from scatd.data.remote_faults import network_errors, remote_fault
 from scatd.errors import InputError, nearest
 
 _BLOCK_BYTES = 1 << 25
@@ -82,7 +84,9 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except MemoryError as error:
         what = f"cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path)) from error
-    except _DAMAGE + _unknown_elements() as error:
+    except _DAMAGE + _unknown_elements() + network_errors() as error:
+        if isinstance(path, Remote):
+            raise remote_fault(path, kind, error) from None
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"cannot be read as {kind} ({detail})",

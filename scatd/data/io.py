@@ -13,8 +13,10 @@ from scatd.data.cohort import Cohort, X
 from scatd.data.contents import require_own_hdf5, require_own_zarr
 from scatd.data.files import reading, require_existing
 from scatd.data.kinds import is_anndata, other_store, store_kind, unknown_kind
+from scatd.data.location import Remote
 from scatd.data.readers.consistency import require_consistent
 from scatd.data.readers.loom import read_loom
+from scatd.data.readers.remote import open_remote_zarr
 from scatd.data.readers.stores import read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
 from scatd.data.readers.tenx import read_10x_h5
@@ -114,10 +116,12 @@ def open_store(path: Path) -> Iterator[Mapping[str, Any]]:
     require_existing(path)
     with contextlib.ExitStack() as stack:
         with reading(path, store_kind(path)):
-            if has_suffix(path, (".zarr",)):
+            if isinstance(path, Remote):
+                root: Any = open_remote_zarr(path)
+            elif has_suffix(path, (".zarr",)):
                 import zarr
 
-                root: Any = zarr.open_group(path, mode="r")
+                root = zarr.open_group(path, mode="r")
                 require_own_zarr(path, root)
             else:
                 import h5py

@@ -1,6 +1,12 @@
-"""Limits that a cohort must reach. This file imports nothing, because help texts read it."""
+"""Limits that a cohort must reach, and sizes. It imports nothing: help texts read it."""
 
 from __future__ import annotations
+
+BLOCK = 512
+"""Rows that are scored, or embedded, together. Blocks start at multiples of it in a cohort."""
+
+IN_MEMORY_BYTES = 2 << 30
+"""Matrices above this size (as float32) stay on disk if their reader allows it."""
 
 MIN_GENES = 200
 """Number of expressed genes that a cell needs, as published."""

@@ -22,6 +22,20 @@ _RESERVED = "_index"
 
 def write_h5ad(cohort: AnnData, path: Path) -> None:
     """Write a cohort; columns of unsupported types become words, also in the cohort itself."""
+    _make_storable(cohort)
+    cohort.write_h5ad(path)
+
+
+def write_whole(cohort: AnnData, path: Path) -> None:
+    """Write a cohort as `.zarr` or `.h5ad`, by the ending of the path; as `write_h5ad`."""
+    _make_storable(cohort)
+    if path.suffix == ".zarr":
+        cohort.write_zarr(path)
+    else:
+        cohort.write_h5ad(path)
+
+
+def _make_storable(cohort: AnnData) -> None:
     from anndata import AnnData
 
     cohort.obs, cohort.var = storable(cohort.obs), storable(cohort.var)
@@ -33,7 +47,6 @@ def write_h5ad(cohort: AnnData, path: Path) -> None:
         raw = cohort.raw
         cohort.raw = AnnData(raw.X, cohort.obs[[]], storable(raw.var), varm=dict(raw.varm))
     cohort.uns = storable_value(dict(cohort.uns))
-    cohort.write_h5ad(path)
 
 
 def storable(table: pd.DataFrame) -> pd.DataFrame:

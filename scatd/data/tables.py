@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.data.files import reading, require_existing
+from scatd.data.limits import IN_MEMORY_BYTES
+from scatd.data.location import Remote
+from scatd.data.row_groups import KIND, RowGroups
 from scatd.data.text.layout import TextLayout, text_layout
 from scatd.data.text.rows import as_numbers, chunks, head
 from scatd.data.text.start import refuse_values_as_header
@@ -35,8 +38,9 @@ class Table:
         Number of rows with at least one value.
     row_names
         (n_rows,) the first column as text.
-    layout, cells
-        Layout of a text file; or the columns, numbered, of a table in memory.
+    layout, cells, groups
+        Layout of a text file; or the columns, numbered, of a table in memory; or the row groups of
+        a parquet table that stays in its file.
     """
 
     path: Path
@@ -45,6 +49,7 @@ class Table:
     row_names: Sequence[str]
     layout: TextLayout | None = None
     cells: pd.DataFrame | None = None
+    groups: RowGroups | None = None
 
     @property
     def decimal(self) -> str:
@@ -74,6 +79,10 @@ class Table:
         """
         if self.layout is not None:
             yield from chunks(self.path, self.layout, n_rows, text)
+            return
+        if self.groups is not None:
+            for part in self.groups.parts(n_rows):
+                yield as_numbers(part, text, ".", int(part.index[0]))
             return
         assert self.cells is not None
         for start in range(0, self.n_rows, n_rows):
@@ -107,7 +116,8 @@ def open_table(path: Path) -> Table:
     Parameters
     ----------
     path
-        A file with one of `TABLE_SUFFIXES`; the first sheet of a workbook.
+        A file with one of `TABLE_SUFFIXES`; the first sheet of a workbook. A parquet table that is
+        larger than `IN_MEMORY_BYTES`, or on another computer, is read by its row groups.
 
     Raises
     ------
@@ -127,6 +137,10 @@ def open_table(path: Path) -> Table:
     if has_suffix(path, (".xlsx",)):
         header, cells = _sheet(path)
     elif has_suffix(path, (".parquet",)):
+        groups = RowGroups(path)
+        if isinstance(path, Remote) or _is_large(groups):
+            names = as_text(groups.column(0)).tolist() if groups.header else []
+            return Table(path, groups.header, groups.n_rows, names, groups=groups)
         header, cells = _parquet(path)
     else:
         what = f"'{path.suffix}' is no known kind of table"
@@ -164,6 +178,11 @@ def read_table(path: Path, *, as_text: bool) -> pd.DataFrame:
         cells = pd.DataFrame({place: _typed(cells[place], table.decimal) for place in cells})
     names = pd.Index(table.header, dtype=object)
     return cells.set_axis(names, axis=1).reset_index(drop=True)
+
+
+def _is_large(groups: RowGroups) -> bool:
+    n_values = groups.n_rows * len(groups.header)
+    return n_values * np.dtype(np.float32).itemsize > IN_MEMORY_BYTES
 
 
 def _first(cells: pd.DataFrame) -> list[str]:
@@ -206,7 +225,7 @@ def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
 
 def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
     """Names and columns of a parquet table; an index with values becomes the first column."""
-    with reading(path, "a parquet table"):
+    with reading(path, KIND):
         frame = pd.read_parquet(path)
         if not isinstance(frame.index, pd.RangeIndex):
             index = frame.index.to_frame(index=False)

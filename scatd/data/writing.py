@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scatd.data.elements import VALUES_PER_CHUNK, CompressedRows
 from scatd.data.files import atomic_path
 from scatd.data.io import STORE_SUFFIXES
 from scatd.data.storable import storable, storable_value
@@ -20,9 +21,6 @@ from scatd.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-_CHUNK = 1 << 18
-"""Number of values in a chunk of the file."""
 
 
 class RowWriter(Protocol):
@@ -74,18 +72,27 @@ class CohortWriter:
             "X",
             sparse.csr_matrix((0, n_columns), dtype=np.float32),
             # anndata would choose chunks for the empty matrix.
-            dataset_kwargs={"chunks": (_CHUNK,), "indptr_dtype": np.dtype(np.int64)},
+            dataset_kwargs={"chunks": (VALUES_PER_CHUNK,), "indptr_dtype": np.dtype(np.int64)},
         )
         self._X: Any = sparse_dataset(root["X"])
+        self._layers: list[CompressedRows] = []
 
     def add(self, block: sparse.csr_matrix) -> None:
         """Append rows to `X`."""
         if block.shape[0]:
             self._X.append(block)
 
+    def layer(self, name: str, n_columns: int) -> CompressedRows:
+        """Begin a layer, whose rows are added like those of `X`; `finish` finishes it."""
+        layer = CompressedRows(self._root["layers"], name, n_columns)
+        self._layers.append(layer)
+        return layer
+
     def finish(self, obs: pd.DataFrame, var: pd.DataFrame, uns: Mapping[str, Any]) -> None:
         """Write the annotations of rows, of columns and of the whole cohort."""
         described = {"obs": storable(obs), "var": storable(var), "uns": storable_value(uns)}
+        for layer in self._layers:
+            layer.finish()
         for name, element in described.items():
             self._write(self._root, name, element)
 
@@ -128,3 +135,5 @@ def writing_cohort(path: Path, n_columns: int) -> Iterator[CohortWriter]:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Writing zarr v2 data")
         yield CohortWriter(root, n_columns)
+        if has_suffix(path, (".zarr",)):
+            zarr.consolidate_metadata(root.store)  # without a list, a web server cannot serve it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +101,23 @@ def cohort_shift(p_values: npt.ArrayLike, role: str) -> CohortShift:
     role
         The cohort that the domain was fitted on.
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    n_outside = int(is_outside(p).sum())
-    return CohortShift(role, len(p), n_outside, n_outside / len(p), float(np.median(p)))
+    return shift_of_counts(Counter(np.asarray(p_values, dtype=np.float64).tolist()), role)
+
+
+def shift_of_counts(n_cells: Mapping[float, int], role: str) -> CohortShift:
+    """Summarise a cohort that was read in blocks.
+
+    Parameters
+    ----------
+    n_cells
+        Number of cells by p-value, at least one cell. There are no more p-values than training
+        cells, so this stays small.
+    role
+        The cohort that the domain was fitted on.
+    """
+    p = np.array(sorted(n_cells))
+    ends = np.cumsum([n_cells[value] for value in p.tolist()])
+    total = int(ends[-1])
+    n_outside = sum(count for value, count in n_cells.items() if is_outside(value))
+    middle = np.searchsorted(ends, [(total - 1) // 2, total // 2], side="right")
+    return CohortShift(role, total, n_outside, n_outside / total, float(p[middle].mean()))

@@ -94,8 +94,40 @@ def few_genes_sentence(missing: npt.NDArray[np.bool_] | None) -> str:
     return f"{n_measured} of {len(missing)} genes of the model were measured: {MOSTLY_FILLED}"
 
 
+@dataclass(frozen=True, eq=False)
+class RowSums:
+    """Rows of a cohort, added up. Those of parts of a cohort can be added.
+
+    Parameters
+    ----------
+    n_rows
+        Number of rows.
+    sums, is_used
+        (n_features,) their sum, and whether any row is not 0.
+    """
+
+    n_rows: int
+    sums: npt.NDArray[np.float64]
+    is_used: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: npt.NDArray) -> RowSums:
+        """Add up rows (n_rows, n_features)."""
+        is_used = np.asarray(rows.any(axis=0), dtype=bool)
+        return cls(len(rows), rows.sum(axis=0, dtype=np.float64), is_used)
+
+    def __add__(self, other: RowSums) -> RowSums:
+        is_used = self.is_used | other.is_used
+        return RowSums(self.n_rows + other.n_rows, self.sums + other.sums, is_used)
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """(n_features,) mean of the rows; there must be one."""
+        return self.sums / self.n_rows
+
+
 def nearness(
-    cohort: npt.NDArray,
+    cohort: RowSums,
     reference_mean: npt.NDArray,
     reference_std: npt.NDArray,
     *,
@@ -107,7 +139,7 @@ def nearness(
     Parameters
     ----------
     cohort
-        (n_obs, n_features), some of its rows.
+        Some of its rows, at least one.
     reference_mean, reference_std
         (n_features,) of the reference.
     missing
@@ -115,14 +147,14 @@ def nearness(
     scale
         Scale of the features. Of z-scores, a column of zeros is a missing gene too.
     """
-    absent = np.zeros(cohort.shape[1], dtype=bool) if missing is None else missing
+    absent = np.zeros(len(cohort.sums), dtype=bool) if missing is None else missing
     if scale == "zscore":
-        absent = absent | ~cohort.any(axis=0)
+        absent = absent | ~cohort.is_used
     mean = np.asarray(reference_mean, dtype=np.float64)
     std = np.asarray(reference_std, dtype=np.float64)
     # A gene without values in both cohorts would be a distance of 0.
     compared = ~absent & (std > _CONSTANT * (1 + np.abs(mean)))
-    apart = np.abs(cohort.mean(axis=0, dtype=np.float64) - mean)[compared] / std[compared]
+    apart = np.abs(cohort.mean - mean)[compared] / std[compared]
     distance = float(np.median(apart)) if len(apart) else float("nan")
     n_measured = int(np.count_nonzero(~absent))
     return Nearness(distance, len(absent), n_measured, _FILLED.get(scale or "", "0"))

@@ -100,7 +100,7 @@ def _routes(service: Service) -> APIRouter:
         scored = await service.score(request, ref, wanted)
         request.state.about = {
             "drug": ref.drug, "model": ref.name, "version": ref.version,
-            "cells": scored.result.n_obs,
+            "cells": scored.cells.n_obs,
         }  # fmt: skip
         return _Passing(service, scored.file, ref)
 

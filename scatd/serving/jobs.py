@@ -138,16 +138,16 @@ class Jobs:
                     left.unlink(missing_ok=True)
             asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget, job)
 
-    async def _show(self, job: Job, result: Any) -> None:
+    async def _show(self, job: Job, cells: Any) -> None:
         """Write the scores first; the map takes the longest time and comes last."""
-        threshold = result.about["threshold"]
-        await asyncio.to_thread(outcome.write_scores, result, job.folder)
-        job.result = outcome.summary(result, threshold)
+        threshold = cells.result.about["threshold"]
+        await asyncio.to_thread(outcome.write_scores, cells, job.folder)
+        job.result = outcome.summary(cells, threshold)
         job.state = "drawing"
-        job.result["has_map"] = await asyncio.to_thread(outcome.write_map, result, job.folder)
-        await asyncio.to_thread(outcome.write_page, result, job.folder, threshold)
+        job.result["has_map"] = await asyncio.to_thread(outcome.write_map, cells, job.folder)
+        await asyncio.to_thread(outcome.write_page, cells, job.folder, threshold)
         ref = job.ref
-        logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=result.n_obs)
+        logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=cells.n_obs)
 
     def _fail(self, job: Job, refusal: Refusal) -> None:
         job.state, job.error = "failed", refusal.message

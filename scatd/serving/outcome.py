@@ -15,8 +15,7 @@ from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
-from scatd.workflows.predict.output import write_table
-from scatd.workflows.predict.request import PredictResult
+from scatd.workflows.predict.request import PredictedCells
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
 HISTOGRAM, MAP = "histogram.png", "map.png"
@@ -33,11 +32,12 @@ WHAT_IT_MEANS = (
 )
 
 
-def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
+def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
     """Results that the page shows as soon as the scores are there, as plain values for JSON."""
-    ref, table = result.ref, result.table
+    result, table = cells.result, cells.table
+    ref = result.ref
     called = table["response"].value_counts()
-    shown = result.table_in_words.head(_ROWS)
+    shown = cells.table_in_words.head(_ROWS)
     return {
         "model": {
             "name": ref.name,
@@ -58,31 +58,32 @@ def summary(result: PredictResult, threshold: float) -> dict[str, Any]:
     }
 
 
-def write_scores(result: PredictResult, folder: Path) -> None:
+def write_scores(cells: PredictedCells, folder: Path) -> None:
     """Write the table of cells, and the histogram of their scores."""
-    write_table(folder / CSV, result)
-    table, threshold = result.table, result.about["threshold"]
-    drug = result.ref.drug
+    cells.table_in_words.to_csv(folder / CSV, index=False)
+    table, threshold = cells.table, cells.result.about["threshold"]
+    drug = cells.ref.drug
     figure = score_histogram(table["prob_resistant"], table["response"], threshold, drug)
     save_figure(figure, folder, Path(HISTOGRAM).stem)
 
 
-def write_map(result: PredictResult, folder: Path) -> bool:
+def write_map(cells: PredictedCells, folder: Path) -> bool:
     """Draw the map of cells, and return whether there is one."""
-    assert result.latent is not None
+    assert cells.latent is not None
     with open_input(folder / H5AD) as scored:
         own = own_map(scored)
-    xy = cell_map(result.latent, own)
+    xy = cell_map(cells.latent, own)
     if xy is None:
         return False
-    figure = draw_map(xy, result.table["prob_resistant"], result.ref.drug)
+    figure = draw_map(xy, cells.table["prob_resistant"], cells.ref.drug)
     save_figure(figure, folder, Path(MAP).stem)
     return True
 
 
-def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
+def write_page(cells: PredictedCells, folder: Path, threshold: float) -> None:
     """Write the report, as one file that can be kept with the scores."""
-    ref, said = result.ref, summary(result, threshold)
+    result, said = cells.result, summary(cells, threshold)
+    ref = result.ref
     n_scored = result.n_obs - result.n_failed
     calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)
     pictures = {"How the scores are spread": HISTOGRAM, "The cells on a map": MAP}
@@ -105,7 +106,7 @@ def write_page(result: PredictResult, folder: Path, threshold: float) -> None:
         ),
         Section("What was found in the file", checks),
         Section("Scores", figures=figures),
-        Section("Cells", tables={"By cell": result.table_in_words}),
+        Section("Cells", tables={"By cell": cells.table_in_words}),
     ]
     title = f"Which cells resist {ref.drug}?"
     subtitle = f"Scored by {ref.name}, version {ref.version}: {said['model']['candidate']}"

@@ -32,7 +32,7 @@ from scatd.serving.refusals import (
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
-from scatd.workflows.predict.request import PredictRequest, PredictResult
+from scatd.workflows.predict.request import PredictedCells, PredictRequest
 from scatd.workflows.predict.run import score_file
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class Scored:
     """An answer and its folder. The sender of the answer removes the folder."""
 
-    result: PredictResult
+    cells: PredictedCells
     file: Path
 
 
@@ -167,7 +167,7 @@ class Service:
             work = self.start(ref, upload, file)
             try:
                 async with asyncio.timeout(left):
-                    result = await work.done
+                    cells = await work.done
             except BaseException as error:
                 if work.give_up():  # the thread keeps its place and its files until it ends
                     work.when_ended(held.pop_all().close)
@@ -176,7 +176,7 @@ class Service:
                     raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
                 raise
             on_fault.pop_all()
-            return Scored(result, file)
+            return Scored(cells, file)
 
     def examine(self, path: Path, kind: str) -> None:
         """Let the examiner of this thread read a file.
@@ -216,7 +216,7 @@ class Work:
         self._service, self._ref, self._upload, self._output = service, ref, upload, output
         self._progress, self._given_up = progress, threading.Event()
         self._loop = asyncio.get_running_loop()
-        self._future: Future[PredictResult] = service._pool.submit(self._run)
+        self._future: Future[PredictedCells] = service._pool.submit(self._run)
         self.done = asyncio.shield(asyncio.wrap_future(self._future))
 
     def give_up(self) -> bool:
@@ -229,7 +229,7 @@ class Work:
         """Call a function in the event loop after the thread has ended."""
         self._future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
 
-    def _run(self) -> PredictResult:
+    def _run(self) -> PredictedCells:
         settings = self._service.settings
         model = self._service.models.load(self._ref)
         try:
@@ -241,7 +241,7 @@ class Work:
                 preparation=Preparation(settings.weights, settings.gene_map),
                 allow_simulated=settings.allow_simulated,
             )
-            result = score_file(request, model.ref, model.scorer, self._step)
+            cells = score_file(request, model.ref, model.scorer, self._step)
         except ScatdError as error:
             raise unusable(error, self._upload.parent) from error
         except MemoryError as error:
@@ -253,8 +253,8 @@ class Work:
             logs.failure("unreadable upload", error)
             what = "The file cannot be read: it may be truncated or damaged."
             raise Refusal(UNUSABLE, what) from error
-        self._service.metrics.scored(model.ref, result.n_obs)
-        return result
+        self._service.metrics.scored(model.ref, cells.n_obs)
+        return cells
 
     def _step(self, n_cells: int) -> None:
         if self._given_up.is_set():

@@ -18,9 +18,12 @@ from scatd.data.splits import fold_seed
 from scatd.nn.residual_vae import ResidualVAE, Sizes
 from scatd.training.backbone import new_vae
 from scatd.training.draws import SeededDraws
+from scatd.training.loop import Reporter
 from scatd.training.pretrain import train_vae
 from scatd.training.settings import PretrainSettings
 
+Rows = tuple[np.ndarray, np.ndarray]
+"""Training and validation rows of a fold."""
 STEPS_A_FOLD = 10_000
 """How finely a fold's progress is counted: trials of 10 and of 60 epochs share one scale."""
 
@@ -50,7 +53,7 @@ class Progress:
 
 def objective(
     X: Tensor,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    folds: Sequence[Rows],
     settings: PretrainSettings,
     vae_of: Callable[[Sizes], ResidualVAE],
     watch: Callable[[Progress], None],
@@ -73,13 +76,51 @@ def objective(
     TrainingError
         When training diverges in any fold.
     """
+
+    def fit(number: int, reporter: Reporter) -> None:
+        fit_fold(X, folds[number - 1], number, settings, vae_of, reporter)
+
+    return over_folds(fit, len(folds), settings.epochs, watch)
+
+
+def over_folds(
+    fit: Callable[[int, Reporter], None],
+    n_folds: int,
+    n_epochs: int,
+    watch: Callable[[Progress], None],
+) -> float:
+    """The objective of folds that are fitted in their order, wherever that is done.
+
+    Parameters
+    ----------
+    fit
+        Fits the fold of a number, from 1, and reports its epochs.
+    """
     lowest: list[float] = []
-    for number, (train, val) in enumerate(folds, start=1):
-        ours = replace(settings, seed=fold_seed(settings.seed, number))
-        watcher = _FoldWatcher(lowest, ours.epochs, watch)
-        vae = new_vae(X[train], ours, vae_of)
-        train_vae(vae, X[train], X[val], ours, SeededDraws(ours.seed, X.device), watcher)
+    for number in range(1, n_folds + 1):
+        fit(number, _FoldWatcher(lowest, n_epochs, watch))
     return fmean(lowest)
+
+
+def fit_fold(
+    X: Tensor,
+    fold: Rows,
+    number: int,
+    settings: PretrainSettings,
+    vae_of: Callable[[Sizes], ResidualVAE],
+    reporter: Reporter,
+) -> None:
+    """Train on the rows of one fold; its number, from 1, decides its draws.
+
+    Raises
+    ------
+    TrainingError
+        When training diverges.
+    """
+    train, val = fold
+    ours = replace(settings, seed=fold_seed(settings.seed, number))
+    vae = new_vae(X[train], ours, vae_of)
+    train_vae(vae, X[train], X[val], ours, SeededDraws(ours.seed, X.device), reporter)
 
 
 class _FoldWatcher:

@@ -63,12 +63,12 @@ def make_tune_result():
 
 
 def make_predict_result(output):
+    from scatd.workflows.predict.chunks import Totals
     from scatd.workflows.predict.request import PredictResult
 
-    calls = ["resistant"] * 50 + ["sensitive"] * 150
-    table = pd.DataFrame({"response": calls, "reason": ""})
+    totals = Totals(n_obs=200, n_resistant=50)
     about = {"candidate_in_words": "linear (ridge 100)", "labels_in_words": LABELS}
-    return PredictResult(REF, table, about=about, notes=["a note"], output=output)
+    return PredictResult(REF, totals, about=about, notes=["a note"], output=output)
 
 
 def make_explain_result():

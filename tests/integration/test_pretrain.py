@@ -18,6 +18,7 @@ import torch
 from scatd import artifact, keys, registry, tracking
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
+from scatd.data.features import CheckedRows
 from scatd.data.lazy import LazyMatrix
 from scatd.training import backbone
 

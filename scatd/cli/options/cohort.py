@@ -62,7 +62,7 @@ def group_by(help_text: str, former: str | None = None) -> Decorator:
 
 def panel(help_text: str) -> Decorator:
     """`--panel`: a list of genes (txt, csv, tsv), or a cohort whose genes are the list."""
-    return option("--panel", paths.COHORT, help_text)
+    return option("--panel", paths.EXISTING, help_text)
 
 
 def scale(help_text: str, default: str | None = None) -> Decorator:

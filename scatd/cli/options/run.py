@@ -6,7 +6,8 @@ from pathlib import Path
 
 from scatd import ranges
 from scatd.cli import paths, values
-from scatd.cli.options.build import Decorator, option
+from scatd.cli.options.build import Decorator, option, together
+from scatd.scheduling.address import FORMS
 
 device = option(
     "--device",
@@ -17,6 +18,21 @@ device = option(
 allow_simulated = option(
     "--allow-simulated", bool, "Let simulated and real data, backbones and models be mixed."
 )
+machines = together(
+    option(
+        "--scheduler",
+        values.Text(name="address"),
+        f"Compute on a cluster of Dask: {FORMS}. local:N starts N processes here.  [default: no "
+        "cluster]",
+    ),
+    option(
+        "--allow-insecure",
+        bool,
+        "Use a scheduler of another host without encryption (tcp://). Whoever reaches its port can "
+        "run code on the workers.",
+    ),
+)
+"""Where tasks are computed, for `Machines` of a request."""
 figure = option(
     "--figure",
     paths.NEW_PNG,

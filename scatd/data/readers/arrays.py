@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from scatd.data.contents import require_plausible
 from scatd.data.files import reading
+from scatd.data.lazy import file_rows, mapped_rows
 from scatd.errors import InputError
 
 _KIND = "a numpy file of numbers"
@@ -19,8 +20,8 @@ _MOST_GROWTH = 200
 _SPARSE = {"data", "indices", "indptr", "shape"}
 
 
-def read_npy(path: Path, *, mmap: bool) -> np.ndarray:
-    """Read the array of a `.npy`, into memory or as a memory map.
+def read_npy(path: Path, *, on_disk: bool) -> Any:
+    """Read the array of a `.npy` into memory; or leave a matrix of real numbers on disk.
 
     Raises
     ------
@@ -30,8 +31,13 @@ def read_npy(path: Path, *, mmap: bool) -> np.ndarray:
     with reading(path, _KIND):
         with path.open("rb") as file:
             _require_whole(file, path.stat().st_size)
-        array: np.ndarray = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    return array
+            offset = file.tell()
+        array: np.ndarray = np.load(path, mmap_mode="r" if on_disk else None, allow_pickle=False)
+    if not isinstance(array, np.memmap) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        return array
+    if not array.flags.c_contiguous:
+        return mapped_rows(array)
+    return file_rows(path, offset, (array.shape[0], array.shape[1]), array.dtype)
 
 
 def read_npz(path: Path) -> tuple[np.ndarray, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from scipy import sparse
 
+from scatd.data.blocks import Blocks
 from scatd.data.cohort import Cohort, Matrix, X, numbers
 from scatd.data.files import reading
 from scatd.data.genes import ids_first, is_numbering
@@ -45,10 +46,13 @@ def read_loom(path: Path, root: Any) -> Cohort:
 
 def _matrix(path: Path, element: Any, var: pd.DataFrame) -> Matrix:
     n_genes, n_cells = element.shape
+    # Values are genes x cells: a block is some columns of the file.
+    together = element.chunks[1] if element.chunks else 1
+    columns = Blocks(lambda start, stop: element[:, start:stop].T, n_cells, together)
 
     def rows(start: int, stop: int) -> sparse.csr_matrix:
         with reading(path, _KIND):
-            return sparse.csr_matrix(numbers(element[:, start:stop]).T)
+            return sparse.csr_matrix(numbers(columns(start, stop)))
 
     return Matrix((n_cells, n_genes), rows, var, n_cells * n_genes)
 

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.blocks import stored_blocks
 from scatd.data.cohort import RAW, Cohort, Matrix, X, csr_rows, numbers, outside, repeated, turned
 from scatd.data.files import reading
 from scatd.data.kinds import store_kind
@@ -194,10 +195,11 @@ def _matrix(path: Path, element: Any, var: pd.DataFrame, scratch: Path) -> Matri
     kind = store_kind(path)
     n_obs, n_columns = stored_shape(element)
     if hasattr(element, "shape"):  # dense
+        blocks = stored_blocks(element)
 
         def dense_rows(start: int, stop: int) -> sparse.csr_matrix:
             with reading(path, kind):
-                return sparse.csr_matrix(numbers(element[start:stop]))
+                return sparse.csr_matrix(numbers(blocks(start, stop)))
 
         return Matrix((n_obs, n_columns), dense_rows, var, n_obs * n_columns)
     with reading(path, kind):

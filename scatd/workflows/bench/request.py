@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from scatd.errors import InputError
 from scatd.keys import FAMILIES, InputScale, LabelKind, ModelChoice
 from scatd.ranges import CountOrNone, Entries, Folds, Range, Seed, check_fields
+from scatd.scheduling.address import Machines
 from scatd.settings import from_mapping, load_yaml, to_mapping
 from scatd.training.settings import TransferSettings, default_transfer
 
@@ -157,6 +158,8 @@ class BenchRequest:
         Where to compute.
     allow_simulated
         Let simulated and real things mix.
+    machines
+        Where units are computed.
     """
 
     tasks: Path
@@ -165,6 +168,7 @@ class BenchRequest:
     drugs: tuple[str, ...] | None = None
     device: str = "auto"
     allow_simulated: bool = False
+    machines: Machines = field(default_factory=Machines)
 
 
 def read_spec(path: Path) -> BenchSpec:

@@ -17,6 +17,8 @@ from scatd import console, keys, tracking
 from scatd.data import results
 from scatd.errors import InputError, ScatdError, TrainingError
 from scatd.keys import metric_names
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
 from scatd.workflows.bench.inputs import OpenBench, OpenTarget, OpenTask, open_bench
 from scatd.workflows.bench.markdown import require_marks, write_markdown
 from scatd.workflows.bench.output import place_of, record, record_unit, stored_table
@@ -73,26 +75,35 @@ def bench(request: BenchRequest) -> BenchResult:
     if request.markdown is not None:
         require_marks(request.markdown)
     opened = open_bench(request, spec)
-    bases = [(task, *_bases(task)) for task in opened.tasks]
-    work = [batch for task, own, targets in bases for batch in batches(spec, task, own, targets)]
-    units = [unit for batch in work for unit in batch.units]
-    key = tracking.resume_key("bench", _identity(spec), [unit.key for unit in units])
-    with tracking.resume_lock(key):
-        dead = tracking.unfinished(key)
-        with tracking.parent_run(
-            "bench",
-            name=f"bench {spec.name}",
-            tags=_tags(basis for _, basis, _ in bases),
-            settings=_settings(request, spec, len(units)),
-            resume_key=key,
-        ) as run:
-            for _, own, targets in bases:
-                for basis in [own, *(on_target for _, on_target in targets)]:
-                    log_data(run, basis)
-            found, failed = _all_done(run, spec, work, dead)
-            left_out = {unit.name: _NO_FOLD for unit in units if not unit.jobs} | failed
-            done = _by_name(units, found)
-            return _finish(request, spec, opened, Outcome(done, left_out), run)
+    with open_cluster(request.machines) as cluster:
+        bases = [(task, *_bases(task)) for task in opened.tasks]
+        work = [batch for of_task in bases for batch in batches(spec, *of_task)]
+        units = [unit for batch in work for unit in batch.units]
+        key = tracking.resume_key("bench", _identity(spec), [unit.key for unit in units])
+        with tracking.resume_lock(key):
+            dead = tracking.unfinished(key)
+            with tracking.parent_run(
+                "bench",
+                name=f"bench {spec.name}",
+                tags=_tags(basis for _, basis, _ in bases),
+                settings=_settings(request, spec, len(units)),
+                resume_key=key,
+            ) as run:
+                for _, own, targets in bases:
+                    for basis in [own, *(on_target for _, on_target in targets)]:
+                        log_data(run, basis)
+                found, failed = _all_done(run, spec, _Work(cluster, work), dead)
+                left_out = {unit.name: _NO_FOLD for unit in units if not unit.jobs} | failed
+                done = _by_name(units, found)
+                return _finish(request, spec, opened, Outcome(done, left_out), run)
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is to be fitted, and the workers that do it; None for this machine."""
+
+    cluster: Engine | None
+    batches: Sequence[Batch]
 
 
 def _bases(task: OpenTask) -> tuple[Basis, list[tuple[OpenTarget, Basis]]]:
@@ -127,19 +138,20 @@ def _settings(request: BenchRequest, spec: BenchSpec, n_units: int) -> dict[str,
 
 
 def _all_done(
-    run: tracking.Run, spec: BenchSpec, work: Sequence[Batch], dead: tracking.DeadRun | None
+    run: tracking.Run, spec: BenchSpec, work: _Work, dead: tracking.DeadRun | None
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Tables of all units by key, adopted or fitted now; and why a unit failed, by its name."""
-    n_units = sum(bool(unit.jobs) for batch in work for unit in batch.units)
-    found = _adopted(run, work, dead)
+    n_units = sum(bool(unit.jobs) for batch in work.batches for unit in batch.units)
+    found = _adopted(run, work.batches, dead)
     failed: dict[str, str] = {}
     n_adopted = len(found)
     with console.progress(n_units, "Bench", "unit") as bar:
         bar.update(n_adopted)
-        for batch in work:
+        for batch in work.batches:
             named = {unit.key: unit for unit in batch.units}
             bar.set_postfix(task=batch.units[0].task)
-            with contextlib.closing(fit_batch(batch, spec.candidates, found)) as fitted:
+            fits = fit_batch(work.cluster, batch, spec.candidates, found)
+            with contextlib.closing(fits) as fitted:
                 for key, outcome, seconds in itertools.chain.from_iterable(fitted):
                     if isinstance(outcome, ScatdError):
                         logger.warning("%s failed: %s", named[key].name, outcome)

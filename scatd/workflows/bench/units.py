@@ -19,10 +19,12 @@ from scatd.data.splits import fold_seed, stratified_folds
 from scatd.errors import ScatdError
 from scatd.evaluation.metrics import Array
 from scatd.keys import LabelKind, ModelChoice
+from scatd.scheduling import here
+from scatd.scheduling.engine import Engine
 from scatd.training.beside import Beside, fit_beside
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
-from scatd.training.processes import processes_for, spread
+from scatd.training.processes import learner_of, processes_for
 from scatd.workflows.bench.inputs import OpenTarget, OpenTask
 from scatd.workflows.bench.request import BenchSpec, SplitName
 from scatd.workflows.bench.splits import Folds, parts, split
@@ -179,9 +181,15 @@ def _whole(drug_task: DrugTask, task: OpenTask, seed: int) -> FoldJob:
 
 
 def fit_batch(
-    batch: Batch, candidates: Sequence[ModelChoice], done: Mapping[str, pd.DataFrame]
+    cluster: Engine | None,
+    batch: Batch,
+    candidates: Sequence[ModelChoice],
+    done: Mapping[str, pd.DataFrame],
 ) -> Generator[Fitted, None, None]:
-    """Fit the units that are not done, some at a time, in as many processes as there are cores."""
+    """Fit the units that are not done, some at a time.
+
+    Without a cluster, in as many processes as there are cores.
+    """
     waiting = [unit for unit in batch.units if unit.key not in done and unit.jobs]
     device = batch.inputs.device
     at_once = UNITS_AT_ONCE["cpu" if device.type == "cpu" else "cuda"]
@@ -189,8 +197,8 @@ def fit_batch(
         _Chunk(tuple(candidates), waiting[start : start + at_once])
         for start in range(0, len(waiting), at_once)
     ]
-    n_processes = processes_for(device, len(waiting), least=WORTH_PROCESSES)
-    return spread(batch.inputs, _fit, chunks, n_processes)
+    engine = cluster or here(processes_for(device, len(waiting), least=WORTH_PROCESSES))
+    return engine.as_done(_fit, engine.share(batch.inputs, learner_of), chunks)
 
 
 @dataclass(frozen=True, eq=False)

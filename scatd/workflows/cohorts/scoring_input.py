@@ -24,13 +24,13 @@ from scatd.data.features import Features
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
+from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
 from scatd.data.preflight import CellCounts, Report, judge_values, measure, quality_of
 from scatd.errors import Faults
-from scatd.scoring import BLOCK
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 
-_READ_BYTES = 32 << 20
+_READ_BYTES = 48 << 20
 """About so much of the features is read at once."""
 
 
@@ -158,9 +158,14 @@ class ScoringInput(ABC):
         return []
 
     @property
+    def X(self) -> NDArray[np.float32]:
+        """(n_obs, n_features) of all cells. Rows without features are zero."""
+        return self.features.X
+
+    @property
     @abstractmethod
     def features(self) -> Features:
-        """All cells. Rows without features are zero."""
+        """All cells, with what describes them."""
 
     @property
     @abstractmethod
@@ -200,6 +205,11 @@ class AsGiven(ScoringInput):
         for piece in self.pieces(rows):
             X = np.asarray(self._stream.X[piece], dtype=np.float32)
             yield FeatureRows(piece.start, X, np.full(len(X), "", dtype=object))
+
+    @property
+    def X(self) -> NDArray[np.float32]:
+        """(n_obs, n_features) of all cells; rows are read when they are needed."""
+        return self._stream.X
 
     @cached_property
     def features(self) -> Features:

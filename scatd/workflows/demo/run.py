@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import anndata
+
 from scatd import keys, tracking
 from scatd.data.demo.world import DRUGS
 from scatd.data.demo_files import demo_file
@@ -81,9 +83,10 @@ def demo(drug: str, *, seed: int, folder: Path, quick: bool) -> DemoResult:
 
 def _against_truth(scored: PredictResult) -> dict[str, float]:
     """AUROC of the scores against the simulated responses, with its interval."""
-    truth = scored.obs[keys.truth_column(scored.ref.drug)]
-    codes = (truth == keys.RESISTANT).to_numpy(dtype=int)
-    prob = scored.table["prob_resistant"].to_numpy()
+    assert scored.output is not None
+    obs, drug = anndata.read_h5ad(scored.output, backed="r").obs, scored.ref.drug
+    codes = (obs[keys.truth_column(drug)] == keys.RESISTANT).to_numpy(dtype=int)
+    prob = obs[keys.prob_column(drug)].to_numpy()
     low, high = bootstrap_interval(codes, prob)
     auroc = response_metrics(codes, prob)["auroc"]
     return {"auroc": auroc, "ci_low": low, "ci_high": high, "n": float(len(codes))}

@@ -1,22 +1,37 @@
-"""Files of a prediction: a table of scores, or the cohort with the scores added."""
+"""Files of a prediction, written chunk by chunk: scores alone, or the cohort with scores added."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any, Protocol
 
 import anndata as ad
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scatd import keys
+from scatd.data.annotating import AnnotatedCohort, annotating
+from scatd.data.elements import ColumnKind
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.opened import OpenedInput, copied
-from scatd.data.storable import mapping, write_h5ad
+from scatd.data.storable import mapping
 from scatd.errors import InputError
-from scatd.workflows.predict.request import ANNOTATED, PredictResult
+from scatd.registry import ModelRef
+from scatd.workflows.predict.request import ANNOTATED, PredictedCells, in_words
 
-OUTPUT_SUFFIXES = (ANNOTATED, ".csv", ".parquet", ".json")
+OUTPUT_SUFFIXES = (*ANNOTATED, ".csv", ".parquet", ".json", ".jsonl")
+_GROUP_ROWS = 1 << 16
+"""Rows of a row group of `.parquet`."""
+_KINDS: dict[str, ColumnKind] = {
+    "response": "categorical",
+    "reason": "categorical",
+    "ood": "boolean",
+}
+"""Kinds of the columns of `obs` that are not numbers."""
 
 
 def require_output(path: Path) -> None:
@@ -33,82 +48,273 @@ def require_output(path: Path) -> None:
     check_writable(path)
 
 
-def write_prediction(results: Sequence[PredictResult], opened: OpenedInput, path: Path) -> None:
-    """Write a prediction, whole or not at all.
+class ScoreWriter(Protocol):
+    """An unfinished output: `add` cells in their order, then `finish` it once."""
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:
+        """Append cells: their table of scores, and their posterior means (n_rows, n_latent)."""
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Add the provenance of the scores."""
+
+
+@contextlib.contextmanager
+def writing(
+    path: Path,
+    opened: OpenedInput,
+    ref: ModelRef,
+    ids: Any,
+    *,
+    not_assessed: str = "",
+    rows: range | None = None,
+) -> Iterator[ScoreWriter]:
+    """Open an output of one model; it gets its name only when the block succeeds.
+
+    Parameters
+    ----------
+    path
+        Ends in one of `OUTPUT_SUFFIXES`.
+    opened
+        The input that is scored; `.h5ad` and `.zarr` hold a copy of it.
+    ref
+        The model.
+    ids
+        (n_obs,) names of the cells of the input.
+    not_assessed
+        Reason why the model does not know its training domain.
+    rows
+        Which cells the output holds; None for all.
+    """
+    if path.suffix in ANNOTATED:
+        with annotating(opened, path, rows=_slice(rows), ids=ids) as cohort:
+            yield _Annotated(cohort, ref, not_assessed)
+        return
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            with contextlib.closing(_Parquet(temporary)) as writer:
+                yield writer
+            return
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                yield _Csv(file, not_assessed)
+            else:
+                yield _Json(file) if path.suffix == ".json" else _JsonLines(file)
+
+
+def write_prediction(results: Sequence[PredictedCells], opened: OpenedInput, path: Path) -> None:
+    """Write predictions that are in memory, whole or not at all.
 
     Parameters
     ----------
     results
-        Of one drug; of several drugs for `.h5ad` only.
+        Of one drug; of several drugs for `.h5ad` and `.zarr` only.
     opened
-        The input that was scored. It is read again, from the file that is open, for `.h5ad` only.
+        The input that was scored. It is read again, from the file that is open, for these only.
     path
         Ends in one of `OUTPUT_SUFFIXES`.
     """
-    with atomic_path(path) as temporary:
-        if path.suffix == ANNOTATED:
-            write_h5ad(scored_cohort(results, opened), temporary)
-        else:
-            (result,) = results
-            write_table(temporary, result)
+    first = results[0]
+    ids = first.table["barcode"].to_numpy()
+    if path.suffix in ANNOTATED:
+        with annotating(opened, path, ids=ids) as cohort:
+            for one in results:
+                _write(one, _Annotated(cohort, one.ref, one.result.not_assessed))
+        return
+    with writing(path, opened, first.ref, ids, not_assessed=first.result.not_assessed) as writer:
+        _write(first, writer)
 
 
-def scored_cohort(results: Sequence[PredictResult], opened: OpenedInput) -> ad.AnnData:
-    """The input, read again, with the scores of each result added."""
+def _write(cells: PredictedCells, writer: ScoreWriter) -> None:
+    writer.add(cells.table, cells.latent)
+    writer.finish(cells.result.about)
+
+
+class _Csv:
+    """Scores as text."""
+
+    def __init__(self, file: IO[str], not_assessed: str) -> None:
+        self._file, self._not_assessed, self._is_begun = file, not_assessed, False
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
+        words = in_words(table, self._not_assessed)
+        words.to_csv(self._file, index=False, header=not self._is_begun)
+        self._is_begun = True
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """A table of text has no place for it."""
+
+
+class _JsonLines:
+    """One object a cell and line."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
+        self._file.writelines(f"{cell}\n" for cell in _objects(table))
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Lines of cells have no place for it."""
+
+
+class _Json:
+    """One object: the cells, then the model."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file, self._before = file, '{"cells": ['
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
+        for cell in _objects(table):
+            self._file.write(f"{self._before}{cell}")
+            self._before = ", "
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        self._file.write(f'], "model": {json.dumps(about)}}}\n')
+
+
+def _objects(table: pd.DataFrame) -> Iterator[str]:
+    """Each row as an object of JSON; numbers are exact, and a missing value is null."""
+    plain = table.astype(object).where(table.notna(), None)
+    for row in zip(*(plain[name].tolist() for name in plain), strict=True):
+        yield json.dumps(dict(zip(plain.columns, row, strict=True)))
+
+
+class _Parquet:
+    """Scores in row groups, and their provenance in the metadata of the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+        self._n_waiting = 0
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        made = pa.Table.from_pandas(table, preserve_index=False)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, made.schema)
+        self._waiting.append(made)
+        self._n_waiting += len(table)
+        if self._n_waiting >= _GROUP_ROWS:
+            self._write()
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        self._write()
+        self._writer.add_key_value_metadata({"scatd": json.dumps(about)})
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+            self._waiting, self._n_waiting = [], 0
+
+
+class _Annotated:
+    """A copy of the cohort, to which the scores of a drug are added."""
+
+    def __init__(self, cohort: AnnotatedCohort, ref: ModelRef, not_assessed: str) -> None:
+        self._cohort, self._ref, self._not_assessed = cohort, ref, not_assessed
+        self._columns: dict[str, Any] = {}
+        self._reasons: dict[str, int] = {}
+        self._latent: Any = None
+
+    def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:
+        if not self._columns:
+            self._begin(table, latent)
+        for name, column in self._columns.items():
+            column.add(self._values(name, table))
+        if latent is not None:
+            self._latent.add(latent)
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        key = self._ref.drug
+        self._columns["reason"].categories = list(self._reasons)
+        held = mapping(self._cohort.uns(keys.UNS_SCATD))
+        self._cohort.set_uns(keys.UNS_SCATD, {**held, key: dict(about)})
+
+    def _begin(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:
+        cohort, names = self._cohort, column_names(self._ref.drug)
+        # A column of an earlier prediction would be taken for one of this.
+        for name in names.values():
+            cohort.remove_column(name)
+        for name, title in names.items():
+            if name not in table or (name == "ood" and self._not_assessed):
+                continue
+            self._columns[name] = cohort.column(title, _KINDS.get(name, "float64"))
+        self._columns["response"].categories = list(keys.CALLS)
+        if latent is not None:
+            slot = keys.latent_key(self._ref.family)
+            self._latent = cohort.matrix(slot, latent.shape[1], np.float32)
+
+    def _values(self, name: str, table: pd.DataFrame) -> Any:
+        values = table[name]
+        if name == "response":
+            return pd.Categorical(values, categories=list(keys.CALLS)).codes
+        if name == "reason":
+            for word in values.unique():
+                self._reasons.setdefault(word, len(self._reasons))
+            return values.map(self._reasons).to_numpy()
+        return values.array if name == "ood" else values.to_numpy()
+
+
+def column_names(drug: str) -> dict[str, str]:
+    """Columns of `obs` for the scores of a drug, by their names in the table of scores."""
+    return {
+        "prob_resistant": keys.prob_column(drug),
+        "response": keys.response_column(drug),
+        "reason": keys.reason_column(drug),
+        "ood": keys.ood_column(drug),
+        "ood_p": keys.ood_p_column(drug),
+        "prob_sd": keys.prob_sd_column(drug),
+        "prob_sd_folds": keys.prob_sd_folds_column(drug),
+    }
+
+
+def _slice(rows: range | None) -> slice | None:
+    return None if rows is None else slice(rows.start, rows.stop)
+
+
+def scored_cohort(results: Sequence[PredictedCells], opened: OpenedInput) -> ad.AnnData:
+    """The input, read again into memory, with the scores of each result added."""
     cohort = opened.whole() if opened.is_cohort else _without_expression(results[0])
     for result in results:
         annotate(cohort, result)
     return cohort
 
 
-def write_table(path: Path, result: PredictResult) -> None:
-    """Write scores as `.csv`, `.parquet` (provenance in its metadata) or `.json` (model, cells)."""
-    table, about = result.table, json.dumps(result.about)
-    if path.suffix == ".csv":
-        result.table_in_words.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        whole = pa.Table.from_pandas(table, preserve_index=False)
-        metadata = {**(whole.schema.metadata or {}), b"scatd": about.encode()}
-        pq.write_table(whole.replace_schema_metadata(metadata), path)
-    else:
-        cells = table.to_json(orient="records", double_precision=15)
-        path.write_text(f'{{"model": {about}, "cells": {cells}}}\n', encoding="utf-8")
-
-
-def annotate(cohort: ad.AnnData, result: PredictResult) -> None:
+def annotate(cohort: ad.AnnData, cells: PredictedCells) -> None:
     """Add the scores, the latent and their provenance to a cohort in memory."""
     if cohort.is_view:
         cohort._init_as_actual(copied(cohort))
-    table, key = result.table, result.ref.drug
-    call = table["response"].where(result.is_scored)
-    cohort.obs[keys.prob_column(key)] = table["prob_resistant"].to_numpy()
-    cohort.obs[keys.response_column(key)] = pd.Categorical(call, categories=list(keys.CALLS))
-    cohort.obs[keys.reason_column(key)] = table["reason"].to_numpy().astype(str)
-    columns = {
-        "ood": keys.ood_column(key),
-        "ood_p": keys.ood_p_column(key),
-        "prob_sd": keys.prob_sd_column(key),
-        "prob_sd_folds": keys.prob_sd_folds_column(key),
-    }
+    result, table, key = cells.result, cells.table, cells.ref.drug
+    names = column_names(key)
     # A column of an earlier prediction would be taken for one of this.
-    for column in cohort.obs.columns.intersection(list(columns.values())):
+    for column in cohort.obs.columns.intersection(list(names.values())):
         del cohort.obs[column]
-    if result.not_assessed:
-        del columns["ood"]
-    for name, column in columns.items():
-        if name in table:
-            cohort.obs[column] = table[name].array if name == "ood" else table[name].to_numpy()
-    if result.latent is not None:
-        cohort.obsm[keys.latent_key(result.ref.family)] = result.latent
+    call = table["response"].where(cells.is_scored)
+    found = {
+        "response": pd.Categorical(call, categories=list(keys.CALLS)),
+        "reason": table["reason"].to_numpy().astype(str),
+        "ood": table["ood"].array,
+    }
+    for name, column in names.items():
+        if name in table and not (name == "ood" and result.not_assessed):
+            cohort.obs[column] = found.get(name, table[name].to_numpy())
+    if cells.latent is not None:
+        cohort.obsm[keys.latent_key(cells.ref.family)] = cells.latent
     cohort.uns[keys.UNS_SCATD] = {
         **mapping(cohort.uns.get(keys.UNS_SCATD)),
         key: dict(result.about),
     }
 
 
-def _without_expression(result: PredictResult) -> ad.AnnData:
+def _without_expression(cells: PredictedCells) -> ad.AnnData:
     """A cohort of the same cells, for an input that is a matrix of features."""
-    return ad.AnnData(obs=pd.DataFrame(index=pd.Index(result.table["barcode"].to_numpy())))
+    return ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells.table["barcode"].to_numpy())))

@@ -11,16 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import keys
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
+from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
+from scatd.parts.rows import RowSpan
 from scatd.ranges import CountOrNone, Seed, ShareInside
 from scatd.registry import ModelRef
+from scatd.scheduling.address import Machines
+from scatd.workflows.predict.totals import Totals
 
-ANNOTATED = ".h5ad"
-"""The one kind of output that holds the cohort and the posterior means."""
+ANNOTATED = (".h5ad", ".zarr")
+"""The kinds of output that hold the cohort and the posterior means."""
 POSTERIOR_DRAWS = 50
 """Draws for `--uncertainty posterior` where `--mc-samples` names no number."""
 
@@ -47,6 +50,12 @@ class PredictRequest(ScoringRequest):
         "posterior" (`POSTERIOR_DRAWS` of them where `mc_samples` is 0).
     stats
         "reference": a cell's score does not depend on the others. "cohort": re-centre (published).
+    stats_from
+        The cohort whose statistics "cohort" means; None is the input. Rows of a cohort need it.
+    rows
+        Score these rows only, as a part; None scores all.
+    machines
+        Where the cells are scored.
     """
 
     drug: str
@@ -58,11 +67,25 @@ class PredictRequest(ScoringRequest):
     uncertainty: tuple[Uncertainty, ...] = ()
     alignment: AlignmentMethod | None = None
     stats: StatsSource = "reference"
+    stats_from: GivenCohort | None = None
+    rows: RowSpan | None = None
+    machines: Machines = field(default_factory=Machines)
+
+    def __post_init__(self) -> None:
+        """Refuse options that do not go together."""
+        super().__post_init__()
+        if self.stats_from is not None and self.stats != "cohort":
+            remedy = "Leave it out, or add --stats cohort."
+            raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)
+        if self.rows is not None and self.stats == "cohort" and self.stats_from is None:
+            what = "with --stats cohort, each part would be re-centred on itself"
+            remedy = "Name the whole cohort: --stats-from INPUT; or use --stats reference."
+            raise InputError(what, where="--rows", remedy=remedy)
 
     @property
     def keeps_latent(self) -> bool:
         """Whether the result needs the posterior means."""
-        return self.output is None or self.output.suffix == ANNOTATED
+        return self.output is None or self.output.suffix in ANNOTATED
 
     @property
     def n_draws(self) -> int:
@@ -73,24 +96,18 @@ class PredictRequest(ScoringRequest):
 
 @dataclass(frozen=True, eq=False)
 class PredictResult:
-    """Scores of a cohort.
+    """The numbers of a prediction.
 
     Parameters
     ----------
     ref
         The model version that scored.
-    table
-        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds and
-        ood_p where they are known.
-    obs
-        Annotations of the cells as the cohort has them.
+    totals
+        Numbers of cells.
     about
         Provenance of the scores, as plain values.
     notes
         Findings about the cohort, in sentences.
-    latent
-        Posterior means, (n_obs, n_latent), NaN for a cell without a score; None unless the output
-        holds them.
     shift
         Position of the cohort relative to the training domain; None where the model does not know
         its domain, or no cell has a score.
@@ -101,14 +118,63 @@ class PredictResult:
     """
 
     ref: ModelRef
-    table: pd.DataFrame
-    obs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    totals: Totals
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    latent: NDArray[np.float32] | None = None
     shift: CohortShift | None = None
     not_assessed: str = ""
     output: Path | None = None
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return self.totals.n_obs
+
+    @property
+    def n_failed(self) -> int:
+        """Number of cells without a score."""
+        return self.totals.n_failed
+
+    @property
+    def n_resistant(self) -> int:
+        """Number of cells that are called resistant."""
+        return self.totals.n_resistant
+
+    @property
+    def n_abstained(self) -> int:
+        """Number of cells without a call, because their score lies too near the threshold."""
+        return self.totals.n_abstained
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedCells:
+    """A prediction that is kept in memory.
+
+    Parameters
+    ----------
+    result
+        Its numbers.
+    table
+        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds and
+        ood_p where they are known.
+    latent
+        Posterior means, (n_obs, n_latent), NaN for a cell without a score; None where none were
+        wanted.
+    """
+
+    result: PredictResult
+    table: pd.DataFrame
+    latent: NDArray[np.float32] | None = None
+
+    @property
+    def ref(self) -> ModelRef:
+        """The model version that scored."""
+        return self.result.ref
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return len(self.table)
 
     @property
     def is_scored(self) -> NDArray[np.bool_]:
@@ -117,31 +183,15 @@ class PredictResult:
 
     @property
     def table_in_words(self) -> pd.DataFrame:
-        """The table as text files hold it: where `ood` was not assessed, it gives the reason.
+        """The table as text files hold it: see `in_words`."""
+        return in_words(self.table, self.result.not_assessed)
 
-        In `table`, and in files whose columns have types, `ood` is true, false or missing.
-        """
-        if not self.not_assessed:
-            return self.table
-        words = np.where(self.is_scored, self.not_assessed, "")
-        return self.table.assign(ood=words)
 
-    @property
-    def n_obs(self) -> int:
-        """Number of cells."""
-        return len(self.table)
+def in_words(table: pd.DataFrame, not_assessed: str) -> pd.DataFrame:
+    """A table of scores as text files hold it: where `ood` was not assessed, it gives the reason.
 
-    @property
-    def n_failed(self) -> int:
-        """Number of cells without a score."""
-        return int((~self.is_scored).sum())
-
-    @property
-    def n_resistant(self) -> int:
-        """Number of cells that are called resistant."""
-        return int((self.table["response"] == keys.RESISTANT).sum())
-
-    @property
-    def n_abstained(self) -> int:
-        """Number of cells without a call, because their score lies too near the threshold."""
-        return int((self.table["response"] == keys.ABSTAIN).sum())
+    In files whose columns have types, `ood` is true, false or missing.
+    """
+    if not not_assessed:
+        return table
+    return table.assign(ood=np.where(table["reason"] == "", not_assessed, ""))

@@ -2,47 +2,107 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from scatd import console, registry
+from scatd import console
 from scatd.data.demo_files import given_or_demo
-from scatd.data.features import Features
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
-from scatd.evaluation.domain import cohort_shift, not_assessed_sentence, why_not_assessed
-from scatd.evaluation.nearness import nearness
+from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
+from scatd.parts.rows import RowSpan
 from scatd.registry import ModelRef
-from scatd.registry.by_drug import find_model
-from scatd.scoring import ScoreOptions, Scorer, Scores
-from scatd.workflows.cohorts.features import ScoringInput, scoring_input
-from scatd.workflows.predict.output import require_output, write_prediction
-from scatd.workflows.predict.report import provenance, score_table
-from scatd.workflows.predict.request import PredictRequest, PredictResult
-
-logger = logging.getLogger(__name__)
-
-SHIFT_ROWS = 2000
+from scatd.registry.loaded import Loaded, load_model
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
+from scatd.scoring import Scorer
+from scatd.workflows.cohorts.features import scoring_input
+from scatd.workflows.cohorts.scoring_input import ScoringInput
+from scatd.workflows.predict.chunks import row_scorer, score_options, scored_chunks
+from scatd.workflows.predict.output import require_output, write_prediction, writing
+from scatd.workflows.predict.parts import Work, chunks_of, note_part
+from scatd.workflows.predict.report import summary, why_not_assessed_by
+from scatd.workflows.predict.request import PredictedCells, PredictRequest, PredictResult
+from scatd.workflows.predict.totals import Totals
 
 
 def predict(request: PredictRequest) -> PredictResult:
-    """Score every cell of a cohort; nothing is written unless all were scored.
+    """Score every cell of a cohort into a file, as the cohort is read.
+
+    The file is there only when all cells were scored.
 
     Raises
     ------
     InputError
         When there is no such model, or the cohort cannot be used.
     """
-    if request.output is not None:
+    model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
+    return score_into_file(request, model)
+
+
+def score_into_file(request: PredictRequest, model: Loaded) -> PredictResult:
+    """As `predict`, with a model that is loaded."""
+    (result,) = score_into_files([request], model)
+    return result
+
+
+def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
+    """Score several cohorts with one model, each into a file of its own.
+
+    A cohort that cannot be used ends the work; files of those before it stay.
+
+    Raises
+    ------
+    InputError
+        When a cohort cannot be used.
+    """
+    scorer = model.scorer
+    for request in requests:
+        assert request.output is not None, "score_file keeps the scores in memory"
         require_output(request.output)
-    device = pick_device(request.device)
-    ref = find_model(request.drug, request.family, request.stage)
-    return score_file(request, ref, Scorer(registry.read(ref), str(device)))
+        scorer.require_draws(request.n_draws)
+    results = []
+    with open_cluster(requests[0].machines) as cluster:
+        for request in requests:
+            with (
+                open_input(given_or_demo(request.input, "target")) as opened,
+                scoring_input(
+                    opened, model.ref.family, scorer.card, request.preparation, scorer.device
+                ) as given,
+            ):
+                results.append(_stream(request, model, given, cluster))
+    return results
+
+
+def _stream(
+    request: PredictRequest, model: Loaded, given: ScoringInput, cluster: Engine | None
+) -> PredictResult:
+    """Score an opened cohort, or rows of it, into the file of a request."""
+    ref, scorer, output = model.ref, model.scorer, request.output
+    assert output is not None
+    require_unmixed(request, ref, given)
+    span = request.rows or RowSpan(0, None)
+    rows = span.of(given.n_obs, str(given.path))
+    work = Work(request, model, given, rows, cohort_stats(request, scorer, given))
+    totals, not_assessed = Totals(), why_not_assessed_by(scorer)
+    part = None if request.rows is None else rows
+    with (
+        writing(output, given.opened, ref, given.ids, not_assessed=not_assessed, rows=part) as file,
+        console.progress(len(rows), f"Scoring {ref.drug}", "cell") as bar,
+    ):
+        for chunk in chunks_of(work, cluster, bar.update):
+            file.add(chunk.table, chunk.latent)
+            totals.add(chunk.totals)
+        result = summary(request, ref, scorer, given, totals)
+        file.finish(result.about)
+    if part is not None:
+        note_part(work, output, result)
+    return replace(result, output=output)
 
 
 def score_file(
@@ -50,10 +110,10 @@ def score_file(
     ref: ModelRef,
     scorer: Scorer,
     progress: Callable[[int], object] = int,
-) -> PredictResult:
-    """Open a cohort, score it with a model that is loaded, and write the scores.
+) -> PredictedCells:
+    """Score a cohort with a model that is loaded, write the scores if asked to, and keep them.
 
-    The command and the server both call this. Parameters are those of `score_cells`.
+    Parameters are those of `score_cells`.
 
     Raises
     ------
@@ -62,10 +122,10 @@ def score_file(
     """
     scorer.require_draws(request.n_draws)  # before the file is opened
     with open_input(given_or_demo(request.input, "target")) as opened:
-        result = score_opened(request, ref, scorer, opened, progress)
+        cells = score_opened(request, ref, scorer, opened, progress)
         if request.output is not None:
-            write_prediction([result], opened, request.output)
-    return replace(result, output=request.output)
+            write_prediction([cells], opened, request.output)
+    return replace(cells, result=replace(cells.result, output=request.output))
 
 
 def score_opened(
@@ -74,7 +134,7 @@ def score_opened(
     scorer: Scorer,
     opened: OpenedInput,
     progress: Callable[[int], object] = int,
-) -> PredictResult:
+) -> PredictedCells:
     """Score an input that is open; nothing is written. Parameters are those of `score_cells`.
 
     Raises
@@ -94,7 +154,7 @@ def score_cells(
     scorer: Scorer,
     given: ScoringInput,
     progress: Callable[[int], object] = int,
-) -> PredictResult:
+) -> PredictedCells:
     """Score every cell of an opened cohort; nothing is written.
 
     Parameters
@@ -113,85 +173,54 @@ def score_cells(
     InputError
         When simulated and real would mix, or the model cannot score as the request asks.
     """
-    features = given.features
-    refuse_mixing(
-        {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
-        allowed=request.allow_simulated,
-    )
-    for note in given.notes:
-        logger.info("%s", note)
-    notes = [*given.notes, *_nearness_note(scorer, features, request, given.reasons == "")]
-    scores = _scores(request, ref, scorer, features, progress)
-    is_scored = given.reasons == ""
-    about = provenance(ref, scorer, scores, request)
-    shift, not_assessed = None, ""
-    if scorer.domain is None:
-        few = scorer.card.about.too_few_for_domain
-        not_assessed, sentence = why_not_assessed(few), not_assessed_sentence(few)
-        about["domain"] = {"not_assessed": not_assessed}
-        notes.append(sentence)
-        logger.warning("%s", sentence)
-    elif scores.ood_p is not None and is_scored.any():
-        shift = cohort_shift(scores.ood_p[is_scored], scorer.domain.role)
-        about["domain"] = asdict(shift)
-        notes.append(shift.sentence)
-        logger.log(logging.WARNING if shift.is_foreign else logging.INFO, "%s", shift.sentence)
-    if scores.latent is not None:
-        scores.latent[~is_scored] = np.nan
-    table = score_table(features.ids, given.reasons, scores)
-    return PredictResult(
-        *(ref, table, features.obs, about, notes, scores.latent),
-        shift=shift,
-        not_assessed=not_assessed,
-    )
-
-
-def _scores(
-    request: PredictRequest,
-    ref: ModelRef,
-    scorer: Scorer,
-    features: Features,
-    progress: Callable[[int], object],
-) -> Scores:
-    with console.progress(features.n_obs, f"Scoring {ref.drug}", "cell") as bar:
+    require_unmixed(request, ref, given)
+    rows, totals = row_scorer(request, scorer, cohort_stats(request, scorer, given)), Totals()
+    tables: list[pd.DataFrame] = []
+    latents: list[NDArray[np.float32]] = []
+    with console.progress(given.n_obs, f"Scoring {ref.drug}", "cell") as bar:
 
         def done(n_rows: int) -> None:
             bar.update(n_rows)
             progress(n_rows)
 
-        return scorer.score(
-            features.X,
-            threshold=request.threshold,
-            mc_samples=request.n_draws,
-            options=ScoreOptions(
-                alignment=request.alignment,
-                stats=request.stats,
-                seed=request.seed,
-                fold_sd="folds" in request.uncertainty,
-                keep_latent=request.keeps_latent,
-            ),
-            progress=done,
-        )
+        for chunk in scored_chunks(given, rows, range(given.n_obs), done):
+            tables.append(chunk.table)
+            latents += [] if chunk.latent is None else [chunk.latent]
+            totals.add(chunk.totals)
+    result = summary(request, ref, scorer, given, totals)
+    latent = np.concatenate(latents) if latents else None
+    return PredictedCells(result, pd.concat(tables, ignore_index=True), latent)
 
 
-def _nearness_note(
-    scorer: Scorer, features: Features, request: PredictRequest, is_scored: NDArray[np.bool_]
-) -> list[str]:
-    """How far the cohort lies from the reference, from a sample of the rows that have features."""
-    reference = scorer.alignment.reference
-    rows = np.flatnonzero(is_scored)
-    if reference is None or not len(rows):
-        return []
-    some = rows[:: max(len(rows) // SHIFT_ROWS, 1)]
-    found = nearness(
-        np.array(features.X[some], dtype=np.float32),
-        reference.mean.cpu().numpy(),
-        reference.std.cpu().numpy(),
-        missing=features.missing,
-        scale=scorer.card.about.input_scale,
+def require_unmixed(request: PredictRequest, ref: ModelRef, given: ScoringInput) -> None:
+    """Refuse to score simulated cells with a model of real ones, or the reverse.
+
+    Raises
+    ------
+    InputError
+        When both meet, and the request does not allow it.
+    """
+    refuse_mixing(
+        {f"model {ref.name}": ref.simulated, str(given.path): given.simulated},
+        allowed=request.allow_simulated,
     )
-    note = found.sentence
-    if request.stats == "reference" and found.is_far:
-        note += " Re-centring is worth a look: --stats cohort."
-    logger.log(logging.INFO if found.is_known else logging.WARNING, "%s", note)
-    return [note]
+
+
+def cohort_stats(
+    request: PredictRequest, scorer: Scorer, given: ScoringInput
+) -> FeatureStats | None:
+    """The statistics by which `--stats cohort` re-centres the cells; None where it does not.
+
+    Raises
+    ------
+    InputError
+        When the cohort is too small to have statistics, or cannot be read.
+    """
+    options = score_options(request)
+    if request.stats != "cohort":
+        return None
+    if request.stats_from is None:
+        return scorer.cohort_stats(given.X, options)
+    family, prepared = scorer.card.family, request.preparation
+    with scoring_input(request.stats_from, family, scorer.card, prepared, scorer.device) as whole:
+        return scorer.cohort_stats(whole.X, options)

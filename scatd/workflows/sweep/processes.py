@@ -1,4 +1,4 @@
-"""The folds of many drugs, fitted in as many processes as there are cores.
+"""The folds of many drugs, fitted in as many processes as there are cores, or on a cluster.
 
 Drugs that are fitted together share the encoder's answers. A drug gets the numbers that it gets by
 itself on the same inputs.
@@ -6,14 +6,16 @@ itself on the same inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from scatd.data.files import return_freed_memory
 from scatd.errors import ScatdError
+from scatd.scheduling import here
+from scatd.scheduling.engine import Engine
 from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
-from scatd.training.processes import processes_for, spread
+from scatd.training.processes import learner_of, processes_for
 
 DRUGS_AT_ONCE = {"cpu": 2, "cuda": 16}
 """More heads fall out of a processor's cache; a GPU waits for its instructions otherwise."""
@@ -41,9 +43,17 @@ def learn_drugs(learner: Learner, drugs: Sequence[list[FoldJob]]) -> Learned:
     return {jobs[0].drug_key: [next(rest) for _ in jobs] for jobs in drugs}
 
 
-def learn_all(inputs: LearnerInputs, drugs: Sequence[list[FoldJob]]) -> Iterator[Learned]:
-    """Fit the folds of all drugs, some drugs at a time; yields those as they are done."""
+def learn_all(
+    cluster: Engine | None, inputs: LearnerInputs, drugs: Sequence[list[FoldJob]]
+) -> Generator[Learned, None, None]:
+    """Fit the folds of all drugs, some drugs at a time; yields those as they are done.
+
+    Parameters
+    ----------
+    cluster
+        Has workers elsewhere; None fits on this machine.
+    """
     at_once = DRUGS_AT_ONCE["cpu" if inputs.device.type == "cpu" else "cuda"]
     chunks = [drugs[start : start + at_once] for start in range(0, len(drugs), at_once)]
-    n_processes = processes_for(inputs.device, len(drugs), least=WORTH_PROCESSES)
-    return spread(inputs, learn_drugs, chunks, n_processes)
+    engine = cluster or here(processes_for(inputs.device, len(drugs), least=WORTH_PROCESSES))
+    return engine.as_done(learn_drugs, engine.share(inputs, learner_of), chunks)

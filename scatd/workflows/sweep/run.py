@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from scatd.data.drugs import drug_key
 from scatd.errors import InputError, ScatdError
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, ShownInNotebook
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
 from scatd.training.fitting import LearnedFold
 from scatd.training.heads import can_share
 from scatd.workflows.sweep import report
@@ -109,46 +113,52 @@ def sweep(
         When the inputs cannot be used, or no drug at all could be learned. One drug's failure is a
         row of the table.
     """
+    _require_tasks(request)
     opened = open_inputs(request)
     counts = chosen_drugs(opened, names, min_sensitive)
     for name in counts:
         registry.load_config(drug_key(name))  # a damaged file is refused before any work
-    basis, tasks, failed = open_tasks(opened, list(counts))
-    about = [[task.drug_key, drug_identity(task)["labels"]] for task in tasks.values()]
-    key = tracking.resume_key("sweep", basis_identity(basis), about, sorted(failed))
-    settings = {**settings_of(basis), "n_drugs": len(counts), "min_sensitive": min_sensitive}
-    with tracking.resume_lock(key):
-        dead = tracking.unfinished(key)
-        with tracking.parent_run(
-            "transfer",
-            name=f"{len(counts)} drugs {request.family}",
-            tags=basis.tags(keys.LEVEL_SWEEP),
-            settings=settings,
-            resume_key=key,
-        ) as run:
-            rows = {drug: report.failure(drug, counts[drug], why) for drug, why in failed.items()}
-            rows |= _kept(run, tasks, dead)
-            waiting = {drug: task for drug, task in tasks.items() if drug not in rows}
-            log_data(run, basis)
-            outcomes = _one_by_one(run, waiting)
-            if _can_share(request):
-                outcomes = _together(run, waiting, resumes=dead is not None, figures=figures)
-            rows |= _collected(outcomes, counts, n_done=len(rows))
-            labels = labels_in_words(request)
-            table, sentence = report.write(run, list(rows.values()), request.family, labels)
-            report.integrity(run, next(iter(tasks.values())), table)
-            if (table["status"] == report.FAILED).all():
-                what = f"none of {len(table)} drugs could be learned"
-                raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")
+    with open_cluster(request.machines) as cluster:
+        basis, tasks, failed = open_tasks(opened, list(counts))
+        about = [[task.drug_key, drug_identity(task)["labels"]] for task in tasks.values()]
+        key = tracking.resume_key("sweep", basis_identity(basis), about, sorted(failed))
+        settings = {**settings_of(basis), "n_drugs": len(counts), "min_sensitive": min_sensitive}
+        with tracking.resume_lock(key):
+            dead = tracking.unfinished(key)
+            with tracking.parent_run(
+                "transfer",
+                name=f"{len(counts)} drugs {request.family}",
+                tags=basis.tags(keys.LEVEL_SWEEP),
+                settings=settings,
+                resume_key=key,
+            ) as run:
+                rows = {
+                    drug: report.failure(drug, counts[drug], why) for drug, why in failed.items()
+                }
+                rows |= _kept(run, tasks, dead)
+                waiting = {drug: task for drug, task in tasks.items() if drug not in rows}
+                log_data(run, basis)
+                outcomes = _one_by_one(run, waiting)
+                if not _one_after_the_other(request):
+                    how = _How(cluster, resumes=dead is not None, figures=figures)
+                    outcomes = _together(run, waiting, how)
+                rows |= _collected(outcomes, counts, n_done=len(rows))
+                rows = {drug: rows[drug] for drug in counts}  # whichever came first
+                labels = labels_in_words(request)
+                table, sentence = report.write(run, list(rows.values()), request.family, labels)
+                report.integrity(run, next(iter(tasks.values())), table)
+                if (table["status"] == report.FAILED).all():
+                    what = f"none of {len(table)} drugs could be learned"
+                    raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")
     return SweepResult(run.run_id, table, sentence, labels, request.family)
 
 
 def _collected(
-    outcomes: Iterator[Outcome], counts: Mapping[str, Counts], *, n_done: int
+    outcomes: Generator[Outcome, None, None], counts: Mapping[str, Counts], *, n_done: int
 ) -> dict[str, report.Row]:
     """Rows of the drugs as they come, with a bar."""
     rows = {}
-    with console.progress(len(counts), "Sweep", "drug") as bar:
+    with contextlib.closing(outcomes), console.progress(len(counts), "Sweep", "drug") as bar:
         bar.update(n_done)
         for drug, row in outcomes:
             if isinstance(row, ScatdError):
@@ -159,18 +169,26 @@ def _collected(
     return rows
 
 
-def _can_share(request: TransferRequest) -> bool:
-    """Whether nothing is asked for that needs a drug's folds one after the other."""
-    extras = (
-        request.labelled.target_labels is not None,
-        request.controls.any,
-        request.few.few_shot > 0,
-        request.select == "refit",
-    )
-    return can_share(request.settings) and not any(extras)
+def _one_after_the_other(request: TransferRequest) -> list[str]:
+    """What is asked for that needs a drug's folds one after the other, in words."""
+    asked = {
+        "target labels": request.labelled.target_labels is not None,
+        "controls": request.controls.any,
+        "few-shot cells": request.few.few_shot > 0,
+        "--select refit": request.select == "refit",
+        "settings that move the encoder": not can_share(request.settings),
+    }
+    return [words for words, is_asked in asked.items() if is_asked]
 
 
-def _one_by_one(run: tracking.Run, tasks: Mapping[str, DrugTask]) -> Iterator[Outcome]:
+def _require_tasks(request: TransferRequest) -> None:
+    """Refuse a scheduler that would get nothing to do."""
+    if request.machines.scheduler is not None and (words := _one_after_the_other(request)):
+        what = f"with {' and '.join(words)}, drugs are learned one after the other in this process"
+        raise InputError(what, where="--scheduler", remedy="Leave one of the two out.")
+
+
+def _one_by_one(run: tracking.Run, tasks: Mapping[str, DrugTask]) -> Generator[Outcome, None, None]:
     """Each drug as `transfer` learns it alone; it resumes its own folds, and always draws."""
     for drug, task in tasks.items():
         try:
@@ -205,17 +223,27 @@ def _kept(
     return rows
 
 
+@dataclass(frozen=True)
+class _How:
+    """How drugs are fitted together and recorded."""
+
+    cluster: Engine | None
+    resumes: bool
+    figures: bool
+
+
 def _together(
-    run: tracking.Run, tasks: Mapping[str, DrugTask], *, resumes: bool, figures: bool
-) -> Iterator[Outcome]:
+    run: tracking.Run, tasks: Mapping[str, DrugTask], how: _How
+) -> Generator[Outcome, None, None]:
     """Folds of many drugs at once."""
     if not tasks:
         return
     by_drug_key = {task.drug_key: (drug, task) for drug, task in tasks.items()}
     basis = next(iter(tasks.values())).basis
-    recorder = _Recorder(run, in_sweep(basis, figures=figures), resumes)
-    for learned in learn_all(basis.learner_inputs, [task.folds() for task in tasks.values()]):
-        for learned_key, folds in learned.items():
+    recorder = _Recorder(run, in_sweep(basis, figures=how.figures), how.resumes)
+    jobs = [task.folds() for task in tasks.values()]
+    with contextlib.closing(learn_all(how.cluster, basis.learner_inputs, jobs)) as fitted:
+        for learned_key, folds in itertools.chain.from_iterable(map(dict.items, fitted)):
             drug, task = by_drug_key[learned_key]
             if isinstance(folds, ScatdError):
                 yield drug, folds

@@ -10,6 +10,7 @@ from scatd.data.given import GivenCohort, GivenLabels
 from scatd.errors import InputError
 from scatd.keys import FewShotUse, InputScale, LabelKind, Select
 from scatd.ranges import CountOrNone, Repeats, check_fields
+from scatd.scheduling.address import Machines
 from scatd.training.settings import TransferSettings
 
 
@@ -126,6 +127,8 @@ class TransferRequest:
         Let simulated and real things mix.
     promote
         Ask the gate, where the drug's configuration says so.
+    machines
+        Where the drugs of a sweep are learned.
     """
 
     drug: str
@@ -140,6 +143,7 @@ class TransferRequest:
     device: str = "auto"
     allow_simulated: bool = False
     promote: bool = True
+    machines: Machines = field(default_factory=Machines)
 
     def __post_init__(self) -> None:
         """Refuse values that a field does not take."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
+from scatd.errors import InputError
 from scatd.workflows.transfer.folds import require_whole, run_folds
 from scatd.workflows.transfer.inputs import basis_of, drug_labels, open_inputs
 from scatd.workflows.transfer.record import (
@@ -32,6 +33,9 @@ def transfer(request: TransferRequest) -> TransferResult:
     TrainingError
         When training diverges.
     """
+    if request.machines.scheduler is not None:
+        what, remedy = "one drug is learned in this process", "Leave it out, or name more drugs."
+        raise InputError(what, where="--scheduler", remedy=remedy)
     registry.load_config(drug_key(request.drug))  # a damaged file is refused before any work
     opened = open_inputs(request)
     labels = drug_labels(opened, request.drug)

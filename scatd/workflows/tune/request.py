@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd.errors import InputError
 from scatd.ranges import Count, Folds, Seconds, Seed, ShareOfSome, check_fields
+from scatd.scheduling.address import Machines
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class TuneRequest:
         Name, and journal file or database URL; None makes both from what is searched.
     output
         Where the best settings go.
+    machines
+        Where the folds of a trial are computed.
     """
 
     family: str = "sf"
@@ -47,6 +50,7 @@ class TuneRequest:
     seed: Seed = 42
     device: str = "auto"
     output: Path = Path("best_params.yaml")
+    machines: Machines = field(default_factory=Machines)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched."""

@@ -12,10 +12,12 @@ import pandas as pd
 from scatd import console, keys, tracking
 from scatd.data.files import check_writable
 from scatd.errors import TrainingError
+from scatd.scheduling import open_cluster
 from scatd.training.settings import PretrainSettings
 from scatd.training.study import Study, Trial, TrialRecord
 from scatd.workflows.tune import report as tune_report
 from scatd.workflows.tune import workers as tune_workers
+from scatd.workflows.tune.elsewhere import Elsewhere
 from scatd.workflows.tune.inputs import Search, read_search
 from scatd.workflows.tune.request import TuneRequest
 from scatd.workflows.tune.storage import storage_of
@@ -66,17 +68,22 @@ def tune(request: TuneRequest) -> TuneResult:
     storage, shown = storage_of(request.storage, search.study_name)
     # The lock is released after the run has ended. Another worker would take a run that is open,
     # and whose lock is free, for that of a dead process.
-    with contextlib.ExitStack() as sign_of_life, contextlib.ExitStack() as stack:
+    with (
+        open_cluster(request.machines) as cluster,
+        contextlib.ExitStack() as sign_of_life,
+        contextlib.ExitStack() as stack,
+    ):
         with _study_lock(search):
             study = Study(storage, search.study_name, search.identity, request.seed)
             run = stack.enter_context(_parent_run(search, shown))
             sign_of_life.enter_context(tune_workers.sign_of_life(run.run_id))
             _begin(run, study, search)
         run.log_cohort(search.features, search.features.sha256(), "reference")
+        elsewhere = None if cluster is None else Elsewhere(cluster, search)
         with console.progress(request.trials, f"Tuning {request.family}", "trial") as bar:
             while (trial := _next_trial(run, study, search, until)) is not None:
                 bar.update(trial.number - bar.n)
-                try_settings(Worker(run, study, search, bar), trial)
+                try_settings(Worker(run, study, search, bar, elsewhere), trial)
         best = study.best()
         if best is None:
             what = f"no trial of the study {search.study_name} was completed"

@@ -14,6 +14,7 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.settings import to_mapping
 from scatd.training.objective import Progress, objective
 from scatd.training.study import State, Study, Trial
+from scatd.workflows.tune.elsewhere import Elsewhere
 from scatd.workflows.tune.inputs import Search
 
 logger = logging.getLogger(__name__)
@@ -33,12 +34,15 @@ class Worker:
         Cells, folds and space.
     bar
         Shows the progress of the study.
+    elsewhere
+        Computes trials on a cluster; None computes them in this process.
     """
 
     run: tracking.Run
     study: Study
     search: Search
     bar: tqdm
+    elsewhere: Elsewhere | None = None
 
 
 def try_settings(worker: Worker, trial: Trial) -> None:
@@ -71,9 +75,12 @@ def _evaluate(worker: Worker, trial: Trial, run: tracking.Run) -> State:
         def vae_of(sizes: Sizes) -> ResidualVAE:
             return ResidualVAE(sizes, DESIGNS[search.request.family])
 
-        return worker.study.evaluate(
-            trial, lambda: objective(search.X, search.folds, settings, vae_of, watch)
-        )
+        def compute() -> float:
+            if worker.elsewhere is not None:
+                return worker.elsewhere.objective(settings, watch)
+            return objective(search.X, search.folds, settings, vae_of, watch)
+
+        return worker.study.evaluate(trial, compute)
 
 
 def _tell(worker: Worker, trial: Trial, state: State) -> None:

@@ -195,7 +195,7 @@ def test_values_that_are_not_finite_are_counted_and_located(
     X[9, :2] = np.inf, -np.inf
     np.save(tmp_path / "a.npy", X.astype(dtype))
     with pytest.raises(InputError, match=r"1 NaN, 2 infinite; the first is nan in row 4.*column 3"):
-        read_features(tmp_path / "a.npy", "sf", mmap=mmap)
+        np.asarray(read_features(tmp_path / "a.npy", "sf", mmap=mmap).X)
 
 
 def test_an_empty_cell_of_a_table_is_a_fault(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scatd.evaluation.nearness import few_genes_sentence, nearness
+from scatd.evaluation.nearness import RowSums, few_genes_sentence, nearness
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def cohort_at(reference, shift, n=50):
 
 
 def test_a_whole_cohort_has_the_distance_that_it_was_moved_by(reference):
-    found = nearness(cohort_at(reference, 0.7), *reference)
+    found = nearness(RowSums.of(cohort_at(reference, 0.7)), *reference)
     assert found.distance == pytest.approx(0.7)
     assert (found.n_measured, found.n_missing) == (125, 0)
     assert found.is_far
     assert found.sentence == (
         "The cohort lies 0.70 s.d. from the model's reference (median over features)."
     )
-    assert not nearness(cohort_at(reference, 0.4), *reference).is_far
+    assert not nearness(RowSums.of(cohort_at(reference, 0.4)), *reference).is_far
 
 
 def test_missing_genes_have_no_part_in_the_distance():
@@ -40,7 +40,7 @@ def test_missing_genes_have_no_part_in_the_distance():
     missing = np.arange(125) >= 31
     cells[:, missing] = 0
     for said in (missing, None):  # a user may have filled them
-        found = nearness(cells, *reference, missing=said, scale="zscore")
+        found = nearness(RowSums.of(cells), *reference, missing=said, scale="zscore")
         assert found.distance == pytest.approx(0.9)
         assert (found.n_measured, found.n_missing) == (31, 94)
         assert not found.is_known
@@ -56,7 +56,7 @@ def test_a_few_missing_genes_leave_the_distance_known(reference):
     missing = np.arange(125) < 20
     cells = cohort_at(reference, 0.2)
     cells[:, missing] = 0
-    found = nearness(cells, *reference, missing=missing, scale="log1p")
+    found = nearness(RowSums.of(cells), *reference, missing=missing, scale="log1p")
     assert found.distance == pytest.approx(0.2)
     assert found.is_known
     assert "20 genes are missing and are filled with 0, as if no cell expressed them." in (
@@ -79,7 +79,9 @@ def test_genes_that_hold_nothing_in_the_reference_are_no_distance_of_zero():
     mean[:20], std[:20] = 1.0, 0.5
     cells = np.zeros((30, 125))
     cells[:, :20] = np.random.default_rng(0).normal(1.0 + 0.6 * 0.5, 0.001, (30, 20))
-    assert nearness(cells, mean, std, scale="log1p").distance == pytest.approx(0.6, abs=0.01)
-    alone = nearness(cells, np.zeros(125), np.zeros(125))
+    assert nearness(RowSums.of(cells), mean, std, scale="log1p").distance == pytest.approx(
+        0.6, abs=0.01
+    )
+    alone = nearness(RowSums.of(cells), np.zeros(125), np.zeros(125))
     assert not alone.is_known
     assert "no distance" in alone.sentence

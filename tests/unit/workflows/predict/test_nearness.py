@@ -44,7 +44,7 @@ def predicted(tmp_path):
         with scoring_input(
             request.input, "dist", scorer.card, request.preparation, scorer.device
         ) as given:
-            return " ".join(score_cells(request, REF, scorer, given).notes)
+            return " ".join(score_cells(request, REF, scorer, given).result.notes)
 
     return notes_of
 

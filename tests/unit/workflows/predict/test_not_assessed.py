@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scatd.data.opened import open_input
 from scatd.registry import ModelRef
-from scatd.workflows.predict.output import annotate, write_table
-from scatd.workflows.predict.request import PredictResult
+from scatd.workflows.predict.chunks import Totals
+from scatd.workflows.predict.output import annotate, write_prediction
+from scatd.workflows.predict.request import PredictedCells, PredictResult
 
 REF = ModelRef("scatd-sf-docetaxel", 1, "sf", "docetaxel", "production", "run", simulated=False)
 REASON = "not assessed: fewer than 200 reference cells"
@@ -31,14 +33,26 @@ def result(not_assessed=""):
     if not not_assessed:
         table["ood_p"] = [0.01, 0.6, np.nan]
     about = {"domain": {"not_assessed": not_assessed}}
-    return PredictResult(REF, table, about=about, not_assessed=not_assessed)
+    result = PredictResult(REF, Totals(n_obs=3), about=about, not_assessed=not_assessed)
+    return PredictedCells(result, table)
+
+
+def write(path, cells):
+    """Write a prediction of a plain matrix."""
+    with open_input(path.parent / "cells.npy") as opened:
+        write_prediction([cells], opened, path)
+
+
+@pytest.fixture(autouse=True)
+def matrix(tmp_path):
+    np.save(tmp_path / "cells.npy", np.zeros((3, 2), np.float32))
 
 
 @pytest.mark.parametrize(
     ("reason", "expected"), [(REASON, [REASON, REASON, ""]), ("", ["True", "False", ""])]
 )
 def test_the_text_of_the_column(tmp_path, reason, expected):
-    write_table(tmp_path / "s.csv", result(reason))
+    write(tmp_path / "s.csv", result(reason))
     table = pd.read_csv(tmp_path / "s.csv", dtype=str, keep_default_na=False)
     assert table["ood"].tolist() == expected
     assert list(table.columns[:5]) == ["barcode", "prob_resistant", "response", "ood", "reason"]
@@ -46,9 +60,9 @@ def test_the_text_of_the_column(tmp_path, reason, expected):
 
 def test_typed_files_keep_their_types_and_say_it_once(tmp_path):
     made = result(REASON)
-    write_table(tmp_path / "s.parquet", made)
+    write(tmp_path / "s.parquet", made)
     assert pd.read_parquet(tmp_path / "s.parquet")["ood"].dtype == "boolean"
-    write_table(tmp_path / "s.json", made)
+    write(tmp_path / "s.json", made)
     said = json.loads((tmp_path / "s.json").read_text())
     assert said["model"]["domain"]["not_assessed"] == REASON
     assert [cell["ood"] for cell in said["cells"]] == [None, None, None]

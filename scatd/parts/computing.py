@@ -1,0 +1,53 @@
+"""Compute the parts of a piece of work that are not there yet, and give all in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from scatd.parts.kept import Unfinished
+from scatd.parts.rows import spans
+from scatd.scheduling.engine import Begun, Engine, Shared
+
+
+def computed(
+    engine: Engine,
+    function: Callable[[Begun, range], range],
+    shared: Shared[Begun],
+    unfinished: Unfinished,
+    rows: range,
+) -> Iterator[tuple[range, bool]]:
+    """Parts in their order, each as soon as it is kept.
+
+    Parameters
+    ----------
+    function
+        Computes a part, keeps it in the folder of `unfinished`, and returns its rows.
+    shared
+        What `function` needs.
+    rows
+        Of all parts.
+
+    Yields
+    ------
+    The rows of a part, and whether it was computed now.
+
+    Raises
+    ------
+    ScatdError
+        When a part cannot be computed.
+    """
+    wanted = spans(rows, unfinished.rows_a_part)
+    missing = [part for part in wanted if not unfinished.parts.has(part)]
+    with closing(engine.in_order(function, shared, missing)) as done:
+        for part in wanted:
+            is_new = part in missing
+            if is_new:
+                next(done)
+            yield part, is_new
+
+
+def folder_beside(output: Path) -> Path:
+    """The folder of the parts of an output that is not finished."""
+    return output.with_name(f".{output.name}.parts")

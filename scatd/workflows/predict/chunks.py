@@ -1,0 +1,134 @@
+"""A cohort scored as a stream: chunks of cells in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from scatd.evaluation.domain import is_outside
+from scatd.nn.alignment import FeatureStats
+from scatd.scoring import RowScorer, ScoreOptions, Scorer, Scores
+from scatd.workflows.cohorts.scoring_input import ScoringInput
+from scatd.workflows.predict.request import PredictRequest
+from scatd.workflows.predict.totals import Totals
+
+SAMPLED_ROWS = 2000
+"""About so many rows tell how far a cohort lies from the reference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Consecutive cells that were scored.
+
+    Parameters
+    ----------
+    start
+        Number of the first cell.
+    table
+        One row a cell: see `score_table`.
+    latent
+        Posterior means (n_rows, n_latent), NaN for a cell without a score; None unless wanted.
+    totals
+        What these cells add to the numbers of the cohort.
+    """
+
+    start: int
+    table: pd.DataFrame
+    latent: NDArray[np.float32] | None
+    totals: Totals
+
+
+def row_scorer(request: PredictRequest, scorer: Scorer, cohort: FeatureStats | None) -> RowScorer:
+    """What scores cells as a request asks; `cohort` are the statistics of `--stats cohort`.
+
+    Raises
+    ------
+    InputError
+        When the model cannot score as the request asks.
+    """
+    return scorer.by_rows(
+        threshold=request.threshold,
+        mc_samples=request.n_draws,
+        options=score_options(request),
+        cohort=cohort,
+    )
+
+
+def score_options(request: PredictRequest) -> ScoreOptions:
+    """How a request aligns cells, and which further results it needs."""
+    return ScoreOptions(
+        alignment=request.alignment,
+        stats=request.stats,
+        seed=request.seed,
+        fold_sd="folds" in request.uncertainty,
+        keep_latent=request.keeps_latent,
+    )
+
+
+def scored_chunks(
+    given: ScoringInput,
+    scorer: RowScorer,
+    rows: range,
+    progress: Callable[[int], object] = int,
+) -> Iterator[Chunk]:
+    """Score rows of an opened cohort as they are read.
+
+    Parameters
+    ----------
+    progress
+        Called with the number of cells scored since the last call.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be read by the model, or a score is not finite.
+    """
+    every = max(given.n_obs // SAMPLED_ROWS, 1)
+    for block in given.blocks(rows):
+        scores = scorer.score(block.start, block.X)
+        table = score_table(given.ids[block.start : block.stop], block.reasons, scores)
+        if scores.latent is not None:
+            scores.latent[block.reasons != ""] = np.nan
+        yield Chunk(block.start, table, scores.latent, Totals.of(table, block, every))
+        progress(len(table))
+
+
+def score_table(
+    ids: NDArray[np.str_], reasons: NDArray[np.object_], scores: Scores
+) -> pd.DataFrame:
+    """The table of a prediction, one row a cell.
+
+    Parameters
+    ----------
+    ids, reasons
+        (n_obs,) names of the cells, and reasons why they have no features; empty where they have.
+    """
+    is_scored = reasons == ""
+    table = pd.DataFrame(
+        {
+            "barcode": ids,
+            "prob_resistant": np.where(is_scored, scores.prob_resistant, np.nan),
+            "response": np.where(is_scored, scores.responses, ""),
+            # Missing where a cell has no score, or the model does not know its training domain.
+            "ood": _outside(scores, is_scored),
+            "reason": reasons,
+        }
+    )
+    for name in ("prob_sd", "prob_sd_folds", "ood_p"):
+        values = getattr(scores, name)
+        if values is not None:
+            table[name] = np.where(is_scored, values, np.nan)
+    return table
+
+
+def _outside(scores: Scores, is_scored: NDArray[np.bool_]) -> Any:
+    """Cells outside the training domain: true, false or not known."""
+    outside = pd.array([pd.NA] * len(is_scored), dtype="boolean")
+    if scores.ood_p is not None:
+        outside[is_scored] = is_outside(scores.ood_p[is_scored])
+    return outside
