@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.annotations import Annotations
 from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.contents import require_plausible
 from scatd.data.files import reading
@@ -140,10 +141,11 @@ def obs_column(opened: OpenedInput, name: str) -> pd.DataFrame:
         When the file is damaged.
     """
     obs = None if opened.store is None else opened.store["obs"]
-    if obs is None or hasattr(obs, "shape") or name not in obs.attrs.get("column-order", ()):
+    # Before anndata 0.8, the words of a column lay beside the table.
+    if obs is None or obs.attrs.get("encoding-version") != "0.2.0":
         return obs_of(opened)
-    with reading(opened.path, store_kind(opened.path)):
-        return pd.DataFrame({name: read_element(obs[name])})
+    columns = Annotations(opened.path, obs, 0)
+    return columns[name].to_frame() if name in columns else obs_of(opened)
 
 
 def _from_memory(opened: OpenedInput, name: str) -> Found:

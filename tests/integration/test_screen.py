@@ -195,3 +195,13 @@ def test_what_cannot_be_screened_leaves_nothing(screen, tmp_path, words, said):
     done = screen(*words, code=2)
     assert said in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cohort_with_a_value_that_is_not_finite_is_refused(drugs, run_scatd, tmp_path):
+    X = np.random.default_rng(0).normal(size=(700, 24)).astype(np.float32)
+    X[699, 3] = np.nan
+    np.save(tmp_path / "cells.npy", X)
+    words = ("screen", tmp_path / "cells.npy", "-o", tmp_path / "out", "--drugs", "docetaxel")
+    done = run_scatd(*words, code=2)
+    assert "1 NaN; the first is nan in row 699 (id '699'), column 3" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.data.lazy import LazyMatrix
+from scatd.data.lazy import LazyMatrix, file_rows
 
 
 class MadeRows:
@@ -38,13 +38,7 @@ class MadeRows:
     def matrix(self) -> LazyMatrix:
         """The rows that were written, as a matrix."""
         self._file.flush()
-        path, width = self._file.name, self._n_features
-
-        def rows(start: int, stop: int) -> Any:
-            first, count = 4 * start * width, (stop - start) * width
-            return np.fromfile(path, np.float32, count, offset=first).reshape(-1, width)
-
-        return LazyMatrix(rows, (self._n_rows, width))
+        return file_rows(Path(self._file.name), 0, (self._n_rows, self._n_features), np.float32)
 
 
 @contextmanager
