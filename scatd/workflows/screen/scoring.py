@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.files import return_freed_memory
 from scatd.data.preflight import CellCounts
 from scatd.data.simulated import refuse_mixing
 from scatd.decision import call_codes
@@ -45,22 +46,8 @@ def score_drugs(
     with made_rows(given.n_features) as scratch:
         cells = _Cells(given, request.seed, scratch)
         while waiting:
-            loaded, failed = load_some(waiting, device)
-            found.left_out |= failed
-            waiting = {
-                drug: model
-                for drug, model in waiting.items()
-                if drug not in loaded and drug not in failed
-            }
-            scoring = {
-                drug: _DrugScoring(models[drug], scorer, given) for drug, scorer in loaded.items()
-            }
-            _score(cells, scoring, found, again=bool(waiting))
-            for drug, one in scoring.items():
-                found.drugs[drug] = one.scores(cells.has_features)
-            if scoring and found.drawn is None:
-                first = next(iter(scoring.values())).scorer
-                found.drawn = Drawn(cells.drawing.picked(), cells.drawing.latent(first))
+            _score_some(cells, waiting, found, device)
+            return_freed_memory()  # before the next models are loaded
     return found
 
 
@@ -83,11 +70,22 @@ def _allowed(
     return allowed
 
 
-def _score(cells: _Cells, scoring: dict[str, _DrugScoring], found: Scored, *, again: bool) -> None:
-    """Go once through the cells; a drug that cannot score them is removed from `scoring`."""
+def _score_some(
+    cells: _Cells, waiting: dict[str, DrugModel], found: Scored, device: torch.device
+) -> None:
+    """Load as many models as fit, and score the cells; the drugs are removed from `waiting`."""
+    loaded, failed = load_some(waiting, device)
+    found.left_out |= failed
+    scoring = {
+        drug: _DrugScoring(waiting[drug], scorer, cells.given) for drug, scorer in loaded.items()
+    }
+    for drug in [*loaded, *failed]:
+        del waiting[drug]
+    if not loaded:
+        return
     label = f"Screening {len(scoring)} drugs"
-    with console.progress(cells.n_obs, label, "cell") as bar:
-        for start, X in cells.blocks(again=again):
+    with console.progress(cells.given.n_obs, label, "cell") as bar:
+        for start, X in cells.blocks(again=bool(waiting)):
             for drug, one in list(scoring.items()):
                 try:
                     one.add(start, X)
@@ -95,6 +93,11 @@ def _score(cells: _Cells, scoring: dict[str, _DrugScoring], found: Scored, *, ag
                     found.left_out[drug] = str(error)
                     del scoring[drug]
             bar.update(len(X))
+    for drug, one in scoring.items():
+        found.drugs[drug] = one.scores(cells.has_features)
+    if scoring and found.drawn is None:
+        first = next(iter(scoring.values())).scorer
+        found.drawn = Drawn(cells.drawing.picked(), cells.drawing.latent(first))
 
 
 class _Cells:
@@ -111,10 +114,10 @@ class _Cells:
     """
 
     def __init__(self, given: ScoringInput, seed: int, scratch: MadeRows) -> None:
-        self.n_obs = given.n_obs
+        self.given = given
         self.has_features = np.zeros(given.n_obs, dtype=bool)
         self.drawing = Drawing(given.n_obs, given.n_features, seed)
-        self._given, self._scratch, self._was_read = given, scratch, False
+        self._scratch, self._was_read = scratch, False
 
     def blocks(self, *, again: bool) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """The features in order, each block with the number of its first cell.
@@ -125,19 +128,19 @@ class _Cells:
             Whether they will be needed once more.
         """
         if not self._was_read:
-            yield from self._first(keeps=again and self._given.stored is None)
+            yield from self._first(keeps=again and self.given.stored is None)
             self._was_read = True
-        elif self._given.stored is None:
+        elif self.given.stored is None:
             kept = self._scratch.matrix()
-            for rows in self._given.pieces(range(self.n_obs)):
+            for rows in self.given.pieces(range(self.given.n_obs)):
                 yield rows.start, kept[rows]
         else:
-            for block in self._given.blocks(range(self.n_obs)):
+            for block in self.given.blocks(range(self.given.n_obs)):
                 yield block.start, block.X
 
     def _first(self, *, keeps: bool) -> Iterator[tuple[int, NDArray[np.float32]]]:
         counts = CellCounts()
-        for block in self._given.blocks(range(self.n_obs)):
+        for block in self.given.blocks(range(self.given.n_obs)):
             has_features = block.reasons == ""
             self.has_features[block.start : block.stop] = has_features
             self.drawing.add(block.start, block.X, has_features)
@@ -145,7 +148,7 @@ class _Cells:
                 self._scratch.add(block.X)
             counts += block.counts or CellCounts(len(block.X))
             yield block.start, block.X
-        self._given.warnings(counts)  # refuses cells that express no gene at all
+        self.given.warnings(counts)  # refuses cells that express no gene at all
 
 
 class _DrugScoring:
