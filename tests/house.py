@@ -22,7 +22,7 @@ MODULES = {
 FLOORS = [
     "cohorts models",
     "predict embed prepare pretrain tune evaluate screen audit check compare travel",
-    "transfer explain",
+    "transfer explain join",
     "sweep tcga demo",
     "bench",
 ]

@@ -21,6 +21,7 @@ LAYERS = [
     "errors keys ranges settings strict_yaml console training.settings",
     "data",
     "scheduling",
+    "parts",
     "nn",
     "embedding",
     "cards artifact candidates decision scoring drawn_rows",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OF_THE_TERMINAL = ("as_json",)
 """Parameters of commands that say what is printed, and have no meaning here."""
 _OF_EVERY_COMMAND = ("quiet", "verbose")
-_COHORTS = ("input", "target", "cohort", "source", "reference")
+_COHORTS = ("input", "target", "cohort", "source", "reference", "stats_from")
 """Parameters that may be an AnnData."""
 
 

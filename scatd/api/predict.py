@@ -12,6 +12,7 @@ from scatd.api.docstrings import documented
 from scatd.cli.predict import predict as command
 from scatd.cli.requests import filled
 from scatd.errors import InputError
+from scatd.keys import ANNOTATED_SUFFIXES
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,10 +37,14 @@ def predict(
     uncertainty: str | Sequence[str] = (),
     alignment: str | None = None,
     stats: str = "reference",
+    stats_from: Cells | None = None,
     scale: str | None = None,
     layer: str | None = None,
     weights: File | None = None,
     gene_map: File | None = None,
+    rows: str | None = None,
+    scheduler: str | None = None,
+    allow_insecure: bool = False,
     seed: int = 0,
     device: str = "auto",
     allow_simulated: bool = False,
@@ -118,21 +123,21 @@ def score(
     """
     from scatd.data.opened import open_input
     from scatd.workflows.predict.output import require_output
-    from scatd.workflows.predict.request import ANNOTATED, PredictRequest
-    from scatd.workflows.predict.run import score_into_file
+    from scatd.workflows.predict.request import PredictRequest
+    from scatd.workflows.predict.run import score_into_files
 
     requests = [filled(PredictRequest, one) for one in asked]
     output = requests[0].output
     if output is not None:
         require_output(output)
-        if len(requests) > 1 and output.suffix not in ANNOTATED:
+        if len(requests) > 1 and output.suffix not in ANNOTATED_SUFFIXES:
             what = f"{output} holds the scores of one drug"
             expected = "a file .h5ad or .zarr for several drugs"
             raise InputError(what, where="output=", expected=expected)
     given = requests[0].input
     assert given is not None
     if isinstance(given, Path) and output is not None and not copy and len(requests) == 1:
-        score_into_file(requests[0], _loaded(requests[0], model))  # never whole in memory
+        score_into_files(requests[:1], _loaded(requests[0], model))  # never whole in memory
         return None
     with open_input(given) as opened:
         results = [_scored(replace(one, output=None), opened, model) for one in requests]

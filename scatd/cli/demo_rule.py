@@ -9,6 +9,9 @@ from scatd.errors import InputError
 from scatd.keys import DEMO_FOLDER
 from scatd.ranges import shortened
 
+_NOT_GIVEN = (None, ())
+"""Of one value, and of an argument that may be given several times."""
+
 
 def refuse_demo(ctx: click.Context, name: str, part: str) -> None:
     """Refuse the demo in place of an input where something of the user's is named.
@@ -29,14 +32,14 @@ def refuse_demo(ctx: click.Context, name: str, part: str) -> None:
     InputError
         Names the first such option.
     """
-    if ctx.params.get(name) is not None:
+    if ctx.params.get(name) not in _NOT_GIVEN:
         return
     params = {param.name: param for param in ctx.command.params}
     wanted = name_of(params[name])
     for param in ctx.command.params:
         value = ctx.params.get(param.name or "")
         is_of_data = getattr(param.type, "is_of_data", lambda _: False)
-        if value is None or not is_of_data(value):
+        if value in _NOT_GIVEN or not is_of_data(value):
             continue
         demo = f"{DEMO_FOLDER}/{part}.h5ad"
         as_written = f"{wanted} {demo}" if isinstance(params[name], click.Option) else demo

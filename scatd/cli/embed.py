@@ -42,7 +42,7 @@ DEFAULTS = ScFoundationSettings()
     "For scFoundation models.ckpt. For Geneformer a model folder, a name of scatd download, or a "
     "name on the Hugging Face hub.  [default: the downloaded ones]",
 )
-@run.output_file("File to write, .h5ad.", Path("embedded.h5ad"))
+@run.output_file("File to write, .h5ad or .zarr.", Path("embedded.h5ad"))
 @option("--input-type", InputType, "scFoundation: cells or bulk samples.", DEFAULTS.input_type)
 @option(
     "--pre-normalized",

@@ -15,6 +15,7 @@ import click
 
 from scatd.cli.values import Text, name_of
 from scatd.errors import InputError
+from scatd.keys import SCORE_SUFFIXES
 from scatd.ranges import shortened
 
 
@@ -147,17 +148,18 @@ class NewFolder(OnDisk):
 
 
 class NewFileOrFolder(OnDisk):
-    """A file with one suffix, or else a folder, to write."""
+    """A file with one of some suffixes, or else a folder, to write."""
 
     name = "path"
 
-    def __init__(self, suffix: str) -> None:
+    def __init__(self, *suffixes: str) -> None:
         super().__init__()
-        self.suffix = suffix
+        self.suffixes = suffixes
 
     def require(self, value: Any, option: str) -> None:
         """Refuse a place where nothing can be written."""
-        is_file = Path(value).suffix.lower() == self.suffix
+        path = Path(value)
+        is_file = path.suffix.lower() in self.suffixes and not path.is_dir()
         (NewFile() if is_file else NewFolder()).require(value, option)
 
 
@@ -194,4 +196,5 @@ def said_of(option: str) -> Any:
 COHORT, FILE, FOLDER = ExistingCohort(), ExistingFile(), ExistingFolder()
 EXISTING = Existing()
 BUNDLE_OUT = NewFileOrFolder(".zip")
+SCORES = NewFileOrFolder(*SCORE_SUFFIXES)
 NEW_FILE, NEW_PNG, NEW_FOLDER = NewFile(), NewFile(".png"), NewFolder()

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 @command(
     "scatd predict --drug docetaxel tumour.h5ad -o scored.h5ad",
     "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
+    "scatd predict --drug docetaxel first.h5ad second.h5ad -o scored/",
+    "scatd predict --drug docetaxel atlas.zarr --rows 0:51200 -o part1.parquet",
     demo_for=("input", "target"),
 )
-@click.argument("input", type=paths.COHORT, required=False)
+@click.argument("input", type=paths.COHORT, nargs=-1)
 @model.drug()
-@run.output_file(
-    ".h5ad (the input with the scores added), or .csv, .parquet or .json (scores only).",
+@option(
+    "--output -o",
+    paths.SCORES,
+    ".h5ad or .zarr (the input with the scores added), or .csv, .parquet, .json or .jsonl (scores "
+    "only). A folder, for several inputs: it gets NAME.h5ad of each.",
     Path("scored.h5ad"),
+    metavar="FILE|FOLDER",
 )
 @model.stage
 @model.model_family
@@ -52,9 +58,17 @@ if TYPE_CHECKING:
 )
 @model.alignment
 @model.stats
+@option(
+    "--stats-from",
+    paths.COHORT,
+    "Whole cohort that --stats cohort means, where INPUT or --rows is a part of it.  [default: "
+    "INPUT]",
+)
 @cohort.read_as_features("INPUT")
+@cohort.rows
 @run.seed("Seed of the draws of --mc-samples.")
 @run.device
+@run.machines
 @run.allow_simulated
 def predict(**given: Any) -> None:
     """Score cells by drug name.
@@ -62,15 +76,26 @@ def predict(**given: Any) -> None:
     Writes the probability that each cell of INPUT resists the drug.
     INPUT holds the features of the model's family (.h5ad, .zarr, .npy, .npz, .csv, .parquet), or
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
-    them first. Without INPUT, the demo target is scored. Every cell is kept.
+    them first. Several INPUTs are scored one after the other. Without INPUT, the demo target is
+    scored. Every cell is kept.
     """
+    from scatd.workflows.predict.output import outputs_of
     from scatd.workflows.predict.request import PredictRequest
-    from scatd.workflows.predict.run import predict as work
+    from scatd.workflows.predict.run import predict_all as work
 
-    _show(work(filled(PredictRequest, given)))
+    inputs = given.pop("input") or (None,)
+    outputs = outputs_of(inputs, given.pop("output"))
+    requests = [
+        filled(PredictRequest, {**given, "input": cells, "output": output})
+        for cells, output in zip(inputs, outputs, strict=True)
+    ]
+    results = work(requests)
+    for result in results:
+        _show_cells(result)
+    _show_model(results[0])
 
 
-def _show(result: PredictResult) -> None:
+def _show_cells(result: PredictResult) -> None:
     share = result.n_resistant / result.n_obs if result.n_obs else 0.0
     click.echo(
         f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"
@@ -85,6 +110,9 @@ def _show(result: PredictResult) -> None:
         click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
     if result.not_assessed:
         click.echo(f"Cells outside the model's training domain: {result.not_assessed}.")
+
+
+def _show_model(result: PredictResult) -> None:
     ref, scores = result.ref, result.about["candidate_in_words"]
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}): {scores}.")
     click.echo(result.about["labels_in_words"])

@@ -168,6 +168,17 @@ def is_all(text: str) -> bool:
     return text.strip().casefold() == ALL
 
 
+class Rows(Text):
+    """Rows of a cohort, `A:B`, counted from 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The rows, or a refusal."""
+        super().convert(value, param, ctx)
+        from scatd.parts.rows import read_span
+
+        return read_span(str(value))
+
+
 class LabelMap(Text):
     """`S=sensitive,R=resistant`."""
 
@@ -183,6 +194,7 @@ class LabelMap(Text):
 TEXT = Text()
 COLUMN = Text(expected="the name of a column", name="column")
 DRUG, DRUGS = Drug(), Names()
+ROWS = Rows(expected="A:B, rows counted from 0", name="A:B")
 LAYER = Text(about_data=True, name="name")
 LABEL_MAP = LabelMap(
     expected="WORD=sensitive and WORD=resistant, such as S=sensitive,R=resistant", about_data=True

@@ -19,8 +19,8 @@ from scatd.data.tables import has_suffix
 from scatd.data.writing import require_store_name
 from scatd.errors import InputError
 
-_TABLE_VERSION = "0.2.0"
-"""Version of the encoding of a table to which a column can be added."""
+_OLD_TABLES = (None, "0.1.0")
+"""Encodings of a table, of anndata before 0.8, to which no column can be added."""
 
 
 class AnnotatedCohort:
@@ -41,7 +41,7 @@ class AnnotatedCohort:
         for name in ("obsm", "uns"):
             if name not in root:
                 _write(root, name, {})
-        if root["obs"].attrs.get("encoding-version") != _TABLE_VERSION:
+        if root["obs"].attrs.get("encoding-version") in _OLD_TABLES:
             _write(root, "obs", storable(_read(root["obs"])))
         self._index, self.n_obs = ids_of(root["obs"])
 

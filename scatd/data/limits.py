@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-BLOCK = 512
-"""Rows that are scored, or embedded, together. Blocks start at multiples of it in a cohort."""
-
 IN_MEMORY_BYTES = 2 << 30
 """Matrices above this size (as float32) stay on disk if their reader allows it."""
 
@@ -13,3 +10,6 @@ MIN_GENES = 200
 
 REFUSED_BELOW, WARNED_BELOW = 0.20, 0.80
 """Share of a panel's genes. Below the first a cohort is refused; below the second, a warning."""
+
+BLOCK = 512
+"""Rows that are scored or embedded together; blocks start at multiples of it."""

@@ -41,7 +41,8 @@ def embed(
     """Embeddings (n_cells, width) in the order of the cells; NaN for those with a reason.
 
     Equal cells are computed once. New embeddings are stored every few seconds, so that a killed run
-    continues.
+    continues. The same cells give the same bits, whichever of them the store held from an earlier
+    run on these cells.
 
     Raises
     ------
@@ -53,14 +54,13 @@ def embed(
     progress(len(cells) - len(usable))
     ready = cells.take(usable)
     names, first, inverse = np.unique(ready.digests(), return_index=True, return_inverse=True)
+    known = np.zeros(len(names), bool)
     embeddings = np.empty((len(names), encoder.width), np.float32)
-    known = np.full(len(names), -1, np.int64) if store is None else store.find(names)
     if store is not None:
-        embeddings[known >= 0] = store.read(known[known >= 0])
+        embeddings, known = store.get(names)
     copies = np.bincount(inverse, minlength=len(names))
-    progress(int(copies[known >= 0].sum()))
+    progress(int(copies[known].sum()))
 
-    missing = np.flatnonzero(known < 0)
     waiting: list[NDArray[np.intp]] = []
     kept_at = time.monotonic()
 
@@ -70,9 +70,14 @@ def embed(
             store.append(names[rows], embeddings[rows])
             waiting.clear()
 
-    for batch in batches(ready.lengths[first[missing]], encoder.tokens_per_batch):
-        rows = missing[batch]
-        embeddings[rows] = encoder.encode(ready.take(first[rows]))
+    # The batches hold all cells, also the known ones: the last bits of an embedding depend on the
+    # other cells of its batch, so they must not depend on what happens to be in the store.
+    for batch in batches(ready.lengths[first], encoder.tokens_per_batch):
+        rows = batch[~known[batch]]
+        if not len(rows):
+            continue
+        computed = encoder.encode(ready.take(first[batch]))
+        embeddings[rows] = computed[~known[batch]]
         if not np.isfinite(embeddings[rows]).all():
             what = "the model gives values that are not finite"
             raise ScatdError(what, remedy="Check its weights; try --precision float32.")

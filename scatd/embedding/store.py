@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.embedding.cells import DIGEST_BYTES, DIGEST_TYPE
+from scatd.embedding.compaction import compact, new_shard, shard_folders
+from scatd.embedding.index import Index
+from scatd.embedding.shard import Shard
 from scatd.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-_CHECK_BYTES = 16
-_BLOCK = 4096
+
+@dataclass(frozen=True)
+class _Own:
+    """The shard that a process writes, and the lock that it holds for that."""
+
+    process: int
+    shard: Shard
+    lock: filelock.BaseFileLock
 
 
 class EmbeddingStore:
-    """Three files that only grow: hashes of contents, embeddings, and a checksum of each pair.
+    """Shards of embeddings in one folder: each process that computes writes its own.
 
     A row is used only if its checksum fits its hash and its values. A damaged row counts as
-    missing: it is computed and stored again. A killed process leaves at most some rows without a
-    hash at the end; the next process overwrites them. Several processes may share a store. Stores
-    of scatd before 0.2 have no checksums and are overwritten.
+    missing: it is computed and stored again. Any number of processes, also of several computers
+    with one file system, may use a store at once; each sees what was there when it first looked,
+    and what it adds. Small shards become one when a store is opened that no other process writes.
+    The three files of scatd 0.2 are a shard of their own.
 
     Parameters
     ----------
@@ -38,43 +48,31 @@ class EmbeddingStore:
 
     def __init__(self, folder: Path, width: int) -> None:
         self.folder = folder
+        self.n_added = 0
         self._width = width
-        self._names = folder / "digests.bin"
-        self._rows = folder / "embeddings.f32"
-        self._checks = folder / "checks.bin"
+        self._shards: list[Shard] = []
+        self._index: Index | None = None
+        self._own: _Own | None = None
 
     def __len__(self) -> int:
-        """Number of rows with hash and checksum."""
-        sizes = {
-            self._names: DIGEST_BYTES,
-            self._rows: self._row_bytes,
-            self._checks: _CHECK_BYTES,
-        }
-        return min(_size(path) // size for path, size in sizes.items())
+        """Number of rows that were there, or were added here."""
+        return len(self._opened())
 
-    def find(self, digests: NDArray[np.bytes_]) -> NDArray[np.int64]:
-        """Row of each content; -1 if there is no valid row."""
-        found = np.full(len(digests), -1, np.int64)
-        n_rows = len(self)
-        if not n_rows and _size(self._names):
-            logger.warning("Embeddings in %s cannot be checked, and are computed anew.",
-                           self.folder)  # fmt: skip
-        if n_rows and len(digests):
-            known = np.fromfile(self._names, DIGEST_TYPE, count=n_rows)
-            order = np.argsort(known, kind="stable")
-            # Of equal hashes the last one is used: it replaced a damaged row.
-            at = np.searchsorted(known, digests, side="right", sorter=order) - 1
-            is_there = (at >= 0) & (known[order[np.maximum(at, 0)]] == digests)
-            found[is_there] = order[at[is_there]]
-            self._leave_out_damaged(found, digests)
-        return found
-
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embeddings (len(rows), width) of rows from `find`."""
-        if not len(rows):
-            return np.empty((0, self._width), np.float32)
-        shape = (len(self), self._width)
-        return np.array(np.memmap(self._rows, np.dtype("<f4"), mode="r", shape=shape)[rows])
+    def get(self, digests: NDArray[np.bytes_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Embeddings (len(digests), width), and which of them are known; the others are zero."""
+        values = np.zeros((len(digests), self._width), np.float32)
+        known = np.zeros(len(digests), bool)
+        if not len(digests):
+            return values, known
+        try:
+            n_damaged = self._look_up(digests, values, known)
+        except FileNotFoundError:  # another process has just made one shard of many
+            self._index = None
+            n_damaged = self._look_up(digests, values, known)
+        if n_damaged:
+            logger.warning("%d of %d embeddings in %s are damaged, and are computed anew.",
+                           n_damaged, len(digests), self.folder)  # fmt: skip
+        return values, known
 
     def append(self, digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> None:
         """Store embeddings (len(digests), width).
@@ -84,66 +82,62 @@ class EmbeddingStore:
         InputError
             When the folder cannot be written.
         """
-        kept = embeddings.astype("<f4")
+        index = self._opened()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with filelock.FileLock(self.folder / ".lock"):
-                n_rows = len(self)
-                # Rows are written first: a hash without its row would point to nothing.
-                _write_at(self._rows, n_rows * self._row_bytes, kept.tobytes())
-                _write_at(self._checks, n_rows * _CHECK_BYTES, b"".join(_hashes(digests, kept)))
-                _write_at(self._names, n_rows * DIGEST_BYTES, digests.tobytes())
+            shard = self._own_shard()
+            first = len(shard)
+            shard.append(digests, embeddings)
         except OSError as error:
             what = f"cannot be written ({error.strerror or error})"
             remedy = "Name another folder in SCATD_CACHE."
             raise InputError(what, where=str(self.folder), remedy=remedy) from error
+        index.add(digests, self._shards.index(shard), first)
+        self.n_added += len(digests)
 
-    def _leave_out_damaged(self, found: NDArray[np.int64], digests: NDArray[np.bytes_]) -> None:
-        """Set rows to -1 when their checksum does not fit their hash and values."""
-        checks = np.fromfile(self._checks, np.uint8, count=len(self) * _CHECK_BYTES)
-        checks = checks.reshape(-1, _CHECK_BYTES)
-        places = np.flatnonzero(found >= 0)
-        damaged = []
-        for start in range(0, len(places), _BLOCK):
-            some = places[start : start + _BLOCK]
-            values = self.read(found[some])
-            own = np.frombuffer(b"".join(_hashes(digests[some], values)), np.uint8)
-            is_own = (own.reshape(-1, _CHECK_BYTES) == checks[found[some]]).all(axis=1)
-            damaged.append(some[~is_own | ~np.isfinite(values).all(axis=1)])
-        bad = np.concatenate([*damaged, np.empty(0, np.int64)]).astype(np.int64)
-        if len(bad):
-            logger.warning("%d of %d embeddings in %s are damaged, and are computed anew.",
-                           len(bad), len(places), self.folder)  # fmt: skip
-            found[bad] = -1
+    def _look_up(
+        self, digests: NDArray[np.bytes_], values: NDArray[np.float32], known: NDArray[np.bool_]
+    ) -> int:
+        """Read what is known; returns how many have only damaged rows."""
+        is_there = np.zeros(len(digests), bool)
+        for places, numbers, rows in self._opened().candidates(digests):
+            wanted = ~known[places]
+            places, numbers, rows = places[wanted], numbers[wanted], rows[wanted]
+            is_there[places] = True
+            for number in np.unique(numbers):
+                own = numbers == number
+                some = places[own]
+                read, is_good = self._shards[number].read(rows[own], digests[some])
+                values[some[is_good]] = read[is_good]
+                known[some[is_good]] = True
+        return int((is_there & ~known).sum())
 
-    @property
-    def _row_bytes(self) -> int:
-        return self._width * np.dtype(np.float32).itemsize
+    def _opened(self) -> Index:
+        """The index of all shards; it is made once."""
+        if self._index is None:
+            compact(self.folder, self._width)
+            self._index = self._indexed()
+        return self._index
 
+    def _indexed(self) -> Index:
+        index = Index()
+        self._shards = []
+        for folder in (self.folder, *shard_folders(self.folder)):
+            shard = Shard(folder, self._width)
+            if self._own is not None and self._own.shard.folder == folder:
+                shard = self._own.shard
+            self._shards.append(shard)
+            if shard.cannot_be_checked:
+                logger.warning("Embeddings in %s cannot be checked, and are computed anew.",
+                               shard.folder)  # fmt: skip
+            with contextlib.suppress(FileNotFoundError):  # has just been joined with others
+                index.add(shard.names(len(shard)), len(self._shards) - 1, 0, wait=True)
+        index.settle()
+        return index
 
-def _hashes(digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> list[bytes]:
-    """One checksum a row, over its hash and its values."""
-    names, values = digests.tobytes(), np.ascontiguousarray(embeddings)
-    return [
-        hashlib.blake2b(
-            names[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] + row.tobytes(),
-            digest_size=_CHECK_BYTES,
-        ).digest()
-        for number, row in enumerate(values)
-    ]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _write_at(path: Path, offset: int, content: bytes) -> None:
-    with path.open("r+b" if path.exists() else "wb") as file:
-        file.truncate(offset)
-        file.seek(offset)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    def _own_shard(self) -> Shard:
+        """The shard that this process writes; a process after a fork has its own."""
+        if self._own is None or self._own.process != os.getpid():
+            shard, lock = new_shard(self.folder, self._width)
+            self._shards.append(shard)
+            self._own = _Own(os.getpid(), shard, lock)
+        return self._own.shard

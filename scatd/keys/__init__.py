@@ -200,3 +200,8 @@ TAG_HISTORY = "scatd.history."
 """Prefix: each move between stages is a tag of its own."""
 TAG_SHA256 = "scatd.sha256."
 """Prefix: each file of a version has its hash in a tag."""
+
+ANNOTATED_SUFFIXES = (".h5ad", ".zarr")
+"""Kinds of output that hold a cohort and what was found about its cells."""
+SCORE_SUFFIXES = (*ANNOTATED_SUFFIXES, ".csv", ".parquet", ".json", ".jsonl")
+"""Kinds of output of a prediction; the others hold scores only."""

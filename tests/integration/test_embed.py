@@ -419,7 +419,7 @@ def test_a_depth_that_is_none(scatd, baron, scf, words):
 
 def test_an_output_of_another_kind(scatd, baron, scf):
     output = scatd("embed", baron, *scf, "-o", "out.csv", code=2).output
-    assert "Expected .h5ad" in output
+    assert "Expected .h5ad or .zarr" in output
 
 
 def test_negative_counts(scatd, cells, scf):

@@ -27,6 +27,12 @@ layer = option(
     "Matrix to read: X, raw or the name of a layer.  [default: the one with counts, or with the "
     "scale that --scale names; several that differ are refused]",
 )
+rows = option(
+    "--rows",
+    values.ROWS,
+    "Only these rows, counted from 0: A:B with A and B multiples of 512, or A: up to the end. The "
+    "output is a part, with a note beside it; scatd join puts parts together.  [default: all]",
+)
 min_genes = option(
     "--min-genes",
     ranges.CountOrNone,

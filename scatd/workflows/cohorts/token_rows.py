@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import sparse
 from scatd.data.cells import OF_ANOTHER, CellQuality, of_another
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.genes import Combine, GeneMatch, aligned
+from scatd.data.limits import BLOCK
 from scatd.data.preflight import Report
 from scatd.embedding import runner, scfoundation_input
 from scatd.embedding.cells import Cells
@@ -100,32 +101,41 @@ class RowEmbedder:
         elif (settings.input_type, settings.pre_normalized) == ("bulk", "F"):
             self._median_total = self._median_of_totals()
 
-    def embed_all(
-        self, into: NDArray[np.float32], progress: Callable[[int], object]
-    ) -> NDArray[np.object_]:
-        """Embed every row of the cohort.
+    def blocks(
+        self, rows: range | slice | None = None, progress: Callable[[int], object] = lambda _: None
+    ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.object_]]]:
+        """Embed rows of the cohort in blocks of `BLOCK`, which start at its multiples.
+
+        The embedding of a block has the same bits, whichever rows are asked for beside it.
 
         Parameters
         ----------
-        into
-            Takes the embeddings, (n_obs, width); NaN where there is a reason. May be a memory map.
+        rows
+            Rows of the cohort, without a step; None for all.
         progress
             Called with the number of cells that are done.
 
-        Returns
-        -------
-        (n_obs,) reasons why a cell has no embedding; empty where it has one.
+        Yields
+        ------
+        Number of the first row; embeddings (n_rows, width), NaN where there is a reason; and
+        reasons (n_rows,) of text, empty where there is an embedding.
 
         Raises
         ------
         InputError
             When values are not finite, or below zero.
         """
-        reasons = np.full(self._matrix.shape[0], "", dtype=object)
-        for start, block in self._matrix.blocks():
-            rows = slice(start, start + block.shape[0])
-            into[rows], reasons[rows] = self.embed(start, block, progress)
-        return reasons
+        n_obs = self._matrix.shape[0]
+        wanted = rows if isinstance(rows, range) else range(n_obs)[rows or slice(None)]
+        # More rows are read at once than are embedded: files store many rows together.
+        piece = max(self._matrix.block_rows // BLOCK, 1) * BLOCK
+        for first in range(wanted.start - wanted.start % piece, wanted.stop, piece):
+            start, end = max(first, wanted.start), min(first + piece, wanted.stop)
+            held = self._matrix.rows(start, end)
+            for low in range(start - start % BLOCK, end, BLOCK):
+                begin, stop = max(low, start), min(low + BLOCK, end)
+                found = self.embed(begin, held[begin - start : stop - start], progress)
+                yield begin, *found
 
     def embed(
         self, start: int, X: sparse.csr_matrix, progress: Callable[[int], object] = lambda _: None

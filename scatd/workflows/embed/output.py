@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem, write_elem
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.data.cohort import X
-from scatd.data.files import atomic_path, check_writable
+from scatd.data.annotating import annotating
+from scatd.data.files import check_writable
 from scatd.data.opened import OpenedInput
-from scatd.data.storable import mapping, storable, storable_value, write_h5ad
-from scatd.data.tables import has_suffix
-from scatd.data.writing import writing_cohort
-from scatd.errors import InputError
+from scatd.data.storable import mapping
+from scatd.data.writing import require_store_name
 
-_H5AD = (".h5ad",)
 _UNS_KEY = "embed"
+_MOST_REASONS = 127
+
+Block = tuple[int, NDArray[np.float32], NDArray[np.object_]]
+"""Number of the first row; embeddings (n_rows, width); and reasons (n_rows,) why some have none."""
+
+
+class Reasons:
+    """Why cells have no embedding, one byte a cell.
+
+    Parameters
+    ----------
+    n_obs
+        Number of cells.
+    """
+
+    def __init__(self, n_obs: int) -> None:
+        self.codes = np.zeros(n_obs, np.int8)
+        self.words = [""]
+
+    def add(self, start: int, reasons: NDArray[np.object_]) -> None:
+        """Note the reasons of a block of cells; empty where there is an embedding."""
+        for word in sorted(set(reasons.tolist()) - set(self.words)):
+            assert len(self.words) <= _MOST_REASONS, "reasons are few fixed texts"
+            self.words.append(word)
+        codes = [self.words.index(word) for word in reasons.tolist()]
+        self.codes[start : start + len(reasons)] = codes
+
+    def counts(self) -> dict[str, int]:
+        """Number of cells without an embedding, by reason."""
+        found = np.bincount(self.codes, minlength=len(self.words))
+        return {word: int(n) for word, n in sorted(zip(self.words, found, strict=True)) if word}
+
+    def __bool__(self) -> bool:
+        return len(self.words) > 1
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Embedded cells.
+    """Embedded cells in memory.
 
     Parameters
     ----------
@@ -39,14 +67,14 @@ class Embedding:
     X
         (n_obs, width), NaN for a cell without an embedding.
     reasons
-        (n_obs,) why a cell has none; empty where it has one.
+        Why cells have none.
     about
         How it was made, as plain values.
     """
 
     slot: str
     X: NDArray[np.float32]
-    reasons: NDArray[np.object_]
+    reasons: Reasons
     about: Mapping[str, Any]
 
 
@@ -61,41 +89,52 @@ def require_output(path: Path) -> None:
     Raises
     ------
     InputError
-        When it is no `.h5ad`, or cannot be written.
+        When it is neither `.h5ad` nor `.zarr`, or cannot be written.
     """
-    if not has_suffix(path, _H5AD):
-        what = f"unknown kind of output '{path.suffix}'"
-        raise InputError(what, where=str(path), expected=".h5ad")
+    require_store_name(path)
     check_writable(path)
 
 
-def write_embedding(embedding: Embedding, opened: OpenedInput, path: Path) -> None:
-    """Write the cohort as it is with the embedding added, whole or not at all."""
-    with atomic_path(path) as temporary:
-        _copy(opened, temporary)
-        _add(embedding, temporary)
+def write_embedding(
+    slot: str,
+    width: int,
+    blocks: Iterable[Block],
+    about: Mapping[str, Any],
+    opened: OpenedInput,
+    path: Path,
+) -> Reasons:
+    """Write the cohort as it is with an embedding added, whole or not at all.
 
+    Parameters
+    ----------
+    slot, width
+        Name of the embedding in `obsm`, and number of its features.
+    blocks
+        The embedding in the order of the rows. A block is written before the next one is asked for.
+    about
+        How it was made, as plain values.
 
-def _copy(opened: OpenedInput, target: Path) -> None:
-    """The cohort as it is, as `.h5ad`.
+    Returns
+    -------
+    Why cells have no embedding.
 
-    The bytes of an `.h5ad` are copied, so that nothing in it changes: this is the one time that
-    the file is read beside the one opening.
+    Raises
+    ------
+    InputError
+        When the file cannot be written, or the cohort is damaged.
     """
-    store = opened.store
-    # anndata before 0.7 wrote obs as one table, and has no place to add an embedding.
-    is_old = store is not None and hasattr(store["obs"], "shape")
-    if has_suffix(opened.path, _H5AD) and not is_old:
-        shutil.copyfile(opened.path, target)
-    elif store is not None:
-        write_h5ad(opened.whole(), target)
-    else:
-        cohort = opened.cohort
-        matrix = cohort.matrices[X]
-        with writing_cohort(target, matrix.shape[1]) as writer:
-            for _, block in matrix.blocks():
-                writer.add(block)
-            writer.finish(cohort.obs, matrix.var, cohort.uns)
+    column = reason_column(slot)
+    with annotating(opened, path) as cohort:
+        reasons = Reasons(cohort.n_obs)
+        matrix = cohort.matrix(slot, width, np.float32)
+        for start, block, why in blocks:
+            matrix.add(block)
+            reasons.add(start, why)
+        cohort.remove_column(column)
+        if reasons:
+            cohort.column(column, "categorical", reasons.words).add(reasons.codes)
+        cohort.set_uns(keys.UNS_SCATD, _with(cohort.uns(keys.UNS_SCATD), slot, about))
+    return reasons
 
 
 def annotate(cohort: ad.AnnData, embedding: Embedding) -> None:
@@ -104,25 +143,11 @@ def annotate(cohort: ad.AnnData, embedding: Embedding) -> None:
     column = reason_column(slot)
     cohort.obsm[slot] = embedding.X
     cohort.obs.drop(columns=column, errors="ignore", inplace=True)  # noqa: PD002
-    if (reasons != "").any():
-        cohort.obs[column] = pd.Categorical(reasons.astype(str))
+    if reasons:
+        cohort.obs[column] = pd.Categorical.from_codes(reasons.codes, pd.Index(reasons.words))
     said = mapping(cohort.uns.get(keys.UNS_SCATD))
-    said[_UNS_KEY] = {**mapping(said.get(_UNS_KEY)), slot: dict(embedding.about)}
-    cohort.uns[keys.UNS_SCATD] = said
+    cohort.uns[keys.UNS_SCATD] = _with(said, slot, embedding.about)
 
 
-def _add(embedding: Embedding, path: Path) -> None:
-    slot, reasons = embedding.slot, embedding.reasons
-    column = reason_column(slot)
-    with h5py.File(path, "r+") as file:
-        slots, uns = file.require_group("obsm"), file.require_group("uns")
-        write_elem(slots, slot, np.asarray(embedding.X))  # no memmap, by its type
-        has_reasons = bool((reasons != "").any())
-        if has_reasons or column in file["obs"]:
-            obs = read_elem(file["obs"]).drop(columns=column, errors="ignore")
-            if has_reasons:
-                obs[column] = pd.Categorical(reasons.astype(str))
-            write_elem(file, "obs", storable(obs))
-        said = mapping(read_elem(uns[keys.UNS_SCATD])) if keys.UNS_SCATD in uns else {}
-        said[_UNS_KEY] = {**mapping(said.get(_UNS_KEY)), slot: dict(embedding.about)}
-        write_elem(uns, keys.UNS_SCATD, storable_value(said))
+def _with(said: dict[str, Any], slot: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    return {**said, _UNS_KEY: {**mapping(said.get(_UNS_KEY)), slot: dict(about)}}

@@ -17,8 +17,8 @@ class EmbedRequest:
     Parameters
     ----------
     input, output
-        Cohort or table of any kind that scatd reads; `.h5ad`. Without an output, nothing is
-        written, and the result holds the embedding.
+        Cohort or table of any kind that scatd reads; `.h5ad` or `.zarr`. Without an output,
+        nothing is written, and the result holds the embedding.
     embedder
         The foundation model.
     layer, scale

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scatd import __version__, console
 from scatd.data.cohort import Cohort
@@ -16,7 +15,13 @@ from scatd.data.opened import open_input
 from scatd.data.preflight import Report, require_human
 from scatd.nn.devices import pick_device
 from scatd.workflows.cohorts.embedder import Embedder
-from scatd.workflows.embed.output import Embedding, require_output, write_embedding
+from scatd.workflows.embed.output import (
+    Block,
+    Embedding,
+    Reasons,
+    require_output,
+    write_embedding,
+)
 from scatd.workflows.embed.request import EmbedRequest
 
 logger = logging.getLogger(__name__)
@@ -63,44 +68,40 @@ def embed(request: EmbedRequest) -> EmbedResult:
     if request.output is not None:
         require_output(request.output)
     device = pick_device(request.embedder.device)
-    with (
-        open_input(request.input) as opened,
-        tempfile.TemporaryDirectory(prefix="scatd-") as scratch,
-    ):
+    with open_input(request.input) as opened:
         cohort = opened.cohort
         require_human(cohort)
         embedder = Embedder(replace(request.embedder, device=str(device)))
         report = embedder.look(cohort, layer=request.layer, scale=request.scale)
-        n_before = len(embedder.store)
-        shape = (cohort.n_obs, embedder.encoder.width)
-        X: NDArray[np.float32]
+        slot, width = embedder.slot, embedder.encoder.width
+        blocks = embedded_blocks(embedder, cohort, report)
+        about = {**embedder.provenance(report), "scatd": __version__}
+        made = None
         if request.output is None:
-            X = np.empty(shape, np.float32)
-        else:  # in a file, as large as it may be: the memory stays that of a block
-            X = np.memmap(Path(scratch) / "rows", np.float32, "w+", shape=shape)
-        made = embed_cells(embedder, cohort, report, X)
-        if request.output is not None:
-            write_embedding(made, opened, request.output)
-    words, counts = np.unique(made.reasons[made.reasons != ""].astype(str), return_counts=True)
+            made = _in_memory(
+                blocks,
+                Embedding(
+                    slot, np.empty((cohort.n_obs, width), np.float32), Reasons(cohort.n_obs), about
+                ),
+            )
+            reasons = made.reasons
+        else:
+            reasons = write_embedding(slot, width, blocks, about, opened, request.output)
     return EmbedResult(
-        *(request.output, made.slot, *shape),
-        n_computed=len(embedder.store) - n_before,
-        reasons=dict(zip(words.tolist(), counts.tolist(), strict=True)),
-        embedding=made if request.output is None else None,
+        *(request.output, slot, cohort.n_obs, width),
+        n_computed=embedder.store.n_added,
+        reasons=reasons.counts(),
+        embedding=made,
     )
 
 
-def embed_cells(
-    embedder: Embedder, cohort: Cohort, report: Report, into: NDArray[np.float32]
-) -> Embedding:
-    """Embed every cell of an opened cohort; no file is written but the cache.
+def embedded_blocks(embedder: Embedder, cohort: Cohort, report: Report) -> Iterator[Block]:
+    """Embed every cell of an opened cohort block by block; no file is written but the cache.
 
     Parameters
     ----------
     report
         Of `embedder.look`.
-    into
-        Takes the embedding, (n_obs, width); may be a memory map.
 
     Raises
     ------
@@ -113,6 +114,11 @@ def embed_cells(
         logger.info("%s", note)
     rows = embedder.rows(cohort, report)
     with console.progress(cohort.n_obs, "Embedding", "cell") as bar:
-        reasons = rows.embed_all(into, bar.update)
-    about = {**embedder.provenance(report), "scatd": __version__}
-    return Embedding(embedder.slot, into, reasons, about)
+        yield from rows.blocks(progress=bar.update)
+
+
+def _in_memory(blocks: Iterable[Block], into: Embedding) -> Embedding:
+    for start, block, why in blocks:
+        into.X[start : start + len(block)] = block
+        into.reasons.add(start, why)
+    return into

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.data.annotating import AnnotatedCohort, annotating
 from scatd.data.elements import ColumnKind
-from scatd.data.files import atomic_path, check_writable
+from scatd.data.files import atomic_path, check_writable, make_folder
 from scatd.data.opened import OpenedInput, copied
 from scatd.data.storable import mapping
 from scatd.errors import InputError
 from scatd.registry import ModelRef
-from scatd.workflows.predict.request import ANNOTATED, PredictedCells, in_words
+from scatd.workflows.predict.request import PredictedCells, in_words
 
-OUTPUT_SUFFIXES = (*ANNOTATED, ".csv", ".parquet", ".json", ".jsonl")
 _GROUP_ROWS = 1 << 16
 """Rows of a row group of `.parquet`."""
 _KINDS: dict[str, ColumnKind] = {
@@ -42,10 +41,44 @@ def require_output(path: Path) -> None:
     InputError
         When its kind is unknown, or it cannot be written.
     """
-    if path.suffix not in OUTPUT_SUFFIXES:
+    if path.suffix not in keys.SCORE_SUFFIXES:
         what = f"unknown kind of output '{path.suffix}'"
-        raise InputError(what, where=str(path), expected=" or ".join(OUTPUT_SUFFIXES))
+        raise InputError(what, where=str(path), expected=" or ".join(keys.SCORE_SUFFIXES))
     check_writable(path)
+
+
+def outputs_of(inputs: Sequence[Path | None], output: Path) -> list[Path]:
+    """A file for each input: `output` itself, or, in a folder, a file with the name of the input.
+
+    Parameters
+    ----------
+    inputs
+        None is the demo.
+    output
+        A file for one input, or a folder.
+
+    Raises
+    ------
+    InputError
+        When several inputs would be one file, or an input would be overwritten.
+    """
+    is_folder = output.is_dir() or (not output.suffix and output.name != "")
+    if not is_folder:
+        if len(inputs) > 1:
+            what, expected = f"{len(inputs)} inputs and one file", "a folder: -o FOLDER"
+            raise InputError(what, where=f"--output {output}", expected=expected)
+        return [output]
+    names = ["demo" if path is None else path.name.partition(".")[0] for path in inputs]
+    named = [output / f"{name}{keys.ANNOTATED_SUFFIXES[0]}" for name in names]
+    for path, made in zip(inputs, named, strict=True):
+        if named.count(made) > 1:
+            what, remedy = f"several inputs would be {made}", "Score them into two folders."
+            raise InputError(what, where=f"--output {output}", remedy=remedy)
+        if path is not None and made.exists() and path.exists() and made.samefile(path):
+            what, remedy = f"{path} would be overwritten", "Choose another folder."
+            raise InputError(what, where=f"--output {output}", remedy=remedy)
+    make_folder(output, remedy="Choose another folder.")
+    return named
 
 
 class ScoreWriter(Protocol):
@@ -61,7 +94,7 @@ class ScoreWriter(Protocol):
 @contextlib.contextmanager
 def writing(
     path: Path,
-    opened: OpenedInput,
+    opened: OpenedInput | None,
     ref: ModelRef,
     ids: Any,
     *,
@@ -73,9 +106,9 @@ def writing(
     Parameters
     ----------
     path
-        Ends in one of `OUTPUT_SUFFIXES`.
+        Ends in one of `keys.SCORE_SUFFIXES`.
     opened
-        The input that is scored; `.h5ad` and `.zarr` hold a copy of it.
+        The input that is scored; `.h5ad` and `.zarr`, which hold a copy of it, need it.
     ref
         The model.
     ids
@@ -85,7 +118,8 @@ def writing(
     rows
         Which cells the output holds; None for all.
     """
-    if path.suffix in ANNOTATED:
+    if path.suffix in keys.ANNOTATED_SUFFIXES:
+        assert opened is not None
         with annotating(opened, path, rows=_slice(rows), ids=ids) as cohort:
             yield _Annotated(cohort, ref, not_assessed)
         return
@@ -111,11 +145,11 @@ def write_prediction(results: Sequence[PredictedCells], opened: OpenedInput, pat
     opened
         The input that was scored. It is read again, from the file that is open, for these only.
     path
-        Ends in one of `OUTPUT_SUFFIXES`.
+        Ends in one of `keys.SCORE_SUFFIXES`.
     """
     first = results[0]
     ids = first.table["barcode"].to_numpy()
-    if path.suffix in ANNOTATED:
+    if path.suffix in keys.ANNOTATED_SUFFIXES:
         with annotating(opened, path, ids=ids) as cohort:
             for one in results:
                 _write(one, _Annotated(cohort, one.ref, one.result.not_assessed))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd import keys
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
 from scatd.errors import InputError
@@ -22,8 +23,6 @@ from scatd.registry import ModelRef
 from scatd.scheduling.address import Machines
 from scatd.workflows.predict.totals import Totals
 
-ANNOTATED = (".h5ad", ".zarr")
-"""The kinds of output that hold the cohort and the posterior means."""
 POSTERIOR_DRAWS = 50
 """Draws for `--uncertainty posterior` where `--mc-samples` names no number."""
 
@@ -85,7 +84,7 @@ class PredictRequest(ScoringRequest):
     @property
     def keeps_latent(self) -> bool:
         """Whether the result needs the posterior means."""
-        return self.output is None or self.output.suffix in ANNOTATED
+        return self.output is None or self.output.suffix in keys.ANNOTATED_SUFFIXES
 
     @property
     def n_draws(self) -> int:

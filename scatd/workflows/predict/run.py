@@ -41,26 +41,35 @@ def predict(request: PredictRequest) -> PredictResult:
     InputError
         When there is no such model, or the cohort cannot be used.
     """
-    model = load_model(request.drug, request.family, request.stage, pick_device(request.device))
-    return score_into_file(request, model)
-
-
-def score_into_file(request: PredictRequest, model: Loaded) -> PredictResult:
-    """As `predict`, with a model that is loaded."""
-    (result,) = score_into_files([request], model)
+    (result,) = predict_all([request])
     return result
 
 
-def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
+def predict_all(requests: Sequence[PredictRequest]) -> list[PredictResult]:
     """Score several cohorts with one model, each into a file of its own.
 
     A cohort that cannot be used ends the work; files of those before it stay.
 
+    Parameters
+    ----------
+    requests
+        They differ in their inputs and outputs only.
+
     Raises
     ------
     InputError
-        When a cohort cannot be used.
+        When there is no such model, or a cohort cannot be used.
     """
+    first = requests[0]
+    for request in requests:
+        assert request.output is not None, "score_file keeps the scores in memory"
+        require_output(request.output)
+    model = load_model(first.drug, first.family, first.stage, pick_device(first.device))
+    return score_into_files(requests, model)
+
+
+def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
+    """As `predict_all`, with a model that is loaded."""
     scorer = model.scorer
     for request in requests:
         assert request.output is not None, "score_file keeps the scores in memory"

@@ -38,7 +38,7 @@ class FakeEmbedder:
 
     slot = "X_scfoundation"
     encoder = SimpleNamespace(width=2)
-    store = ()
+    store = SimpleNamespace(n_added=0)
 
     def __init__(self, request):
         pass
@@ -49,14 +49,15 @@ class FakeEmbedder:
     def rows(self, cohort, report):
         matrix = cohort.matrices[report.layer]
 
-        def embed_all(into, progress):
-            X = matrix.rows(0, cohort.n_obs).toarray()
-            into[:] = np.column_stack([X.sum(axis=1), (X > 0).sum(axis=1)])
-            empty = into[:, 0] == 0
-            into[empty] = np.nan
-            return np.where(empty, "no expressed gene", "").astype(object)
+        def blocks(progress):
+            for start in range(0, cohort.n_obs, 4):
+                X = matrix.rows(start, min(start + 4, cohort.n_obs)).toarray()
+                into = np.column_stack([X.sum(axis=1), (X > 0).sum(axis=1)]).astype(np.float32)
+                empty = into[:, 0] == 0
+                into[empty] = np.nan
+                yield start, into, np.where(empty, "no expressed gene", "").astype(object)
 
-        return SimpleNamespace(embed_all=embed_all)
+        return SimpleNamespace(blocks=blocks)
 
     def provenance(self, report):
         return {"layer": report.layer}
@@ -92,14 +93,23 @@ def test_the_input_is_opened_once_and_comes_back_with_the_embedding(tmp_path, mo
     assert found.uns["scatd"]["embed"]["X_scfoundation"]["layer"] == "X"
 
 
-def test_a_zarr_and_a_table_become_h5ad(tmp_path, monkeypatch):
+def test_a_zarr_and_a_table_become_h5ad_or_zarr(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "Embedder", FakeEmbedder)
     cells = counts()
     cells.write_zarr(tmp_path / "cells.zarr")
     cells.to_df().to_csv(tmp_path / "cells.csv")
     for name in ("cells.zarr", "cells.csv"):
-        embed(EmbedRequest(tmp_path / name, tmp_path / "out.h5ad", EmbedderRequest("scfoundation")))
-        found = ad.read_h5ad(tmp_path / "out.h5ad")
-        np.testing.assert_array_equal(found.X.toarray(), cells.X.toarray())
-        assert list(found.obs_names) == list(cells.obs_names)
-        assert found.obsm["X_scfoundation"].shape == (6, 2)
+        for target, read in (("h5ad", ad.read_h5ad), ("zarr", ad.read_zarr)):
+            output = tmp_path / f"{name}.{target}"
+            embed(EmbedRequest(tmp_path / name, output, EmbedderRequest("scfoundation")))
+            check(read(output), cells)
+
+
+def check(found, cells):
+    np.testing.assert_array_equal(found.X.toarray(), cells.X.toarray())
+    assert list(found.obs_names) == list(cells.obs_names)
+    totals = cells.X.toarray().sum(axis=1)
+    totals[2] = np.nan
+    np.testing.assert_array_equal(found.obsm["X_scfoundation"][:, 0], totals)
+    reasons = found.obs["X_scfoundation_reason"].tolist()
+    assert reasons == ["", "", "no expressed gene", "", "", ""]

@@ -11,9 +11,10 @@ import pytest
 from scipy import sparse
 
 from scatd import registry
+from scatd.keys import SCORE_SUFFIXES
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.features import scoring_input
-from scatd.workflows.predict.output import OUTPUT_SUFFIXES, annotate
+from scatd.workflows.predict.output import annotate
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.run import predict, score_cells, score_file
 
@@ -37,7 +38,7 @@ def model():
     return ref, Scorer(registry.fetch(ref))
 
 
-@pytest.mark.parametrize("suffix", OUTPUT_SUFFIXES)
+@pytest.mark.parametrize("suffix", SCORE_SUFFIXES)
 def test_the_file_of_the_cells_is_opened_once(cells, copied_registry, opens, suffix):
     """Also where the whole cohort goes into the output: it comes from the same open file."""
     output = copied_registry / f"scored{suffix}"
@@ -80,7 +81,7 @@ def test_cells_in_memory_get_the_scores_of_their_file(cells, copied_registry):
 
 
 def test_every_kind_of_output_says_the_same(cells, copied_registry):
-    files = {suffix: copied_registry / f"scored{suffix}" for suffix in OUTPUT_SUFFIXES}
+    files = {suffix: copied_registry / f"scored{suffix}" for suffix in SCORE_SUFFIXES}
     for output in files.values():
         predict(PredictRequest("docetaxel", copied_registry / "cells.h5ad", output, device="cpu"))
     whole = ad.read_h5ad(files[".h5ad"])
