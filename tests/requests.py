@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-PARTS = ("cohorts", "labelled", "controls", "few", "embedder")
+PARTS = ("cohorts", "labelled", "controls", "few", "embedder", "machines")
 """Fields of requests that are requests themselves."""
 
 

@@ -21,6 +21,7 @@ from scatd.embedding.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.explanation.settings import ExplainSettings
+from scatd.parts.rows import RowSpan
 from scatd.serving.settings import ServeSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
@@ -53,6 +54,8 @@ SAMPLES = {
     "abstain": ("error=0.1", BandGoal("error", 0.1)),
     "alignment": ("none", "none"),
     "allow_simulated": ("true", True),
+    "allow_insecure": ("true", True),
+    "scheduler": ("local:2", "local:2"),
     "baseline": ("zero", "zero"),
     "markdown": ("page.md", Path("page.md")),
     "method": ("gradshap", "gradshap"),
@@ -137,6 +140,7 @@ SAMPLES = {
     "published": ("true", True),
     "quick": ("true", True),
     "rec_beta": ("12.5", 12.5),
+    "rows": ("512:1024", RowSpan(512, 1024)),
     "reference": ("cells.npy", Path("cells.npy")),
     "schedule": ("constant", "constant"),
     "seed": ("11", 11),
@@ -175,6 +179,7 @@ OWN_SAMPLES = {
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
+NO_SCHEDULER = {"scheduler": None, "allow_insecure": False}
 OF_A_SWEEP = ("min_sensitive", "figures")
 """Parameters of transfer that only a sweep of drugs has."""
 
@@ -257,7 +262,7 @@ def expected_without_parameters(module):
         if module == "check":
             return nothing | {"min_genes": 200}
         output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
-        return nothing | {"min_genes": 200} | output
+        return nothing | {"min_genes": 200, "rows": None} | output | NO_SCHEDULER
     if module == "screen":
         nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
         return nothing | {
@@ -272,7 +277,7 @@ def expected_without_parameters(module):
     if module == "bench":
         nothing = dict.fromkeys(("output", "drugs", "markdown"))
         asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
-        return nothing | asked
+        return nothing | asked | NO_SCHEDULER
     if module == "evaluate":
         words = ("labels", "label_map", "label_kind", "output", "family", "group_by")
         return {
@@ -310,6 +315,7 @@ def expected_without_parameters(module):
         nothing = dict.fromkeys(("input", "timeout", "epochs", "space", "study", "storage"))
         return {
             **nothing,
+            **NO_SCHEDULER,
             "family": "sf",
             "trials": 10,
             "folds": 3,
@@ -367,6 +373,7 @@ def expected_without_parameters(module):
             "drug": "D",
             "family": "sf",
             **nothing,
+            **NO_SCHEDULER,
             "group_by": None,
             "group_baseline": None,
             "permutations": 0,
