@@ -27,6 +27,9 @@ def prepare(
     min_genes: int = MIN_GENES,
     drop: bool = False,
     survival: File | None = None,
+    rows: str | None = None,
+    scheduler: str | None = None,
+    allow_insecure: bool = False,
     quiet: bool = False,
     verbose: bool = False,
 ) -> PrepareResult:

@@ -17,6 +17,7 @@ from scatd.cli.requests import filled
 @command(
     "scatd prepare tumour.h5ad -o prepared.h5ad",
     "scatd prepare filtered_feature_bc_matrix -o prepared.zarr --drop",
+    "scatd prepare atlas.zarr --rows 0:51200 -o part1.zarr",
     "scatd prepare star_tpm.tsv.gz --scale log1p --survival survival.tsv -o tcga.h5ad",
     demo_for=("input", "target_raw"),
 )
@@ -34,12 +35,15 @@ from scatd.cli.requests import filled
     paths.FILE,
     "Table to join to the samples, by TCGA barcode or any id.  [default: none]",
 )
+@cohort.rows
+@run.machines
 def prepare(**given: Any) -> None:
     """Bring expression into the order of a model's genes.
 
     INPUT is any file that `scatd check` reads, and is checked in the same way. Without INPUT, the
     demo's raw counts are taken. Values are not normalised. Columns of one gene are added up
-    (averaged where they are not counts). Missing genes are zero.
+    (averaged where they are not counts). Missing genes are zero. A large cohort is prepared in
+    parts, which are kept beside the output until it is there: a killed command goes on from them.
     """
     from scatd.workflows.prepare.request import PrepareRequest
     from scatd.workflows.prepare.run import prepare as work
@@ -52,7 +56,10 @@ def prepare(**given: Any) -> None:
         f"  {found.n_found:,} genes found ({found.overlap:.0%}), {_in_words(found.counts())}"
     )
     click.echo(f"  {result.n_failed:,} cells failed QC and are {fate}")
-    click.echo(f"Genes and figures: {result.folder}")
+    if result.folder is None:
+        click.echo("A part of the cohort: scatd join writes the table of genes and the figures.")
+    else:
+        click.echo(f"Genes and figures: {result.folder}")
 
 
 def _in_words(counts: dict[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,8 +25,14 @@ FAILED = "scatd_qc_reason"
 """Column of `obs`: the reason why a cell failed QC; empty if it passed."""
 
 
+Columns = dict[str, NDArray[np.generic]]
+"""Columns of a table of cells, by name."""
+
+
 class CellQuality:
     """Measures the quality of cells, from blocks of their matrix.
+
+    The columns of the table are kept as arrays: 24 bytes a cell, 32 with a second species.
 
     Parameters
     ----------
@@ -44,15 +52,45 @@ class CellQuality:
         self._mitochondrial = mitochondrial.astype(np.float64)
         self._others = np.zeros(len(mitochondrial)) if others is None else others.astype(float)
         self._other = other
-        self._parts: list[pd.DataFrame] = []
-        self._is_empty: bool | None = None
-        self.n_not_finite = 0
-        self.n_negative = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the cells that were measured."""
+        self._parts: dict[str, list[NDArray[np.generic]]] = {}
+        self.n_cells = self.n_expressing = 0
+        self.n_not_finite = self.n_negative = 0
 
     def add(self, block: sparse.csr_matrix) -> pd.DataFrame:
         """Measure the next rows, keep their part of `table`, and return it."""
-        self._parts.append(self.measure(block))
-        return self._parts[-1]
+        measured = self.measure(block)
+        self._keep({str(name): measured[name].to_numpy() for name in measured})
+        return measured
+
+    def add_part(self, cells: Columns, found: Mapping[str, int]) -> None:
+        """Take the next rows as another measurement found them.
+
+        Parameters
+        ----------
+        cells
+            Its `columns`.
+        found
+            Its `found`.
+        """
+        self._keep(cells)
+        self.n_cells += found["cells"]
+        self.n_expressing += found["expressing"]
+        self.n_not_finite += found["not finite"]
+        self.n_negative += found["negative"]
+
+    @property
+    def found(self) -> dict[str, int]:
+        """Numbers of cells and of values, by which `judge` finds faults."""
+        return {
+            "cells": self.n_cells,
+            "expressing": self.n_expressing,
+            "not finite": self.n_not_finite,
+            "negative": self.n_negative,
+        }
 
     def measure(self, block: sparse.csr_matrix) -> pd.DataFrame:
         """Measure some rows for `judge`, and return what `table` would hold of them."""
@@ -71,22 +109,41 @@ class CellQuality:
         measured = {TOTAL: totals, N_GENES: n_genes, PCT_MITO: percent}
         if self._other:
             measured[OTHER_SHARE] = other_share
-        self._is_empty = self._is_empty is not False and not n_genes.any()
+        self.n_cells += block.shape[0]
+        self.n_expressing += int(np.count_nonzero(n_genes))
         return pd.DataFrame(measured)
 
     def table(self) -> pd.DataFrame:
         """One row a cell: `total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""
-        return pd.concat(self._parts, ignore_index=True)
+        return pd.DataFrame(self.columns())
 
-    def judge(self, faults: Faults, *, negative_allowed: bool) -> None:
-        """Add the faults that make the whole matrix unusable to `faults`."""
+    def columns(self) -> Columns:
+        """The columns of `table`, (n_cells,) each."""
+        for name, parts in self._parts.items():
+            self._parts[name] = [np.concatenate(parts)]
+        return {name: whole for name, (whole,) in self._parts.items()}
+
+    def _keep(self, cells: Columns) -> None:
+        for name, values in cells.items():
+            self._parts.setdefault(name, []).append(values)
+
+    def judge(self, faults: Faults, *, negative_allowed: bool, may_be_empty: bool = False) -> None:
+        """Add the faults that make the whole matrix unusable to `faults`.
+
+        Parameters
+        ----------
+        negative_allowed
+            True for z-scores.
+        may_be_empty
+            True for a part of a cohort: other parts may have cells that express genes.
+        """
         if self.n_not_finite:
             what = f"{self.n_not_finite} values are NaN or infinite"
             faults.add(what, expected="finite numbers", remedy="Set them to 0, or remove the rows.")
         if self.n_negative and not negative_allowed:
             what = f"{self.n_negative} values are below zero"
             faults.add(what, expected="expression of 0 and more")
-        if self._is_empty:
+        if self.n_cells and not self.n_expressing and not may_be_empty:
             faults.add("no cell expresses any gene", expected="values above zero")
 
 

@@ -43,11 +43,17 @@ class Matrix:
     var: pd.DataFrame
     n_values: int
 
-    def blocks(self) -> Iterator[tuple[int, sparse.csr_matrix]]:
-        """Yield blocks of rows in order, each with the number of its first row."""
-        step = self.block_rows
-        for start in range(0, self.shape[0], step):
-            yield start, self.rows(start, min(start + step, self.shape[0]))
+    def blocks(self, rows: range | None = None) -> Iterator[tuple[int, sparse.csr_matrix]]:
+        """Yield blocks of rows in order, each with the number of its first row.
+
+        Parameters
+        ----------
+        rows
+            Consecutive rows; None takes all.
+        """
+        step, wanted = self.block_rows, rows or range(self.shape[0])
+        for start in range(wanted.start, wanted.stop, step):
+            yield start, self.rows(start, min(start + step, wanted.stop))
 
     @property
     def block_rows(self) -> int:

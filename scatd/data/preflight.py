@@ -242,16 +242,17 @@ def quality_of(report: Report, matrix: Matrix) -> CellQuality:
     return CellQuality(mitochondrial(matrix), report.others, report.other_species)
 
 
-def judge_cells(report: Report, quality: CellQuality) -> None:
-    """Add the measured quality of the cells to a report."""
-    judge_values(report, quality)
+def judge_cells(report: Report, quality: CellQuality, *, is_part: bool = False) -> None:
+    """Add the measured quality of the cells to a report; `is_part` where there are more cells."""
+    judge_values(report, quality, is_part=is_part)
     report.cells = quality.table()
     report.warnings += CellCounts.of(report.cells, report.min_genes).warnings(report)
 
 
-def judge_values(report: Report, quality: CellQuality) -> None:
+def judge_values(report: Report, quality: CellQuality, *, is_part: bool = False) -> None:
     """Add the faults of the values to a report."""
-    quality.judge(report.faults, negative_allowed=report.scale == "zscore")
+    negative_allowed = report.scale == "zscore"
+    quality.judge(report.faults, negative_allowed=negative_allowed, may_be_empty=is_part)
 
 
 @dataclass(frozen=True)

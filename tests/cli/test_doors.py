@@ -21,6 +21,7 @@ from scatd.embedding.settings import ScFoundationSettings
 from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.explanation.settings import ExplainSettings
+from scatd.parts.rows import RowSpan
 from scatd.serving.settings import ServeSettings
 from scatd.training.settings import (
     PUBLISHED_PRETRAIN,
@@ -139,6 +140,7 @@ SAMPLES = {
     "published": ("true", True),
     "quick": ("true", True),
     "rec_beta": ("12.5", 12.5),
+    "rows": ("512:1024", RowSpan(512, 1024)),
     "reference": ("cells.npy", Path("cells.npy")),
     "schedule": ("constant", "constant"),
     "seed": ("11", 11),
@@ -260,7 +262,7 @@ def expected_without_parameters(module):
         if module == "check":
             return nothing | {"min_genes": 200}
         output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
-        return nothing | {"min_genes": 200} | output
+        return nothing | {"min_genes": 200, "rows": None} | output | NO_SCHEDULER
     if module == "screen":
         nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
         return nothing | {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scatd import keys
 from scatd.data import results
@@ -16,6 +16,9 @@ from scatd.data.writing import require_store_name
 from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.prepare.request import PrepareRequest
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def require_output(request: PrepareRequest) -> None:
     """Refuse an output before anything is computed for it.
@@ -25,32 +28,56 @@ def require_output(request: PrepareRequest) -> None:
     InputError
         When the cohort or the folder of its report cannot be written.
     """
-    if request.output is None:
-        return
-    require_store_name(request.output)
-    check_writable(request.output)
-    results.require_own(*_report_place(request.output))
+    if request.output is not None:
+        require_place(request.output, reports=request.rows is None)
 
 
-def write_report(request: PrepareRequest, report: Report, found: GeneMatch) -> Path | None:
+def require_place(output: Path, *, reports: bool = True) -> None:
+    """Refuse an output that cannot be written; `reports` where it gets a folder of its report.
+
+    Raises
+    ------
+    InputError
+        When the cohort or the folder of its report cannot be written.
+    """
+    require_store_name(output)
+    check_writable(output)
+    if reports:
+        results.require_own(*_report_place(output))
+
+
+def write_report(
+    output: Path, cells: pd.DataFrame, genes: pd.DataFrame | str, min_genes: int, subject: str
+) -> Path:
     """Write the table of genes and the figures of quality beside the output; returns the folder.
 
-    Without an output, nothing is written.
+    Parameters
+    ----------
+    cells
+        Quality of every cell, before any was removed.
+    genes
+        One row a gene; or the text of this table.
+    min_genes
+        Expressed genes that a cell needs.
+    subject
+        Name of the cohort.
     """
-    if request.output is None:
-        return None
     from scatd.plots.quality import quality_scatter, quality_violins
     from scatd.plots.style import save_figure
 
-    folder, about = _report_place(request.output)
-    cells, min_genes, subject = report.cells, request.min_genes, report.path.name
-    assert cells is not None
+    folder, about = _report_place(output)
     with results.made_anew(folder, about):
         with atomic_path(folder / "genes.csv") as temporary:
-            found.report.to_csv(temporary, index=False)
+            text = genes if isinstance(genes, str) else table_text(genes)
+            temporary.write_text(text, encoding="utf-8", newline="")
         save_figure(quality_violins(cells, min_genes, subject), folder, "quality_violins")
         save_figure(quality_scatter(cells, min_genes, subject), folder, "quality_scatter")
     return folder
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """The text of `genes.csv`."""
+    return str(table.to_csv(index=False))
 
 
 def _report_place(output: Path) -> tuple[Path, dict[str, str]]:

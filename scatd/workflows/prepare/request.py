@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from scatd.data.given import GivenCohort
+from scatd.data.given import CohortInMemory, GivenCohort
 from scatd.data.limits import MIN_GENES
+from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.parts.rows import OPTION, RowSpan
 from scatd.ranges import CountOrNone, check_fields
+from scatd.scheduling.address import OPTION as SCHEDULER
+from scatd.scheduling.address import Machines
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class PrepareRequest:
         Expressed genes that a cell needs; whether cells with fewer are removed, or kept and marked.
     survival
         A table of patients or samples to join to `obs` (TCGA).
+    rows
+        Prepare these rows only, as a part; None prepares all.
+    machines
+        Where the cells are prepared.
     """
 
     input: GivenCohort | None
@@ -42,7 +50,23 @@ class PrepareRequest:
     min_genes: CountOrNone = MIN_GENES
     drop: bool = False
     survival: Path | None = None
+    rows: RowSpan | None = None
+    machines: Machines = field(default_factory=Machines)
 
     def __post_init__(self) -> None:
-        """Refuse numbers outside their range."""
+        """Refuse numbers outside their range, and parts of what is in memory.
+
+        Raises
+        ------
+        InputError
+            When parts could not be kept in files, or workers not read the cells.
+        """
         check_fields(self)
+        given = {OPTION: self.rows, SCHEDULER: self.machines.scheduler}
+        named = [option for option, value in given.items() if value is not None]
+        if named and self.output is None:
+            remedy = "Name an output, or leave this out."
+            raise InputError("is for an output in a file", where=named[0], remedy=remedy)
+        if named and isinstance(self.input, CohortInMemory):
+            remedy = "Write them to a file first, or leave this out."
+            raise InputError("is not for cells in memory", where=named[0], remedy=remedy)

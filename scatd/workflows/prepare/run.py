@@ -11,16 +11,20 @@ import numpy as np
 import pandas as pd
 
 from scatd import __version__, console, keys
-from scatd.data.cells import FAILED, CellQuality, failures, with_quality
-from scatd.data.cohort import Matrix
-from scatd.data.genes import Combine, GeneMatch, Panel, aligned
+from scatd.data.cells import FAILED, failures, with_quality
+from scatd.data.genes import GeneMatch, Panel
 from scatd.data.preflight import Report, judge_cells, quality_of
 from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
+from scatd.parts.rows import RowSpan
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, ShownInNotebook
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
 from scatd.workflows.prepare.inputs import CheckedCohort, checked_cohort
+from scatd.workflows.prepare.join import for_joining, note_part
 from scatd.workflows.prepare.output import require_output, track, write_report
+from scatd.workflows.prepare.parts import Work, rows_of
 from scatd.workflows.prepare.request import PrepareRequest
 
 if TYPE_CHECKING:
@@ -47,11 +51,12 @@ class PrepareResult(ShownInNotebook):
     output
         The file; None where nothing was written.
     n_obs, n_failed
-        Its rows, and how many cells failed QC.
+        Its rows, and how many cells failed QC. Of rows of a cohort, only these count.
     report, match
         Findings of the pre-flight check, and the columns of the panel's genes.
     folder
-        Table of genes and figures of quality; None where nothing was written.
+        Table of genes and figures of quality; None where nothing was written, or only rows of a
+        cohort.
     adata
         The prepared cohort; None where it was written to a file.
     """
@@ -105,11 +110,24 @@ class PrepareResult(ShownInNotebook):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Obs of the rows that were written, the number of failed cells, and provenance."""
+    """The cells that were written.
+
+    Parameters
+    ----------
+    obs
+        Their annotations.
+    n_failed
+        How many cells failed QC, also of those that were removed.
+    about
+        Provenance.
+    found
+        Numbers of cells and of values: see `cells.CellQuality.found`.
+    """
 
     obs: pd.DataFrame
     n_failed: int
     about: dict[str, Any]
+    found: dict[str, int]
 
 
 def prepare(request: PrepareRequest) -> PrepareResult:
@@ -125,11 +143,15 @@ def prepare(request: PrepareRequest) -> PrepareResult:
     """
     require_output(request)
     assert request.output is not None, "prepare_in_memory needs no output"
-    with (
-        checked_cohort(request) as checked,
-        writing_cohort(request.output, len(checked.match.panel)) as writer,
-    ):
-        made = prepare_cells(request, checked, writer)
+    with checked_cohort(request) as checked:
+        work = _work(request, checked)
+        with (
+            open_cluster(request.machines) as cluster,
+            writing_cohort(request.output, len(checked.match.panel)) as writer,
+        ):
+            made = prepare_cells(work, writer, cluster)
+        if work.is_part:
+            note_part(work, request.output, made.obs, made.found)
     return _reported(request, checked, made)
 
 
@@ -151,8 +173,14 @@ def prepare_in_memory(request: PrepareRequest, panel: Panel | None = None) -> Pr
     require_output(request)
     writer = CohortCollector()
     with checked_cohort(request, panel) as checked:
-        made = prepare_cells(request, checked, writer)
+        # Its output is the place of the folder beside it.
+        made = prepare_cells(_work(replace(request, output=None), checked), writer)
     return replace(_reported(request, checked, made), adata=writer.cohort)
+
+
+def _work(request: PrepareRequest, checked: CheckedCohort) -> Work:
+    span = request.rows or RowSpan(0, None)
+    return Work(request, checked, span.of(checked.cohort.n_obs, str(checked.report.path)))
 
 
 def _reported(request: PrepareRequest, checked: CheckedCohort, made: Prepared) -> PrepareResult:
@@ -162,62 +190,45 @@ def _reported(request: PrepareRequest, checked: CheckedCohort, made: Prepared) -
         logger.info("%s", text)
     for text in report.warnings:
         logger.warning("%s", text)
-    folder = write_report(request, report, match)
-    track(report, match, made.about, folder, simulated=checked.cohort.simulated)
+    folder = None
+    if request.rows is None:  # else the whole is reported when its parts are joined
+        if request.output is not None:
+            assert report.cells is not None
+            about = report.cells, match.report, request.min_genes, report.path.name
+            folder = write_report(request.output, *about)
+        track(report, match, made.about, folder, simulated=checked.cohort.simulated)
     return PrepareResult(request.output, len(made.obs), made.n_failed, report, match, folder)
 
 
-def prepare_cells(request: PrepareRequest, checked: CheckedCohort, writer: RowWriter) -> Prepared:
-    """Give every row of an opened cohort to a writer: of a file, or of an AnnData in memory.
+def prepare_cells(work: Work, writer: RowWriter, cluster: Engine | None = None) -> Prepared:
+    """Give the cells of an opened cohort to a writer: of a file, or of an AnnData in memory.
 
     Raises
     ------
     InputError
         When a value cannot be read, or no cell expresses a gene.
     """
+    request, checked, rows = work.request, work.checked, work.rows
     report, match = checked.report, checked.match
-    drop_under = request.min_genes if request.drop else None
-    quality = write_aligned(writer, checked.matrix, report, match, drop_under)
-    judge_cells(report, quality)
+    quality = quality_of(report, checked.matrix)
+    with console.progress(len(rows), "Preparing", "cell") as bar:
+        for part in rows_of(work, cluster, bar.update):
+            writer.add(part.X)
+            quality.add_part(part.cells, part.found)
+    judge_cells(report, quality, is_part=work.is_part)
     report.faults.raise_if_any()
-    assert report.cells is not None
-    obs = with_quality(checked.obs, report.cells, are_counts=report.scale == "counts")
-    obs[FAILED] = failures(report.cells, request.min_genes)
+    cells = report.cells
+    assert cells is not None
+    obs = checked.obs.iloc[rows.start : rows.stop]
+    obs = with_quality(obs, cells, are_counts=report.scale == "counts")
+    obs[FAILED] = failures(cells, request.min_genes)
     n_failed = int((obs[FAILED] != "").sum())
     if request.drop:
         obs = obs[obs[FAILED] == ""]
     about = _provenance(request, checked)
-    uns = {**checked.cohort.uns, keys.UNS_SCATD: {_UNS_KEY: about}}
-    writer.finish(obs, _var(match), uns)
-    return Prepared(obs, n_failed, about)
-
-
-def write_aligned(
-    writer: RowWriter, matrix: Matrix, report: Report, found: GeneMatch, drop_under: int | None
-) -> CellQuality:
-    """Write every row in the panel's order, and measure its quality on the way.
-
-    Columns that are one gene are added up where they are counts, and averaged where they are not.
-
-    Parameters
-    ----------
-    matrix, report, found
-        The expression, the check that chose it, and the columns of the panel's genes.
-    drop_under
-        Expressed genes that a cell needs to be written; None writes all cells.
-    """
-    quality = quality_of(report, matrix)
-    combine: Combine = "sum" if report.scale == "counts" else "mean"
-    with console.progress(matrix.shape[0], "Preparing", "cell") as bar:
-        for _, block in matrix.blocks():
-            measured = quality.add(block)
-            wanted = aligned(block, found, combine)
-            if drop_under is not None:
-                reasons = failures(measured, drop_under)
-                wanted = wanted[[row for row, reason in enumerate(reasons) if not reason]]
-            writer.add(wanted)
-            bar.update(block.shape[0])
-    return quality
+    own = {_UNS_KEY: about, **(for_joining(match.report, cells) if work.is_part else {})}
+    writer.finish(obs, _var(match), {**checked.cohort.uns, keys.UNS_SCATD: own})
+    return Prepared(obs, n_failed, about, quality.found)
 
 
 def _var(found: GeneMatch) -> pd.DataFrame:
