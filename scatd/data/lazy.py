@@ -14,7 +14,7 @@ from scatd.data.kinds import store_kind
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.tables import has_suffix
 
-IN_MEMORY_BYTES = 1 << 29
+IN_MEMORY_BYTES = 1 << 28
 """Matrices above this size (as float32) stay on disk if their reader allows it."""
 
 

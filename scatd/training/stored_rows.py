@@ -24,9 +24,10 @@ from scatd.training.rows import Batch
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 21
+"""Half of it would read sparse rows at half the speed: each read unpacks more than it needs."""
 BUFFER_BYTES = 1 << 27
-"""Size of each of the two buffers, whatever the size of the file: 128 chunks of `CHUNK_BYTES`."""
+"""Size of each of the two buffers, whatever the size of the file: 64 chunks of `CHUNK_BYTES`."""
 SAMPLE_BYTES = 1 << 27
 
 _FLOAT_BYTES = np.dtype(np.float32).itemsize

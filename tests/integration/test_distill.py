@@ -143,7 +143,7 @@ def test_a_stored_latent_teaches_the_same(scatd):
 @pytest.mark.usefixtures("here")
 def test_a_cohort_larger_than_memory_teaches_as_well(scatd, monkeypatch):
     """Expression stays in its file. The latent goes into a file that is gone afterwards."""
-    first = artifact.read_card(registry.fetch(student())).metrics
+    first = artifact.read(registry.fetch(student())).about.metrics
     for place in ("data.lazy", "training.backbone", "workflows.pretrain.teacher"):
         monkeypatch.setattr(f"scatd.{place}.IN_MEMORY_BYTES", 0)
     fit, seen = backbone.fit_backbone, []
@@ -160,7 +160,7 @@ def test_a_cohort_larger_than_memory_teaches_as_well(scatd, monkeypatch):
     assert isinstance(cells.X, LazyMatrix)
     assert isinstance(cells.teacher_z, np.memmap)
     np.testing.assert_allclose(cells.teacher_z, teacher_latent(), atol=1e-5)
-    there = artifact.read_card(registry.fetch(student())).metrics
+    there = artifact.read(registry.fetch(student())).about.metrics
     assert there["cosine"] == pytest.approx(first["cosine"], abs=0.05)
     assert there["r2"] == pytest.approx(first["r2"], abs=0.1)
     left = {path.suffix for path in tracking.work_folder().iterdir()}
