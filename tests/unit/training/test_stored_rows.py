@@ -139,6 +139,15 @@ def test_the_buffers_have_their_size_however_long_the_file_is(X, monkeypatch):
     assert max(block.nbytes for block in seen) <= stored_rows.BUFFER_BYTES
 
 
+def test_freed_memory_is_given_back_until_the_end_of_an_epoch(X, monkeypatch):
+    """Also while the last buffer is in use, when nothing is read any more."""
+    trimmed = []
+    monkeypatch.setattr(stored_rows, "TRIM_AFTER", 10)
+    monkeypatch.setattr(stored_rows, "return_freed_memory", lambda: trimmed.append(1))
+    found = batches(X)
+    assert len(trimmed) == len(found) // 10
+
+
 def test_a_file_in_larger_blocks_than_a_buffer_is_read_with_a_warning(X, caplog):
     matrix = CountingMatrix(X)
     matrix.block_rows = 500
