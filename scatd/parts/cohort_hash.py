@@ -8,15 +8,19 @@ from pathlib import Path
 
 from scatd.data.downloads import cache_folder
 from scatd.data.files import atomic_path, sha256_file
+from scatd.data.location import Remote
+from scatd.data.readers.remote import remote_state
 
 
 def content_hash(path: Path) -> str:
     """Hex SHA-256 of a file, or of all files of a folder with their names.
 
     It is kept in the cache folder, by place, size and time of change: the jobs of an array read a
-    large file once, not once a job.
+    large file once, not once a job. Of a remote cohort, it is the hash of what its server tells.
     """
     state = place_and_time(path)
+    if isinstance(path, Remote):
+        return hashlib.sha256(state.encode()).hexdigest()
     kept = cache_folder() / "hashes" / f"{hashlib.sha256(state.encode()).hexdigest()[:32]}.txt"
     try:
         return kept.read_text(encoding="ascii")
@@ -35,6 +39,8 @@ def content_hash(path: Path) -> str:
 
 def place_and_time(path: Path) -> str:
     """Place, size and time of change of a file, or of all files of a folder."""
+    if isinstance(path, Remote):
+        return remote_state(path)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     states = [
         [str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from scatd.parts.kept import Unfinished
+from scatd.parts.kept import KeptParts, Unfinished
 from scatd.parts.rows import spans
 from scatd.scheduling.engine import Begun, Engine, Shared
 
@@ -40,12 +41,22 @@ def computed(
     """
     wanted = spans(rows, unfinished.rows_a_part)
     missing = [part for part in wanted if not unfinished.parts.has(part)]
-    with closing(engine.in_order(function, shared, missing)) as done:
+    tasks = [(function, unfinished.parts, part) for part in missing]
+    with closing(engine.in_order(_unless_kept, shared, tasks)) as done:
         for part in wanted:
             is_new = part in missing
             if is_new:
                 next(done)
             yield part, is_new
+
+
+def _unless_kept(begun: Any, task: tuple[Callable[[Any, range], range], KeptParts, range]) -> range:
+    """Compute a part; one that is kept already is not computed again.
+
+    A scheduler that has lost a worker may hand out a task that another worker has finished.
+    """
+    function, kept, part = task
+    return part if kept.has(part) else function(begun, part)
 
 
 def folder_beside(output: Path) -> Path:

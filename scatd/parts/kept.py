@@ -109,7 +109,7 @@ def unfinished_work(
             with atomic_path(folder / _MANIFEST) as path:
                 path.write_text(json.dumps(held), encoding="utf-8")
         try:
-            yield Unfinished(KeptParts(folder), int(held["rows_a_part"]))
+            yield Unfinished(KeptParts(folder.absolute()), int(held["rows_a_part"]))
         except ScatdError:
             shutil.rmtree(folder, ignore_errors=True)
             raise

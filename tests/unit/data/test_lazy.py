@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scatd.data import feature_files, features, lazy
 from scatd.data.expression import AS_GIVEN, LOG1P, log_normalised
-from scatd.data.features import read_features
+from scatd.data.features import CheckedRows, read_features
 from scatd.data.files import sha256_array
 from scatd.data.lazy import LazyMatrix
 from scatd.errors import InputError
@@ -78,7 +78,7 @@ def test_expression_stays_on_disk(tmp_path, counts, suffix, kind):
     genes = pd.DataFrame(index=[f"gene{column}" for column in range(40)])
     cohort = ad.AnnData(stored, obs=cells, var=genes, uns={"simulated": True})
     found = read_features(write(cohort, tmp_path / f"c{suffix}"), "dist", mmap=True)
-    assert isinstance(found.X, LazyMatrix)
+    assert isinstance(found.X, CheckedRows)
     np.testing.assert_array_equal(np.asarray(found.X), counts)
     assert found.names == tuple(genes.index)
     assert found.ids.tolist() == cells.index.tolist()
@@ -94,7 +94,7 @@ def test_an_embedding_stays_on_disk_and_is_checked(tmp_path, counts, suffix):
     cohort.obsm["X_scfoundation"] = counts
     path = write(cohort, tmp_path / f"c{suffix}")
     found = read_features(path, "sf", mmap=True)
-    assert isinstance(found.X, LazyMatrix)
+    assert isinstance(found.X, CheckedRows)
     assert found.sha256() == read_features(path, "sf").sha256()
     cohort.obsm["X_scfoundation"][150, 3] = np.nan
     path = write(cohort, tmp_path / f"nan{suffix}")
@@ -106,7 +106,7 @@ def test_an_embedding_stays_on_disk_and_is_checked(tmp_path, counts, suffix):
 def test_a_large_array_of_doubles_is_converted_as_it_is_read(tmp_path, counts):
     np.save(tmp_path / "X.npy", counts.astype(np.float64))
     found = read_features(tmp_path / "X.npy", "sf", mmap=True)
-    assert isinstance(found.X, LazyMatrix)
+    assert isinstance(found.X, CheckedRows)
     np.testing.assert_array_equal(np.asarray(found.X), counts)
 
 
