@@ -106,14 +106,16 @@ def _started_here(n_workers: int) -> Iterator[Client]:
         silence_logs=logging.CRITICAL,
         preload=["scatd.scheduling.preload"],
     )
-    try:
-        with contextlib.closing(Client(cluster, set_as_default=False)) as client:
+    with contextlib.ExitStack() as opened:
+        opened.callback(cluster.close)
+        client = opened.enter_context(contextlib.closing(Client(cluster, set_as_default=False)))
+        try:
             yield client
-    except BaseException:  # Ctrl-C or a fault: what is begun is not waited for
-        _kill(cluster)
-        raise
-    finally:
-        cluster.close()
+        except BaseException:  # Ctrl-C or a fault: what is begun is not waited for
+            _kill(cluster)
+            with contextlib.suppress(Exception):  # it must not hide why the command ends
+                opened.close()
+            raise
 
 
 def _kill(cluster: LocalCluster) -> None:

@@ -41,6 +41,7 @@ WITH_A_REQUEST = (
 VALUES = {
     "backend": "scfoundation",  # the other one is among the words needed
     "device": "cpu",
+    "scheduler": "local:2",
     "stage": "staging",
     "first": "staging",
     "second": "previous",

@@ -194,7 +194,7 @@ def test_ctrl_c_leaves_no_worker(store, task, drugs):
             _, errors = child.communicate(timeout=SECONDS)
         finally:
             child.kill()
-    assert child.returncode == 130
+    assert child.returncode == 130, errors.decode()
     assert "Traceback" not in errors.decode()
     assert errors.decode().strip().endswith("Interrupted.")
     _, alive = psutil.wait_procs(workers, timeout=30)
