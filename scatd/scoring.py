@@ -183,7 +183,7 @@ class Scorer:
             When the number of features is wrong, the cohort is too small for `stats="cohort"`, the
             model holds nothing of other folds for `fold_sd`, or a score is not finite.
         """
-        self._require_width(X)
+        self.require_width(X)
         cohort = self.cohort_stats(X, options)
         rows = self.by_rows(
             threshold=threshold, mc_samples=mc_samples, options=options, cohort=cohort
@@ -282,7 +282,14 @@ class Scorer:
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
         return members
 
-    def _require_width(self, X: Any) -> None:
+    def require_width(self, X: Any) -> None:
+        """Refuse features of another number than the model reads.
+
+        Raises
+        ------
+        InputError
+            Names the shape that is expected.
+        """
         if X.ndim != 2 or X.shape[1] != self.n_features:
             what = f"features of shape {X.shape}"
             raise InputError(what, expected=f"(n_obs, {self.n_features})")
@@ -310,7 +317,7 @@ class Scorer:
         reference = self._alignment(options.alignment).reference
         if options.stats != "cohort" or reference is None:
             return None
-        self._require_width(X)
+        self.require_width(X)
         if options.shrunk and len(X) < COHORT_MINIMUM:
             what = f"{len(X)} cells have no statistics of their own"
             remedy = "Use --stats reference."
@@ -368,8 +375,9 @@ class RowScorer:
         Raises
         ------
         InputError
-            When a score is not finite.
+            When the number of features is wrong, or a score is not finite.
         """
+        self.scorer.require_width(X)
         starts = range(0, max(len(X), 1), BLOCK)
         blocks = [(start + at, X[at : at + BLOCK]) for at in starts]
         if self.scorer.device.type != "cpu":

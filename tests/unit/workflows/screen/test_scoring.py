@@ -182,6 +182,18 @@ def test_a_value_of_the_last_block_that_is_not_finite_is_refused(tmp_path, regis
         screened(path, registered({"a": response("sf", 24, 0)}), "sf")
 
 
+def test_features_of_another_width_leave_the_drug_out(tmp_path, registered):
+    """Embeddings that are made may come from weights of another size than the model's."""
+    path, X = embedded(tmp_path)
+    models = registered({"a": response("sf", 24, 0)})
+    narrow = replace(models["a"].card, sizes=Sizes(20, 6, (12, 8), (8, 12)))
+    np.save(path, X[:, :20])
+    with scoring_input(path, "sf", narrow, Preparation(), CPU) as given:
+        found = score_drugs(ScreenRequest(path), given, models, CPU)
+    assert not found.drugs
+    assert "expected (n_obs, 24)" in found.left_out["a"].lower()
+
+
 def test_the_drawn_cells_do_not_depend_on_the_blocks(monkeypatch):
     monkeypatch.setattr("scatd.workflows.screen.drawing.MOST_CELLS", 40)
     X = np.arange(900, dtype=np.float32)[:, None]
