@@ -30,6 +30,14 @@ def expit(odds: npt.ArrayLike) -> Array:
     return 1 / (1 + np.exp(-np.clip(np.asarray(odds, dtype=np.float64), -700, 700)))
 
 
+def call_codes(responses: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """The number of each response in `keys.CALLS`, (n_obs,); -1 where there is no response."""
+    codes = np.full(len(responses), -1, np.int8)
+    for code, word in enumerate(keys.CALLS):
+        codes[responses == word] = code
+    return codes
+
+
 @dataclass(frozen=True)
 class Platt:
     """P = 1 / (1 + exp(-(slope * logit(p) + intercept))) (Platt 1999); `slope` is positive."""

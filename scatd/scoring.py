@@ -282,25 +282,6 @@ class Scorer:
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
         return members
 
-    def mover(
-        self, X: NDArray[np.float32], options: ScoreOptions = DEFAULTS
-    ) -> Callable[[Tensor], Tensor]:
-        """Make the function that aligns rows of `X` before the network reads them.
-
-        Returns
-        -------
-        A function of any rows (n_rows, n_features): it shifts and scales each feature, or returns
-        the rows unchanged.
-
-        Raises
-        ------
-        InputError
-            When the number of features is wrong, or the cohort is too small for `stats="cohort"`.
-        """
-        self._require_width(X)
-        aligned, cohort = self._alignment(options.alignment), self.cohort_stats(X, options)
-        return lambda rows: aligned.move_target(rows, cohort)
-
     def _require_width(self, X: Any) -> None:
         if X.ndim != 2 or X.shape[1] != self.n_features:
             what = f"features of shape {X.shape}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.server
 import re
 import threading
@@ -50,7 +51,10 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         body = file.read_bytes() if status == 200 else b""
         part = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         size = len(body)
-        headers = {"ETag": '"1"', "Last-Modified": "Sat, 28 Nov 2026 12:00:00 GMT"}
+        headers = {
+            "ETag": f'"{hashlib.md5(body).hexdigest()}"',
+            "Last-Modified": "Sat, 28 Nov 2026 12:00:00 GMT",
+        }
         if self.server.gives_parts:
             headers["Accept-Ranges"] = "bytes"
             if part and status == 200:
@@ -63,8 +67,8 @@ class _Answers(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if with_body:
-            self.wfile.write(body)
             self.server.sent.append((self.path, len(body)))
+            self.wfile.write(body)
 
     def log_message(self, format, *args):  # noqa: A002
         """Nothing is printed."""

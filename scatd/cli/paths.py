@@ -46,13 +46,26 @@ class Existing(OnDisk):
 
     kinds: ClassVar[tuple[str, ...]] = ("file", "folder")
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; or an address, which is judged here."""
+        from scatd.data.location import location
+
+        super().convert(value, param, ctx)
+        with said_of(name_of(param)):
+            return location(value)
+
     def is_of_data(self, value: Any) -> bool:
         """Whether this value belongs to data of the user's: it does."""
         del value
         return True
 
     def require(self, value: Any, option: str) -> None:
-        """Refuse a path that is absent, of the wrong kind, or not readable."""
+        """Refuse an address, and a path that is absent, of the wrong kind, or not readable."""
+        from scatd.data.location import Remote
+
+        if isinstance(value, Remote):
+            what, remedy = "is on another computer", "Copy it to this computer first."
+            raise InputError(what, where=f"{option} {value}", remedy=remedy)
         path = Path(value)
         try:
             path.stat()
@@ -73,14 +86,6 @@ class Existing(OnDisk):
 
 class ExistingCohort(Existing):
     """A cohort on this computer, or the address of one that can be read in parts."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path or the address; the address is judged here, and opened by the command."""
-        from scatd.data.location import location
-
-        super().convert(value, param, ctx)
-        with said_of(name_of(param)):
-            return location(value)
 
     def require(self, value: Any, option: str) -> None:
         """Refuse a path as other paths; an address is looked at when it is opened."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def pretrain(**given: Any) -> None:
     """Pretrain a backbone on unlabelled cells.
 
-    Cells above 2 GB are read from disk in every epoch where they are .h5ad, .zarr or .npy. The
+    Cells above 256 MB are read from disk in every epoch where they are .h5ad, .zarr or .npy. The
     command registers the weights of the epoch with the lowest validation loss. A killed run
     continues when the same command is given again. `transfer` finds the backbone by itself: it
     prefers one in production, then one that was pretrained on the same reference.

@@ -12,10 +12,10 @@ import numpy as np
 
 from scatd.data.copies import copy_cohort
 from scatd.data.elements import Column, ColumnKind, Rows, as_word, begin, ids_of, is_hdf5
-from scatd.data.files import atomic_path
 from scatd.data.opened import OpenedInput
 from scatd.data.storable import mapping, storable, storable_value
 from scatd.data.tables import has_suffix
+from scatd.data.unfinished import long_written
 from scatd.data.writing import require_store_name
 from scatd.errors import InputError
 
@@ -130,13 +130,14 @@ def annotating(
     Parameters
     ----------
     opened
-        The cohort; or a plain matrix, whose file then holds its ids only.
+        The cohort; or a matrix of features, whose file then holds its ids only.
     path
         `.h5ad` or `.zarr`.
     rows
         Rows of the input that the file will hold, without a step; None for all.
     ids
-        (n_obs,) ids of all rows of a plain matrix.
+        (n_obs,) ids of all rows of a matrix of features. A table without them is a table of
+        expression.
 
     Raises
     ------
@@ -144,7 +145,7 @@ def annotating(
         When the file cannot be written, or the cohort is damaged.
     """
     require_store_name(path)
-    with atomic_path(path) as temporary:
+    with long_written(path) as temporary:
         with _silent():
             copy_cohort(opened, temporary, rows, ids)
         with _open(temporary) as root:

@@ -44,8 +44,8 @@ def copy_cohort(opened: OpenedInput, target: Path, rows: slice | None, ids: Any 
     rows
         Rows of the copy, without a step; None for all.
     ids
-        (n_obs,) names of all rows. They are used for a plain matrix only: its copy holds nothing
-        else.
+        (n_obs,) names of all rows of a matrix of features, whose copy holds nothing else. A table
+        without them is a table of expression.
 
     Raises
     ------
@@ -53,7 +53,8 @@ def copy_cohort(opened: OpenedInput, target: Path, rows: slice | None, ids: Any 
         When the cohort is damaged.
     """
     store = opened.store
-    if store is None and opened.adata is None and opened.is_cohort:
+    is_matrix = not opened.is_cohort and ids is not None
+    if store is None and opened.adata is None and not is_matrix:
         _write_by_blocks(opened.cohort, target, rows)
     elif store is not None and rows is None and _has_same_kind(opened, target):
         copy = shutil.copytree if opened.path.is_dir() else shutil.copyfile

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from scatd.data.features import Features
+from scatd.data.files import release
 from scatd.data.genes import Combine, Panel, aligned, match
 from scatd.data.lazy import LazyMatrix
 from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
@@ -128,6 +129,11 @@ def _row_wise(
     if isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
         return replace(features, X=change(X))
     shape = (features.n_obs, n_features)
-    block_rows = getattr(X, "block_rows", 1)
-    lazy: Any = LazyMatrix(lambda start, stop: change(np.asarray(X[start:stop])), shape, block_rows)
+
+    def changed(start: int, stop: int) -> np.ndarray:
+        rows = change(np.asarray(X[start:stop]))
+        release(X)
+        return rows
+
+    lazy: Any = LazyMatrix(changed, shape, getattr(X, "block_rows", 1))
     return replace(features, X=lazy)

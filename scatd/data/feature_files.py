@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.annotations import Annotations
 from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.contents import require_plausible
 from scatd.data.files import reading
@@ -129,6 +130,22 @@ def obs_of(opened: OpenedInput) -> pd.DataFrame:
             found: pd.DataFrame = read_element(opened.store["obs"])
         return found
     return opened.cohort.obs if opened.is_cohort else pd.DataFrame()
+
+
+def obs_column(opened: OpenedInput, name: str) -> pd.DataFrame:
+    """What describes the rows of an input: one column where it can be read alone, else all.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    obs = None if opened.store is None else opened.store["obs"]
+    # Before anndata 0.8, the words of a column lay beside the table.
+    if obs is None or obs.attrs.get("encoding-version") != "0.2.0":
+        return obs_of(opened)
+    columns = Annotations(opened.path, obs, 0)
+    return columns[name].to_frame() if name in columns else obs_of(opened)
 
 
 def _from_memory(opened: OpenedInput, name: str) -> Found:

@@ -214,10 +214,31 @@ def sha256_array(X: np.ndarray) -> str:
 
     The memory layout does not matter; memory maps are streamed in blocks.
     """
-    digest = hashlib.sha256(f"{X.dtype.str}{X.shape}".encode())
+    digest = ArrayDigest(X.dtype, X.shape)
     for rows in row_blocks(X):
-        digest.update(np.ascontiguousarray(X[rows]).data)
+        digest.add(X[rows])
     return digest.hexdigest()
+
+
+class ArrayDigest:
+    """The SHA-256 of an array whose rows come in parts, as `sha256_array` gives it.
+
+    Parameters
+    ----------
+    dtype, shape
+        Of the whole array.
+    """
+
+    def __init__(self, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+        self._sha256 = hashlib.sha256(f"{dtype.str}{shape}".encode())
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take the next rows."""
+        self._sha256.update(np.ascontiguousarray(rows).data)
+
+    def hexdigest(self) -> str:
+        """The hash of what was taken."""
+        return self._sha256.hexdigest()
 
 
 HASH_SUFFIX = ".sha256"

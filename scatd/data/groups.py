@@ -64,6 +64,17 @@ def group_column(
     return words
 
 
+def group_categories(column: str, obs: pd.DataFrame) -> pd.Categorical[str]:
+    """The group of each row as a number and a name, (n_rows,), by one column of `obs`.
+
+    Raises
+    ------
+    InputError
+        As `group_column`.
+    """
+    return pd.Categorical(group_column(column, obs))
+
+
 def read_groups(
     features: Features,
     rows: NDArray[np.intp] | None,

@@ -125,6 +125,15 @@ def held_ids(values: Any) -> Ids:
     return Ids(lambda start, stop: _of_arrow(texts[start:stop]), len(texts))
 
 
+def kept_ids(ids: Ids) -> Ids:
+    """The same ids in memory, as Arrow text: they can be read when their file is closed."""
+    import pyarrow as pa
+
+    parts = [pa.array(texts.tolist(), type=pa.large_string()) for _, texts in ids.blocks()]
+    texts = pa.chunked_array(parts, type=pa.large_string())
+    return Ids(lambda start, stop: texts[start:stop].to_numpy(), len(ids))
+
+
 def _of_arrow(texts: Any) -> NDArray[np.object_]:
     found: NDArray[np.object_] = texts.to_numpy(zero_copy_only=False)
     return found

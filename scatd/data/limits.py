@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-IN_MEMORY_BYTES = 2 << 30
+IN_MEMORY_BYTES = 1 << 28
 """Matrices above this size (as float32) stay on disk if their reader allows it."""
 
 MIN_GENES = 200

@@ -44,12 +44,20 @@ def remote_fault(remote: Remote, kind: str, error: Exception) -> InputError:
     if isinstance(error, PermissionError) or status in _DENIED:
         remedy = _KEYS.get(remote.scheme, "Check the address, and its user, password or token.")
         return InputError("access is denied", where=where, remedy=remedy)
+    if "range requests" in detail:
+        return no_parts(remote)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return InputError("does not answer in time", where=where, remedy=_REACH)
     if isinstance(error, ConnectionError) or type(error).__name__ in _UNREACHABLE:
         return InputError(f"cannot be reached ({detail})", where=where, remedy=_REACH)
     remedy = "Try again; or copy it to this computer, and look whether it is damaged."
     return InputError(f"cannot be read as {kind} ({detail})", where=where, remedy=remedy)
+
+
+def no_parts(remote: Remote) -> InputError:
+    """The error for a web server that cannot give parts of a file."""
+    what = "its server gives the whole file only, and no parts of it"
+    return InputError(what, where=str(remote), remedy="Copy it to this computer first.")
 
 
 _CHECK = "Check the address."

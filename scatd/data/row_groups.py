@@ -91,7 +91,7 @@ class RowGroups:
                     batch = next(batches, None)
                     if batch is None:
                         break
-                    frame = batch.select(names).to_pandas()
+                    frame = batch.select(names).to_pandas(ignore_metadata=True)
                 rows = pd.RangeIndex(start, start + len(frame))
                 yield frame.set_axis(range(len(names)), axis=1).set_axis(rows, axis=0)
                 start += len(frame)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 DIGEST_BYTES = 16
 DIGEST_TYPE = np.dtype(f"S{DIGEST_BYTES}")
 
+_BYTES_PER_TOKEN_AND_CHANNEL = 4 * 24
+"""Memory of layer input and output, padded q, k and v, and the 4 x hidden inner layer."""
+_GPU_TOKENS = 1 << 18
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -105,3 +109,22 @@ def batches(lengths: NDArray[np.int64], n_tokens: int) -> Iterator[NDArray[np.in
         n_cells = max(1, n_tokens // max(1, int(lengths[order[start]])))
         yield order[start : start + n_cells]
         start += n_cells
+
+
+def fitting_tokens(free: int, channels: int, least: int) -> int:
+    """Number of tokens of a batch on a GPU: a power of two that fits into half of its free memory.
+
+    A power of two, because the last bits of an embedding depend on the batch. So they do not change
+    with every megabyte that another program takes.
+
+    Parameters
+    ----------
+    free
+        Free bytes of memory.
+    channels
+        Features of a token.
+    least
+        Number of tokens that is never gone below.
+    """
+    fitting = free // 2 // (_BYTES_PER_TOKEN_AND_CHANNEL * channels)
+    return min(max(1 << max(fitting.bit_length() - 1, 0), least), _GPU_TOKENS)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from scatd.data.files import sha256_file
-from scatd.embedding.cells import Cells, CutCell
+from scatd.embedding.cells import Cells, CutCell, fitting_tokens
 from scatd.embedding.geneformer_dictionaries import GeneVocabulary
 from scatd.embedding.loading import load_tensors
 from scatd.embedding.settings import Precision
@@ -22,8 +22,6 @@ from scatd.errors import InputError
 from scatd.nn.products import fast_products
 
 CPU_TOKENS = 4096
-_BYTES_PER_TOKEN_AND_CHANNEL = 4 * 24
-_GPU_TOKENS = 1 << 18
 _WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 _LAYERS_LEFT_OUT = 1
 """The embedding is read before the last layer (published: `emb_layer = -1`)."""
@@ -86,8 +84,7 @@ class Geneformer:
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
-        fitting = free // 2 // (_BYTES_PER_TOKEN_AND_CHANNEL * self.width)
-        return int(min(max(fitting, CPU_TOKENS), _GPU_TOKENS))
+        return fitting_tokens(free, self.width, CPU_TOKENS)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd.data.files import sha256_file
-from scatd.embedding.cells import Cells, CutCell
+from scatd.embedding.cells import Cells, CutCell, fitting_tokens
 from scatd.embedding.scfoundation_checkpoint import read_encoder
 from scatd.embedding.settings import ScFoundationSettings
 from scatd.nn.products import fast_products
 
 CPU_TOKENS = 1024
 """Larger batches do not fit into the caches of a processor and are slower."""
-_BYTES_PER_TOKEN_AND_CHANNEL = 4 * 24
-"""Memory of layer input and output, padded q, k and v, and the 4 x hidden inner layer."""
-_GPU_TOKENS = 1 << 18
 
 
 class ScFoundation:
@@ -64,9 +61,7 @@ class ScFoundation:
         if self.device.type != "cuda":
             return CPU_TOKENS
         free, _ = torch.cuda.mem_get_info(self.device)
-        channels = self.network.pos_emb.embedding_dim
-        fitting = free // 2 // (_BYTES_PER_TOKEN_AND_CHANNEL * channels)
-        return int(min(max(fitting, CPU_TOKENS), _GPU_TOKENS))
+        return fitting_tokens(free, self.network.pos_emb.embedding_dim, CPU_TOKENS)
 
     @property
     def identity(self) -> dict[str, str]:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.decision import call_codes
 from scatd.evaluation.intervals import wilson_interval
-from scatd.keys import ABSTAIN, RESISTANT, SENSITIVE
+from scatd.keys import ABSTAIN, CALLS, RESISTANT, SENSITIVE
 
 ALL = "all cells"
 """Name of the group that holds every cell."""
@@ -46,26 +47,49 @@ def fraction_table(
 
     Returns
     -------
+    As `fractions_of_codes`.
+    """
+    named = None if groups is None else pd.Categorical(groups)
+    return fractions_of_codes(drug, call_codes(responses), named, is_outside, seed=seed)
+
+
+def fractions_of_codes(
+    drug: str,
+    codes: NDArray[np.int8],
+    groups: pd.Categorical[str] | None = None,
+    is_outside: NDArray[np.bool_] | None = None,
+    *,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Resistant fraction of each group, and of all cells, from responses as numbers.
+
+    Parameters
+    ----------
+    drug, is_outside, seed
+        As in `fraction_table`.
+    codes
+        (n_obs,) number of each response in `keys.CALLS`; -1 for a cell without a score.
+    groups
+        (n_obs,) group of each cell, without gaps; None without groups.
+
+    Returns
+    -------
     One row a group, by name, then one row for all cells; columns `COLUMNS`. Fractions are of cells
     with a response. The 95 % interval of a group is Wilson's, which treats cells as independent.
     The interval for all cells resamples whole groups if there are several, because cells of one
     patient are not independent.
     """
-    is_scored = responses != ""
-    cells = pd.DataFrame(
-        {
-            "n_cells": 1,
-            "n_scored": is_scored,
-            "n_answered": is_scored & (responses != ABSTAIN),
-            "n_resistant": responses == RESISTANT,
-            "n_sensitive": responses == SENSITIVE,
-            "n_abstained": responses == ABSTAIN,
-            "n_outside": is_scored & (False if is_outside is None else is_outside),
-        }
-    ).astype(int)
-    table = cells.sum().to_frame(ALL).T
-    if groups is not None:
-        table = pd.concat([cells.groupby(groups).sum(), table])
+    names = [] if groups is None else groups.categories.tolist()
+    numbers = np.zeros(len(codes), np.intp) if groups is None else groups.codes.astype(np.intp)
+    n_kinds, n_groups = len(CALLS) + 1, max(len(names), 1)
+    counts = np.bincount(numbers * n_kinds + codes + 1, minlength=n_groups * n_kinds)
+    outside = np.zeros(n_groups, np.intp)
+    if is_outside is not None:
+        outside = np.bincount(numbers[is_outside & (codes >= 0)], minlength=n_groups)
+    by_group = np.column_stack([counts.reshape(n_groups, n_kinds), outside])
+    table = _counted(by_group.sum(axis=0, keepdims=True), [ALL])
+    if names:
+        table = pd.concat([_counted(by_group, names), table])
     resistant, answered = table["n_resistant"].to_numpy(), table["n_answered"].to_numpy()
     low, high = wilson_interval(resistant, answered)
     if len(table) > 2:
@@ -76,6 +100,23 @@ def fraction_table(
     if is_outside is None:
         table["n_outside"] = pd.array([pd.NA] * len(table), dtype="Int64")
     return table.rename_axis("group").reset_index().assign(drug=drug)[list(COLUMNS)]
+
+
+def _counted(counts: NDArray[np.intp], names: list[str]) -> pd.DataFrame:
+    """The counts of groups, (n_groups, 5): without a response, `CALLS`, outside the domain."""
+    unscored, *called, outside = counts.T
+    by_word = dict(zip(CALLS, called, strict=True))
+    n_scored = np.sum(called, axis=0)
+    table = {
+        "n_cells": n_scored + unscored,
+        "n_scored": n_scored,
+        "n_answered": n_scored - by_word[ABSTAIN],
+        "n_resistant": by_word[RESISTANT],
+        "n_sensitive": by_word[SENSITIVE],
+        "n_abstained": by_word[ABSTAIN],
+        "n_outside": outside,
+    }
+    return pd.DataFrame(table, index=names)
 
 
 def _over_groups(

@@ -29,12 +29,14 @@ def cell_ledger(features: Features, rows: npt.NDArray[np.intp]) -> SeenCells:
 
 def fingerprints(features: Features) -> npt.NDArray[np.str_]:
     """One hash a row of the features, (n_obs,), read block by block."""
-    found = [
-        hashlib.blake2b(row.tobytes(), digest_size=_BYTES).hexdigest()
-        for rows in row_blocks(features.X)
-        for row in np.asarray(features.X[rows], dtype=np.float32)
-    ]
+    found = [print_ for rows in row_blocks(features.X) for print_ in row_prints(features.X[rows])]
     return np.array(found, dtype=f"U{2 * _BYTES}")
+
+
+def row_prints(X: npt.ArrayLike) -> list[str]:
+    """The fingerprint of each row of features, (n_rows, n_features)."""
+    rows = np.asarray(X, dtype=np.float32)
+    return [hashlib.blake2b(row.tobytes(), digest_size=_BYTES).hexdigest() for row in rows]
 
 
 def seen_cells(about: About, mine: SeenCells, sha256: str) -> dict[str, npt.NDArray[np.bool_]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import os
 import pickle
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,6 +53,8 @@ def connected(machines: Machines) -> Iterator[OnCluster]:
             dask.config.set(
                 {
                     "distributed.scheduler.allowed-failures": MOST_LOSSES - 1,
+                    # A worker that waits for more tasks keeps what was shared with it.
+                    "distributed.scheduler.active-memory-manager.start": False,
                     "distributed.admin.large-graph-warning-threshold": "1 TiB",  # shared values
                     "distributed.comm.timeouts.connect": f"{SECONDS_TO_ANSWER}s",
                 }
@@ -91,14 +95,13 @@ def _started_here(n_workers: int) -> Iterator[Client]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    has_dashboard = importlib.util.find_spec("bokeh") is not None
     cluster = LocalCluster(
         n_workers=n_workers,
         threads_per_worker=1,
         processes=True,
         protocol="tls://",
         security=Security.temporary(),
-        dashboard_address="127.0.0.1:0" if has_dashboard else None,
+        dashboard_address="127.0.0.1:0",  # a free port, for nobody else
         memory_limit=0,  # Dask would end a worker that takes more than its share
         silence_logs=logging.CRITICAL,
         preload=["scatd.scheduling.preload"],
@@ -116,8 +119,10 @@ def _started_here(n_workers: int) -> Iterator[Client]:
 def _kill(cluster: LocalCluster) -> None:
     for nanny in cluster.workers.values():
         nanny.auto_restart = False
-        if nanny.process is not None and nanny.process.process is not None:
-            nanny.process.process._process.kill()
+        process = nanny.process and nanny.process.process
+        if process is not None and process.is_alive() and process.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -245,8 +250,8 @@ class _Handed:
         return found
 
     def end(self, futures: Sequence[Future]) -> None:
-        if futures and self._client.status == "running":
-            self._client.cancel(list(futures), force=True)
+        for future in futures:
+            future.release()  # the cluster drops a task that nobody waits for
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from scatd.scheduling.engine import Shared
 Said = tuple[str, int, str]
 """Logger, level and text of a message."""
 
+_N_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ready = threading.local()
 
 
@@ -96,10 +98,11 @@ def use_one_thread() -> None:
     """Let this thread compute alone: workers that share cores would wait for each other."""
     if getattr(_ready, "is_alone", False):
         return
-    import torch
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(1)
+    os.environ.update(dict.fromkeys(_N_THREADS, "1"))  # for libraries that are loaded later
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
     threadpool_limits(1)
     _ready.is_alone = True
 

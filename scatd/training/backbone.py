@@ -24,8 +24,9 @@ from scatd.training.draws import SeededDraws
 from scatd.training.judge import judge, require_finite_weights
 from scatd.training.loop import Reporter
 from scatd.training.pretrain import TrainingRows, train_on_rows
-from scatd.training.rows import Batch, MemoryRows, Rows, StoredRows, gather
+from scatd.training.rows import Batch, MemoryRows, Rows, gather
 from scatd.training.settings import PretrainSettings
+from scatd.training.stored_rows import StoredRows
 
 HELD_OUT_BYTES = 1 << 27
 """Held-out rows stay in memory: of a large input, no more are looked at than fit here."""
@@ -43,7 +44,7 @@ class UnlabelledCells:
     X
         Features (n_obs, n_features): an array, a memory map or a `LazyMatrix`. Above
         `IN_MEMORY_BYTES` (as float32) they are read from their file in every epoch, in random
-        chunks.
+        chunks (`StoredRows`).
     teacher_z
         Latent targets (n_obs, n_latent) for distillation.
     split
@@ -63,11 +64,18 @@ class UnlabelledCells:
         row_bytes = self.X.shape[1] * np.dtype(np.float32).itemsize
         val = _at_most(val, max(HELD_OUT_BYTES // row_bytes, 1), settings.seed)
         if len(self.X) * row_bytes <= IN_MEMORY_BYTES:
-            return MemoryRows(*self._batch(train)), self._batch(val)
+            return self._in_memory(train), self._batch(val)
         stored = StoredRows(
             self.X, train, self.device, teacher_z=self.teacher_z, seed=settings.seed
         )
         return stored, self._batch(val)
+
+    def _in_memory(self, train: NDArray[np.intp]) -> MemoryRows:
+        """Training rows; a matrix that is in memory already is not copied."""
+        if not (_is_held(self.X) and (self.teacher_z is None or _is_held(self.teacher_z))):
+            return MemoryRows(*self._batch(train))
+        z = None if self.teacher_z is None else torch.from_numpy(self.teacher_z).to(self.device)
+        return MemoryRows(torch.from_numpy(self.X).to(self.device), z, train)
 
     def _batch(self, rows: NDArray[np.intp]) -> Batch:
         """Copy rows (ascending) to the device."""
@@ -76,6 +84,17 @@ class UnlabelledCells:
 
     def _copied(self, matrix: Any, rows: NDArray[np.intp]) -> Tensor:
         return torch.from_numpy(gather(matrix, rows)).to(self.device)
+
+
+def _is_held(matrix: Any) -> bool:
+    """Whether torch can take a matrix as it is: float32 in memory, row by row."""
+    return (
+        isinstance(matrix, np.ndarray)
+        and not isinstance(matrix, np.memmap)
+        and matrix.dtype == np.float32
+        and matrix.flags.c_contiguous
+        and matrix.flags.writeable
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,7 +140,7 @@ def train_on_rows(
             record = {
                 "epoch": epoch,
                 "learning_rate": rate,
-                **_train_epoch(vae, optimizer, rows, settings, draws),
+                **_train_epoch(vae, optimizer, rows, settings, draws, epoch),
                 **_validate(vae, rows.held_out, settings, draws),
             }
         for name in ("train_total", "val_total"):
@@ -159,10 +159,11 @@ def _train_epoch(
     rows: TrainingRows,
     settings: PretrainSettings,
     draws: Draws,
+    epoch: int,
 ) -> dict[str, float]:
     vae.train()
     averages = _Averages("train")
-    for x, teacher_z in rows.train.batches(draws, settings.batch_size):
+    for x, teacher_z in rows.train.batches(epoch, draws, settings.batch_size):
         out = _forward(vae, x, draws, settings)
         terms = losses(out, x, settings, teacher_z)
         optimizer.zero_grad(set_to_none=True)

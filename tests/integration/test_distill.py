@@ -13,6 +13,8 @@ import torch
 from scatd import artifact, registry, tracking
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
+from scatd.data.lazy import LazyMatrix
+from scatd.training import backbone
 from scatd.training.backbone import splits
 from scatd.training.settings import default_pretrain
 
@@ -136,6 +138,33 @@ def test_a_stored_latent_teaches_the_same(scatd):
     assert card["teacher"]["version"] == 1
     assert card["teacher"]["file"] == "z.npy"
     assert card["metrics"]["cosine"] == pytest.approx(first["metrics"]["cosine"], abs=0.02)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_cohort_larger_than_memory_teaches_as_well(scatd, monkeypatch):
+    """Expression stays in its file. The latent goes into a file that is gone afterwards."""
+    first = artifact.read(registry.fetch(student())).about.metrics
+    for place in ("data.lazy", "training.backbone", "workflows.pretrain.teacher"):
+        monkeypatch.setattr(f"scatd.{place}.IN_MEMORY_BYTES", 0)
+    fit, seen = backbone.fit_backbone, []
+
+    def note(cells, *args):
+        seen.append(cells)
+        return fit(cells, *args)
+
+    monkeypatch.setattr("scatd.workflows.pretrain.folds.fit_backbone", note)
+    words = ("--teacher", "scatd-sf-backbone/1", "--rec-beta", "50", "--weight-decay", "0.5")
+    scatd("distill", *words, "--input", "cells.h5ad", "--settings", "small.yaml", "--seed", "5",
+          "--device", "cpu")  # fmt: skip
+    (cells,) = seen
+    assert isinstance(cells.X, LazyMatrix)
+    assert isinstance(cells.teacher_z, np.memmap)
+    np.testing.assert_allclose(cells.teacher_z, teacher_latent(), atol=1e-5)
+    there = artifact.read(registry.fetch(student())).about.metrics
+    assert there["cosine"] == pytest.approx(first["cosine"], abs=0.05)
+    assert there["r2"] == pytest.approx(first["r2"], abs=0.1)
+    left = {path.suffix for path in tracking.work_folder().iterdir()}
+    assert left <= {".lock"}, "neither checkpoints nor latents"
 
 
 @pytest.mark.usefixtures("here")

@@ -20,6 +20,7 @@ from scipy import sparse
 
 import scatd as scatd_api
 from scatd.data.downloads import cache_folder
+from tests.web import web
 
 SCF, GF = "X_scfoundation", "X_geneformer"
 
@@ -101,6 +102,19 @@ def expected_of(golden, case):
 def embedded(scatd, path, words, slot=SCF):
     scatd("embed", path, *words, "-o", "out.h5ad")
     return ad.read_h5ad("out.h5ad").obsm[slot]
+
+
+def test_cells_of_a_web_server_are_embedded_as_those_of_a_file(
+    scatd, cells, scf, tmp_path, monkeypatch
+):
+    (tmp_path / "served").mkdir()
+    cells.write_zarr(tmp_path / "served" / "baron.zarr")
+    with web(tmp_path / "served") as server:
+        there = embedded(scatd, server.address("baron.zarr", "me:pass-word@"), scf)
+    assert b"pass-word" not in Path("out.h5ad").read_bytes()
+    monkeypatch.setenv("SCATD_CACHE", str(tmp_path / "another"))  # nothing is looked up
+    here = embedded(scatd, tmp_path / "served" / "baron.zarr", scf)
+    np.testing.assert_array_equal(there, here)
 
 
 # As published ----------------------------------------------------------------------------------

@@ -19,9 +19,12 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold
 
 from scatd import artifact, registry, tracking
+from scatd.data.features import read_features
 from scatd.evaluation.metrics import response_metrics
 from scatd.registry import by_drug
+from scatd.scoring import Scorer
 from scatd.training.logistic import GRID
+from scatd.workflows.cohorts.scoring_input import AsGiven
 
 MAP = ("--label-map", "0=sensitive,1=resistant")
 
@@ -392,3 +395,43 @@ def test_production_is_not_reached_on_training_cells(promotable, run_scatd, task
     assert f"Evaluation {run_id} is no evidence" in said
     tags = MlflowClient().get_model_version("scatd-sf-docetaxel", "2").tags
     assert tags["scatd.evidence_run"] != run_id
+
+
+def test_the_cohort_is_read_once_and_never_held(
+    evaluated, run_scatd, cohort, tmp_path, monkeypatch
+):
+    shutil.copy(evaluated / "mlflow.db", tmp_path)
+    read, blocks = [], AsGiven.blocks
+    monkeypatch.setattr(
+        AsGiven, "blocks", lambda self, rows: (read.append(rows), blocks(self, rows))[1]
+    )
+    monkeypatch.setattr(AsGiven, "features", property(lambda _: pytest.fail("all were asked for")))
+    few = pd.DataFrame({"id": [f"other{number}" for number in range(600, 700)], "docetaxel": 0})
+    few.loc[::3, "docetaxel"] = 1
+    few.to_csv(tmp_path / "few.csv", index=False)
+    with inside(tmp_path):
+        words = ("evaluate", "--drug", "docetaxel", cohort["first"], "--stage", "1")
+        run_scatd(*words, "--labels", tmp_path / "few.csv", *MAP, "-o", "few")
+        assert read == [range(800)]
+        found = pd.read_csv("few/tables/cells.csv")
+        assert found["barcode"].tolist() == few["id"].tolist()
+        model = Scorer(registry.fetch(registry.resolve("docetaxel", version=1)))
+        whole = model.score(ad.read_h5ad(cohort["first"]).obsm["X_scfoundation"])
+        assert found["prob_resistant"].tolist() == whole.prob_resistant[600:700].tolist()
+        expected = read_features(cohort["first"], "sf").sha256()
+        assert the_run().data.params["cfg.target_sha256"] == expected
+
+
+def test_a_value_that_is_not_finite_is_refused_wherever_it_is(
+    evaluated, run_scatd, cohort, tmp_path
+):
+    shutil.copy(evaluated / "mlflow.db", tmp_path)
+    cells = ad.read_h5ad(cohort["first"])
+    cells.obsm["X_scfoundation"][799, 2] = np.nan
+    cells.write_h5ad(tmp_path / "bad.h5ad")
+    with inside(tmp_path):
+        n_runs = len(tracking.finished_runs({"scatd.level": "evaluation"}))
+        said = run_scatd(*arguments(tmp_path / "bad.h5ad", "-o", "bad"), code=2).output
+        assert "1 NaN; the first is nan in row 799 (id 'other799'), column 2" in said
+        assert not Path("bad").exists()
+        assert len(tracking.finished_runs({"scatd.level": "evaluation"})) == n_runs

@@ -12,6 +12,7 @@ import pytest
 
 from scatd import artifact, keys, registry, tracking
 from scatd.scoring import Scorer
+from scatd.workflows.cohorts.scoring_input import AsGiven
 
 N_CELLS = 120
 
@@ -240,3 +241,28 @@ def test_a_killed_explanation_continues(explained, run_scatd, tmp_path, monkeypa
     table = pd.read_csv("importance.csv").set_index("feature")["mean_abs_resistant"]
     expected = ad.read_h5ad("explained.h5ad").varm["importance"]["mean_abs_resistant"]
     np.testing.assert_allclose(table.loc[expected.index], expected, rtol=1e-5)
+
+
+def test_features_stay_on_disk(explained, run_scatd, tmp_path, monkeypatch):
+    shutil.copytree(explained, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(AsGiven, "features", property(lambda _: pytest.fail("all were asked for")))
+    words = ("explain", "--drug", "DOCETAXEL", "cells.h5ad", "--stage", "staging", "--no-controls")
+    run_scatd(*words, "-o", "importance.csv", "--group-by", "patient")
+    table = pd.read_csv("importance.csv").set_index("feature")["mean_abs_resistant"]
+    expected = ad.read_h5ad("explained.h5ad").varm["importance"]["mean_abs_resistant"]
+    np.testing.assert_array_equal(table.loc[expected.index].astype("f4"), expected.astype("f4"))
+
+
+def test_a_value_that_is_not_finite_is_refused(explained, run_scatd, tmp_path, monkeypatch):
+    shutil.copytree(explained, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    cells = ad.read_h5ad("cells.h5ad")
+    cells.obsm["X_scfoundation"][N_CELLS - 1, 2] = np.inf
+    cells.write_h5ad("bad.h5ad")
+    n_runs = len(tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EXPLANATION}))
+    words = ("explain", "--drug", "DOCETAXEL", "bad.h5ad", "--stage", "staging", "-o", "bad.csv")
+    said = run_scatd(*words, code=2).output
+    assert "1 infinite; the first is inf in row 119 (id 'cell119'), column 2" in said
+    assert not (tmp_path / "work" / "bad.csv").exists()
+    assert len(tracking.finished_runs({keys.TAG_LEVEL: keys.LEVEL_EXPLANATION})) == n_runs

@@ -17,8 +17,8 @@ from scatd import artifact, registry, tracking
 from scatd.cards.card import FeaturesRead
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS
-from scatd.workflows.screen import inputs as screen_inputs
-from scatd.workflows.screen import scores as screen_scores
+from scatd.workflows.screen import drawing as screen_drawing
+from scatd.workflows.screen import run as screen_run
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +119,13 @@ def test_screen_says_what_predict_says(screen, cohort, run_scatd, tmp_path):
 
 
 def test_features_are_made_once_for_models_that_read_the_same(screen, monkeypatch):
-    opened, real = [], screen_inputs.scoring_input
+    opened, real = [], screen_run.scoring_input
 
     def counted(path, family, *others):
         opened.append(family)
         return real(path, family, *others)
 
-    monkeypatch.setattr(screen_inputs, "scoring_input", counted)
+    monkeypatch.setattr(screen_run, "scoring_input", counted)
     screen()
     assert sorted(opened) == ["dist", "sf"]
 
@@ -175,7 +175,7 @@ def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path
         return latent[:, :2]
 
     monkeypatch.setattr("scatd.data.cell_map._umap", umap)
-    monkeypatch.setattr(screen_scores, "MOST_CELLS", 50)
+    monkeypatch.setattr(screen_drawing, "MOST_CELLS", 50)
     screen("--drugs", "docetaxel")
     assert given == [(50, 16)]
     assert (tmp_path / "out" / "figures" / "map_docetaxel.png").exists()
@@ -194,4 +194,14 @@ def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path
 def test_what_cannot_be_screened_leaves_nothing(screen, tmp_path, words, said):
     done = screen(*words, code=2)
     assert said in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cohort_with_a_value_that_is_not_finite_is_refused(drugs, run_scatd, tmp_path):
+    X = np.random.default_rng(0).normal(size=(700, 24)).astype(np.float32)
+    X[699, 3] = np.nan
+    np.save(tmp_path / "cells.npy", X)
+    words = ("screen", tmp_path / "cells.npy", "-o", tmp_path / "out", "--drugs", "docetaxel")
+    done = run_scatd(*words, code=2)
+    assert "1 NaN; the first is nan in row 699 (id '699'), column 3" in done.stderr
     assert not (tmp_path / "out").exists()

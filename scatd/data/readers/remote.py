@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import math
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from scatd.data.location import PACKAGES, Remote
-from scatd.data.remote_faults import network_errors, remote_fault
+from scatd.data.remote_faults import network_errors, no_parts, remote_fault
 from scatd.errors import InputError
 
 _SECONDS = 15
@@ -16,6 +19,7 @@ _MOST_CHUNK = 1 << 30
 """Bytes to which a chunk may grow."""
 _FAULTS: tuple[type[Exception], ...] = (OSError, ValueError, TimeoutError)
 _ROOTS = ("zarr.json", ".zgroup")
+_STATE = ("size", "ETag", "Content-MD5", "LastModified", "mtime", "updated")
 _IN_EXTRA = ("s3fs", "aiohttp")
 
 
@@ -35,7 +39,7 @@ def open_remote_zarr(remote: Remote) -> Any:
         what = "has a query, which belongs to one file, and a zarr store has many"
         raise InputError(what, where=str(remote), remedy="Give the address without '?...'.")
     system, place = _system(remote)
-    _require_there(remote, system, [f"{place}/{name}" for name in _ROOTS])
+    _first_of(remote, system, [f"{place}/{name}" for name in _ROOTS])
     store = FsspecStore.from_url(remote.url, _options(remote.scheme), read_only=True)
     root = zarr.open_group(store, mode="r")
     if remote.scheme in ("http", "https") and root.metadata.consolidated_metadata is None:
@@ -67,15 +71,44 @@ def open_remote_file(remote: Remote, kind: str) -> IO[bytes]:
         # Arrow asks for whole parts, so nothing has to be read ahead.
         opened: IO[bytes] = system.open(place, "rb", cache_type="none")
     except _FAULTS + network_errors() as error:
-        cause = error.__cause__
-        if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
-            error = cause  # fsspec reports every fault of a web server as a missing file
-        raise remote_fault(remote, kind, error) from None
-    if getattr(opened, "size", None) is None:
+        raise remote_fault(remote, kind, _cause(error)) from None
+    try:
+        opened.seek(0, io.SEEK_END)
+    except ValueError:
         opened.close()
-        what = "its server gives the whole file only, and no parts of it"
-        raise InputError(what, where=str(remote), remedy="Copy it to this computer first.")
+        raise no_parts(remote) from None
     return opened
+
+
+def remote_state(remote: Remote) -> str:
+    """What a server tells about the content of a cohort; it differs after the cohort is replaced.
+
+    Of a file these are its size, its tag and its time of change; of a zarr store, those of the list
+    of its parts, and the list. The values are not read, so it is no hash of them.
+
+    Raises
+    ------
+    InputError
+        When there is no such cohort, or it cannot be reached.
+    """
+    system, place = _system(remote)
+    listed = b""
+    if place.endswith(".zarr"):
+        names = ("zarr.json", ".zmetadata", ".zgroup")
+        place, listed = _first_of(remote, system, [f"{place}/{name}" for name in names])
+    try:
+        about = system.info(place)
+    except _FAULTS + network_errors() as error:
+        raise remote_fault(remote, "a cohort", _cause(error)) from None
+    told = {name: str(about[name]) for name in _STATE if about.get(name) is not None}
+    return json.dumps([str(remote), hashlib.sha256(listed).hexdigest(), told], sort_keys=True)
+
+
+def _cause(error: Exception) -> Exception:
+    """The fault itself: fsspec reports every fault of a web server as a missing file."""
+    cause = error.__cause__
+    is_masked = isinstance(error, FileNotFoundError) and isinstance(cause, Exception)
+    return cause if is_masked and isinstance(cause, Exception) else error
 
 
 def _system(remote: Remote) -> tuple[Any, str]:
@@ -109,8 +142,8 @@ def _options(scheme: str) -> dict[str, Any]:
     return {}
 
 
-def _require_there(remote: Remote, system: Any, places: list[str]) -> None:
-    """Ask for one of several files, with a limit of time.
+def _first_of(remote: Remote, system: Any, places: list[str]) -> tuple[str, bytes]:
+    """The first of several small files that is there, and its content; with a limit of time.
 
     Raises
     ------
@@ -123,11 +156,10 @@ def _require_there(remote: Remote, system: Any, places: list[str]) -> None:
     for place in places:
         try:
             # Some libraries try several times: all tries together have this limit.
-            sync(system.loop, system._cat_file, place, timeout=_SECONDS)
+            return place, sync(system.loop, system._cat_file, place, timeout=_SECONDS)
         except FileNotFoundError:
             continue
         except _FAULTS + network_errors() as error:
             fault = error
             break
-        return
     raise remote_fault(remote, "a .zarr store", fault)

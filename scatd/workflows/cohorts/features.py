@@ -12,7 +12,6 @@ from scatd import keys
 from scatd.cards.card import Card
 from scatd.data.cohort import Cohort
 from scatd.data.expression import LOG1P, on_panel
-from scatd.data.feature_files import obs_of
 from scatd.data.features import Features, read_features
 from scatd.data.genes import Panel
 from scatd.data.given import GivenCohort
@@ -65,7 +64,7 @@ def scoring_input(
     with open_input(source) as opened:
         if not _needs_preparation(opened, family, card, preparation):
             read = _features_as_given(opened, family, card)
-            yield AsGiven(opened, read, lambda: obs_of(opened))
+            yield AsGiven(opened, read)
         elif family in keys.BACKENDS:
             with _embedded(opened, family, preparation, device) as made:
                 yield made

@@ -19,6 +19,7 @@ from scatd import console
 from scatd.data.cells import failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
+from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
@@ -105,6 +106,32 @@ class ScoringInput(ABC):
         """The file."""
         return self.opened.path
 
+    @cached_property
+    def has_ids(self) -> bool:
+        """False when the names are only the numbers of the rows."""
+        return any(
+            not np.array_equal(texts, np.arange(start, start + len(texts)).astype(str))
+            for start, texts in self.ids.blocks()
+        )
+
+    def obs(self) -> pd.DataFrame:
+        """What describes the cells, indexed by their names; no columns for a plain matrix."""
+        ids, obs = np.asarray(self.ids), obs_of(self.opened)
+        return obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Genes of the features; None where they are an embedding."""
+        return None
+
+    @property
+    def stored(self) -> Any:
+        """The features (n_obs, n_features) where the input holds them; None where they are made.
+
+        Slices and ascending row numbers return arrays.
+        """
+        return None
+
     @abstractmethod
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read cells in their order, some blocks of `BLOCK` at a time.
@@ -120,7 +147,7 @@ class ScoringInput(ABC):
             When a value cannot be read by a model.
         """
 
-    def _pieces(self, rows: range) -> Iterator[slice]:
+    def pieces(self, rows: range) -> Iterator[slice]:
         """Consecutive rows, so many as are read at once."""
         at_once = max(1, _READ_BYTES // (4 * self.n_features * BLOCK)) * BLOCK
         for start in range(rows.start, rows.stop, at_once):
@@ -153,21 +180,29 @@ class AsGiven(ScoringInput):
     ----------
     read
         From `read_features`, as a stream.
-    obs
-        Reads what describes the rows.
     """
 
-    def __init__(self, opened: OpenedInput, read: Features, obs: Any) -> None:
+    def __init__(self, opened: OpenedInput, read: Features) -> None:
         super().__init__(
             *(opened, read.ids, read.n_features),
             simulated=read.simulated,
             missing=read.missing,
         )
-        self._stream, self._obs = read, obs
+        self._stream = read
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Genes of the features; None where they are an embedding."""
+        return self._stream.names
+
+    @property
+    def stored(self) -> Any:
+        """The features, (n_obs, n_features)."""
+        return self._stream.X
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read cells in their order."""
-        for piece in self._pieces(rows):
+        for piece in self.pieces(rows):
             X = np.asarray(self._stream.X[piece], dtype=np.float32)
             yield FeatureRows(piece.start, X, np.full(len(X), "", dtype=object))
 
@@ -179,9 +214,8 @@ class AsGiven(ScoringInput):
     @cached_property
     def features(self) -> Features:
         """All cells."""
-        ids, obs = np.asarray(self.ids), self._obs()
-        obs = obs.set_axis(ids, axis=0) if len(obs.columns) else pd.DataFrame(index=ids)
-        return replace(self._stream, ids=ids, obs=obs)
+        obs = self.obs()
+        return replace(self._stream, ids=obs.index.to_numpy(dtype=str), obs=obs)
 
     @cached_property
     def reasons(self) -> NDArray[np.object_]:
@@ -224,12 +258,17 @@ class FromExpression(ScoringInput):
         self._quality = quality_of(report, self._matrix)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Genes of the features."""
+        return self._panel.names
+
+    @property
     def _matrix(self) -> Matrix:
         return self.opened.cohort.matrices[self._report.layer]
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read, measure and align cells in their order."""
-        for piece in self._pieces(rows):
+        for piece in self.pieces(rows):
             block, min_genes = self._matrix.rows(piece.start, piece.stop), self._report.min_genes
             cells = self._quality.measure(block)
             if self._quality.n_not_finite or self._quality.n_negative:

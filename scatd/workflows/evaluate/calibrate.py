@@ -106,7 +106,7 @@ def _entry(
 ) -> Calibrated:
     # An earlier calibration is the basis of this one: its cells count as seen too.
     mine, before = cells.ledger, cells.about.calibration
-    features, labels = cells.cells.features, cells.cells.labels
+    labels = cells.cells.labels
     earlier = SeenCells() if before is None or before.cells is None else before.cells
     seen = SeenCells(
         ids=tuple(sorted({*earlier.ids, *mine.ids})),
@@ -116,8 +116,8 @@ def _entry(
         from_version=cells.ref.version,
         goals=tuple(str(goal) for goal in request.calibrate),
         data={
-            "file": features.path.name,
-            "sha256": features.sha256(),
+            "file": cells.cells.path.name,
+            "sha256": cells.cells.sha256,
             "labels": {"file": Path(labels.origin).name, "column": labels.column},
             "n_sensitive": int((cells.codes == 0).sum()),
             "n_resistant": int((cells.codes == 1).sum()),

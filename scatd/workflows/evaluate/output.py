@@ -114,15 +114,15 @@ def _settings(request: EvaluateRequest, cells: ScoredCells) -> dict[str, object]
         "calibrate_probability": request.calibrate_probability,
         "abstain": None if request.abstain is None else str(request.abstain),
         "seed": request.seed,
-        "target_sha256": cells.cells.features.sha256(),
+        "target_sha256": cells.cells.sha256,
     }
 
 
 def _log_numbers(run: tracking.Run, found: Evaluation) -> None:
     """Metrics, the data, and the version that they belong to."""
-    cells, features = found.cells, found.cells.cells.features
+    cells, cohort = found.cells, found.cells.cells
     model_id = registry.logged_model(cells.ref)
-    run.log_cohort(features, features.sha256(), "evaluation")
+    run.log_cohort(cohort, cohort.sha256, "evaluation")
     run.log_model_input(model_id)
     run.log_metrics(evaluation_metrics(found.tables, cells.codes), model_id=model_id)
 
@@ -158,7 +158,7 @@ def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
         run.run_id,
         metrics={},
         description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
-        f"of {cells.cells.features.path.name}. {in_words(made)}\n\n"
+        f"of {cells.cells.path.name}. {in_words(made)}\n\n"
         f"{label_kinds.in_words(about.label_kinds)}\n\n{keys.CAVEAT}",
         tags={
             keys.TAG_DRUG: ref.drug,

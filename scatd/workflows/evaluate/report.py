@@ -158,7 +158,7 @@ def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str
         found.append(finding.INVERTED.strip())
     if "groups" in tables and (few := few_groups_in_words(len(tables["groups"]))):
         found.append(few)
-    if few_genes := few_genes_sentence(cells.cells.features.missing):
+    if few_genes := few_genes_sentence(cells.cells.missing):
         found.append(few_genes)
     if cells.shift is None or cells.shift.is_foreign:
         found.append(cells.domain_in_words)
@@ -182,7 +182,7 @@ def page(found: Evaluation, pictures: Mapping[str, Path]) -> Page:
     return Page(
         f"{_drug(cells)}: evaluation of version {cells.ref.version}",
         sections,
-        subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.cells.features.path.name}, "
+        subtitle=f"{cells.ref.name} ({cells.ref.stage}) on {cells.cells.path.name}, "
         f"labels: {cells.cells.labels.column}",
         footer=keys.CAVEAT,
     )

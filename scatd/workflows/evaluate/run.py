@@ -18,11 +18,16 @@ from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
 from scatd.report import Page, ShownInNotebook
 from scatd.workflows.evaluate.calibrate import calibrate, in_words
-from scatd.workflows.evaluate.inputs import LabelledCells, Version, labelled_cells, read_version
+from scatd.workflows.evaluate.inputs import (
+    LabelledCohort,
+    Version,
+    labelled_cohort,
+    read_version,
+)
 from scatd.workflows.evaluate.output import place_of, record
 from scatd.workflows.evaluate.report import Evaluation, cautions, draw, page, summary
 from scatd.workflows.evaluate.request import EvaluateRequest
-from scatd.workflows.evaluate.scores import score_labelled
+from scatd.workflows.evaluate.scoring import score_labelled
 from scatd.workflows.models import stored_evidence
 from scatd.workflows.models.promote import demote
 
@@ -112,8 +117,8 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     if place is not None:
         place.require_own()  # before any compute is spent
     version = read_version(ref)
-    with labelled_cells(request, version, device) as cells:
-        found = evaluate_cells(request, version, cells, device)
+    with labelled_cohort(request, version, device) as cohort:
+        found = evaluate_cells(request, version, cohort, device)
     for doubt in found.cautions:
         logger.warning("%s", doubt)
     run_id, number = record(request, found, place)
@@ -143,20 +148,20 @@ def _speaks_against(ref: ModelRef, run_id: str) -> str:
 
 
 def evaluate_cells(
-    request: EvaluateRequest, version: Version, cells: LabelledCells, device: torch.device
+    request: EvaluateRequest, version: Version, cohort: LabelledCohort, device: torch.device
 ) -> Evaluation:
-    """Evaluate a version on opened cells; nothing is written.
+    """Evaluate a version on an opened cohort; nothing is written.
 
     Raises
     ------
     InputError
-        When the goals of the calibration cannot be reached.
+        When the cells cannot be scored, or the goals of the calibration cannot be reached.
     """
-    scored = score_labelled(version, cells, device)
+    scored = score_labelled(request, version, cohort, device)
     made = calibrate(request, scored)
     truths = Truths(
         *(scored.codes, scored.prob, scored.responses, scored.decision),
-        cells.groups,
+        scored.cells.groups,
         scored.baselines,
     )
     tables = evaluation_tables(truths, seed=request.seed)

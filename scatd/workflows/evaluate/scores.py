@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from scatd import console
 from scatd.cards.card import About, SeenCells
 from scatd.decision import Decision
-from scatd.evaluation.domain import CohortShift, cohort_shift, not_assessed_sentence
-from scatd.evaluation.ledger import cell_ledger, seen_cells
-from scatd.nn.alignment import Alignment
+from scatd.evaluation.domain import CohortShift, not_assessed_sentence
 from scatd.registry import ModelRef
-from scatd.scoring import Scorer
 from scatd.workflows.evaluate.inputs import LabelledCells, Version
-from scatd.workflows.models.baselines import baseline_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +74,7 @@ class ScoredCells:
     @property
     def simulated(self) -> bool:
         """Whether simulated data took part."""
-        return self.ref.simulated or self.cells.features.simulated
+        return self.ref.simulated or self.cells.simulated
 
     @property
     def n_seen(self) -> int:
@@ -88,31 +82,3 @@ class ScoredCells:
         if not self.seen:
             return 0
         return int(np.any(list(self.seen.values()), axis=0).sum())
-
-
-def score_labelled(version: Version, cells: LabelledCells, device: torch.device) -> ScoredCells:
-    """Score labelled cells with a version and its baselines."""
-    features, rows = cells.features, cells.rows
-    scorer = Scorer(version.stored, str(device))
-    with console.progress(features.n_obs, f"Scoring {version.ref.drug}", "cell") as bar:
-        scores = scorer.score(features.X, progress=bar.update)
-    baselines: dict[str, NDArray[np.float64]] = {}
-    if version.baselines is not None:
-        alignment = version.stored.alignment or Alignment("none")
-        found = baseline_scores(version.baselines, features.X, alignment, cells.baseline_groups)
-        baselines = {name: prob[rows] for name, prob in found.items()}
-    ledger = cell_ledger(features, rows)
-    return ScoredCells(
-        version=version,
-        cells=cells,
-        decision=scorer.decision,
-        own=scores.own[rows],
-        prob=scores.prob_resistant[rows],
-        responses=scores.responses[rows],
-        baselines=baselines,
-        seen=seen_cells(version.stored.about, ledger, features.sha256()),
-        ledger=ledger,
-        shift=None
-        if scores.ood_p is None or scorer.domain is None
-        else cohort_shift(scores.ood_p[rows], scorer.domain.role),
-    )

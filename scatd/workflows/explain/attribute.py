@@ -64,7 +64,7 @@ def _of_class(subject: Subject, x: torch.Tensor, rows: np.ndarray, word: str) ->
 
 def summed(subject: Subject, store: AttributionStore) -> Sums:
     """Add up the stored blocks."""
-    n_features = subject.features.n_features
+    n_features = subject.cells.n_features
     tally = Tally(subject.classes, n_features)
     groups: dict[str, Tally] = {}
     found: list[Attributed] = []

@@ -88,7 +88,7 @@ def _stability(subject: Subject, own: Signature) -> Done:
     seeds = [settings.seed + number for number in range(1, controls.N_SEEDS + 1)]
     repeats = [_with(subject, settings.baseline, seed) for seed in seeds]
     others = [name for name in _BASELINES if name != settings.baseline]
-    if not (subject.scores.responses[subject.usable] == keys.SENSITIVE).any():
+    if not (subject.is_sensitive & subject.usable).any():
         others.remove("reference")
     found = {name: _with(subject, name, settings.seed) for name in others}
     return controls.stability(own, found, repeats, settings.top)

@@ -88,17 +88,17 @@ class Explanation:
         from anndata import AnnData
 
         subject = self.subject
-        features, drug_key = subject.features, subject.drug_key
-        shape = (features.n_obs, features.n_features)
+        held, drug_key = subject.cells, subject.drug_key
+        shape = (held.n_obs, held.n_features)
         cells = AnnData(
             np.full(shape, np.nan, np.float32),
-            obs=features.obs.copy(),
+            obs=held.obs().copy(),
             var=pd.DataFrame(index=pd.Index(subject.names)),
         )
         layers = {word: np.full(shape, np.nan, np.float32) for word in subject.classes}
-        baselines = np.full(features.n_obs, np.nan)
+        baselines = np.full(held.n_obs, np.nan)
         for block in self.store.blocks():
-            cells.X[block.rows] = np.asarray(features.X[block.rows], np.float32)
+            cells.X[block.rows] = np.asarray(held.X[block.rows], np.float32)
             for word, one in block.attributed.items():
                 layers[word][block.rows] = one.attributions
             resistant = block.attributed[keys.RESISTANT]
@@ -106,11 +106,11 @@ class Explanation:
         for word, layer in layers.items():
             cells.layers[f"attribution_{word}"] = layer
         is_scored = subject.usable
-        cells.obs["prob_resistant"] = np.where(is_scored, subject.scores.prob_resistant, np.nan)
+        cells.obs["prob_resistant"] = np.where(is_scored, subject.prob, np.nan)
         cells.obs[keys.BASELINE_LOGIT] = baselines
         cells.obs[keys.prob_column(drug_key)] = cells.obs["prob_resistant"]
         cells.obs[keys.response_column(drug_key)] = pd.Categorical(
-            pd.Series(subject.scores.responses).where(is_scored)
+            pd.Series(np.array(keys.CALLS)[subject.calls]).where(is_scored)
         )
         ranked = self.importance.drop(columns="controls").set_index("feature")
         cells.varm["importance"] = ranked.loc[list(subject.names)].set_axis(cells.var_names)
@@ -127,7 +127,7 @@ class Explanation:
                 "use": keys.CAVEAT,
             }
         }
-        cells.uns[keys.UNS_SIMULATED] = bool(subject.ref.simulated or features.simulated)
+        cells.uns[keys.UNS_SIMULATED] = bool(subject.simulated)
         return cells
 
 

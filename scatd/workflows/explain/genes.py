@@ -145,7 +145,7 @@ def explain_genes(subject: Subject, reader: GeneReader) -> GeneResult:
     found = _over(places, subject, reader, subject.explainer, "Genes of cells")
     if not found:
         what = f"none of {len(places)} cells has a gene that the foundation model knows"
-        raise InputError(what, where=str(subject.features.path))
+        raise InputError(what, where=str(subject.cells.given.path))
     table = gene_table(found, reader.names)
     controls: list[Control] = []
     if request.controls:

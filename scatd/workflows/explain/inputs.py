@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,20 +11,22 @@ from numpy.typing import NDArray
 
 from scatd.cards.card import About
 from scatd.data.demo_files import demo_file
+from scatd.data.feature_files import obs_column
 from scatd.data.features import Features
 from scatd.data.given import GivenCohort
+from scatd.data.groups import group_column
 from scatd.data.label_words import MISSING
 from scatd.data.labels import read_labels, require_two_classes
+from scatd.data.simulated import refuse_mixing
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.settings import from_mapping
 from scatd.training.settings import TransferSettings
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.training import ExpressionRead, read_embeddings, read_expression
+from scatd.workflows.explain.cells import cells_of
 from scatd.workflows.explain.request import ExplainRequest
 from scatd.workflows.explain.subject import Subject, subject_of
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +55,18 @@ def opened(
     Raises
     ------
     InputError
-        When the cells cannot be used.
+        When the cells cannot be used, or simulated and real data would mix.
     """
     family, preparation = ref.family, request.preparation
     with scoring_input(source, family, scorer.card, preparation, scorer.device) as given:
-        for note in given.notes:
-            logger.info("%s", note)
-        yield subject_of(request, ref, scorer, given.features, given.reasons)
+        refuse_mixing(
+            {f"model {ref.name}": ref.simulated, str(given.path): given.simulated},
+            allowed=request.allow_simulated,
+        )
+        column = request.group_by
+        groups = None if column is None else group_column(column, obs_column(given.opened, column))
+        with cells_of(given) as cells:
+            yield subject_of(request, ref, scorer, cells, groups)
 
 
 def read_bulk(subject: Subject) -> Bulk | None:

@@ -143,9 +143,9 @@ def _strongest(subject: Subject, block: Block) -> pd.DataFrame:
     columns = columns.ravel()
     is_there = summed[rows, columns] > 0
     rows, columns = rows[is_there], columns[is_there]
-    X = np.asarray(subject.features.X[block.rows], np.float32)
+    X = np.asarray(subject.cells.X[block.rows], np.float32)
     table = {
-        "cell": subject.features.ids[block.rows][rows],
+        "cell": subject.cells.ids(block.rows)[rows],
         "feature": np.asarray(subject.names, dtype=object)[columns],
         "value": X[rows, columns],
     }
@@ -211,7 +211,7 @@ def _published_of(subject: Subject) -> dict[str, str]:
     return {
         "command": "explain",
         "model": f"{subject.ref.name}/{subject.ref.version}",
-        "cells": str(subject.features.path.absolute()),
+        "cells": str(subject.cells.given.path.absolute()),
     }
 
 

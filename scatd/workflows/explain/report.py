@@ -63,15 +63,15 @@ def leading(subject: Subject, store: AttributionStore, importance: pd.DataFrame)
     names = list(importance["feature"].head(_LEADING))
     columns = pd.Index(subject.names).get_indexer(pd.Index(names))
     step = max(1, -(-int(subject.usable.sum()) // _CELLS))
-    scores = np.where(subject.usable, subject.scores.prob_resistant, -np.inf)
+    scores = np.where(subject.usable, subject.prob, -np.inf)
     highest = int(np.argmax(scores))
     parts: list[tuple[Any, ...]] = []
     cell, baseline = pd.DataFrame(), 0.0
     for block in store.blocks():
-        X = np.asarray(subject.features.X[block.rows], np.float32)
+        X = np.asarray(subject.cells.X[block.rows], np.float32)
         A = block.attributed[keys.RESISTANT].attributions
         some = slice(None, None, step)
-        ids = subject.features.ids[block.rows]
+        ids = subject.cells.ids(block.rows)
         parts.append((ids[some], X[some][:, columns], A[some][:, columns]))
         if highest in block.rows:
             place = int(np.flatnonzero(block.rows == highest)[0])

@@ -188,7 +188,7 @@ def tracked(
                 keys.TAG_DRUG: subject.drug_key,
                 keys.TAG_FAMILY: ref.family,
                 keys.TAG_LEVEL: keys.LEVEL_EXPLANATION,
-                keys.TAG_SIMULATED: str(ref.simulated or subject.features.simulated).lower(),
+                keys.TAG_SIMULATED: str(subject.simulated).lower(),
                 keys.TAG_MODEL: f"{ref.name}/{ref.version}",
                 keys.TAG_MODEL_RUN: ref.run_id,
             },
@@ -202,7 +202,7 @@ def tracked(
         ) as run:
             if dead is not None:
                 tracking.adopt(dead, run)
-            run.log_cohort(subject.features, subject.sha256, "target")
+            run.log_cohort(subject.cells.given, subject.sha256, "target")
             store = AttributionStore(tracking.work_folder() / f"explain-{key}", subject.classes)
             found = explain_cells(subject, store, bulk, reader)
             log_explanation(run, found)

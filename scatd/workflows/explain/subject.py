@@ -16,11 +16,8 @@ from scatd.candidates.storing import Said
 from scatd.cards.card import About
 from scatd.cards.rows import numbered_names
 from scatd.data.drugs import drug_key
-from scatd.data.features import Features
 from scatd.data.files import sha256_array
-from scatd.data.groups import group_column
-from scatd.data.simulated import refuse_mixing
-from scatd.errors import InputError
+from scatd.decision import call_codes
 from scatd.explanation.attributed import Attributed
 from scatd.explanation.baselines import baseline_pool
 from scatd.explanation.explainers.explainer import Explainer
@@ -29,8 +26,9 @@ from scatd.explanation.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.registry import ModelRef
-from scatd.scoring import ScoreOptions, Scorer, Scores
+from scatd.scoring import ScoreOptions, Scorer
 from scatd.settings import to_mapping
+from scatd.workflows.explain.cells import Cells
 from scatd.workflows.explain.request import ExplainRequest
 
 N_CONTROL_CELLS = 200
@@ -47,10 +45,12 @@ class Subject:
         The settings of the explanation.
     ref, about
         The model version, and its card.
-    features, usable
-        Of the cells, and which cells have any, (n_obs,).
-    scores
-        Scores of the cells, as `scatd predict` gives them.
+    cells
+        The cells.
+    prob
+        (n_obs,) P(resistant) of the cells, as `scatd predict` gives it.
+    calls
+        (n_obs,) number of the response of each cell in `keys.CALLS`.
     candidate, explainer
         What scores, and what attributes its logits.
     network
@@ -70,9 +70,9 @@ class Subject:
     request: ExplainRequest
     ref: ModelRef
     about: About
-    features: Features
-    usable: NDArray[np.bool_]
-    scores: Scores
+    cells: Cells
+    prob: NDArray[np.float64]
+    calls: NDArray[np.int8]
     candidate: Said
     explainer: Explainer
     network: ResponseClassifier
@@ -96,11 +96,11 @@ class Subject:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features: genes, or numbered embedding dimensions as published."""
-        if self.features.names is not None:
-            return self.features.names
+        if self.cells.given.names is not None:
+            return self.cells.given.names
         if self.about.genes is not None:
             return self.about.genes
-        return numbered_names(self.ref.family, self.features.n_features)
+        return numbered_names(self.ref.family, self.cells.n_features)
 
     @property
     def attribution(self) -> str:
@@ -110,11 +110,26 @@ class Subject:
     @property
     def is_resistant(self) -> NDArray[np.bool_]:
         """(n_obs,), cells that the model calls resistant."""
-        return self.scores.responses == keys.RESISTANT
+        return self.calls == keys.POLARITY[keys.RESISTANT]
+
+    @property
+    def is_sensitive(self) -> NDArray[np.bool_]:
+        """(n_obs,), cells that the model calls sensitive."""
+        return self.calls == keys.POLARITY[keys.SENSITIVE]
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(n_obs,), cells that have features."""
+        return self.cells.usable
+
+    @property
+    def simulated(self) -> bool:
+        """Whether simulated data took part."""
+        return self.ref.simulated or self.cells.given.simulated
 
     def rows(self, places: NDArray[np.int64]) -> Tensor:
         """Aligned features of some cells, places ascending."""
-        X = np.array(self.features.X[places], dtype=np.float32)
+        X = np.array(self.cells.X[places], dtype=np.float32)
         return self.move(torch.from_numpy(X).to(self.device))
 
     def baseline_logits(
@@ -126,12 +141,11 @@ class Subject:
 
     def zero(self) -> Tensor:
         """A row of zeros, aligned, (1, n_features)."""
-        return self.move(torch.zeros(1, self.features.n_features, device=self.device))
+        return self.move(torch.zeros(1, self.cells.n_features, device=self.device))
 
     def baselines(self, name: BaselineName, seed: int) -> Tensor:
         """Aligned baselines of another name or seed."""
-        is_sensitive = self.scores.responses == keys.SENSITIVE
-        pool = baseline_pool(name, self.features.X, self.usable, is_sensitive, seed)
+        pool = baseline_pool(name, self.cells.X, self.usable, self.is_sensitive, seed)
         return self.move(torch.from_numpy(pool).to(self.device))
 
     def sample(self, seed: int) -> NDArray[np.int64]:
@@ -145,7 +159,7 @@ class Subject:
     @property
     def sha256(self) -> str:
         """Hash of the cells' scores."""
-        return sha256_array(self.scores.prob_resistant)
+        return sha256_array(self.prob)
 
     def identity(self) -> dict[str, Any]:
         """Settings and data: two explanations with the same ones are the same work."""
@@ -153,7 +167,7 @@ class Subject:
         return {
             "model": [self.ref.name, self.ref.version, self.ref.run_id],
             "cells": self.sha256,
-            "path": str(self.features.path.absolute()),
+            "path": str(self.cells.given.path.absolute()),
             "settings": to_mapping(request.settings),
             "alignment": [request.alignment, request.stats],
             "group_by": request.group_by,
@@ -164,51 +178,45 @@ def subject_of(
     request: ExplainRequest,
     ref: ModelRef,
     scorer: Scorer,
-    features: Features,
-    reasons: NDArray[np.object_],
+    cells: Cells,
+    groups: NDArray[np.str_] | None,
 ) -> Subject:
-    """Score the cells, align the baselines, and prepare the model.
+    """Score the cells block by block, align the baselines, and prepare the model.
 
     Parameters
     ----------
-    reasons
-        (n_obs,) text, empty where a cell can be scored.
+    groups
+        (n_obs,) group of each cell, or None.
 
     Raises
     ------
     InputError
-        When no cell can be scored, there is no such group column, or simulated meets real.
+        When the model cannot score the cells.
     """
-    refuse_mixing(
-        {f"model {ref.name}": ref.simulated, str(features.path): features.simulated},
-        allowed=request.allow_simulated,
-    )
-    usable = reasons == ""
-    if not usable.any():
-        what = f"none of {features.n_obs} cells can be scored ({reasons[0]})"
-        raise InputError(what, where=str(features.path), remedy="Look at them: scatd check.")
-    column = request.group_by
-    groups = None if column is None else group_column(column, features.obs)
-    with console.progress(features.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
-        options = ScoreOptions(alignment=request.alignment, stats=request.stats)
-        scores = scorer.score(features.X, options=options, progress=bar.update)
-    move = scorer.mover(features.X, options)
+    options = ScoreOptions(alignment=request.alignment, stats=request.stats)
+    rows = scorer.by_rows(options=options, cohort=scorer.cohort_stats(cells.X, options))
+    prob, calls = np.empty(cells.n_obs), np.empty(cells.n_obs, np.int8)
+    with console.progress(cells.n_obs, f"Scoring {drug_key(request.drug)}", "cell") as bar:
+        for piece in cells.given.pieces(range(cells.n_obs)):
+            scores = rows.score(piece.start, cells.X[piece])
+            prob[piece], calls[piece] = scores.prob_resistant, call_codes(scores.responses)
+            bar.update(len(scores.own))
     settings = request.settings
-    is_sensitive = scores.responses == keys.SENSITIVE
-    pool = baseline_pool(settings.baseline, features.X, usable, is_sensitive, settings.seed)
+    is_sensitive = calls == keys.POLARITY[keys.SENSITIVE]
+    pool = baseline_pool(settings.baseline, cells.X, cells.usable, is_sensitive, settings.seed)
     return Subject(
         request=request,
         ref=ref,
         about=scorer.card.about,
-        features=features,
-        usable=usable,
-        scores=scores,
+        cells=cells,
+        prob=prob,
+        calls=calls,
         candidate=scorer.card.candidate,
         explainer=explainer_of(scorer.members, scorer.network, settings.logits),
         network=scorer.network,
-        move=move,
+        move=rows.move,
         alignment=scorer.alignment,
-        pool=move(torch.from_numpy(pool).to(scorer.device)),
+        pool=rows.move(torch.from_numpy(pool).to(scorer.device)),
         groups=groups,
         device=scorer.device,
     )

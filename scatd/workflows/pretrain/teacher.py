@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from scatd import console, keys, registry
+from scatd import console, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.data.features import Features, read_features
-from scatd.data.files import row_blocks, sha256_array
+from scatd.data.files import make_folder, release, row_blocks, sha256_array
 from scatd.data.io import is_cohort
+from scatd.data.lazy import IN_MEMORY_BYTES
 from scatd.data.simulated import refuse_mixing
 from scatd.errors import InputError
 from scatd.nn.products import fast_products
@@ -78,9 +81,9 @@ def _default_teacher(features: Features, device: torch.device) -> ModelRef:
     return backbone_for(features, DEFAULT_TEACHER, default_pretrain(DEFAULT_TEACHER), device)
 
 
-def _encode(model: Artifact, X: Any, device: torch.device) -> np.ndarray:
+def _encode(model: Artifact, X: Any, device: torch.device) -> NDArray[np.float32]:
     vae = model.backbone().to(device)
-    z = np.empty((len(X), model.sizes.n_latent), np.float32)
+    z = _room(len(X), model.sizes.n_latent)
     with (
         torch.inference_mode(),
         fast_products(),
@@ -89,8 +92,22 @@ def _encode(model: Artifact, X: Any, device: torch.device) -> np.ndarray:
         for rows in row_blocks(X):
             x = torch.tensor(np.asarray(X[rows]), device=device)
             z[rows] = vae.encode(x)[0].cpu().numpy()
+            release(z)
             bar.update(len(x))
     return z
+
+
+def _room(n_obs: int, n_latent: int) -> NDArray[np.float32]:
+    """An array for a latent: in memory, or if it is large in a file beside the store.
+
+    The file has no name, so that none is left behind when the process is killed.
+    """
+    if n_obs * n_latent * np.dtype(np.float32).itemsize <= IN_MEMORY_BYTES:
+        return np.empty((n_obs, n_latent), np.float32)
+    folder = tracking.work_folder()
+    make_folder(folder, remedy="Run from a folder that you may write to.")
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.float32, "w+", shape=(n_obs, n_latent))
 
 
 def _stored(request: DistillRequest, path: Path, expression: Features) -> Teacher:

@@ -1,28 +1,16 @@
-"""The inputs of a screen: one model a drug, and the cohort as the models read it."""
+"""The models of a screen: one a drug."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from scatd import registry
 from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
-from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
-from scatd.data.opened import OpenedInput
 from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
-from scatd.scoring import BLOCK
-from scatd.workflows.cohorts.features import ScoringInput, scoring_input
 from scatd.workflows.screen.request import ScreenRequest
 
 logger = logging.getLogger(__name__)
@@ -80,37 +68,3 @@ def reading_alike(models: dict[str, DrugModel]) -> list[list[str]]:
         reads = card.family, card.sizes.n_features, card.about.genes, card.about.input_scale
         alike.setdefault(reads, []).append(drug)
     return list(alike.values())
-
-
-@contextlib.contextmanager
-def features_of(
-    cohort: OpenedInput, request: ScreenRequest, model: DrugModel, device: torch.device
-) -> Iterator[ScoringInput]:
-    """The cohort's features for models that read the same, computed once.
-
-    Raises
-    ------
-    InputError
-        When the model cannot read the cohort.
-    """
-    family, preparation = model.ref.family, request.preparation
-    with (
-        scoring_input(cohort, family, model.card, preparation, device) as given,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
-        X = given.features.X
-        if isinstance(X, LazyMatrix):  # its rows are computed at each access
-            X = _kept(X, Path(scratch))
-        yield replace(given, features=replace(given.features, X=X))
-
-
-def _kept(X: LazyMatrix, scratch: Path) -> NDArray[np.float32]:
-    """All rows, in memory or in a file."""
-    made: NDArray[np.float32]
-    if 4 * X.shape[0] * X.shape[1] > IN_MEMORY_BYTES:
-        made = np.lib.format.open_memmap(scratch / "X.npy", "w+", np.float32, X.shape)
-    else:
-        made = np.empty(X.shape, np.float32)
-    for start in range(0, X.shape[0], BLOCK):
-        made[start : start + BLOCK] = X[start : start + BLOCK]
-    return made

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from scatd import keys, tracking
@@ -18,6 +20,7 @@ from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
 REPORT = "report.html"
+_ROW_GROUP = 1 << 16
 
 
 def place_of(request: ScreenRequest) -> tuple[Path, dict[str, str]] | None:
@@ -48,7 +51,7 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path | No
             folder = Path(scratch)
             for name, table in screening.tables.items():
                 counts_in_words(table, found).to_csv(folder / f"{name}.csv", index=False)
-            cells_table(found, request.group_by).to_parquet(folder / "cells.parquet")
+            write_cells(found, request.group_by, folder / "cells.parquet")
             pictures = draw(screening, subject, folder / artifact_paths.FIGURES)
             write_report(folder / REPORT, page(screening, pictures, subject))
             run.log_files(folder, "")
@@ -58,19 +61,31 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path | No
     return run.run_id, None if place is None else place[0]
 
 
-def cells_table(found: Screened, group_by: str | None) -> pd.DataFrame:
+def cells_table(found: Screened, group_by: str | None, rows: slice = slice(None)) -> pd.DataFrame:
     """One row a cell: barcode, its group, and P(resistant), response and `ood` of every drug."""
-    columns: dict[str, object] = {"barcode": found.ids}
-    if group_by is not None:
-        columns[group_by] = found.groups
+    columns: dict[str, object] = {"barcode": found.ids[rows]}
+    if group_by is not None and found.groups is not None:
+        columns[group_by] = np.asarray(found.groups[rows])
     for drug, scores in found.drugs.items():
-        columns[keys.prob_column(drug)] = scores.prob
-        columns[keys.response_column(drug)] = pd.Categorical(
-            pd.Series(scores.responses).replace("", None)
-        )
+        columns[keys.prob_column(drug)] = scores.prob[rows]
+        columns[keys.response_column(drug)] = scores.responses(rows)
         if scores.outside is not None:
-            columns[keys.ood_column(drug)] = scores.outside
+            columns[keys.ood_column(drug)] = scores.outside[rows]
     return pd.DataFrame(columns)
+
+
+def write_cells(found: Screened, group_by: str | None, path: Path) -> None:
+    """Write the table of cells as Parquet, some thousand rows at once."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for start in range(0, len(found.ids), _ROW_GROUP):
+            table = cells_table(found, group_by, slice(start, start + _ROW_GROUP))
+            part = pa.Table.from_pandas(table, preserve_index=False)
+            writer = writer or stack.enter_context(pq.ParquetWriter(path, part.schema))
+            writer.write_table(part)
 
 
 def _settings(request: ScreenRequest, found: Screened) -> dict[str, object]:

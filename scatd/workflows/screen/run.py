@@ -11,18 +11,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from scatd import console
 from scatd.data import results
 from scatd.data.cell_map import own_map
+from scatd.data.feature_files import obs_column
 from scatd.data.given import path_of
-from scatd.data.groups import group_column
-from scatd.data.opened import open_input
+from scatd.data.groups import group_categories
+from scatd.data.ids import kept_ids
+from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import InputError, ScatdError
-from scatd.evaluation.fractions import fraction_matrix, fraction_table
+from scatd.evaluation.fractions import fraction_matrix, fractions_of_codes
 from scatd.nn.devices import pick_device
 from scatd.report import Page, ShownInNotebook
+from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.models import doubts
-from scatd.workflows.screen.inputs import DrugModel, features_of, models_of, reading_alike
+from scatd.workflows.screen.inputs import DrugModel, models_of, reading_alike
 from scatd.workflows.screen.output import cells_table, place_of, record
 from scatd.workflows.screen.report import (
     Screening,
@@ -33,7 +35,8 @@ from scatd.workflows.screen.report import (
     summary,
 )
 from scatd.workflows.screen.request import ScreenRequest
-from scatd.workflows.screen.scores import DrugScores, Scored, Screened, score_drugs
+from scatd.workflows.screen.scores import DrugScores, Scored, Screened
+from scatd.workflows.screen.scoring import score_drugs
 
 logger = logging.getLogger(__name__)
 
@@ -130,26 +133,30 @@ def score_all(
         When no model can read the cohort, or it has no such groups.
     """
     whole, first = Scored(), None
-    with (
-        open_input(request.cohort) as cohort,
-        console.progress(len(models), "Screening", "drug") as bar,
-    ):
+    with open_input(request.cohort) as cohort:
         for drugs in reading_alike(models):
+            some = {drug: models[drug] for drug in drugs}
+            one = some[drugs[0]]
             with contextlib.ExitStack() as stack:
                 try:
                     given = stack.enter_context(
-                        features_of(cohort, request, models[drugs[0]], device)
+                        scoring_input(
+                            *(cohort, one.ref.family, one.card, request.preparation, device)
+                        )
                     )
                 except ScatdError as error:
                     whole.left_out |= dict.fromkeys(drugs, str(error))
                     continue
-                obs, column = given.features.obs, request.group_by
-                groups = None if column is None else group_column(column, obs)
-                some = {drug: models[drug] for drug in drugs}
-                scored = score_drugs(request, given, some, device, bar.update)
+                groups = _groups(request, cohort)
+                try:
+                    scored = score_drugs(request, given, some, device)
+                except ScatdError as error:
+                    whole.left_out |= dict.fromkeys(drugs, str(error))
+                    continue
                 if whole.drawn is None and scored.drawn is not None:
                     whole.drawn = scored.drawn
-                    first = given.features, groups, own_map(given.opened, scored.drawn.picked)
+                    own = own_map(cohort, scored.drawn.picked)
+                    first = kept_ids(given.ids), groups, given.simulated, own
             whole.drugs |= scored.drugs
             whole.left_out |= scored.left_out
     for drug, reason in whole.left_out.items():
@@ -157,18 +164,23 @@ def score_all(
     if whole.drawn is None or first is None:
         what, remedy = "no model can read the cohort", next(iter(whole.left_out.values()))
         raise InputError(what, where=str(request.cohort), remedy=remedy)
-    features, groups, own = first
+    ids, groups, simulated, own = first
     return Screened(
-        ids=features.ids,
-        obs=features.obs,
+        ids=ids,
         groups=groups,
-        simulated=features.simulated or any(one.ref.simulated for one in whole.drugs.values()),
+        simulated=simulated or any(one.ref.simulated for one in whole.drugs.values()),
         drugs={drug: whole.drugs[drug] for drug in models if drug in whole.drugs},
         left_out=dict(sorted(whole.left_out.items())),
         drawn=whole.drawn,
         own_map=own,
         against=_doubts(whole.drugs),
     )
+
+
+def _groups(request: ScreenRequest, cohort: OpenedInput) -> pd.Categorical[str] | None:
+    """The group of each cell; no other column of obs is read."""
+    column = request.group_by
+    return None if column is None else group_categories(column, obs_column(cohort, column))
 
 
 def _doubts(drugs: Mapping[str, DrugScores]) -> dict[str, str]:
@@ -180,7 +192,7 @@ def _doubts(drugs: Mapping[str, DrugScores]) -> dict[str, str]:
 def screen_cells(request: ScreenRequest, found: Screened) -> Screening:
     """Tables and words of a scored cohort; nothing is written."""
     by_drug = {
-        drug: fraction_table(drug, one.responses, found.groups, one.outside, seed=request.seed)
+        drug: fractions_of_codes(drug, one.calls, found.groups, one.outside, seed=request.seed)
         for drug, one in found.drugs.items()
     }
     fractions = pd.concat(by_drug.values(), ignore_index=True)

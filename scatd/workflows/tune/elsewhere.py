@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from scatd.scheduling.engine import Engine
 from scatd.training.loop import Reporter, Silent
 from scatd.training.objective import Progress, Rows, fit_fold, over_folds
 from scatd.training.settings import PretrainSettings
-from scatd.workflows.tune.inputs import Search
+
+if TYPE_CHECKING:  # a worker needs nothing of it
+    from scatd.workflows.tune.inputs import Search
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,6 +132,17 @@ def test_counts_are_normalised_as_scanpy_does(tmp_path, counts, where):
     assert log_normalised(done) == (done, AS_GIVEN)
 
 
+def test_rows_that_were_normalised_are_released(tmp_path, counts):
+    """Pages of a memory map count as memory of the process."""
+    np.save(tmp_path / "X.npy", counts)
+    done, _ = log_normalised(read_features(tmp_path / "X.npy", "dist", mmap=True))
+    released = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scatd.data.expression.release", released.append)
+        assert isinstance(done.X[5:9], np.ndarray)
+    assert [getattr(X, "shape", None) for X in released] == [counts.shape]
+
+
 def test_an_empty_cell_stays_empty(tmp_path, counts):
     counts[3] = 0
     np.save(tmp_path / "X.npy", counts)

@@ -1,0 +1,218 @@
+"""Predictions in parts and on workers: the content of a whole run, to the bit."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from scatd import registry
+from scatd.workflows.predict import parts
+
+N_OBS = 1300
+PREDICT = ("predict", "--drug", "docetaxel", "--device", "cpu")
+MARK = "SCATD_TEST_MARK"
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="distributed is not installed"
+)
+
+
+@pytest.fixture
+def run(run_scatd):
+    """Run a command in this process; gives what it says."""
+    return lambda *words, fails=False: run_scatd(*words, code=2 if fails else 0).output
+
+
+@pytest.fixture
+def cells(copied_registry):
+    """Cells as a cohort and as a matrix, in the working folder."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N_OBS, 12)).astype(np.float32)
+    obs = pd.DataFrame(
+        {"site": pd.Categorical(rng.choice(["lung", "skin"], N_OBS))},
+        index=[f"cell{number}" for number in range(N_OBS)],
+    )
+    counts = sparse.random(N_OBS, 30, 0.3, format="csr", dtype=np.float32, random_state=0)
+    ad.AnnData(counts, obs=obs, obsm={"X_scfoundation": X}).write_h5ad("cells.h5ad")
+    np.save("cells.npy", X)
+    return copied_registry
+
+
+def same(one, other):
+    """Whether two outputs have the same content, to the bit."""
+    if Path(one).suffix not in (".h5ad", ".zarr"):
+        return Path(one).read_bytes() == Path(other).read_bytes()
+    read = ad.read_h5ad if one.endswith(".h5ad") else ad.read_zarr
+    mine, theirs = read(one), read(other)
+    pd.testing.assert_frame_equal(mine.obs, theirs.obs, check_exact=True)
+    assert mine.uns["scatd"].keys() == theirs.uns["scatd"].keys()
+    assert str(mine.uns["scatd"]) == str(theirs.uns["scatd"])
+    for name in theirs.obsm:
+        np.testing.assert_array_equal(mine.obsm[name], theirs.obsm[name])
+    return (mine.X is None and theirs.X is None) or (mine.X != theirs.X).nnz == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json", "jsonl", "h5ad", "zarr"])
+@pytest.mark.parametrize("source", ["cells.h5ad", "cells.npy"])
+def test_parts_that_are_joined_are_the_whole(run, cells, source, kind):
+    words = (*PREDICT, source, "--mc-samples", "3", "--uncertainty", "posterior")
+    run(*words, "-o", f"whole.{kind}")
+    run(*words, "--rows", "512:", "-o", f"b.{kind}")
+    run(*words, "--rows", "0:512", "-o", f"a.{kind}")
+    run("join", f"b.{kind}", f"a.{kind}", "-o", f"joined.{kind}")
+    assert same(f"joined.{kind}", f"whole.{kind}")
+
+
+def test_a_part_of_a_cohort_is_a_cohort_of_its_cells(run, cells):
+    run(*PREDICT, "cells.h5ad", "--rows", "512:1024", "-o", "part.h5ad")
+    part, whole = ad.read_h5ad("part.h5ad"), ad.read_h5ad("cells.h5ad")[512:1024]
+    assert list(part.obs_names) == list(whole.obs_names)
+    assert (part.X != whole.X).nnz == 0
+    assert list(part.obs["site"]) == list(whole.obs["site"])
+
+
+def test_what_does_not_belong_together_is_refused(run, cells):
+    run(*PREDICT, "cells.npy", "--rows", "0:512", "-o", "a.csv")
+    run(*PREDICT, "cells.npy", "--rows", "512:1024", "-o", "b.csv")
+    run(*PREDICT, "cells.npy", "--rows", "1024:", "-o", "c.csv")
+    run(*PREDICT, "cells.npy", "--rows", "1024:", "--stage", "2", "-o", "other.csv")
+    X = np.load("cells.npy")
+    X[-1, 0] += 1
+    np.save("changed.npy", X)
+    run(*PREDICT, "changed.npy", "--rows", "1024:", "-o", "changed.csv")
+    for names, words in {
+        ("a.csv", "c.csv"): "rows 512:1024 are missing",
+        ("a.csv", "b.csv"): f"rows 1024:{N_OBS} are missing",
+        ("a.csv", "b.csv", "other.csv"): "version of the model",
+        ("a.csv", "b.csv", "changed.csv"): "content of the cohort",
+    }.items():
+        assert words in run("join", *names, "-o", "joined.csv", fails=True)
+        assert not Path("joined.csv").exists()
+    Path("b.csv").write_bytes(Path("a.csv").read_bytes())
+    said = run("join", "a.csv", "b.csv", "c.csv", "-o", "joined.csv", fails=True)
+    assert "b.csv: was changed after it was made" in said
+
+
+def test_scores_alone_cannot_become_a_cohort(run, cells):
+    for rows, name in (("0:512", "a.csv"), ("512:", "b.csv")):
+        run(*PREDICT, "cells.h5ad", "--rows", rows, "-o", name)
+    said = run("join", "a.csv", "b.csv", "-o", "joined.h5ad", fails=True)
+    assert "posterior means" in said
+
+
+def test_a_cohort_that_was_moved_or_changed(run, cells):
+    for rows, name in (("0:512", "a.h5ad"), ("512:", "b.h5ad")):
+        run(*PREDICT, "cells.h5ad", "--rows", rows, "-o", name)
+    Path("cells.h5ad").rename("moved.h5ad")
+    words = ("join", "a.h5ad", "b.h5ad", "-o", "joined.h5ad")
+    assert "--input" in run(*words, fails=True)
+    run(*words, "--input", "moved.h5ad")
+    with Path("moved.h5ad").open("ab") as file:
+        file.write(b"x")
+    assert "was changed" in run(*words, "--input", "moved.h5ad", fails=True)
+
+
+def test_statistics_of_a_cohort_are_those_of_the_whole(run, cells):
+    words = (*PREDICT, "cells.npy", "--alignment", "none", "--stats", "cohort")
+    said = run(*words, "--rows", "0:512", "-o", "a.csv", fails=True)
+    assert "--stats-from" in said
+    whole = ("--stats-from", "cells.npy")
+    run(*words, "-o", "whole.csv")
+    run(*words, *whole, "--rows", "0:512", "-o", "a.csv")
+    run(*words, *whole, "--rows", "512:", "-o", "b.csv")
+    run("join", "a.csv", "b.csv", "-o", "joined.csv")
+    assert same("joined.csv", "whole.csv")
+
+
+def test_several_cohorts_are_scored_by_one_model(run, cells, monkeypatch):
+    small = ad.read_h5ad("cells.h5ad")[:40].copy()
+    small.write_h5ad("small.h5ad")
+    read, loads = registry.files.read, []
+    monkeypatch.setattr("scatd.registry.loaded.read", lambda ref: loads.append(ref) or read(ref))
+    said = run(*PREDICT, "cells.h5ad", "small.h5ad", "-o", "scored")
+    assert len(loads) == 1
+    assert said.index("cells.h5ad") < said.index("small.h5ad")
+    column = "scatd_docetaxel_prob_resistant"
+    some = ad.read_h5ad("scored/small.h5ad").obs[column]
+    np.testing.assert_array_equal(some, ad.read_h5ad("scored/cells.h5ad").obs[column][:40])
+    said = run(*PREDICT, "cells.h5ad", "small.h5ad", "-o", "one.h5ad", fails=True)
+    assert "a folder" in said
+    said = run(*PREDICT, "cells.h5ad", "small.h5ad", "-o", ".", fails=True)
+    assert "would be overwritten" in said
+
+
+def test_a_large_cohort_goes_on_after_an_interrupt(run, run_scatd, cells, monkeypatch):
+    """Without a scheduler too: parts that are finished are not computed again."""
+    run(*PREDICT, "cells.npy", "-o", "whole.csv")
+    monkeypatch.setattr(parts, "PART_ROWS", 512)
+    done, score = [], parts.score_part
+
+    def interrupted(ready, rows):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(rows)
+        return score(ready, rows)
+
+    monkeypatch.setattr(parts, "score_part", interrupted)
+    run_scatd(*PREDICT, "cells.npy", "-o", "scored.csv", code=130)
+    assert not Path("scored.csv").exists()
+    more = []
+    monkeypatch.setattr(parts, "score_part", lambda *given: more.append(given[1]) or score(*given))
+    run(*PREDICT, "cells.npy", "-o", "scored.csv")
+    assert [rows.start for rows in done + more] == [0, 512, 1024]
+    assert same("scored.csv", "whole.csv")
+    assert not list(Path().glob(".*.parts"))
+
+
+def dying_score_part(ready, rows, work=parts.score_part):
+    """Kill the first worker that begins a part; write down each part that is finished."""
+    folder = Path(os.environ[MARK])
+    assert multiprocessing.parent_process() is not None, "only workers score parts"
+    try:
+        os.close(os.open(folder / "killed", os.O_CREAT | os.O_EXCL))
+        os.kill(os.getpid(), signal.SIGKILL)
+    except FileExistsError:
+        pass
+    done = work(ready, rows)
+    with (folder / "done").open("a") as file:
+        file.write(f"{rows.start}\n")
+    return done
+
+
+@needs_dask
+@pytest.mark.parametrize("kind", ["csv", "h5ad"])
+@pytest.mark.parametrize("source", ["cells.npy", "cells.h5ad"])
+def test_workers_give_the_same_bits_though_one_is_killed(
+    run, cells, monkeypatch, tmp_path_factory, source, kind
+):
+    marks = tmp_path_factory.mktemp("marks")
+    monkeypatch.setenv(MARK, str(marks))
+    run(*PREDICT, source, "-o", f"whole.{kind}")
+    monkeypatch.setattr(parts, "score_part", dying_score_part)
+    run(*PREDICT, source, "-o", f"spread.{kind}", "--scheduler", "local:2")
+    assert (marks / "killed").exists()
+    assert sorted((marks / "done").read_text().split(), key=int) == ["0", "512", "1024"]
+    assert same(f"spread.{kind}", f"whole.{kind}")
+    assert not list(Path().glob(".*.parts"))
+
+
+@needs_dask
+def test_a_value_that_no_model_can_read_is_said_once(run, cells):
+    X = np.load("cells.npy")
+    X[-1, 3] = np.nan
+    np.save("cells.npy", X)
+    plain = run(*PREDICT, "cells.npy", "-o", "scored.csv", fails=True)
+    spread = run(*PREDICT, "cells.npy", "-o", "scored.csv", "--scheduler", "local:2",
+                       fails=True)  # fmt: skip
+    assert "1 NaN" in plain
+    assert plain.strip() == spread.strip().splitlines()[-1]
+    assert not Path("scored.csv").exists()
+    assert not list(Path().glob(".*.parts"))
