@@ -94,10 +94,8 @@ def _work(folder: Path, panel: Panel) -> None:
     with open_cohort(folder / "cells.h5ad") as cohort:
         report = look(cohort, {"panel": panel})
         with writing_cohort(folder / "prepared.h5ad", len(panel)) as writer:
-            matrix, recipe = (
-                cohort.matrices[report.layer],
-                Recipe(report, report.matches["panel"], None),
-            )
+            matrix = cohort.matrices[report.layer]
+            recipe = Recipe(report, report.matches["panel"], None)
             quality = quality_of(report, matrix)
             for part in prepared_rows(recipe, matrix, range(cohort.n_obs)):
                 writer.add(part.X)
