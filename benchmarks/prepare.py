@@ -27,9 +27,9 @@ from scipy import sparse
 from benchmarks import common
 from scatd.data.genes import Panel
 from scatd.data.io import open_cohort
-from scatd.data.preflight import judge_cells, look
+from scatd.data.preflight import judge_cells, look, quality_of
 from scatd.data.writing import writing_cohort
-from scatd.workflows.prepare.run import write_aligned
+from scatd.workflows.prepare.rows import Recipe, prepared_rows
 
 N_COLUMNS, N_PANEL, DENSITY = 20_000, 19_264, 0.07
 BLOCK = 5_000
@@ -94,8 +94,13 @@ def _work(folder: Path, panel: Panel) -> None:
     with open_cohort(folder / "cells.h5ad") as cohort:
         report = look(cohort, {"panel": panel})
         with writing_cohort(folder / "prepared.h5ad", len(panel)) as writer:
-            matrix, found = cohort.matrices[report.layer], report.matches["panel"]
-            judge_cells(report, write_aligned(writer, matrix, report, found, None))
+            matrix = cohort.matrices[report.layer]
+            recipe = Recipe(report, report.matches["panel"], None)
+            quality = quality_of(report, matrix)
+            for part in prepared_rows(recipe, matrix, range(cohort.n_obs)):
+                writer.add(part.X)
+                quality.add_part(part.cells, part.found)
+            judge_cells(report, quality)
             writer.finish(cohort.obs, pd.DataFrame(index=pd.Index(panel.names)), {})
 
 

@@ -115,7 +115,7 @@ class CellQuality:
 
     def table(self) -> pd.DataFrame:
         """One row a cell: `total_counts`, `n_genes_by_counts`, `pct_counts_mt`."""
-        return pd.DataFrame(self.columns())
+        return pd.DataFrame(self.columns(), copy=False)
 
     def columns(self) -> Columns:
         """The columns of `table`, (n_cells,) each."""

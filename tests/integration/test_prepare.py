@@ -91,6 +91,29 @@ def test_cells_are_dropped_on_request(scatd, files):
     np.testing.assert_array_equal(made.X.toarray(), expected()[PASSED])
 
 
+def test_rows_are_prepared_as_parts_and_joined(scatd, files):
+    X = RNG.poisson(0.8, (600, 260)).astype(np.float32)
+    names = [f"cell{number}" for number in range(600)]
+    cells = ad.AnnData(X, pd.DataFrame(index=names), pd.DataFrame(index=GENES))
+    cells.write_h5ad(files / "more.h5ad")
+    for name, rows in (("second", "512:"), ("first", "0:512")):
+        said = scatd("prepare", "more.h5ad", "--rows", rows, "-o", f"{name}.h5ad", *WITH_GENES)
+        assert "A part of the cohort: scatd join writes the table of genes" in said.output
+        assert not (files / f"{name}_report").exists()
+    missing = scatd("join", "first.h5ad", "-o", "all.h5ad", code=2).output
+    assert "rows 512:600 are missing" in missing
+    assert not (files / "all.h5ad").exists()
+    joined = scatd("join", "second.h5ad", "first.h5ad", "-o", "all.h5ad").output
+    assert "600 rows from 2 parts" in joined
+    made = ad.read_h5ad(files / "all.h5ad")
+    np.testing.assert_array_equal(made.X.toarray()[:, :125], X[:, :250:2])
+    assert list(made.obs_names) == names
+    assert "part" not in made.uns["scatd"]
+    report = pd.read_csv(files / "all_report" / "genes.csv")
+    assert (report["status"] == "mapped").sum() == 125
+    assert (files / "all_report" / "quality_violins.pdf").exists()
+
+
 def test_a_prepared_file_is_read_by_family_dist(scatd, files):
     from scatd.data.features import read_features
 

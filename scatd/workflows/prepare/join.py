@@ -42,7 +42,8 @@ def for_joining(genes: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     genes, cells
         One row a gene, and the quality of the cells of the part.
     """
-    return {_PART: {_GENES: table_text(genes), _CELLS: cells}}
+    columns = {str(name): cells[name].to_numpy() for name in cells}
+    return {_PART: {_GENES: table_text(genes), _CELLS: columns}}
 
 
 def note_part(work: Work, output: Path, obs: pd.DataFrame, found: Mapping[str, int]) -> None:
@@ -60,7 +61,7 @@ def note_part(work: Work, output: Path, obs: pd.DataFrame, found: Mapping[str, i
         "prepare",
         work.identity(),
         str(path.absolute()),
-        content_hash(path),
+        work.cohort_sha256,
         work.checked.cohort.n_obs,
         *(rows.start, rows.stop),
         content_hash(output),
@@ -132,7 +133,7 @@ def _open_part(path: Path) -> Iterator[_Part]:
             uns = mapping(read_element(root["uns"]))
             own = mapping(uns[keys.UNS_SCATD])
             kept = own.pop(_PART)
-            genes, cells = str(kept[_GENES]), kept[_CELLS]
+            genes, cells = str(kept[_GENES]), pd.DataFrame(mapping(kept[_CELLS]))
         uns[keys.UNS_SCATD] = own
         yield _Part(cohort.matrices[X], cohort.obs, uns, genes, cells)
 

@@ -42,11 +42,14 @@ class Work:
         How to prepare, and the cohort.
     rows
         Which of its cells.
+    cohort_sha256
+        Hash of the content of the cohort, for the note of a part.
     """
 
     request: PrepareRequest
     checked: CheckedCohort
     rows: range
+    cohort_sha256: str = ""
 
     @property
     def recipe(self) -> Recipe:

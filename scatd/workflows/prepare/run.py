@@ -16,6 +16,7 @@ from scatd.data.genes import GeneMatch, Panel
 from scatd.data.preflight import Report, judge_cells, quality_of
 from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
+from scatd.parts.cohort_hash import content_hash
 from scatd.parts.rows import RowSpan
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, ShownInNotebook
@@ -179,8 +180,9 @@ def prepare_in_memory(request: PrepareRequest, panel: Panel | None = None) -> Pr
 
 
 def _work(request: PrepareRequest, checked: CheckedCohort) -> Work:
-    span = request.rows or RowSpan(0, None)
-    return Work(request, checked, span.of(checked.cohort.n_obs, str(checked.report.path)))
+    path, span = checked.report.path, request.rows or RowSpan(0, None)
+    rows = span.of(checked.cohort.n_obs, str(path))
+    return Work(request, checked, rows, "" if request.rows is None else content_hash(path))
 
 
 def _reported(request: PrepareRequest, checked: CheckedCohort, made: Prepared) -> PrepareResult:

@@ -12,6 +12,7 @@ from scatd.data import cohort as cohort_module
 from scatd.data.writing import CohortCollector
 from scatd.workflows.check import CheckRequest, check
 from scatd.workflows.prepare.inputs import checked_cohort
+from scatd.workflows.prepare.parts import Work
 from scatd.workflows.prepare.request import PrepareRequest
 from scatd.workflows.prepare.run import prepare, prepare_cells
 
@@ -56,7 +57,8 @@ def test_memory_gets_what_a_file_gets(request_of, drop):
     request, collector = request_of(drop=drop), CohortCollector()
     result = prepare(request)
     with checked_cohort(request) as checked:
-        made = prepare_cells(request, checked, collector)
+        work = Work(request, checked, range(checked.cohort.n_obs))
+        made = prepare_cells(work, collector)
     assert made.n_failed == result.n_failed == 2
     found, expected = collector.cohort, ad.read_h5ad(request.output)
     assert found.X.dtype == expected.X.dtype
