@@ -18,7 +18,7 @@ from scatd.data.files import reading
 from scatd.data.kinds import store_kind
 from scatd.data.opened import open_input
 from scatd.data.readers.stores import read_element
-from scatd.data.storable import mapping, storable
+from scatd.data.storable import mapping
 from scatd.data.writing import writing_cohort
 from scatd.errors import Faults
 from scatd.parts.cohort_hash import content_hash
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PART, _GENES, _CELLS = "part", "genes", "cells"
 """In `uns`, for the report of the whole: the text of the table of genes, and the quality of all
 cells. Cells that were removed are nowhere else."""
-_WORDS, _FOUND = "words", "found"
+_FOUND = "found"
 
 
 def for_joining(genes: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
@@ -46,13 +46,11 @@ def for_joining(genes: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
     return {_PART: {_GENES: table_text(genes), _CELLS: columns}}
 
 
-def note_part(work: Work, output: Path, obs: pd.DataFrame, found: Mapping[str, int]) -> None:
+def note_part(work: Work, output: Path, found: Mapping[str, int]) -> None:
     """Write what the file of a part holds, for `scatd join`.
 
     Parameters
     ----------
-    obs
-        Annotations of the cells of the file.
     found
         Numbers of cells and of values: see `cells.CellQuality.found`.
     """
@@ -65,7 +63,7 @@ def note_part(work: Work, output: Path, obs: pd.DataFrame, found: Mapping[str, i
         work.checked.cohort.n_obs,
         *(rows.start, rows.stop),
         content_hash(output),
-        {_FOUND: dict(found), _WORDS: _words_of(obs)},
+        {_FOUND: dict(found)},
     )
     write_note(output, note)
 
@@ -96,17 +94,16 @@ def join_prepared(files: Sequence[Path], notes: Sequence[PartNote], output: Path
     _require_expression(notes)
     obs: list[pd.DataFrame] = []
     cells: list[pd.DataFrame] = []
-    with contextlib.ExitStack() as stack:
-        with _open_part(files[0]) as part:
-            var, uns, genes = part.matrix.var, part.uns, part.genes
-        writer = stack.enter_context(writing_cohort(output, len(var)))
+    with _open_part(files[0]) as part:
+        var, uns, genes = part.matrix.var, part.uns, part.genes
+    with writing_cohort(output, len(var)) as writer:
         for file in files:
             with _open_part(file) as part:
                 for _, block in part.matrix.blocks():
                     writer.add(block)
                 obs.append(part.obs)
                 cells.append(part.cells)
-        whole = _joined(obs, {str(name) for note in notes for name in note.more[_WORDS]})
+        whole = _joined(obs)
         writer.finish(whole, var, uns)
     quality = pd.concat(cells, ignore_index=True)
     write_report(output, quality, genes, first.work["min_genes"], Path(first.cohort).name)
@@ -147,27 +144,13 @@ def _require_expression(notes: Sequence[PartNote]) -> None:
     faults.raise_if_any()
 
 
-def _words_of(obs: pd.DataFrame) -> list[str]:
-    """Names, in the file, of columns whose words are stored by how often they occur.
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Annotations of all cells.
 
-    Words that occur twice become categories. A part may hold each of them once.
+    Categories that the input has are the same in all parts. Words became categories in a part where
+    they repeat, and other ones in each part: here they are words again, as in the input, and become
+    categories when the whole is written.
     """
-    kinds = [obs.dtypes.iloc[position] for position in range(obs.shape[1])]
-    is_fixed = [
-        isinstance(kind, pd.CategoricalDtype)
-        or pd.api.types.is_numeric_dtype(kind)
-        or pd.api.types.is_bool_dtype(kind)
-        for kind in kinds
-    ]
-    names = storable(obs.iloc[:0]).columns
-    return [str(name) for name, fixed in zip(names, is_fixed, strict=True) if not fixed]
-
-
-def _joined(parts: Sequence[pd.DataFrame], words: set[str]) -> pd.DataFrame:
-    """Annotations of all cells; words stay words, and become categories when they are written."""
-    columns = {}
-    for name in parts[0]:
-        held = [part[name].astype(object) if name in words else part[name] for part in parts]
-        columns[name] = pd.concat(held, ignore_index=True).array
-    ids = parts[0].index.append([part.index for part in parts[1:]])
-    return pd.DataFrame(columns, index=ids)
+    held = [part for part in parts if len(part)] or parts[:1]  # no cells, no kind of column
+    ids = held[0].index.append([part.index for part in held[1:]])
+    return pd.concat(held, ignore_index=True).set_axis(ids, axis=0)

@@ -152,7 +152,7 @@ def prepare(request: PrepareRequest) -> PrepareResult:
         ):
             made = prepare_cells(work, writer, cluster)
         if work.is_part:
-            note_part(work, request.output, made.obs, made.found)
+            note_part(work, request.output, made.found)
     return _reported(request, checked, made)
 
 

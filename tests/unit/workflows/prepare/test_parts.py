@@ -236,9 +236,17 @@ def counting_prepare_part(ready, rows, work=parts.prepare_part):
     """Prepare a part; the second one of all ends its process once, before it is kept."""
     if rows.start == int(os.environ[MARK].rpartition(":")[2]):
         _die_once()
+    before = _kept_at(ready, rows)
     done = work(ready, rows)
-    _note_done(rows)
+    if _kept_at(ready, rows) != before:
+        _note_done(rows)
     return done
+
+
+def _kept_at(ready, rows):
+    """When a part was written; None where it is not there."""
+    (*_, found) = (None, *ready.kept.folder.glob(f"{rows.start:012d}-*.json"))
+    return None if found is None else (found.stat().st_ino, found.stat().st_mtime_ns)
 
 
 def _die_once():
