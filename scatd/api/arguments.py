@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     File: TypeAlias = str | Path
     Labels: TypeAlias = str | Path | pd.DataFrame
 
+_WRITTEN = (paths.NewFile, paths.NewFolder, paths.NewFileOrFolder)
 OF_THE_TERMINAL = ("as_json",)
 """Parameters of commands that say what is printed, and have no meaning here."""
 _OF_EVERY_COMMAND = ("quiet", "verbose")
@@ -141,7 +142,7 @@ def _converted(param: click.Parameter, name: str, value: Any, context: click.Con
         raise InputError(f"{name}= is None", expected=_expected(param))
     if value is None and param.required:
         raise InputError(f"{name}= is missing", remedy=param.help or "")
-    if isinstance(param.type, paths.NewFile | paths.NewFolder) and value is None:
+    if isinstance(param.type, _WRITTEN) and value is None:
         return None  # a file is written only where the user names one
     if value is None:
         return param.get_default(context)

@@ -31,8 +31,8 @@ def join(**given: Any) -> None:
     (NAME.part.json) beside it. The result has the content of a run without --rows. Parts of another
     model, version or cohort, rows that are missing and rows that occur twice are refused.
     """
-    from scatd.workflows.join import JoinRequest
-    from scatd.workflows.join import join as work
+    from scatd.workflows.join.request import JoinRequest
+    from scatd.workflows.join.run import join as work
 
     result = work(filled(JoinRequest, given))
     click.echo(

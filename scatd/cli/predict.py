@@ -81,7 +81,8 @@ def predict(**given: Any) -> None:
     """
     from scatd.workflows.predict.output import outputs_of
     from scatd.workflows.predict.request import PredictRequest
-    from scatd.workflows.predict.run import predict_all as work
+    from scatd.workflows.predict.run import predict as work
+    from scatd.workflows.predict.run import predict_all
 
     inputs = given.pop("input") or (None,)
     outputs = outputs_of(inputs, given.pop("output"))
@@ -89,7 +90,7 @@ def predict(**given: Any) -> None:
         filled(PredictRequest, {**given, "input": cells, "output": output})
         for cells, output in zip(inputs, outputs, strict=True)
     ]
-    results = work(requests)
+    results = predict_all(requests) if len(requests) > 1 else [work(requests[0])]
     for result in results:
         _show_cells(result)
     _show_model(results[0])

@@ -11,16 +11,22 @@ from typing import Any
 import numpy as np
 
 from scatd.data.copies import copy_cohort
-from scatd.data.elements import Column, ColumnKind, Rows, as_word, begin, ids_of, is_hdf5
+from scatd.data.elements import (
+    OLD_TABLES,
+    Column,
+    ColumnKind,
+    Rows,
+    as_word,
+    begin,
+    ids_of,
+    is_hdf5,
+)
 from scatd.data.opened import OpenedInput
 from scatd.data.storable import mapping, storable, storable_value
 from scatd.data.tables import has_suffix
 from scatd.data.unfinished import long_written
 from scatd.data.writing import require_store_name
 from scatd.errors import InputError
-
-_OLD_TABLES = (None, "0.1.0")
-"""Encodings of a table, of anndata before 0.8, to which no column can be added."""
 
 
 class AnnotatedCohort:
@@ -41,7 +47,7 @@ class AnnotatedCohort:
         for name in ("obsm", "uns"):
             if name not in root:
                 _write(root, name, {})
-        if root["obs"].attrs.get("encoding-version") in _OLD_TABLES:
+        if root["obs"].attrs.get("encoding-version") in OLD_TABLES:
             _write(root, "obs", storable(_read(root["obs"])))
         self._index, self.n_obs = ids_of(root["obs"])
 

@@ -17,6 +17,8 @@ from scipy import sparse
 
 ColumnKind = Literal["float64", "float32", "int64", "boolean", "categorical", "string"]
 
+OLD_TABLES = (None, "0.1.0")
+"""Encodings of a table, of anndata before 0.8: the words of a column lie beside the table."""
 VALUES_PER_CHUNK = 1 << 18
 """Number of values of a sparse matrix that are stored together."""
 _COLUMN_CHUNK = 1 << 16

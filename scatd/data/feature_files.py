@@ -19,6 +19,7 @@ from scatd import keys
 from scatd.data.annotations import Annotations
 from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.contents import require_plausible
+from scatd.data.elements import OLD_TABLES
 from scatd.data.files import reading
 from scatd.data.gene_titles import folded
 from scatd.data.genes import gene_names
@@ -141,8 +142,7 @@ def obs_column(opened: OpenedInput, name: str) -> pd.DataFrame:
         When the file is damaged.
     """
     obs = None if opened.store is None else opened.store["obs"]
-    # Before anndata 0.8, the words of a column lay beside the table.
-    if obs is None or obs.attrs.get("encoding-version") != "0.2.0":
+    if obs is None or obs.attrs.get("encoding-version") in OLD_TABLES:
         return obs_of(opened)
     columns = Annotations(opened.path, obs, 0)
     return columns[name].to_frame() if name in columns else obs_of(opened)

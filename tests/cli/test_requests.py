@@ -34,7 +34,7 @@ INPUT = {
 """Data in place of the demo."""
 WITH_A_REQUEST = (
     *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
-    *("screen", "bench", "evaluate", "explain", "explain enrich", "tcga", "serve"),
+    *("screen", "join", "bench", "evaluate", "explain", "explain enrich", "tcga", "serve"),
     *("import-checkpoint", "export-checkpoint"),
 )
 """Commands whose work takes a dataclass; that of the others takes a few arguments."""
@@ -42,6 +42,7 @@ VALUES = {
     "backend": "scfoundation",  # the other one is among the words needed
     "device": "cpu",
     "scheduler": "local:2",
+    "rows": "512:1024",
     "stage": "staging",
     "first": "staging",
     "second": "previous",

@@ -70,9 +70,14 @@ class PredictRequest(ScoringRequest):
     rows: RowSpan | None = None
     machines: Machines = field(default_factory=Machines)
 
-    def __post_init__(self) -> None:
-        """Refuse options that do not go together."""
-        super().__post_init__()
+    def require_whole_statistics(self) -> None:
+        """Refuse to re-centre a part of a cohort on itself.
+
+        Raises
+        ------
+        InputError
+            When `stats_from` is missing, or is for nothing.
+        """
         if self.stats_from is not None and self.stats != "cohort":
             remedy = "Leave it out, or add --stats cohort."
             raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)

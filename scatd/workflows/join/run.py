@@ -13,25 +13,7 @@ from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import InputError
 from scatd.parts.cohort_hash import content_hash
 from scatd.parts.note import PartNote, in_order, read_note
-
-
-@dataclass(frozen=True)
-class JoinRequest:
-    """Which parts to put together.
-
-    Parameters
-    ----------
-    parts
-        Files that were made with `--rows`, in any order; their notes are beside them.
-    output
-        As the command that made the parts writes it.
-    input
-        The cohort of the parts, where it is no longer where it was.
-    """
-
-    parts: tuple[Path, ...]
-    output: Path
-    input: Path | None = None
+from scatd.workflows.join.request import JoinRequest
 
 
 @dataclass(frozen=True)

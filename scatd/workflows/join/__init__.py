@@ -1,0 +1,1 @@
+"""Use case: put parts of a cohort together."""
