@@ -21,7 +21,7 @@ NEEDED = {
     "explain compare": ("one.csv", "two.csv"),
     "explain enrich": ("one.csv", "--gene-sets", "sets.gmt"),
     "predict": ("cells.h5ad", "--drug", "D"),
-    "join": ("part.csv", "-o", "whole.csv"),
+    "join": ("table.csv", "-o", "whole.csv"),
     "promote": ("--drug", "D"),
     "screen": ("cells.h5ad",),
     "tcga": ("tpm.tsv", "--drug", "D", "--survival", "os.tsv"),

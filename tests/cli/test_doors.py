@@ -186,6 +186,7 @@ OF_A_SWEEP = ("min_sensitive", "figures")
 
 
 OF_DATA = (
+    "stats_from",
     *(
         "panel",
         "gene_map",

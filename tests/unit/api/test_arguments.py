@@ -53,7 +53,7 @@ def test_defaults_are_those_of_the_command(name):
         if default is inspect.Parameter.empty:
             assert option in ("drug", "backend", "source", "input")
             continue
-        if isinstance(param.type, paths.NewFile | paths.NewFolder):
+        if isinstance(param.type, paths.NewFile | paths.NewFolder | paths.NewFileOrFolder):
             assert default is None  # a file is written where one is named
             continue
         words = ["--drug", "D"] if "drug" in options_of(name) else []
