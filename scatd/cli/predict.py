@@ -84,13 +84,13 @@ def predict(**given: Any) -> None:
     from scatd.workflows.predict.run import predict as work
     from scatd.workflows.predict.run import predict_all
 
-    inputs = given.pop("input") or (None,)
-    outputs = outputs_of(inputs, given.pop("output"))
+    inputs, output = given.pop("input") or (None,), given.pop("output")
+    outputs = outputs_of(inputs, output)
     requests = [
         filled(PredictRequest, {**given, "input": cells, "output": output})
         for cells, output in zip(inputs, outputs, strict=True)
     ]
-    results = predict_all(requests) if len(requests) > 1 else [work(requests[0])]
+    results = [work(requests[0])] if outputs == [output] else predict_all(requests)
     for result in results:
         _show_cells(result)
     _show_model(results[0])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.data.annotating import AnnotatedCohort, annotating
 from scatd.data.elements import ColumnKind
-from scatd.data.files import atomic_path, check_writable, make_folder
+from scatd.data.files import atomic_path, check_writable
 from scatd.data.opened import OpenedInput, copied
 from scatd.data.storable import mapping
 from scatd.errors import InputError
@@ -77,7 +77,6 @@ def outputs_of(inputs: Sequence[Path | None], output: Path) -> list[Path]:
         if path is not None and made.exists() and path.exists() and made.samefile(path):
             what, remedy = f"{path} would be overwritten", "Choose another folder."
             raise InputError(what, where=f"--output {output}", remedy=remedy)
-    make_folder(output, remedy="Choose another folder.")
     return named
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scatd import console
 from scatd.data.demo_files import given_or_demo
+from scatd.data.files import make_folder
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
 from scatd.nn.alignment import FeatureStats
@@ -41,14 +42,16 @@ def predict(request: PredictRequest) -> PredictResult:
     InputError
         When there is no such model, or the cohort cannot be used.
     """
-    (result,) = predict_all([request])
+    assert request.output is not None, "score_file keeps the scores in memory"
+    require_output(request.output)
+    (result,) = score_into_files([request], _model_of(request))
     return result
 
 
 def predict_all(requests: Sequence[PredictRequest]) -> list[PredictResult]:
-    """Score several cohorts with one model, each into a file of its own.
+    """Score several cohorts with one model, each into a file of its own in a folder.
 
-    A cohort that cannot be used ends the work; files of those before it stay.
+    The folder is made. A cohort that cannot be used ends the work; files of those before it stay.
 
     Parameters
     ----------
@@ -60,12 +63,15 @@ def predict_all(requests: Sequence[PredictRequest]) -> list[PredictResult]:
     InputError
         When there is no such model, or a cohort cannot be used.
     """
-    first = requests[0]
+    model = _model_of(requests[0])
     for request in requests:
-        assert request.output is not None, "score_file keeps the scores in memory"
-        require_output(request.output)
-    model = load_model(first.drug, first.family, first.stage, pick_device(first.device))
+        assert request.output is not None
+        make_folder(request.output.parent, remedy="Choose another folder.")
     return score_into_files(requests, model)
+
+
+def _model_of(request: PredictRequest) -> Loaded:
+    return load_model(request.drug, request.family, request.stage, pick_device(request.device))
 
 
 def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
