@@ -75,7 +75,7 @@ def another(param):
         return next(x for x in numbers if not kind.range.refusal(x) and x != param.default)
     if isinstance(kind, click.Choice):
         return next(word for word in reversed(kind.choices) if word != param.default)
-    if isinstance(kind, paths.NewFile):
+    if isinstance(kind, paths.NewFile | paths.NewFileOrFolder):
         return f"new{(kind.suffixes or ('.csv',))[0]}"
     if isinstance(kind, paths.Existing):
         return "a folder" if kind.kinds == ("folder",) else "x.h5ad"
