@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scatd.keys import InputScale
@@ -26,3 +26,10 @@ class Preparation:
     gene_map: Path | None = None
     scale: InputScale | None = None
     layer: str | None = None
+
+    def anywhere(self) -> Preparation:
+        """The same for a process with another working folder: files by their whole paths."""
+        weights, gene_map = self.weights, self.gene_map
+        if weights is not None and Path(weights).exists():
+            weights = str(Path(weights).absolute())
+        return replace(self, weights=weights, gene_map=gene_map and gene_map.absolute())

@@ -111,6 +111,7 @@ def chunks_of(
         **work.identity(),
         "cohort": place_and_time(given.path),
         "rows": [rows.start, rows.stop],
+        "device": work.model.scorer.device.type,
         "latent": request.keeps_latent,
     }
     at_once = rows_a_part(len(rows), engine.n_workers, most)
@@ -171,7 +172,12 @@ class PartWork:
 def _elsewhere(work: Work, kept: KeptParts) -> PartWork:
     """The same work for a worker, which reads files by their whole paths."""
     ref, device = work.model.ref, str(work.model.scorer.device)
-    request = replace(work.request, input=work.given.path.absolute(), device=device)
+    request = replace(
+        work.request,
+        input=work.given.path.absolute(),
+        preparation=work.request.preparation.anywhere(),
+        device=device,
+    )
     stored, folder = registry.read(ref), KeptParts(kept.folder.absolute())
     return PartWork(request, ref.family, stored, work.cohort, folder)
 
