@@ -47,6 +47,7 @@ def connected(machines: Machines) -> Iterator[OnCluster]:
         remedy = 'Install it with: pip install "scatd[distributed]"'
         raise InputError(f"{OPTION} needs Dask, which is not installed", remedy=remedy)
     import dask
+    import distributed  # noqa: F401  (its defaults go with the changes if they come after them)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(
