@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
-import os
-import signal
 from pathlib import Path
 
 import anndata as ad
@@ -23,6 +20,7 @@ from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.workflows.embed import parts
+from tests import dying
 
 N_OBS = 1300
 EMPTY = 700
@@ -31,7 +29,6 @@ WIDTH = 64
 """Features of the small scFoundation."""
 SLOTS = {"scfoundation": "X_scfoundation", "geneformer": "X_geneformer"}
 READ = {"h5ad": ad.read_h5ad, "zarr": ad.read_zarr}
-MARK = "SCATD_TEST_MARK"
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="distributed is not installed"
 )
@@ -182,39 +179,26 @@ def test_the_api_writes_a_part(run, counts, gf):
 # On workers --------------------------------------------------------------------------------------
 
 
-def noted_embed_part(ready, rows, work=parts.embed_part):
-    """Write down each part that is finished."""
-    assert multiprocessing.parent_process() is not None, "only workers embed parts"
-    done = work(ready, rows)
-    with (Path(os.environ[MARK]) / "done").open("a") as file:
-        file.write(f"{rows.start}\n")
-    return done
-
-
-def dying_embed_part(ready, rows):
-    """Kill the first worker that begins a part."""
-    try:
-        os.close(os.open(Path(os.environ[MARK]) / "killed", os.O_CREAT | os.O_EXCL))
-        os.kill(os.getpid(), signal.SIGKILL)
-    except FileExistsError:
-        pass
-    return noted_embed_part(ready, rows)
-
-
 @pytest.fixture
-def marks(monkeypatch, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("marks")
-    monkeypatch.setenv(MARK, str(folder))
-    return folder
+def mark(monkeypatch, tmp_path_factory) -> Path:
+    """Kills the first worker that begins a part; the file says that it happened."""
+    path = tmp_path_factory.mktemp("killed") / "mark"
+    monkeypatch.setenv(dying.MARK, str(path))
+    monkeypatch.setattr(parts, "embed_part", dying.embed_part)
+    return path
+
+
+def finished(mark: Path) -> list[str]:
+    """First rows of the parts that workers have finished."""
+    return mark.with_name("done").read_text().split()
 
 
 @needs_dask
-def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, monkeypatch, marks):
+def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, mark):
     run("embed", counts, *scf, "-o", "whole.h5ad")
-    monkeypatch.setattr(parts, "embed_part", dying_embed_part)
     said = run("embed", counts, *scf, "-o", "spread.h5ad", "--scheduler", "local:2")
-    assert (marks / "killed").exists()
-    assert sorted((marks / "done").read_text().split(), key=int) == ["0", "512", "1024"]
+    assert mark.exists()
+    assert set(finished(mark)) == {"0", "512", "1024"}
     assert "1299 computed, 0 known already" in said
     assert "1 without embedding: no expressed gene" in said
     assert_same("spread.h5ad", "whole.h5ad")
@@ -222,10 +206,10 @@ def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, monke
 
 
 @needs_dask
-def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeypatch, marks):
+def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeypatch, mark):
     """They are found beside the output: the second run has nothing in its cache."""
     words = ("embed", counts, *gf, "-o", "spread.h5ad", "--scheduler", "local:2")
-    monkeypatch.setattr(parts, "embed_part", noted_embed_part)
+    mark.touch()  # no worker is killed
     read = []
 
     def interrupted(kept, rows, work=parts.read_part):
@@ -238,10 +222,10 @@ def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeyp
         patch.setattr(parts, "read_part", interrupted)
         run(*words, code=130)
     assert not Path("spread.h5ad").exists()
-    n_before = len((marks / "done").read_text().split())
+    n_before = len(finished(mark))
     assert n_before
     said = run(*words)
-    done = (marks / "done").read_text().split()
+    done = finished(mark)
     assert len(set(done)) == len(done)
     again = done[n_before:]
     n_again = sum(len(range(N_OBS)[int(start) :][:512]) - (start == "512") for start in again)
@@ -256,8 +240,6 @@ def test_a_part_on_workers_is_the_part(run, counts, gf):
     run(*words, "-o", "plain.zarr")
     run(*words, "-o", "spread.zarr", "--scheduler", "local:2")
     assert_same("spread.zarr", "plain.zarr")
-    run("embed", counts, *gf, "--rows", "0:512", "-o", "first.h5ad")
-    assert "1300 rows" in run("join", "first.h5ad", "spread.zarr", "-o", "joined.h5ad")
 
 
 @pytest.fixture
