@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from pathlib import Path
 
 MARK = "SCATD_TEST_MARK"
 """Names the file that says that a worker was killed; it is there once."""
@@ -39,6 +40,18 @@ def fit_unit(learner, chunk):
     from scatd.workflows.bench import units
 
     return _original(units, "_fit")(learner, chunk)
+
+
+def embed_part(ready, rows):
+    """Each part that is finished is written down beside the mark."""
+    assert multiprocessing.parent_process() is not None, "only workers embed parts"
+    _die_once()
+    from scatd.workflows.embed import parts
+
+    done = parts.embed_part(ready, rows)
+    with Path(os.environ[MARK]).with_name("done").open("a") as file:
+        file.write(f"{rows.start}\n")
+    return done
 
 
 def _original(module, name):

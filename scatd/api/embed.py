@@ -9,6 +9,7 @@ from scatd.api.arguments import called
 from scatd.api.docstrings import documented
 from scatd.cli.embed import embed as command
 from scatd.cli.requests import filled
+from scatd.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,7 +36,10 @@ def embed(
     scale: str | None = None,
     layer: str | None = None,
     precision: str = "float32",
+    rows: str | None = None,
     device: str = "auto",
+    scheduler: str | None = None,
+    allow_insecure: bool = False,
     quiet: bool = False,
     verbose: bool = False,
 ) -> AnnData | None:
@@ -72,6 +76,7 @@ def embed(
     >>> scatd.embed(adata, backend="scfoundation", weights="models.ckpt")  # doctest: +SKIP
     """
     from scatd.data.opened import open_input
+    from scatd.scheduling.address import Machines
     from scatd.workflows.embed.output import annotate
     from scatd.workflows.embed.request import EmbedRequest
     from scatd.workflows.embed.run import embed as work
@@ -79,9 +84,13 @@ def embed(
     given = locals()
     with called(command, given, input="adata") as read:
         request = filled(EmbedRequest, read())
+        if request.rows is not None and copy:
+            what, remedy = "copy=True returns all cells", "Leave one of the two out."
+            raise InputError(what, where="--rows", remedy=remedy)
         if output is not None:
             work(request)
-        in_memory = replace(request, output=None)
+        # What was embedded is in the cache by now.
+        in_memory = replace(request, output=None, rows=None, machines=Machines())
         with open_input(request.input) as opened:
             if opened.adata is None and output is not None and not copy:
                 return None

@@ -28,6 +28,7 @@ DEFAULTS = ScFoundationSettings()
 @command(
     "scatd embed tumour.h5ad --backend scfoundation --weights models.ckpt -o embedded.h5ad",
     "scatd embed tumour.h5ad --backend geneformer --weights geneformer-12L -o embedded.h5ad",
+    "scatd embed atlas.zarr --backend geneformer --rows 0:51200 -o part1.zarr",
 )
 @click.argument("input", type=paths.COHORT)
 @option(
@@ -86,7 +87,9 @@ DEFAULTS = ScFoundationSettings()
     "mixed multiplies matrices in bfloat16. It is faster on some devices, and less exact.",
     DEFAULTS.precision,
 )
+@cohort.rows
 @run.device
+@run.machines
 def embed(**given: Any) -> None:
     """Embed raw counts with a foundation model.
 

@@ -333,6 +333,8 @@ def expected_without_parameters(module):
             "output": Path("embedded.h5ad"),
             "backend": "geneformer",
             **dict.fromkeys(nothing),
+            "rows": None,
+            **NO_SCHEDULER,
             "settings": ScFoundationSettings("singlecell", "F", "f1", "all", "rde", "float32"),
             "device": "auto",
         }

@@ -102,6 +102,7 @@ def write_embedding(
     about: Mapping[str, Any],
     opened: OpenedInput,
     path: Path,
+    rows: range | None = None,
 ) -> Reasons:
     """Write the cohort as it is with an embedding added, whole or not at all.
 
@@ -113,6 +114,8 @@ def write_embedding(
         The embedding in the order of the rows. A block is written before the next one is asked for.
     about
         How it was made, as plain values.
+    rows
+        The rows of the cohort that the file will hold, and that the blocks are of; None for all.
 
     Returns
     -------
@@ -124,12 +127,13 @@ def write_embedding(
         When the file cannot be written, or the cohort is damaged.
     """
     column = reason_column(slot)
-    with annotating(opened, path) as cohort:
+    first, kept = (0, None) if rows is None else (rows.start, slice(rows.start, rows.stop))
+    with annotating(opened, path, rows=kept) as cohort:
         reasons = Reasons(cohort.n_obs)
         matrix = cohort.matrix(slot, width, np.float32)
         for start, block, why in blocks:
             matrix.add(block)
-            reasons.add(start, why)
+            reasons.add(start - first, why)
         cohort.remove_column(column)
         if reasons:
             cohort.column(column, "categorical", reasons.words).add(reasons.codes)

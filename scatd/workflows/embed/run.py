@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from scatd import __version__, console
-from scatd.data.cohort import Cohort
 from scatd.data.opened import open_input
-from scatd.data.preflight import Report, require_human
+from scatd.data.preflight import require_human
 from scatd.nn.devices import pick_device
+from scatd.parts.cohort_hash import content_hash
+from scatd.scheduling import open_cluster
+from scatd.scheduling.engine import Engine
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.embed.output import (
     Block,
@@ -22,6 +25,7 @@ from scatd.workflows.embed.output import (
     require_output,
     write_embedding,
 )
+from scatd.workflows.embed.parts import Work
 from scatd.workflows.embed.request import EmbedRequest
 
 logger = logging.getLogger(__name__)
@@ -55,10 +59,11 @@ class EmbedResult:
 
 
 def embed(request: EmbedRequest) -> EmbedResult:
-    """Embed every cell; the output is the input with `obsm` added.
+    """Embed every cell, or some rows; the output is the input with `obsm` added.
 
-    A killed run leaves what it computed in the cache, so that the same command continues. A cell
-    that cannot be embedded stays, with NaN and a reason.
+    A part of a cohort gets its note beside it, for `scatd join`. A killed run leaves what it
+    computed in the cache, so that the same command continues. A cell that cannot be embedded
+    stays, with NaN and a reason.
 
     Raises
     ------
@@ -69,52 +74,41 @@ def embed(request: EmbedRequest) -> EmbedResult:
         require_output(request.output)
     device = pick_device(request.embedder.device)
     with open_input(request.input) as opened:
-        cohort = opened.cohort
-        require_human(cohort)
+        require_human(opened.cohort)
+        if request.rows is not None:
+            content_hash(opened.path)  # its note needs it; a fault is said before hours of work
         embedder = Embedder(replace(request.embedder, device=str(device)))
-        report = embedder.look(cohort, layer=request.layer, scale=request.scale)
+        report = embedder.look(opened.cohort, layer=request.layer, scale=request.scale)
+        work = Work(request, opened, embedder, report)
         slot, width = embedder.slot, embedder.encoder.width
-        blocks = embedded_blocks(embedder, cohort, report)
         about = {**embedder.provenance(report), "scatd": __version__}
         made = None
-        if request.output is None:
-            made = _in_memory(
-                blocks,
-                Embedding(
-                    slot, np.empty((cohort.n_obs, width), np.float32), Reasons(cohort.n_obs), about
-                ),
-            )
-            reasons = made.reasons
-        else:
-            reasons = write_embedding(slot, width, blocks, about, opened, request.output)
+        with open_cluster(request.machines) as cluster, closing(_shown(work, cluster)) as blocks:
+            if request.output is None:
+                X, reasons = np.empty((len(work.rows), width), np.float32), Reasons(len(work.rows))
+                made = _in_memory(blocks, Embedding(slot, X, reasons, about))
+            else:
+                rows = None if request.rows is None else work.rows
+                given = slot, width, blocks, about, opened, request.output, rows
+                reasons = write_embedding(*given)
+        if request.output is not None and request.rows is not None:
+            work.note(request.output, width, about)
     return EmbedResult(
-        *(request.output, slot, cohort.n_obs, width),
-        n_computed=embedder.store.n_added,
+        *(request.output, slot, len(work.rows), width),
+        n_computed=work.n_computed,
         reasons=reasons.counts(),
         embedding=made,
     )
 
 
-def embedded_blocks(embedder: Embedder, cohort: Cohort, report: Report) -> Iterator[Block]:
-    """Embed every cell of an opened cohort block by block; no file is written but the cache.
-
-    Parameters
-    ----------
-    report
-        Of `embedder.look`.
-
-    Raises
-    ------
-    InputError
-        When values are not finite or below zero, or a total of each cell is needed and missing.
-    """
-    for warning in report.warnings:
+def _shown(work: Work, cluster: Engine | None) -> Generator[Block, None, None]:
+    """Embed cells block by block; findings of the check and the progress are shown."""
+    for warning in work.report.warnings:
         logger.warning("%s", warning)
-    for note in report.notes:
+    for note in work.report.notes:
         logger.info("%s", note)
-    rows = embedder.rows(cohort, report)
-    with console.progress(cohort.n_obs, "Embedding", "cell") as bar:
-        yield from rows.blocks(progress=bar.update)
+    with console.progress(len(work.rows), "Embedding", "cell") as bar:
+        yield from work.blocks(cluster, bar.update)
 
 
 def _in_memory(blocks: Iterable[Block], into: Embedding) -> Embedding:

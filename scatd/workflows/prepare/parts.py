@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from scatd.data.cohort import Cohort, Matrix
+from scatd.data.cohort import Matrix
 from scatd.data.limits import BLOCK
 from scatd.data.location import Remote
 from scatd.data.opened import open_input
-from scatd.errors import InputError
 from scatd.parts.cohort_hash import content_hash, place_and_time
 from scatd.parts.computing import computed, folder_beside
+from scatd.parts.files import same_matrix
 from scatd.parts.kept import KeptParts, unfinished_work
 from scatd.parts.rows import rows_a_part
 from scatd.scheduling import here
@@ -183,19 +183,11 @@ def begin(work: PartWork) -> Ready:
     stack = contextlib.ExitStack()
     cohort = stack.enter_context(open_input(work.path)).cohort
     _open.append(stack)
-    return Ready(work.recipe, _same_matrix(cohort, work), work.kept)
+    matrix = same_matrix(cohort, work.recipe.report.layer, work.shape)
+    return Ready(work.recipe, matrix, work.kept)
 
 
 _open: list[contextlib.ExitStack] = []
-
-
-def _same_matrix(cohort: Cohort, work: PartWork) -> Matrix:
-    matrix = cohort.matrices.get(work.recipe.report.layer)
-    if matrix is None or matrix.shape != work.shape:
-        what = "a worker finds another cohort under this path"
-        remedy = "Workers must reach the same files under the same paths."
-        raise InputError(what, where=str(work.path), remedy=remedy)
-    return matrix
 
 
 def prepare_part(ready: Ready, rows: range) -> range:

@@ -103,6 +103,26 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch):
         pass
 
 
+TWICE = """
+from scatd.scheduling import open_engine
+
+if __name__ == "__main__":
+    for _ in range(2):
+        with open_engine("local:1") as engine:
+            assert engine.n_workers == 1
+"""
+
+
+def test_a_process_opens_one_cluster_after_another(tmp_path):
+    """In a new process: the first one brings the defaults of Dask, and must leave them."""
+    script = tmp_path / "twice.py"
+    script.write_text(TWICE)
+    environment = {**os.environ, "PYTHONPATH": str(Path(scatd.__file__).parents[1])}
+    done = subprocess.run([sys.executable, script], check=False, capture_output=True,
+                          text=True, env=environment)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 SCRIPT = """
 import sys
 from pathlib import Path

@@ -49,7 +49,8 @@ class FakeEmbedder:
     def rows(self, cohort, report):
         matrix = cohort.matrices[report.layer]
 
-        def blocks(progress):
+        def blocks(wanted, progress):
+            assert wanted == range(cohort.n_obs)
             for start in range(0, cohort.n_obs, 4):
                 X = matrix.rows(start, min(start + 4, cohort.n_obs)).toarray()
                 into = np.column_stack([X.sum(axis=1), (X > 0).sum(axis=1)]).astype(np.float32)
