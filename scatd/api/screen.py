@@ -28,6 +28,8 @@ def screen(
     layer: str | None = None,
     weights: File | None = None,
     gene_map: File | None = None,
+    scheduler: str | None = None,
+    allow_insecure: bool = False,
     seed: int = 0,
     device: str = "auto",
     allow_simulated: bool = False,

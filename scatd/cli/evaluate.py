@@ -74,6 +74,7 @@ _SHOWN = (
 @cohort.read_as_features("TARGET")
 @run.seed("Seed of the resamples.")
 @run.device
+@run.machines
 @run.allow_simulated
 def evaluate(**given: Any) -> None:
     """Measure a model on labelled cells, and calibrate it.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @cohorts.read_as_features("COHORT")
 @run.seed("Seed of resamples, and of the cells in pictures.")
 @run.device
+@run.machines
 @run.allow_simulated
 def screen(drugs: str, **given: Any) -> None:
     """Score a cohort for every drug, group by group.

@@ -103,7 +103,9 @@ def unfinished_work(
         held = _read(folder / _MANIFEST)
         if held.get("work") != identity:
             for left in folder.iterdir():
-                if left.name != _LOCK:
+                if left.is_dir():
+                    shutil.rmtree(left)
+                elif left.name != _LOCK:
                     left.unlink()
             held = {"work": identity, "rows_a_part": rows_a_part}
             with atomic_path(folder / _MANIFEST) as path:

@@ -267,15 +267,19 @@ def expected_without_parameters(module):
         return nothing | {"min_genes": 200, "rows": None} | output | NO_SCHEDULER
     if module == "screen":
         nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
-        return nothing | {
-            "cohort": Path("cells.h5ad"),
-            "writes": True,
-            "stage": "production",
-            "preparation": Preparation(),
-            "seed": 0,
-            "device": "auto",
-            "allow_simulated": False,
-        }
+        return (
+            nothing
+            | NO_SCHEDULER
+            | {
+                "cohort": Path("cells.h5ad"),
+                "writes": True,
+                "stage": "production",
+                "preparation": Preparation(),
+                "seed": 0,
+                "device": "auto",
+                "allow_simulated": False,
+            }
+        )
     if module == "bench":
         nothing = dict.fromkeys(("output", "drugs", "markdown"))
         asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
@@ -287,6 +291,7 @@ def expected_without_parameters(module):
             "target": Path("cells.h5ad"),
             "writes": True,
             **dict.fromkeys(words),
+            **NO_SCHEDULER,
             "stage": "production",
             "calibrate": (Goal("fixed"),),
             "calibrate_probability": None,

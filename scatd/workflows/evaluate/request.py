@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd.data.given import GivenCohort, GivenLabels
@@ -13,6 +13,7 @@ from scatd.evaluation.selective import BandGoal
 from scatd.evaluation.thresholds import Goal
 from scatd.keys import LabelKind
 from scatd.ranges import Seed
+from scatd.scheduling.address import Machines
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class EvaluateRequest(ScoringRequest):
         Goal that the answers keep to; None leaves the version's band, if it has one.
     seed
         Of the resamples.
+    machines
+        Where cells are scored; without a scheduler, in this process.
     """
 
     drug: str
@@ -57,3 +60,4 @@ class EvaluateRequest(ScoringRequest):
     calibrate_probability: CalibrationMethod | None = None
     abstain: BandGoal | None = None
     seed: Seed = 0
+    machines: Machines = field(default_factory=Machines)

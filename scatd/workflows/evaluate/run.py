@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model
 from scatd.report import Page, ShownInNotebook
+from scatd.scheduling import open_cluster
+from scatd.workflows.cohorts.elsewhere import Elsewhere
 from scatd.workflows.evaluate.calibrate import calibrate, in_words
 from scatd.workflows.evaluate.inputs import (
     LabelledCohort,
@@ -25,9 +28,10 @@ from scatd.workflows.evaluate.inputs import (
     read_version,
 )
 from scatd.workflows.evaluate.output import place_of, record
+from scatd.workflows.evaluate.parts import read_elsewhere
 from scatd.workflows.evaluate.report import Evaluation, cautions, draw, page, summary
 from scatd.workflows.evaluate.request import EvaluateRequest
-from scatd.workflows.evaluate.scoring import score_labelled
+from scatd.workflows.evaluate.scoring import read_labelled, scored_cells
 from scatd.workflows.models import stored_evidence
 from scatd.workflows.models.promote import demote
 
@@ -117,11 +121,19 @@ def evaluate(request: EvaluateRequest) -> EvaluateResult:
     if place is not None:
         place.require_own()  # before any compute is spent
     version = read_version(ref)
-    with labelled_cohort(request, version, device) as cohort:
-        found = evaluate_cells(request, version, cohort, device)
-    for doubt in found.cautions:
-        logger.warning("%s", doubt)
-    run_id, number = record(request, found, place)
+    with contextlib.ExitStack() as kept:  # a killed command goes on from the parts in it
+        with (
+            labelled_cohort(request, version, device) as cohort,
+            open_cluster(request.machines) as cluster,
+        ):
+            elsewhere = None
+            if cluster is not None:
+                output = None if place is None else place.folder
+                elsewhere = Elsewhere(cluster, kept, "evaluate", request.target, output)
+            found = evaluate_cells(request, version, cohort, device, elsewhere)
+        for doubt in found.cautions:
+            logger.warning("%s", doubt)
+        run_id, number = record(request, found, place)
     made = found.calibration
     calibrated = None if made is None or number is None else (number, in_words(made))
     return EvaluateResult(
@@ -148,16 +160,29 @@ def _speaks_against(ref: ModelRef, run_id: str) -> str:
 
 
 def evaluate_cells(
-    request: EvaluateRequest, version: Version, cohort: LabelledCohort, device: torch.device
+    request: EvaluateRequest,
+    version: Version,
+    cohort: LabelledCohort,
+    device: torch.device,
+    elsewhere: Elsewhere | None = None,
 ) -> Evaluation:
-    """Evaluate a version on an opened cohort; nothing is written.
+    """Evaluate a version on an opened cohort; no result is written.
+
+    Parameters
+    ----------
+    elsewhere
+        Scores the cells on workers; None scores them in this process.
 
     Raises
     ------
     InputError
         When the cells cannot be scored, or the goals of the calibration cannot be reached.
     """
-    scored = score_labelled(request, version, cohort, device)
+    if elsewhere is None:
+        read = read_labelled(version, cohort, device)
+    else:
+        read = read_elsewhere(request, version, cohort, device, elsewhere)
+    scored = scored_cells(request, version, cohort, read)
     made = calibrate(request, scored)
     truths = Truths(
         *(scored.codes, scored.prob, scored.responses, scored.decision),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from scatd.evaluation.domain import cohort_shift
 from scatd.evaluation.ledger import row_prints, seen_cells
 from scatd.nn.alignment import Alignment
 from scatd.scoring import BLOCK, Scorer
-from scatd.workflows.cohorts.scoring_input import FeatureRows
+from scatd.workflows.cohorts.scoring_input import FeatureRows, ScoringInput
 from scatd.workflows.evaluate.inputs import (
     LabelledCells,
     LabelledCohort,
@@ -32,40 +33,114 @@ from scatd.workflows.models.baselines import baseline_scores
 Found = Mapping[str, Any]
 
 
-def score_labelled(
-    request: EvaluateRequest, version: Version, cohort: LabelledCohort, device: torch.device
-) -> ScoredCells:
-    """Read a cohort once, and score its labelled cells with a version and its baselines.
+@dataclass(eq=False)
+class Read:
+    """What is kept of a cohort that is read once.
+
+    Parameters
+    ----------
+    has_features
+        (n_obs,) which cells have features.
+    sha256
+        Hash of all features.
+    counts
+        Numbers of cells to warn of.
+    scores, baselines
+        Of the labelled cells, in consecutive parts.
+    """
+
+    has_features: NDArray[np.bool_]
+    sha256: str
+    counts: CellCounts
+    scores: list[Found]
+    baselines: list[Found]
+
+
+class Reading:
+    """Takes the rows of a cohort in their order, and makes the features' hash and counts."""
+
+    def __init__(self, given: ScoringInput) -> None:
+        self._has_features = np.zeros(given.n_obs, dtype=bool)
+        self._digest = ArrayDigest(np.dtype(np.float32), (given.n_obs, given.n_features))
+        self._counts = CellCounts()
+
+    def add(self, rows: FeatureRows) -> None:
+        """Take the next rows."""
+        self._has_features[rows.start : rows.stop] = rows.reasons == ""
+        self._digest.add(rows.X)
+        self._counts += rows.counts or CellCounts(len(rows.X))
+
+    def read(self, scores: list[Found], baselines: list[Found]) -> Read:
+        """What was read, with the scores of the labelled cells."""
+        digest = self._digest.hexdigest()
+        return Read(self._has_features, digest, self._counts, scores, baselines)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledScoring:
+    """What scores the labelled cells of a cohort. It travels to workers.
+
+    Parameters
+    ----------
+    version
+        The version, with its baselines.
+    is_labelled
+        (n_obs,) which cells have a label.
+    groups
+        (n_obs,) groups for the baseline `group_mean`; None where there are none.
+    """
+
+    version: Version
+    is_labelled: NDArray[np.bool_]
+    groups: NDArray[np.str_] | None
+
+    @classmethod
+    def of(cls, version: Version, cohort: LabelledCohort) -> LabelledScoring:
+        """For an opened cohort."""
+        return cls(version, cohort.labelled, baseline_groups_of(version, cohort))
+
+
+def read_labelled(version: Version, cohort: LabelledCohort, device: torch.device) -> Read:
+    """Read a cohort once in this process, and score its labelled cells.
 
     Raises
     ------
     InputError
-        When a value cannot be read by the model, or no labelled cell can be scored.
+        When a value cannot be read by the model.
     """
     given = cohort.given
-    scorer = Scorer(version.stored, str(device))
-    blocks = _Blocks(version, cohort, scorer)
-    has_features = np.zeros(given.n_obs, dtype=bool)
-    digest = ArrayDigest(np.dtype(np.float32), (given.n_obs, given.n_features))
-    counts = CellCounts()
+    blocks = Blocks(LabelledScoring.of(version, cohort), device)
+    reading = Reading(given)
     with console.progress(given.n_obs, f"Scoring {version.ref.drug}", "cell") as bar:
         for block in given.blocks(range(given.n_obs)):
-            has_features[block.start : block.stop] = block.reasons == ""
-            digest.add(block.X)
-            counts += block.counts or CellCounts(len(block.X))
+            reading.add(block)
             blocks.add(block)
             bar.update(len(block.X))
-    notes = [*given.warnings(counts), *given.notes]
+    return reading.read(blocks.scores, blocks.baselines)
+
+
+def scored_cells(
+    request: EvaluateRequest, version: Version, cohort: LabelledCohort, read: Read
+) -> ScoredCells:
+    """The labelled cells that have features, with their scores.
+
+    Raises
+    ------
+    InputError
+        When no labelled cell can be scored.
+    """
+    given, has_features = cohort.given, read.has_features
+    notes = [*given.warnings(read.counts), *given.notes]
     rows = cohort.usable(has_features)
     is_usable = has_features[cohort.labelled]
-    found, baselines = _joined(blocks.scores, is_usable), _joined(blocks.baselines, is_usable)
+    found, baselines = _joined(read.scores, is_usable), _joined(read.baselines, is_usable)
     cells = LabelledCells(
         path=given.path,
         n_obs=given.n_obs,
         n_features=given.n_features,
         simulated=given.simulated,
         missing=given.missing,
-        sha256=digest.hexdigest(),
+        sha256=read.sha256,
         labels=cohort.labels,
         rows=rows,
         ids=cohort.about.ids[rows],
@@ -75,28 +150,30 @@ def score_labelled(
     )
     ids = tuple(cells.ids.tolist()) if given.has_ids else ()
     ledger = SeenCells(ids, tuple(found["prints"].tolist()))
+    domain = version.stored.domain
     return ScoredCells(
         version=version,
         cells=cells,
-        decision=scorer.decision,
+        decision=version.stored.card().decision,
         own=found["own"],
         prob=found["prob"],
         responses=found["responses"],
         baselines=baselines,
         seen=seen_cells(version.stored.about, ledger, cells.sha256),
         ledger=ledger,
-        shift=None if scorer.domain is None else cohort_shift(found["ood_p"], scorer.domain.role),
+        shift=None if domain is None else cohort_shift(found["ood_p"], domain.role),
     )
 
 
-class _Blocks:
+class Blocks:
     """What is kept of the labelled cells, block by block; blocks without one are not scored."""
 
-    def __init__(self, version: Version, cohort: LabelledCohort, scorer: Scorer) -> None:
-        self._is_labelled, self._rows = cohort.labelled, scorer.by_rows()
+    def __init__(self, by: LabelledScoring, device: torch.device) -> None:
+        version = by.version
+        self._rows = Scorer(version.stored, str(device)).by_rows()
+        self._is_labelled, self._groups = by.is_labelled, by.groups
         self._kept = version.baselines
         self._alignment = version.stored.alignment or Alignment("none")
-        self._groups = baseline_groups_of(version, cohort)
         self.scores: list[Found] = []
         self.baselines: list[Found] = []
 

@@ -13,19 +13,22 @@ class Drawing:
     """At most `MOST_CELLS` cells with features, drawn by a seed, and their features.
 
     Each cell has a random number, and the cells with the lowest ones are kept. So it is not
-    necessary to know how many cells will come.
+    necessary to know how many cells will come, and drawings of parts can be put together.
 
     Parameters
     ----------
-    n_obs, n_features
-        Of the cohort.
+    rows
+        Which cells of the cohort will come.
+    n_features
+        Features a cell.
     seed
         Of the numbers.
     """
 
-    def __init__(self, n_obs: int, n_features: int, seed: int) -> None:
-        most = min(n_obs, MOST_CELLS)
-        self._rng = np.random.default_rng(seed)
+    def __init__(self, rows: range, n_features: int, seed: int) -> None:
+        most = min(len(rows), MOST_CELLS)
+        # Each cell takes one number: the cells of a part get the numbers of a whole run.
+        self._rng = np.random.Generator(np.random.PCG64(seed).advance(rows.start))
         self._numbers = np.full(most, np.inf)
         self._rows = np.zeros(most, np.intp)
         self._X = np.zeros((most, n_features), np.float32)
@@ -34,13 +37,34 @@ class Drawing:
         """Look at the next cells of the cohort; `start` is the number of the first one."""
         numbers = self._rng.random(len(X))
         new = np.flatnonzero(has_features)
-        both = np.concatenate([self._numbers, numbers[new]])
+        self._keep_lowest(numbers[new], new + start, X, new)
+
+    def add_drawn(
+        self, numbers: NDArray[np.float64], rows: NDArray[np.intp], X: NDArray[np.float32]
+    ) -> None:
+        """Add what `drawn` gave of a part."""
+        self._keep_lowest(numbers, rows, X, np.arange(len(rows)))
+
+    def _keep_lowest(
+        self,
+        numbers: NDArray[np.float64],
+        rows: NDArray[np.intp],
+        X: NDArray[np.float32],
+        places_in_X: NDArray[np.intp],
+    ) -> None:
+        both = np.concatenate([self._numbers, numbers])
         n_held = len(self._numbers)
         kept = np.argsort(both, kind="stable")[:n_held]
         places = np.setdiff1d(np.arange(n_held), kept)
-        chosen = new[np.sort(kept[kept >= n_held]) - n_held]
-        self._numbers[places], self._rows[places] = numbers[chosen], chosen + start
-        self._X[places] = X[chosen]
+        chosen = np.sort(kept[kept >= n_held]) - n_held
+        self._numbers[places], self._rows[places] = numbers[chosen], rows[chosen]
+        self._X[places] = X[places_in_X[chosen]]
+
+    def drawn(self) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float32]]:
+        """Number, row (ascending) and features of each drawn cell."""
+        order = np.argsort(self._rows, kind="stable")
+        order = order[np.isfinite(self._numbers[order])]
+        return self._numbers[order], self._rows[order], self._X[order]
 
     def picked(self) -> NDArray[np.intp]:
         """The cells, ascending, (n_picked,)."""
@@ -48,10 +72,6 @@ class Drawing:
 
     def latent(self, scorer: Scorer) -> NDArray[np.float32]:
         """Posterior means of the cells under a model, (n_picked, n_latent), in that order."""
-        is_drawn = np.isfinite(self._numbers)
-        order = np.argsort(self._rows[is_drawn])
-        n_drawn = len(order)
-        X = self._X[:n_drawn] if is_drawn[:n_drawn].all() else self._X[is_drawn]
-        found = scorer.score(X, options=ScoreOptions(keep_latent=True)).latent
+        found = scorer.score(self.drawn()[2], options=ScoreOptions(keep_latent=True)).latent
         assert found is not None
-        return found[order]
+        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from scatd import registry
 from scatd.cards.card import Card
@@ -18,10 +19,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class DrugModel:
-    """The model of one drug: its place in the registry, and its card."""
+    """The model of one drug.
+
+    Parameters
+    ----------
+    ref, card
+        Its place in the registry, and its card.
+    folder
+        A copy of the model folder for workers, which do not ask the registry; else None.
+    """
 
     ref: ModelRef
     card: Card
+    folder: Path | None = None
 
 
 def models_of(request: ScreenRequest) -> dict[str, DrugModel]:

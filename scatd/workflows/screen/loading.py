@@ -32,7 +32,7 @@ def load_some(
     weights = _Weights()
     for drug, model in models.items():
         try:
-            scorer = Scorer(registry.read(model.ref), str(device))
+            scorer = Scorer(model.folder or registry.read(model.ref), str(device))
         except ScatdError as error:
             failed[drug] = str(error)
             continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
 from scatd.ranges import Seed
+from scatd.scheduling.address import Machines
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ScreenRequest(ScoringRequest):
         Column of obs, such as the patient; None takes all cells as one group.
     seed
         Of resamples, and of the cells in pictures.
+    machines
+        Where cells are scored; without a scheduler, in this process.
     """
 
     cohort: GivenCohort
@@ -36,3 +39,4 @@ class ScreenRequest(ScoringRequest):
     drugs: tuple[str, ...] | None = None
     group_by: str | None = None
     seed: Seed = 0
+    machines: Machines = field(default_factory=Machines)

@@ -22,10 +22,13 @@ from scatd.errors import InputError, ScatdError
 from scatd.evaluation.fractions import fraction_matrix, fractions_of_codes
 from scatd.nn.devices import pick_device
 from scatd.report import Page, ShownInNotebook
+from scatd.scheduling import open_cluster
+from scatd.workflows.cohorts.elsewhere import Elsewhere
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.models import doubts
 from scatd.workflows.screen.inputs import DrugModel, models_of, reading_alike
 from scatd.workflows.screen.output import cells_table, place_of, record
+from scatd.workflows.screen.parts import score_drugs_elsewhere
 from scatd.workflows.screen.report import (
     Screening,
     cautions,
@@ -114,18 +117,33 @@ def screen(request: ScreenRequest) -> ScreenResult:
     """
     if (place := place_of(request)) is not None:
         results.require_own(*place)
-    found = score_all(request, models_of(request), pick_device(request.device))
-    screening = screen_cells(request, found)
-    run_id, output = record(request, screening)
+    models, device = models_of(request), pick_device(request.device)
+    with contextlib.ExitStack() as kept:  # a killed command goes on from the parts in it
+        with open_cluster(request.machines) as cluster:
+            elsewhere = None
+            if cluster is not None:
+                output = None if place is None else place[0]
+                elsewhere = Elsewhere(cluster, kept, "screen", request.cohort, output)
+            found = score_all(request, models, device, elsewhere)
+        screening = screen_cells(request, found)
+        run_id, output = record(request, screening)
     return ScreenResult(run_id, output, request, screening)
 
 
 def score_all(
-    request: ScreenRequest, models: dict[str, DrugModel], device: torch.device
+    request: ScreenRequest,
+    models: dict[str, DrugModel],
+    device: torch.device,
+    elsewhere: Elsewhere | None = None,
 ) -> Screened:
     """Score the cohort for every drug; its features are made once for models that read the same.
 
     A drug whose model cannot read the cohort is left out, with the reason.
+
+    Parameters
+    ----------
+    elsewhere
+        Scores the cells on workers; None scores them in this process.
 
     Raises
     ------
@@ -133,6 +151,8 @@ def score_all(
         When no model can read the cohort, or it has no such groups.
     """
     whole, first = Scored(), None
+    # Any other fault of a task means that workers are lost: no drug is then left out for it.
+    about_cells = ScatdError if elsewhere is None else InputError
     with open_input(request.cohort) as cohort:
         for drugs in reading_alike(models):
             some = {drug: models[drug] for drug in drugs}
@@ -149,8 +169,13 @@ def score_all(
                     continue
                 groups = _groups(request, cohort)
                 try:
-                    scored = score_drugs(request, given, some, device)
-                except ScatdError as error:
+                    if elsewhere is None:
+                        scored = score_drugs(request, given, some, device)
+                    else:
+                        draws = whole.drawn is None
+                        inputs = request, given, some, device
+                        scored = score_drugs_elsewhere(*inputs, elsewhere, draws=draws)
+                except about_cells as error:
                     whole.left_out |= dict.fromkeys(drugs, str(error))
                     continue
                 if whole.drawn is None and scored.drawn is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -42,16 +42,20 @@ def score_drugs(
         When a value of the cohort cannot be read by a model.
     """
     found = Scored()
-    waiting = _allowed(request, given, models, found)
+    waiting = allowed_models(request, given, models, found)
     with made_rows(given.n_features) as scratch:
-        cells = _Cells(given, request.seed, scratch)
+        cells = Cells(given, range(given.n_obs), request.seed, scratch)
         while waiting:
-            _score_some(cells, waiting, found, device)
+            scoring = score_some(cells, waiting, load_some(waiting, device), found)
+            if scoring and found.drawn is None:
+                latent = cells.drawing.latent(next(iter(scoring.values())).scorer)
+                found.drawn = Drawn(cells.drawing.picked(), latent)
+            del scoring
             return_freed_memory()  # before the next models are loaded
     return found
 
 
-def _allowed(
+def allowed_models(
     request: ScreenRequest, given: ScoringInput, models: dict[str, DrugModel], found: Scored
 ) -> dict[str, DrugModel]:
     """The models that may score the cohort: simulated and real data do not mix."""
@@ -70,21 +74,34 @@ def _allowed(
     return allowed
 
 
-def _score_some(
-    cells: _Cells, waiting: dict[str, DrugModel], found: Scored, device: torch.device
-) -> None:
-    """Load as many models as fit, and score the cells; the drugs are removed from `waiting`."""
-    loaded, failed = load_some(waiting, device)
+def score_some(
+    cells: Cells,
+    waiting: dict[str, DrugModel],
+    models: tuple[Mapping[str, Scorer], Mapping[str, str]],
+    found: Scored,
+) -> dict[str, DrugScoring]:
+    """Score cells with the models that are loaded; the drugs are removed from `waiting`.
+
+    Parameters
+    ----------
+    models
+        From `load_some`.
+    found
+        Takes the scores, and the reasons why a drug has none.
+
+    Returns
+    -------
+    What has scored all cells.
+    """
+    loaded, failed = models
     found.left_out |= failed
-    scoring = {
-        drug: _DrugScoring(waiting[drug], scorer, cells.given) for drug, scorer in loaded.items()
-    }
+    scoring = {drug: DrugScoring(waiting[drug], one, cells) for drug, one in loaded.items()}
     for drug in [*loaded, *failed]:
         del waiting[drug]
     if not loaded:
-        return
+        return {}
     label = f"Screening {len(scoring)} drugs"
-    with console.progress(cells.given.n_obs, label, "cell") as bar:
+    with console.progress(len(cells.rows), label, "cell") as bar:
         for start, X in cells.blocks(again=bool(waiting)):
             for drug, one in list(scoring.items()):
                 try:
@@ -95,28 +112,26 @@ def _score_some(
             bar.update(len(X))
     for drug, one in scoring.items():
         found.drugs[drug] = one.scores(cells.has_features)
-    if scoring and found.drawn is None:
-        first = next(iter(scoring.values())).scorer
-        found.drawn = Drawn(cells.drawing.picked(), cells.drawing.latent(first))
+    return scoring
 
 
-class _Cells:
-    """The cells of a cohort, to be read several times. Features that are made are made once.
+class Cells:
+    """Cells of a cohort, to be read several times. Features that are made are made once.
 
     Parameters
     ----------
-    given
-        The cohort.
+    given, rows
+        The cohort, and which of its cells; the first is a multiple of `BLOCK`.
     seed
         Of the cells in pictures.
     scratch
         Takes the features that are made, if they are needed again.
     """
 
-    def __init__(self, given: ScoringInput, seed: int, scratch: MadeRows) -> None:
-        self.given = given
-        self.has_features = np.zeros(given.n_obs, dtype=bool)
-        self.drawing = Drawing(given.n_obs, given.n_features, seed)
+    def __init__(self, given: ScoringInput, rows: range, seed: int, scratch: MadeRows) -> None:
+        self.given, self.rows = given, rows
+        self.has_features = np.zeros(len(rows), dtype=bool)
+        self.drawing = Drawing(rows, given.n_features, seed)
         self._scratch, self._was_read = scratch, False
 
     def blocks(self, *, again: bool) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -132,35 +147,38 @@ class _Cells:
             self._was_read = True
         elif self.given.stored is None:
             kept = self._scratch.matrix()
-            for rows in self.given.pieces(range(self.given.n_obs)):
-                yield rows.start, kept[rows]
+            first = self.rows.start
+            for rows in self.given.pieces(self.rows):
+                yield rows.start, kept[rows.start - first : rows.stop - first]
         else:
-            for block in self.given.blocks(range(self.given.n_obs)):
+            for block in self.given.blocks(self.rows):
                 yield block.start, block.X
 
     def _first(self, *, keeps: bool) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        counts = CellCounts()
-        for block in self.given.blocks(range(self.given.n_obs)):
+        counts, first = CellCounts(), self.rows.start
+        for block in self.given.blocks(self.rows):
             has_features = block.reasons == ""
-            self.has_features[block.start : block.stop] = has_features
+            self.has_features[block.start - first : block.stop - first] = has_features
             self.drawing.add(block.start, block.X, has_features)
             if keeps:
                 self._scratch.add(block.X)
             counts += block.counts or CellCounts(len(block.X))
             yield block.start, block.X
-        self.given.warnings(counts)  # refuses cells that express no gene at all
+        if len(self.rows) == self.given.n_obs:
+            self.given.warnings(counts)  # refuses cells that express no gene at all
 
 
-class _DrugScoring:
+class DrugScoring:
     """Fills in the scores of one drug, block by block."""
 
-    def __init__(self, model: DrugModel, scorer: Scorer, given: ScoringInput) -> None:
+    def __init__(self, model: DrugModel, scorer: Scorer, cells: Cells) -> None:
         self.scorer = scorer
-        self._ref, self._rows = model.ref, scorer.by_rows()
-        self._few_genes = few_genes_sentence(given.missing)
-        self._prob = np.full(given.n_obs, np.nan, np.float32)
-        self._calls = np.full(given.n_obs, -1, np.int8)
-        self._outside = None if scorer.domain is None else np.zeros(given.n_obs, dtype=bool)
+        self._ref, self._rows, self._first = model.ref, scorer.by_rows(), cells.rows.start
+        self._few_genes = few_genes_sentence(cells.given.missing)
+        n_rows = len(cells.rows)
+        self._prob = np.full(n_rows, np.nan, np.float32)
+        self._calls = np.full(n_rows, -1, np.int8)
+        self._outside = None if scorer.domain is None else np.zeros(n_rows, dtype=bool)
 
     def add(self, start: int, X: NDArray[np.float32]) -> None:
         """Score the cells from number `start` on.
@@ -170,14 +188,15 @@ class _DrugScoring:
         InputError
             When a score is not finite.
         """
-        scores, rows = self._rows.score(start, X), slice(start, start + len(X))
+        scores = self._rows.score(start, X)
+        rows = slice(start - self._first, start - self._first + len(X))
         self._prob[rows] = scores.prob_resistant
         self._calls[rows] = call_codes(scores.responses)
         if self._outside is not None and scores.ood_p is not None:
             self._outside[rows] = is_outside(scores.ood_p)
 
     def scores(self, has_features: NDArray[np.bool_]) -> DrugScores:
-        """The scores of all cells; a cell without features has none."""
+        """The scores of the cells; a cell without features has none."""
         self._prob[~has_features] = np.nan
         self._calls[~has_features] = -1
         if self._outside is not None:

@@ -200,7 +200,7 @@ def test_the_drawn_cells_do_not_depend_on_the_blocks(monkeypatch):
     has_features = np.arange(900) % 3 > 0
     drawn = []
     for size in (900, 128):
-        drawing = Drawing(900, 1, seed=2)
+        drawing = Drawing(range(900), 1, seed=2)
         for start in range(0, 900, size):
             rows = slice(start, start + size)
             drawing.add(start, X[rows], has_features[rows])
