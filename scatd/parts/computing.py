@@ -53,10 +53,12 @@ def computed(
 def _unless_kept(begun: Any, task: tuple[Callable[[Any, range], range], KeptParts, range]) -> range:
     """Compute a part; one that is kept already is not computed again.
 
-    A scheduler that has lost a worker may hand out a task that another worker has finished.
+    A scheduler that has lost a worker may hand out a task that another worker has finished, or is
+    about to finish.
     """
     function, kept, part = task
-    return part if kept.has(part) else function(begun, part)
+    with kept.alone(part):
+        return part if kept.has(part) else function(begun, part)
 
 
 def folder_beside(output: Path) -> Path:

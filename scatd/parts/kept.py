@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from scatd import __version__
 from scatd.data.files import atomic_path, sha256_file
-from scatd.errors import InputError, ScatdError
+from scatd.errors import InputError
 
 _MANIFEST, _LOCK = "manifest.json", "lock"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError)
@@ -47,6 +47,20 @@ class KeptParts:
         note = {"sha256": sha256_file(self._file(rows)), "more": more}
         with atomic_path(self._note(rows)) as unfinished:
             unfinished.write_text(json.dumps(note), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def alone(self, rows: range) -> Iterator[None]:
+        """Compute a part while no other worker computes it, where the file system has locks."""
+        lock = filelock.FileLock(self._file(rows).with_suffix(".lock"))
+        try:
+            lock.acquire()
+        except (NotImplementedError, OSError):  # a network without locks: it may be done twice
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
 
     def has(self, rows: range) -> bool:
         """Whether a part is finished and undamaged."""
@@ -84,7 +98,8 @@ def unfinished_work(
     """Begin a piece of work, or go on with it.
 
     The folder is removed when the work ends, and when it fails by a fault that the user has to
-    mend. It stays when the command is killed or interrupted: the same command then goes on.
+    mend. It stays when the command is killed or interrupted, or its workers are lost: the same
+    command then goes on.
 
     Parameters
     ----------
@@ -112,7 +127,7 @@ def unfinished_work(
                 path.write_text(json.dumps(held), encoding="utf-8")
         try:
             yield Unfinished(KeptParts(folder.absolute()), int(held["rows_a_part"]))
-        except ScatdError:
+        except InputError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)

@@ -204,8 +204,6 @@ _open: list[contextlib.ExitStack] = []
 
 def embed_part(ready: Ready, rows: range) -> range:
     """Embed rows, keep them as a part, and return the rows."""
-    if ready.kept.has(rows):  # of a worker that was lost before it could say so
-        return rows
     n_before, reasons = ready.store.n_added, Reasons(len(rows))
     X = np.empty((len(rows), ready.width), np.float32)
     for start, block, why in ready.rows.blocks(rows):

@@ -192,8 +192,6 @@ _open: list[contextlib.ExitStack] = []
 
 def prepare_part(ready: Ready, rows: range) -> range:
     """Prepare rows, keep them as a part, and return the rows."""
-    if ready.kept.has(rows):  # by a worker that was lost before it could say so
-        return rows
     blocks = list(prepared_rows(ready.recipe, ready.matrix, rows, ready.progress))
     X = sparse.vstack([block.X for block in blocks], format="csr")
     names, counts = blocks[0].cells, blocks[0].found

@@ -85,9 +85,16 @@ def test_parts_of_other_work_are_not_taken(tmp_path):
 
 def test_a_fault_that_the_user_must_mend_leaves_nothing(tmp_path):
     folder = tmp_path / "parts"
-    with pytest.raises(ScatdError), unfinished_work(folder, WORK, 512):
-        raise ScatdError("no")
+    with pytest.raises(InputError), unfinished_work(folder, WORK, 512):
+        raise InputError("no")
     assert not folder.exists()
+
+
+def test_parts_stay_when_workers_are_lost(tmp_path):
+    folder = tmp_path / "parts"
+    with pytest.raises(ScatdError), unfinished_work(folder, WORK, 512):
+        raise ScatdError("no worker is left")
+    assert folder.exists()
 
 
 def test_two_commands_do_not_work_on_one_output(tmp_path):

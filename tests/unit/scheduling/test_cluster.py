@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -157,19 +156,3 @@ def wait_for(happens):
     while not happens():
         assert time.monotonic() < until
         time.sleep(0.1)
-
-
-def test_a_second_cluster_in_one_process(tmp_path):
-    """Regression: settings of the first took the defaults of Dask with them."""
-    code = """
-        from scatd.scheduling import open_engine
-
-        if __name__ == "__main__":
-            for _ in range(2):
-                with open_engine("local:1") as engine:
-                    assert engine.n_workers == 1
-    """
-    script = tmp_path / "twice.py"
-    script.write_text(textwrap.dedent(code))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
