@@ -169,8 +169,6 @@ _open: list[contextlib.ExitStack] = []
 
 def score_part(ready: Ready, rows: range) -> range:
     """Score the labelled cells among some rows, keep them as a part, and return the rows."""
-    if ready.kept.has(rows):  # a worker that was lost had finished it
-        return rows
     given, blocks = ready.given, ready.blocks
     blocks.scores, blocks.baselines = [], []
     made: list[FeatureRows] = []

@@ -178,8 +178,6 @@ _open: list[contextlib.ExitStack] = []
 
 def score_part(ready: Ready, rows: range) -> range:
     """Score rows by all drugs, keep them as a part, and return the rows."""
-    if ready.work.kept.has(rows):  # a worker that was lost had finished it
-        return rows
     work, found = ready.work, Scored()
     waiting, numbers = dict(work.models), {drug: n for n, drug in enumerate(work.models)}
     with made_rows(ready.given.n_features) as scratch:
