@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ def _unless_kept(begun: Any, task: tuple[Callable[[Any, range], range], KeptPart
     function, kept, part = task
     with kept.alone(part):
         return part if kept.has(part) else function(begun, part)
+
+
+def open_until_the_end() -> ExitStack:
+    """What a worker opens stays open for all of its parts, and is closed when its process ends."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack
 
 
 def folder_beside(output: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from scatd.embedding.settings import EmbedderRequest
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.parts.cohort_hash import content_hash, place_and_time
-from scatd.parts.computing import computed, folder_beside
+from scatd.parts.computing import computed, folder_beside, open_until_the_end
 from scatd.parts.files import same_matrix
 from scatd.parts.kept import KeptParts, unfinished_work
 from scatd.parts.note import PartNote, write_note
@@ -191,15 +190,11 @@ def begin(work: PartWork) -> Ready:
         what = "a worker finds other weights or dictionaries under these names"
         remedy = "Workers must reach the same files under the same paths."
         raise InputError(what, where=work.embedder.weights or "", remedy=remedy)
-    stack = contextlib.ExitStack()
+    stack = open_until_the_end()
     cohort = stack.enter_context(open_input(work.path)).cohort
-    _open.append(stack)
     same_matrix(cohort, work.report.layer, work.shape)
     rows = embedder.rows(cohort, work.report)
     return Ready(rows, embedder.encoder.width, embedder.store, work.kept)
-
-
-_open: list[contextlib.ExitStack] = []
 
 
 def embed_part(ready: Ready, rows: range) -> range:

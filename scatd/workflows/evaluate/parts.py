@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -18,7 +17,7 @@ from scatd.data.limits import BLOCK
 from scatd.data.opened import open_input
 from scatd.data.preflight import CellCounts
 from scatd.data.preparation import Preparation
-from scatd.parts.computing import computed
+from scatd.parts.computing import computed, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts
 from scatd.workflows.cohorts.elsewhere import Elsewhere, plain, refuse_without_genes
 from scatd.workflows.cohorts.features import scoring_input
@@ -155,16 +154,12 @@ class Ready:
 def begin(work: PartWork) -> Ready:
     """Make a worker ready; its files are open until its process ends."""
     console.set_quiet()  # the parent shows the progress
-    stack, device = contextlib.ExitStack(), torch.device(work.device)
+    stack, device = open_until_the_end(), torch.device(work.device)
     version = work.by.version
     opened = stack.enter_context(open_input(work.path))
     reads = opened, version.ref.family, version.stored.card(), work.preparation, device
     given = stack.enter_context(scoring_input(*reads))
-    _open.append(stack)
     return Ready(given, Blocks(work.by, device), work.kept)
-
-
-_open: list[contextlib.ExitStack] = []
 
 
 def score_part(ready: Ready, rows: range) -> range:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from scatd.data.opened import open_input
 from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
 from scatd.parts.cohort_hash import content_hash, place_and_time
-from scatd.parts.computing import computed, folder_beside
+from scatd.parts.computing import computed, folder_beside, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts, unfinished_work
 from scatd.parts.note import PartNote, write_note
 from scatd.parts.rows import rows_a_part
@@ -204,17 +203,13 @@ class Ready:
 
 def begin(work: PartWork) -> Ready:
     """Make a worker ready; its files are open until its process ends."""
-    request, stack = work.request, contextlib.ExitStack()
+    request, stack = work.request, open_until_the_end()
     assert request.input is not None
     scorer = Scorer(work.model, request.device)
     opened = stack.enter_context(open_input(request.input))
     reads = opened, work.family, scorer.card, request.preparation, scorer.device
     given = stack.enter_context(scoring_input(*reads))
-    _open.append(stack)
     return Ready(given, row_scorer(request, scorer, work.cohort), work.kept)
-
-
-_open: list[contextlib.ExitStack] = []
 
 
 def score_part(ready: Ready, rows: range) -> range:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from scatd.data.limits import BLOCK
 from scatd.data.location import Remote
 from scatd.data.opened import open_input
 from scatd.parts.cohort_hash import content_hash, place_and_time
-from scatd.parts.computing import computed, folder_beside
+from scatd.parts.computing import computed, folder_beside, open_until_the_end
 from scatd.parts.files import same_matrix
 from scatd.parts.kept import KeptParts, unfinished_work
 from scatd.parts.rows import rows_a_part
@@ -180,14 +179,10 @@ def begin(work: PartWork) -> Ready:
     InputError
         When the cohort cannot be read there, or is another one.
     """
-    stack = contextlib.ExitStack()
+    stack = open_until_the_end()
     cohort = stack.enter_context(open_input(work.path)).cohort
-    _open.append(stack)
     matrix = same_matrix(cohort, work.recipe.report.layer, work.shape)
     return Ready(work.recipe, matrix, work.kept)
-
-
-_open: list[contextlib.ExitStack] = []
 
 
 def prepare_part(ready: Ready, rows: range) -> range:

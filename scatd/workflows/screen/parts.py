@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from scatd.data.opened import open_input
 from scatd.data.preparation import Preparation
 from scatd.errors import ScatdError
 from scatd.evaluation.nearness import few_genes_sentence
-from scatd.parts.computing import computed
+from scatd.parts.computing import computed, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.elsewhere import Elsewhere, plain, refuse_without_genes
@@ -165,15 +164,11 @@ class Ready:
 def begin(work: PartWork) -> Ready:
     """Make a worker ready; its files are open until its process ends."""
     console.set_quiet()  # the parent shows the progress
-    stack, one = contextlib.ExitStack(), next(iter(work.models.values()))
+    stack, one = open_until_the_end(), next(iter(work.models.values()))
     opened = stack.enter_context(open_input(work.path))
     reads = opened, one.ref.family, one.card, work.preparation, torch.device(work.device)
     given = stack.enter_context(scoring_input(*reads))
-    _open.append(stack)
     return Ready(work, given)
-
-
-_open: list[contextlib.ExitStack] = []
 
 
 def score_part(ready: Ready, rows: range) -> range:
