@@ -18,6 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks import plan
 from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
@@ -277,6 +278,13 @@ def test_every_benchmark_can_be_imported():
     script = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+def test_the_plan_for_many_cells_follows_from_what_was_measured():
+    numbers = json.loads((ROOT / "benchmarks" / "measured.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- plan: begin -->\n")
+    assert rest.partition("\n<!-- plan: end -->")[0] == plan.tables(numbers)
 
 
 def test_code_cites_no_path_outside_the_repository():
