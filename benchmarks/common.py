@@ -121,4 +121,4 @@ def report(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     """Print one row of the benchmarks: what was measured, the value, and its budget."""
     print(f"\n{title} ({torch.get_num_threads()} threads)")
     for name, value, budget in rows:
-        print(f"  {name:<36} {value:>20}   {budget}".rstrip())
+        print(f"  {name:<36} {value:>20}   {budget}".rstrip(), flush=True)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.scale --json FILE
     python -m benchmarks.embed --json FILE
-    python -m benchmarks.plan FILE [--price PRICE]
+    python -m benchmarks.plan FILE [--price PRICE] [--write]
 
-It prints the tables of docs/scale.md. The rates are taken to hold for any number of cells, as the
-exponents of the row "scale" say.
+It prints the tables of docs/scale.md, or writes them there; steps that FILE lacks are left out. The
+rates are taken to hold for any number of cells, as the exponents of the row "scale" say.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MANY = (10_000_000, 100_000_000)
 CORES = 1_000
 WIDTHS = {"scFoundation": 3_072, "Geneformer 12L": 512}
 """Features of a cell that a model gives, float32."""
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "scale.md"
+BEGIN, END = "<!-- plan: begin -->", "<!-- plan: end -->"
 NAMES = {
     "predict": "score, 3,072 features, family sf",
     "prepare of 20,000 genes": "prepare, 20,000 genes, 7 % of them expressed",
@@ -38,8 +40,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--price", type=float, default=PRICE, help="US dollars a core hour")
+    parser.add_argument("--write", action="store_true", help="write them into docs/scale.md")
     options = parser.parse_args()
-    print(tables(json.loads(options.file.read_text(encoding="utf-8")), options.price))
+    found = tables(json.loads(options.file.read_text(encoding="utf-8")), options.price)
+    if not options.write:
+        print(found)
+        return
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}", encoding="utf-8")
 
 
 def tables(numbers: Numbers, price: float = PRICE) -> str:
@@ -57,24 +66,25 @@ def tables(numbers: Numbers, price: float = PRICE) -> str:
         _needs(numbers, price),
     )
     assumed = (
-        f"A core hour is assumed to cost {price:.2f} US dollars. The hours on {CORES:,} cores leave "
-        "out the start-up and the waiting of jobs."
+        f"A core hour is assumed to cost {price:.2f} US dollars. The hours on {CORES:,} cores "
+        "leave out the start-up and the waiting of jobs."
     )
     return "\n\n".join([said, rates, memory, needs, assumed])
 
 
 def _measured(numbers: Numbers) -> list[tuple[str, ...]]:
     rows = []
-    for name, found in numbers["linear"].items():
+    for name, found in numbers.get("linear", {}).items():
         last, slope = found["runs"][-1], found["exponent"]
         rate, peak = f"{last['cells_a_core_second']:,.0f}", f"{last['peak_gb']:.2f} GB"
         cells = f"{found['runs'][0]['cells']:,} to {last['cells']:,}"
         rows.append((NAMES[name], cells, rate, "" if slope is None else f"{slope:.2f}", peak))
-    less, more = numbers["dist"]
-    cells = f"{less['cells']:,} and {more['cells']:,}"
-    what = "score raw counts, 20,000 genes, 5 % of them expressed, family dist"
-    rows.append((what, cells, f"{_dist_rate(numbers):,.0f}", "", f"{more['peak_gb']:.2f} GB"))
-    for model, found in numbers["embed"].items():
+    if "dist" in numbers:
+        less, more = numbers["dist"]
+        cells, peak = f"{less['cells']:,} and {more['cells']:,}", f"{more['peak_gb']:.2f} GB"
+        what = "score raw counts, 20,000 genes, 5 % of them expressed, family dist"
+        rows.append((what, cells, f"{_dist_rate(numbers):,.0f}", "", peak))
+    for model, found in numbers.get("embed", {}).items():
         rows.append((_embedding(model), "", f"{found['cells_a_core_second']:.2f}", "", ""))
     return rows
 
@@ -82,30 +92,30 @@ def _measured(numbers: Numbers) -> list[tuple[str, ...]]:
 def _memory(numbers: Numbers) -> list[tuple[str, ...]]:
     return [
         (f".{kind}", f"{run['cells']:,}", f"{run['peak_gb']:.2f} GB")
-        for kind, runs in numbers["outputs"].items()
+        for kind, runs in numbers.get("outputs", {}).items()
         for run in runs
     ]
 
 
 def _needs(numbers: Numbers, price: float) -> list[tuple[str, ...]]:
     """Core hours and their price, and storage, by step."""
-    linear = numbers["linear"]
-    last = {name: found["runs"][-1] for name, found in linear.items()}
-    prepare = last["prepare of 20,000 genes"]
-    rates = {"prepare the counts": prepare["cells_a_core_second"]}
-    for model, found in numbers["embed"].items():
+    last = {name: found["runs"][-1] for name, found in numbers.get("linear", {}).items()}
+    prepare, predict = last.get("prepare of 20,000 genes"), last.get("predict")
+    rates, sizes = {}, {f"storage: features of {name}": 4 * n for name, n in WIDTHS.items()}
+    if prepare is not None:
+        rates["prepare the counts"] = prepare["cells_a_core_second"]
+        sizes["storage: prepared counts (.h5ad)"] = prepare["bytes_a_cell"]
+    for model, found in numbers.get("embed", {}).items():
         rates[_embedding(model)] = found["cells_a_core_second"]
-    rates["score for one drug, family sf"] = last["predict"]["cells_a_core_second"]
-    rates["score raw counts for one drug, family dist"] = _dist_rate(numbers)
+    if predict is not None:
+        rates["score for one drug, family sf"] = predict["cells_a_core_second"]
+        sizes["storage: scores for one drug (.csv)"] = predict["bytes_a_cell"]
+    if "dist" in numbers:
+        rates["score raw counts for one drug, family dist"] = _dist_rate(numbers)
+    latent = PUBLISHED_PRETRAIN["sf"].n_latent
+    sizes["storage: posterior means of sf (.h5ad and .zarr only)"] = 4 * latent
     rows = [(name, *(_hours(n_cells / rate, price) for n_cells in MANY))
             for name, rate in rates.items()]  # fmt: skip
-    latent = PUBLISHED_PRETRAIN["sf"].n_latent
-    sizes = {
-        "storage: prepared counts (.h5ad)": prepare["bytes_a_cell"],
-        **{f"storage: features of {model}": 4 * width for model, width in WIDTHS.items()},
-        "storage: scores for one drug (.csv)": last["predict"]["bytes_a_cell"],
-        "storage: posterior means of sf (.h5ad and .zarr only)": 4 * latent,
-    }
     for name, bytes_a_cell in sizes.items():
         rows.append((name, *(f"{_rounded(n_cells * bytes_a_cell / 1e9)} GB" for n_cells in MANY)))
     return rows

@@ -80,8 +80,10 @@ def main() -> None:
         folder = Path(scratch)
         os.environ["SCATD_CACHE"] = str(folder / "cache")
         _aside(_begin, folder)
-        linear = {name: _growth(folder, name, row, options.sizes) for name, row in ROWS.items()}
-        common.keep(options.json, linear=linear)
+        linear = {}
+        for name, row in ROWS.items():
+            linear[name] = _growth(folder, name, row, options.sizes)
+            common.keep(options.json, linear=linear)
         outputs = {kind: _output(folder, kind, options.outputs) for kind in KINDS}
         _report_memory("predict of sf features", outputs, 1.5)
         common.keep(options.json, outputs=outputs)

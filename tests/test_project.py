@@ -281,10 +281,27 @@ def test_every_benchmark_can_be_imported():
 
 
 def test_the_plan_for_many_cells_follows_from_what_was_measured():
+    page = plan.PAGE.read_text(encoding="utf-8")
+    shown = page.partition(plan.BEGIN)[2].partition(plan.END)[0].strip()
     numbers = json.loads((ROOT / "benchmarks" / "measured.json").read_text(encoding="utf-8"))
-    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-    _, _, rest = page.partition("<!-- plan: begin -->\n")
-    assert rest.partition("\n<!-- plan: end -->")[0] == plan.tables(numbers)
+    assert shown == plan.tables(numbers)
+
+
+def test_the_plan_computes_hours_prices_and_storage():
+    where = {"date": "2026-01-01", "processor": "P", "torch": "2", "threads": 1}
+    run = {"cells": 50, "cells_a_core_second": 1000.0, "bytes_a_cell": 30.0, "peak_gb": 0.5}
+    dist = [{"cells": 100, "cpu_seconds": 7.0, "peak_gb": 1.0},
+            {"cells": 600, "cpu_seconds": 12.0, "peak_gb": 1.1}]  # fmt: skip
+    found = plan.tables(
+        {"measured on": where, "linear": {"predict": {"exponent": 1.0, "runs": [run]}},
+         "dist": dist},
+        price=0.1,
+    )  # fmt: skip
+    # 10 million cells at 1,000 a second are 2.78 hours; at (600 - 100) / (12 - 7) = 100, 27.8.
+    assert "| 2.8 core hours, 0.28 US dollars, 0.0028 h on 1,000 cores | 28 core hours" in found
+    assert "family dist | 28 core hours, 2.8 US dollars, 0.028 h on 1,000 cores | 280 core" in found
+    assert "scores for one drug (.csv) | 0.3 GB | 3 GB |" in found
+    assert "features of scFoundation | 120 GB | 1,200 GB |" in found
 
 
 def test_code_cites_no_path_outside_the_repository():

@@ -33,7 +33,7 @@ if [[ -n $after && $(cat "job$after") != ok ]]; then
     state=cancelled
 else
     for id in $ids; do
-        if [[ $id == none ]]; then unset SLURM_ARRAY_TASK_ID; else export SLURM_ARRAY_TASK_ID=$id; fi
+        export SLURM_ARRAY_TASK_ID=$id
         bash "$@" >> "slurm-$job.out" 2>&1 || state=failed
     done
 fi
