@@ -69,7 +69,7 @@ def tables(numbers: Numbers, price: float = PRICE) -> str:
         f"A core hour is assumed to cost {price:.2f} US dollars. The hours on {CORES:,} cores "
         "leave out the start-up and the waiting of jobs."
     )
-    return "\n\n".join([said, rates, memory, needs, assumed])
+    return "\n\n".join(part for part in (said, rates, memory, needs, assumed) if part)
 
 
 def _measured(numbers: Numbers) -> list[tuple[str, ...]]:
@@ -145,6 +145,8 @@ def _rounded(value: float) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
