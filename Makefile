@@ -20,7 +20,8 @@ help:
 	@echo "make dist    build the source distribution and the wheel in dist/, and check both"
 	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
-	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops"
+	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops,"
+	@echo "             and how cost and memory grow with the cells (KEEP=FILE.json keeps the numbers)"
 	@echo "make mlproject  write MLproject from the commands and their options"
 	@echo "make floors  print the floors of scatd/workflows, the imports between them, and any circle"
 	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
@@ -79,7 +80,8 @@ bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.serve
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed $(if $(KEEP),--json $(KEEP))
+	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.scale $(if $(KEEP),--json $(KEEP))
 
 mlproject: $(VENV)/installed
 	@$(BIN)/python -m scatd.cli.mlproject

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,10 +67,11 @@ def pretrained(reference: NDArray[np.float32]) -> ResidualVAE:
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall time and largest resident memory of a command."""
+    """Wall time, largest resident memory, and seconds on all cores of a command."""
 
     seconds: float
     peak_gb: float
+    cpu_seconds: float
 
 
 def run_scatd(folder: Path, *arguments: str) -> Measured:
@@ -84,11 +89,36 @@ def run_scatd(folder: Path, *arguments: str) -> Measured:
     if os.waitstatus_to_exitcode(status) != 0:
         sys.exit(f"scatd {' '.join(arguments)} failed:\n{log.read_text()}")
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
-    return Measured(seconds, usage.ru_maxrss * unit / 1e9)
+    return Measured(seconds, usage.ru_maxrss * unit / 1e9, usage.ru_utime + usage.ru_stime)
+
+
+def keep(path: Path | None, **sections: Any) -> None:
+    """Write numbers of a row to a JSON file, where one is named; other sections of it stay.
+
+    The processor, the date and the number of threads are written with them.
+    """
+    if path is None:
+        return
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    held["measured on"] = {
+        "processor": _processor(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    path.write_text(json.dumps({**held, **sections}, indent=1) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    """What the processor calls itself."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def report(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
     """Print one row of the benchmarks: what was measured, the value, and its budget."""
     print(f"\n{title} ({torch.get_num_threads()} threads)")
     for name, value, budget in rows:
-        print(f"  {name:<36} {value:>20}   {budget}".rstrip())
+        print(f"  {name:<36} {value:>20}   {budget}".rstrip(), flush=True)

@@ -45,11 +45,11 @@ def main() -> None:
     logging.getLogger("scatd").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        panel = _write_panel(folder / "panel.txt")
+        panel = write_panel(folder / "panel.txt")
         arguments = ("prepare", "cells.h5ad", "--panel", "panel.txt", "-o", "prepared.h5ad")
         # First, because a command starts with the peak memory of the process that starts it.
         if options.large:
-            _write_cohort(folder / "cells.h5ad", options.large)
+            write_cohort(folder / "cells.h5ad", options.large)
             large = common.run_scatd(folder, *arguments)
             common.report(
                 f"prepare: {options.large} x {N_COLUMNS}, {DENSITY:.0%} full",
@@ -58,7 +58,7 @@ def main() -> None:
                     ("  peak memory", f"{large.peak_gb:.2f} GB", "at most 2 GB"),
                 ],
             )
-        _write_cohort(folder / "cells.h5ad", options.cells)
+        write_cohort(folder / "cells.h5ad", options.cells)
         before = _peak_memory()
         work, plain = [], []
         for _ in range(options.repeats):
@@ -114,26 +114,34 @@ def _plain(folder: Path, panel: Panel) -> None:
     ad.AnnData(picked).write_h5ad(folder / "plain.h5ad")
 
 
-def _write_panel(path: Path) -> Panel:
+def write_panel(path: Path) -> Panel:
     """Write most genes of the cohort in another order, and some that the cohort lacks."""
     order = np.random.default_rng(0).permutation(N_COLUMNS + 264)[:N_PANEL]
     path.write_text("\n".join(f"GENE{number}" for number in order) + "\n")
     return Panel.read(path)
 
 
-def _write_cohort(path: Path, n_cells: int) -> None:
-    """Write simulated counts block by block."""
+def write_cohort(path: Path, n_cells: int, density: float = DENSITY, gene: str = "GENE{}") -> None:
+    """Write simulated counts block by block.
+
+    Parameters
+    ----------
+    density
+        The share of the genes that a cell has.
+    gene
+        Name of a gene, with a place for its number.
+    """
     rng = np.random.default_rng(1)
     with writing_cohort(path, N_COLUMNS) as writer:
         for start in range(0, n_cells, BLOCK):
-            writer.add(_counts(min(BLOCK, n_cells - start), rng))
+            writer.add(_counts(min(BLOCK, n_cells - start), density, rng))
         obs = pd.DataFrame(index=pd.Index([f"cell{number}" for number in range(n_cells)]))
-        var = pd.DataFrame(index=pd.Index([f"GENE{number}" for number in range(N_COLUMNS)]))
+        var = pd.DataFrame(index=pd.Index([gene.format(number) for number in range(N_COLUMNS)]))
         writer.finish(obs, var, {})
 
 
-def _counts(n_cells: int, rng: np.random.Generator) -> sparse.csr_matrix:
-    n_genes = int(DENSITY * N_COLUMNS)
+def _counts(n_cells: int, density: float, rng: np.random.Generator) -> sparse.csr_matrix:
+    n_genes = int(density * N_COLUMNS)
     step = N_COLUMNS / n_genes
     starts = (np.arange(n_genes) * step).astype(np.int32)
     columns: NDArray[np.int32] = starts + rng.integers(0, int(step), (n_cells, n_genes), np.int32)

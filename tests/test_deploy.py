@@ -54,8 +54,15 @@ def commands():
     for line in recipe()["test"]["commands"]:
         if line.startswith("scatd"):
             yield "meta.yaml", shlex.split(line)
-    rule = (DEPLOY / "snakemake" / "Snakefile").read_text().partition("shell:")[2]
-    yield "Snakefile", shlex.split("".join(re.findall(r'^\s+"(.*)"$', rule, flags=re.MULTILINE)))
+    for name in ("Snakefile", "parts/Snakefile"):
+        rules = (DEPLOY / "snakemake" / name).read_text().split("shell:")[1:]
+        for rule in rules:
+            lines = re.findall(r'^ +"(.*)"$', rule.partition("\nrule ")[0], re.MULTILINE)
+            yield name, shlex.split("".join(lines))
+    for name in ("predict.sh", "join.sh"):
+        script = (DEPLOY / "slurm" / name).read_text().replace("\\\n", " ")
+        for line in re.findall(r"^scatd .*$", script, re.MULTILINE):
+            yield name, shlex.split(line)
     for line in re.findall(r"^ +(scatd .*)$", (MODULE / "main.nf").read_text(), re.MULTILINE):
         yield "main.nf", shlex.split(line)
     for line in re.findall(r"^docker run .*$", (DEPLOY / "README.md").read_text(), re.MULTILINE):
@@ -73,8 +80,11 @@ def test_commands_of_the_files_exist(file, words):
 def test_the_files_call_what_they_are_for():
     called = {file: words for file, words in commands() if "predict" in words}
     assert {"Snakefile", "main.nf", "meta.yaml", "README.md"} <= set(called)
-    for file in ("Snakefile", "main.nf"):
+    for file in ("Snakefile", "parts/Snakefile", "main.nf"):
         assert {"--drug", "--output"} <= set(called[file]), file
+    for file in ("parts/Snakefile", "predict.sh"):
+        assert {"--rows", "--output"} <= set(called[file]), file
+    assert {file for file, words in commands() if "join" in words} == {"parts/Snakefile", "join.sh"}
 
 
 def test_every_file_has_the_version():

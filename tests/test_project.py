@@ -18,6 +18,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks import plan
 from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
@@ -277,6 +278,30 @@ def test_every_benchmark_can_be_imported():
     script = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
     assert done.returncode == 0
+
+
+def test_the_plan_for_many_cells_follows_from_what_was_measured():
+    page = plan.PAGE.read_text(encoding="utf-8")
+    shown = page.partition(plan.BEGIN)[2].partition(plan.END)[0].strip()
+    numbers = json.loads((ROOT / "benchmarks" / "measured.json").read_text(encoding="utf-8"))
+    assert shown == plan.tables(numbers)
+
+
+def test_the_plan_computes_hours_prices_and_storage():
+    where = {"date": "2026-01-01", "processor": "P", "torch": "2", "threads": 1}
+    run = {"cells": 50, "cells_a_core_second": 1000.0, "bytes_a_cell": 30.0, "peak_gb": 0.5}
+    dist = [{"cells": 100, "cpu_seconds": 7.0, "peak_gb": 1.0},
+            {"cells": 600, "cpu_seconds": 12.0, "peak_gb": 1.1}]  # fmt: skip
+    found = plan.tables(
+        {"measured on": where, "linear": {"predict": {"exponent": 1.0, "runs": [run]}},
+         "dist": dist},
+        price=0.1,
+    )  # fmt: skip
+    # 10 million cells at 1,000 a second are 2.78 hours; at (600 - 100) / (12 - 7) = 100, 27.8.
+    assert "| 2.8 core hours, 0.28 US dollars, 0.0028 h on 1,000 cores | 28 core hours" in found
+    assert "family dist | 28 core hours, 2.8 US dollars, 0.028 h on 1,000 cores | 280 core" in found
+    assert "scores for one drug (.csv) | 0.3 GB | 3 GB |" in found
+    assert "features of scFoundation | 120 GB | 1,200 GB |" in found
 
 
 def test_code_cites_no_path_outside_the_repository():
