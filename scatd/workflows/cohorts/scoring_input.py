@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from scatd import console
@@ -32,6 +33,7 @@ from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 _READ_BYTES = 48 << 20
 """About so much of the features is read at once."""
+_LEAST_BLOCKS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +151,9 @@ class ScoringInput(ABC):
 
     def pieces(self, rows: range) -> Iterator[slice]:
         """Consecutive rows, so many as are read at once."""
-        at_once = max(1, _READ_BYTES // (4 * self.n_features * BLOCK)) * BLOCK
+        n_blocks = _READ_BYTES // (4 * self.n_features * BLOCK)
+        # A thread scores a block: a wide block for each of some threads, although it takes memory.
+        at_once = max(n_blocks, min(torch.get_num_threads(), _LEAST_BLOCKS)) * BLOCK
         for start in range(rows.start, rows.stop, at_once):
             yield slice(start, min(start + at_once, rows.stop))
 

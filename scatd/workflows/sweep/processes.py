@@ -6,6 +6,7 @@ itself on the same inputs.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Sequence
 
 from scatd.data.files import return_freed_memory
@@ -15,7 +16,7 @@ from scatd.scheduling.engine import Engine
 from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
-from scatd.training.processes import learner_of, processes_for
+from scatd.training.processes import learner_of, one_thread, processes_for
 
 DRUGS_AT_ONCE = {"cpu": 2, "cuda": 16}
 """More heads fall out of a processor's cache; a GPU waits for its instructions otherwise."""
@@ -56,4 +57,5 @@ def learn_all(
     at_once = DRUGS_AT_ONCE["cpu" if inputs.device.type == "cpu" else "cuda"]
     chunks = [drugs[start : start + at_once] for start in range(0, len(drugs), at_once)]
     engine = cluster or here(processes_for(inputs.device, len(drugs), least=WORTH_PROCESSES))
-    return engine.as_done(learn_drugs, engine.share(inputs, learner_of), chunks)
+    with one_thread() if inputs.device.type == "cpu" else contextlib.nullcontext():
+        yield from engine.as_done(learn_drugs, engine.share(inputs, learner_of), chunks)
