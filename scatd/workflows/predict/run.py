@@ -99,7 +99,6 @@ def _stream(
     ref, scorer, output = model.ref, model.scorer, request.output
     assert output is not None
     require_unmixed(request, ref, given)
-    request.require_whole_statistics()
     span = request.rows or RowSpan(0, None)
     rows = span.of(given.n_obs, str(given.path))
     work = Work(request, model, given, rows, cohort_stats(request, scorer, given))

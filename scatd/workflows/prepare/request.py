@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scatd.data.given import CohortInMemory, GivenCohort
+from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
-from scatd.errors import InputError
 from scatd.keys import InputScale
-from scatd.parts.rows import OPTION, RowSpan
+from scatd.parts.in_files import require_files
+from scatd.parts.rows import RowSpan
 from scatd.ranges import CountOrNone, check_fields
-from scatd.scheduling.address import OPTION as SCHEDULER
 from scatd.scheduling.address import Machines
 
 
@@ -62,11 +61,4 @@ class PrepareRequest:
             When parts could not be kept in files, or workers not read the cells.
         """
         check_fields(self)
-        given = {OPTION: self.rows, SCHEDULER: self.machines.scheduler}
-        named = [option for option, value in given.items() if value is not None]
-        if named and self.output is None:
-            remedy = "Name an output, or leave this out."
-            raise InputError("is for an output in a file", where=named[0], remedy=remedy)
-        if named and isinstance(self.input, CohortInMemory):
-            remedy = "Write them to a file first, or leave this out."
-            raise InputError("is not for cells in memory", where=named[0], remedy=remedy)
+        require_files(self.rows, self.machines, self.input, self.output)
