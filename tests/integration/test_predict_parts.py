@@ -172,6 +172,24 @@ def test_statistics_may_be_those_of_cells_in_memory(cells):
         scatd.predict(whole, "docetaxel", stats_from=whole)
 
 
+def test_no_parts_are_left_of_an_output_that_is_refused(run, cells, monkeypatch):
+    monkeypatch.setattr(parts, "_LATENT_ROWS", 512)
+    adata = ad.read_h5ad("cells.h5ad")
+    adata.obs.index.name = "scatd_docetaxel_response"
+    adata.write_h5ad("cells.h5ad")
+    said = run(*PREDICT, "cells.h5ad", "-o", "scored.h5ad", fails=True)
+    assert "stores the ids of its rows" in said
+    assert not list(cells.glob("*scored*"))
+
+
+def test_what_a_killed_command_had_written_is_removed_by_the_next(run, cells):
+    left = cells / ".0123abcd-scored.csv"
+    left.write_text("barcode")
+    left.with_name(f"{left.name}.lock").touch()  # nobody holds it
+    run(*PREDICT, "cells.npy", "-o", "scored.csv")
+    assert [path.name for path in cells.glob("*scored*")] == ["scored.csv"]
+
+
 def test_a_cohort_that_was_moved_or_changed(run, cells):
     for rows, name in (("0:512", "a.h5ad"), ("512:", "b.h5ad")):
         run(*PREDICT, "cells.h5ad", "--rows", rows, "-o", name)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.data.annotating import AnnotatedCohort, annotating
 from scatd.data.elements import ColumnKind
-from scatd.data.files import atomic_path, check_writable
+from scatd.data.files import check_writable
 from scatd.data.opened import OpenedInput, copied
 from scatd.data.storable import mapping
+from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.workflows.predict.request import PredictedCells, in_words
@@ -123,7 +124,7 @@ def writing(
         with annotating(opened, path, rows=_slice(rows), ids=ids) as cohort:
             yield _Annotated(cohort, ref, not_assessed)
         return
-    with atomic_path(path) as temporary:
+    with long_written(path) as temporary:
         if path.suffix == ".parquet":
             with contextlib.closing(_Parquet(temporary)) as writer:
                 yield writer

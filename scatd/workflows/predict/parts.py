@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class Work:
 
 def chunks_of(
     work: Work, cluster: Engine | None, progress: Callable[[int], object]
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Scored cells in their order; in parts, if there are many cells or a cluster.
 
     Parameters
