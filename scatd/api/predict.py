@@ -139,8 +139,12 @@ def score(
     if isinstance(given, Path) and output is not None and not copy and len(requests) == 1:
         score_into_files(requests[:1], _loaded(requests[0], model))  # never whole in memory
         return None
+    if output is not None and (requests[0].rows or requests[0].machines.scheduler):
+        what = "rows= and scheduler= are for the scores of one drug, without copy=True"
+        raise InputError(what, where="output=", remedy="Score the drugs one after the other.")
+    in_memory = [replace(one, output=None) for one in requests]
     with open_input(given) as opened:
-        results = [_scored(replace(one, output=None), opened, model) for one in requests]
+        results = [_scored(one, opened, model) for one in in_memory]
         return _written(results, opened, output, copy=copy)
 
 

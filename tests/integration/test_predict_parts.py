@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+import scatd
 from scatd import registry
+from scatd.errors import InputError
 from scatd.workflows.predict import parts
 
 N_OBS = 1300
@@ -106,6 +108,86 @@ def test_scores_alone_cannot_become_a_cohort(run, cells):
         run(*PREDICT, "cells.h5ad", "--rows", rows, "-o", name)
     said = run("join", "a.csv", "b.csv", "-o", "joined.h5ad", fails=True)
     assert "posterior means" in said
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("kinds", [("csv", "h5ad", "jsonl"), ("zarr", "parquet", "csv")])
+def test_parts_of_several_kinds_are_the_whole(run, cells, kinds, kind):
+    words = (*PREDICT, "cells.h5ad", "--mc-samples", "3", "--uncertainty", "posterior")
+    run(*words, "-o", f"whole.{kind}")
+    names = []
+    for rows, suffix in zip(("0:512", "512:1024", "1024:"), kinds, strict=True):
+        names.append(f"part{len(names)}.{suffix}")
+        run(*words, "--rows", rows, "-o", names[-1])
+    run("join", *names, "-o", f"joined.{kind}")
+    assert same(f"joined.{kind}", f"whole.{kind}")
+
+
+def test_a_part_replaces_neither_its_cohort_nor_is_it_replaced_by_the_whole(run, cells):
+    cohort = Path("cells.h5ad").read_bytes()
+    said = run(*PREDICT, "cells.h5ad", "--rows", "0:512", "-o", "cells.h5ad", fails=True)
+    assert "take the place of the whole cohort" in said
+    assert Path("cells.h5ad").read_bytes() == cohort
+    for rows, name in (("0:512", "a.csv"), ("512:", "b.csv")):
+        run(*PREDICT, "cells.h5ad", "--rows", rows, "-o", name)
+    part = Path("a.csv").read_bytes()
+    assert "a.csv would be overwritten" in run("join", "a.csv", "b.csv", "-o", "a.csv", fails=True)
+    assert Path("a.csv").read_bytes() == part
+
+
+def test_a_store_that_is_there_is_no_folder_for_outputs(run, cells):
+    run(*PREDICT, "cells.h5ad", "-o", "scored.zarr")
+    held = {path.name for path in Path("scored.zarr").iterdir()}
+    said = run(*PREDICT, "cells.h5ad", "-o", "scored.zarr", fails=True)
+    assert "is a folder" in said
+    assert {path.name for path in Path("scored.zarr").iterdir()} == held
+
+
+@pytest.mark.parametrize("asked", [{"rows": "0:512"}, {"scheduler": "local:2"}])
+def test_parts_of_what_is_in_memory_are_refused(cells, asked):
+    adata, name = ad.read_h5ad("cells.h5ad"), next(iter(asked))
+    calls = [
+        (adata, "docetaxel", {}),
+        (adata, "docetaxel", {"output": "scored.csv"}),
+        ("cells.h5ad", "docetaxel", {}),
+        ("cells.h5ad", "docetaxel", {"output": "scored.h5ad", "copy": True}),
+        ("cells.h5ad", ["docetaxel", "docetaxel"], {"output": "scored.h5ad"}),
+    ]
+    for given, drug, more in calls:
+        with pytest.raises(InputError, match=f"{name}="):
+            scatd.predict(given, drug, **asked, **more)
+    assert not any(column.startswith("scatd") for column in adata.obs)
+    assert not list(cells.glob("scored.*"))
+
+
+def test_statistics_may_be_those_of_cells_in_memory(cells):
+    asked = {"alignment": "none", "stats": "cohort", "device": "cpu"}
+    scatd.predict("cells.h5ad", "docetaxel", output="whole.csv", **asked)
+    whole = ad.read_h5ad("cells.h5ad")
+    asked |= {"stats_from": whole, "rows": "512:1024"}
+    scatd.predict("cells.h5ad", "docetaxel", output="part.csv", **asked)
+    expected = pd.read_csv("whole.csv").iloc[512:1024].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.read_csv("part.csv"), expected, check_exact=True)
+    with pytest.raises(InputError, match="stats="):
+        scatd.predict(whole, "docetaxel", stats_from=whole)
+
+
+def test_no_parts_are_left_of_an_output_that_is_refused(run, cells, monkeypatch):
+    monkeypatch.setattr(parts, "_LATENT_ROWS", 512)
+    adata = ad.read_h5ad("cells.h5ad")
+    adata.obs.index.name = "scatd_docetaxel_response"
+    adata.write_h5ad("cells.h5ad")
+    said = run(*PREDICT, "cells.h5ad", "-o", "scored.h5ad", fails=True)
+    assert "stores the ids of its rows" in said
+    assert not list(cells.glob("*scored*"))
+
+
+def test_what_a_killed_command_had_written_is_removed_by_the_next(run, cells):
+    left = cells / ".0123abcd-scored.csv"
+    left.write_text("barcode")
+    left.with_name(f"{left.name}.lock").touch()  # nobody holds it
+    run(*PREDICT, "cells.npy", "-o", "scored.csv")
+    assert [path.name for path in cells.glob("*scored*")] == ["scored.csv"]
 
 
 def test_a_cohort_that_was_moved_or_changed(run, cells):

@@ -296,8 +296,9 @@ class FromExpression(ScoringInput):
 
     def warnings(self, counts: CellCounts) -> list[str]:
         """Cells with few genes, of another species, or with a high mitochondrial share."""
-        judge_values(self._report, self._quality)  # no cell expresses a gene
-        self._report.faults.raise_if_any()
+        if counts.n_cells == self.n_obs:  # a part may well have no cell that expresses a gene
+            judge_values(self._report, self._quality)
+            self._report.faults.raise_if_any()
         return counts.warnings(self._report)
 
     def _measure(self) -> None:

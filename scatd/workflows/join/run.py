@@ -36,6 +36,9 @@ def join(request: JoinRequest) -> JoinResult:
         cohort or version, rows that are missing or occur twice. Nothing is then written.
     """
     check_writable(request.output)
+    if request.output.exists() and any(map(request.output.samefile, request.parts)):
+        what, remedy = f"the part {request.output} would be overwritten", "Choose another output."
+        raise InputError(what, where="--output", remedy=remedy)
     held = {path: read_note(path) for path in dict.fromkeys(request.parts)}
     files = in_order(held)
     notes = [held[path] for path in files]

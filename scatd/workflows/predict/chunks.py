@@ -17,6 +17,11 @@ from scatd.workflows.cohorts.scoring_input import ScoringInput
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.totals import Totals
 
+COLUMNS = (
+    *("barcode", "prob_resistant", "response", "ood", "reason"),
+    *("prob_sd", "prob_sd_folds", "ood_p"),
+)
+"""Columns of a table of scores, in their order; the last three where they are known."""
 SAMPLED_ROWS = 2000
 """About so many rows tell how far a cohort lies from the reference."""
 
@@ -119,7 +124,7 @@ def score_table(
             "reason": reasons,
         }
     )
-    for name in ("prob_sd", "prob_sd_folds", "ood_p"):
+    for name in COLUMNS[-3:]:
         values = getattr(scores, name)
         if values is not None:
             table[name] = np.where(is_scored, values, np.nan)

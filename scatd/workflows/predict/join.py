@@ -20,6 +20,7 @@ from scatd.errors import InputError
 from scatd.evaluation.domain import shift_of_counts
 from scatd.parts.note import PartNote
 from scatd.registry import ModelRef
+from scatd.workflows.predict.chunks import COLUMNS
 from scatd.workflows.predict.output import column_names, writing
 from scatd.workflows.predict.totals import Totals
 
@@ -144,6 +145,7 @@ def _of_cohort(path: Path, ref: ModelRef) -> Iterator[Scored]:
         table["reason"] = table["reason"].astype(object)
         if "ood" not in table:
             table["ood"] = pd.array([pd.NA] * n_obs, dtype="boolean")
+        table = table[[name for name in COLUMNS if name in table]]  # obs has another order
         latent = opened.embeddings[slot]
         for start in range(0, n_obs, _ROWS):
             rows = slice(start, start + _ROWS)

@@ -63,8 +63,9 @@ def outputs_of(inputs: Sequence[Path | None], output: Path) -> list[Path]:
     InputError
         When several inputs would be one file, or an input would be overwritten.
     """
-    is_folder = output.is_dir() or (not output.suffix and output.name != "")
-    if not is_folder:
+    # A store `.zarr` is a folder on disk, and one file to the user.
+    is_file = output.suffix in keys.SCORE_SUFFIXES or not (output.is_dir() or not output.suffix)
+    if is_file:
         if len(inputs) > 1:
             what, expected = f"{len(inputs)} inputs and one file", "a folder: -o FOLDER"
             raise InputError(what, where=f"--output {output}", expected=expected)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from scatd import keys, registry
 from scatd.artifact import Artifact
-from scatd.data.given import path_of
 from scatd.data.opened import open_input
 from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
@@ -63,7 +63,6 @@ class Work:
     def identity(self) -> dict[str, Any]:
         """Everything but cohort and rows that determines the scores, as plain values."""
         request, ref = self.request, self.model.ref
-        stats_from = request.stats_from
         prepared = {name: str(value) for name, value in to_mapping(request.preparation).items()}
         return {
             "model": ref.name,
@@ -75,14 +74,23 @@ class Work:
             "uncertainty": sorted(request.uncertainty),
             "alignment": request.alignment,
             "stats": request.stats,
-            "stats_from": None if stats_from is None else content_hash(path_of(stats_from)),
+            "stats_from": self._statistics(),
             "preparation": prepared,
         }
+
+    def _statistics(self) -> str | None:
+        """Hash of the cohort that `--stats-from` names; of its statistics, if it is in memory."""
+        stats_from = self.request.stats_from
+        if stats_from is None or isinstance(stats_from, Path):
+            return None if stats_from is None else content_hash(stats_from)
+        assert self.cohort is not None, "stats_from is for --stats cohort"
+        values = [values.cpu().numpy().tobytes() for values in (self.cohort.mean, self.cohort.std)]
+        return hashlib.sha256(b"".join(values)).hexdigest()
 
 
 def chunks_of(
     work: Work, cluster: Engine | None, progress: Callable[[int], object]
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Scored cells in their order; in parts, if there are many cells or a cluster.
 
     Parameters
@@ -171,11 +179,14 @@ class PartWork:
 def _elsewhere(work: Work, kept: KeptParts) -> PartWork:
     """The same work for a worker, which reads files by their whole paths."""
     ref, device = work.model.ref, str(work.model.scorer.device)
+    # The statistics travel by themselves, and each task names its rows.
     request = replace(
         work.request,
         input=work.given.path.absolute(),
         preparation=work.request.preparation.anywhere(),
         device=device,
+        rows=None,
+        stats_from=None,
     )
     stored, folder = registry.read(ref), KeptParts(kept.folder.absolute())
     return PartWork(request, ref.family, stored, work.cohort, folder)

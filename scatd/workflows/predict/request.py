@@ -17,6 +17,7 @@ from scatd.data.scoring_request import ScoringRequest
 from scatd.errors import InputError
 from scatd.evaluation.domain import CohortShift
 from scatd.keys import AlignmentMethod, StatsSource, Uncertainty
+from scatd.parts.files import require_files
 from scatd.parts.rows import RowSpan
 from scatd.ranges import CountOrNone, Seed, ShareInside
 from scatd.registry import ModelRef
@@ -70,14 +71,17 @@ class PredictRequest(ScoringRequest):
     rows: RowSpan | None = None
     machines: Machines = field(default_factory=Machines)
 
-    def require_whole_statistics(self) -> None:
-        """Refuse to re-centre a part of a cohort on itself.
+    def __post_init__(self) -> None:
+        """Refuse parts of what is in memory, and to re-centre a part of a cohort on itself.
 
         Raises
         ------
         InputError
-            When `stats_from` is missing, or is for nothing.
+            When parts could not be kept in files, or workers not read the cells; when `stats_from`
+            is missing, or is for nothing.
         """
+        super().__post_init__()
+        require_files(self.input, self.output, self.rows, self.machines)
         if self.stats_from is not None and self.stats != "cohort":
             remedy = "Leave it out, or add --stats cohort."
             raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)

@@ -14,6 +14,7 @@ from scatd.data.demo_files import given_or_demo
 from scatd.data.files import make_folder
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
+from scatd.errors import ScatdError
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.parts.rows import RowSpan
@@ -99,7 +100,6 @@ def _stream(
     ref, scorer, output = model.ref, model.scorer, request.output
     assert output is not None
     require_unmixed(request, ref, given)
-    request.require_whole_statistics()
     span = request.rows or RowSpan(0, None)
     rows = span.of(given.n_obs, str(given.path))
     work = Work(request, model, given, rows, cohort_stats(request, scorer, given))
@@ -109,9 +109,13 @@ def _stream(
         writing(output, given.opened, ref, given.ids, not_assessed=not_assessed, rows=part) as file,
         console.progress(len(rows), f"Scoring {ref.drug}", "cell") as bar,
     ):
-        for chunk in chunks_of(work, cluster, bar.update):
-            file.add(chunk.table, chunk.latent)
-            totals.add(chunk.totals)
+        chunks = chunks_of(work, cluster, bar.update)
+        try:
+            for chunk in chunks:
+                file.add(chunk.table, chunk.latent)
+                totals.add(chunk.totals)
+        except ScatdError as error:
+            chunks.throw(error)  # the output is refused: its parts are of no use, and are removed
         result = summary(request, ref, scorer, given, totals)
         file.finish(result.about)
     if part is not None:
