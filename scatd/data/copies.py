@@ -19,7 +19,7 @@ from scatd.data.files import reading
 from scatd.data.kinds import store_kind
 from scatd.data.opened import OpenedInput
 from scatd.data.readers.consistency import sparse_format, stored_shape
-from scatd.data.readers.stores import read_element
+from scatd.data.readers.stores import has_half_floats, read_element
 from scatd.data.storable import storable_value, write_whole
 from scatd.data.tables import has_suffix
 from scatd.data.writing import writing_cohort
@@ -53,6 +53,9 @@ def copy_cohort(opened: OpenedInput, target: Path, rows: slice | None, ids: Any 
         When the cohort is damaged.
     """
     store = opened.store
+    if store is not None and has_half_floats(store):
+        write_whole(_in_memory(opened, rows, ids), target)  # as float32, which anndata reads
+        return
     is_matrix = not opened.is_cohort and ids is not None
     if store is None and opened.adata is None and not is_matrix:
         _write_by_blocks(opened.cohort, target, rows)

@@ -36,7 +36,8 @@ def remote_fault(remote: Remote, kind: str, error: Exception) -> InputError:
         What was expected there, such as "a .zarr store".
     """
     where = str(remote)
-    status = getattr(error, "status", getattr(error, "code", None))
+    # aiohttp has a status, and warns of its code; others have a code only.
+    status = error.status if hasattr(error, "status") else getattr(error, "code", None)
     lines = remote.without_secrets(str(error)).strip().splitlines()
     detail = lines[0] if lines else type(error).__name__
     if isinstance(error, FileNotFoundError) or status == 404:

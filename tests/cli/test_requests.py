@@ -76,7 +76,7 @@ def another(param):
     if isinstance(kind, click.Choice):
         return next(word for word in reversed(kind.choices) if word != param.default)
     if isinstance(kind, paths.NewFile | paths.NewFileOrFolder):
-        return f"new{(kind.suffixes or ('.csv',))[0]}"
+        return f"another{(kind.suffixes or ('.csv',))[0]}"
     if isinstance(kind, paths.Existing):
         return "a folder" if kind.kinds == ("folder",) else "x.h5ad"
     return "table.csv" if isinstance(kind, path_or_name.ColumnOrFile) else "other"

@@ -79,7 +79,7 @@ def read_anndata(path: Path, root: Any) -> AnnData:
 
     with reading(path, store_kind(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its age, and repeated names
-        if _has_half_floats(root):
+        if has_half_floats(root):
             adata = read_dispatched(root, lambda read, _, element, **_kind: _read(read, element))
         elif has_suffix(path, (".zarr",)):
             adata = anndata.read_zarr(root)
@@ -123,7 +123,8 @@ def _is_half(element: Any) -> bool:
     return bool(sparse_format(element)) and element["data"].dtype == np.float16
 
 
-def _has_half_floats(root: Any) -> bool:
+def has_half_floats(root: Any) -> bool:
+    """Whether a store has sparse half floats, which scipy and so anndata cannot read."""
     places = [root[name] for name in (X, "raw/X") if name in root]
     layers = root.get("layers", {})
     places += [*(layers[name] for name in layers), *embeddings(root).values()]

@@ -220,6 +220,7 @@ class _Parquet:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: Any = None
+        self._types = b""
         self._waiting: list[Any] = []
         self._n_waiting = 0
 
@@ -229,7 +230,9 @@ class _Parquet:
 
         made = pa.Table.from_pandas(table, preserve_index=False)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, made.schema)
+            # A schema of Arrow beside its own would hide what is said of the file at its end.
+            self._writer = pq.ParquetWriter(self._path, made.schema, store_schema=False)
+            self._types = made.schema.metadata[b"pandas"]
         self._waiting.append(made)
         self._n_waiting += len(table)
         if self._n_waiting >= _GROUP_ROWS:
@@ -237,7 +240,8 @@ class _Parquet:
 
     def finish(self, about: Mapping[str, Any]) -> None:
         self._write()
-        self._writer.add_key_value_metadata({"scatd": json.dumps(about)})
+        said = {"pandas": self._types.decode(), "scatd": json.dumps(about)}
+        self._writer.add_key_value_metadata(said)
 
     def close(self) -> None:
         if self._writer is not None:

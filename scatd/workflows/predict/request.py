@@ -77,14 +77,11 @@ class PredictRequest(ScoringRequest):
         Raises
         ------
         InputError
-            When parts could not be kept in files, or workers not read the cells; when `stats_from`
-            is missing, or is for nothing.
+            When parts could not be kept in files, or workers not read the cells; or when
+            `stats_from` is missing.
         """
         super().__post_init__()
         require_files(self.input, self.output, self.rows, self.machines)
-        if self.stats_from is not None and self.stats != "cohort":
-            remedy = "Leave it out, or add --stats cohort."
-            raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)
         if self.rows is not None and self.stats == "cohort" and self.stats_from is None:
             what = "with --stats cohort, each part would be re-centred on itself"
             remedy = "Name the whole cohort: --stats-from INPUT; or use --stats reference."

@@ -14,7 +14,7 @@ from scatd.data.demo_files import given_or_demo
 from scatd.data.files import make_folder
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.simulated import refuse_mixing
-from scatd.errors import ScatdError
+from scatd.errors import InputError, ScatdError
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.parts.rows import RowSpan
@@ -232,10 +232,14 @@ def cohort_stats(
     Raises
     ------
     InputError
-        When the cohort is too small to have statistics, or cannot be read.
+        When the cohort is too small to have statistics, or cannot be read; or when a cohort is
+        named for statistics that are not asked for.
     """
     options = score_options(request)
     if request.stats != "cohort":
+        if request.stats_from is not None:
+            remedy = "Leave it out, or add --stats cohort."
+            raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)
         return None
     if request.stats_from is None:
         return scorer.cohort_stats(given.X, options)
