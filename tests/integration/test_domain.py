@@ -121,7 +121,7 @@ def test_the_domain_is_the_references(learned, task):
 def test_an_old_model_stays_not_assessed(learned, run_scatd, task, tmp_path, monkeypatch):
     stored = read(registry.fetch(registry.resolve("docetaxel")))
     artifact.write(tmp_path / "old", replace(stored, domain=None, fold_heads=()))
-    monkeypatch.setattr("scatd.registry.read", lambda _: read(tmp_path / "old"))
+    monkeypatch.setattr("scatd.registry.loaded.read", lambda _: read(tmp_path / "old"))
     done = run_scatd("predict", "--drug", "docetaxel", task.target, "-o", tmp_path / "old.csv")
     table = pd.read_csv(tmp_path / "old.csv")
     reason = "not assessed: the model holds no training domain"
@@ -191,7 +191,7 @@ def test_uncertainty_of_folds_needs_a_shared_encoder(
     stored = read(registry.fetch(registry.resolve("docetaxel")))
     assert len(stored.fold_heads) == 4
     artifact.write(tmp_path / "alone", replace(stored, fold_heads=()))
-    monkeypatch.setattr("scatd.registry.read", lambda _: read(tmp_path / "alone"))
+    monkeypatch.setattr("scatd.registry.loaded.read", lambda _: read(tmp_path / "alone"))
     out = tmp_path / "s.csv"
     words = ("predict", "--drug", "docetaxel", task.target, "-o", out, "--uncertainty", "folds")
     done = run_scatd(*words, code=2)
