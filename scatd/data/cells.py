@@ -144,7 +144,12 @@ class CellQuality:
             what = f"{self.n_negative} values are below zero"
             faults.add(what, expected="expression of 0 and more")
         if self.n_cells and not self.n_expressing and not may_be_empty:
-            faults.add("no cell expresses any gene", expected="values above zero")
+            add_no_expression(faults)
+
+
+def add_no_expression(faults: Faults) -> None:
+    """Add the fault of a cohort in which no cell expresses a gene."""
+    faults.add("no cell expresses any gene", expected="values above zero")
 
 
 def with_quality(obs: pd.DataFrame, cells: pd.DataFrame, *, are_counts: bool) -> pd.DataFrame:

@@ -263,21 +263,24 @@ class CellCounts:
     ----------
     n_cells
         All cells.
-    n_few, n_others, n_high
-        Cells with too few genes, of another species, and with a high mitochondrial share.
+    n_few, n_others, n_high, n_silent
+        Cells with too few genes, of another species, with a high mitochondrial share, and without
+        any gene.
     """
 
     n_cells: int = 0
     n_few: int = 0
     n_others: int = 0
     n_high: int = 0
+    n_silent: int = 0
 
     @classmethod
     def of(cls, cells: pd.DataFrame, min_genes: int) -> CellCounts:
         """Count in the table of `cells.CellQuality`."""
         n_few = int((cells[N_GENES] < min_genes).sum())
         n_high = int((cells[PCT_MITO] > _HIGH_MITO).sum())
-        return cls(len(cells), n_few, int(of_another(cells).sum()), n_high)
+        n_silent = int((cells[N_GENES] == 0).sum())
+        return cls(len(cells), n_few, int(of_another(cells).sum()), n_high, n_silent)
 
     def __add__(self, other: CellCounts) -> CellCounts:
         pairs = zip(astuple(self), astuple(other), strict=True)

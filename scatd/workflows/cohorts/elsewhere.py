@@ -109,6 +109,7 @@ def refuse_without_genes(given: ScoringInput) -> None:
     InputError
         When no cell expresses a gene.
     """
-    for _ in given.blocks(range(given.n_obs)):
-        pass
-    given.warnings(CellCounts())
+    counts = CellCounts()
+    for block in given.blocks(range(given.n_obs)):
+        counts += block.counts or CellCounts()
+    given.warnings(counts)

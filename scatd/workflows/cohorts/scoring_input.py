@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console
-from scatd.data.cells import failures
+from scatd.data.cells import add_no_expression, failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
 from scatd.data.feature_files import obs_of
@@ -27,7 +27,7 @@ from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
-from scatd.data.preflight import CellCounts, Report, judge_values, measure, quality_of
+from scatd.data.preflight import CellCounts, Report, measure, quality_of
 from scatd.errors import Faults
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 
@@ -296,9 +296,11 @@ class FromExpression(ScoringInput):
 
     def warnings(self, counts: CellCounts) -> list[str]:
         """Cells with few genes, of another species, or with a high mitochondrial share."""
-        if counts.n_cells == self.n_obs:  # a part may well have no cell that expresses a gene
-            judge_values(self._report, self._quality)
-            self._report.faults.raise_if_any()
+        # A part may well have no cell that expresses a gene.
+        if counts.n_silent == self.n_obs:
+            faults = Faults(str(self._report.path))
+            add_no_expression(faults)
+            faults.raise_if_any()
         return counts.warnings(self._report)
 
     def _measure(self) -> None:
