@@ -34,6 +34,7 @@ from scatd.workflows.cohorts.token_rows import RowEmbedder
 _READ_BYTES = 48 << 20
 """About so much of the features is read at once."""
 _LEAST_BLOCKS = 4
+"""So many blocks are read at once, however wide, where as many threads score them."""
 
 
 @dataclass(frozen=True, eq=False)
