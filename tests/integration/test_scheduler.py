@@ -132,6 +132,22 @@ def test_a_search_is_the_same_to_the_bit_though_a_worker_is_killed(scatd, one_is
     assert texts[0] == texts[1]
 
 
+def test_a_search_on_the_cores_of_this_machine_is_the_same_to_the_bit(scatd, monkeypatch):
+    np.save("cells.npy", np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32))
+    Path("space.yaml").write_text(SPACE)
+    words = ["tune", "--input", "cells.npy", "--space", "space.yaml", "--device", "cpu"]
+    words += ["--folds", "2", "--trials", "2"]
+    scatd(*words, "-o", "one.yaml", "--study", "one")
+    monkeypatch.setattr(elsewhere, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(elsewhere, "processes_for", lambda *_, least: least)
+    with monkeypatch.context() as patch:
+        patch.setattr(elsewhere, "fit_fold", None)  # they are fitted in other processes
+        scatd(*words, "-o", "many.yaml", "--study", "many")
+    one, many = (pd.read_csv(fetched(run, "trials.csv")) for run in runs("study"))
+    own = ["seconds", "run_id"]
+    pd.testing.assert_frame_equal(one.drop(columns=own), many.drop(columns=own), check_exact=True)
+
+
 SPACE = """
 learning_rate: [1e-4, 1e-3, 1e-2, 1e20]
 epochs: {low: 2, high: 5}

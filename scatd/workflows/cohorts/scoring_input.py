@@ -306,6 +306,9 @@ class FromExpression(ScoringInput):
 
     def _measure(self) -> None:
         report = self._report
+        if report.cells is not None:  # a worker may meet a fault of the values in several parts
+            report.faults.raise_if_any()
+            return
         with console.progress(self.n_obs, "Checking cells", "cell") as bar:
             measure(report, self._matrix, bar.update)
         report.faults.raise_if_any()

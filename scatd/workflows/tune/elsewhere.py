@@ -1,4 +1,4 @@
-"""The folds of a trial, fitted side by side on a cluster.
+"""The folds of a trial, fitted side by side on the cores of this machine or on a cluster.
 
 The trials come one after the other, so that a study takes the same course on any number of workers:
 what is tried next, and what is stopped early, depends on the trials before.
@@ -16,13 +16,19 @@ import torch
 
 from scatd.errors import TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.scheduling import here
 from scatd.scheduling.engine import Engine
 from scatd.training.loop import Reporter, Silent
 from scatd.training.objective import Progress, Rows, fit_fold, over_folds
+from scatd.training.processes import processes_for
 from scatd.training.settings import PretrainSettings
 
 if TYPE_CHECKING:  # a worker needs nothing of it
     from scatd.workflows.tune.inputs import Search
+
+
+WORTH_PROCESSES = 4_000_000
+"""Trials on fewer values (cells x features) are done before processes of their own have started."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +65,7 @@ class _Trained:
 
 
 class Elsewhere:
-    """Computes trials of a search on the workers of a cluster."""
+    """Computes trials of a search in other processes."""
 
     def __init__(self, engine: Engine, search: Search) -> None:
         X, family = search.X.cpu().numpy(), search.request.family
@@ -84,6 +90,22 @@ class Elsewhere:
                 next(trained).replay(reporter)
 
             return over_folds(fit, self._n_folds, settings.epochs, watch)
+
+
+def elsewhere_of(cluster: Engine | None, search: Search) -> Elsewhere | None:
+    """Where trials are computed; None for this process.
+
+    Parameters
+    ----------
+    cluster
+        Has workers elsewhere; None stays on this machine.
+    """
+    if cluster is not None:
+        return Elsewhere(cluster, search)
+    n_processes = processes_for(search.X.device, len(search.folds), least=2)
+    if n_processes == 1 or search.X.numel() < WORTH_PROCESSES:
+        return None
+    return Elsewhere(here(min(n_processes, len(search.folds))), search)
 
 
 def _on_device(cells: _Cells) -> tuple[_Cells, torch.Tensor]:

@@ -13,11 +13,12 @@ from scatd import console, keys, tracking
 from scatd.data.files import check_writable
 from scatd.errors import TrainingError
 from scatd.scheduling import open_cluster
+from scatd.training.processes import one_thread
 from scatd.training.settings import PretrainSettings
 from scatd.training.study import Study, Trial, TrialRecord
 from scatd.workflows.tune import report as tune_report
 from scatd.workflows.tune import workers as tune_workers
-from scatd.workflows.tune.elsewhere import Elsewhere
+from scatd.workflows.tune.elsewhere import elsewhere_of
 from scatd.workflows.tune.inputs import Search, read_search
 from scatd.workflows.tune.request import TuneRequest
 from scatd.workflows.tune.storage import storage_of
@@ -79,8 +80,11 @@ def tune(request: TuneRequest) -> TuneResult:
             sign_of_life.enter_context(tune_workers.sign_of_life(run.run_id))
             _begin(run, study, search)
         run.log_cohort(search.features, search.features.sha256(), "reference")
-        elsewhere = None if cluster is None else Elsewhere(cluster, search)
-        with console.progress(request.trials, f"Tuning {request.family}", "trial") as bar:
+        elsewhere = elsewhere_of(cluster, search)
+        with (
+            one_thread() if search.X.device.type == "cpu" else contextlib.nullcontext(),
+            console.progress(request.trials, f"Tuning {request.family}", "trial") as bar,
+        ):
             while (trial := _next_trial(run, study, search, until)) is not None:
                 bar.update(trial.number - bar.n)
                 try_settings(Worker(run, study, search, bar, elsewhere), trial)

@@ -35,7 +35,7 @@ class Worker:
     bar
         Shows the progress of the study.
     elsewhere
-        Computes trials on a cluster; None computes them in this process.
+        Computes trials in other processes; None computes them in this process.
     """
 
     run: tracking.Run

@@ -139,3 +139,17 @@ def test_a_file_is_opened_once_for_its_features(tmp_path, opens, monkeypatch):
             assert given.opened.whole().n_obs == 30
         assert opens == ["cells.h5ad"]
         assert family == "dist" or (embedding == X).all()
+
+
+def test_a_value_that_no_model_can_read_is_counted_once_however_often_it_is_met():
+    cells = cohort(counts())
+    cells.X[7, 3] = np.nan
+    card = card_of("dist", len(PANEL), PANEL, "log1p")
+    said = []
+    with scoring_input(cells, "dist", card, Preparation(), CPU) as given:
+        for _ in range(2):
+            with pytest.raises(InputError) as raised:
+                list(given.blocks(range(given.n_obs)))
+            said.append(str(raised.value))
+    assert said[0] == said[1]
+    assert "1 values are NaN" in said[0]
