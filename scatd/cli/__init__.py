@@ -14,6 +14,7 @@ from scatd.cli import (
     demo,
     demo_data,
     distill,
+    doctor,
     download,
     embed,
     evaluate,
@@ -75,6 +76,7 @@ for command in (
     registry.registry,
     travel.push,
     travel.pull,
+    doctor.doctor,
     serve.serve,
 ):
     main.add_command(command)

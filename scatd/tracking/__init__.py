@@ -24,6 +24,7 @@ from scatd.tracking.store import (
     experiment_id,
     lock,
     tracking_uri,
+    without_password,
     work_folder,
 )
 
@@ -56,5 +57,6 @@ __all__ = [
     "resume_lock",
     "tracking_uri",
     "unfinished",
+    "without_password",
     "work_folder",
 ]

@@ -47,7 +47,9 @@ def connect() -> MlflowClient:
     except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
         what = f"the MLflow store cannot be opened ({_first_line(error)})"
         remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
-        raise InputError(_no_password(what), where=_no_password(uri), remedy=remedy) from error
+        raise InputError(
+            without_password(what), where=without_password(uri), remedy=remedy
+        ) from error
     _connected.add(uri)
     return client
 
@@ -137,5 +139,6 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _no_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """A message or an address without the password of an address in it."""
     return re.sub(r"//[^/@\s]*@", "//", text)

@@ -41,6 +41,7 @@ WORK = {
     "distill": "scatd.workflows.pretrain.distill distill",
     "promote": "scatd.workflows.models.promote promote",
     "audit": "scatd.workflows.audit audit",
+    "doctor": "scatd.workflows.doctor doctor",
     "compare": "scatd.workflows.compare compare",
     "demo-data": "scatd.data.demo write_demo",
     "download": "scatd.data.downloads download",

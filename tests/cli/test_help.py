@@ -33,7 +33,7 @@ def test_the_commands_are_those_promised():
         "explain", "tcga",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
         "join", "check", "prepare", "embed", "evaluate", "screen", "bench",
-        "serve", "push", "pull",
+        "serve", "push", "pull", "doctor",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {
         "list", "show", "history", "promote", "rollback", "archive", "diff", "doctor",

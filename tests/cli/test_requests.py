@@ -16,6 +16,7 @@ from tests.cli.commands import NEEDED, WORKING, words_with, work_of
 CLI_ONLY = {
     "audit": {"as_json", "output"},
     "check": {"as_json"},
+    "doctor": {"as_json"},
     "compare": {"output", "figure"},
     "download": {"wants_list"},
     "registry doctor": {"repair"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -412,3 +413,31 @@ def test_a_part_of_a_command_and_the_command_itself(scatd, workflow, tmp_path, m
     )
     own = scatd("explain", "--help").output
     assert "compare" in own.partition("Commands:")[2]
+
+
+def test_doctor(scatd, monkeypatch):
+    from scatd.workflows import doctor
+    from scatd.workflows.doctor import Finding
+
+    findings = [
+        Finding("versions", "scatd", "0.9"),
+        Finding("versions", "numpy", "1.0; scatd needs >=2", "fault", 'pip install "numpy>=2"'),
+        Finding("disk", "working folder", "/w, 1.0 GiB free", "note", "Free some space."),
+    ]
+    monkeypatch.setattr(doctor, "doctor", lambda: findings)
+    done = scatd("doctor")
+    assert done.exit_code == 2
+    assert done.stdout.splitlines() == [
+        "versions",
+        "  scatd           0.9",
+        "x numpy           1.0; scatd needs >=2",
+        '                  pip install "numpy>=2"',
+        "disk",
+        "! working folder  /w, 1.0 GiB free",
+        "                  Free some space.",
+        "",
+        "Faults: 1 (marked x).",
+    ]
+    monkeypatch.setattr(doctor, "doctor", lambda: findings[:1])
+    assert scatd("doctor").stdout.endswith("No faults.\n")
+    assert json.loads(scatd("doctor", "--json").stdout)[0]["found"] == "0.9"
