@@ -6,9 +6,13 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from scatd import activity
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -40,9 +44,7 @@ def progress(total: int | None, label: str, unit: str) -> tqdm:
 
     It shows nothing where `shows_progress` is false.
     """
-    from tqdm import tqdm
-
-    return tqdm(
+    return _bar_class()(
         total=total,
         desc=label,
         unit=unit,
@@ -51,6 +53,55 @@ def progress(total: int | None, label: str, unit: str) -> tqdm:
         leave=False,
         dynamic_ncols=True,
     )
+
+
+@cache
+def _bar_class() -> type[tqdm]:
+    """The class of our bars; tqdm is imported when the first one is made."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        """A bar that counts where it is not shown, too, so that messages can say how far it is."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._label, self._per, self._began = kwargs["desc"], kwargs["unit"], time.monotonic()
+            self._length = kwargs["total"]
+
+        def __enter__(self) -> Bar:
+            activity.begin(self)
+            return self
+
+        def __exit__(self, *fault: Any) -> None:
+            activity.end(self)
+            super().__exit__(*fault)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if self.disable:
+                self.n += n or 0
+            return super().update(n)
+
+        def is_visible(self) -> bool:
+            return not self.disable
+
+        def in_words(self) -> str:
+            if not self._length:
+                return f"{self._label} ..."
+            units = self._per if self._length == 1 else f"{self._per}s"
+            said = f"{self._label}: {self.n:,.0f} of {self._length:,.0f} {units}"
+            if self.n == 0:
+                return said
+            left = (time.monotonic() - self._began) * (self._length - self.n) / self.n
+            return f"{said}, about {duration(left)} left"
+
+    return Bar
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
@@ -108,6 +159,7 @@ class _Messages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message; from WARNING on, the level is printed before it."""
+        activity.note_message()
         if record.levelno == logging.WARNING:
             # All drugs of a sweep read the same source and would repeat the same message.
             text = record.getMessage()

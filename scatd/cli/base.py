@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from scatd import console
+from scatd import activity, console
 from scatd.cli.arguments import plain_arguments
 from scatd.cli.demo_rule import refuse_demo
 from scatd.cli.faults import errors_in_a_line
@@ -85,7 +85,11 @@ class ScatdCommand(click.Command):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-        with errors_in_a_line(verbose=verbose), console.messages(level):
+        with (
+            errors_in_a_line(verbose=verbose),
+            console.messages(level),
+            activity.told(ctx.command_path),
+        ):
             use_new_names(ctx)
             require_files(ctx)
             if self.demo_for is not None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scatd import activity
 from scatd.data.cohort import Cohort
 from scatd.data.files import reading, require_existing
 from scatd.data.given import CohortInMemory, GivenCohort, path_of
@@ -146,6 +147,7 @@ def open_input(
             yield OpenedInput(path_of(given), stack, adata=given.adata)
             return
         require_existing(source)
+        stack.enter_context(activity.doing(f"Reading {source.name}"))
         store = None
         if has_suffix(source, STORE_SUFFIXES):
             store = stack.enter_context(open_store(source))

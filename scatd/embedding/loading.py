@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import torch
 
+from scatd import activity
 from scatd.data.files import require_existing
 from scatd.errors import InputError
 
@@ -33,7 +34,10 @@ def load_tensors(path: Path, *, expected: str) -> Any:
     if path.is_dir():
         raise InputError("is a folder", where=str(path), expected=expected)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about formats that are refused here
+        with (
+            activity.doing(f"Loading {path.name}"),
+            warnings.catch_warnings(action="ignore"),
+        ):  # about formats that are refused here
             is_mapped = zipfile.is_zipfile(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except Exception as error:  # a damaged file can make the unpickler raise anything

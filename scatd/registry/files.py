@@ -14,6 +14,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from scatd import activity
 from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
@@ -62,6 +63,11 @@ def fetch(ref: ModelRef) -> Path:
 
 def _checked(ref: ModelRef, reader: Callable[[Path], T]) -> tuple[Path, T]:
     """The model folder, and what `reader` reads of it."""
+    with activity.doing(f"Loading {ref.name} version {ref.version}"):
+        return _read_checked(ref, reader)
+
+
+def _read_checked(ref: ModelRef, reader: Callable[[Path], T]) -> tuple[Path, T]:
     client = connect()
     tags = client.get_model_version(ref.name, str(ref.version)).tags
     folder, where = _fetched(client, ref, tags), f"{ref.name}/{ref.version}"

@@ -6,7 +6,7 @@ import os
 import socket
 import warnings
 
-from scatd import console
+from scatd import activity, console
 from scatd.errors import InputError
 from scatd.serving import logs
 from scatd.serving.settings import ServeSettings
@@ -41,7 +41,8 @@ def serve(settings: ServeSettings) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with activity.doing("answering requests", is_visible=True):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listener(settings: ServeSettings) -> socket.socket:
