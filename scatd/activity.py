@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-FIRST_WORD = 1.5
+FIRST_WORD = 1.0
 """Seconds after which a command that has said nothing yet says what it is doing."""
 EVERY = 30.0
 """Seconds of silence before it says so again."""
