@@ -86,7 +86,7 @@ def find_features(
         return _from_obsm(opened, family, mmap=mmap, as_stream=as_stream)
     if opened.is_cohort:
         if family in keys.OBSM_FEATURES:
-            raise _no_embedding(path, family, "is a file of counts without obsm")
+            raise no_embedding(path, family, "is a file of counts without obsm")
         return _from_expression(opened, scale, mmap=mmap)
     if has_suffix(path, (".npy", ".npz")):
         return _from_array(path, faults, mmap=mmap)
@@ -101,7 +101,7 @@ def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool, as_stream: bool)
     slots = opened.embeddings
     if name not in slots:
         held = ", ".join(sorted(slots)) or "nothing"
-        raise _no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+        raise no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
     store = opened.store
     if store is None or hasattr(store["obs"], "shape"):  # before anndata 0.7 obs was one table
         return _from_memory(opened, name)
@@ -400,7 +400,8 @@ def _require_order(names: Sequence[str], key: str, path: Path) -> None:
     )
 
 
-def _no_embedding(path: Path, family: str, what: str) -> InputError:
+def no_embedding(path: Path, family: str, what: str) -> InputError:
+    """The fault of a file without the embedding of a family, and how to make it."""
     return InputError(
         what,
         where=str(path),

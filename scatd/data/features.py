@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.data.feature_files import Found, find_features
+from scatd.data.feature_files import Found, find_features, no_embedding
 from scatd.data.files import release, row_blocks, sha256_array
 from scatd.data.given import GivenCohort
 from scatd.data.ids import Ids, check_ids, held_ids, row_numbers
@@ -122,7 +122,8 @@ def read_features(
     Raises
     ------
     InputError
-        When the file cannot be read or has no such features. Else one message with all faults:
+        When the file cannot be read or has no such features (counts of genes are no embedding).
+        Else one message with all faults:
         number of features, values that are not finite in float32, repeated or missing ids, no rows.
     """
     if family not in keys.FAMILIES:
@@ -132,6 +133,8 @@ def read_features(
         path, faults = opened.path, Faults(str(opened.path))
         found = find_features(opened, family, faults, mmap=mmap, scale=scale, as_stream=as_stream)
     _require_matrix(found, path)
+    if family in keys.OBSM_FEATURES:
+        _refuse_counts(found, path, family)
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:
         faults.add(
@@ -156,6 +159,10 @@ def read_features(
     named = np.asarray(ids)
     obs = pd.DataFrame(index=named) if found.obs is None else found.obs.set_axis(named, axis=0)
     return Features(X, named, has_ids, obs, *about)
+
+
+_LOOK_ROWS, _COUNTS_COLUMNS = 64, 100
+"""Rows that are looked at, and least columns of a table of genes."""
 
 
 class CheckedRows:
@@ -206,6 +213,15 @@ def _require_matrix(found: Found, path: Path) -> None:
     if found.raw.dtype.kind not in "fiu":
         what = f"{found.key} holds values of type {found.raw.dtype}"
         raise InputError(what, where=str(path), expected="real numbers, best as float32")
+
+
+def _refuse_counts(found: Found, path: Path, family: str) -> None:
+    """Refuse counts of genes in the place of an embedding: a model would learn from them."""
+    first = np.asarray(found.raw[:_LOOK_ROWS], dtype=np.float64)
+    if first.shape[1] < _COUNTS_COLUMNS or len(np.unique(first)) < 3:
+        return
+    if np.isfinite(first).all() and (first >= 0).all() and (first == np.rint(first)).all():
+        raise no_embedding(path, family, f"{found.key} holds whole numbers, as counts of genes are")
 
 
 def _as_ids(found: Ids | pd.Index) -> Ids:

@@ -29,6 +29,9 @@ from scatd.workflows.pretrain.task import BackboneTask
 
 logger = logging.getLogger(__name__)
 
+LITTLE_LEARNED = 0.05
+"""A held-out R2 below it is warned of."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PretrainResult(ShownInNotebook):
@@ -138,9 +141,27 @@ def make(task: BackboneTask) -> PretrainResult:
                 model = fold.model if table is None else _with_folds(fold, table)
                 version = register_model(run, task, model, describe(task, fold, table))
         delete_checkpoints(task)
+    warn_of_little_learned(fold.summary["r2"])
     ref = registry.get(task.name, version)
     n_latent = fold.model.sizes.n_latent
     return PretrainResult(ref, fold.summary, run.run_id, n_latent, table, curves(folds))
+
+
+def warn_of_little_learned(r2: float) -> None:
+    """Warn where a backbone gives back hardly more of held-out rows than their mean.
+
+    Parameters
+    ----------
+    r2
+        Share of the variance of held-out rows that the reconstruction explains; 1 is perfect.
+    """
+    if r2 < LITTLE_LEARNED:
+        logger.warning(
+            "The backbone has learned little: the held-out R2 is %.3f, and 0 is no better than the "
+            "mean of each feature. Models that use it may be no better than chance. Train for more "
+            "--epochs, give more cells, or check the scale of the input with: scatd check",
+            r2,
+        )
 
 
 def _take_over(

@@ -379,3 +379,15 @@ def test_numbered_columns_of_an_embedding_in_another_order_are_refused(
     assert np.array_equal(read_features(given(list(range(12))), "sf").X, X)
     with pytest.raises(InputError, match="column 2, counted from 0, is 'f10'"):
         read_features(given(order), "sf")
+
+
+@pytest.mark.parametrize("kind", ["csv", "npy"])
+def test_counts_of_genes_are_no_embedding(tmp_path: Path, kind: str) -> None:
+    counts = np.random.default_rng(0).poisson(1.0, (80, 120))
+    path = tmp_path / f"counts.{kind}"
+    pd.DataFrame(counts).to_csv(path) if kind == "csv" else np.save(path, counts)
+    with pytest.raises(InputError, match=r"holds whole numbers.*scatd embed"):
+        read_features(path, "sf")
+    moved = counts + 0.5
+    pd.DataFrame(moved).to_csv(path) if kind == "csv" else np.save(path, moved)
+    assert read_features(path, "sf").n_features == 120
