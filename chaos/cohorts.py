@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 N_FEATURES, N_SAMPLES, N_CELLS, N_GENES = 24, 120, 80, 60
 DRUGS = ("DOCETAXEL", "GEFITINIB")
-LAX_GATE = "gate: {minimum: 0.0, min_samples: 2, min_samples_per_class: 1}\n"
+LAX_GATE = """gate:
+  minimum: 0.0
+  baseline: prevalence
+  min_samples: 2
+  min_samples_per_class: 1
+"""
 
 
 def write(folder: Path) -> None:

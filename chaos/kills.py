@@ -1,8 +1,8 @@
 """Kill every long command somewhere, give it again, and compare with an uninterrupted run.
 
-    python -m chaos kills --kills 200 --seed 0
-    python -m chaos kills --work rollback --how write:3
-    python -m chaos kills --work transfer --how KILL:2.5
+python -m chaos kills --kills 200 --seed 0
+python -m chaos kills --work rollback --how write:3
+python -m chaos kills --work transfer --how KILL:2.5
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from chaos import outcome, process
 from chaos.outcome import Outcome

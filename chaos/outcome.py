@@ -67,8 +67,12 @@ def look(case: Case) -> Outcome:
         with contextlib.closing(sqlite3.connect(database)) as store:
             content |= _models(store, case)
             content |= _runs(store, case)
-            faults += [f"run '{name}' is RUNNING" for (name,) in store.execute(
-                "select name from runs where status = 'RUNNING' and lifecycle_stage = 'active'")]
+            faults += [
+                f"run '{name}' is RUNNING"
+                for (name,) in store.execute(
+                    "select name from runs where status = 'RUNNING' and lifecycle_stage = 'active'"
+                )
+            ]
             faults += [f"logged model {name} is not ready" for (name,) in store.execute(
                 "select name from logged_models where status != 2 and lifecycle_stage = 'active'")]  # fmt: skip
     return Outcome(content, faults)

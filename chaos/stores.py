@@ -14,9 +14,9 @@ from chaos.process import Case
 _SHORT = ("--folds", "2", "--settings", "settings.yaml", "--quiet")
 LEARN = (
     "transfer", "--source", "source.h5ad", "--labels", "labels.csv", "--label-kind", "cell-line",
-    "--reference", "reference.npy", "--backbone", "scatd-sf-backbone/1", "--model", "network",
-    *_SHORT,
+    "--reference", "reference.npy", "--backbone", "scatd-sf-backbone/1", *_SHORT,
 )  # fmt: skip
+_LINEAR = ("--model", "linear")
 PRETRAIN = ("pretrain", "--family", "sf", "--input", "reference.npy", "--epochs", "3",
             "--min-steps", "60")  # fmt: skip
 _PARTS = [
@@ -30,11 +30,10 @@ STEPS: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "models": (
         "backbone",
         [
-            (*LEARN, "--drug", "DOCETAXEL"),
-            (*LEARN, "--drug", "GEFITINIB"),
-            (*LEARN, "--drug", "DOCETAXEL", "--seed", "2"),
-            (*LEARN, "--drug", "DOCETAXEL", "--seed", "3"),
-            (*LEARN, "--drug", "DOCETAXEL", "--seed", "4", "--no-promote"),
+            (*LEARN, *_LINEAR, "--drug", "DOCETAXEL,GEFITINIB"),
+            (*LEARN, *_LINEAR, "--drug", "DOCETAXEL", "--seed", "2"),
+            (*LEARN, *_LINEAR, "--drug", "DOCETAXEL", "--seed", "3"),
+            (*LEARN, *_LINEAR, "--drug", "DOCETAXEL", "--seed", "4", "--no-promote"),
             *_PARTS,
         ],
     ),

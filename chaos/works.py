@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from chaos.process import ROOT
 from chaos.stores import LEARN, PRETRAIN
@@ -44,9 +43,9 @@ def _predict(name: str, given: str, output: str, *more: str, skip: str = "") -> 
 def works() -> list[Work]:
     """Every long command."""
     cluster = "" if find_spec("distributed") else "the package distributed is not installed"
-    both = (*LEARN, "--drug", "DOCETAXEL,GEFITINIB")
+    both = (*LEARN, "--model", "linear", "--drug", "DOCETAXEL,GEFITINIB")
     return [
-        Work("transfer", "backbone", (*LEARN, "--drug", "DOCETAXEL")),
+        Work("transfer", "backbone", (*LEARN, "--model", "network", "--drug", "DOCETAXEL")),
         Work("sweep", "backbone", both),
         Work("cluster", "backbone", (*both, "--scheduler", "local:2"), 0.5, skip=cluster),
         Work("pretrain", "files", PRETRAIN),
