@@ -7,8 +7,8 @@
     python -m chaos soak       [--minutes M]
     python -m chaos all        [--kills N] [--moves N] [--minutes M]
 
-Each prints a table of what was tried, held and lost, and exits with 1 where anything was lost. A lost
-case prints the command that does it again, and its folder is kept.
+Each prints a table of what was tried, held and lost. The exit code is 1 where anything was lost. A
+lost case prints the command that does it again, and its folder is kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Faults of the surroundings: a full disk, a read-only folder, another user, a locked store, a server
-that fails half of the time, and a clock that goes back.
+"""Faults of the surroundings: disk, rights, a locked store, a server that fails, and the clock.
 
-Each case ends well or with one message; nothing is left half-written or RUNNING; and when the fault is
-gone, the same command gives what it gives without any fault.
+Each case ends well or with one message. Nothing is left half-written or RUNNING. When the fault is
+gone, the same command works.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _LOCKED = (("registry", "show", "docetaxel"), (*_PREDICT, "scored.csv"),
            ("registry", "rollback", "docetaxel"))  # fmt: skip
 
 
-class Skip(Exception):
+class NotHereError(Exception):
     """Why a case cannot be tried here."""
 
 
@@ -64,7 +63,7 @@ def run(stores: Stores, only: str) -> list[Tally]:
         case = stores.copied(fault.base, stores.root / f"fault-{number}")
         try:
             found = fault.attempt(case)
-        except Skip as skip:
+        except NotHereError as skip:
             tally.skipped = str(skip)
         else:
             again = f'python -m chaos faults --row "{fault.name}"'
@@ -132,7 +131,7 @@ def _small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode != 0:
-        raise Skip("a small tmpfs cannot be mounted here")
+        raise NotHereError("a small tmpfs cannot be mounted here")
     try:
         shutil.copytree(aside, folder, dirs_exist_ok=True)
         yield folder
@@ -192,7 +191,7 @@ def _closed(case: Case, words: tuple[str, ...]) -> list[str]:
             for more in (["--bind", str(folder)], ["-o", "remount,bind,ro"]):
                 done = subprocess.run(["mount", *more, folder], capture_output=True, check=False)
                 if done.returncode != 0:
-                    raise Skip("a folder cannot be mounted read-only here")
+                    raise NotHereError("a folder cannot be mounted read-only here")
                 if more[0] == "--bind":
                     stack.callback(subprocess.run, ["umount", "-l", folder], check=True)
         else:
@@ -206,12 +205,12 @@ def _closed(case: Case, words: tuple[str, ...]) -> list[str]:
 def _another_user(case: Case, words: tuple[str, ...]) -> list[str]:
     """A user who may read everything here, and write nothing."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        raise Skip("only root with setpriv can be another user")
+        raise NotHereError("only root with setpriv can be another user")
     reach = subprocess.run(
         [*_AS_NOBODY, "test", "-x", sys.executable], check=False
     ).returncode == 0 and _is_open_to_all(case.folder)  # fmt: skip
     if not reach:
-        raise Skip("another user cannot reach Python or the folder of the cases")
+        raise NotHereError("another user cannot reach Python or the folder of the cases")
     before = outcome.look(case)
     case.temp.chmod(0o777)
     for name in ("cache", "home"):
@@ -242,7 +241,7 @@ def _locked(case: Case, words: tuple[str, ...]) -> list[str]:
 def _clock_back(case: Case) -> list[str]:
     """Promote, go back an hour, roll back twice: as if the clock had not moved."""
     if (compiler := shutil.which("cc")) is None:
-        raise Skip("no compiler (cc) makes the library that moves the clock")
+        raise NotHereError("no compiler (cc) makes the library that moves the clock")
     library = case.folder / "clock.so"
     source = Path(__file__).with_name("clock.c")
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)

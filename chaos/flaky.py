@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     state: Flaky
     behind: int
 
-    def _pass(self) -> None:
+    def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.state.asked += 1
         if self.state.fails and self.state.asked % 2:
@@ -72,10 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _pass
-
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+
+for _verb in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
+    setattr(_Handler, f"do_{_verb}", _Handler.answer)
 
 
 @contextlib.contextmanager
@@ -89,8 +91,10 @@ def _mlflow(case: Case) -> Iterator[int]:
              "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
              "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
     with (case.folder / "server.log").open("w") as log:
-        server = subprocess.Popen([sys.executable, "-m", "mlflow", *words], cwd=folder, stdout=log,
-                                  stderr=log, env=case.environment(), start_new_session=True)  # fmt: skip
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *words], cwd=folder, stdout=log, stderr=log,
+            env=case.environment(), start_new_session=True,
+        )  # fmt: skip
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Give every bad input to its command: one message, its exit code, and nothing is left.
 
-Most are run in this process, which takes a tenth of a second. Some are processes of their own: those
-that may never end, those that need another environment, and a sample of all others.
+Most are run in this process, which takes a tenth of a second. Some are processes of their own:
+those that may never end, and a sample of all others.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import resource
-import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -145,12 +143,12 @@ def _as_here(case: Case) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _in_process(case: Case, row: Row) -> Said:
+def _in_process(_: Case, row: Row) -> Said:
     from click.testing import CliRunner
 
     from scatd.cli import main
 
-    def late(*_: object) -> None:
+    def late(*_given: object) -> None:
         raise TimeoutError(f"not ended after {LIMIT_S} s")
 
     signal.signal(signal.SIGALRM, late)
@@ -166,19 +164,7 @@ def _in_process(case: Case, row: Row) -> Said:
 
 def _as_process(case: Case, row: Row) -> Said:
     """Under a limit of memory, so that what never ends is not read into all of it."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    words = [
-        "sh",
-        "-c",
-        f'ulimit -v {_MEMORY // 1024}; exec "$@"',
-        "sh",
-        *process.scatd(*row.words),
-    ]
+    limited = f'ulimit -v {_MEMORY // 1024}; exec "$@"'
+    words = ["sh", "-c", limited, "sh", *process.scatd(*row.words)]
     ended = process.run(case, words, more=row.environment, longest=LIMIT_S)
-    assert resource.getrlimit(resource.RLIMIT_AS) == before
     return "hung" if ended.hung else ended.code, ended.output, ended.errors
-
-
-def remove(case: Case) -> None:
-    """Remove the folder of a case."""
-    shutil.rmtree(case.folder, ignore_errors=True)

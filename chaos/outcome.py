@@ -24,6 +24,8 @@ _VOLATILE = re.compile(
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z|[+-]\d\d:\d\d)?"
 )
 """Ids of runs and models, and times."""
+_RUNNING = "select name from runs where status = 'RUNNING' and lifecycle_stage = 'active'"
+_NOT_READY = "select name from logged_models where status != 2 and lifecycle_stage = 'active'"
 _TENSORS = (".safetensors", ".npz", ".npy")
 _TABLES = ("tables/*.csv", "*.csv")
 _LEFT = re.compile(r"\.[0-9a-f]{8}-|\.tmp|tmp[a-z0-9_]{8}$|\.part$")
@@ -65,16 +67,10 @@ def look(case: Case) -> Outcome:
     database = case.work / "mlflow.db"
     if database.exists():
         with contextlib.closing(sqlite3.connect(database)) as store:
-            content |= _models(store, case)
+            content |= _models(store)
             content |= _runs(store, case)
-            faults += [
-                f"run '{name}' is RUNNING"
-                for (name,) in store.execute(
-                    "select name from runs where status = 'RUNNING' and lifecycle_stage = 'active'"
-                )
-            ]
-            faults += [f"logged model {name} is not ready" for (name,) in store.execute(
-                "select name from logged_models where status != 2 and lifecycle_stage = 'active'")]  # fmt: skip
+            faults += [f"run '{name}' is RUNNING" for name in _names(store, _RUNNING)]
+            faults += [f"logged model {name} is not ready" for name in _names(store, _NOT_READY)]
     return Outcome(content, faults)
 
 
@@ -84,8 +80,11 @@ def running(case: Case) -> list[str]:
     if not database.exists():
         return []
     with contextlib.closing(sqlite3.connect(database)) as store:
-        wanted = "select name from runs where status = 'RUNNING'"
-        return [name for (name,) in store.execute(wanted)]
+        return _names(store, _RUNNING)
+
+
+def _names(store: sqlite3.Connection, statement: str) -> list[str]:
+    return [name for (name,) in store.execute(statement)]
 
 
 def _files(case: Case) -> Iterable[tuple[str, str]]:
@@ -165,7 +164,7 @@ def _cells(path: Path, case: Case) -> str:
     return steady("\n".join(lines), case)
 
 
-def _models(store: sqlite3.Connection, case: Case) -> dict[str, str]:
+def _models(store: sqlite3.Connection) -> dict[str, str]:
     """Versions with their tensors and stage, and aliases."""
     found = {}
     for name, version, place in store.execute(

@@ -64,10 +64,10 @@ def rows(address: str, statement: str, *values: object) -> list[tuple]:
     """Rows that a statement gives, read in one transaction."""
     import psycopg2
 
-    with contextlib.closing(psycopg2.connect(address.replace("+psycopg2", ""))) as store:
-        with store.cursor() as cursor:
-            cursor.execute(statement, values)
-            return list(cursor.fetchall())
+    connection = psycopg2.connect(address.replace("+psycopg2", ""))
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
 
 
 def _wait(address: str, started: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,8 @@
 """Two hosts move versions in one PostgreSQL store, and an auditor looks after each round.
 
-A host is a process with a home and a cache of its own. In each round both are told a move at the same
-moment. Then the auditor reads the database: one version in production, and aliases, tags, history and
-what the callers were told agree.
+A host is a process with a home and a cache of its own. In each round both are told a move at the
+same moment. Then the auditor reads the database: one version is in production, and aliases, tags,
+history and what the callers were told agree.
 """
 
 from __future__ import annotations
@@ -53,61 +53,76 @@ def run(stores: Stores, *, moves: int, seed: int) -> list[Tally]:
             sys.exit(f"the models cannot be registered\n{made.errors}")
         hosts = [stack.enter_context(_host(case, more)) for case in cases]
         watch = stack.enter_context(_Watch(address))
-        told: list[dict[str, Any]] = []
+        auditor = Auditor()
         progress = Progress("rounds of moves", moves)
         for number in range(moves):
             wanted = [_draw(rng, f"host{host}-{number}", number) for host in range(HOSTS)]
             for host, move in zip(hosts, wanted, strict=True):
                 time.sleep(rng.random() * 0.02)
                 _tell(host, move)
-            told += [_answer(host) for host in hosts]
-            faults = audit(read(address), told) + watch.taken()
+            auditor.hear([_answer(host) for host in hosts])
+            faults = auditor.look(read(address)) + watch.taken()
             again = f"python -m chaos promoters --moves {moves} --seed {seed}"
             tally.count(faults, case=f"round {number}: {wanted}", again=again)
             progress.step()
-            if faults:
-                told.clear()  # said once
-                tally.said = "the history is audited up to the first fault"
-                break
         doctor = process.run(cases[0], process.scatd("registry", "doctor"), more=more)
         faults = [f"doctor: {doctor.output[-300:]}"] if doctor.code else []
         tally.count(faults, case="doctor at the end", again="scatd registry doctor")
     return [tally]
 
 
-def audit(state: State, told: list[dict[str, Any]]) -> list[str]:
-    """What disagrees: aliases, tags, history, and what the callers were told.
+@dataclass
+class Auditor:
+    """Plays the history again with the rules of promotion and rollback, and compares.
 
-    The history is played again from the beginning with the rules of promotion and rollback.
+    After a fault it goes on from what the database says, so that each fault is told once.
     """
-    faults = []
-    stages = sorted(version for version, stage in state.stages.items() if stage == "production")
-    production = state.aliases.get("production")
-    if [production] != stages and (production or stages):
-        faults.append(f"alias production is {production}, tagged so: {stages}")
+
     held: int | None = None
     previous: int | None = None
-    replaced: dict[int, int | None] = {}
-    for event in state.events:
+    replaced: dict[int, int | None] = field(default_factory=dict)
+    heard: int = 0
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def hear(self, answers: list[dict[str, Any]]) -> None:
+        """What callers were told since the last look."""
+        self.told += answers
+
+    def look(self, state: State) -> list[str]:
+        """What disagrees: aliases, tags, history, and what the callers were told."""
+        events, self.heard = state.events[self.heard :], len(state.events)
+        faults = [fault for event in events for fault in self._play(event)]
+        production = state.aliases.get("production")
+        stages = sorted(number for number, stage in state.stages.items() if stage == "production")
+        if stages != ([] if production is None else [production]):
+            faults.append(f"alias production is {production}, tagged so: {stages}")
+        if self.held != production:
+            faults.append(f"the history ends at {self.held}, the alias is {production}")
+        if self.previous != (previous := state.aliases.get("previous")):
+            faults.append(f"previous is {previous}, by the history {self.previous}")
+        self.held, self.previous = production, previous
+        faults += _untrue(events, self.told)
+        self.told.clear()
+        return faults
+
+    def _play(self, event: dict[str, Any]) -> list[str]:
         action, version, reason = event["action"], event.get("version"), event.get("reason")
         if action == "noticed":
-            faults.append(f"a move outside scatd that nobody made: {event}")
-            continue
-        if event.get("replaced") != held:
-            faults.append(f"{reason}: replaced {event.get('replaced')}, but {held} was there")
+            return [f"a move outside scatd that nobody made: {event}"]
+        if action not in ("promote", "rollback"):
+            return []
+        faults = []
+        if event.get("replaced") != self.held:
+            faults.append(f"{reason}: replaced {event.get('replaced')}, but {self.held} was there")
         if action == "promote":
-            replaced[version] = held
-            previous = held if held is not None else previous
-            held = version
-        elif action == "rollback":
-            if version != previous:
-                faults.append(f"{reason}: rolled back to {version}, but previous was {previous}")
-            held, previous = version, replaced.get(version)
-    if held != production:
-        faults.append(f"the history ends at {held}, the alias is {production}")
-    if previous != state.aliases.get("previous"):
-        faults.append(f"previous is {state.aliases.get('previous')}, by the history {previous}")
-    return faults + _untrue(state.events, told)
+            self.replaced[version] = self.held
+            self.previous = self.previous if self.held is None else self.held
+        else:
+            if version != self.previous:
+                faults.append(f"{reason}: back to {version}, but previous was {self.previous}")
+            self.previous = self.replaced.get(version)
+        self.held = version
+        return faults
 
 
 def _untrue(events: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,6 @@
-"""Let 8 clients ask `scatd serve` for minutes, while versions move, models vanish and uploads are bad.
+"""8 clients ask `scatd serve` for minutes; versions move, models vanish, and uploads are bad.
 
-No answer may fail but those that were asked for, no answer may mix two versions, and the memory of the
+No answer may fail but those that were asked for. No answer may mix two versions. The memory of the
 server may not grow after the warm-up.
 """
 
@@ -297,8 +297,9 @@ def _watch(pid: int, stop: float, minutes: float, answers: Tally) -> list[tuple[
         used.append((now - started, int(line.split()[1]) / 1024))
         if now - said >= 60:
             said = now
-            print(f"soak: {(now - started) / 60:.0f} of {minutes:g} minutes, {answers.tried} answers, "
-                  f"{len(answers.lost)} lost, {used[-1][1]:.0f} MB", flush=True)  # fmt: skip
+            done = f"{(now - started) / 60:.0f} of {minutes:g} minutes"
+            lost = f"{answers.tried} answers, {len(answers.lost)} lost"
+            print(f"soak: {done}, {lost}, {used[-1][1]:.0f} MB", flush=True)
         time.sleep(1)
     return used
 
