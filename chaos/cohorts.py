@@ -57,6 +57,7 @@ def write(folder: Path) -> None:
     cells.write_h5ad(folder / "cells.h5ad")
     cells.write_zarr(folder / "cells.zarr")
     np.save(folder / "cells.npy", X)
+    np.save(folder / "many.npy", _features(520, seed=5)[0])  # parts begin at multiples of 512
     table = pd.DataFrame(
         X, index=cells.obs_names, columns=[f"f{number}" for number in range(N_FEATURES)]
     )

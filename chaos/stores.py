@@ -20,8 +20,8 @@ _LINEAR = ("--model", "linear")
 PRETRAIN = ("pretrain", "--family", "sf", "--input", "reference.npy", "--epochs", "3",
             "--min-steps", "60")  # fmt: skip
 _PARTS = [
-    ("predict", "--drug", "docetaxel", "cells.h5ad", "--rows", rows, "-o", f"part{number}.csv")
-    for number, rows in enumerate(("0:30", "30:"))
+    ("predict", "--drug", "docetaxel", "many.npy", "--rows", rows, "-o", f"part{number}.csv")
+    for number, rows in enumerate(("0:512", "512:"))
 ]
 STEPS: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "empty": ("", []),
