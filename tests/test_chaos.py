@@ -1,4 +1,4 @@
-"""The harness of `make chaos` sees what is lost: it is tried on commands that lose, and that do not."""
+"""`make chaos` sees what is lost: it is tried on commands that lose, and on others."""
 
 from __future__ import annotations
 
