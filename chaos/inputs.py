@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -38,14 +39,14 @@ def run(stores: Stores, only: str, *, seed: int) -> list[Tally]:
     progress = Progress("bad inputs", len(table))
 
     def processes() -> None:
-        case = _case(stores, "inputs-alone")
+        case = _case(stores, "inputs-alone-0")
         for row in alone:
             case = _count(stores, case, row, tallies[row.kind], _as_process)
             progress.step()
 
     with ThreadPoolExecutor(1) as pool:
         others = pool.submit(processes)
-        case = _case(stores, "inputs-here")
+        case = _case(stores, "inputs-here-0")
         with _as_here(case):
             for row in here:
                 case = _count(stores, case, row, tallies[row.kind], _in_process)
@@ -80,10 +81,13 @@ def _count(
     tally.count(faults, case=row.name, again=again)
     if row.damage is None and before == after:
         return case
-    os.chdir(stores.root) if Path.cwd() == case.work else None
-    fresh = _case(stores, case.folder.name)
+    # Another place: MLflow keeps a store open in this process.
+    name, _, number = case.folder.name.rpartition("-")
+    fresh = _case(stores, f"{name}-{int(number) + 1}")
     if call is _in_process:
+        os.environ.update(fresh.environment())
         os.chdir(fresh.work)
+    shutil.rmtree(case.folder)
     return fresh
 
 

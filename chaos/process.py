@@ -53,6 +53,7 @@ class Case:
             "MPLCONFIGDIR": str(self.folder.parent / "matplotlib"),
             "OMP_NUM_THREADS": "1",
             "MPLBACKEND": "Agg",
+            "TORCHINDUCTOR_CACHE_DIR": str(self.folder / "cache" / "torch"),
             **(more or {}),
         }
 
