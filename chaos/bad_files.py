@@ -234,6 +234,10 @@ def write_all(folder: Path) -> None:
     for name in ("empty", "nocard"):
         (folder / f"bundle-{name}").mkdir()
     (folder / "bundle-nocard" / "manifest.json").write_text("{}")
+
+
+def write_odd(folder: Path) -> None:
+    """Make what is no file: pipes, links and devices. They cannot be copied."""
     os.mkfifo(folder / "pipe.csv")
     os.mkfifo(folder / "pipe.h5ad")
     (folder / "loop.h5ad").symlink_to("loop.h5ad")

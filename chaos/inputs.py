@@ -19,7 +19,7 @@ from pathlib import Path
 from chaos import bad_files, process
 from chaos.bad_rows import Row, rows
 from chaos.process import Case
-from chaos.stores import Stores
+from chaos.stores import Stores, copy
 from chaos.table import Progress, Tally
 
 LIMIT_S = 90
@@ -39,14 +39,15 @@ def run(stores: Stores, only: str, *, seed: int) -> list[Tally]:
     progress = Progress("bad inputs", len(table))
 
     def processes() -> None:
-        case = _case(stores, "inputs-alone-0")
+        case = alone_case
         for row in alone:
             case = _count(stores, case, row, tallies[row.kind], _as_process)
             progress.step()
 
+    here_case, alone_case = _case(stores, "inputs-here-0"), _case(stores, "inputs-alone-0")
     with ThreadPoolExecutor(1) as pool:
         others = pool.submit(processes)
-        case = _case(stores, "inputs-here-0")
+        case = here_case
         with _as_here(case):
             for row in here:
                 case = _count(stores, case, row, tallies[row.kind], _in_process)
@@ -56,8 +57,16 @@ def run(stores: Stores, only: str, *, seed: int) -> list[Tally]:
 
 
 def _case(stores: Stores, name: str) -> Case:
-    case = stores.copied("models", stores.root / name)
-    bad_files.write_all(case.work)
+    """A copy of the models with all bad files, which are written once."""
+    whole = Case(stores.root / "inputs")
+    if not (whole.folder / "written").exists():
+        stores.copied("models", whole.folder)
+        bad_files.write_all(whole.work)
+        (whole.folder / "written").touch()
+    case = Case(stores.root / name)
+    shutil.rmtree(case.folder, ignore_errors=True)
+    copy(whole, case)
+    bad_files.write_odd(case.work)
     return case
 
 

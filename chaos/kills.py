@@ -129,7 +129,8 @@ def _killed(
         if ended.code != 0:
             break
     else:
-        tally.said += ", one was never met"
+        tally.said += ", one ended before each kill"
+        shutil.rmtree(folder)
         return
     faults = examine(case, work.words, way, ended, expected.outcome)
     again = f'python -m chaos kills --work "{work.name}" --how {way}'

@@ -17,27 +17,30 @@ from chaos.promoters import Auditor, State
 from chaos.stores import Stores
 from chaos.works import Work
 
+DIES = """
+import os, signal, sys, tempfile
+def die():
+    if sys.argv[1] != "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 LOSES = """
-import time
 with open("result.csv", "a") as file:
     file.write("one\\n")
     file.flush()
-    time.sleep(1.5)
+    die()
     file.write("two\\n")
 """
 HOLDS = """
-import os, time
 with open("new.csv", "w") as file:
     file.write("one\\n")
     file.flush()
-    time.sleep(1.5)
+    die()
     file.write("two\\n")
 os.replace("new.csv", "result.csv")
 """
 LITTERS = """
-import os, tempfile, time
 folder = tempfile.mkdtemp()
-time.sleep(1.5)
+die()
 os.rmdir(folder)
 """
 
@@ -47,11 +50,13 @@ def killed(tmp_path, monkeypatch):
     """Kill a script in the middle, give it again, and count."""
 
     def run(script):
-        command = [sys.executable, "-c", script]
-        monkeypatch.setattr(process, "scatd", lambda *_: command)
-        monkeypatch.setattr(process, "dying", lambda *_: command)
+        def command(after=0):
+            return [sys.executable, "-c", DIES + script, str(after)]
+
+        monkeypatch.setattr(process, "scatd", lambda *_: command())
+        monkeypatch.setattr(process, "dying", lambda after, *_: command(after))
         work = Work("fake", "empty", ())
-        (tally,) = kills.run(Stores(tmp_path), [work], kills=1, seed=0, how="KILL:0.8")
+        (tally,) = kills.run(Stores(tmp_path), [work], kills=1, seed=0, how="write:1")
         return tally
 
     return run
@@ -62,7 +67,7 @@ def test_a_command_that_loses_something_is_counted_as_lost(killed, tmp_path, cap
     assert (tally.tried, tally.held) == (1, 0)
     (lost,) = tally.lost
     assert "file result.csv" in lost["fault"]
-    assert lost["again"] == 'python -m chaos kills --work "fake" --how KILL:0.8'
+    assert lost["again"] == 'python -m chaos kills --work "fake" --how write:1'
     assert (tmp_path / "kill-0-fake" / "work" / "result.csv").exists()
     assert table.report([tally], tmp_path / "results.json") == 1
     assert json.loads((tmp_path / "results.json").read_text())[0]["lost"] == [lost]
