@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,8 +95,7 @@ def _count(
     name, _, number = case.folder.name.rpartition("-")
     fresh = _case(stores, f"{name}-{int(number) + 1}")
     if call is _in_process:
-        os.environ.update(fresh.environment())
-        os.chdir(fresh.work)
+        _be_in(fresh)
     shutil.rmtree(case.folder)
     return fresh
 
@@ -146,14 +146,20 @@ def _as_here(case: Case) -> Iterator[None]:
     """The environment and the working folder of a case, in this process."""
     before, folder = dict(os.environ), Path.cwd()
     os.environ.clear()
-    os.environ.update(case.environment())
-    os.chdir(case.work)
+    _be_in(case)
     try:
         yield
     finally:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(before)
+        tempfile.tempdir = None
+
+
+def _be_in(case: Case) -> None:
+    os.environ.update(case.environment())
+    os.chdir(case.work)
+    tempfile.tempdir = None  # Python keeps the place of the temp folder
 
 
 def _in_process(_: Case, row: Row) -> Said:
