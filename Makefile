@@ -5,9 +5,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3,$(shell \
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH_THREADS ?= 2
+KILLS ?= 200
+MOVES ?= 100
+MINUTES ?= 30
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all smoke lint docs dist ui bench mlproject floors clean
+.PHONY: help demo test test-all smoke lint docs dist ui bench chaos mlproject floors clean
 # One virtual environment: two installs at a time would break it.
 .NOTPARALLEL:
 
@@ -22,6 +26,8 @@ help:
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops,"
 	@echo "             and how cost and memory grow with the cells (KEEP=FILE.json keeps the numbers)"
+	@echo "make chaos   kill commands, take the disk and the store away, give bad input, promote on two hosts,"
+	@echo "             and soak the server (KILLS=200 MOVES=100 MINUTES=30 SEED=0; one to two hours)"
 	@echo "make mlproject  write MLproject from the commands and their options"
 	@echo "make floors  print the floors of scatd/workflows, the imports between them, and any circle"
 	@echo "make clean   remove caches and build leftovers; keeps $(VENV), runs, models and results"
@@ -83,6 +89,10 @@ bench: $(VENV)/installed
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed $(if $(KEEP),--json $(KEEP))
 	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.scale $(if $(KEEP),--json $(KEEP))
 
+chaos: $(VENV)/installed-dev
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m chaos all \
+		--kills $(KILLS) --moves $(MOVES) --minutes $(MINUTES) --seed $(SEED)
+
 mlproject: $(VENV)/installed
 	@$(BIN)/python -m scatd.cli.mlproject
 
@@ -92,7 +102,7 @@ floors: $(VENV)/installed
 clean:
 	@echo "== removing caches and build leftovers"
 	@rm -rf build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	@find scatd entrypoints tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	@find scatd entrypoints tests benchmarks chaos -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps: installing is done once, and again when what is to be installed has changed.
 $(VENV)/installed: pyproject.toml constraints.txt

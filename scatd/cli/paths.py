@@ -82,6 +82,10 @@ class Existing(OnDisk):
             raise InputError(f"is a {kind}", where=f"{option} {path}", expected=expected)
         if not os.access(path, os.R_OK):
             raise InputError("cannot be read (no permission)", where=f"{option} {path}")
+        # Every file is read more than once, and a pipe that nobody fills is waited for for ever.
+        if not (path.is_dir() or path.is_file()):
+            remedy = "Save its content as a file first."
+            raise InputError("is a pipe or a device", where=f"{option} {path}", remedy=remedy)
 
 
 class ExistingCohort(Existing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -191,3 +192,12 @@ def test_a_response_model_is_no_backbone(refused, task, store):
     card = json.loads((store / "model/card.json").read_text())
     (store / "model/card.json").write_text(json.dumps({**card, "kind": "response"}))
     assert str(store / "model") in refused(backbone=store / "model")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.h5ad", "pipe.csv"])
+def test_a_pipe_is_refused_and_not_waited_for(refused, store, name):
+    os.mkfifo(store / name)
+    message = refused(source=store / name)
+    assert name in message
+    assert "is a pipe or a device" in message
