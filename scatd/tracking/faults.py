@@ -146,13 +146,13 @@ def _of_request(error: requests.RequestException) -> ScatdError:
         host = urlsplit(where).hostname
         what = f"the store at {where} cannot be reached: there is no host '{host}'"
         return StoreError(what, remedy=f"Check {VARIABLE} and the network. {AGAIN}")
+    if "refused" in str(error):
+        what = f"the store at {where} cannot be reached: the connection is refused"
+        return StoreError(what, remedy=again)
     if isinstance(error, requests.Timeout) or isinstance(reason, urllib3.exceptions.TimeoutError):
         what = f"the store at {where} cannot be reached: it does not answer"
         remedy = f"{again} MLFLOW_HTTP_REQUEST_TIMEOUT sets for how many seconds scatd waits."
         return StoreError(what, remedy=remedy)
-    if "refused" in str(error):
-        what = f"the store at {where} cannot be reached: the connection is refused"
-        return StoreError(what, remedy=again)
     what = f"the store at {where} cannot be reached: the connection broke"
     return StoreError(what, remedy=again)
 
