@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scatd.api.transfer import transfer as transfer
     from scatd.errors import InputError as InputError
     from scatd.errors import ScatdError as ScatdError
+    from scatd.errors import StoreError as StoreError
     from scatd.errors import TrainingError as TrainingError
 
 __version__ = "0.2.0"
@@ -32,7 +33,7 @@ _USE_CASES = (
     *("check", "prepare", "embed", "predict", "screen", "evaluate", "explain"),
     *("transfer", "pretrain"),
 )
-_ERRORS = ("InputError", "ScatdError", "TrainingError")
+_ERRORS = ("InputError", "ScatdError", "StoreError", "TrainingError")
 _PLACES = {
     **{name: f"scatd.api.{name}" for name in _USE_CASES},
     **dict.fromkeys(_OF_MODELS, "scatd.api.models"),
@@ -59,6 +60,7 @@ __all__ = [  # noqa: RUF022 (as a user needs them)
     "ScatdError",
     "InputError",
     "TrainingError",
+    "StoreError",
     "__version__",
 ]
 

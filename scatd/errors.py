@@ -51,6 +51,10 @@ class InputError(ScatdError):
     exit_code = 2
 
 
+class StoreError(ScatdError):
+    """The MLflow store was lost, or answers with a fault of its own (exit code 1)."""
+
+
 class TrainingError(ScatdError):
     """A training run diverged or produced numbers that are not finite (exit code 1)."""
 

@@ -19,9 +19,10 @@ import click
 
 from scatd import console
 from scatd.cli import path_or_name, paths
+from scatd.cli.faults import fault_of_store
 from scatd.cli.former import FormerName
 from scatd.data.given import CohortInMemory, TableInMemory
-from scatd.errors import InputError
+from scatd.errors import InputError, ScatdError
 from scatd.ranges import shortened
 
 if TYPE_CHECKING:
@@ -116,6 +117,13 @@ def _faults_in_python(command: click.Command) -> Iterator[None]:
         parts = (error.what, error.where, error.expected, error.remedy)
         what, where, expected, remedy = (in_python(command, part) for part in parts)
         raise InputError(what, where=where, expected=expected, remedy=remedy) from error
+    except ScatdError:
+        raise
+    except Exception as error:
+        fault = fault_of_store(error)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def _read(

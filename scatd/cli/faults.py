@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,19 @@ def errors_in_a_line(*, verbose: bool = False) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # nobody reads our output any more (`scatd ... | head`): click ends quietly
+        if fault := fault_of_store(error):
+            raise _Failure(str(fault), fault.exit_code) from error
         if verbose:
             traceback.print_exc()
         said = f"{type(error).__name__}: {error}".splitlines()[0]
         more = "" if verbose else " --verbose shows where it arose;"
         raise _Failure(f"internal error: {said}.{more} please report it", 1) from error
+
+
+def fault_of_store(error: Exception) -> ScatdError | None:
+    """What the error says about the store, in a process that has loaded MLflow."""
+    if "mlflow" not in sys.modules:
+        return None
+    from scatd import tracking
+
+    return tracking.in_words(error)

@@ -49,7 +49,7 @@ class ScatdProject:
         """The experiment that the command line uses, in a store that is created if necessary."""
         from scatd import tracking
 
-        client = tracking.connect()
+        client = tracking.connect(create=True)
         os.environ.setdefault("MLFLOW_TRACKING_URI", tracking.tracking_uri())
         return tracking.experiment_id(client)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mlflow.tracking import MlflowClient
 
@@ -16,6 +17,9 @@ from scatd.registry.refs import ModelRef, chosen, ref_of, split_spec
 from scatd.registry.state import Model
 from scatd.registry.tables import list_models
 from scatd.tracking import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STAGES = (keys.PRODUCTION, keys.STAGING, keys.PREVIOUS, keys.ARCHIVED)
 
@@ -75,12 +79,15 @@ def _nothing_there(
 ) -> InputError:
     where = f"family {', '.join(families)}"
     what = f"drug '{drug_key}' has no {place}"
+    others = [keys.response_model_name(each, drug_key) for each in keys.FAMILIES]
+    models = models or [model for name in others if (model := state.read(client, name))]
     if models:
         remedy = f"There is: {'; '.join(_describe(client, model) for model in models)}."
-        if keys.STAGING in models[0].aliases and place == f"{keys.PRODUCTION} model":
+        is_asked = models[0].name in [keys.response_model_name(each, drug_key) for each in families]
+        if is_asked and keys.STAGING in models[0].aliases and place == f"{keys.PRODUCTION} model":
             remedy += f" Use --stage staging, or: scatd promote --drug {drug_key}"
         return InputError(what, where=where, remedy=remedy)
-    drugs = _drugs(client, families)
+    drugs = _drugs(client)
     if not drugs:
         remedy = f"No drug has a model yet. Train one: scatd transfer --drug {drug_key}"
         return InputError(what, where=where, remedy=remedy)
@@ -94,28 +101,36 @@ def _nothing_there(
 def _describe(client: MlflowClient, model: Model) -> str:
     version = model.aliases.get(keys.PRODUCTION) or model.aliases.get(keys.STAGING)
     if version is None:
-        return f"{model.name}, at no stage"
-    text = f"{model.name} version {version} at {_stages(model)}"
+        return f"{model.name}, {_stages(client, model)}"
+    text = f"{model.name} version {version} {_stages(client, model)}"
     tags = client.get_model_version(model.name, str(version)).tags
     if tags.get(keys.TAG_GATE_PASSED) == "false":
         text += f", held back by the gate ({tags[keys.TAG_GATE]})"
     return text
 
 
-def _drugs(client: MlflowClient, families: Sequence[str]) -> dict[str, str]:
-    """Stages by drug key."""
+def _drugs(client: MlflowClient) -> dict[str, str]:
+    """Family and stages by drug key, whatever the family."""
     found: dict[str, str] = {}
     for model in state.read_all(client):
-        for family in families:
+        for family in keys.FAMILIES:
             prefix = keys.response_model_name(family, "")
             if model.name.startswith(prefix) and model.name != keys.backbone_name(family):
-                found[model.name.removeprefix(prefix)] = _stages(model)
+                drug = model.name.removeprefix(prefix)
+                said = f"{family} {_stages(client, model)}"
+                found[drug] = f"{found[drug]}, {said}" if drug in found else said
     return found
 
 
-def _stages(model: Model) -> str:
+def _stages(client: MlflowClient, model: Model) -> str:
+    """Where the versions of a model stand, in words."""
     stages = (keys.PRODUCTION, keys.STAGING)
-    return " and ".join(stage for stage in stages if stage in model.aliases) or "no stage"
+    if named := " and ".join(stage for stage in stages if stage in model.aliases):
+        return f"at {named}"
+    known = state.versions(client, model.name)
+    if known and all(keys.TAG_LOST in item.tags for item in known):
+        return "of which all files are lost"
+    return "archived" if known else "without a version"
 
 
 def find_model(drug: str, family: str | None, wanted: str) -> ModelRef:
@@ -173,13 +188,35 @@ def name_of_model(drug: str, family: str | None) -> str:
     InputError
         When no model of this drug is registered.
     """
-    models = list_models().dropna(subset="drug")
-    if family is not None:
-        models = models[models["family"] == family]
-    if models.empty:
-        remedy = f"Train one: scatd transfer --drug {drug}"
-        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
+    models = require_any(family, f"scatd transfer --drug {drug}")
     key = resolve_drug(drug, set(models["drug"]), where="registry")
     names = set(models["model"])
     order = (*load_config(key).families, *keys.FAMILIES)
     return next(name for each in order if (name := keys.response_model_name(each, key)) in names)
+
+
+def require_any(family: str | None, train: str) -> pd.DataFrame:
+    """The registered models of drugs, as `list_models` gives them.
+
+    Parameters
+    ----------
+    family
+        Only this family, if one is named.
+    train
+        The command that makes one.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message says of which family there are some.
+    """
+    models = list_models().dropna(subset="drug")
+    if models.empty:
+        remedy = f"Train one: {train}"
+        raise InputError("no drug has a model yet", where="registry", remedy=remedy)
+    of_family = models if family is None else models[models["family"] == family]
+    if of_family.empty:
+        there = sorted(set(models["family"]))
+        remedy = f"There are models of family {', '.join(there)}. See: scatd registry list"
+        raise InputError(f"no drug has a model of family {family}", where="registry", remedy=remedy)
+    return of_family

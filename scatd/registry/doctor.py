@@ -126,7 +126,8 @@ def _lost(client: MlflowClient, version: ModelVersion) -> str:
         found = list_artifacts(
             artifact_uri=_address(client, version), tracking_uri=client.tracking_uri
         )
-    except (MlflowException, OSError):
+    except (MlflowException, OSError) as error:
+        tracking.raise_if_lost(error)  # repairing would archive a version that is there
         return "its model folder is gone"
     sizes = {file.path.rpartition("/")[2]: file.file_size for file in found}
     missing = [name for name in _FILES if not sizes.get(name)]

@@ -20,7 +20,7 @@ from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity
 from scatd.registry.refs import ModelRef
-from scatd.tracking import cache_folder, connect
+from scatd.tracking import cache_folder, connect, time_to_fetch
 
 if TYPE_CHECKING:
     from scatd.artifact import Artifact
@@ -103,9 +103,10 @@ def _fetched(client: MlflowClient, ref: ModelRef, tags: Mapping[str, str]) -> Pa
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as partial:
-            copied = download_artifacts(
-                artifact_uri=uri, dst_path=partial, tracking_uri=client.tracking_uri
-            )
+            with time_to_fetch():
+                copied = download_artifacts(
+                    artifact_uri=uri, dst_path=partial, tracking_uri=client.tracking_uri
+                )
             _move(Path(copied), kept)
     return kept
 

@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from scatd import keys
 from scatd.errors import InputError
 from scatd.registry import identity, state
-from scatd.tracking import connect
+from scatd.tracking import connect, has_store
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ def chosen(name: str, wanted: str) -> ModelRef:
 
 def find(name: str, stage: str) -> ModelRef | None:
     """The version at a stage (an alias) of a registered model; None where there is none."""
+    if not has_store():
+        return None
     client = connect()
     model = state.read(client, name)
     if model is None or stage not in model.aliases:
@@ -121,6 +123,8 @@ def ref_of(found: ModelVersion, stage: str | None = None) -> ModelRef:
 
 def find_made(name: str, resume_key: str) -> ModelRef | None:
     """The newest version that was made with this resume key, if any."""
+    if not has_store():
+        return None
     client = connect()
     if state.read(client, name) is None:
         return None

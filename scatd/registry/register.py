@@ -26,7 +26,7 @@ from scatd.cards.card import Card
 from scatd.cards.rows import feature_names
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, pyfunc, state
-from scatd.tracking import Run, connect, lock
+from scatd.tracking import Run, after_error, connect, lock, time_to_send
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,10 +139,11 @@ def _logged_model(
         with tempfile.TemporaryDirectory() as scratch:
             packed = Path(scratch) / "packed"
             _pack(folder, packing, packed, about)
-            client.log_model_artifacts(logged.model_id, str(packed))
+            with time_to_send(packed):
+                client.log_model_artifacts(logged.model_id, str(packed))
         client.finalize_logged_model(logged.model_id, "READY")
     except BaseException:
-        client.finalize_logged_model(logged.model_id, "FAILED")
+        after_error(client, lambda: client.finalize_logged_model(logged.model_id, "FAILED"))
         raise
     return logged
 

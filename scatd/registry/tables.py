@@ -27,7 +27,8 @@ def list_models() -> pd.DataFrame:
     rows = []
     for model in state.read_all(client):
         staged = model.aliases.get(keys.STAGING)
-        tags = _tags(client, model, staged)
+        of_staged = _tags(client, model, staged)
+        tags = of_staged or _newest_tags(client, model)
         serving = _tags(client, model, model.aliases.get(keys.PRODUCTION, staged))
         rows.append(
             {
@@ -41,7 +42,7 @@ def list_models() -> pd.DataFrame:
                 "candidate": identity.candidate_of(serving),
                 "label_kind": identity.label_kind_of(serving),
                 "simulated": tags.get(keys.TAG_SIMULATED) == "true",
-                "gate": tags.get(keys.TAG_GATE),
+                "gate": of_staged.get(keys.TAG_GATE),
             }
         )
     columns = ["model", "family", "drug", "production", "staging", "previous"]
@@ -52,6 +53,12 @@ def list_models() -> pd.DataFrame:
 
 def _tags(client: MlflowClient, model: state.Model, version: int | None) -> dict[str, str]:
     return client.get_model_version(model.name, str(version)).tags if version else {}
+
+
+def _newest_tags(client: MlflowClient, model: state.Model) -> dict[str, str]:
+    """Tags of the newest version of a model that is at no stage: archived, or lost."""
+    known = state.versions(client, model.name)
+    return known[-1].tags if known else {}
 
 
 def show(name: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
 from scatd.serving import logs
-from scatd.serving.refusals import BAD_REQUEST, FORBIDDEN, UNAUTHORISED, Refusal
+from scatd.serving.refusals import BAD_REQUEST, FORBIDDEN, UNAUTHORISED, Refusal, failed
 from scatd.serving.settings import LOCAL_HOSTS
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Door:
         except Exception as error:  # noqa: BLE001 (the client gets an answer to every error)
             logs.failure("fault", error, request=request_id)
             if not status:
-                what = f"The server failed. Its log knows more, under {request_id}."
-                await answer(Refusal(500, what))(scope, receive, send_on)
+                await answer(failed(error, request_id))(scope, receive, send_on)
         finally:
             self._note(scope, status, perf_counter() - started, request_id)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from scatd.registry import ModelRef
 from scatd.serving import logs, outcome
-from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal
+from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal, failed
 from scatd.serving.service import Service
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Jobs:
             self._fail(job, refusal)
         except Exception as error:  # noqa: BLE001 (the page shows a message for every error)
             logs.failure("fault", error)
-            self._fail(job, Refusal(500, "The server failed. Its log knows more."))
+            self._fail(job, failed(error))
         finally:
             if work.give_up():
                 work.when_ended(held.close)

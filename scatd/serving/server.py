@@ -22,9 +22,11 @@ def serve(settings: ServeSettings) -> None:
     """
     import uvicorn
 
+    from scatd import tracking
     from scatd.serving.app import create_app
     from scatd.serving.service import Service
 
+    tracking.connect()  # a folder without a store is refused, before anything is made in it
     listener = _listener(settings)
     service = Service(settings)
     logs.only_events()

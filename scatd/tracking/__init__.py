@@ -1,10 +1,13 @@
 """MLflow: the store, runs of commands, reading runs, and continuing the work of a killed run."""
 
+from scatd.tracking.addresses import no_password, tracking_uri
 from scatd.tracking.command import parent_run
 from scatd.tracking.curves import Curves, Watched
+from scatd.tracking.faults import in_words, raise_if_lost
 from scatd.tracking.finished import FinishedRun, finished_runs
 from scatd.tracking.named import metric, metric_by
 from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
+from scatd.tracking.reach import time_to_fetch, time_to_send
 from scatd.tracking.resume import (
     DeadRun,
     adopt,
@@ -16,15 +19,14 @@ from scatd.tracking.resume import (
     resume_lock,
     unfinished,
 )
-from scatd.tracking.run import FINISHED, Run
+from scatd.tracking.run import FINISHED, Run, after_error
 from scatd.tracking.store import (
     EXPERIMENT,
     cache_folder,
     connect,
     experiment_id,
+    has_store,
     lock,
-    tracking_uri,
-    without_password,
     work_folder,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "Run",
     "Watched",
     "adopt",
+    "after_error",
     "cache_folder",
     "close",
     "connect",
@@ -46,17 +49,22 @@ __all__ = [
     "finished_drugs",
     "finished_runs",
     "finished_units",
+    "has_store",
+    "in_words",
     "leave_out_damaged",
     "lock",
     "metric",
     "metric_by",
     "move_under",
+    "no_password",
     "orphans",
     "parent_run",
+    "raise_if_lost",
     "resume_key",
     "resume_lock",
+    "time_to_fetch",
+    "time_to_send",
     "tracking_uri",
     "unfinished",
-    "without_password",
     "work_folder",
 ]

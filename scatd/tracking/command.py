@@ -16,7 +16,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
-from scatd.errors import InputError
+from scatd.errors import InputError, StoreError
+from scatd.tracking import faults, orphans
 from scatd.tracking.run import Run, create, ended_with_block
 from scatd.tracking.store import connect, experiment_id
 
@@ -42,25 +43,56 @@ def parent_run(
     resume_key
         From `resume_key()`: lets a later process resume this work.
     """
-    client = connect()
+    about = {
+        keys.TAG_COMMAND: command,
+        keys.TAG_VERSION: __version__,
+        keys.TAG_HOST: platform.node(),
+        keys.TAG_PROCESS: str(os.getpid()),
+        **tags,
+    }
+    if resume_key is not None:
+        about[keys.TAG_RESUME_KEY] = resume_key
+    client = connect(create=True)
+    with _store_faults(keeps=resume_key is not None):
+        if resume_key is None:  # otherwise `adopt` does it
+            orphans.mark_dead(client, command)
+        run = _opened(client, command, name, about)
+        with _sigterm_raises(), ended_with_block(run):
+            run.log_settings(settings)
+            yield run
+
+
+def _opened(client: MlflowClient, command: str, name: str, about: Mapping[str, str]) -> Run:
+    """The run, with its tags: a process that is killed leaves none that nobody knows."""
     run = _claim_project_run(client, command)
     if run is None:
-        run = create(client, experiment_id(client), name, {})
-    else:
-        client.update_run(run.run_id, name=name)
-    with _sigterm_raises(), ended_with_block(run):
-        about = {
-            keys.TAG_COMMAND: command,
-            keys.TAG_VERSION: __version__,
-            keys.TAG_HOST: platform.node(),
-            keys.TAG_PROCESS: str(os.getpid()),
-            **tags,
-        }
-        if resume_key is not None:
-            about[keys.TAG_RESUME_KEY] = resume_key
-        run.set_tags(about)
-        run.log_settings(settings)
-        yield run
+        return create(client, experiment_id(client), name, about)
+    client.update_run(run.run_id, name=name)
+    run.set_tags(about)
+    return run
+
+
+@contextlib.contextmanager
+def _store_faults(*, keeps: bool) -> Iterator[None]:
+    """Say what is kept where the store is lost.
+
+    Parameters
+    ----------
+    keeps
+        Whether the same command goes on from what was finished.
+    """
+    kept = "What was finished is kept: folds, drugs, trials and checkpoints."
+    said = kept if keeps else "Nothing of this command was finished."
+    try:
+        yield
+    except Exception as error:
+        fault = error if isinstance(error, StoreError) else faults.in_words(error)
+        if fault is None:
+            raise
+        if not isinstance(fault, StoreError):
+            raise fault from error
+        remedy = fault.remedy if kept in fault.remedy else f"{said} {fault.remedy}"
+        raise StoreError(fault.what, where=fault.where, remedy=remedy) from error
 
 
 def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
@@ -70,6 +102,7 @@ def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
     try:
         tags = client.get_run(run_id).data.tags
     except MlflowException as error:
+        faults.raise_if_lost(error)
         what, expected = f"there is no run '{run_id}'", "the id of one, or no variable"
         raise InputError(what, where="MLFLOW_RUN_ID", expected=expected) from error
     entry_point = tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)

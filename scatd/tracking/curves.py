@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import TracebackType
 
-from scatd.tracking.run import Run
+from scatd.tracking.run import Run, after_error
 
 
 class Curves:
@@ -36,8 +37,13 @@ class Curves:
     def __enter__(self) -> Curves:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._flush()
+        else:
+            after_error(self._run.client, self._flush)
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
+from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
 from scatd import keys
@@ -76,6 +77,14 @@ def close(orphan: Orphan) -> None:
         client.delete_tag(orphan.run_id, mlflow_tags.MLFLOW_PARENT_RUN_ID)
     else:
         client.delete_run(orphan.run_id)
+
+
+def mark_dead(client: MlflowClient, command: str) -> None:
+    """Mark runs of a command KILLED that are shown as running and whose process here is dead."""
+    wanted = f"tags.`{keys.TAG_COMMAND}` = '{command}' AND attributes.status = 'RUNNING'"
+    for run in search.runs(client, wanted):
+        if _is_dead(run, None):
+            mark_killed(client, run)
 
 
 def deleted_runs() -> set[str]:

@@ -20,6 +20,7 @@ from mlflow.utils import mlflow_tags
 from scatd import __version__, keys
 from scatd.errors import InputError
 from scatd.tracking import search
+from scatd.tracking.faults import raise_if_lost
 from scatd.tracking.run import FINISHED, KILLED, Run
 from scatd.tracking.store import connect, lock
 
@@ -76,7 +77,7 @@ def unfinished(resume_key: str) -> DeadRun | None:
     Call it inside `resume_lock` and before `parent_run`: a run that is still RUNNING on this host
     is then known to be dead. RUNNING runs of other hosts are left alone.
     """
-    client = connect()
+    client = connect(create=True)
     parents = search.runs(client, f"tags.`{keys.TAG_RESUME_KEY}` = '{resume_key}'")
     dead: list[str] = []
     folds: dict[int, str] = {}
@@ -108,6 +109,7 @@ def leave_out_damaged(dead: DeadRun, require_whole: Callable[[Run], object]) -> 
         try:
             require_whole(Run(client, run_id))
         except (InputError, MlflowException, OSError) as error:
+            raise_if_lost(error)
             logger.warning("Fold %d of run %s is computed anew: %s", fold, run_id, error)
         else:
             whole[fold] = run_id

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -33,11 +34,13 @@ from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.plots.style import save_figure
-from scatd.tracking import search
+from scatd.tracking import reach, search
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
@@ -129,7 +132,8 @@ class Run:
 
     def log_files(self, folder: Path, artifact_path: str) -> None:
         """Store everything in `folder` under `artifact_path`."""
-        self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+        with reach.time_to_send(folder):
+            self.client.log_artifacts(self.run_id, str(folder), artifact_path)
 
     def log_figures(self, figures: Mapping[str, Figure]) -> None:
         """Store figures by name as png and pdf under `figures`."""
@@ -152,7 +156,8 @@ class Run:
         place = present
         if older and not self._has(present):
             place = next(filter(self._has, older), present)
-        return Path(self.client.download_artifacts(self.run_id, place))
+        with reach.time_to_fetch():
+            return Path(self.client.download_artifacts(self.run_id, place))
 
     def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
         """Record a cohort that the run used, and its role: source, reference or target."""
@@ -254,15 +259,26 @@ def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, 
 @contextlib.contextmanager
 def ended_with_block(run: Run) -> Iterator[None]:
     """End a run as a block ends: FINISHED, FAILED, or KILLED (Ctrl-C, SIGTERM)."""
-    status = FAILED
     try:
         yield
-        status = FINISHED
-    except (KeyboardInterrupt, SystemExit):
-        status = KILLED
+    except BaseException as error:
+        status = KILLED if isinstance(error, KeyboardInterrupt | SystemExit) else FAILED
+        after_error(run.client, lambda: run.client.set_terminated(run.run_id, status))
         raise
-    finally:
-        run.client.set_terminated(run.run_id, status)
+    run.client.set_terminated(run.run_id, FINISHED)
+
+
+def after_error(client: MlflowClient, leave: Callable[[], object]) -> None:
+    """Leave something in order while an error is raised, which must be the one that is told.
+
+    Where the store is lost, nothing is tried: each call would be repeated for a minute. A run that
+    stays RUNNING is marked KILLED by the next command of its kind.
+    """
+    try:
+        if reach.answers(client.tracking_uri):
+            leave()
+    except Exception as second:  # noqa: BLE001 (nothing may take the place of the first error)
+        logger.debug("After an error, this failed as well: %s", second)
 
 
 def _metric(name: str, value: float, step: int, model_id: str | None) -> Metric:

@@ -11,7 +11,7 @@ from mlflow.store.entities import PagedList
 from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
-from scatd.tracking.store import experiment_id
+from scatd.tracking.store import find_experiment
 
 T = TypeVar("T")
 
@@ -32,14 +32,19 @@ def runs(
     experiment: str | None = None,
     view: int = ViewType.ACTIVE_ONLY,
 ) -> Iterator[MlflowRun]:
-    """Runs of an experiment (scatd's own if none is named), newest first.
+    """Runs of an experiment (scatd's own if none is named, if there is one), newest first.
 
     Parameters
     ----------
     wanted
         A filter in MLflow's words; every run when empty.
     """
-    place = [experiment or experiment_id(client)]
+    if experiment is None:
+        found = find_experiment(client)
+        if found is None:
+            return iter(())
+        experiment = found.experiment_id
+    place = [experiment]
     order = ["attributes.start_time DESC"]
     return every(
         lambda page: client.search_runs(

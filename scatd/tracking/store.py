@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
+import sqlite3
 from pathlib import Path
 
 import filelock
-import mlflow
-from mlflow.entities import LifecycleStage
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,58 +16,72 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
+from scatd.tracking import databases, reach
+from scatd.tracking.addresses import VARIABLE, first_line, no_password, sqlite_file, tracking_uri
+from scatd.tracking.faults import raise_if_lost
 
 EXPERIMENT = "scatd"
 
 _SERVER_SCHEMES = ("http", "https", "databricks", "uc")
 
-_connected: set[str] = set()
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+
+_opened: dict[str, bool] = {}
+"""Stores that this process has opened: whether for writing, too."""
 
 
-def connect() -> MlflowClient:
+def connect(*, create: bool = False) -> MlflowClient:
     """Open the store: `MLFLOW_TRACKING_URI`, else `mlflow.db` in the working folder.
 
-    A cold store is migrated, and its experiment created, by one process at a time.
+    Parameters
+    ----------
+    create
+        Make the store, and the experiment in it, where there is none. Leave it at False for
+        whatever only reads: nothing is then made or written, and no lock is taken.
 
     Raises
     ------
     InputError
-        When the store cannot be opened.
+        When there is no store (without `create`), or it cannot be opened.
+    StoreError
+        When it is lost, locked or faulty.
     """
     uri = tracking_uri()
-    if uri in _connected:
+    file = sqlite_file(uri)
+    if _opened.get(uri, -1) >= create and (file is None or file.exists()):
         return MlflowClient(uri)
     _quieten_mlflow()
-    _require_file(uri)
     try:
-        with lock("store"):
-            client = MlflowClient(uri)
-            experiment_id(client)
-    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
-        what = f"the MLflow store cannot be opened ({_first_line(error)})"
-        remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
-        raise InputError(
-            without_password(what), where=without_password(uri), remedy=remedy
-        ) from error
-    _connected.add(uri)
+        if reach.is_server(uri):
+            reach.be_patient()
+            reach.require_answer(uri)
+        elif uri.partition("+")[0].partition(":")[0] in _DATABASES:
+            databases.require(uri, create=create)
+        client = _made(uri) if create else MlflowClient(uri)
+        if not create:
+            client.search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
+        raise_if_lost(error)
+        what = f"the MLflow store cannot be opened ({first_line(error)})"
+        remedy = f"Check {VARIABLE}."
+        raise InputError(no_password(what), where=no_password(uri), remedy=remedy) from error
+    _opened[uri] = create
     return client
 
 
-def _require_file(uri: str) -> None:
-    """Refuse a folder in the place of a database: MLflow would try it again for minutes."""
-    scheme, _, path = uri.partition(":///")
-    if scheme == "sqlite" and Path(path.partition("?")[0]).is_dir() and path:
-        what = f"the MLflow store '{uri}' is a folder"
-        expected = "the file of a database, such as sqlite:///mlflow.db"
-        raise InputError(what, where="MLFLOW_TRACKING_URI", expected=expected)
+def _made(uri: str) -> MlflowClient:
+    """A client of the store, after one process at a time has made what was not there."""
+    with lock("store"):
+        databases.make_file(uri)
+        client = MlflowClient(uri)
+        experiment_id(client)
+    return client
 
 
-def tracking_uri() -> str:
-    """The store of runs: a database in the working folder, unless MLflow was given another."""
-    if mlflow.is_tracking_uri_set():
-        return mlflow.get_tracking_uri()
-    # Said in full: MLflow's own default gives way to an old ./mlruns folder, which it then refuses.
-    return f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+def has_store() -> bool:
+    """Whether there is a store to read; that a server answers is found out by `connect`."""
+    file = sqlite_file(tracking_uri())
+    return file is None or file.exists()
 
 
 def experiment_id(client: MlflowClient) -> str:
@@ -79,19 +92,37 @@ def experiment_id(client: MlflowClient) -> str:
     InputError
         When `MLFLOW_EXPERIMENT_ID` names none.
     """
-    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        try:
-            return client.get_experiment(given).experiment_id
-        except MlflowException as error:
-            what, expected = f"there is no experiment '{given}'", "the id of one, or no variable"
-            raise InputError(what, where="MLFLOW_EXPERIMENT_ID", expected=expected) from error
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-    found = client.get_experiment_by_name(name)
+    name = experiment_name()
+    found = find_experiment(client)
     if found is None:
         return client.create_experiment(name, artifact_location=_artifact_location())
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
+
+
+def find_experiment(client: MlflowClient) -> Experiment | None:
+    """The experiment that is used; None where it was not made yet.
+
+    Raises
+    ------
+    InputError
+        When `MLFLOW_EXPERIMENT_ID` names none.
+    """
+    given = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if not given:
+        return client.get_experiment_by_name(experiment_name())
+    try:
+        return client.get_experiment(given)
+    except MlflowException as error:
+        raise_if_lost(error)
+        what, expected = f"there is no experiment '{given}'", "the id of one, or no variable"
+        raise InputError(what, where="MLFLOW_EXPERIMENT_ID", expected=expected) from error
+
+
+def experiment_name() -> str:
+    """Name of the experiment of runs, where no id is given."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
 def lock(name: str) -> filelock.BaseFileLock:
@@ -129,16 +160,9 @@ def _artifact_location() -> str | None:
 
 
 def _quieten_mlflow() -> None:
-    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
+    for noisy in ("alembic", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It prints the traceback of what it then raises.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def without_password(text: str) -> str:
-    """A message or an address without the password of an address in it."""
-    return re.sub(r"//[^/@\s]*@", "//", text)

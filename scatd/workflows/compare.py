@@ -144,8 +144,8 @@ def _of_folds(run: FinishedRun, metric: str) -> Standing:
             return stored_evidence.of_folds(tracking.Run(tracking.connect(), run.run_id), metric)
         except InputError as error:
             logger.warning("No interval of the lead is shown for run %s: %s", run.run_id, error)
-        except (MlflowException, OSError):  # deleted by hand, or a store that is not here
-            pass
+        except (MlflowException, OSError) as error:  # deleted by hand, or a store that is not here
+            tracking.raise_if_lost(error)
     return stored_evidence.of_means(run.metrics, metric)
 
 

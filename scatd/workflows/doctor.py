@@ -117,9 +117,8 @@ def _cores() -> int:
 
 def _store() -> Iterator[Finding]:
     uri = tracking.tracking_uri()
-    shown = tracking.without_password(uri)
-    scheme, _, path = uri.partition(":///")
-    if scheme == "sqlite" and not Path(path).exists():
+    shown = tracking.no_password(uri)
+    if not tracking.has_store():
         remedy = (
             "The first run makes it. If your runs are elsewhere, change the folder or set "
             "MLFLOW_TRACKING_URI."

@@ -186,6 +186,7 @@ def _adopted(
         try:
             found[unit.key] = stored_table(tracking.Run(run.client, done[unit.key]))
         except (InputError, MlflowException, OSError) as error:
+            tracking.raise_if_lost(error)
             logger.warning("%s is fitted anew: %s", unit.name, error)
         else:
             tracking.move_under(run, done[unit.key])

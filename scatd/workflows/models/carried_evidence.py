@@ -150,6 +150,7 @@ def of(ref: ModelRef) -> CarriedEvidence | None:
     try:
         file = run.fetch_checked(artifact_paths.CARRIED)
     except (MlflowException, OSError) as error:
+        tracking.raise_if_lost(error)
         what = "the evidence that it brought is gone"
         remedy = "Delete this version in MLflow, and import its bundle again."
         raise InputError(what, where=f"{ref.name}/{ref.version}", remedy=remedy) from error

@@ -11,7 +11,7 @@ from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError
 from scatd.registry import ModelRef
-from scatd.registry.by_drug import find_model
+from scatd.registry.by_drug import find_model, require_any
 from scatd.workflows.screen.request import ScreenRequest
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,8 @@ def models_of(request: ScreenRequest) -> dict[str, DrugModel]:
 
 
 def _found(request: ScreenRequest) -> dict[str, ModelRef]:
-    listed = registry.list_models().dropna(subset="drug")
-    if request.family is not None:
-        listed = listed[listed["family"] == request.family]
-    known = sorted(set(listed["drug"]))
+    known = sorted(set(require_any(request.family, "scatd transfer")["drug"]))
     if request.drugs is not None:
-        if not known:
-            raise InputError("no drug has a model yet", remedy="Train one: scatd transfer")
         wanted = [resolve_drug(name, known, where="--drugs") for name in request.drugs]
         return {
             drug: find_model(drug, request.family, request.stage) for drug in sorted(set(wanted))

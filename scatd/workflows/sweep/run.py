@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from scatd import console, keys, registry, tracking
 from scatd.data.drugs import drug_key
-from scatd.errors import InputError, ScatdError
+from scatd.errors import InputError, ScatdError, StoreError
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, ShownInNotebook
 from scatd.scheduling import open_cluster
@@ -193,6 +193,8 @@ def _one_by_one(run: tracking.Run, tasks: Mapping[str, DrugTask]) -> Generator[O
     for drug, task in tasks.items():
         try:
             result = learn_drug(task)
+        except StoreError:
+            raise  # no other drug would fare better
         except ScatdError as error:
             yield drug, error
             continue
@@ -215,6 +217,7 @@ def _kept(
         try:
             rows[drug] = report.adopted(drug, done[task.drug_key])
         except (InputError, MlflowException, OSError) as error:
+            tracking.raise_if_lost(error)
             logger.warning("%s is learned anew: %s", drug, error)
         else:
             tracking.move_under(run, done[task.drug_key])

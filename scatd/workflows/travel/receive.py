@@ -166,7 +166,7 @@ def _drug_of(name: str) -> str:
 
 def _known(found: _Checked) -> ModelRef | None:
     """The version that has the same files; one whose files are lost does not count."""
-    client = tracking.connect()
+    client = tracking.connect(create=True)
     if state.read(client, found.name) is None:
         return None
     own = artifact.verify(found.folder / bundle.MODEL)

@@ -61,7 +61,8 @@ def _is_open_here(run: tracking.Run, owner: str) -> bool:
     """Whether this host has a process of this run, or had one that did not finish."""
     try:
         found = run.client.get_run(owner)
-    except MlflowException:
+    except MlflowException as error:
+        tracking.raise_if_lost(error)
         return False
     is_here = found.data.tags.get(keys.TAG_HOST) == platform.node()
     return found.info.status != FINISHED and is_here
