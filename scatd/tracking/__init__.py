@@ -23,6 +23,7 @@ from scatd.tracking.store import (
     connect,
     experiment_id,
     lock,
+    serving_folder,
     tracking_uri,
     work_folder,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "parent_run",
     "resume_key",
     "resume_lock",
+    "serving_folder",
     "tracking_uri",
     "unfinished",
     "work_folder",

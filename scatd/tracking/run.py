@@ -29,6 +29,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import keys
+from scatd.data import scratch
 from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
@@ -152,7 +153,11 @@ class Run:
         place = present
         if older and not self._has(present):
             place = next(filter(self._has, older), present)
-        return Path(self.client.download_artifacts(self.run_id, place))
+        uri = str(self.client.get_run(self.run_id).info.artifact_uri)
+        # MLflow makes a folder for a copy, and leaves it.
+        is_here = uri.startswith(("file:", "/"))
+        copy = None if is_here else str(scratch.new_folder())
+        return Path(self.client.download_artifacts(self.run_id, place, copy))
 
     def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
         """Record a cohort that the run used, and its role: source, reference or target."""

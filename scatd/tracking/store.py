@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from scatd.data import scratch
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
@@ -48,6 +49,7 @@ def connect() -> MlflowClient:
         what = f"the MLflow store cannot be opened ({_first_line(error)})"
         remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
         raise InputError(_no_password(what), where=_no_password(uri), remedy=remedy) from error
+    scratch.remove_left(serving_folder())
     _connected.add(uri)
     return client
 
@@ -109,6 +111,11 @@ def lock(name: str) -> filelock.BaseFileLock:
 def work_folder() -> Path:
     """Folder of locks and of checkpoints of unfinished work, beside the store."""
     return _store_folder() / ".scatd"
+
+
+def serving_folder() -> Path:
+    """Folder of what servers were sent, beside the store."""
+    return work_folder() / "serving"
 
 
 def _store_folder() -> Path:
