@@ -81,11 +81,14 @@ class ScatdCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run; messages go to the terminal, and a fault is one line."""
+        from scatd.data import scratch
+
         # MLflow reports its use to its makers otherwise; who works on patients' data decides that.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         quiet, verbose = ctx.params.pop("quiet"), ctx.params.pop("verbose")
         level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
         with (
+            scratch.of_command(),
             errors_in_a_line(verbose=verbose),
             console.messages(level),
             activity.told(ctx.command_path),

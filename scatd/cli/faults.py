@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import click
 
+from scatd.data import disk_faults
 from scatd.errors import ScatdError
 
 _INTERRUPTED = 130
@@ -42,14 +43,15 @@ def errors_in_a_line(*, verbose: bool = False) -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except ScatdError as error:
-        raise _Failure(str(error), error.exit_code) from error
+        told = disk_faults.explained(error) or error
+        raise _Failure(str(told), told.exit_code) from error
     except KeyboardInterrupt as error:
         click.echo("\nInterrupted.", err=True)
         raise click.exceptions.Exit(_INTERRUPTED) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             raise  # nobody reads our output any more (`scatd ... | head`): click ends quietly
-        if fault := fault_of_store(error):
+        if fault := disk_faults.explained(error) or fault_of_store(error):
             raise _Failure(str(fault), fault.exit_code) from error
         if verbose:
             traceback.print_exc()

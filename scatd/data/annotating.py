@@ -21,6 +21,7 @@ from scatd.data.elements import (
     ids_of,
     is_hdf5,
 )
+from scatd.data.hdf5 import raise_fault, written_hdf5
 from scatd.data.opened import OpenedInput
 from scatd.data.storable import mapping, storable, storable_value
 from scatd.data.tables import has_suffix
@@ -151,7 +152,7 @@ def annotating(
         When the file cannot be written, or the cohort is damaged.
     """
     require_store_name(path)
-    with long_written(path) as temporary:
+    with long_written(path, _bytes_of(opened, rows)) as temporary:
         with _silent():
             copy_cohort(opened, temporary, rows, ids)
         with _open(temporary) as root:
@@ -159,6 +160,12 @@ def annotating(
             yield cohort
             with _silent():
                 cohort.finish()
+
+
+def _bytes_of(opened: OpenedInput, rows: slice | None) -> int:
+    """Size of the copy of a file, as far as it is known before it is made."""
+    is_file = opened.store is not None and rows is None and opened.path.is_file()
+    return opened.path.stat().st_size if is_file else 0
 
 
 @contextlib.contextmanager
@@ -172,10 +179,8 @@ def _open(path: Path) -> Iterator[Any]:
         with _silent():
             zarr.consolidate_metadata(path, zarr_format=root.metadata.zarr_format)
     else:
-        import h5py
-
-        with h5py.File(path, "r+") as file:
-            yield file
+        with written_hdf5(path, "r+") as root:
+            yield root
 
 
 @contextlib.contextmanager
@@ -198,3 +203,4 @@ def _write(parent: Any, name: str, value: Any) -> None:
 
     with _silent():
         write_elem(parent, name, value)
+    raise_fault(parent)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scatd.data.cohort import BLOCK_VALUES, RAW, Cohort, X
 from scatd.data.elements import VALUES_PER_CHUNK, Rows, begin, ids_of, is_hdf5
 from scatd.data.files import reading
+from scatd.data.hdf5 import raise_fault, written_hdf5
 from scatd.data.kinds import store_kind
 from scatd.data.opened import OpenedInput
 from scatd.data.readers.consistency import sparse_format, stored_shape
@@ -94,10 +95,8 @@ def _new_store(target: Path, source: Any) -> Iterator[Any]:
         version: Any = getattr(metadata, "zarr_format", _OLD_FORMAT)
         yield zarr.open_group(target, mode="w", zarr_format=version)
     else:
-        import h5py
-
-        with h5py.File(target, "w") as file:
-            yield file
+        with written_hdf5(target) as root:
+            yield root
 
 
 def _write_by_blocks(cohort: Cohort, target: Path, rows: slice | None) -> None:
@@ -161,6 +160,7 @@ class _Copier:
         from anndata.io import write_elem
 
         write_elem(target, name, storable_value(self._read(lambda: read_element(element))))
+        raise_fault(target)
 
     def _copy_rows(
         self, element: Any, target: Any, name: str, columns: range | None = None

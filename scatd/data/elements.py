@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from scatd.data.hdf5 import raise_fault
+
 ColumnKind = Literal["float64", "float32", "int64", "boolean", "categorical", "string"]
 
 OLD_TABLES = (None, "0.1.0")
@@ -72,6 +74,7 @@ class Rows:
         start, self._n_written = self._n_written, self._n_written + len(block)
         self._array.resize((self._n_written, *self._array.shape[1:]))
         self._array[start : self._n_written] = block
+        raise_fault(self._array)
 
 
 class Column:

@@ -18,13 +18,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from scatd.data import disk_faults
 from scatd.data.location import Remote
 from scatd.data.remote_faults import network_errors, remote_fault
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError, ScatdError, nearest
 
 _BLOCK_BYTES = 1 << 25
 
@@ -81,6 +82,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """
     try:
         yield
+    except ScatdError:  # in words already
+        raise
     except MemoryError as error:
         what = f"cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path)) from error
@@ -136,28 +139,45 @@ def make_folder(folder: Path, *, remedy: str) -> None:
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, needed: int = 0) -> Iterator[Path]:
     """Write a file completely or not at all.
 
     Yields a temporary path beside `target` with the same suffixes; the caller writes to it. It
     replaces the target when the block succeeds, and is removed when the block fails. A killed run
     leaves the old file or the new one.
 
+    Parameters
+    ----------
+    needed
+        Bytes that the file needs at least, for the message where the disk is full.
+
     Raises
     ------
     InputError
         As `check_writable`, before anything is written.
+    DiskError
+        When the disk is full, read-only or damaged.
     """
     check_writable(target)
     temporary = target.parent / f".{uuid.uuid4().hex[:8]}-{target.name}"
     try:
-        yield temporary
-        temporary.replace(target)
+        with disk_faults.told(target, needed):
+            yield temporary
+            temporary.replace(target)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def take_room(file: IO[bytes], n_bytes: int) -> None:
+    """Take the room of a file that will be written through a map of the memory.
+
+    Such a write to a full disk ends the process; this raises `OSError` before.
+    """
+    if hasattr(os, "posix_fallocate"):  # macOS and Windows have no such call
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
 
 
 def row_blocks(X: Any) -> Iterator[slice]:

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.data.hdf5 import written_hdf5
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -22,17 +24,26 @@ _RESERVED = "_index"
 
 def write_h5ad(cohort: AnnData, path: Path) -> None:
     """Write a cohort; columns of unsupported types become words, also in the cohort itself."""
+    from anndata.io import write_elem
+
     _make_storable(cohort)
-    cohort.write_h5ad(path)
+    cohort.strings_to_categoricals()
+    if cohort.raw is not None:
+        cohort.strings_to_categoricals(cohort.raw.var)
+    with written_hdf5(path) as root:
+        write_elem(root, "/", cohort)
+        for name in ("X", "raw"):
+            if name in root and getattr(cohort, name) is None:
+                del root[name]  # a null, which older readers cannot read
 
 
 def write_whole(cohort: AnnData, path: Path) -> None:
     """Write a cohort as `.zarr` or `.h5ad`, by the ending of the path; as `write_h5ad`."""
-    _make_storable(cohort)
     if path.suffix == ".zarr":
+        _make_storable(cohort)
         cohort.write_zarr(path)
     else:
-        cohort.write_h5ad(path)
+        write_h5ad(cohort, path)
 
 
 def _make_storable(cohort: AnnData) -> None:

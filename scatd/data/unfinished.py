@@ -16,18 +16,25 @@ _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def long_written(target: Path) -> Iterator[Path]:
+def long_written(target: Path, needed: int = 0) -> Iterator[Path]:
     """Write a file completely or not at all, over a long time.
 
     As `files.atomic_path`. The unfinished file has a lock beside it, for as long as its process
     lives. An unfinished file of the same target whose lock nobody holds is removed first.
 
+    Parameters
+    ----------
+    needed
+        As in `files.atomic_path`.
+
     Raises
     ------
     InputError
         As `files.check_writable`, before anything is written.
+    DiskError
+        When the disk is full, read-only or damaged.
     """
-    with atomic_path(target) as temporary:
+    with atomic_path(target, needed) as temporary:
         _remove_left(target)
         lock = filelock.FileLock(temporary.with_name(temporary.name + _LOCK))
         try:

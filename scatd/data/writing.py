@@ -14,6 +14,7 @@ from scipy import sparse
 
 from scatd.data.elements import VALUES_PER_CHUNK, CompressedRows
 from scatd.data.files import atomic_path
+from scatd.data.hdf5 import raise_fault, written_hdf5
 from scatd.data.io import STORE_SUFFIXES
 from scatd.data.storable import storable, storable_value
 from scatd.data.tables import has_suffix
@@ -81,6 +82,7 @@ class CohortWriter:
         """Append rows to `X`."""
         if block.shape[0]:
             self._X.append(block)
+            raise_fault(self._root)
 
     def layer(self, name: str, n_columns: int) -> CompressedRows:
         """Begin a layer, whose rows are added like those of `X`; `finish` finishes it."""
@@ -95,6 +97,7 @@ class CohortWriter:
             layer.finish()
         for name, element in described.items():
             self._write(self._root, name, element)
+            raise_fault(self._root)
 
 
 def require_store_name(path: Path) -> None:
@@ -129,9 +132,7 @@ def writing_cohort(path: Path, n_columns: int) -> Iterator[CohortWriter]:
 
             root: Any = zarr.open_group(temporary, mode="w", zarr_format=2)
         else:
-            import h5py
-
-            root = stack.enter_context(h5py.File(temporary, "w"))
+            root = stack.enter_context(written_hdf5(temporary))
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Writing zarr v2 data")
         yield CohortWriter(root, n_columns)

@@ -74,12 +74,16 @@ def _join(small: list[Shard], shards: Path, width: int) -> None:
     name = uuid.uuid4().hex
     new = Shard(shards / f"{_UNFINISHED}{name}", width)
     seen: set[bytes] = set()  # small, as the shards are
-    for shard in small:
-        for digests, embeddings in shard.blocks():
-            is_new = np.array([digest not in seen for digest in digests.tolist()], bool)
-            if is_new.any():
-                new.append(digests[is_new], embeddings[is_new])
-            seen.update(digests.tolist())
+    try:
+        for shard in small:
+            for digests, embeddings in shard.blocks():
+                is_new = np.array([digest not in seen for digest in digests.tolist()], bool)
+                if is_new.any():
+                    new.append(digests[is_new], embeddings[is_new])
+                seen.update(digests.tolist())
+    except OSError:  # a disk that is full needs the room
+        shutil.rmtree(new.folder, ignore_errors=True)
+        raise
     if seen:
         new.folder.rename(shards / name)
     for shard in small:

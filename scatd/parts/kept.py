@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd import __version__
+from scatd.data.disk_faults import DiskError
 from scatd.data.files import atomic_path, sha256_file
 from scatd.errors import InputError
 
@@ -127,7 +128,7 @@ def unfinished_work(
                 path.write_text(json.dumps(held), encoding="utf-8")
         try:
             yield Unfinished(KeptParts(folder.absolute()), int(held["rows_a_part"]))
-        except InputError:
+        except (InputError, DiskError):
             shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder, ignore_errors=True)

@@ -27,6 +27,7 @@ from scatd.tracking.store import (
     experiment_id,
     has_store,
     lock,
+    serving_folder,
     work_folder,
 )
 
@@ -62,6 +63,7 @@ __all__ = [
     "raise_if_lost",
     "resume_key",
     "resume_lock",
+    "serving_folder",
     "time_to_fetch",
     "time_to_send",
     "tracking_uri",

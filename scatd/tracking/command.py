@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import signal
-import threading
 from collections.abc import Iterator, Mapping
-from types import FrameType
 from typing import Any
 
 from mlflow.exceptions import MlflowException
@@ -16,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
+from scatd.data.scratch import ended_by_signals
 from scatd.errors import InputError, StoreError
 from scatd.tracking import faults, orphans
 from scatd.tracking.run import Run, create, ended_with_block
@@ -57,7 +55,7 @@ def parent_run(
         if resume_key is None:  # otherwise `adopt` does it
             orphans.mark_dead(client, command)
         run = _opened(client, command, name, about)
-        with _sigterm_raises(), ended_with_block(run):
+        with ended_by_signals(), ended_with_block(run):
             run.log_settings(settings)
             yield run
 
@@ -111,20 +109,3 @@ def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
     # Taken: neither a second run of this process nor a child process may have it.
     del os.environ["MLFLOW_RUN_ID"]
     return Run(client, run_id)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that runs are closed; only a main thread may ask for it."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -30,6 +30,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import keys
+from scatd.data import scratch
 from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
@@ -137,11 +138,11 @@ class Run:
 
     def log_figures(self, figures: Mapping[str, Figure]) -> None:
         """Store figures by name as png and pdf under `figures`."""
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as folder:
             for name, figure in figures.items():
-                save_figure(figure, Path(scratch), name)
+                save_figure(figure, Path(folder), name)
             if figures:
-                self.log_files(Path(scratch), artifact_paths.FIGURES)
+                self.log_files(Path(folder), artifact_paths.FIGURES)
 
     def holds(self, artifact_path: str) -> bool:
         """True where a file is stored there, or at an older path of it."""
@@ -156,8 +157,12 @@ class Run:
         place = present
         if older and not self._has(present):
             place = next(filter(self._has, older), present)
+        uri = str(self.client.get_run(self.run_id).info.artifact_uri)
+        # MLflow makes a folder for a copy, and leaves it.
+        is_here = uri.startswith(("file:", "/"))
+        copy = None if is_here else str(scratch.new_folder())
         with reach.time_to_fetch():
-            return Path(self.client.download_artifacts(self.run_id, place))
+            return Path(self.client.download_artifacts(self.run_id, place, copy))
 
     def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
         """Record a cohort that the run used, and its role: source, reference or target."""

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from scatd.data import scratch
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
@@ -65,6 +66,7 @@ def connect(*, create: bool = False) -> MlflowClient:
         what = f"the MLflow store cannot be opened ({first_line(error)})"
         remedy = f"Check {VARIABLE}."
         raise InputError(no_password(what), where=no_password(uri), remedy=remedy) from error
+    scratch.remove_left(serving_folder())
     _opened[uri] = create
     return client
 
@@ -142,6 +144,11 @@ def lock(name: str) -> filelock.BaseFileLock:
 def work_folder() -> Path:
     """Folder of locks and of checkpoints of unfinished work, beside the store."""
     return _store_folder() / ".scatd"
+
+
+def serving_folder() -> Path:
+    """Folder of what servers were sent, beside the store."""
+    return work_folder() / "serving"
 
 
 def _store_folder() -> Path:

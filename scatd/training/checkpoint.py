@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from scatd.data.files import is_whole, sha256_file, stored_hashes, write_hashes
+from scatd.data.files import atomic_path, is_whole, sha256_file, stored_hashes, write_hashes
 from scatd.training.draws import SeededDraws
 
 logger = logging.getLogger(__name__)
@@ -112,19 +111,18 @@ class Checkpoint:
         if self._path is None or not (last or self._is_time(len(history))):
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        torch.save(
-            {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "draws": self._draws.state(),
-                "history": history,
-                "best": None if is_best else self.best,
-            },
-            temporary,
-        )
-        write_hashes(self._path, sha256_file(temporary), *stored_hashes(self._path)[:4])
-        os.replace(temporary, self._path)  # noqa: PTH105  (atomic on every platform)
+        content = {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "draws": self._draws.state(),
+            "history": history,
+            "best": None if is_best else self.best,
+        }
+        with atomic_path(self._path) as unfinished:
+            # A file that torch opens itself hides why a disk could not be written.
+            with unfinished.open("wb") as file:
+                torch.save(content, file)
+            write_hashes(self._path, sha256_file(unfinished), *stored_hashes(self._path)[:4])
         self._saved_at = time.monotonic()
 
     def _is_time(self, epoch: int) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scatd.data.demo.simulate import DemoSettings, simulate
 from scatd.data.files import atomic_path, check_writable, make_folder
+from scatd.data.storable import write_h5ad
 
 
 def write_demo(
@@ -32,5 +33,5 @@ def write_demo(
     for name, cohort in simulate(settings, panel).items():
         written[name] = folder / f"{name}.h5ad"
         with atomic_path(written[name]) as temporary:
-            cohort.write_h5ad(temporary)
+            write_h5ad(cohort, temporary)
     return written

@@ -22,6 +22,7 @@ from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
 from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
+from scatd.data.files import take_room
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
@@ -380,7 +381,10 @@ class Embedded(ScoringInput):
         X: NDArray[np.float32]
         if 4 * shape[0] * shape[1] > IN_MEMORY_BYTES:
             scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-"))
-            X = np.lib.format.open_memmap(Path(scratch) / "X.npy", "w+", np.float32, shape)
+            place = Path(scratch) / "X.npy"
+            X = np.lib.format.open_memmap(place, "w+", np.float32, shape)
+            with place.open("r+b") as file:
+                take_room(file, place.stat().st_size)
         else:
             X = np.empty(shape, np.float32)
         reasons = np.full(self.n_obs, "", dtype=object)

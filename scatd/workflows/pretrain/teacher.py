@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from scatd import console, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.data import disk_faults
 from scatd.data.features import Features, read_features
-from scatd.data.files import make_folder, release, row_blocks, sha256_array
+from scatd.data.files import make_folder, release, row_blocks, sha256_array, take_room
 from scatd.data.io import is_cohort
 from scatd.data.lazy import IN_MEMORY_BYTES
 from scatd.data.simulated import refuse_mixing
@@ -107,7 +108,9 @@ def _room(n_obs: int, n_latent: int) -> NDArray[np.float32]:
     folder = tracking.work_folder()
     make_folder(folder, remedy="Run from a folder that you may write to.")
     with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, np.float32, "w+", shape=(n_obs, n_latent))
+        with disk_faults.told(folder):
+            take_room(file, n_obs * n_latent * np.dtype(np.float32).itemsize)
+        return np.memmap(file, np.float32, "r+", shape=(n_obs, n_latent))
 
 
 def _stored(request: DistillRequest, path: Path, expression: Features) -> Teacher:
