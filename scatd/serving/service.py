@@ -178,8 +178,8 @@ class Service:
             on_fault.pop_all()
             return Scored(cells, file)
 
-    def examine(self, path: Path, kind: str) -> None:
-        """Let the examiner of this thread read a file.
+    def examine(self, path: Path, kind: str) -> Path:
+        """Let the examiner of this thread read a file, and return the file to score.
 
         Raises
         ------
@@ -190,7 +190,8 @@ class Service:
             self._own.examiner = Examiner()
             self._examiners.append(self._own.examiner)
         settings = self.settings
-        self._own.examiner.examine(path, kind, settings.max_content, settings.time_limit)
+        examiner: Examiner = self._own.examiner
+        return examiner.examine(path, kind, settings.max_content, settings.time_limit)
 
     def start(
         self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
