@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd.data.files import reading
 from scatd.data.contents import require_plausible
+from scatd.data.files import reading
 from scatd.data.location import Remote
 from scatd.data.parquet_content import (
     is_dictionary,

@@ -79,6 +79,12 @@ class Examiner:
         child.communicate()
         return ended
 
+    def kill(self) -> None:
+        """Kill the child from another thread; `examine` then returns there."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def _running(self) -> subprocess.Popen[str]:
         if self._child is None:
             self._child = subprocess.Popen(
@@ -102,8 +108,6 @@ def main() -> None:
 
 def _import_readers() -> None:
     """Load the libraries before the memory is limited: they need much address space."""
-    import anndata.io
-    import h5py
     import pyarrow.parquet  # noqa: F401
 
 

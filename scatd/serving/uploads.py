@@ -8,31 +8,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scatd.serving.formats import kind_of_body
+from scatd.serving.pace import at_least
 from scatd.serving.refusals import BAD_REQUEST, TOO_LARGE, Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 _BLOCK = 1 << 20
+_MOST_DIGITS = 20
 
 
-async def receive(request: Request, folder: Path, limit: int) -> Path:
+async def receive(request: Request, folder: Path, limit: int, patience: float, rate: float) -> Path:
     """Write the body, or the one file of a form, to `folder`.
+
+    Parameters
+    ----------
+    limit
+        Largest size, bytes.
+    patience, rate
+        As in `pace.at_least`.
 
     Raises
     ------
     Refusal
-        413 if it is larger than `limit` bytes, as announced or as counted; 400 for an empty body
-        or a form that is not one file with a plain name.
+        413 if it is larger than `limit` bytes, as announced or as counted; 408 if it comes too
+        slowly; 400 for an empty body or a form that is not one file with a plain name.
     """
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and int(announced[:_MOST_DIGITS]) > limit:
         raise _too_large(limit)
+    stream = at_least(_counted(request.stream(), limit), patience, rate)
     target = folder / "upload"
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        await _receive_form(request, target, limit)
+        await _receive_form(request, target, stream)
     else:
-        await _write(_counted(request.stream(), limit), target)
+        await _write(stream, target)
     if not target.stat().st_size:
         raise Refusal(BAD_REQUEST, "The body is empty. Expected a file of cells.")
     return target
@@ -56,16 +66,17 @@ def settle(upload: Path, examine: Callable[[Path, str], Path]) -> Path:
     return examine(upload.rename(upload.with_suffix(kind)), kind)
 
 
-async def _receive_form(request: Request, target: Path, limit: int) -> None:
+async def _receive_form(request: Request, target: Path, stream: Any) -> None:
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
 
-    stream: Any = _counted(request.stream(), limit)
-    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=0)
     try:
+        parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=0)
         form = await parser.parse()
     except MultiPartException as error:
         raise Refusal(BAD_REQUEST, f"The form cannot be read: {error.message}") from error
+    except (ValueError, LookupError, AssertionError) as error:  # of the parser below Starlette
+        raise Refusal(BAD_REQUEST, "The form cannot be read.") from error
     try:
         files = [item for item in form.values() if isinstance(item, UploadFile)]
         if not files:
