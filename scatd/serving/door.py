@@ -137,7 +137,8 @@ def _is_token(given: str, token: str) -> bool:
     right = [token.encode("utf-8", "surrogateescape"), token.encode("latin-1", "replace")]
     if b"?" in right[1] and "?" not in token:
         right.pop()  # it has letters that Latin-1 has not
-    return any([hmac.compare_digest(sent, one) for one in right])
+    same = [hmac.compare_digest(sent, one) for one in right]  # both: the time tells nothing
+    return any(same)
 
 
 def _require_local(headers: Headers) -> None:
