@@ -169,9 +169,7 @@ class Jobs:
         except TimeoutError:
             return f"it took longer than {limit:g} seconds"
         except Exception as error:  # noqa: BLE001 (the scores are there)
-            return (
-                f"it could not be drawn; the log of the server knows more, under {_logged(error)}"
-            )
+            return f"it could not be drawn; see the log of the server, under {_logged(error)}"
         finally:
             is_late.set()
         return "" if is_drawn else f"it is drawn for {FEWEST_CELLS} to {MOST_CELLS} cells"
