@@ -13,8 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.data.contents import require_plausible
 from scatd.data.files import reading
 from scatd.data.location import Remote
+from scatd.data.parquet_content import (
+    is_dictionary,
+    is_number,
+    require_flat,
+    require_plausible_groups,
+    unpacked_bytes,
+    word_columns,
+)
 from scatd.data.readers.remote import open_remote_file
 
 KIND = "a parquet table"
@@ -35,7 +44,8 @@ class RowGroups:
     Raises
     ------
     InputError
-        When it is no parquet table, or cannot be reached.
+        When it is no parquet table, cannot be reached, has columns of lists, or claims more than
+        it can hold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,8 +56,16 @@ class RowGroups:
         source: Any = open_remote_file(path, KIND) if isinstance(path, Remote) else path
         with reading(path, KIND):
             # From afar, the columns of a group are fetched in few requests.
-            self._file = parquet.ParquetFile(source, pre_buffer=is_remote)
-            schema, about = self._file.schema_arrow, self._file.metadata
+            opened = parquet.ParquetFile(source, pre_buffer=is_remote)
+            schema, about = opened.schema_arrow, opened.metadata
+            opened.close()
+        require_flat(path, schema)
+        require_plausible_groups(path, about, schema)
+        with reading(path, KIND):
+            self._file = parquet.ParquetFile(
+                source, metadata=about, pre_buffer=is_remote, read_dictionary=word_columns(schema)
+            )
+        self._schema, self._about = schema, about
         index = _index_names(schema)
         names = [*index, *(name for name in schema.names if name not in index)]
         self._fields = [schema.field(name) for name in names]
@@ -68,10 +86,8 @@ class RowGroups:
 
     def are_numbers(self, columns: Sequence[int]) -> bool:
         """True when every one of these columns holds integers or floating-point numbers."""
-        from pyarrow import types
-
         kinds = {self._fields[column].type for column in columns}
-        return all(types.is_floating(kind) or types.is_integer(kind) for kind in kinds)
+        return all(is_number(kind) for kind in kinds)
 
     def parts(self, n_rows: int) -> Iterator[pd.DataFrame]:
         """Yield all columns in parts of at most `n_rows` rows.
@@ -91,7 +107,9 @@ class RowGroups:
                     batch = next(batches, None)
                     if batch is None:
                         break
-                    frame = batch.select(names).to_pandas(ignore_metadata=True)
+                self._require_plausible(batch, group)
+                with reading(self.path, KIND):
+                    frame = self._unpacked(batch.select(names)).to_pandas(ignore_metadata=True)
                 rows = pd.RangeIndex(start, start + len(frame))
                 yield frame.set_axis(range(len(names)), axis=1).set_axis(rows, axis=0)
                 start += len(frame)
@@ -104,9 +122,41 @@ class RowGroups:
         InputError
             When the file is damaged.
         """
+        found = self._read([self._fields[column].name])
         with reading(self.path, KIND):
-            found = self._file.read(columns=[self._fields[column].name])
             return pd.Series(found.column(0).to_pandas(), name=column)
+
+    def whole(self) -> pd.DataFrame:
+        """The whole table as pandas wrote it, with its index.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        found = self._read(self._schema.names)
+        with reading(self.path, KIND):
+            frame: pd.DataFrame = found.to_pandas()
+        return frame
+
+    def packed(self, n_rows: int) -> Iterator[Any]:
+        """Yield the table as batches of Arrow of at most `n_rows` rows; words are dictionaries.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        for group in range(len(self._starts) - 1):
+            with reading(self.path, KIND):
+                batches = self._file.iter_batches(n_rows, row_groups=[group])
+            while True:
+                with reading(self.path, KIND):
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                self._require_plausible(batch, group)
+                yield batch
 
     def values(self, columns: Sequence[int], start: int, stop: int) -> NDArray[np.float32]:
         """Rows of some columns of numbers, (stop - start, n_columns); NaN for a gap.
@@ -125,6 +175,37 @@ class RowGroups:
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty((0, len(columns)), np.float32)
+
+    def _read(self, names: list[str]) -> Any:
+        """Columns as a table of Arrow, group by group, with all words written out."""
+        import pyarrow as pa
+
+        parts = []
+        for group in range(len(self._starts) - 1):
+            with reading(self.path, KIND):
+                part = self._file.read_row_group(group, columns=names)
+            self._require_plausible(part, group)
+            with reading(self.path, KIND):
+                parts.append(self._unpacked(part))
+        with reading(self.path, KIND):
+            empty = pa.schema([self._schema.field(name) for name in names], self._schema.metadata)
+            return pa.concat_tables(parts) if parts else empty.empty_table()
+
+    def _unpacked(self, part: Any) -> Any:
+        """A table or batch of Arrow with the types that the file says."""
+        import pyarrow as pa
+
+        fields = [self._schema.field(name) for name in part.schema.names]
+        return part.cast(pa.schema(fields, part.schema.metadata))
+
+    def _require_plausible(self, part: Any, group: int) -> None:
+        """Refuse words that would grow larger than is possible, before they are written out."""
+        about = self._about.row_group(group)
+        for name in part.schema.names:
+            column = part.column(name)
+            if is_dictionary(column.type):
+                stored = about.column(self._schema.get_field_index(name)).total_compressed_size
+                require_plausible(self.path, f"column '{name}'", unpacked_bytes(column), stored)
 
     def _group(self, group: int, columns: tuple[int, ...]) -> NDArray[np.float32]:
         if self._kept is None or self._kept[:2] != (group, columns):

@@ -141,7 +141,7 @@ def open_table(path: Path) -> Table:
         if isinstance(path, Remote) or _is_large(groups):
             names = as_text(groups.column(0)).tolist() if groups.header else []
             return Table(path, groups.header, groups.n_rows, names, groups=groups)
-        header, cells = _parquet(path)
+        header, cells = _parquet(groups)
     else:
         what = f"'{path.suffix}' is no known kind of table"
         raise InputError(what, where=str(path), expected=", ".join(TABLE_SUFFIXES))
@@ -223,10 +223,10 @@ def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
     return header, cells
 
 
-def _parquet(path: Path) -> tuple[list[str], pd.DataFrame]:
+def _parquet(groups: RowGroups) -> tuple[list[str], pd.DataFrame]:
     """Names and columns of a parquet table; an index with values becomes the first column."""
-    with reading(path, KIND):
-        frame = pd.read_parquet(path)
+    frame = groups.whole()
+    with reading(groups.path, KIND):
         if not isinstance(frame.index, pd.RangeIndex):
             index = frame.index.to_frame(index=False)
             index.columns = ["" if name is None else name for name in frame.index.names]

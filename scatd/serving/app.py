@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from scatd import __version__, registry
 from scatd.evaluation.ledger import without_cells
@@ -24,6 +26,7 @@ from scatd.serving.formats import MEDIA_TYPES, NPY, kind_of_answer
 from scatd.serving.page import add_page
 from scatd.serving.refusals import Refusal
 from scatd.serving.service import Service
+from scatd.serving.store_faults import reading_model
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -58,8 +61,9 @@ def create_app(service: Service) -> FastAPI:
         lifespan=alive,
         docs_url=None,  # the usual pages fetch their scripts from other servers
         redoc_url=None,
+        redirect_slashes=False,  # it would send a client to the host that its own header names
     )
-    app.add_middleware(Door, settings=service.settings, metrics=service.metrics)
+    app.add_middleware(Door, service=service)
     app.include_router(_routes(service))
     add_page(app, service)
     app.add_exception_handler(Refusal, _refused)
@@ -80,7 +84,8 @@ def _routes(service: Service) -> APIRouter:
     async def model(drug: str, family: Family = None) -> JSONResponse:
         """The card of the drug's model: its features, its metrics, and its baselines."""
         ref = service.find(drug, family)
-        card = await asyncio.to_thread(_card, ref)
+        with reading_model(ref):
+            card = await asyncio.to_thread(_card, ref)
         return JSONResponse({"model": asdict(ref), "card": card}, headers=_named(ref))
 
     @router.post(
@@ -102,7 +107,11 @@ def _routes(service: Service) -> APIRouter:
             "drug": ref.drug, "model": ref.name, "version": ref.version,
             "cells": scored.cells.n_obs,
         }  # fmt: skip
-        return _Passing(service, scored.file, ref)
+        try:
+            return _Passing(service, scored.file, ref)
+        except BaseException:
+            service.scratch.clear(scored.file.parent)
+            raise
 
     @router.get("/metrics", tags=["operation"], responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
@@ -132,13 +141,17 @@ class _Passing(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(self._service.settings.time_limit):
+                await super().__call__(scope, receive, send)
+        except TimeoutError as error:
+            raise ClientDisconnect from error  # it does not take its answer
         finally:
             await asyncio.to_thread(self._service.scratch.clear, self._folder)
 
 
 def _named(ref: ModelRef) -> dict[str, str]:
-    return {MODEL_HEADER: ref.name, VERSION_HEADER: str(ref.version)}
+    """Headers hold ASCII only: other letters are percent-encoded, as in an address."""
+    return {MODEL_HEADER: quote(ref.name), VERSION_HEADER: str(ref.version)}
 
 
 def _card(ref: ModelRef) -> Any:
@@ -185,7 +198,11 @@ _FAULTS = _described(
         400: "The request is malformed.",
         401: "The token is missing or wrong.",
         404: "No such drug in production.",
+        409: "The model is gone from the store, or was changed there.",
         422: "The file or a parameter cannot be used; the message says why.",
+        500: "A fault of the server; the message has the number under which its log knows more.",
+        503: "The server is busy or stopping, or cannot reach its models; Retry-After says when to "
+        "come back.",
     }
 )
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -227,7 +244,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "ood, reason. If the model does not know its training domain, ood is missing, and "
         "model.domain.not_assessed says why; in csv, ood gives the reason.",
         "headers": {
-            MODEL_HEADER: {"schema": {"type": "string"}},
+            MODEL_HEADER: {
+                "description": "Letters outside ASCII are percent-encoded.",
+                "schema": {"type": "string"},
+            },
             VERSION_HEADER: {"schema": {"type": "integer"}},
         },
         "content": {media: {} for media in MEDIA_TYPES.values()},
@@ -235,10 +255,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **_described(
         {
             406: "No such kind of answer.",
-            408: "The upload took too long.",
+            408: "The upload took too long, or came too slowly.",
             413: "The body is too large, or grows too large when it is unpacked.",
             415: "The body is of no known kind.",
-            503: "Too many requests at once; Retry-After says when to come back.",
             504: "Scoring took too long.",
         }
     ),

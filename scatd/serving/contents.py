@@ -14,7 +14,9 @@ from typing import Any
 
 from scatd.data.contents import hdf5_objects
 from scatd.data.files import reading, row_blocks
+from scatd.data.parquet_content import is_number, longest_word, unpacked_bytes
 from scatd.data.readers.consistency import sparse_format, stored_shape
+from scatd.data.row_groups import KIND, RowGroups
 from scatd.errors import InputError
 from scatd.serving.formats import H5AD, PARQUET
 from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal, unusable
@@ -47,6 +49,8 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
         elif kind == PARQUET:
             _look_into_parquet(path, max_content)
     except InputError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise Refusal(TOO_LARGE, "The file needs more memory than it may have.") from error
         raise unusable(error, path.parent) from error
 
 
@@ -136,24 +140,18 @@ def _measure(data: Any, budget: _Budget) -> None:
 
 
 def _look_into_parquet(path: Path, max_content: int) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    """Count what a table announces, then its words; words are counted before they are written out.
 
-    budget = _Budget(max_content)
-    with reading(path, "a parquet table"), pq.ParquetFile(path) as file:
-        budget.spend(8 * file.metadata.num_rows * max(file.metadata.num_columns, 1))
-        of_words = [
-            field.name
-            for field in file.schema_arrow
-            if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
-        ]
-        longest = n_rows = 0
-        for batch in file.iter_batches(batch_size=_ROWS):
+    `RowGroups` refuses lists, and a part that grows too much, by itself.
+    """
+    groups, budget = RowGroups(path), _Budget(max_content)
+    budget.spend(8 * groups.n_rows * max(len(groups.header), 1))
+    longest = 0
+    for batch in groups.packed(_ROWS):
+        with reading(path, KIND):
             batch.validate(full=True)
-            n_rows += batch.num_rows
-            for name in of_words:
-                column = batch.column(name)
-                budget.spend(column.nbytes)
-                for word in column.to_pylist():
-                    longest = max(longest, len(word) if isinstance(word, str | bytes) else 0)
-        budget.names(longest, n_rows)
+        for column in batch.columns:
+            if not is_number(column.type):
+                budget.spend(unpacked_bytes(column))
+                longest = max(longest, longest_word(column))
+    budget.names(longest, groups.n_rows)

@@ -6,24 +6,34 @@ could send requests under a host name that it owns (DNS rebinding), or send a fo
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hmac
 import uuid
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from scatd.serving import logs
-from scatd.serving.refusals import BAD_REQUEST, FORBIDDEN, UNAUTHORISED, Refusal, failed
+from scatd.serving.refusals import (
+    BAD_REQUEST,
+    CLIENT_LEFT,
+    FORBIDDEN,
+    UNAUTHORISED,
+    Refusal,
+    failed,
+    stopping,
+)
 from scatd.serving.settings import LOCAL_HOSTS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from scatd.serving.metrics import Metrics
-    from scatd.serving.settings import ServeSettings
+    from scatd.serving.service import Service
 
 OPEN_PATHS = ("/", "/healthz", "/docs", "/openapi.json")
 """Paths that need no token: they tell nothing about models or cells."""
@@ -47,8 +57,8 @@ def answer(refusal: Refusal) -> JSONResponse:
 class Door:
     """The outermost middleware of the app."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
-        self._app, self._settings, self._metrics = app, settings, metrics
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or refuse it."""
@@ -70,6 +80,12 @@ class Door:
             await self._app(scope, receive, send_on)
         except Refusal as refusal:
             await answer(refusal)(scope, receive, send_on)
+        except ClientDisconnect:
+            status = CLIENT_LEFT
+        except asyncio.CancelledError:
+            if status or not self._service.is_stopping:
+                raise
+            await answer(stopping())(scope, receive, send_on)
         except Exception as error:  # noqa: BLE001 (the client gets an answer to every error)
             logs.failure("fault", error, request=request_id)
             if not status:
@@ -78,7 +94,11 @@ class Door:
             self._note(scope, status, perf_counter() - started, request_id)
 
     def _require_welcome(self, scope: Scope) -> None:
-        headers, token = Headers(scope=scope), self._settings.token
+        if self._service.is_stopping:
+            raise stopping()
+        headers, token = Headers(scope=scope), self._service.settings.token
+        if "\0" in scope["path"]:
+            raise Refusal(BAD_REQUEST, "The address holds a character that no address has.")
         if token is None:
             _require_local(headers)
             return
@@ -86,8 +106,7 @@ class Door:
         if path in OPEN_PATHS or path.startswith(STATIC):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        is_right = hmac.compare_digest(given.strip().encode(), token.encode())
-        if scheme.lower() != "bearer" or not is_right:
+        if scheme.lower() != "bearer" or not _is_token(given.strip(), token):
             what = "The token is missing or wrong. Send 'Authorization: Bearer TOKEN'."
             raise Refusal(UNAUTHORISED, what, {"WWW-Authenticate": "Bearer"})
 
@@ -95,7 +114,7 @@ class Door:
         route: Any = scope.get("route")
         path = getattr(route, "path", "none")  # as declared: the path of the request may hold names
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.answered(path, method, status, seconds)
+        self._service.metrics.answered(path, method, status, seconds)
         about = scope.get("state", {}).get("about", {})
         logs.event(
             "request",
@@ -111,17 +130,32 @@ class Door:
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
 
+def _is_token(given: str, token: str) -> bool:
+    """Whether a token is the right one: clients send other letters as UTF-8 or as Latin-1."""
+    sent = given.encode("latin-1")  # the bytes: headers are decoded so
+    right = [token.encode("utf-8", "surrogateescape")]
+    with contextlib.suppress(UnicodeEncodeError):  # it has letters that Latin-1 has not
+        right.append(token.encode("latin-1"))
+    same = [hmac.compare_digest(sent, one) for one in right]  # both: the time tells nothing
+    return any(same)
+
+
 def _require_local(headers: Headers) -> None:
     host = headers.get("host", "")
     if _name(host) not in LOCAL_HOSTS:
         raise Refusal(BAD_REQUEST, "The header Host names another computer. Expected localhost.")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _parts(origin).netloc != host:
         raise Refusal(FORBIDDEN, "A page of another site asked for this.")
 
 
 def _name(host: str) -> str:
+    return _parts(f"//{host}").hostname or ""
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; all of them empty where it is none."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(address)
     except ValueError:
-        return ""
+        return urlsplit("")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import threading
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scatd.data.cell_map import FEWEST_CELLS, MOST_CELLS
 from scatd.registry import ModelRef
 from scatd.serving import logs, outcome
 from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal, failed
@@ -118,8 +121,9 @@ class Jobs:
         work = self._service.start(job.ref, upload, job.folder / outcome.H5AD, job.step)
         try:
             async with asyncio.timeout(limit):
-                result = await work.done
-                await self._show(job, result)
+                cells = await work.done
+                await asyncio.to_thread(outcome.write_scores, cells, job.folder)
+            await self._show(job, cells)
             job.state = "done"
         except TimeoutError:
             what = f"This took longer than {limit:g} seconds. Send fewer cells at a time."
@@ -127,8 +131,7 @@ class Jobs:
         except Refusal as refusal:
             self._fail(job, refusal)
         except Exception as error:  # noqa: BLE001 (the page shows a message for every error)
-            logs.failure("fault", error)
-            self._fail(job, failed(error))
+            self._fail(job, failed(error, _logged(error)))
         finally:
             if work.give_up():
                 work.when_ended(held.close)
@@ -139,17 +142,45 @@ class Jobs:
             asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget, job)
 
     async def _show(self, job: Job, cells: Any) -> None:
-        """Write the scores first; the map takes the longest time and comes last."""
+        """Tell the scores first; the map takes the longest time, and its faults cost no scores."""
         threshold = cells.result.about["threshold"]
-        await asyncio.to_thread(outcome.write_scores, cells, job.folder)
         job.result = outcome.summary(cells, threshold)
         job.state = "drawing"
-        job.result["has_map"] = await asyncio.to_thread(outcome.write_map, cells, job.folder)
-        await asyncio.to_thread(outcome.write_page, cells, job.folder, threshold)
+        job.result["map_left_out"] = await self._draw(job, cells)
+        try:
+            await asyncio.to_thread(outcome.write_page, cells, job.folder, threshold)
+        except Exception as error:  # noqa: BLE001 (the scores are there)
+            job.result["notes"].append(f"The report could not be written ({_logged(error)}).")
         ref = job.ref
         logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=cells.n_obs)
 
+    async def _draw(self, job: Job, cells: Any) -> str:
+        """Draw the map within the time limit of a request. Return why there is none, or nothing.
+
+        A thread cannot be stopped. One that is late goes on, but writes nothing; there is one
+        thread for all maps, so that late ones cannot become many.
+        """
+        limit, is_late = self._service.settings.time_limit, threading.Event()
+        drawing = self._service.artist.submit(outcome.write_map, cells, job.folder, is_late)
+        try:
+            async with asyncio.timeout(limit):
+                is_drawn = await asyncio.wrap_future(drawing)
+        except TimeoutError:
+            return f"it took longer than {limit:g} seconds"
+        except Exception as error:  # noqa: BLE001 (the scores are there)
+            return f"it could not be drawn; see the log of the server, under {_logged(error)}"
+        finally:
+            is_late.set()
+        return "" if is_drawn else f"it is drawn for {FEWEST_CELLS} to {MOST_CELLS} cells"
+
     def _fail(self, job: Job, refusal: Refusal) -> None:
         job.state, job.error = "failed", refusal.message
-        for left in job.folder.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in job.folder.glob("*"):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+
+
+def _logged(error: BaseException) -> str:
+    """Log a fault of the server, and return the number under which it is found."""
+    number = uuid.uuid4().hex[:12]
+    logs.failure("fault", error, request=number)
+    return number

@@ -53,7 +53,7 @@ class LiveModels:
         for name, version in registry.production_versions().items():
             ref = before.get(name)
             if ref is None or ref.version != version:
-                was, ref = ref, registry.find(name, keys.PRODUCTION)
+                was, ref = ref, self._found(name, ref)
                 if ref is None:
                     continue
                 ref = self._ready(ref, was)
@@ -105,9 +105,17 @@ class LiveModels:
                 self._loaded.popitem(last=False)
             return model
 
+    def _found(self, name: str, was: ModelRef | None) -> ModelRef | None:
+        """The version in production; the old one where the new one is not described."""
+        try:
+            return registry.find(name, keys.PRODUCTION)
+        except InputError:  # one bad entry must not hide the others
+            logger.exception("version cannot be used", extra={"model": name})
+            return was
+
     def _ready(self, ref: ModelRef, was: ModelRef | None) -> ModelRef:
         """The new version, loaded if the old one was loaded; the old one if loading fails."""
-        if was is None or (was.name, was.version) not in self._loaded:
+        if was is None or ref is was or (was.name, was.version) not in self._loaded:
             return ref
         try:
             self.load(ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pandas as pd
@@ -67,13 +68,21 @@ def write_scores(cells: PredictedCells, folder: Path) -> None:
     save_figure(figure, folder, Path(HISTOGRAM).stem)
 
 
-def write_map(cells: PredictedCells, folder: Path) -> bool:
-    """Draw the map of cells, and return whether there is one."""
+def write_map(cells: PredictedCells, folder: Path, is_late: Event) -> bool:
+    """Draw the map of cells, and return whether there is one; nothing is written once it is late.
+
+    Parameters
+    ----------
+    is_late
+        Set when nobody waits for the map any more.
+    """
+    if is_late.is_set():
+        return False
     assert cells.latent is not None
     with open_input(folder / H5AD) as scored:
         own = own_map(scored)
     xy = cell_map(cells.latent, own)
-    if xy is None:
+    if xy is None or is_late.is_set():
         return False
     figure = draw_map(xy, cells.table["prob_resistant"], cells.ref.drug)
     save_figure(figure, folder, Path(MAP).stem)

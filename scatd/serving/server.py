@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import warnings
+from typing import TYPE_CHECKING
 
 from scatd import activity, console
 from scatd.errors import InputError
 from scatd.serving import logs
 from scatd.serving.settings import ServeSettings
 
+if TYPE_CHECKING:
+    import uvicorn
+
+    from scatd.serving.service import Service
+
+_SHARE_OF_REQUESTS = 0.8
+"""Part of the time to stop that requests may use; the rest is for cleaning up."""
+
 
 def serve(settings: ServeSettings) -> None:
-    """Answer requests until the process is interrupted.
+    """Answer requests until the process is told to stop by SIGTERM or Ctrl+C.
+
+    Running requests may then finish, and the process ends within `stop_limit` seconds. A second
+    signal ends it at once.
 
     Raises
     ------
     InputError
         If the address is in use, the store cannot be opened, or there is no such device.
     """
-    import uvicorn
-
     from scatd import tracking
-    from scatd.serving.app import create_app
     from scatd.serving.service import Service
 
     tracking.connect()  # a folder without a store is refused, before anything is made in it
@@ -35,16 +45,53 @@ def serve(settings: ServeSettings) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{listener.getsockname()[1]}/"
     logs.event("starting", url=url, process=os.getpid(), token=settings.token is not None)
-    config = uvicorn.Config(
-        create_app(service),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=10,
+    try:
+        with activity.doing("answering requests", is_visible=True):
+            _server(service).run(sockets=[listener])
+    finally:
+        service.close()
+    logs.event("stopped")
+
+
+def _server(service: Service) -> uvicorn.Server:
+    import uvicorn
+
+    from scatd.serving.app import create_app
+    from scatd.serving.protocol import patient_protocol
+
+    settings = service.settings
+
+    class Stopping(uvicorn.Server):
+        """A server that ends in time. Uvicorn itself waits for threads, however long they take."""
+
+        def handle_exit(self, *_: object) -> None:
+            if self.should_exit:
+                _end_now(service)
+            self.should_exit = service.is_stopping = True
+            last = threading.Timer(settings.stop_limit, _end_now, [service])
+            last.daemon = True
+            last.start()
+
+    return Stopping(
+        uvicorn.Config(
+            create_app(service),
+            http=patient_protocol(settings.patience),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=max(1, int(_SHARE_OF_REQUESTS * settings.stop_limit)),
+        )
     )
-    with activity.doing("answering requests", is_visible=True):
-        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end_now(service: Service) -> None:
+    """End the process although threads still work; nothing of an upload stays."""
+    logs.event("stopped before all work was finished")
+    service.end_children()
+    service.scratch.clear()
+    os._exit(0)
 
 
 def _listener(settings: ServeSettings) -> socket.socket:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ from scatd.serving.refusals import (
     TIMEOUT,
     TOO_LARGE,
     TOO_SLOW,
-    UNUSABLE,
     Refusal,
+    no_room,
+    stopping,
     unusable,
 )
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
+from scatd.serving.store_faults import reading_model
 from scatd.workflows.predict.request import PredictedCells, PredictRequest
 from scatd.workflows.predict.run import score_file
 
@@ -59,7 +62,11 @@ class Service:
         self.metrics = Metrics()
         self.models = LiveModels(str(pick_device(settings.device)))
         self.scratch = Scratch()
+        self.is_stopping = False
+        self.artist = ThreadPoolExecutor(1, "draw")
         self._pool = ThreadPoolExecutor(settings.workers, "score")
+        self._works: weakref.WeakSet[Work] = weakref.WeakSet()
+        self._was_read = False
         self._places = settings.workers + settings.waiting
         self._examiners: list[Examiner] = []
         self._own = threading.local()
@@ -78,7 +85,7 @@ class Service:
             self.metrics.refreshes_failed.inc()
             logs.failure("refresh failed", error)
             return
-        self._seen = monotonic()
+        self._seen, self._was_read = monotonic(), True
         self.metrics.in_production(self.models.refs())
         for ref in changed:
             logs.event("in production", drug=ref.drug, model=ref.name, version=ref.version)
@@ -90,11 +97,23 @@ class Service:
             await asyncio.to_thread(self.refresh)
 
     def close(self) -> None:
-        """End the threads and remove all uploads and answers."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Give up all work, wait a little for its threads, and remove uploads and answers."""
+        self.is_stopping = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.artist.shutdown(wait=False, cancel_futures=True)
+        works = list(self._works)
+        for work in works:
+            work.give_up()
+        self.end_children()
+        wait([work.future for work in works], self.settings.stop_limit / 10)
         for examiner in self._examiners:
             examiner.close()
         self.scratch.clear()
+
+    def end_children(self) -> None:
+        """Kill the processes that read uploads; whoever waits for one goes on."""
+        for examiner in self._examiners:
+            examiner.kill()
 
     def find(self, drug: str, family: str | None) -> ModelRef:
         """The production version of a drug.
@@ -102,8 +121,11 @@ class Service:
         Raises
         ------
         Refusal
-            404 if there is none.
+            404 if there is none, 503 if the registry could not be read yet.
         """
+        if not self._was_read:
+            what = "The registry of models cannot be read now."
+            raise Refusal(BUSY, what, {"Retry-After": "10"})
         try:
             return self.models.find(drug, family)
         except InputError as error:
@@ -118,6 +140,8 @@ class Service:
         Refusal
             503 if all places are taken.
         """
+        if self.is_stopping:
+            raise stopping()
         if self._places == 0:
             raise Refusal(BUSY, "The server is busy. Try again in a second.", {"Retry-After": "1"})
         self._places -= 1
@@ -138,7 +162,13 @@ class Service:
         """
         try:
             async with asyncio.timeout(self.settings.time_limit):
-                return await uploads.receive(request, folder, self.settings.max_upload)
+                return await uploads.receive(
+                    request,
+                    folder,
+                    self.settings.max_upload,
+                    self.settings.patience,
+                    self.settings.min_rate,
+                )
         except TimeoutError as error:
             raise Refusal(TIMEOUT, "The upload took too long.") from error
 
@@ -178,8 +208,8 @@ class Service:
             on_fault.pop_all()
             return Scored(cells, file)
 
-    def examine(self, path: Path, kind: str) -> None:
-        """Let the examiner of this thread read a file.
+    def examine(self, path: Path, kind: str) -> Path:
+        """Let the examiner of this thread read a file, and return the file to score.
 
         Raises
         ------
@@ -190,7 +220,8 @@ class Service:
             self._own.examiner = Examiner()
             self._examiners.append(self._own.examiner)
         settings = self.settings
-        self._own.examiner.examine(path, kind, settings.max_content, settings.time_limit)
+        examiner: Examiner = self._own.examiner
+        return examiner.examine(path, kind, settings.max_content, settings.time_limit)
 
     def start(
         self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
@@ -216,22 +247,24 @@ class Work:
         self._service, self._ref, self._upload, self._output = service, ref, upload, output
         self._progress, self._given_up = progress, threading.Event()
         self._loop = asyncio.get_running_loop()
-        self._future: Future[PredictedCells] = service._pool.submit(self._run)
-        self.done = asyncio.shield(asyncio.wrap_future(self._future))
+        self.future: Future[PredictedCells] = service._pool.submit(self._run)
+        self.done = asyncio.shield(asyncio.wrap_future(self.future))
+        service._works.add(self)
 
     def give_up(self) -> bool:
         """Stop the work at its next step, and return whether it still runs."""
         self._given_up.set()
-        self._future.cancel()
-        return not self._future.done()
+        self.future.cancel()
+        return not self.future.done()
 
     def when_ended(self, call: Callable[[], object]) -> None:
         """Call a function in the event loop after the thread has ended."""
-        self._future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
+        self.future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
 
     def _run(self) -> PredictedCells:
         settings = self._service.settings
-        model = self._service.models.load(self._ref)
+        with reading_model(self._ref):
+            model = self._service.models.load(self._ref)
         try:
             upload = uploads.settle(self._upload, self._service.examine)
             request = PredictRequest(
@@ -246,13 +279,8 @@ class Work:
             raise unusable(error, self._upload.parent) from error
         except MemoryError as error:
             raise Refusal(TOO_LARGE, "This needs more memory than there is.") from error
-        except (Refusal, _GivenUpError):
-            raise
-        except Exception as error:
-            # Readers raise many errors for a damaged file. An error in scatd is logged, too.
-            logs.failure("unreadable upload", error)
-            what = "The file cannot be read: it may be truncated or damaged."
-            raise Refusal(UNUSABLE, what) from error
+        except OSError as error:
+            raise no_room(error) or error from error
         self._service.metrics.scored(model.ref, cells.n_obs)
         return cells
 

@@ -5,8 +5,11 @@ const form = element("form");
 const needsToken = form.dataset.needsToken === "yes";
 let job = null;
 
+// A header holds bytes: letters outside ASCII are sent as UTF-8.
 function headers() {
-  return needsToken ? { Authorization: `Bearer ${element("token").value}` } : {};
+  if (!needsToken) return {};
+  const bytes = new TextEncoder().encode(element("token").value);
+  return { Authorization: `Bearer ${String.fromCharCode(...bytes)}` };
 }
 
 async function ask(path, options = {}) {
@@ -131,9 +134,9 @@ async function follow() {
       if (about.files.includes("map.png")) await picture("map", "map.png");
     }
     if (about.state === "done") {
-      element("map-caption").textContent = about.result.has_map
-        ? "The cells on a map (UMAP): near cells are alike, distances mean little"
-        : "No map: it is drawn for 10 to 5000 cells";
+      element("map-caption").textContent = about.result.map_left_out
+        ? `No map: ${about.result.map_left_out}`
+        : "The cells on a map (UMAP): near cells are alike, distances mean little";
       return;
     }
     await new Promise((resume) => setTimeout(resume, 400));

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+import threading
+import time
 
 import anndata as ad
 import numpy as np
@@ -48,6 +51,66 @@ def serving(**settings):
     client.service = service
     with client:
         yield client
+
+
+class Listening:
+    """A server in this process that listens on a port, for requests that no client would send."""
+
+    def __init__(self, **settings):
+        from scatd.serving.server import _server
+        from scatd.serving.service import Service
+        from scatd.serving.settings import ServeSettings
+
+        self.service = Service(ServeSettings(**{"refresh": 0.05, "device": "cpu", **settings}))
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.server = _server(self.service)
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def ask(self, request):
+        """Send bytes and nothing more; return the status, 0 for none, and the rest."""
+        with self.connect() as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(request)
+                connection.shutdown(socket.SHUT_WR)
+            return self.read(connection)
+
+    @staticmethod
+    def read(connection):
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while part := connection.recv(1 << 16):
+                answer += part
+        status = int(answer.split()[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+        return status, answer
+
+    def stop(self):
+        self.server.should_exit = True
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@contextlib.contextmanager
+def listening(**settings):
+    server = Listening(**settings)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def listen(copied_registry):
+    """Start a server that listens, with these settings, on a registry that the test may change."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(listening(**settings))
 
 
 @pytest.fixture

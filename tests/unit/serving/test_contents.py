@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+
 import anndata as ad
 import h5py
 import numpy as np
@@ -134,13 +139,58 @@ def test_a_table_that_grows_is_refused(tmp_path, table):
 def test_what_ends_the_examiner_ends_nothing_else(cohort):
     examiner = Examiner()
     examiner.examine(cohort, ".h5ad", LIMIT, 60)
-    examiner._child.kill()
-    with pytest.raises(Refusal, match="truncated or damaged") as caught:
-        examiner.examine(cohort, ".h5ad", LIMIT, 60)
-    assert caught.value.status == 422
+    for ended_by, status, says in (
+        (signal.SIGSEGV, 422, "truncated or damaged"),
+        (signal.SIGKILL, 413, "more memory"),  # by the system, which has no memory left
+    ):
+        examiner._child.send_signal(ended_by)
+        with pytest.raises(Refusal, match=says) as caught:
+            examiner.examine(cohort, ".h5ad", LIMIT, 60)
+        assert caught.value.status == status
     examiner.examine(cohort, ".h5ad", LIMIT, 60)
     with pytest.raises(Refusal, match="holds more than 0 MB"):
         examiner.examine(cohort, ".h5ad", 1, 60)
     examiner.close()
     with pytest.raises(Refusal, match=r"longer than 0\.001 seconds"):
         examiner.examine(cohort, ".h5ad", LIMIT, 0.001)
+
+
+def test_one_long_word_in_many_rows_is_counted_before_it_is_written_out(tmp_path):
+    """Within what may grow anyway, and above what the server allows."""
+    words = pa.DictionaryArray.from_arrays(np.zeros(4000, np.int32), ["x" * 50_000])
+    table = pa.table({"id": words, "a": np.zeros(4000)})
+    pq.write_table(table, tmp_path / "bomb.parquet", store_schema=False)
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(Refusal, match="holds more than 8 MB") as caught:
+        require_harmless(tmp_path / "bomb.parquet", ".parquet", LIMIT)
+    assert caught.value.status == 413
+    assert pa.default_memory_pool().max_memory() - before < 20_000_000
+
+
+@pytest.mark.parametrize("n_megabytes", [500, 4000])
+def test_a_child_may_take_so_much_memory_and_no_more(n_megabytes):
+    """The limit counts from what the process has: 1 GB for the content, and 1 GB beside it."""
+    program = """
+import sys
+from scatd.serving.limits import limit_this_process
+limit_this_process(1 << 30, 60)
+try:
+    bytearray(int(sys.argv[1]) * 1_000_000)
+    print("true")
+except MemoryError:
+    print("false")
+"""
+    command = [sys.executable, "-c", program, str(n_megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == (n_megabytes < 2000)
+
+
+def test_a_child_may_compute_so_long_and_no_longer():
+    program = """
+from scatd.serving.limits import limit_this_process
+limit_this_process(1 << 30, 0.5)
+while True:
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+    assert done.returncode == -signal.SIGXCPU
