@@ -44,21 +44,21 @@ def parent_run(
     """
     client = connect()
     run = _claim_project_run(client, command)
+    about = {
+        keys.TAG_COMMAND: command,
+        keys.TAG_VERSION: __version__,
+        keys.TAG_HOST: platform.node(),
+        keys.TAG_PROCESS: str(os.getpid()),
+        **tags,
+    }
+    if resume_key is not None:
+        about[keys.TAG_RESUME_KEY] = resume_key
     if run is None:
-        run = create(client, experiment_id(client), name, {})
+        run = create(client, experiment_id(client), name, about)
     else:
         client.update_run(run.run_id, name=name)
-    with _sigterm_raises(), ended_with_block(run):
-        about = {
-            keys.TAG_COMMAND: command,
-            keys.TAG_VERSION: __version__,
-            keys.TAG_HOST: platform.node(),
-            keys.TAG_PROCESS: str(os.getpid()),
-            **tags,
-        }
-        if resume_key is not None:
-            about[keys.TAG_RESUME_KEY] = resume_key
         run.set_tags(about)
+    with _sigterm_raises(), ended_with_block(run):
         run.log_settings(settings)
         yield run
 
