@@ -17,8 +17,9 @@ from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
 from scatd.errors import InputError
+from scatd.tracking import artifact_place
 from scatd.tracking.run import Run, create, ended_with_block
-from scatd.tracking.store import connect, experiment_id
+from scatd.tracking.store import connect, experiment
 
 
 @contextlib.contextmanager
@@ -54,7 +55,9 @@ def parent_run(
     if resume_key is not None:
         about[keys.TAG_RESUME_KEY] = resume_key
     if run is None:
-        run = create(client, experiment_id(client), name, about)
+        place = experiment(client)
+        artifact_place.require_shared(client.tracking_uri, place)
+        run = create(client, place.experiment_id, name, about)
     else:
         client.update_run(run.run_id, name=name)
         run.set_tags(about)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from pathlib import Path
 
 import filelock
 import mlflow
-from mlflow.entities import LifecycleStage
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,10 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
+from scatd.tracking import artifact_place
+from scatd.tracking.artifact_place import no_password
 
 EXPERIMENT = "scatd"
-
-_SERVER_SCHEMES = ("http", "https", "databricks", "uc")
 
 _connected: set[str] = set()
 
@@ -47,7 +46,7 @@ def connect() -> MlflowClient:
     except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
         what = f"the MLflow store cannot be opened ({_first_line(error)})"
         remedy = "Check MLFLOW_TRACKING_URI; after an update of MLflow, run: mlflow db upgrade URI"
-        raise InputError(_no_password(what), where=_no_password(uri), remedy=remedy) from error
+        raise InputError(no_password(what), where=no_password(uri), remedy=remedy) from error
     _connected.add(uri)
     return client
 
@@ -70,26 +69,33 @@ def tracking_uri() -> str:
 
 
 def experiment_id(client: MlflowClient) -> str:
+    """The id of `experiment`."""
+    return experiment(client).experiment_id
+
+
+def experiment(client: MlflowClient) -> Experiment:
     """The experiment that MLflow's variables name, else `scatd`; created where there is none.
 
     Raises
     ------
     InputError
-        When `MLFLOW_EXPERIMENT_ID` names none.
+        When `MLFLOW_EXPERIMENT_ID` names none, or when it must be created in a database without
+        server, where nothing says which place of files all hosts can read.
     """
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         try:
-            return client.get_experiment(given).experiment_id
+            return client.get_experiment(given)
         except MlflowException as error:
             what, expected = f"there is no experiment '{given}'", "the id of one, or no variable"
             raise InputError(what, where="MLFLOW_EXPERIMENT_ID", expected=expected) from error
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     found = client.get_experiment_by_name(name)
     if found is None:
-        return client.create_experiment(name, artifact_location=_artifact_location())
+        place = artifact_place.of_new_experiment(tracking_uri(), _store_folder(), name)
+        return client.get_experiment(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
-    return found.experiment_id
+    return found
 
 
 def lock(name: str) -> filelock.BaseFileLock:
@@ -117,25 +123,15 @@ def _store_folder() -> Path:
     return Path(rest).absolute().parent if scheme == "sqlite" else cache_folder()
 
 
-def _artifact_location() -> str | None:
-    """Beside a database file; in the working folder for another database; None for a server."""
-    scheme = tracking_uri().partition(":")[0]
-    if scheme in _SERVER_SCHEMES:
-        return None
-    folder = _store_folder() if scheme == "sqlite" else Path.cwd()
-    return (folder / "mlartifacts").as_uri()
-
-
 def _quieten_mlflow() -> None:
     for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # A server that passes files on would send each reader to its bucket, even for small files: by
+    # an address that may be known to the server only, and with two more requests a file.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")
 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _no_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
