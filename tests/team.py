@@ -1,10 +1,8 @@
 """The parts of a team store, started for tests: PostgreSQL, an S3 server and `mlflow server`.
 
-Import the fixtures into a test module or a conftest. Each part is started when the first test
-asks for it, once in each pytest process, and stopped at the end. Every worker of pytest-xdist has
-its own parts on ports of its own. A test is skipped, and says why, where a package is missing.
-
-    from tests.team import auth_server, bucket, postgres  # noqa: F401
+Each part is started when the first test asks for it, once in each pytest process, and stopped at
+the end. Every worker of pytest-xdist has its own parts on ports of its own. A test is skipped, and
+says why, where a package is missing.
 
     def test_something(auth_server, monkeypatch):
         auth_server.use(monkeypatch)
@@ -17,6 +15,7 @@ take a server away and bring it back on the same port.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -30,6 +29,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -297,13 +297,19 @@ def _running(
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, **options,
+            start_new_session=True, preexec_fn=partial(_die_with_parent, how), **options,
         )  # fmt: skip
     try:
         _wait(process, answers, log)
         yield process
     finally:
         _end(process, how)
+
+
+def _die_with_parent(how: int) -> None:
+    """Ask Linux to end this process when the tests are killed, which then stop nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
 
 
 def _wait(process: subprocess.Popen, answers: Callable[[], object], log: Path) -> None:
