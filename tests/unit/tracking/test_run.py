@@ -52,9 +52,13 @@ def test_a_block_writes_everything_in_one_call(run, written):
 
 
 def test_a_block_that_fails_writes_what_it_has(run):
-    with pytest.raises(ValueError, match="no"), run.together():
-        run.log_metrics({"auroc": 0.5})
-        raise ValueError("no")
+    def fail():
+        with run.together():
+            run.log_metrics({"auroc": 0.5})
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     run.set_tags({"scatd.drug": "docetaxel"})
     assert run.metrics() == {"auroc": 0.5}
     assert run.tags()["scatd.drug"] == "docetaxel"
