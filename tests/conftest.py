@@ -13,6 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.team import (  # noqa: F401 - fixtures
+    auth_server,
+    bucket,
+    direct_server,
+    postgres,
+    proxied_server,
+)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

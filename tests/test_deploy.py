@@ -193,3 +193,83 @@ def test_the_workflow_may_only_read_and_its_actions_are_pinned():
     actions = [step["uses"] for step in steps() if "uses" in step]
     assert actions
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in actions)
+
+
+# A team's store ------------------------------------------------------------------------------
+
+COMPOSE_TEXT = (DEPLOY / "compose.yaml").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
+EXAMPLE = (DEPLOY / "team.env.example").read_text()
+
+
+def of_service(name, key, default=None):
+    return COMPOSE["services"][name].get(key, default)
+
+
+def test_the_team_store_has_its_parts_and_is_marked_as_not_run():
+    assert set(COMPOSE["services"]) == {"postgres", "s3", "bucket", "mlflow", "scatd"}
+    head = COMPOSE_TEXT.partition("name:")[0]
+    assert "NOT RUN HERE" in head
+    mounted = {volume.partition(":")[0] for name in COMPOSE["services"]
+               for volume in of_service(name, "volumes", [])}  # fmt: skip
+    assert mounted == set(COMPOSE["volumes"])
+
+
+def test_every_part_waits_for_a_healthy_one():
+    for name in ("postgres", "s3", "mlflow"):
+        assert of_service(name, "healthcheck")["test"]
+    assert of_service("scatd", "depends_on") == {"mlflow": {"condition": "service_healthy"}}
+    assert of_service("mlflow", "depends_on") == {
+        "postgres": {"condition": "service_healthy"},
+        "bucket": {"condition": "service_completed_successfully"},
+    }
+
+
+def test_images_of_the_team_store_are_pinned():
+    images = {of_service(name, "image") for name in COMPOSE["services"]}
+    assert f"scatd-team:{__version__}" in images
+    assert all(re.fullmatch(r"[\w/-]+:\d+\.\d+[\w.-]*", image) for image in images), images
+    assert of_service("mlflow", "build")["args"] == {"EXTRAS": "[team]"}
+    assert re.search(r"^ARG EXTRAS=$", DOCKERFILE, re.MULTILINE)
+
+
+def test_secrets_of_the_team_store_are_in_no_file():
+    needed = set(re.findall(r"\$\{(\w+):\?\}", COMPOSE_TEXT))
+    optional = set(re.findall(r"\$\{(\w+):-", COMPOSE_TEXT))
+    written = dict(re.findall(r"^(#?\w+)=(.*)$", EXAMPLE, re.MULTILINE))
+    assert {name for name in written if not name.startswith("#")} == needed
+    assert {name[1:] for name in written if name.startswith("#")} == optional
+    assert all(written[name] == "" for name in needed)
+    for line in COMPOSE_TEXT.splitlines():
+        name, is_value, value = line.strip().partition(": ")
+        if is_value and re.search("PASSWORD|SECRET|TOKEN|ACCESS_KEY", name):
+            assert value.startswith("${"), line
+    passwords = re.findall(r"//\w+:([^@\s]+)@", COMPOSE_TEXT)
+    assert passwords
+    assert set(passwords) == {"${POSTGRES_PASSWORD:?}"}
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert "/deploy/team.env" in ignored
+
+
+def options_of_server(words):
+    """The options of `mlflow server` that a list of words has."""
+    return {word.partition("=")[0] for word in words if word.startswith("--")}
+
+
+def test_commands_of_the_team_store_exist():
+    from mlflow.cli import cli as mlflow_cli
+
+    server = mlflow_cli.commands["server"]
+    known = {flag for option in server.params for flag in (*option.opts, *option.secondary_opts)}
+    first, *words = of_service("mlflow", "command")
+    assert (of_service("mlflow", "entrypoint"), first) == (["mlflow"], "server")
+    page = (ROOT / "docs" / "team.md").read_text()
+    lines = re.findall(r"^mlflow server (.*)$", page, re.MULTILINE)
+    assert lines
+    for found in (words, *map(shlex.split, lines)):
+        assert {"--backend-store-uri", "--artifacts-destination", "--app-name"} <= (
+            options_of_server(found)
+        )
+        assert options_of_server(found) <= known
+    command, rest = find_command(of_service("scatd", "command"))
+    assert {word for word in rest if word.startswith("--")} <= flags_of(command)

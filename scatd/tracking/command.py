@@ -15,9 +15,9 @@ from mlflow.utils import mlflow_tags
 from scatd import __version__, keys
 from scatd.data.scratch import ended_by_signals
 from scatd.errors import InputError, StoreError
-from scatd.tracking import faults, orphans
+from scatd.tracking import artifact_place, faults, orphans
 from scatd.tracking.run import Run, create, ended_with_block
-from scatd.tracking.store import connect, experiment_id
+from scatd.tracking.store import connect, experiment
 
 
 @contextlib.contextmanager
@@ -64,7 +64,9 @@ def _opened(client: MlflowClient, command: str, name: str, about: Mapping[str, s
     """The run, with its tags: a process that is killed leaves none that nobody knows."""
     run = _claim_project_run(client, command)
     if run is None:
-        return create(client, experiment_id(client), name, about)
+        place = experiment(client)
+        artifact_place.require_shared(client.tracking_uri, place)
+        return create(client, place.experiment_id, name, about)
     client.update_run(run.run_id, name=name)
     run.set_tags(about)
     return run

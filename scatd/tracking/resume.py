@@ -90,7 +90,7 @@ def unfinished(resume_key: str) -> DeadRun | None:
         ):
             continue
         dead.append(parent.info.run_id)
-        for child in search.nested_runs(client, parent.info.run_id):
+        for child in search.nested_runs(client, parent.info.run_id, parent.info.experiment_id):
             if child.info.status == FINISHED and keys.TAG_FOLD in child.data.tags:
                 folds.setdefault(int(child.data.tags[keys.TAG_FOLD]), child.info.run_id)
     return DeadRun(tuple(dead), folds) if dead else None
@@ -130,7 +130,8 @@ def _finished_children(dead: DeadRun, level: str, tag: str) -> dict[str, str]:
     client = connect()
     found: dict[str, str] = {}
     for run_id in dead.run_ids:
-        for child in search.nested_runs(client, run_id):
+        experiment = client.get_run(run_id).info.experiment_id
+        for child in search.nested_runs(client, run_id, experiment):
             tags = child.data.tags
             if tags.get(keys.TAG_LEVEL) == level and child.info.status == FINISHED:
                 found.setdefault(tags[tag], child.info.run_id)
@@ -152,7 +153,7 @@ def move_under(parent: Run, run_id: str) -> None:
 
 def mark_killed(client: MlflowClient, run: MlflowRun) -> None:
     """Mark a run that was left RUNNING as KILLED, and the runs nested in it at any depth."""
-    for child in search.nested_runs(client, run.info.run_id):
+    for child in search.nested_runs(client, run.info.run_id, run.info.experiment_id):
         if child.info.status == "RUNNING":
             mark_killed(client, child)
     if run.info.status == "RUNNING":

@@ -7,6 +7,7 @@ may be at work in one process.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.entities import (
     Dataset,
@@ -23,8 +24,10 @@ from mlflow.entities import (
     LoggedModelInput,
     Metric,
     Param,
-    RunTag,
+    RunInfo,
 )
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
@@ -36,6 +39,7 @@ from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.plots.style import save_figure
 from scatd.tracking import reach, search
+from scatd.tracking.together import Together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,10 +49,7 @@ logger = logging.getLogger(__name__)
 
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
-_MAX_METRICS, _MAX_PARAMS, _MAX_TAGS = 1000, 100, 100  # MLflow's limits for one log_batch
 _MAX_PARAM_LENGTH, _MAX_DIGEST_LENGTH = 6000, 36
-
-T = TypeVar("T")
 
 
 class Cohort(Protocol):
@@ -79,20 +80,41 @@ class Run:
         The store.
     run_id
         A run in it.
+    info
+        What the store says about the run, where it has been asked: its experiment and the place
+        of its files, which never change.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, info: RunInfo | None = None) -> None:
         self.client = client
         self.run_id = run_id
+        self._info = info
+        self._held: Together | None = None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what the block logs at its end, in one call, and also where the block fails.
+
+        For what is logged within seconds: others see nothing of it before. Files are stored at
+        once. The block may not read what it has logged. A block within a block is part of it.
+        """
+        if self._held is not None:
+            yield
+            return
+        held = self._held = Together()
+        try:
+            yield
+        finally:
+            self._held = None
+            held.write(self.client, self.run_id)
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Log resolved settings as parameters `cfg.*`; nested ones are joined with dots."""
-        params = [
-            Param(keys.CFG + name, str(value)[:_MAX_PARAM_LENGTH])
-            for name, value in _flat(settings)
-        ]
-        for batch in _batches(params, _MAX_PARAMS):
-            self.client.log_batch(self.run_id, params=batch)
+        with self._collected() as held:
+            held.params += [
+                Param(keys.CFG + name, str(value)[:_MAX_PARAM_LENGTH])
+                for name, value in _flat(settings)
+            ]
 
     def log_metrics(
         self, values: Mapping[str, float], step: int = 0, model_id: str | None = None
@@ -104,16 +126,24 @@ class Run:
         """Log curves: each row holds `epoch` (the step) and one value of each metric."""
         self._log(_curve(rows))
 
+    def log_text(self, text: str, artifact_file: str) -> None:
+        """Store text as a file."""
+        folder, _, name = artifact_file.rpartition("/")
+        with tempfile.TemporaryDirectory() as made:
+            path = Path(made) / name
+            path.write_bytes(text.encode())
+            self._files.log_artifact(str(path), folder or None)
+
     def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv, without its index."""
-        self.client.log_text(self.run_id, table.to_csv(index=False), artifact_file)
+        self.log_text(table.to_csv(index=False), artifact_file)
 
     def log_checked_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv with its hash, for a process that continues from it."""
         content = table.to_csv(index=False)
         digest = hashlib.sha256(content.encode()).hexdigest()
-        self.client.log_text(self.run_id, content, artifact_file)
-        self.client.log_text(self.run_id, f"{digest}\n", artifact_file + HASH_SUFFIX)
+        self.log_text(content, artifact_file)
+        self.log_text(f"{digest}\n", artifact_file + HASH_SUFFIX)
 
     def fetch_checked(self, artifact_file: str) -> Path:
         """Local path of a file that `log_checked_table` stored.
@@ -134,7 +164,7 @@ class Run:
     def log_files(self, folder: Path, artifact_path: str) -> None:
         """Store everything in `folder` under `artifact_path`."""
         with reach.time_to_send(folder):
-            self.client.log_artifacts(self.run_id, str(folder), artifact_path)
+            self._files.log_artifacts(str(folder), artifact_path)
 
     def log_figures(self, figures: Mapping[str, Figure]) -> None:
         """Store figures by name as png and pdf under `figures`."""
@@ -157,12 +187,11 @@ class Run:
         place = present
         if older and not self._has(present):
             place = next(filter(self._has, older), present)
-        uri = str(self.client.get_run(self.run_id).info.artifact_uri)
         # MLflow makes a folder for a copy, and leaves it.
-        is_here = uri.startswith(("file:", "/"))
+        is_here = str(self.info.artifact_uri).startswith(("file:", "/"))
         copy = None if is_here else str(scratch.new_folder())
         with reach.time_to_fetch():
-            return Path(self.client.download_artifacts(self.run_id, place, copy))
+            return Path(self._files.download_artifacts(place, copy))
 
     def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
         """Record a cohort that the run used, and its role: source, reference or target."""
@@ -187,7 +216,8 @@ class Run:
             profile=json.dumps({"num_rows": n_rows, "num_features": n_features}),
         )
         tag = InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, context)
-        self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, [tag])])
+        with self._collected() as held:
+            held.datasets.append(DatasetInput(dataset, [tag]))
 
     def log_model_input(self, model_id: str) -> None:
         """Record the logged model that this run used."""
@@ -195,8 +225,20 @@ class Run:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags in one go."""
-        for batch in _batches([RunTag(name, value) for name, value in tags.items()], _MAX_TAGS):
-            self.client.log_batch(self.run_id, tags=batch)
+        with self._collected() as held:
+            held.tags |= tags
+
+    @property
+    def info(self) -> RunInfo:
+        """What the store says about the run."""
+        if self._info is None:
+            self._info = self.client.get_run(self.run_id).info
+        return self._info
+
+    @functools.cached_property
+    def _files(self) -> ArtifactRepository:
+        """The run's files. By the id of a run, MLflow asks the server for their place each time."""
+        return get_artifact_repository(self.info.artifact_uri, self.client.tracking_uri)
 
     def describe(self, text: str) -> None:
         """Set the text (markdown) that the UI shows at the top of the run."""
@@ -217,17 +259,16 @@ class Run:
     def fold_runs(self) -> dict[int, Run]:
         """Nested fold runs by fold."""
         return {
-            int(found.data.tags[keys.TAG_FOLD]): Run(self.client, found.info.run_id)
-            for found in search.nested_runs(self.client, self.run_id)
+            int(found.data.tags[keys.TAG_FOLD]): Run(self.client, found.info.run_id, found.info)
+            for found in search.nested_runs(self.client, self.run_id, self.info.experiment_id)
             if found.info.status == FINISHED and keys.TAG_FOLD in found.data.tags
         }
 
     @contextlib.contextmanager
     def child(self, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
         """Open a nested run; it ends as the block ends."""
-        experiment = self.client.get_run(self.run_id).info.experiment_id
         nested = {mlflow_tags.MLFLOW_PARENT_RUN_ID: self.run_id, **tags}
-        run = create(self.client, experiment, name, nested)
+        run = create(self.client, self.info.experiment_id, name, nested)
         with ended_with_block(run):
             yield run
 
@@ -247,18 +288,24 @@ class Run:
 
     def _has(self, artifact_path: str) -> bool:
         folder = artifact_path.rpartition("/")[0] or None
-        stored = self.client.list_artifacts(self.run_id, folder)
-        return artifact_path in [item.path for item in stored]
+        return artifact_path in [item.path for item in self._files.list_artifacts(folder)]
 
     def _log(self, metrics: list[Metric]) -> None:
-        for batch in _batches(metrics, _MAX_METRICS):
-            self.client.log_batch(self.run_id, metrics=batch)
+        with self._collected() as held:
+            held.metrics += metrics
+
+    @contextlib.contextmanager
+    def _collected(self) -> Iterator[Together]:
+        """What the block adds is written at once, unless `together` holds it back."""
+        with self.together():
+            assert self._held is not None
+            yield self._held
 
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
     """A new run; MLflow adds the user and the source."""
     made = client.create_run(experiment, run_name=name, tags=resolve_tags(dict(tags)))
-    return Run(client, made.info.run_id)
+    return Run(client, made.info.run_id, made.info)
 
 
 @contextlib.contextmanager
@@ -312,8 +359,3 @@ def _paths(artifact_path: str) -> tuple[str, ...]:
     stem = artifact_path.removesuffix(HASH_SUFFIX)
     ending = artifact_path[len(stem) :]
     return artifact_path, *(older + ending for older in artifact_paths.OLDER.get(stem, ()))
-
-
-def _batches(items: list[T], size: int) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

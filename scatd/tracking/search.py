@@ -53,8 +53,7 @@ def runs(
     )
 
 
-def nested_runs(client: MlflowClient, run_id: str) -> Iterator[MlflowRun]:
-    """Runs that are nested in a run, newest first."""
-    experiment = client.get_run(run_id).info.experiment_id
+def nested_runs(client: MlflowClient, run_id: str, experiment: str) -> Iterator[MlflowRun]:
+    """Runs that are nested in a run of an experiment, newest first."""
     wanted = f"tags.`{mlflow_tags.MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
     return runs(client, wanted, experiment=experiment)

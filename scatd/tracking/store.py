@@ -17,13 +17,11 @@ from scatd.data import scratch
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
-from scatd.tracking import databases, reach
+from scatd.tracking import artifact_place, databases, reach
 from scatd.tracking.addresses import VARIABLE, first_line, no_password, sqlite_file, tracking_uri
 from scatd.tracking.faults import raise_if_lost
 
 EXPERIMENT = "scatd"
-
-_SERVER_SCHEMES = ("http", "https", "databricks", "uc")
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -87,20 +85,27 @@ def has_store() -> bool:
 
 
 def experiment_id(client: MlflowClient) -> str:
+    """The id of `experiment`."""
+    return experiment(client).experiment_id
+
+
+def experiment(client: MlflowClient) -> Experiment:
     """The experiment that MLflow's variables name, else `scatd`; created where there is none.
 
     Raises
     ------
     InputError
-        When `MLFLOW_EXPERIMENT_ID` names none.
+        When `MLFLOW_EXPERIMENT_ID` names none, or when it must be created in a database without
+        server, where nothing says which place of files all hosts can read.
     """
     name = experiment_name()
     found = find_experiment(client)
     if found is None:
-        return client.create_experiment(name, artifact_location=_artifact_location())
+        place = artifact_place.of_new_experiment(tracking_uri(), _store_folder(), name)
+        return client.get_experiment(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
-    return found.experiment_id
+    return found
 
 
 def find_experiment(client: MlflowClient) -> Experiment | None:
@@ -157,15 +162,6 @@ def _store_folder() -> Path:
     return Path(rest).absolute().parent if scheme == "sqlite" else cache_folder()
 
 
-def _artifact_location() -> str | None:
-    """Beside a database file; in the working folder for another database; None for a server."""
-    scheme = tracking_uri().partition(":")[0]
-    if scheme in _SERVER_SCHEMES:
-        return None
-    folder = _store_folder() if scheme == "sqlite" else Path.cwd()
-    return (folder / "mlartifacts").as_uri()
-
-
 def _quieten_mlflow() -> None:
     for noisy in ("alembic", "mlflow.pyfunc"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -173,3 +169,6 @@ def _quieten_mlflow() -> None:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # A server that passes files on would send each reader to its bucket, even for small files: by
+    # an address that may be known to the server only, and with two more requests a file.
+    os.environ.setdefault("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", "false")

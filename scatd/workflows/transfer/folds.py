@@ -65,6 +65,9 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
         for together in _at_once(task.settings, missing):
             with contextlib.ExitStack() as opened:
                 runs = [opened.enter_context(_fold_run(run, task, job)) for job in together]
+                # Folds that train together are done in half a minute: one write for each is enough.
+                for logged in [run, *runs] if len(runs) > 1 else [run]:
+                    opened.enter_context(logged.together())
                 curves = [opened.enter_context(tracking.Curves(fold_run)) for fold_run in runs]
                 shown = Watched(curves[0], lambda epoch: bar.set_postfix(epoch=epoch))
                 learned = fit_folds(task.basis.learner, together, [shown, *curves[1:]])
@@ -172,6 +175,11 @@ def _rows(fold: LearnedFold) -> str:
 
 def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     """Write a fold to its run."""
+    with run.together():
+        _write_fold(run, task, fold)
+
+
+def _write_fold(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / artifact_paths.CHECKPOINT
         write_checkpoint(folder, task, fold)
@@ -182,7 +190,7 @@ def _record(run: tracking.Run, task: DrugTask, fold: LearnedFold) -> None:
         run.log_checked_table(candidates_table(fold), artifact_paths.FOLD_CANDIDATES)
     if fold.history:  # of a network
         run.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
-    run.client.log_text(run.run_id, _rows(fold), artifact_paths.ROWS)
+    run.log_text(_rows(fold), artifact_paths.ROWS)
     metrics = _metrics(fold)
     if fold.target is not None and task.target is not None:
         table = evidence.out_of_fold([fold.target], task.target.cohort.ids)
@@ -203,7 +211,7 @@ def record_at_once(run: tracking.Run, task: DrugTask, fold: LearnedFold, *, figu
     tags[keys.TAG_CANDIDATE] = fold.selection.name
     child = run.finished_child(name, tags, metrics, fold.history)
     run.log_metrics({metric_names.FOLD_AUROC: metrics["auroc"]}, step=number)
-    run.client.log_text(run.run_id, _rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
+    run.log_text(_rows(fold), artifact_paths.FOLD_ROWS.format(fold=number))
     if figures and fold.history:
         child.log_table(pd.DataFrame(fold.history), artifact_paths.HISTORY)
 

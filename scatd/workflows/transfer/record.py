@@ -85,16 +85,17 @@ def record_drug(
         Where the drug is one of many.
     """
     figures = sweep is None or sweep.figures
-    report = drug_report.write(run, task, folds, figures=figures)
-    chosen = choose(task, folds, None if sweep is None else sweep.domain)
     target: pd.DataFrame | None = None
     findings: list[str] = []
     labels = labels_in_words(task.basis.request)
-    said = [report.sentence, f"Registered: {chosen.in_words}", labels]
-    if few := chosen.model.about.too_few_for_domain:
-        said.append(not_assessed_sentence(few))
-    run.describe("\n\n".join(said))
-    run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
+    with run.together():
+        report = drug_report.write(run, task, folds, figures=figures)
+        chosen = choose(task, folds, None if sweep is None else sweep.domain)
+        said = [report.sentence, f"Registered: {chosen.in_words}", labels]
+        if few := chosen.model.about.too_few_for_domain:
+            said.append(not_assessed_sentence(few))
+        run.describe("\n\n".join(said))
+        run.set_tags({keys.TAG_CANDIDATE: chosen.model.card().candidate.name})
     if sweep is None:
         target, findings = _beside_the_folds(run, task, folds, chosen, report)
         run.describe("\n\n".join([*said, *findings]))
@@ -175,14 +176,15 @@ def record_learned(
     sweep: InSweep,
 ) -> TransferResult:
     """Record a drug of a sweep, whose folds were fitted together with those of other drugs."""
-    run.log_settings(settings_of(task.basis))
-    log_data(run, task.basis)
     with tempfile.TemporaryDirectory() as scratch:
         checkpoints: dict[int, Path] = {}
-        for fold in learned:
-            folder = checkpoints[fold.job.number] = Path(scratch) / f"fold_{fold.job.number}"
-            write_checkpoint(folder, task, fold)
-            record_at_once(run, task, fold, figures=sweep.figures)
+        with run.together():
+            run.log_settings(settings_of(task.basis))
+            log_data(run, task.basis)
+            for fold in learned:
+                folder = checkpoints[fold.job.number] = Path(scratch) / f"fold_{fold.job.number}"
+                write_checkpoint(folder, task, fold)
+                record_at_once(run, task, fold, figures=sweep.figures)
         run.log_files(Path(scratch), artifact_paths.CHECKPOINTS)
         tried = [] if task.settings.model == "network" else [*map(candidates_table, learned)]
         folds = Folds([fold.predictions for fold in learned], [], checkpoints, tried)
@@ -232,6 +234,11 @@ def _beside_the_folds(
 
 def log_data(run: tracking.Run, basis: Basis) -> None:
     """Record the cohorts in the run, each with its role."""
+    with run.together():
+        _log_data(run, basis)
+
+
+def _log_data(run: tracking.Run, basis: Basis) -> None:
     cohorts, stats = basis.cohorts, basis.reference_stats
     run.log_cohort(cohorts.source, cohorts.source.sha256(), "source")
     if stats is not None and cohorts.reference is not None:

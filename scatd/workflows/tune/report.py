@@ -37,7 +37,7 @@ def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.Data
     )
     with atomic_path(output) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    run.client.log_text(run.run_id, text, artifact_paths.BEST_PARAMS)
+    run.log_text(text, artifact_paths.BEST_PARAMS)
     run.log_table(trials, artifact_paths.TRIALS)
     subject = f"Pretraining {family}"
     shares = study.importance()

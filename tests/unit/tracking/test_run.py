@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow.tracking import MlflowClient
 
 from scatd import tracking
@@ -21,12 +22,60 @@ def test_settings_are_flat_and_of_any_number(run):
     assert params["cfg.head.deep.er"] == "None"
 
 
-def test_curves_are_written_in_one_batch(run, monkeypatch):
-    written = []
+@pytest.fixture
+def written(run, monkeypatch):
+    """What each call of the run's log_batch was given."""
+    given = []
     log_batch = run.client.log_batch
     monkeypatch.setattr(
-        run.client, "log_batch", lambda *a, **k: (written.append(k), log_batch(*a, **k))
+        run.client, "log_batch", lambda *a, **k: (given.append(k), log_batch(*a, **k))
     )
+    return given
+
+
+def test_a_block_writes_everything_in_one_call(run, written):
+    with run.together():
+        run.log_settings({"folds": 5})
+        run.set_tags({"scatd.drug": "docetaxel"})
+        run.describe("first")
+        with run.together():
+            run.log_metrics({"auroc": 0.5})
+        assert written == []
+        run.log_metrics({"auroc": 0.75}, step=2)
+        run.describe("last")
+    assert len(written) == 1
+    data = stored(run.run_id).data
+    assert data.params["cfg.folds"] == "5"
+    assert (data.tags["scatd.drug"], data.tags["mlflow.note.content"]) == ("docetaxel", "last")
+    history = run.client.get_metric_history(run.run_id, "auroc")
+    assert [(point.step, point.value) for point in history] == [(0, 0.5), (2, 0.75)]
+
+
+def test_a_block_that_fails_writes_what_it_has(run):
+    def fail():
+        with run.together():
+            run.log_metrics({"auroc": 0.5})
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    run.set_tags({"scatd.drug": "docetaxel"})
+    assert run.metrics() == {"auroc": 0.5}
+    assert run.tags()["scatd.drug"] == "docetaxel"
+
+
+def test_a_block_passes_the_limits_of_a_batch(run):
+    with run.together():
+        run.log_settings({f"s{number}": number for number in range(250)})
+        run.set_tags({f"t{number}": "x" for number in range(150)})
+        run.log_history([{"epoch": epoch, "loss": epoch} for epoch in range(1700)])
+    data = stored(run.run_id).data
+    assert len(data.params) == 250
+    assert len([name for name in data.tags if name.startswith("t")]) == 150
+    assert len(run.client.get_metric_history(run.run_id, "loss")) == 1700
+
+
+def test_curves_are_written_in_one_batch(run, written):
     with tracking.Curves(run) as curves:
         for epoch in range(25):
             curves.epoch(epoch, {"loss": 1 / (epoch + 1), "auroc": epoch / 25})
