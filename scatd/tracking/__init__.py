@@ -3,8 +3,9 @@
 from scatd.tracking.command import parent_run
 from scatd.tracking.curves import Curves, Watched
 from scatd.tracking.finished import FinishedRun, finished_runs
+from scatd.tracking.locks import Lock
 from scatd.tracking.named import metric, metric_by
-from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
+from scatd.tracking.orphans import Orphan, close, deleted_runs, is_over, lives, orphans
 from scatd.tracking.resume import (
     DeadRun,
     adopt,
@@ -33,6 +34,7 @@ __all__ = [
     "Curves",
     "DeadRun",
     "FinishedRun",
+    "Lock",
     "Orphan",
     "Run",
     "Watched",
@@ -45,7 +47,9 @@ __all__ = [
     "finished_drugs",
     "finished_runs",
     "finished_units",
+    "is_over",
     "leave_out_damaged",
+    "lives",
     "lock",
     "metric",
     "metric_by",

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
+from scatd.tracking.locks import DatabaseLock, Lock, is_lockable
 
 EXPERIMENT = "scatd"
 
@@ -92,14 +93,19 @@ def experiment_id(client: MlflowClient) -> str:
     return found.experiment_id
 
 
-def lock(name: str) -> filelock.BaseFileLock:
+def lock(name: str) -> Lock:
     """A lock between processes, released by the system when its holder is killed.
+
+    On PostgreSQL and MySQL it is a lock of the database and holds between hosts. On a server it
+    holds between the processes of a user on one host.
 
     Raises
     ------
     InputError
         When its folder cannot be written.
     """
+    if is_lockable(tracking_uri()):
+        return DatabaseLock(tracking_uri(), name)
     folder = work_folder()
     remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
     make_folder(folder, remedy=remedy)
