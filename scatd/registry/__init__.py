@@ -3,7 +3,8 @@
 from scatd.registry.by_drug import resolve
 from scatd.registry.config import DrugConfig, load_config
 from scatd.registry.difference import diff
-from scatd.registry.doctor import Fault, examine
+from scatd.registry.doctor import examine
+from scatd.registry.fault import Fault
 from scatd.registry.files import fetch, read, read_card
 from scatd.registry.refs import (
     ModelRef,

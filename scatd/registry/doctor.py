@@ -1,15 +1,14 @@
 """Faults of the registry, found and repaired.
 
-scatd's own moves do not leave them. They come from aliases moved or tags edited in MLflow's UI,
-from deleted files and runs, and from killed processes.
+They come from aliases moved or tags edited in MLflow's UI, from deleted files and runs, and from
+killed processes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,8 @@ from scatd import keys, tracking
 from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
-from scatd.registry import hashes, identity, state
+from scatd.registry import cut, hashes, identity, lease, leftovers, state
+from scatd.registry.fault import Fault
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
 from scatd.tracking import connect
@@ -30,43 +30,27 @@ from scatd.tracking import connect
 _FILES = ("card.json", "model.safetensors")
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A fault of the store.
-
-    Parameters
-    ----------
-    where
-        Registered name and version, or run.
-    what
-        The fault.
-    remedy
-        The repair, in words.
-    repair
-        Repairs it.
-    is_warning
-        True where nothing tells whether there is a fault.
-    """
-
-    where: str
-    what: str
-    remedy: str
-    repair: Callable[[], object]
-    is_warning: bool = False
-
-
 def examine() -> list[Fault]:
     """Every fault of the store, in the order of their repair.
 
     Lost and damaged files come first, because a version without its files may hold no alias. Then
-    come contradictions between aliases, tags and history. Deleted runs that made a version, and
-    left-over runs, come last.
+    come moves that were cut short, contradictions between aliases, tags and history, and what
+    processes that are dead have left. Deleted runs that made a version, and left-over runs, come
+    last. A model that another process moves now is not examined: a warning says so.
     """
     client = connect()
-    models = state.read_all(client)
+    at_work, dead = lease.survey(client)
+    busy = {found.owner.subject for found in at_work}
+    models = [model for model in state.read_all(client) if model.name not in busy]
+    faults = [cut.of_living_lease(found) for found in at_work]
     known = {model.name: state.versions(client, model.name) for model in models}
-    faults = [fault for m in models for v in known[m.name] for fault in _files(client, m, v)]
+    faults += [fault for m in models for v in known[m.name] for fault in _files(client, m, v)]
+    faults += [
+        fault for model in models for fault in cut.of_model(client, model, known[model.name], dead)
+    ]
     faults += [fault for model in models for fault in _stages(client, model, known[model.name])]
+    faults += [cut.of_lease(client, found) for found in dead]
+    faults += leftovers.faults(client, state.all_versions(client))
     deleted = tracking.deleted_runs()
     made = {str(v.run_id): f"{v.name}/{v.version}" for items in known.values() for v in items}
     for run_id in sorted(deleted & set(made)):
@@ -115,7 +99,6 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
     def retire() -> None:
         client.set_model_version_tag(model.name, version.version, keys.TAG_LOST, lost)
         archive(model.name, number, reason=f"lost: {lost}")
-        note_moves(model.name)
 
     yield Fault(where, lost, "archives it and marks it as lost", retire)
 
@@ -208,8 +191,13 @@ def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> It
                 "deletes the alias",
                 partial(client.delete_registered_model_alias, model.name, alias),
             )
+    if model.cut is not None:  # whatever contradicts itself now is a part of that move
+        return
     wrong = []
-    newest, stages = state.intended(model, known)
+    production = model.aliases.get(keys.PRODUCTION)
+    newest, stages = state.intended(production, state.tags_of(known))
+    if production is not None and model.aliases.get(keys.PREVIOUS) == production:
+        wrong.append(f"alias previous names version {production}, which is in production")
     if known and model.aliases.get(keys.STAGING) != newest:
         wrong.append(f"alias staging names {_version(model, keys.STAGING)}, newest is {newest}")
     for item in known:
@@ -217,7 +205,7 @@ def _stages(client: MlflowClient, model: Model, known: list[ModelVersion]) -> It
         if tagged != stage:
             wrong.append(f"version {item.version} is tagged {tagged}, and is {stage}")
     believed = model.history[-1]["production"] if model.history else None
-    if model.aliases.get(keys.PRODUCTION) != believed:
+    if production != believed:
         was = "nothing" if believed is None else f"version {believed}"
         wrong.append(
             f"alias production names {_version(model, keys.PRODUCTION)}, its history ends at {was}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from scatd import keys
 from scatd.errors import InputError
@@ -53,7 +54,13 @@ def get(name: str, version: int) -> ModelRef:
     InputError
         When there is no such model or version.
     """
-    return ref_of(state.require_version(connect(), name, version))
+    client = connect()
+    try:
+        return ref_of(client.get_model_version(name, str(version)))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+    return ref_of(state.require_version(client, name, version))  # says what there is
 
 
 def at(name: str, stage: str) -> ModelRef:

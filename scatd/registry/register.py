@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -15,18 +14,16 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 from mlflow.entities import LoggedModel, LoggedModelOutput
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
-from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
 from scatd.cards.card import Card
 from scatd.cards.rows import feature_names
 from scatd.keys import artifact_paths
-from scatd.registry import hashes, identity, pyfunc, state
-from scatd.tracking import Run, after_error, connect, lock, time_to_send
+from scatd.registry import hashes, identity, leftovers, moves, owner, pyfunc, state
+from scatd.tracking import Run, after_error, connect, time_to_send
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,15 +81,12 @@ def register_artifact(
         **identity.as_tags(card),
         **({keys.TAG_CHOICE: card.choice_in_words} if card.kind == "response" else {}),
         keys.TAG_VERSION: __version__,
-        keys.TAG_REGISTERED_BY: state.user(),
-        keys.TAG_REGISTERED_AT: state.now(),
+        keys.TAG_REGISTERED_BY: owner.user(),
+        keys.TAG_REGISTERED_AT: owner.now(),
         **hashes.as_tags(files),
         **tags,
     }
-    version = _version(client, name, logged, run_id, all_tags, description)
-    registered = json.dumps([{"name": name, "version": version}])
-    client.set_logged_model_tags(logged.model_id, {mlflow_tags.MLFLOW_MODEL_VERSIONS: registered})
-    return version
+    return _version(client, name, logged, run_id, all_tags, description)
 
 
 @dataclass(frozen=True)
@@ -157,31 +151,36 @@ def _version(
     description: str,
 ) -> int:
     """Make the next version of a registered model out of a logged one."""
-    with lock("registry"):
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
+    # Its stage comes with it: a version without one cannot be.
+    tags = {**tags, keys.TAG_STAGE: keys.STAGING}
+    with moves.moving(name, "registration", may_be_new=True) as model:
+        model.check()
         made = client.create_model_version(
-            name, logged.model_uri, run_id, dict(tags), None, description, model_id=logged.model_id
+            name, logged.model_uri, run_id, tags, None, description, model_id=logged.model_id
         )
-        state.settle(client, name)
-    return int(made.version)
+        version = int(made.version)
+        model.new_version(version, tags)
+        leftovers.link(client, logged.model_id, name, version)
+    return version
 
 
 def find_version(name: str, run_ids: Collection[str]) -> int | None:
     """The version that one of these runs registered; None where there is none.
 
-    A killed process may have registered its model already. Its successor must not do so again.
+    A killed process may have registered its model already. Its successor must not do so again. A
+    model that it stored and did not register is deleted: the successor stores it again.
     """
     client = connect()
-    if state.read(client, name) is None:
-        return None
-    with lock("registry"):
-        state.settle(client, name)  # it may have been killed before the alias was set
-        found = [item for item in state.versions(client, name) if item.run_id in run_ids]
-    return int(found[-1].version) if found else None
+    found: int | None = None
+    if state.read(client, name) is not None:
+        with moves.moving(name, "registration") as model:
+            model.settle()  # it may have been killed before the alias was set
+            made = [item for item in state.versions(client, name) if item.run_id in run_ids]
+            if made:
+                found = int(made[-1].version)
+                leftovers.link_version(client, made[-1])
+    leftovers.delete_unregistered(client, run_ids)
+    return found
 
 
 def _pack(folder: Path, packing: _Packing, target: Path, about: mlflow.models.Model) -> None:

@@ -2,16 +2,12 @@
 
 MLflow's own stages are deprecated and hidden in its UI. Here a stage is an alias. Tags and history
 follow the aliases. An alias may be moved by hand in the UI, and a process may be killed between
-two writes. The next move notices this and repairs it.
+two writes. The next move notices this and repairs it (`scatd.registry.moves`).
 """
 
 from __future__ import annotations
 
-import datetime
-import getpass
-import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +17,11 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, nearest
+from scatd.registry import events
+from scatd.registry.events import Event
 from scatd.tracking.search import every
 
-MAX_REASON = 2000
 _NAME_PREFIX = "scatd-"
-_EVENT = {"at", "by", "action", "version", "production", "reason"}
-"""Entries that every event of the history has."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +44,48 @@ class Model:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """Moves between stages that can be read, oldest first."""
-        return [event for event in self._events().values() if event is not None]
+        """Finished moves between stages that can be read, oldest first."""
+        return [dict(event.content) for event in self.finished]
+
+    @property
+    def finished(self) -> list[Event]:
+        """Events of finished moves, oldest first."""
+        return [event for event in self._events() if event.plan is None]
+
+    @property
+    def cut(self) -> Event | None:
+        """The move that was begun last, if it is not finished: it was cut short, or is at work."""
+        begun = [event for event in self._events() if event.plan is not None]
+        done = max((event.number for event in self.finished), default=-1)
+        return begun[-1] if begun and begun[-1].number > done else None
+
+    @property
+    def overtaken(self) -> list[str]:
+        """Tags of moves that were begun and that a later one has overtaken: they are void."""
+        cut = self.cut
+        return [
+            tag
+            for tag in self._tags()
+            if (event := events.read(tag, self.tags[tag])) and event.plan and event != cut
+        ]
 
     @property
     def damaged_events(self) -> list[str]:
         """Tags of moves that cannot be read."""
-        return [tag for tag, event in self._events().items() if event is None]
+        return [tag for tag in self._tags() if events.read(tag, self.tags[tag]) is None]
 
-    def _events(self) -> dict[str, dict[str, Any] | None]:
-        found = sorted(tag for tag in self.tags if tag.startswith(keys.TAG_HISTORY))
-        return {tag: _event(self.tags[tag]) for tag in found}
+    @property
+    def next_number(self) -> int:
+        """The number of the next event. Damaged ones count: their numbers are taken."""
+        return max((events.place(tag)[0] for tag in self._tags()), default=0) + 1
 
+    def _events(self) -> list[Event]:
+        found = (events.read(tag, self.tags[tag]) for tag in self._tags())
+        return [event for event in found if event is not None]
 
-def _event(text: str) -> dict[str, Any] | None:
-    """A move as `remember` wrote it; None for anything else."""
-    try:
-        event = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    is_whole = isinstance(event, dict) and set(event) >= _EVENT
-    is_whole = is_whole and all(
-        event.get(name) is None or type(event[name]) is int
-        for name in ("version", "replaced", "production")
-    )
-    return event if is_whole else None
+    def _tags(self) -> list[str]:
+        found = (tag for tag in self.tags if tag.startswith(keys.TAG_HISTORY))
+        return sorted(found, key=events.place)
 
 
 def read(client: MlflowClient, name: str) -> Model | None:
@@ -144,7 +156,14 @@ def require_version(client: MlflowClient, name: str, version: int) -> ModelVersi
     return found[version]
 
 
-def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, dict[int, str]]:
+def tags_of(known: Sequence[ModelVersion]) -> dict[int, dict[str, str]]:
+    """Tags by version."""
+    return {int(item.version): dict(item.tags) for item in known}
+
+
+def intended(
+    production: int | None, known: Mapping[int, Mapping[str, str]]
+) -> tuple[int | None, dict[int, str]]:
     """The version that `staging` must name, and the stage that each version must be tagged with.
 
     `staging` names the newest version that has its files. A version that left production, or that
@@ -152,55 +171,26 @@ def intended(model: Model, known: Sequence[ModelVersion]) -> tuple[int | None, d
 
     Parameters
     ----------
+    production
+        The version in production.
     known
-        Its versions, oldest first.
+        Tags of its versions.
     """
-    whole = [int(item.version) for item in known if keys.TAG_LOST not in item.tags]
-    newest, production = max(whole, default=None), model.aliases.get(keys.PRODUCTION)
+    newest = max((version for version in known if is_whole(known[version])), default=None)
     stages = {}
-    for item in known:
-        version, tagged = int(item.version), item.tags.get(keys.TAG_STAGE)
+    for version, tags in known.items():
         if version == production:
             stages[version] = keys.PRODUCTION
-        elif version == newest and tagged in (None, keys.STAGING):
+        elif version == newest and tags.get(keys.TAG_STAGE) in (None, keys.STAGING):
             stages[version] = keys.STAGING
         else:
             stages[version] = keys.ARCHIVED
     return newest, stages
 
 
-def settle(client: MlflowClient, name: str) -> None:
-    """Set the alias `staging` and the stage tags as `intended` says."""
-    model, known = require(client, name), versions(client, name)
-    newest, stages = intended(model, known)
-    staged = model.aliases.get(keys.STAGING)
-    if newest is None and staged is not None:
-        client.delete_registered_model_alias(name, keys.STAGING)
-    elif newest is not None and staged != newest:
-        client.set_registered_model_alias(name, keys.STAGING, str(newest))
-    for item in known:
-        stage = stages[int(item.version)]
-        if item.tags.get(keys.TAG_STAGE) != stage:
-            client.set_model_version_tag(name, item.version, keys.TAG_STAGE, stage)
-
-
-def remember(client: MlflowClient, name: str, action: str, *, reason: str, **about: Any) -> None:
-    """Append one event to the history: a tag of its own, so that no event overwrites another."""
-    event = {"at": now(), "by": user(), "action": action, "reason": reason[:MAX_REASON], **about}
-    client.set_registered_model_tag(name, f"{keys.TAG_HISTORY}{time.time_ns()}", json.dumps(event))
-
-
-def now() -> str:
-    """The time, to the second, in UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def user() -> str:
-    """Name of the user who runs this process."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        return "unknown"
+def is_whole(tags: Mapping[str, str]) -> bool:
+    """False for a version whose files are gone."""
+    return keys.TAG_LOST not in tags
 
 
 def _model(found: Any) -> Model:

@@ -5,8 +5,9 @@ from scatd.tracking.command import parent_run
 from scatd.tracking.curves import Curves, Watched
 from scatd.tracking.faults import in_words, raise_if_lost
 from scatd.tracking.finished import FinishedRun, finished_runs
+from scatd.tracking.locks import Lock
 from scatd.tracking.named import metric, metric_by
-from scatd.tracking.orphans import Orphan, close, deleted_runs, orphans
+from scatd.tracking.orphans import Orphan, close, deleted_runs, is_over, lives, orphans
 from scatd.tracking.reach import time_to_fetch, time_to_send
 from scatd.tracking.resume import (
     DeadRun,
@@ -37,6 +38,7 @@ __all__ = [
     "Curves",
     "DeadRun",
     "FinishedRun",
+    "Lock",
     "Orphan",
     "Run",
     "Watched",
@@ -52,7 +54,9 @@ __all__ = [
     "finished_units",
     "has_store",
     "in_words",
+    "is_over",
     "leave_out_damaged",
+    "lives",
     "lock",
     "metric",
     "metric_by",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.utils import mlflow_tags
 
@@ -87,6 +88,22 @@ def mark_dead(client: MlflowClient, command: str) -> None:
             mark_killed(client, run)
 
 
+def is_over(run_id: str) -> bool:
+    """True where a run has ended, or its process is dead, or that of a run that it is nested in."""
+    client = connect()
+    while run_id:
+        try:
+            run = client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return True
+            raise
+        if run.info.status != "RUNNING" or _is_dead(run, None):
+            return True
+        run_id = run.data.tags.get(mlflow_tags.MLFLOW_PARENT_RUN_ID, "")
+    return False
+
+
 def deleted_runs() -> set[str]:
     """Runs of the experiment that were deleted and can be restored."""
     return {run.info.run_id for run in search.runs(connect(), view=ViewType.DELETED_ONLY)}
@@ -98,10 +115,11 @@ def _is_dead(run: MlflowRun, parent: MlflowRun | None) -> bool:
     tags = run.data.tags
     if keys.TAG_PROCESS not in tags or tags.get(keys.TAG_HOST) != platform.node():
         return False
-    return not _lives(int(tags[keys.TAG_PROCESS]))
+    return not lives(int(tags[keys.TAG_PROCESS]))
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """True where a process of this host has this number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -20,6 +20,7 @@ from scatd.errors import InputError
 from scatd.tracking import artifact_place, databases, reach
 from scatd.tracking.addresses import VARIABLE, first_line, no_password, sqlite_file, tracking_uri
 from scatd.tracking.faults import raise_if_lost
+from scatd.tracking.locks import DatabaseLock, Lock, is_lockable
 
 EXPERIMENT = "scatd"
 
@@ -132,14 +133,19 @@ def experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
-def lock(name: str) -> filelock.BaseFileLock:
+def lock(name: str) -> Lock:
     """A lock between processes, released by the system when its holder is killed.
+
+    On PostgreSQL and MySQL it is a lock of the database and holds between hosts. On a server it
+    holds between the processes of a user on one host.
 
     Raises
     ------
     InputError
         When its folder cannot be written.
     """
+    if is_lockable(tracking_uri()):
+        return DatabaseLock(tracking_uri(), name)
     folder = work_folder()
     remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
     make_folder(folder, remedy=remedy)

@@ -19,7 +19,7 @@ from scatd.artifact import Artifact
 from scatd.cards.card import Card
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
-from scatd.registry import ModelRef, identity, state
+from scatd.registry import ModelRef, identity, owner
 from scatd.registry.by_drug import find_named
 from scatd.training.kept_baselines import LINEAR_FILE
 from scatd.workflows.models import carried_evidence
@@ -139,8 +139,8 @@ def _origin(ref: ModelRef) -> dict[str, Any]:
         "version": ref.version,
         "stage": ref.stage,
         "run_id": ref.run_id,
-        "exported_by": state.user(),
-        "exported_at": state.now(),
+        "exported_by": owner.user(),
+        "exported_at": owner.now(),
     }
     return said | ({"earlier": earlier} if earlier else {})
 

@@ -15,7 +15,7 @@ from scatd.data.drugs import drug_key
 from scatd.data.files import sha256_file, write_hashes
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
-from scatd.registry import ModelRef, hashes, identity, state
+from scatd.registry import ModelRef, hashes, identity, lease, state
 from scatd.training.kept_baselines import KeptBaselines
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel import bundle
@@ -96,8 +96,8 @@ def receive_from(source: Source, *, command: str, came_by: str) -> Received:
     """
     with tempfile.TemporaryDirectory() as scratch:
         found = _checked(source, Path(scratch) / "bundle")
-        # One at a time: the same bundle must not be registered twice.
-        with tracking.lock("travel"):
+        # One at a time, on all hosts: the same bundle must not be registered twice.
+        with lease.held(tracking.connect(), f"import-of-{found.name}", "import"):
             known = _known(found)
             ref = known or _registered(found, command, came_by)
     tags = tracking.connect().get_model_version(ref.name, str(ref.version)).tags

@@ -14,7 +14,7 @@ from scatd.tracking import FINISHED
 from scatd.training.study import Study
 
 
-def sign_of_life(run_id: str) -> filelock.BaseFileLock:
+def sign_of_life(run_id: str) -> tracking.Lock:
     """The lock that a process holds as long as it works in this parent run."""
     return tracking.lock(f"tune-run-{run_id}")
 
