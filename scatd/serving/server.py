@@ -51,6 +51,8 @@ def serve(settings: ServeSettings) -> None:
     finally:
         service.close()
     logs.event("stopped")
+    if service.is_stopping:
+        os._exit(0)  # unloading the libraries takes seconds, and nothing is left to do
 
 
 def _server(service: Service) -> uvicorn.Server:

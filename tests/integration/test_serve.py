@@ -224,3 +224,68 @@ def test_mlflow_serves_tensors_and_parquet(copied_registry, tiny_registry, tmp_p
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+HEAD = b"POST /predict/docetaxel HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+
+
+def scratch_of(folder):
+    return list((folder / ".scatd" / "serving").glob("*"))
+
+
+def test_a_server_that_is_stopped_finishes_what_runs_and_refuses_what_is_new(served, tmp_path):
+    import socket
+
+    np.save(tmp_path / "cells.npy", np.zeros((N_CELLS, 12), np.float32))
+    body = (tmp_path / "cells.npy").read_bytes()
+    server = served("--stop-limit", "60")
+    assert server.ask("POST", "/predict/docetaxel", body)[0] == 200
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as running:
+        running.sendall(HEAD % len(body) + body[:100])
+        wait_for(lambda: b"scatd_requests_in_work 1.0" in server.ask("GET", "/metrics")[2])
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: is_refused(server))
+        running.sendall(body[100:])
+        answer = http.client.HTTPResponse(running)
+        answer.begin()
+        assert answer.status == 200
+        assert len(json.loads(answer.read())["cells"]) == N_CELLS
+    assert server.process.wait(timeout=60) == 0
+    assert scratch_of(tmp_path) == []
+    assert '"event": "stopped"' in server.log.read_text()
+
+
+def is_refused(server):
+    """Whether a new request is not taken: told so, or without a connection."""
+    try:
+        status, headers, _ = server.ask("GET", "/drugs")
+    except OSError:
+        return True
+    return status == 503 and headers["retry-after"] == "10"
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_server_ends_within_its_limit_whatever_still_runs(served, tmp_path, signals):
+    """An upload that does not end: it is told so, or cut; with a second signal at once."""
+    import socket
+
+    limit = 6 if signals == 1 else 300
+    server = served("--stop-limit", str(limit), "--patience", "600")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as endless:
+        endless.sendall(HEAD % 100_000 + b"\x93NUMPY")
+        wait_for(lambda: b"scatd_requests_in_work 1.0" in server.ask("GET", "/metrics")[2])
+        (folder,) = scratch_of(tmp_path)
+        assert [path.name for path in folder.glob("*/*")] == ["upload"]
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        if signals == 2:
+            wait_for(lambda: is_refused(server))
+            server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == 0
+        assert time.monotonic() - started < (limit + 2 if signals == 1 else 30)
+        if signals == 1:
+            answer = http.client.HTTPResponse(endless)
+            answer.begin()
+            assert (answer.status, answer.getheader("Retry-After")) == (503, "10")
+            assert "stopping" in json.loads(answer.read())["error"]
+    assert scratch_of(tmp_path) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import socket
@@ -75,21 +76,20 @@ class Listening:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def ask(self, request):
-        """Send bytes and nothing more; return the status, 0 for none, and the rest."""
+        """Send bytes; return the status, 0 for none, the headers and the body."""
         with self.connect() as connection:
             with contextlib.suppress(ConnectionError):
                 connection.sendall(request)
-                connection.shutdown(socket.SHUT_WR)
             return self.read(connection)
 
     @staticmethod
     def read(connection):
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            while part := connection.recv(1 << 16):
-                answer += part
-        status = int(answer.split()[1]) if answer.startswith(b"HTTP/1.1 ") else 0
-        return status, answer
+        answer = http.client.HTTPResponse(connection)
+        try:
+            answer.begin()
+            return answer.status, dict(answer.headers.items()), answer.read()
+        except (http.client.HTTPException, ConnectionError):
+            return 0, {}, b""
 
     def stop(self):
         self.server.should_exit = True

@@ -19,7 +19,7 @@ def test_stalled_uploads_free_their_places(listen, cells):
     """All places are taken by clients that send the start of a file, and then nothing."""
     server = listen(patience=1.5, workers=2, waiting=6)
     good = (cells / "cells.npy").read_bytes()
-    whole = HEAD.replace(b"100000", b"%d\r\nConnection: close" % len(good)) + good
+    whole = HEAD.replace(b"100000", b"%d" % len(good)) + good
     with contextlib.ExitStack() as stack:
         stalled = [stack.enter_context(server.connect()) for _ in range(8)]
         for connection in stalled:
@@ -28,12 +28,13 @@ def test_stalled_uploads_free_their_places(listen, cells):
             time.sleep(0.01)
         assert server.ask(whole)[0] == 503
         for connection in stalled:
-            status, answer = server.read(connection)
+            status, _, body = server.read(connection)
             assert status == 408
-            assert b"no silence of 1.5 seconds" in answer
+            assert b"no silence of 1.5 seconds" in body
     assert server.ask(whole)[0] == 200
     assert server.service._places == 8
-    assert list(server.service.scratch.root.iterdir()) == []
+    while list(server.service.scratch.root.iterdir()):  # the answer's folder, after it was read
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /dr", b"GET /drugs HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
@@ -41,11 +42,10 @@ def test_headers_that_do_not_come_are_refused(listen, start):
     server = listen(patience=0.5)
     with server.connect() as connection:
         connection.sendall(start)
-        status, answer = server.read(connection)
+        status, headers, body = server.read(connection)
     assert status == 408
-    head, _, body = answer.partition(b"\r\n\r\n")
     assert json.loads(body) == {"error": "The headers took longer than 0.5 seconds."}
-    assert b"connection: close" in head.lower()
+    assert headers["connection"] == "close"
 
 
 def test_a_second_request_on_a_connection_has_the_same_time(listen):
@@ -54,7 +54,7 @@ def test_a_second_request_on_a_connection_has_the_same_time(listen):
     with server.connect() as connection:
         for _ in range(3):
             connection.sendall(request)
-            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            assert server.read(connection)[0] == 200
             time.sleep(0.9)  # idle between requests: that is allowed
         connection.sendall(request[:20])
         assert server.read(connection)[0] == 408
