@@ -110,8 +110,8 @@ def _uninterrupted(stores: Stores, work: Work, tally: Tally) -> Reference | None
     if faults := after.differences(before):
         tally.count(faults, case=f"{work.name} twice, uninterrupted",
                     again=f"scatd {' '.join(work.words)}", folder=folder)  # fmt: skip
-        before = Outcome({name: said for name, said in before.content.items()
-                          if after.content.get(name) == said}, [])  # fmt: skip
+        differing = dict(before.content.items() ^ after.content.items())
+        before = Outcome(before.content, [], frozenset(differing))
     else:
         shutil.rmtree(folder)
     tally.said = f"{seconds:.0f} s, {writes} writes"

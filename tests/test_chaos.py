@@ -95,6 +95,8 @@ def test_an_outcome_differs_by_what_is_missing_what_is_more_and_what_is_other():
     assert Outcome({"a": "1", "b": "2"}, []).differences(expected) == []
     found = Outcome({"a": "9", "c": "3"}, ["run 'x' is RUNNING"]).differences(expected)
     assert len(found) == 4
+    unsteady = Outcome({"a": "1", "b": "2"}, [], frozenset({"a"}))
+    assert Outcome({"a": "9", "b": "2"}, []).differences(unsteady) == []
 
 
 @pytest.fixture
