@@ -270,7 +270,7 @@ def _serving(case: Case) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         server = subprocess.Popen(process.scatd(*words), cwd=case.work, stdout=log, stderr=log,
                                   env=case.environment())  # fmt: skip
     try:
-        for _ in range(600):
+        for _ in range(3000):
             lines = path.read_text().splitlines()
             if server.poll() is not None:
                 sys.exit("\n".join(lines))

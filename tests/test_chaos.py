@@ -59,7 +59,7 @@ def killed(tmp_path, monkeypatch):
 
         monkeypatch.setattr(process, "scatd", lambda *_: command())
         monkeypatch.setattr(process, "dying", lambda after, *_: command(after))
-        work = Work("fake", "empty", ())
+        work = Work("fake", "empty", ("fake",))
         (tally,) = kills.run(Stores(tmp_path), [work], kills=1, seed=0, how="write:1")
         return tally
 
@@ -206,8 +206,15 @@ def test_the_auditor_holds_what_agrees_and_counts_a_promoter_who_was_told_a_succ
         ),
         ({"production": 1}, {1: "production"}, [moved("a", 1, None), moved("b", 2, None)]),
         ({"production": 1}, {1: "production"}, [moved("a", 1, None, action="noticed")]),
+        ({}, {}, [moved("a", 1, None) | {"move": {}}]),
     ],
-    ids=["two in production", "previous is production", "an event is lost", "a false notice"],
+    ids=[
+        "two in production",
+        "previous is production",
+        "an event is lost",
+        "a false notice",
+        "a cut move",
+    ],
 )
 def test_the_auditor_counts_what_disagrees(aliases, stages, events):
     assert Auditor().look(State(aliases, stages, events))
