@@ -96,7 +96,7 @@ def _mlflow(case: Case) -> Iterator[int]:
             env=case.environment(), start_new_session=True,
         )  # fmt: skip
     try:
-        for _ in range(600):
+        for _ in range(1500):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 break

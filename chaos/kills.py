@@ -110,8 +110,8 @@ def _uninterrupted(stores: Stores, work: Work, tally: Tally) -> Reference | None
     if faults := after.differences(before):
         tally.count(faults, case=f"{work.name} twice, uninterrupted",
                     again=f"scatd {' '.join(work.words)}", folder=folder)  # fmt: skip
-        before = Outcome({name: said for name, said in before.content.items()
-                          if after.content.get(name) == said}, [])  # fmt: skip
+        differing = dict(before.content.items() ^ after.content.items())
+        before = Outcome(before.content, [], frozenset(differing))
     else:
         shutil.rmtree(folder)
     tally.said = f"{seconds:.0f} s, {writes} writes"
@@ -132,7 +132,9 @@ def _killed(
         tally.said += ", one ended before each kill"
         shutil.rmtree(folder)
         return
-    faults = examine(case, work.words, way, ended, expected.outcome)
+    finished = bool(ended.output.strip()) or way == f"write:{expected.writes}"
+    words = () if work.steps and finished else work.words
+    faults = examine(case, words, way, ended, expected.outcome)
     again = f'python -m chaos kills --work "{work.name}" --how {way}'
     if tally.count(faults, case=f"{work.name} {way}", again=again, folder=folder):
         shutil.rmtree(folder)
@@ -155,6 +157,8 @@ def examine(
 
     Parameters
     ----------
+    words
+        The command to give again; none where it had finished.
     way
         How it was killed. After TERM and INT a command must clean up behind itself.
     ended
@@ -170,9 +174,10 @@ def examine(
     if way.startswith(("TERM", "INT")) and not ended.hung:
         faults += [f"after {way}, run '{name}' is RUNNING" for name in outcome.running(case)]
         faults += [f"after {way}, in the temp folder: {path.name}" for path in case.temp.iterdir()]
-    again = process.run(case, process.scatd(*words), name="again")
-    if again.code != 0:
-        faults.append(f"given again: exit {again.code}, {again.errors[-300:].strip()}")
+    if words:
+        again = process.run(case, process.scatd(*words), name="again")
+        if again.code != 0:
+            faults.append(f"given again: exit {again.code}, {again.errors[-300:].strip()}")
     faults += outcome.look(case).differences(expected)
     if (case.work / "mlflow.db").exists():
         doctor = process.run(case, process.scatd("registry", "doctor"), name="doctor")

@@ -36,16 +36,18 @@ _LEFT = re.compile(r"\.[0-9a-f]{8}-|\.tmp|tmp[a-z0-9_]{8}$|\.part$")
 class Outcome:
     """Everything that a person or a program reads afterwards.
 
-    `content` is compared with that of an uninterrupted run; `faults` must be empty by themselves.
+    `content` is compared with that of an uninterrupted run, but for the names that are `unsteady`:
+    they differ between two uninterrupted runs. `faults` must be empty by themselves.
     """
 
     content: dict[str, str]
     faults: list[str]
+    unsteady: frozenset[str] = frozenset()
 
     def differences(self, expected: Outcome) -> list[str]:
         """Faults, and what differs from an uninterrupted run."""
         found = list(self.faults)
-        names = sorted({*self.content, *expected.content})
+        names = sorted({*self.content, *expected.content} - expected.unsteady)
         for name in names:
             here, there = self.content.get(name), expected.content.get(name)
             if here == there:

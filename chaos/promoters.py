@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -107,6 +108,8 @@ class Auditor:
 
     def _play(self, event: dict[str, Any]) -> list[str]:
         action, version, reason = event["action"], event.get("version"), event.get("reason")
+        if "move" in event:
+            return [f"{reason}: the {action} of version {version} is not finished"]
         if action == "noticed":
             return [f"a move outside scatd that nobody made: {event}"]
         if action not in ("promote", "rollback"):
@@ -157,8 +160,15 @@ def read(address: str) -> State:
         "where name = %s and key like 'scatd.history.%%'",
         NAME,
     )
-    ordered = sorted(tags, key=lambda tag: int(tag[0].rpartition(".")[2]))
+    ordered = sorted(tags, key=lambda tag: _number(tag[0]))
     return State(dict(aliases), dict(stages), [json.loads(value) for _, value in ordered])
+
+
+def _number(tag: str) -> int:
+    """The place of an event in the history, from the name of its tag: the first number."""
+    found = re.search(r"\d+", tag)
+    assert found is not None
+    return int(found[0])
 
 
 def _draw(rng: random.Random, reason: str, number: int) -> tuple[str, int, str]:

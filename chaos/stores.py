@@ -88,10 +88,11 @@ def copy(source: Case, target: Case) -> None:
     target.make()
     database = target.work / "mlflow.db"
     if database.exists():
-        _move_places(database, str(source.work), str(target.work))
+        move_places(database, str(source.work), str(target.work))
 
 
-def _move_places(database: Path, old: str, new: str) -> None:
+def move_places(database: Path, old: str, new: str) -> None:
+    """Write another folder into every place that a store names."""
     with contextlib.closing(sqlite3.connect(database)) as store, store:
         tables = [name for (name,) in store.execute(
             "select name from sqlite_master where type = 'table'")]  # fmt: skip

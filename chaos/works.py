@@ -16,6 +16,8 @@ class Work:
     """A command that is killed.
 
     `share` is how often it is drawn, compared with others; `skip` is why it cannot be tried here.
+    A command with `steps` goes one step further each time that it is given. It is not given again
+    where it had finished when it was killed: it had said its result, or written all.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Work:
     words: tuple[str, ...]
     share: float = 1.0
     skip: str = ""
+    steps: bool = False
 
 
 def _embed() -> Work:
@@ -72,7 +75,7 @@ def works() -> list[Work]:
              "truth", "--calibrate", "youden", "-o", "evaluated")),
         Work("join", "models", ("join", "part0.csv", "part1.csv", "-o", "joined.csv")),
         Work("promote", "models", ("promote", "--drug", "docetaxel", "--version", "4")),
-        Work("rollback", "models", ("registry", "rollback", "docetaxel")),
+        Work("rollback", "models", ("registry", "rollback", "docetaxel"), steps=True),
         Work("archive", "models", ("registry", "archive", "docetaxel", "--version", "2")),
         Work("bench", "backbone", ("bench", "tasks.yaml", "-o", "benched"), 0.5),
         Work("demo", "empty", ("demo", "--quick"), 0.15),

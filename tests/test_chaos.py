@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import shutil
+import signal
 import sys
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 import chaos
-from chaos import inputs, kills, process, promoters, table
+from chaos import inputs, kills, outcome, process, promoters, stores, table
 from chaos.bad_rows import rows
 from chaos.outcome import Outcome
+from chaos.process import Case
 from chaos.promoters import Auditor, State
 from chaos.stores import Stores
 from chaos.works import Work
@@ -55,7 +59,7 @@ def killed(tmp_path, monkeypatch):
 
         monkeypatch.setattr(process, "scatd", lambda *_: command())
         monkeypatch.setattr(process, "dying", lambda after, *_: command(after))
-        work = Work("fake", "empty", ())
+        work = Work("fake", "empty", ("fake",))
         (tally,) = kills.run(Stores(tmp_path), [work], kills=1, seed=0, how="write:1")
         return tally
 
@@ -91,6 +95,60 @@ def test_an_outcome_differs_by_what_is_missing_what_is_more_and_what_is_other():
     assert Outcome({"a": "1", "b": "2"}, []).differences(expected) == []
     found = Outcome({"a": "9", "c": "3"}, ["run 'x' is RUNNING"]).differences(expected)
     assert len(found) == 4
+    unsteady = Outcome({"a": "1", "b": "2"}, [], frozenset({"a"}))
+    assert Outcome({"a": "9", "b": "2"}, []).differences(unsteady) == []
+
+
+@pytest.fixture
+def case_with_store(tiny_registry, tmp_path):
+    """A copy of a folder with two versions of a model, as each case of the harness works on one."""
+    shutil.copytree(tiny_registry, tmp_path / "before" / "work")
+    database = tmp_path / "before" / "work" / "mlflow.db"
+    stores.move_places(database, str(tiny_registry), str(database.parent))
+    made, copied = Case(tmp_path / "before").make(), Case(tmp_path / "copy")
+    stores.copy(made, copied)
+    return copied
+
+
+def test_a_copied_store_says_the_same_and_stands_by_itself(case_with_store, tmp_path):
+    before = outcome.look(Case(tmp_path / "before"))
+    shutil.rmtree(tmp_path / "before")
+    after = outcome.look(case_with_store)
+    assert after.differences(before) == []
+    assert after.content["alias scatd-sf-docetaxel@production"] == "1"
+    one, two = (after.content[f"version scatd-sf-docetaxel/{number}"] for number in (1, 2))
+    assert one.split()[0] != two.split()[0]
+    assert one.endswith("at production")
+
+
+def test_a_store_that_lost_something_differs(case_with_store):
+    expected = outcome.look(case_with_store)
+    assert expected.faults == []
+    client = MlflowClient(f"sqlite:///{case_with_store.work / 'mlflow.db'}")
+    run = client.create_run("1", run_name="left")
+    client.set_registered_model_alias("scatd-sf-docetaxel", "previous", "1")
+    (case_with_store.work / ".0123abcd-scored.csv").touch()
+    (tensors, *_) = sorted(case_with_store.work.glob("mlartifacts/models/**/*.safetensors"))
+    tensors.write_bytes(tensors.read_bytes()[:-4] + b"lost")
+    said = " ".join(outcome.look(case_with_store).differences(expected))
+    assert "run 'left' is RUNNING" in said
+    assert "there is more: alias scatd-sf-docetaxel@previous" in said
+    assert "left beside the results: .0123abcd-scored.csv" in said
+    assert "version scatd-sf-docetaxel/" in said
+    client.set_terminated(run.info.run_id)
+
+
+def test_a_command_dies_after_the_write_that_is_named(case_with_store, tmp_path):
+    script = (
+        "from pathlib import Path; from chaos import dying; import os, sys;"
+        "dying.watch(int(sys.argv[1]), Path('count'));"
+        "[(Path(f'new{n}').touch(), os.replace(f'new{n}', f'whole{n}')) for n in range(4)]"
+    )
+    for after, whole in ((2, 2), (0, 4)):
+        ended = process.run(case_with_store, [sys.executable, "-c", script, str(after)])
+        assert ended.code == (-signal.SIGKILL if after else 0), ended.errors
+        assert len(list(case_with_store.work.glob("whole*"))) == whole
+        assert (case_with_store.work / "count").read_text() == str(whole)
 
 
 def test_there_are_at_least_350_bad_inputs_and_each_is_there_once():
@@ -148,8 +206,15 @@ def test_the_auditor_holds_what_agrees_and_counts_a_promoter_who_was_told_a_succ
         ),
         ({"production": 1}, {1: "production"}, [moved("a", 1, None), moved("b", 2, None)]),
         ({"production": 1}, {1: "production"}, [moved("a", 1, None, action="noticed")]),
+        ({}, {}, [moved("a", 1, None) | {"move": {}}]),
     ],
-    ids=["two in production", "previous is production", "an event is lost", "a false notice"],
+    ids=[
+        "two in production",
+        "previous is production",
+        "an event is lost",
+        "a false notice",
+        "a cut move",
+    ],
 )
 def test_the_auditor_counts_what_disagrees(aliases, stages, events):
     assert Auditor().look(State(aliases, stages, events))
