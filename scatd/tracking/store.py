@@ -35,9 +35,9 @@ def connect() -> MlflowClient:
         When the store cannot be opened.
     """
     uri = tracking_uri()
+    _quieten_mlflow()
     if uri in _connected:
         return MlflowClient(uri)
-    _quieten_mlflow()
     _require_file(uri)
     try:
         with lock("store"):
