@@ -47,10 +47,10 @@ def connect(*, create: bool = False) -> MlflowClient:
         When it is lost, locked or faulty.
     """
     uri = tracking_uri()
+    _quieten_mlflow()
     file = sqlite_file(uri)
     if _opened.get(uri, -1) >= create and (file is None or file.exists()):
         return MlflowClient(uri)
-    _quieten_mlflow()
     try:
         if reach.is_server(uri):
             reach.be_patient()

@@ -143,6 +143,7 @@ def test_only_who_may_edit_a_model_promotes_it(member, tiny_registry, monkeypatc
     with pytest.raises(Exception, match=r"403|[Pp]ermission"):
         promote()
     assert model not in registry.production_versions()
+    tracking.connect().create_registered_model("lease-of-permitted")  # any member may
     _be("ada", "a long password of hers", monkeypatch)
     promote()
     assert registry.production_versions()[model] == 1
