@@ -44,7 +44,7 @@ def empty(tmp_path, monkeypatch):
         "registry show docetaxel",
         "registry history docetaxel",
         "registry doctor",
-        "registry doctor --fix",
+        "registry doctor --repair",
         "registry export docetaxel bundle.zip",
         "registry rollback --drug docetaxel",
         "registry archive docetaxel --version 1 --reason x",
