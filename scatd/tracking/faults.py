@@ -23,11 +23,13 @@ from scatd.tracking.addresses import VARIABLE, first_line, no_password, tracking
 
 AGAIN = "Start the same command again."
 
-_ADDRESS = f"Check {VARIABLE}: it must be the address of an mlflow server."
+_ADDRESS = f"Check {VARIABLE}: it must be the address of an mlflow server of version 3."
 _CREDENTIALS = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
 _STATUS = re.compile(r"API request to endpoint (\S+) failed with error code (\d+)")
 _BODY = re.compile(r"Response body: '(.*)'\Z", re.DOTALL)
 _NO_JSON = "not in a valid JSON format"
+_LATER = (408, 429)
+"""Statuses of a server that is too busy."""
 _OK, _UNAUTHORISED, _FORBIDDEN, SERVER_ERROR = 200, 401, 403, 500
 
 
@@ -50,7 +52,7 @@ def in_words(error: BaseException) -> ScatdError | None:
         return StoreError(no_password(what), remedy=AGAIN)
     if isinstance(error, ImportError):
         return database_faults.of_driver(error)
-    if not isinstance(error, kinds):
+    if not isinstance(error, kinds) or _of_another_server(error):
         return None
     chain = list(_chain(error))
     for each in chain:
@@ -102,7 +104,7 @@ def of_status(status: int, body: str, endpoint: str) -> ScatdError:
         return _not_let_in(where)
     if status == _FORBIDDEN:
         return _forbidden(where, said, endpoint)
-    if status >= SERVER_ERROR:
+    if status >= SERVER_ERROR or status in _LATER:
         what = f"the store at {where} failed (error {status}{said})"
         remedy = f"This is a fault of the server: its log says more. {AGAIN}"
         return StoreError(what, remedy=remedy)
@@ -124,8 +126,16 @@ def _of_cloud(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] in ("boto3", "botocore", "s3transfer")
 
 
+def _of_another_server(error: BaseException) -> bool:
+    """Whether it is about a request that was not made to the store."""
+    if not isinstance(error, requests.RequestException):
+        return False
+    asked = error.request or error.response
+    return urlsplit(getattr(asked, "url", None) or "").hostname != urlsplit(tracking_uri()).hostname
+
+
 def _of_request(error: requests.RequestException) -> ScatdError:
-    where, reason = _here(error), _reason(error)
+    where, reason = _here(), _reason(error)
     again = f"Is the server running? {AGAIN}"
     if error.response is not None:  # an artifact that was refused
         return of_status(error.response.status_code, error.response.text, "artifacts")
@@ -218,14 +228,9 @@ def _forbidden(where: str, said: str, endpoint: str) -> InputError:
     return InputError(what, remedy="Ask its administrator for the permission.")
 
 
-def _here(error: requests.RequestException | None = None) -> str:
+def _here() -> str:
     """The address of the store, without a password."""
-    uri = tracking_uri()
-    asked = getattr(getattr(error, "request", None), "url", None)
-    if not uri.startswith("http") and asked:
-        parts = urlsplit(asked)
-        uri = f"{parts.scheme}://{parts.netloc}"
-    return no_password(uri)
+    return no_password(tracking_uri())
 
 
 def _first_sentence(body: str) -> str:

@@ -58,7 +58,7 @@ def connect(*, create: bool = False) -> MlflowClient:
         elif uri.partition("+")[0].partition(":")[0] in _DATABASES:
             databases.require(uri, create=create)
         client = _made(uri) if create else MlflowClient(uri)
-        if not create:
+        if not create and not reach.is_server(uri):  # which was asked just now
             client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, ImportError, ValueError) as error:
         raise_if_lost(error)

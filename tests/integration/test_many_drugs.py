@@ -106,4 +106,5 @@ def test_what_is_no_table_of_numbers(scatd, task, numbers, change, said):
     change(pd.read_csv(numbers, index_col=0)).to_csv(numbers)
     done = scatd(*task.transfer_arguments(), "--ic50", numbers, code=2)
     assert said in done.output
-    assert not tracking.connect().search_runs(["1"])
+    client = tracking.connect()
+    assert not client.search_runs([tracking.experiment_id(client)])

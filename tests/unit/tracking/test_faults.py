@@ -209,5 +209,8 @@ def test_faults_of_others_are_left_alone(error):
 def test_an_artifact_that_is_refused():
     response = requests.Response()
     response.status_code, response._content = 403, b"Permission denied"
+    response.url = "http://store.example:5000/api/2.0/mlflow-artifacts/artifacts/0/table.csv"
     error = requests.HTTPError("403 Client Error", response=response)
     assert "no permission for" in str(faults.in_words(error))
+    response.url = "https://hub.example/table.csv"  # another server's fault is told elsewhere
+    assert faults.in_words(error) is None

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+
 import pytest
+from mlflow.tracking import MlflowClient
 
 from scatd import tracking
-from scatd.errors import InputError
+from scatd.errors import InputError, StoreError
+from scatd.tracking import databases
 from tests.tracked import start, stored
 
 
@@ -84,3 +93,122 @@ def test_a_folder_that_cannot_be_written_is_one_message(store, monkeypatch):
     (store / ".scatd").write_text("a file is in the way")
     with pytest.raises(InputError, match="cannot be written"):
         tracking.connect(create=True)
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_reading_makes_no_store(store):
+    (store / "mlflow.db").unlink()
+    with pytest.raises(InputError, match=f"no mlflow.db in {store}") as caught:
+        tracking.connect()
+    assert "MLFLOW_TRACKING_URI" in caught.value.remedy
+    assert left_in(store) == []
+
+
+def test_reading_changes_nothing_in_a_store(store):
+    before = (store / "mlflow.db").read_bytes()
+    assert tracking.finished_runs({}) == []
+    assert (store / "mlflow.db").read_bytes() == before
+    assert left_in(store) == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_folder_is_never_made_for_a_store(store, create, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere/mlflow.db")
+    with pytest.raises(InputError, match="there is no folder"):
+        tracking.connect(create=create)
+    assert not (store / "nowhere").exists()
+
+
+def test_a_store_is_whole_when_it_appears(store, monkeypatch):
+    """Whoever looks while it is made finds no file, or one that is whole."""
+    (store / "mlflow.db").unlink()
+    (store / ".mlflow.db.1.new").write_text("left by a process that was killed")
+    seen = []
+
+    class Watching(MlflowClient):
+        def search_experiments(self, **options):
+            found = super().search_experiments(**options)
+            seen.append((store / "mlflow.db").exists())
+            return found
+
+    monkeypatch.setattr(databases, "MlflowClient", Watching)
+    tracking.connect(create=True)
+    assert seen == [False]
+    assert left_in(store) == [".scatd", "mlflow.db"]
+
+
+def test_a_store_that_another_process_is_making_is_waited_for(store):
+    whole = (store / "mlflow.db").read_bytes()
+    (store / "mlflow.db").write_bytes(b"")
+    timer = threading.Timer(1.0, (store / "mlflow.db").write_bytes, [whole])
+    timer.start()
+    assert tracking.finished_runs({}) == []
+    timer.join()
+
+
+def test_a_store_that_was_never_finished_is_named(store):
+    (store / "mlflow.db").write_bytes(b"")
+    os.utime(store / "mlflow.db", (0, 0))
+    with pytest.raises(InputError, match="this database is empty"):
+        tracking.connect()
+    with sqlite3.connect(store / "mlflow.db") as database:
+        database.execute("CREATE TABLE something (a)")
+    os.utime(store / "mlflow.db", (0, 0))
+    with pytest.raises(InputError, match="not one of MLflow, or it was not finished"):
+        tracking.connect(create=True)
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"), [("451aebb31d03", "older MLflow"), ("ffffffffffff", "newer MLflow")]
+)
+@pytest.mark.parametrize("lacks_a_table", [True, False])
+def test_a_database_of_another_mlflow_is_not_migrated_unasked(
+    store, revision, words, lacks_a_table
+):
+    with sqlite3.connect(store / "mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        if lacks_a_table:
+            database.execute("DROP TABLE registered_model_aliases")
+    os.utime(store / "mlflow.db", (0, 0))
+    before = (store / "mlflow.db").read_bytes()
+    with pytest.raises(InputError, match=words) as caught:
+        tracking.connect(create=True)
+    assert "mlflow db upgrade" in caught.value.remedy
+    assert (store / "mlflow.db").read_bytes() == before
+
+
+def test_a_locked_database_says_so(store, monkeypatch):
+    monkeypatch.setattr(databases, "_LOCKED_FOR", 0.2)
+    holder = sqlite3.connect(store / "mlflow.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="is locked: another process holds") as caught:
+        tracking.connect()
+    assert "upgrade" not in str(caught.value)
+    holder.execute("ROLLBACK")
+    tracking.connect()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
+def test_another_user_reads_a_store_and_is_told_that_he_may_not_write(store):
+    tracking.connect(create=True)
+    shutil.rmtree(store / ".scatd")
+    for folder in (store, *store.parents):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    script = (
+        "from scatd import tracking; from scatd.errors import InputError\n"
+        "print(len(tracking.finished_runs({})))\n"
+        "try: tracking.connect(create=True)\n"
+        "except InputError as error: print(error)"
+    )
+    # pytest's folders are private: they were opened to others above.
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
+    done = subprocess.run([*other, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == "0"
+    assert "cannot be written" in second
+    assert left_in(store) == ["mlflow.db"]
