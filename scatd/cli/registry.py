@@ -167,8 +167,9 @@ def diff(first: str, second: str, **which: Any) -> None:
 def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
     """Find faults of the registry; the exit code is 1 while there is one.
 
-    Faults are aliases and tags that contradict each other, versions whose files are gone, deleted
-    runs of registered models, and runs that are left over from killed commands. A version whose
+    Faults are moves that were cut short, aliases and tags that contradict each other, versions
+    whose files are gone, deleted runs of registered models, and leases, stored models and runs that
+    are left over from killed commands. A version whose
     files were damaged or changed counts as lost. Versions in production that labelled target cells
     speak against are named too; --repair archives them where demote_on_evidence is true.
     """
