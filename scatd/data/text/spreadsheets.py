@@ -103,7 +103,7 @@ def _changed_names(names: pd.Index, change: Callable[[str], str]) -> pd.Index:
 def _has_return(table: pd.DataFrame) -> bool:
     text = [table.iloc[:, place] for place, kind in enumerate(table.dtypes) if _may_hold_text(kind)]
     names = (table.columns, table.index if table.index.dtype == np.dtype(object) else ())
-    values = itertools.chain(*names, *(column.unique() for column in text))
+    values = itertools.chain(*names, *(column.tolist() for column in text))
     return any(isinstance(value, str) and "\r" in value for value in values)
 
 
