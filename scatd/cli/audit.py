@@ -57,6 +57,7 @@ def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FB
         message = "Give a SOURCE, --labels, or both."
         raise click.UsageError(message, click.get_current_context())
     from scatd.data.files import atomic_path
+    from scatd.data.text.spreadsheets import to_csv
     from scatd.evaluation.integrity import findings_table
     from scatd.workflows.audit import AuditRequest
     from scatd.workflows.audit import audit as work
@@ -64,7 +65,7 @@ def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FB
     result = work(filled(AuditRequest, given))
     if output is not None:
         with atomic_path(output) as unfinished:
-            findings_table(result.findings).to_csv(unfinished, index=False)
+            to_csv(findings_table(result.findings), unfinished)
     if as_json:
         _show_json(result)
     else:

@@ -51,6 +51,7 @@ def compare(
     cells where there were some, and the stage of the registered model.
     """
     from scatd.data.files import atomic_path
+    from scatd.data.text.spreadsheets import to_csv
     from scatd.plots.comparison import drugs_and_families
     from scatd.plots.style import save_figure
     from scatd.workflows.compare import compare as work
@@ -61,7 +62,7 @@ def compare(
         return
     if output is not None:
         with atomic_path(output) as unfinished:
-            found.to_csv(unfinished, index=False)
+            to_csv(found, unfinished)
     if figure is not None:
         title = f"{found['drug'].nunique()} drugs, newest transfer of each"
         drawn = drugs_and_families(found, metric.upper(), title)

@@ -152,7 +152,7 @@ def _fault(number: int, place: Path | None, target: Path | None, needed: int) ->
     if place is not None:
         place = place.absolute()
         folder = place if place.is_dir() and place != target else place.parent
-        if folder.is_relative_to(tempfile.gettempdir()):
+        if place != target and folder.is_relative_to(tempfile.gettempdir()):
             remedy = f"Free some space, or name a folder on another disk by TMPDIR; {_AGAIN}"
             what += " on which temporary files lie"
         free = _free_bytes(folder) if number == errno.ENOSPC else None

@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import sys
+import time
 import uuid
 import zipfile
 import zlib
@@ -28,6 +29,7 @@ from scatd.data.remote_faults import network_errors, remote_fault
 from scatd.errors import InputError, ScatdError, nearest
 
 _BLOCK_BYTES = 1 << 25
+_TRIES, _TRIES_GONE, _SECONDS_BETWEEN = 40, 4, 0.05
 
 # Errors that numpy, pandas, h5py, zarr, anndata, pyarrow and openpyxl raise for damaged files.
 _DAMAGE = (
@@ -166,9 +168,20 @@ def atomic_path(target: Path, needed: int = 0) -> Iterator[Path]:
             temporary.replace(target)
     finally:
         if temporary.is_dir():
-            shutil.rmtree(temporary)
+            _remove_folder(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a store that is not finished: threads of zarr may still write parts of it."""
+    n_gone = 0
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(_SECONDS_BETWEEN)
+        n_gone = 0 if folder.exists() else n_gone + 1
+        if n_gone == _TRIES_GONE:
+            return
 
 
 def take_room(file: IO[bytes], n_bytes: int) -> None:

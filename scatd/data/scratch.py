@@ -47,7 +47,7 @@ class Held:
         self._process = os.getpid()
         for _ in range(_TRIES):
             self.folder = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{self._process}-", dir=parent))
-            self._lock = filelock.FileLock(self.folder / _LOCK)
+            self._lock = filelock.FileLock(self.folder / _LOCK, thread_local=False)
             with contextlib.suppress(NotImplementedError, FileNotFoundError):
                 self._lock.acquire()
             if (self.folder / _LOCK).exists():  # else another process took it for a left one

@@ -15,6 +15,7 @@ from scatd.data.location import Remote
 from scatd.data.row_groups import KIND, RowGroups
 from scatd.data.text.layout import TextLayout, text_layout
 from scatd.data.text.rows import as_numbers, chunks, head
+from scatd.data.text.spreadsheets import plain
 from scatd.data.text.start import refuse_values_as_header
 from scatd.data.text.values import GAPS, as_text, judge
 from scatd.errors import InputError
@@ -206,7 +207,7 @@ def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
     """Header and cells of the first sheet of a workbook, without empty rows and unnamed columns."""
     with reading(path, "an Excel workbook"):
         cells = pd.read_excel(path, header=None, dtype=str, keep_default_na=False)
-    cells = cells.apply(as_text)
+    cells = cells.apply(as_text).map(plain)
     cells = cells[(cells != "").any(axis=1)]
     if cells.empty:
         raise InputError("is empty", where=str(path), expected="a header row and data rows")

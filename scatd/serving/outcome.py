@@ -11,6 +11,7 @@ import pandas as pd
 from scatd import keys
 from scatd.data.cell_map import cell_map, own_map
 from scatd.data.opened import open_input
+from scatd.data.text.spreadsheets import to_csv
 from scatd.keys import CAVEAT
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
@@ -61,7 +62,7 @@ def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
 
 def write_scores(cells: PredictedCells, folder: Path) -> None:
     """Write the table of cells, and the histogram of their scores."""
-    cells.table_in_words.to_csv(folder / CSV, index=False)
+    to_csv(cells.table_in_words, folder / CSV)
     table, threshold = cells.table, cells.result.about["threshold"]
     drug = cells.ref.drug
     figure = score_histogram(table["prob_resistant"], table["response"], threshold, drug)

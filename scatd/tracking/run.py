@@ -35,6 +35,7 @@ from mlflow.utils import mlflow_tags
 from scatd import keys
 from scatd.data import scratch
 from scatd.data.files import HASH_SUFFIX, sha256_file
+from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.plots.style import save_figure
@@ -136,11 +137,11 @@ class Run:
 
     def log_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv, without its index."""
-        self.log_text(table.to_csv(index=False), artifact_file)
+        self.log_text(to_csv(table), artifact_file)
 
     def log_checked_table(self, table: pd.DataFrame, artifact_file: str) -> None:
         """Store a table as csv with its hash, for a process that continues from it."""
-        content = table.to_csv(index=False)
+        content = to_csv(table)
         digest = hashlib.sha256(content.encode()).hexdigest()
         self.log_text(content, artifact_file)
         self.log_text(f"{digest}\n", artifact_file + HASH_SUFFIX)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scatd.data.text.encoding import text_lines
+from scatd.data.text.spreadsheets import plain
 from scatd.data.text.start import Start, find_start, is_remark
 from scatd.data.text.survey import Survey
 
@@ -67,12 +68,12 @@ def text_layout(path: Path) -> TextLayout:
     return TextLayout(
         start.separator,
         survey.decimal(),
-        header,
+        [plain(name) for name in header],
         places,
         max(survey.n_fields, default=len(header)),
         start.n_lines,
         survey.n_rows,
-        survey.row_names(places),
+        [plain(name) for name in survey.row_names(places)],
         survey.holds_logicals,
     )
 

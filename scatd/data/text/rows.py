@@ -18,6 +18,7 @@ from scatd.data.text import fields
 from scatd.data.text.encoding import KIND, text_lines
 from scatd.data.text.fields import BLANK
 from scatd.data.text.layout import TextLayout
+from scatd.data.text.spreadsheets import plain
 from scatd.data.text.survey import END_OF_SERIES
 from scatd.data.text.values import GAPS, as_text, judge
 
@@ -28,7 +29,7 @@ def head(path: Path, layout: TextLayout, n_rows: int) -> pd.DataFrame:
     """The first rows as stripped text, columns numbered."""
     lines = islice(rows_of(path, layout), n_rows)
     cells = [fields.split(line, layout.separator) for line in lines]
-    kept = [[row[place].strip() for place in layout.places] for row in cells]
+    kept = [[plain(row[place].strip()) for place in layout.places] for row in cells]
     return pd.DataFrame(kept, columns=range(len(layout.header)), dtype=object)
 
 
@@ -146,7 +147,7 @@ def _parts(
 
 def _stripped(cells: NDArray[np.object_]) -> NDArray[np.object_]:
     """Every cell as stripped text."""
-    found: Any = np.frompyfunc(str.strip, 1, 1)(cells)
+    found: Any = np.frompyfunc(lambda text: plain(text.strip()), 1, 1)(cells)
     return np.asarray(found, dtype=object)
 
 

@@ -13,6 +13,7 @@ from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.drugs import drug_key
 from scatd.data.files import copy_files
+from scatd.data.text.spreadsheets import read_csv, to_csv
 from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.bench.report import Findings, draw, write_page
 from scatd.workflows.bench.request import BenchRequest, BenchSpec
@@ -54,7 +55,7 @@ def stored_table(run: tracking.Run) -> pd.DataFrame:
         When it is not there.
     """
     path = run.fetch_checked(artifact_paths.UNIT_PREDICTIONS)
-    return pd.read_csv(path, float_precision="round_trip")
+    return read_csv(path, float_precision="round_trip")
 
 
 def record(request: BenchRequest, spec: BenchSpec, found: Findings, run: tracking.Run) -> Path:
@@ -65,7 +66,7 @@ def record(request: BenchRequest, spec: BenchSpec, found: Findings, run: trackin
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, table in found.tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
+            to_csv(table, folder / f"{name}.csv")
         found.predictions.to_parquet(folder / "predictions.parquet", index=False)
         shutil.copyfile(request.tasks, folder / TASKS)
         pictures = draw(found, folder / artifact_paths.FIGURES)

@@ -13,6 +13,7 @@ from scatd import keys, registry, tracking
 from scatd.data import results
 from scatd.data.files import copy_files
 from scatd.data.given import path_of
+from scatd.data.text.spreadsheets import to_csv
 from scatd.evaluation import label_kinds
 from scatd.evaluation.labelled import evaluation_metrics
 from scatd.keys import artifact_paths
@@ -141,7 +142,7 @@ def _write_tables(folder: Path, found: Evaluation) -> None:
     by_cell |= {f"baseline_{name}": prob for name, prob in cells.baselines.items()}
     by_cell |= {f"seen_{use}": seen for use, seen in cells.seen.items()}
     for name, table in {"cells": pd.DataFrame(by_cell), **found.tables}.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        to_csv(table, folder / f"{name}.csv")
 
 
 def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:

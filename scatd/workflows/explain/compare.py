@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from scatd.data.files import atomic_path
+from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.explanation.compare import asked_for, correlations, pairs, ranked
 from scatd.plots.agreement import rank_agreement
@@ -60,7 +61,7 @@ def compare(
     found = compare_tables(read, features, top)
     if output is not None:
         with atomic_path(output) as unfinished:
-            found.pairs.to_csv(unfinished, index=False)
+            to_csv(found.pairs, unfinished)
     if figure is not None:
         drawn = rank_agreement(correlations(found.pairs), found.first)
         save_figure(drawn, figure.parent, figure.stem)

@@ -10,6 +10,7 @@ import pandas as pd
 from scatd import keys, tracking
 from scatd.data.files import atomic_path
 from scatd.data.gene_sets import GeneSets, read_gene_sets
+from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.explanation.enrichment import over_representation, preranked, restricted, signed_scores
 from scatd.keys import artifact_paths, metric_names
@@ -115,7 +116,7 @@ def _write(request: EnrichRequest, found: Enriched, model: dict[str, str]) -> No
     whole = combined(found)
     if request.output is not None:
         with atomic_path(request.output) as unfinished:
-            whole.to_csv(unfinished, index=False)
+            to_csv(whole, unfinished)
     if request.figure is not None:
         drawn = gene_sets(found.listed, found.ranked, request.table.stem)
         save_figure(drawn, request.figure.parent, request.figure.stem)

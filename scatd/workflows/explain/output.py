@@ -13,6 +13,7 @@ from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.storable import write_h5ad
+from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.explain.explanation import Explanation
@@ -106,7 +107,7 @@ def write_output(found: Explanation, target: Path) -> Path:
     """Write an explanation to a file of one of the `OUTPUT_SUFFIXES`; returns it."""
     with atomic_path(target) as unfinished:
         if target.suffix == ".csv":
-            found.importance.to_csv(unfinished, index=False)
+            to_csv(found.importance, unfinished)
         elif target.suffix == ".parquet":
             _write_parquet(unfinished, found.subject, found.store)
         else:
@@ -181,7 +182,7 @@ def _write_published(folder: Path, found: Explanation) -> list[Path]:
         target = folder / f"{prefix}_{name}.csv"
         with atomic_path(target) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             for number, part in enumerate(parts):
-                part.to_csv(file, header=number == 0)
+                to_csv(part, file, index=True, header=number == 0)
         written.append(target)
 
     for word in keys.RESPONSES:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from scatd import keys, registry, tracking
 from scatd.data.files import HASH_SUFFIX, reading
+from scatd.data.text.spreadsheets import read_csv
 from scatd.errors import InputError
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import MODEL, FoldPredictions
@@ -315,7 +316,7 @@ def _table(run: tracking.Run, path: str) -> pd.DataFrame:
     is_checked = run.holds(path + HASH_SUFFIX)
     file = run.fetch_checked(path) if is_checked else run.fetch(path)
     with reading(file, "a table of a run"):
-        return pd.read_csv(file)
+        return read_csv(file)
 
 
 def _predictions(table: pd.DataFrame) -> list[FoldPredictions]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scatd import keys
 from scatd.data.feature_files import obs_of
 from scatd.data.opened import OpenedInput, open_input
+from scatd.data.text.spreadsheets import plain_table
 from scatd.errors import InputError
 from scatd.evaluation.domain import shift_of_counts
 from scatd.parts.note import PartNote
@@ -99,7 +100,7 @@ def _read(path: Path, ref: ModelRef) -> Iterator[Scored]:
     elif path.suffix == ".csv":
         with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=_ROWS) as chunks:
             for words in chunks:
-                yield _of_words(words), None
+                yield _of_words(plain_table(words)), None
     else:
         yield _typed(pd.DataFrame(_cells(path))), None
 

@@ -19,6 +19,7 @@ from scatd.data.elements import ColumnKind
 from scatd.data.files import check_writable
 from scatd.data.opened import OpenedInput, copied
 from scatd.data.storable import mapping
+from scatd.data.text.spreadsheets import to_csv
 from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 from scatd.registry import ModelRef
@@ -172,7 +173,7 @@ class _Csv:
 
     def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
         words = in_words(table, self._not_assessed)
-        words.to_csv(self._file, index=False, header=not self._is_begun)
+        to_csv(words, self._file, header=not self._is_begun)
         self._is_begun = True
 
     def finish(self, about: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from scatd.data import results
 from scatd.data.files import atomic_path, check_writable
 from scatd.data.genes import GeneMatch
 from scatd.data.preflight import Report
+from scatd.data.text.spreadsheets import to_csv
 from scatd.data.writing import require_store_name
 from scatd.keys import artifact_paths, metric_names
 from scatd.workflows.prepare.request import PrepareRequest
@@ -77,7 +78,7 @@ def write_report(
 
 def table_text(table: pd.DataFrame) -> str:
     """The text of `genes.csv`."""
-    return str(table.to_csv(index=False))
+    return to_csv(table)
 
 
 def _report_place(output: Path) -> tuple[Path, dict[str, str]]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from scatd import artifact, console, keys, tracking
 from scatd.artifact import Artifact
+from scatd.data.text.spreadsheets import read_csv
 from scatd.errors import TrainingError
 from scatd.keys import artifact_paths, metric_names
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE
@@ -102,7 +103,7 @@ class _Trainer:
         """Read a fold that is done."""
         run = tracking.Run(self.parent.client, run_id)
         model = artifact.read(run.fetch(artifact_paths.BEST_WEIGHTS))
-        history = pd.read_csv(run.fetch(artifact_paths.HISTORY))
+        history = read_csv(run.fetch(artifact_paths.HISTORY))
         self.bar.update(_n_rows(self.task, self.parts[number - 1]))
         return TrainedFold(number, model, history)
 

@@ -13,6 +13,7 @@ from scatd import keys, tracking
 from scatd.data import results
 from scatd.data.files import copy_files, sha256_file
 from scatd.data.given import path_of
+from scatd.data.text.spreadsheets import to_csv
 from scatd.keys import artifact_paths, metric_names
 from scatd.report import write_report
 from scatd.workflows.screen.report import Screening, counts_in_words, draw, page
@@ -50,7 +51,7 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path | No
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             for name, table in screening.tables.items():
-                counts_in_words(table, found).to_csv(folder / f"{name}.csv", index=False)
+                to_csv(counts_in_words(table, found), folder / f"{name}.csv")
             write_cells(found, request.group_by, folder / "cells.parquet")
             pictures = draw(screening, subject, folder / artifact_paths.FIGURES)
             write_report(folder / REPORT, page(screening, pictures, subject))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scatd import keys, registry, tracking
+from scatd.data.text.spreadsheets import read_csv
 from scatd.errors import InputError, ScatdError
 from scatd.evaluation import finding
 from scatd.evaluation.evidence import MODEL
@@ -109,7 +110,7 @@ def adopted(drug: str, run_id: str) -> Row:
         When its table is not there.
     """
     run = tracking.Run(tracking.connect(), run_id)
-    models = pd.read_csv(run.fetch_checked(artifact_paths.MODELS))
+    models = read_csv(run.fetch_checked(artifact_paths.MODELS))
     return row(run, drug, models)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from scatd import keys, tracking
 from scatd.data.files import atomic_path
 from scatd.data.storable import write_h5ad
+from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.style import save_figure
@@ -83,7 +84,7 @@ def record(request: TcgaRequest, study: Study) -> str:
         for name, table in study.tables.items():
             run.log_table(table, artifact_paths.TABLE.format(name=name))
             with atomic_path(request.output / f"{name}.csv") as unfinished:
-                table.to_csv(unfinished, index=False)
+                to_csv(table, unfinished)
         run.log_metrics({metric_names.N_PATIENTS: len(patients.table), **_metrics(study.tables)})
         for name, figure in figures_of(patients, study.tables):
             save_figure(figure, request.output / FIGURES, name)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from scatd import artifact, console, keys, tracking
+from scatd.data.text.spreadsheets import read_csv
 from scatd.evaluation import evidence
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.evaluation.metrics import response_metrics
@@ -51,7 +52,7 @@ def run_folds(run: tracking.Run, task: DrugTask, done: dict[int, str]) -> Folds:
         number = predictions.fold
         found[number], checkpoints[number] = predictions, fold_run.fetch(artifact_paths.CHECKPOINT)
         if task.settings.model != "network":
-            table = pd.read_csv(fold_run.fetch_checked(artifact_paths.FOLD_CANDIDATES))
+            table = read_csv(fold_run.fetch_checked(artifact_paths.FOLD_CANDIDATES))
             tried[number] = table.fillna({"variant": ""})
         auroc = model_metrics(predictions)["auroc"]
         run.log_metrics({metric_names.FOLD_AUROC: auroc}, step=number)
@@ -228,7 +229,7 @@ def _on_target(run: tracking.Run, n_folds: int) -> list[FoldPredictions]:
 def _stored_predictions(
     run: tracking.Run, number: int, file: str = artifact_paths.FOLD_PREDICTIONS
 ) -> FoldPredictions:
-    table = pd.read_csv(run.fetch_checked(file))
+    table = read_csv(run.fetch_checked(file))
     prob = {
         column.removeprefix("prob_"): table[column].to_numpy()
         for column in table.columns

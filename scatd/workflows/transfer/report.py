@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from scatd import keys, tracking
+from scatd.data.text.spreadsheets import read_csv
 from scatd.decision import logit
 from scatd.evaluation import curves, evidence, finding
 from scatd.evaluation.delong import auroc_variance
@@ -250,7 +251,7 @@ def _loss(run: tracking.Run, task: DrugTask, n_folds: int) -> dict[str, Figure]:
     """Curves of all folds, from the runs that hold them: some may have been adopted."""
     by_fold = run.fold_runs()
     histories = [
-        pd.read_csv(by_fold[fold].fetch(artifact_paths.HISTORY)).assign(fold=fold)
+        read_csv(by_fold[fold].fetch(artifact_paths.HISTORY)).assign(fold=fold)
         for fold in range(1, n_folds + 1)
         if by_fold[fold].holds(artifact_paths.HISTORY)
     ]
