@@ -98,7 +98,6 @@ SAMPLES = {
     "refresh": ("2.5", 2.5),
     "max_upload_mb": ("7", 7),
     "time_limit": ("9.5", 9.5),
-    "patience": ("2.5", 2.5),
     "min_rate_kb": ("3.5", 3.5),
     "stop_limit": ("4.5", 4.5),
     "workers": ("5", 5),
