@@ -1,4 +1,4 @@
-"""A move that is killed after any of its writes is found, told, and finished by the next.
+"""A move that is killed after any of its writes is found, told, and finished by what comes next.
 
 Each case ends a command after its n-th write, for every n, and looks at what is left.
 """

@@ -106,7 +106,7 @@ def test_a_lease_with_a_beat_is_waited_for_and_its_holder_is_named(clock, monkey
         store.set_registered_model_tag(lease.PREFIX + NAME, "scatd.beat", str(clock[0]))
 
     monkeypatch.setattr(lease, "sleep", sleep)
-    with pytest.raises(ScatdError, match=r"the promotion of ann on elsewhere .* more than 60 s"):
+    with pytest.raises(ScatdError, match=r"promotion of ann on elsewhere .* more than 60 s"):
         lease._take(store, owner("b"))
     assert list(store.models) == [f"lease-of-{NAME}"]
 
