@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from scatd.errors import ScatdError
 
@@ -44,6 +45,17 @@ _SAID = {
 
 class DiskError(ScatdError, OSError):
     """Something could not be written, because of its disk (exit code 1)."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes; an OSError forgets its text otherwise."""
+        return _restored, (self.args, self.errno, self.__dict__)
+
+
+def _restored(args: tuple[Any, ...], number: int | None, parts: dict[str, Any]) -> DiskError:
+    fault = DiskError("")
+    fault.args, fault.errno = args, number
+    fault.__dict__.update(parts)
+    return fault
 
 
 def explained(
