@@ -13,6 +13,7 @@ import json
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -222,17 +224,19 @@ def _moves(
         else:
             move("promote", rng.randint(1, VERSIONS))
         if number % 5 == 0:
-            folders = [
-                path for path in (case.work / "mlartifacts" / "models").iterdir()
-                if GOING in (path / "artifacts" / "MLmodel").read_text()
-            ]  # fmt: skip
-            for folder in folders:
-                shutil.move(folder, case.folder / folder.name)
-            time.sleep(2)
-            for folder in folders:
-                shutil.move(case.folder / folder.name, folder)
+            for folder in _places(case, _NAMES[GOING]):
+                shutil.move(folder, case.folder / "away")
+                time.sleep(2)
+                shutil.move(case.folder / "away", folder)
             move_other("promote", 1)
         time.sleep(rng.uniform(0.5, 3))
+
+
+def _places(case: Case, name: str) -> list[Path]:
+    """Folders of the versions of a model."""
+    with contextlib.closing(sqlite3.connect(case.work / "mlflow.db")) as store:
+        wanted = "select storage_location from model_versions where name = ?"
+        return [Path(urlsplit(place).path) for (place,) in store.execute(wanted, (name,))]
 
 
 @contextlib.contextmanager
