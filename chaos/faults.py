@@ -65,6 +65,7 @@ def run(stores: Stores, only: str) -> list[Tally]:
             found = fault.attempt(case)
         except NotHereError as skip:
             tally.skipped = str(skip)
+            shutil.rmtree(case.folder)
         else:
             again = f'python -m chaos faults --row "{fault.name}"'
             if tally.count(found, case=fault.name, again=again, folder=case.folder):

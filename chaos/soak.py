@@ -13,6 +13,7 @@ import json
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -33,6 +35,8 @@ from chaos.table import Tally
 CLIENTS, VERSIONS, REFRESH_S = 8, 4, 0.5
 WARM_UP, GROWTH = 0.3, 0.05
 """Share of the time that is the warm-up, and share by which memory may grow after it."""
+LEAST_S = 300
+"""Seconds of a soak that can judge memory: the first jobs of each kind load their libraries."""
 _JOB_S = 300.0
 """Seconds that a job may take: the time limit of the server."""
 STEADY, GOING = "docetaxel", "cisplatin"
@@ -92,13 +96,14 @@ def run(stores: Stores, *, minutes: float, seed: int) -> list[Tally]:
             except subprocess.TimeoutExpired:
                 code = "none within 60 s"
     left = sorted(path.name for path in case.temp.iterdir())
-    faults = [f"exit code {code}"] if code != 0 else []
+    # uvicorn drains, and then ends by the signal that it was sent.
+    faults = [f"exit code {code}"] if code not in (0, -signal.SIGTERM) else []
     faults += [f"left in the temp folder: {left[:5]}"] if left else []
     log = (case.folder / "server.log").read_text(errors="replace")
     faults += ["a traceback in its log"] if "Traceback" in log else []
     end.count(faults, case="SIGTERM", again=again, folder=case.folder)
     answers.said = ", ".join(f"{number} {kind}" for kind, number in sorted(seen.items()))
-    memory.said, faults = _judge(used)
+    memory.said, faults = judge(used)
     memory.count(faults, case="resident memory", again=again, folder=case.folder)
     return [answers, memory, end]
 
@@ -222,17 +227,19 @@ def _moves(
         else:
             move("promote", rng.randint(1, VERSIONS))
         if number % 5 == 0:
-            folders = [
-                path for path in (case.work / "mlartifacts" / "models").iterdir()
-                if GOING in (path / "artifacts" / "MLmodel").read_text()
-            ]  # fmt: skip
-            for folder in folders:
-                shutil.move(folder, case.folder / folder.name)
-            time.sleep(2)
-            for folder in folders:
-                shutil.move(case.folder / folder.name, folder)
+            for folder in _places(case, _NAMES[GOING]):
+                shutil.move(folder, case.folder / "away")
+                time.sleep(2)
+                shutil.move(case.folder / "away", folder)
             move_other("promote", 1)
         time.sleep(rng.uniform(0.5, 3))
+
+
+def _places(case: Case, name: str) -> list[Path]:
+    """Folders of the versions of a model."""
+    with contextlib.closing(sqlite3.connect(case.work / "mlflow.db")) as store:
+        wanted = "select storage_location from model_versions where name = ?"
+        return [Path(urlsplit(place).path) for (place,) in store.execute(wanted, (name,))]
 
 
 @contextlib.contextmanager
@@ -307,10 +314,10 @@ def _watch(pid: int, stop: float, minutes: float, answers: Tally) -> list[tuple[
     return used
 
 
-def _judge(used: list[tuple[float, float]]) -> tuple[str, list[str]]:
+def judge(used: list[tuple[float, float]]) -> tuple[str, list[str]]:
     """Memory before and after in words, and what is wrong with it."""
     if len(used) < 20:
-        return "too short to tell", []
+        return "no numbers", []
     last = used[-1][0]
     steady = [(second, size) for second, size in used if second >= WARM_UP * last]
     tenth = max(5, len(steady) // 10)
@@ -319,6 +326,8 @@ def _judge(used: list[tuple[float, float]]) -> tuple[str, list[str]]:
     seconds, sizes = np.array(steady).T
     slope = float(np.polyfit(seconds, sizes, 1)[0]) * 60
     said = f"{before:.0f} MB after the warm-up, {after:.0f} MB at the end, {slope:+.2f} MB a minute"
+    if last < LEAST_S:
+        return f"{said}; too short to judge", []
     return said, [said] if after > before * (1 + GROWTH) else []
 
 

@@ -13,7 +13,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import chaos
-from chaos import inputs, kills, outcome, process, promoters, stores, table
+from chaos import inputs, kills, outcome, process, promoters, soak, stores, table
 from chaos.bad_rows import rows
 from chaos.outcome import Outcome
 from chaos.process import Case
@@ -218,6 +218,15 @@ def test_the_auditor_holds_what_agrees_and_counts_a_promoter_who_was_told_a_succ
 )
 def test_the_auditor_counts_what_disagrees(aliases, stages, events):
     assert Auditor().look(State(aliases, stages, events))
+
+
+@pytest.mark.parametrize(("growth", "n_faults"), [(0, 0), (0.02, 0), (0.5, 1)])
+def test_memory_that_grows_after_the_warm_up_is_counted(growth, n_faults):
+    used = [(float(second), 500 + growth * second) for second in range(600)]
+    said, faults = soak.judge(used)
+    assert len(faults) == n_faults
+    assert "MB a minute" in said
+    assert soak.judge(used[:60])[1] == []
 
 
 def test_every_module_of_the_harness_can_be_imported():
