@@ -18,7 +18,7 @@ _NUMBERS = {
     "refresh": "Seconds between looks at the registry.",
     "max_upload_mb": "Size of the largest file in MB; unpacked, it may be eight times as large.",
     "time_limit": "Seconds that a request may take.",
-    "patience": "Seconds that a client has for its headers, and that an upload may be silent.",
+    "silence_limit": "Seconds that a client has for its headers, and that an upload may be silent.",
     "min_rate_kb": "Least rate of an upload in kB a second; 0 for none.",
     "stop_limit": "Seconds until the end when stopped; running requests may finish.",
     "workers": "Requests that are computed at the same time.",

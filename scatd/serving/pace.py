@@ -10,7 +10,7 @@ from scatd.serving.refusals import TIMEOUT, Refusal
 
 
 async def at_least(
-    parts: AsyncIterator[bytes], patience: float, rate: float
+    parts: AsyncIterator[bytes], silence_limit: float, rate: float
 ) -> AsyncIterator[bytes]:
     """Yield the parts of a body while they come fast enough.
 
@@ -20,7 +20,7 @@ async def at_least(
 
     Parameters
     ----------
-    patience
+    silence_limit
         The credit, seconds: the longest silence.
     rate
         Bytes that earn one second; with 0, every part earns the whole credit.
@@ -30,7 +30,7 @@ async def at_least(
     Refusal
         408 when the credit is used up.
     """
-    credit = patience
+    credit = silence_limit
     while True:
         waiting_since = monotonic()
         try:
@@ -38,10 +38,11 @@ async def at_least(
                 part = await anext(parts, None)
         except TimeoutError as error:
             least = f", at least {rate / 1000:g} kB a second" if rate else ""
-            what = f"The upload came too slowly. Expected no silence of {patience:g} seconds{least}"
+            longest = f"{silence_limit:g} seconds"
+            what = f"The upload came too slowly. Expected no silence of {longest}{least}"
             raise Refusal(TIMEOUT, f"{what}.", {"Connection": "close"}) from error
         if part is None:
             return
         credit -= monotonic() - waiting_since
-        credit = min(patience, credit + len(part) / rate) if rate else patience
+        credit = min(silence_limit, credit + len(part) / rate) if rate else silence_limit
         yield part

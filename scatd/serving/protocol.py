@@ -13,18 +13,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from scatd.serving.refusals import BAD_REQUEST, TIMEOUT
 
 
-def patient_protocol(patience: float) -> type[asyncio.Protocol]:
+def patient_protocol(silence_limit: float) -> type[asyncio.Protocol]:
     """The protocol of uvicorn, with a limit for the headers and messages in JSON.
 
     Parameters
     ----------
-    patience
+    silence_limit
         Seconds that a client has for the headers of a request, from its first byte. For the first
         request of a connection they count from the connection.
     """
 
     class Patient(_Patient):
-        seconds = patience
+        seconds = silence_limit
 
     return Patient
 

@@ -77,7 +77,7 @@ def _server(service: Service) -> uvicorn.Server:
     return Stopping(
         uvicorn.Config(
             create_app(service),
-            http=patient_protocol(settings.patience),
+            http=patient_protocol(settings.silence_limit),
             ws="none",
             log_config=None,
             access_log=False,

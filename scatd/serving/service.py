@@ -166,7 +166,7 @@ class Service:
                     request,
                     folder,
                     self.settings.max_upload,
-                    self.settings.patience,
+                    self.settings.silence_limit,
                     self.settings.min_rate,
                 )
         except TimeoutError as error:

@@ -31,11 +31,11 @@ class ServeSettings:
         Largest body of a request. The content of a file may be eight times as large in memory.
     time_limit
         Seconds that a request may take, with its upload.
-    patience
+    silence_limit
         Seconds that a client has for the headers of a request, and that an upload may be silent.
     min_rate_kb
         Least rate of an upload, kB a second; 0 for none. An upload that is slower for longer than
-        `patience` is refused.
+        `silence_limit` is refused.
     stop_limit
         Seconds after SIGTERM or Ctrl+C within which requests may finish, and the server ends.
     workers
@@ -52,7 +52,7 @@ class ServeSettings:
     refresh: Annotated[float, Range(0.01, 1e9)] = 5.0
     max_upload_mb: Annotated[int, Range(1, 1_000_000)] = 1024
     time_limit: Seconds = 300.0
-    patience: Seconds = 10.0
+    silence_limit: Seconds = 10.0
     min_rate_kb: Annotated[float, Range(0, 1e6)] = 10.0
     stop_limit: Annotated[float, Range(1, 1e6)] = 10.0
     workers: Annotated[int, Range(1, 1000)] = 2

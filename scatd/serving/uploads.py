@@ -18,14 +18,16 @@ _BLOCK = 1 << 20
 _MOST_DIGITS = 20
 
 
-async def receive(request: Request, folder: Path, limit: int, patience: float, rate: float) -> Path:
+async def receive(
+    request: Request, folder: Path, limit: int, silence_limit: float, rate: float
+) -> Path:
     """Write the body, or the one file of a form, to `folder`.
 
     Parameters
     ----------
     limit
         Largest size, bytes.
-    patience, rate
+    silence_limit, rate
         As in `pace.at_least`.
 
     Raises
@@ -37,7 +39,7 @@ async def receive(request: Request, folder: Path, limit: int, patience: float, r
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:_MOST_DIGITS]) > limit:
         raise _too_large(limit)
-    stream = at_least(_counted(request.stream(), limit), patience, rate)
+    stream = at_least(_counted(request.stream(), limit), silence_limit, rate)
     target = folder / "upload"
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         await _receive_form(request, target, stream)

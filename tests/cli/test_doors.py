@@ -134,6 +134,7 @@ SAMPLES = {
     "minority_multiplier": ("3", 3.0),
     "no_promote": ("true", True),
     "output": ("scores.csv", Path("scores.csv")),
+    "silence_limit": ("6", 6),
     "patience": ("6", 6),
     "pool": ("max", "max"),
     "post_training": ("4", 4),

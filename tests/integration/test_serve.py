@@ -270,7 +270,7 @@ def test_a_server_ends_within_its_limit_whatever_still_runs(served, tmp_path, si
     import socket
 
     limit = 6 if signals == 1 else 300
-    server = served("--stop-limit", str(limit), "--patience", "600")
+    server = served("--stop-limit", str(limit), "--silence-limit", "600")
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as endless:
         endless.sendall(HEAD % 100_000 + b"\x93NUMPY")
         wait_for(lambda: b"scatd_requests_in_work 1.0" in server.ask("GET", "/metrics")[2])

@@ -139,7 +139,7 @@ def server(tiny_registry):
         patch.chdir(tiny_registry)
         for name in [name for name in os.environ if name.startswith(("MLFLOW_", "SCATD_TOKEN"))]:
             patch.delenv(name)
-        with listening(patience=0.5) as started:
+        with listening(silence_limit=0.5) as started:
             yield started
 
 

@@ -17,7 +17,7 @@ HEAD = b"POST /predict/docetaxel HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 
 
 def test_stalled_uploads_free_their_places(listen, cells):
     """All places are taken by clients that send the start of a file, and then nothing."""
-    server = listen(patience=1.5, workers=2, waiting=6)
+    server = listen(silence_limit=1.5, workers=2, waiting=6)
     good = (cells / "cells.npy").read_bytes()
     whole = HEAD.replace(b"100000", b"%d" % len(good)) + good
     with contextlib.ExitStack() as stack:
@@ -39,7 +39,7 @@ def test_stalled_uploads_free_their_places(listen, cells):
 
 @pytest.mark.parametrize("start", [b"", b"GET /dr", b"GET /drugs HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
 def test_headers_that_do_not_come_are_refused(listen, start):
-    server = listen(patience=0.5)
+    server = listen(silence_limit=0.5)
     with server.connect() as connection:
         connection.sendall(start)
         status, headers, body = server.read(connection)
@@ -49,7 +49,7 @@ def test_headers_that_do_not_come_are_refused(listen, start):
 
 
 def test_a_second_request_on_a_connection_has_the_same_time(listen):
-    server = listen(patience=0.7)
+    server = listen(silence_limit=0.7)
     request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with server.connect() as connection:
         for _ in range(3):
@@ -75,10 +75,12 @@ def received(stream):
 
 
 def test_what_comes_fast_enough_is_taken():
-    steady = parts(*[(0.05, 100)] * 20)  # 2,000 bytes a second, for longer than the patience
-    assert sum(received(at_least(steady, patience=0.5, rate=1000))) == 2000
+    steady = parts(
+        *[(0.05, 100)] * 20
+    )  # 2,000 bytes a second, for longer than the limit of silence
+    assert sum(received(at_least(steady, silence_limit=0.5, rate=1000))) == 2000
     late = parts((0.3, 1), (0.3, 1), (0.3, 1))
-    assert sum(received(at_least(late, patience=0.6, rate=0))) == 3
+    assert sum(received(at_least(late, silence_limit=0.6, rate=0))) == 3
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,6 @@ def test_what_comes_fast_enough_is_taken():
 def test_what_comes_too_slowly_is_refused(stream):
     started = time.monotonic()
     with pytest.raises(Refusal, match="came too slowly") as caught:
-        received(at_least(parts(*stream), patience=0.5, rate=1000))
+        received(at_least(parts(*stream), silence_limit=0.5, rate=1000))
     assert caught.value.status == 408
     assert time.monotonic() - started < 1.8
