@@ -14,6 +14,7 @@ import shutil
 import struct
 import sys
 import time
+import tokenize
 import uuid
 import zipfile
 import zlib
@@ -49,6 +50,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
+    tokenize.TokenError,  # numpy, for the header of an array
 )
 
 

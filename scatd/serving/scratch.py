@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from scatd import tracking
@@ -21,7 +22,7 @@ class Scratch:
 
     def new(self) -> Path:
         """An empty folder."""
-        return self._held.new()
+        return Path(tempfile.mkdtemp(dir=self.root))
 
     def clear(self, folder: Path | None = None) -> None:
         """Remove one of its folders, or all."""

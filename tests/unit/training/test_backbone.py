@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,14 +174,15 @@ def test_a_finished_training_is_not_continued(X, tmp_path):
 @pytest.mark.parametrize(("every", "saved"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (0, [5])])
 def test_when_it_is_saved(X, tmp_path, monkeypatch, every, saved):
     seen = []
-    replace_file = os.replace
+    replace_file = Path.replace
 
     def note(source, target):
-        replace_file(source, target)
+        replaced = replace_file(source, target)
         if Path(target).suffix == ".pt":  # and not the hash beside it
             seen.append(len(torch.load(target, weights_only=True)["history"]))
+        return replaced
 
-    monkeypatch.setattr("scatd.training.checkpoint.os.replace", note)
+    monkeypatch.setattr(Path, "replace", note)
     fit_backbone(
         UnlabelledCells(X),
         replace(TINY, epochs=5),

@@ -24,6 +24,7 @@ from scatd.errors import InputError
 from scatd.evaluation.standing import Rival, Standing
 from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.registry import owner
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel import bundle
 from scatd.workflows.travel.export import export
@@ -148,7 +149,7 @@ def test_a_fault_while_registering_leaves_no_version(exported, store, monkeypatc
 
 
 def test_the_same_version_gives_the_same_zip_file(exported, copied_registry, monkeypatch):
-    monkeypatch.setattr(registry.state, "now", lambda: "2026-01-01T00:00:00+00:00")
+    monkeypatch.setattr(owner, "now", lambda: "2026-01-01T00:00:00+00:00")
     for name in ("a.zip", "b.zip"):
         export("docetaxel/1", copied_registry / name)
     assert (copied_registry / "a.zip").read_bytes() == (copied_registry / "b.zip").read_bytes()
