@@ -44,14 +44,17 @@ def run(stores: Stores, *, moves: int, seed: int) -> list[Tally]:
         return [tally]
     rng = random.Random(seed)
     with postgres.server() as address, contextlib.ExitStack() as stack:
-        more = {"MLFLOW_TRACKING_URI": address}
+        more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "chaos"}
         cases = [Case(stores.root / f"host{number}").make() for number in range(HOSTS)]
-        made = process.run(
-            cases[0], [sys.executable, "-m", "chaos.registered", "docetaxel", str(VERSIONS)],
-            more=more,
-        )  # fmt: skip
-        if made.code != 0:
-            sys.exit(f"the models cannot be registered\n{made.errors}")
+        for module, *words in (
+            # Both hosts see the folder of its files.
+            ("mlflow", "experiments", "create", "--experiment-name", "chaos",
+             "--artifact-location", str(stores.root / "files")),
+            ("chaos.registered", "docetaxel", str(VERSIONS)),
+        ):  # fmt: skip
+            made = process.run(cases[0], [sys.executable, "-m", module, *words], more=more)
+            if made.code != 0:
+                sys.exit(f"the models cannot be registered\n{made.errors}")
         hosts = [stack.enter_context(_host(case, more)) for case in cases]
         watch = stack.enter_context(_Watch(address))
         auditor = Auditor()
