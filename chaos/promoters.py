@@ -56,6 +56,8 @@ def run(stores: Stores, *, moves: int, seed: int) -> list[Tally]:
             if made.code != 0:
                 sys.exit(f"the models cannot be registered\n{made.errors}")
         hosts = [stack.enter_context(start(case, more)) for case in cases]
+        for host in hosts:
+            answer(host)
         watch = stack.enter_context(Watch(address))
         auditor = Auditor()
         progress = Progress("rounds of moves", moves)
@@ -183,7 +185,7 @@ def draw(rng: random.Random, reason: str, number: int) -> tuple[str, int, str]:
 
 @contextlib.contextmanager
 def start(case: Case, more: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A host (`chaos.mover`) that has opened the store and waits for moves."""
+    """A host (`chaos.mover`). Its first answer says that it has opened the store."""
     with (case.folder / "host.err").open("w") as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", "chaos.mover", NAME], cwd=case.work,
@@ -191,7 +193,6 @@ def start(case: Case, more: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
             stderr=errors, text=True,
         )  # fmt: skip
     try:
-        answer(child)
         yield child
     finally:
         child.kill()

@@ -6,6 +6,7 @@ played again by the auditor of `chaos.promoters`, which shares no code with the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -32,13 +33,12 @@ class Lab:
     ----------
     database
         The PostgreSQL database, which the auditor reads itself.
-    one, two
-        The hosts.
+    hosts
+        By name. Some open the database themselves, others ask a server.
     """
 
     database: str
-    one: Popen[str]
-    two: Popen[str]
+    hosts: dict[str, Popen[str]]
     auditor: Auditor = field(default_factory=Auditor)
 
     def audit(self, answers):
@@ -47,49 +47,58 @@ class Lab:
         return self.auditor.look(promoters.read(self.database))
 
 
-@pytest.fixture(scope="module", params=["database", "server"])
-def lab(request, postgres, tiny_registry, tmp_path_factory):
-    """Hosts open the database themselves, or they ask a server."""
-    folder = tmp_path_factory.mktemp(f"lab-{request.param}")
-    files, database = folder / "files", postgres.database(f"hosts-{request.param}")
-    server = Server(folder, database, ["--artifacts-destination", str(files)], {})
-    with pytest.MonkeyPatch.context() as patch:
+@pytest.fixture(scope="module")
+def lab(postgres, tiny_registry, tmp_path_factory):
+    folder, database = tmp_path_factory.mktemp("lab"), postgres.database("hosts")
+    server = Server(folder, database, [], {})
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             patch.delenv(name)
         patch.chdir(folder)
         patch.setenv("SCATD_CACHE", str(folder / "cache"))
-        if request.param == "server":
-            server.start()
-            variables = {"MLFLOW_TRACKING_URI": server.uri}
-        else:
-            # All hosts see the folder of the files.
-            MlflowClient(database).create_experiment("lab", artifact_location=str(files))
-            variables = {"MLFLOW_TRACKING_URI": database, "MLFLOW_EXPERIMENT_NAME": "lab"}
-        for name, value in variables.items():
-            patch.setenv(name, value)
+        patch.setenv("MLFLOW_TRACKING_URI", database)
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", "lab")
+        # All hosts see the folder of the files.
+        MlflowClient(database).create_experiment("lab", artifact_location=str(folder / "files"))
+        stack.callback(server.stop)
+        server.start()
+        hosts = {
+            name: stack.enter_context(
+                host(folder / name, server.uri if "server" in name else database)
+            )
+            for name in ("database 1", "database 2", "server 1", "server 2")
+        }
         with tracking.parent_run("transfer", name="lab", tags={}, settings={}) as run:
             for _ in range(VERSIONS):
                 registry.register_artifact(
                     tiny_registry / "model1", NAME, run.run_id,
                     metrics={"auroc": 0.8}, description="", tags={"scatd.drug": "docetaxel"},
                 )  # fmt: skip
-        with host(folder / "one", variables) as one, host(folder / "two", variables) as two:
-            yield Lab(database, one, two)
-        server.stop()
+        for process in hosts.values():
+            promoters.answer(process)
+        yield Lab(database, hosts)
 
 
-def host(folder, variables):
+def host(folder, address):
+    more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "lab"}
     own = {"XDG_CACHE_HOME": str(folder / "cache")}
-    return promoters.start(Case(folder).make(), {**variables, **own})
+    return promoters.start(Case(folder).make(), {**more, **own})
 
 
-def test_moves_of_two_hosts_follow_each_other(lab):
+@pytest.mark.parametrize(
+    "names",
+    [("database 1", "database 2"), ("server 1", "server 2"), ("database 1", "server 1")],
+    ids=["by the database", "by a server", "one by each"],
+)
+def test_moves_of_two_hosts_follow_each_other(names, lab):
     rng = random.Random(19)
     with Watch(lab.database) as watch:
         for number in range(MOVES):
-            promoters.tell(lab.one, promoters.draw(rng, f"one-{number}", number))
-            promoters.tell(lab.two, promoters.draw(rng, f"two-{number}", number))
-        answers = [promoters.answer(host) for _ in range(MOVES) for host in (lab.one, lab.two)]
+            for name in names:
+                promoters.tell(
+                    lab.hosts[name], promoters.draw(rng, f"{names} {name} {number}", number)
+                )
+        answers = [promoters.answer(lab.hosts[name]) for _ in range(MOVES) for name in names]
     assert lab.audit(answers) == []
     assert watch.taken() == []
     assert sum(answer["moved"] for answer in answers) >= 3, "most moves are possible"
@@ -101,17 +110,19 @@ def test_moves_of_two_hosts_follow_each_other(lab):
     assert [fault.what for fault in registry.examine()] == []
 
 
-def test_a_host_goes_on_after_another_was_killed_in_a_move(lab):
-    answers = [moved(lab.one, "promote", 1, "first"), moved(lab.two, "promote", 2, "second")]
+@pytest.mark.parametrize("names", [("database 1", "database 2"), ("server 1", "server 2")])
+def test_a_host_goes_on_after_another_was_killed_in_a_move(names, lab):
+    dies, lives = (lab.hosts[name] for name in names)
+    answers = [moved(dies, "promote", 1, f"{names} 1"), moved(lives, "promote", 2, f"{names} 2")]
     begun = time.monotonic()
-    answers.append(moved(lab.one, "promote", 3, "third"))
-    promoters.tell(lab.one, ("promote", 2, "killed"))
+    answers.append(moved(dies, "promote", 3, f"{names} 3"))
+    promoters.tell(dies, ("promote", 2, f"{names} killed"))
     time.sleep((time.monotonic() - begun) * 0.6)
-    lab.one.kill()
-    lab.one.wait()
-    assert lab.one.stdout.read() == "", "it was killed in its move"
-    answers.append(moved(lab.two, "promote", 4, "after the kill"))
-    answers.append(moved(lab.two, "rollback", 0, "and back"))
+    dies.kill()
+    dies.wait()
+    assert dies.stdout.read() == "", "it was killed in its move"
+    answers.append(moved(lives, "promote", 4, f"{names} 4"))
+    answers.append(moved(lives, "rollback", 0, f"{names} 5"))
     assert [answer["moved"] for answer in answers[-4:]] == [True] * 4
     assert lab.audit(answers) == []
     assert [fault.what for fault in registry.examine()] == []
