@@ -44,24 +44,29 @@ def run(stores: Stores, *, moves: int, seed: int) -> list[Tally]:
         return [tally]
     rng = random.Random(seed)
     with postgres.server() as address, contextlib.ExitStack() as stack:
-        more = {"MLFLOW_TRACKING_URI": address}
+        more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "chaos"}
         cases = [Case(stores.root / f"host{number}").make() for number in range(HOSTS)]
-        made = process.run(
-            cases[0], [sys.executable, "-m", "chaos.registered", "docetaxel", str(VERSIONS)],
-            more=more,
-        )  # fmt: skip
-        if made.code != 0:
-            sys.exit(f"the models cannot be registered\n{made.errors}")
-        hosts = [stack.enter_context(_host(case, more)) for case in cases]
-        watch = stack.enter_context(_Watch(address))
+        for module, *words in (
+            # Both hosts see the folder of its files.
+            ("mlflow", "experiments", "create", "--experiment-name", "chaos",
+             "--artifact-location", str(stores.root / "files")),
+            ("chaos.registered", "docetaxel", str(VERSIONS)),
+        ):  # fmt: skip
+            made = process.run(cases[0], [sys.executable, "-m", module, *words], more=more)
+            if made.code != 0:
+                sys.exit(f"the models cannot be registered\n{made.errors}")
+        hosts = [stack.enter_context(start(case, more)) for case in cases]
+        for host in hosts:
+            answer(host)
+        watch = stack.enter_context(Watch(address))
         auditor = Auditor()
         progress = Progress("rounds of moves", moves)
         for number in range(moves):
-            wanted = [_draw(rng, f"host{host}-{number}", number) for host in range(HOSTS)]
+            wanted = [draw(rng, f"host{host}-{number}", number) for host in range(HOSTS)]
             for host, move in zip(hosts, wanted, strict=True):
                 time.sleep(rng.random() * 0.02)
-                _tell(host, move)
-            auditor.hear([_answer(host) for host in hosts])
+                tell(host, move)
+            auditor.hear([answer(host) for host in hosts])
             faults = auditor.look(read(address)) + watch.taken()
             again = f"python -m chaos promoters --moves {moves} --seed {seed}"
             tally.count(faults, case=f"round {number}: {wanted}", again=again)
@@ -171,14 +176,16 @@ def _number(tag: str) -> int:
     return int(found[0])
 
 
-def _draw(rng: random.Random, reason: str, number: int) -> tuple[str, int, str]:
+def draw(rng: random.Random, reason: str, number: int) -> tuple[str, int, str]:
+    """A move at random: action, version (for a promotion) and reason. The first one promotes."""
     if number and rng.random() < 0.35:
         return "rollback", 0, reason
     return "promote", rng.randint(1, VERSIONS), reason
 
 
 @contextlib.contextmanager
-def _host(case: Case, more: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def start(case: Case, more: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A host (`chaos.mover`). Its first answer says that it has opened the store."""
     with (case.folder / "host.err").open("w") as errors:
         child = subprocess.Popen(
             [sys.executable, "-m", "chaos.mover", NAME], cwd=case.work,
@@ -186,20 +193,20 @@ def _host(case: Case, more: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
             stderr=errors, text=True,
         )  # fmt: skip
     try:
-        _answer(child)
         yield child
     finally:
         child.kill()
         child.wait()
 
 
-def _tell(host: subprocess.Popen[str], move: tuple[str, int, str]) -> None:
+def tell(host: subprocess.Popen[str], move: tuple[str, int, str]) -> None:
+    """Let a host make a move; those that it was told before come first."""
     assert host.stdin is not None
     host.stdin.write(json.dumps(move) + "\n")
     host.stdin.flush()
 
 
-def _answer(host: subprocess.Popen[str]) -> dict[str, Any]:
+def answer(host: subprocess.Popen[str]) -> dict[str, Any]:
     """The next answer of a host; one that never comes ends it."""
     assert host.stdout is not None
     timer = threading.Timer(_ANSWER_S, host.kill)
@@ -213,7 +220,7 @@ def _answer(host: subprocess.Popen[str]) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
-class _Watch(threading.Thread):
+class Watch(threading.Thread):
     """Looks all the time: from the first promotion on, the alias names one version."""
 
     def __init__(self, address: str) -> None:
@@ -221,7 +228,7 @@ class _Watch(threading.Thread):
         self.address, self.faults, self.seen = address, list[str](), 0
         self.ended = threading.Event()
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Watch:
         self.start()
         return self
 

@@ -235,6 +235,6 @@ def test_a_first_registration_that_is_cut_is_done_again(served, migrated_store, 
 
     def fresh():
         restore(migrated_store.parent)
-        tracking.store._connected.clear()
+        tracking.store._opened.clear()
 
     at_every_write(lambda: register(tiny_registry / "model1"), again, fresh, served)
