@@ -138,11 +138,11 @@ def test_a_table_that_grows_is_refused(tmp_path, table):
 
 def test_what_ends_the_examiner_ends_nothing_else(cohort):
     examiner = Examiner()
-    examiner.examine(cohort, ".h5ad", LIMIT, 60)
     for ended_by, status, says in (
         (signal.SIGSEGV, 422, "truncated or damaged"),
         (signal.SIGKILL, 413, "more memory"),  # by the system, which has no memory left
     ):
+        examiner.examine(cohort, ".h5ad", LIMIT, 60)
         examiner._child.send_signal(ended_by)
         with pytest.raises(Refusal, match=says) as caught:
             examiner.examine(cohort, ".h5ad", LIMIT, 60)
