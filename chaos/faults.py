@@ -147,8 +147,14 @@ def _full_output(case: Case, words: tuple[str, ...]) -> list[str]:
         (disk / "filler").write_bytes(bytes(4096))
         ended = process.run(case, process.scatd(*words), longest=_LIMIT_S)
         left = sorted(path.name for path in disk.rglob("*") if path.name != "filler")
-    faults = judge(ended, (1,), "space")
-    faults += [f"left on the disk: {left[:3]}"] if left else []
+        faults = judge(ended, (1,), "space")
+        faults += [f"left on the disk: {left[:3]}"] if left else []
+        faults += [f"left in the temp folder: {path.name}" for path in case.temp.iterdir()]
+        # Finished parts are kept for the same command, and gone when it has ended well.
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+        again = process.run(case, process.scatd(*words), name="again")
+        if again.code != 0:
+            faults.append(f"with space again: exit {again.code}, {again.errors[-300:]}")
     return faults + outcome.look(case).faults
 
 

@@ -25,7 +25,7 @@ _PARTS = [
 ]
 STEPS: dict[str, tuple[str, list[tuple[str, ...]]]] = {
     "empty": ("", []),
-    "files": ("", [("registry", "list")]),
+    "files": ("", []),
     "backbone": ("files", [(*PRETRAIN, "--quiet")]),
     "models": (
         "backbone",

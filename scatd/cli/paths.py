@@ -145,7 +145,11 @@ class NewFolder(OnDisk):
 
     def require(self, value: Any, option: str) -> None:
         """Refuse a file, and a place where no folder can be made."""
+        from scatd.data.files import require_short_name
+
         path = Path(value)
+        with said_of(option):
+            require_short_name(path)
         whole = path.absolute()
         place = next(each for each in (whole, *whole.parents) if os.access(each, os.F_OK))
         if not place.is_dir():
@@ -168,7 +172,8 @@ class NewFileOrFolder(OnDisk):
     def require(self, value: Any, option: str) -> None:
         """Refuse a place where nothing can be written."""
         path = Path(value)
-        is_file = path.suffix.lower() in self.suffixes and not path.is_dir()
+        # is_dir of pathlib raises for a name that is too long.
+        is_file = path.suffix.lower() in self.suffixes and not os.path.isdir(path)  # noqa: PTH112
         (NewFile() if is_file else NewFolder()).require(value, option)
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import struct
 import sys
+import tempfile
 import time
 import tokenize
 import uuid
@@ -28,8 +29,11 @@ from scatd.data import disk_faults
 from scatd.data.location import Remote
 from scatd.data.remote_faults import network_errors, remote_fault
 from scatd.errors import InputError, ScatdError, nearest
+from scatd.ranges import shortened
 
 _BLOCK_BYTES = 1 << 25
+_LONGEST_NAME = 220
+"""Bytes of a name. Most disks allow 255, and unfinished files, locks and notes add up to 30."""
 _TRIES, _TRIES_GONE, _SECONDS_BETWEEN = 40, 4, 0.05
 
 # Errors that numpy, pandas, h5py, zarr, anndata, pyarrow and openpyxl raise for damaged files.
@@ -108,21 +112,51 @@ def _unknown_elements() -> tuple[type[Exception], ...]:
     return () if registry is None else (registry.IORegistryError,)
 
 
-def check_writable(target: Path) -> None:
-    """Refuse an output path before any computation.
+def require_short_name(target: Path) -> None:
+    """Refuse a file or folder whose name has no room for what is added to it while it is written.
 
     Raises
     ------
     InputError
-        When the folder is missing or cannot be written, or the target is a folder.
+        When the name is longer than 220 bytes.
     """
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        expected = f"at most {_LONGEST_NAME} bytes"
+        raise InputError("the name is too long", where=shortened(target.name), expected=expected)
+
+
+def check_writable(target: Path) -> None:
+    """Refuse an output path before any computation.
+
+    A file without a name is opened in its folder, because rights alone do not tell whether files
+    can be made there.
+
+    Raises
+    ------
+    InputError
+        When the folder is missing or cannot be written, the name is too long, or the target is a
+        folder.
+    DiskError
+        When the disk is full or damaged.
+    """
+    require_short_name(target)
+    _require_place(target)
+
+
+def _require_place(target: Path) -> None:
     folder = target.parent
-    if not folder.is_dir():
+    # is_dir of pathlib raises for names that are too long.
+    if not os.path.isdir(folder):  # noqa: PTH112
         what = f"the folder {folder} does not exist"
         raise InputError(what, where=str(target), remedy=f"Make it: mkdir -p {folder}")
+    what, remedy = f"the folder {folder} cannot be written to", "Choose another output path."
     if not os.access(folder, os.W_OK | os.X_OK):
-        what = f"the folder {folder} cannot be written to"
-        raise InputError(what, where=str(target), remedy="Choose another output path.")
+        raise InputError(what, where=str(target), remedy=remedy)
+    with disk_faults.told(target):
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except (FileNotFoundError, PermissionError) as error:
+            raise InputError(what, where=str(target), remedy=remedy) from error
     if target.is_dir():
         raise InputError("is a folder", where=str(target), expected="the path of a file to write")
 
@@ -162,7 +196,7 @@ def atomic_path(target: Path, needed: int = 0) -> Iterator[Path]:
     DiskError
         When the disk is full, read-only or damaged.
     """
-    check_writable(target)
+    _require_place(target)  # a note beside a file has a longer name than the file
     temporary = target.parent / f".{uuid.uuid4().hex[:8]}-{target.name}"
     try:
         with disk_faults.told(target, needed):

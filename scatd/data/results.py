@@ -58,19 +58,23 @@ def made_anew(
     """Make a folder, or empty one with earlier results; mark it, and record the files written.
 
     If the block fails, its files stay and the folder is marked as unfinished. The same command then
-    starts again.
+    starts again. Where the block wrote nothing, a folder that was new is removed.
 
     Raises
     ------
     InputError
         As `require_own`; no file is removed then.
     """
-    _empty(folder, about, option)
+    is_new = not folder.exists()
     try:
+        _empty(folder, about, option)
         yield
     except BaseException:
-        if not _files(folder):
-            (folder / MARK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was not made, or it holds folders
+            if not _files(folder):
+                (folder / MARK).unlink(missing_ok=True)
+                if is_new:
+                    folder.rmdir()
         raise
     # Files of others are never treated as results.
     _write(folder, {"about": dict(about), "files": sorted(_files(folder))})

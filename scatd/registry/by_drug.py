@@ -168,11 +168,7 @@ def find_named(spec: str) -> ModelRef:
         When there is no such model or version.
     """
     name, wanted = split_spec(spec)
-    if "@" not in spec:
-        wanted = wanted or keys.PRODUCTION
-    if not (name.strip() and wanted.strip()):
-        expected = "DRUG@STAGE or DRUG/VERSION, such as docetaxel@production"
-        raise InputError(f"'{spec}' names no version", expected=expected)
+    wanted = wanted or keys.PRODUCTION
     if name.startswith(keys.response_model_name("", "").rstrip("-")):
         return chosen(name, wanted)
     return find_model(name, None, wanted)

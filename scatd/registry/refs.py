@@ -147,13 +147,22 @@ def split_spec(spec: str) -> tuple[str, str]:
     """Name, and the user's word for the version, of `NAME@STAGE`, `NAME/VERSION` or `NAME`.
 
     The word is empty where there is none. `models:/`, which MLflow prints, may stand before it.
+
+    Raises
+    ------
+    InputError
+        When nothing stands before or behind the `@`, or there is no name.
     """
     text = spec.strip().removeprefix("models:/")
-    name, at_sign, stage = text.rpartition("@")
-    if at_sign:
-        return name, stage
-    name, slash, version = text.rpartition("/")
-    return (name, version) if slash and version.isdecimal() else (text, "")
+    name, mark, word = text.rpartition("@")
+    if not mark:
+        name, mark, word = text.rpartition("/")
+        if not (mark and word.isdecimal()):
+            name, mark, word = text, "", ""
+    if not name.strip() or (mark and not word.strip()):
+        expected = "NAME@STAGE or NAME/VERSION, such as docetaxel@production"
+        raise InputError(f"'{spec}' names no version", expected=expected)
+    return name, word
 
 
 def resolve_backbone(spec: str) -> ModelRef:

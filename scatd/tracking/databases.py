@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import mlflow.store.db.utils  # noqa: F401 - adds every table of MLflow to Base
 import sqlalchemy
 from mlflow.store.db.base_sql_model import Base
 from mlflow.tracking import MlflowClient

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scatd.data.demo.simulate import DemoSettings, simulate
-from scatd.data.files import atomic_path, check_writable, make_folder
+from scatd.data.files import atomic_path, make_folder
 from scatd.data.storable import write_h5ad
 
 
@@ -27,10 +27,10 @@ def write_demo(
     InputError
         When the folder cannot be made or written to, or there are too few genes.
     """
+    cohorts = simulate(settings, panel)  # first: a refused panel leaves no empty folder
     make_folder(folder, remedy="Choose another folder.")
-    check_writable(folder / "source.h5ad")
     written = {}
-    for name, cohort in simulate(settings, panel).items():
+    for name, cohort in cohorts.items():
         written[name] = folder / f"{name}.h5ad"
         with atomic_path(written[name]) as temporary:
             write_h5ad(cohort, temporary)

@@ -380,6 +380,14 @@ def test_command_shows_an_example():
     assert "scatd demo-data --out" in result.output
 
 
+def test_a_panel_of_too_few_genes_leaves_no_folder(tmp_path):
+    panel = tmp_path / "panel.txt"
+    panel.write_text("TP53\n")
+    result = CliRunner().invoke(demo_data, ["--out", str(tmp_path / "demo"), "--panel", str(panel)])
+    assert result.exit_code == 2
+    assert list(tmp_path.iterdir()) == [panel]
+
+
 def test_folder_that_cannot_be_made_is_refused(tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from scatd.data import files
-from scatd.data.files import atomic_path, check_writable, sha256_array, sha256_file
+from scatd.data.files import (
+    atomic_path,
+    check_writable,
+    is_whole,
+    sha256_array,
+    sha256_file,
+    write_hashes,
+)
+from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 
 
@@ -60,9 +68,29 @@ def test_outputs_that_cannot_be_written_are_refused(
         check_writable(tmp_path / "none" / "scored.csv")
     with pytest.raises(InputError, match="is a folder"):
         check_writable(tmp_path)
+    with pytest.raises(InputError, match="name is too long"):
+        check_writable(tmp_path / f"{'x' * 217}.csv")
+    with pytest.raises(InputError, match="does not exist"):
+        check_writable(tmp_path / ("x" * 300) / "scored.csv")
     monkeypatch.setattr(files.os, "access", lambda *_: False)  # root may write anywhere
     with pytest.raises(InputError, match="cannot be written"), atomic_path(tmp_path / "a.csv"):
         pytest.fail("compute must not start")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
+def test_a_folder_in_which_no_file_can_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In /proc root has all rights, and yet no file can be made."""
+    monkeypatch.setattr(files.os, "access", lambda *_: True)
+    with pytest.raises(InputError, match="/proc cannot be written to"):
+        check_writable(Path("/proc/scored.csv"))
+
+
+def test_the_longest_name_has_room_for_its_unfinished_file_and_its_lock(tmp_path: Path) -> None:
+    target = tmp_path / f"{'x' * 216}.csv"
+    with long_written(target) as temporary:
+        temporary.write_text("scores")
+    write_hashes(target, sha256_file(target))
+    assert is_whole(target)
 
 
 def test_file_hash_is_sha256(tmp_path: Path) -> None:

@@ -75,6 +75,36 @@ print(json.dumps({"message": message, "megabytes": peak() - before}))
     return json.loads(done.stdout)
 
 
+def test_commands_refuse_such_a_file_in_one_message_and_little_memory(copied_registry):
+    for make in BOMBS:
+        make(copied_registry / f"{make.__name__}.parquet")
+    program = """
+import json, resource, sys
+import anndata, mlflow, pandas, pyarrow.parquet, torch
+from click.testing import CliRunner
+from scatd.cli import main
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+before, ends = peak(), []
+for file in sys.argv[1:]:
+    for words in (["check"], ["predict", "--drug", "docetaxel", "-o", "scored.csv"]):
+        done = CliRunner().invoke(main, [*words, file])
+        ends.append((file, done.exit_code, done.stderr))
+print(json.dumps({"ends": ends, "megabytes": peak() - before}))
+"""
+    said = {f"{make.__name__}.parquet": words for make, words in BOMBS.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *said], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    for file, code, stderr in found["ends"]:
+        (error,) = [line for line in stderr.splitlines() if line.startswith("Error")]
+        assert (code, said[file] in error) == (2, True), error
+    assert len(found["ends"]) == 6
+    assert found["megabytes"] < 250, "beyond what the libraries take"
+    assert not (copied_registry / "scored.csv").exists()
+
+
 @pytest.mark.parametrize(
     "column",
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from scatd.data import results
@@ -58,7 +60,7 @@ def test_work_that_failed_begins_anew_and_a_refusal_leaves_nothing(tmp_path):
     folder = tmp_path / "out"
     with pytest.raises(RuntimeError), results.made_anew(folder, ABOUT):
         raise RuntimeError
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
     def work():
         with results.made_anew(folder, ABOUT):
@@ -69,6 +71,18 @@ def test_work_that_failed_begins_anew_and_a_refusal_leaves_nothing(tmp_path):
         work()
     with results.made_anew(folder, ABOUT):
         assert files(folder) == set()
+
+
+def test_a_folder_that_could_not_be_filled_goes_again_if_it_was_new(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(results, "_write", full)
+    for folder in (tmp_path / "made", tmp_path / "new"):
+        with pytest.raises(OSError, match="No space"), results.made_anew(folder, ABOUT):
+            pytest.fail("compute must not start")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -247,6 +247,10 @@ def test_backbones_by_name(add):
     for spec in (f"{name}@nosuch", f"{name}/9", f"{name}/x", "it's"):
         with pytest.raises(InputError):
             registry.resolve_backbone(spec)
+    # A word that was left empty, as by an unset variable of a script, is not the usual stage.
+    for spec in (f"{name}@", f"{name}@ ", "@", "@staging", "/1", "", "models:/"):
+        with pytest.raises(InputError, match="names no version"):
+            registry.resolve_backbone(spec)
 
 
 def test_a_version_by_its_number_and_by_its_stage(add):

@@ -161,6 +161,21 @@ def test_a_store_that_was_never_finished_is_named(store):
         tracking.connect(create=True)
 
 
+def test_reading_does_not_fill_an_empty_database(store):
+    """In a process of its own: here, other tests made MLflow load the list of its tables."""
+    (store / "mlflow.db").write_bytes(b"")
+    os.utime(store / "mlflow.db", (0, 0))
+    done = subprocess.run(
+        [sys.executable, "-c", "from scatd.cli import main; main()", "registry", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "this database is empty" in done.stderr
+    assert (store / "mlflow.db").stat().st_size == 0
+
+
 @pytest.mark.parametrize(
     ("revision", "words"), [("451aebb31d03", "older MLflow"), ("ffffffffffff", "newer MLflow")]
 )
