@@ -222,7 +222,7 @@ def test_an_unknown_drug_is_told_what_there_is(add):
     registry.promote("scatd-sf-docetaxel", add("scatd-sf-docetaxel"), reason="", evidence_run_id="")
     with pytest.raises(InputError) as caught:
         registry.resolve("afatinb")
-    for part in ("mean afatinib", "afatinib (staging)", "docetaxel (production and staging)"):
+    for part in ("mean afatinib", "afatinib (sf at staging)", "docetaxel (sf at production and"):
         assert part in str(caught.value)
     assert "backbone" not in str(caught.value)
 
