@@ -297,9 +297,12 @@ def _surroundings() -> Iterator[Row]:
         for words in (_SHOW, _SCORE):
             yield Row("address of the store", words, environment={"MLFLOW_TRACKING_URI": uri},
                       codes=(1, 2), alone=True)  # fmt: skip
-    for name, value in (("MLFLOW_EXPERIMENT_ID", "999"), ("MLFLOW_EXPERIMENT_ID", "x"),
-                        ("SCATD_CACHE", "labels.csv")):  # fmt: skip
-        words = (*LEARN, "--drug", "DOCETAXEL", "--folds", "3", "--no-promote")
+    learn = (*LEARN, "--drug", "DOCETAXEL", "--folds", "3", "--no-promote")
+    for name, value, words in (
+        ("MLFLOW_EXPERIMENT_ID", "999", learn),
+        ("MLFLOW_EXPERIMENT_ID", "x", learn),
+        ("SCATD_CACHE", "labels.csv", ("download", "genemap")),
+    ):
         yield Row("variable", words, environment={name: value}, alone=True)
 
 
