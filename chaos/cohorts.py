@@ -79,7 +79,7 @@ def write(folder: Path) -> None:
 TASKS = """name: Tiny
 candidates: [linear, mean]
 folds: 2
-resamples: 20
+resamples: 100
 tasks:
   - name: tiny
     source: source.h5ad

@@ -104,7 +104,9 @@ def _files(case: Case) -> Iterable[tuple[str, str]]:
 def _left_files(case: Case) -> list[str]:
     own = case.work / ".scatd"
     found = [path for path in case.work.rglob(".*") if own not in (path, *path.parents)]
-    found += [path for path in own.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    # The journal of a named study stays, so that later trials are added to it.
+    kept = (".lock", ".journal")
+    found += [path for path in own.rglob("*") if path.is_file() and path.suffix not in kept]
     return [
         f"left beside the results: {path.relative_to(case.work)}"
         for path in sorted(found)

@@ -66,7 +66,8 @@ def to_csv(
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     """Read a table that `to_csv` wrote; the options are those of `pandas.read_csv`."""
-    return plain_table(pd.read_csv(path, **options))
+    # The usual reader of pandas is off by one in the last digit of some numbers.
+    return plain_table(pd.read_csv(path, float_precision="round_trip", **options))
 
 
 def plain_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def stored_table(run: tracking.Run) -> pd.DataFrame:
         When it is not there.
     """
     path = run.fetch_checked(artifact_paths.UNIT_PREDICTIONS)
-    return read_csv(path, float_precision="round_trip")
+    return read_csv(path)
 
 
 def record(request: BenchRequest, spec: BenchSpec, found: Findings, run: tracking.Run) -> Path:

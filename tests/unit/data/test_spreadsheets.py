@@ -98,3 +98,10 @@ def test_all_csv_is_written_in_one_place():
         if re.search(r"\.to_csv\(|csv\.(writer|DictWriter)\(", path.read_text(encoding="utf-8"))
     ]
     assert writers == ["data/text/spreadsheets.py"]
+
+
+def test_numbers_come_back_to_the_bit(tmp_path):
+    """Folds that were kept are read again, and give the results of an uninterrupted run."""
+    numbers = pd.DataFrame({"loss": np.random.default_rng(0).random(2000)})
+    to_csv(numbers, tmp_path / "folds.csv", index=False)
+    assert read_csv(tmp_path / "folds.csv")["loss"].tolist() == numbers["loss"].tolist()
