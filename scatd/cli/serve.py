@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from scatd import ranges
+from scatd import activity, ranges
 from scatd.cli import values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, run
@@ -61,6 +61,8 @@ def serve(**given: Any) -> None:
     in the environment, requests need `Authorization: Bearer TOKEN`. Without it, the server listens
     to this computer only. Put a proxy with HTTPS in front of it for a network.
     """
-    from scatd.serving.server import serve as work
+    settings = filled(ServeSettings, given, token=os.environ.get(TOKEN_VARIABLE))
+    with activity.doing("answering requests", is_visible=True):  # its log is JSON, without prose
+        from scatd.serving.server import serve as work
 
-    work(filled(ServeSettings, given, token=os.environ.get(TOKEN_VARIABLE)))
+        work(settings)

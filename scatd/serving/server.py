@@ -8,7 +8,7 @@ import threading
 import warnings
 from typing import TYPE_CHECKING
 
-from scatd import activity, console
+from scatd import console
 from scatd.errors import InputError
 from scatd.serving import logs
 from scatd.serving.settings import ServeSettings
@@ -46,8 +46,7 @@ def serve(settings: ServeSettings) -> None:
     url = f"http://{host}:{listener.getsockname()[1]}/"
     logs.event("starting", url=url, process=os.getpid(), token=settings.token is not None)
     try:
-        with activity.doing("answering requests", is_visible=True):
-            _server(service).run(sockets=[listener])
+        _server(service).run(sockets=[listener])
     finally:
         service.close()
     logs.event("stopped")

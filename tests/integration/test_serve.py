@@ -275,7 +275,7 @@ def test_a_server_ends_within_its_limit_whatever_still_runs(served, tmp_path, si
         endless.sendall(HEAD % 100_000 + b"\x93NUMPY")
         wait_for(lambda: b"scatd_requests_in_work 1.0" in server.ask("GET", "/metrics")[2])
         (folder,) = scratch_of(tmp_path)
-        assert [path.name for path in folder.glob("*/*")] == ["upload"]
+        assert [path.name for path in folder.glob("*/*/*")] == ["upload"]
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         if signals == 2:
