@@ -105,6 +105,12 @@ def new_folder() -> Path:
         return _held.new()
 
 
+def clear() -> None:
+    """Remove the temporary folder of this process, before an end that runs nothing more."""
+    if _held is not None:
+        _held.close()
+
+
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the stack, so that everything is closed and removed.

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from scatd import console
+from scatd.data import scratch
 from scatd.errors import InputError
 from scatd.serving import logs
 from scatd.serving.settings import ServeSettings
@@ -51,6 +52,7 @@ def serve(settings: ServeSettings) -> None:
         service.close()
     logs.event("stopped")
     if service.is_stopping:
+        scratch.clear()
         os._exit(0)  # unloading the libraries takes seconds, and nothing is left to do
 
 
@@ -92,6 +94,7 @@ def _end_now(service: Service) -> None:
     logs.event("stopped before all work was finished")
     service.end_children()
     service.scratch.clear()
+    scratch.clear()
     os._exit(0)
 
 

@@ -48,7 +48,7 @@ def require(uri: str, *, create: bool) -> None:
     """
     file = sqlite_file(uri)
     if file is not None:
-        _require_folder(file)
+        require_folder(file)
         if not file.exists():
             if create:
                 return
@@ -75,14 +75,29 @@ def make_file(uri: str) -> None:
     file = sqlite_file(uri)
     if file is None or file.exists():
         return
+    _remove_unfinished(file)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        unfinished.rename(file)
+    except BaseException:  # Ctrl-C and SIGTERM, too
+        _remove_unfinished(file)
+        raise
+
+
+def _remove_unfinished(file: Path) -> None:
     for left in file.parent.glob(f".{file.name}.*.new*"):
         left.unlink(missing_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.new")
-    MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-    unfinished.rename(file)
 
 
-def _require_folder(file: Path) -> None:
+def require_folder(file: Path) -> None:
+    """Refuse the file of a database that is a folder, or whose folder is not there.
+
+    Raises
+    ------
+    InputError
+        When it is so: nothing is made for an address that may be wrong.
+    """
     if file.is_dir():
         what = f"the MLflow store '{file}' is a folder"
         expected = "the file of a database, such as sqlite:///mlflow.db"

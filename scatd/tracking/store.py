@@ -80,9 +80,12 @@ def _made(uri: str) -> MlflowClient:
 
 
 def has_store() -> bool:
-    """Whether there is a store to read; that a server answers is found out by `connect`."""
+    """Whether there is a store to read; that a server answers is found out by `connect`.
+
+    An empty file is none: a command that trains fills it.
+    """
     file = sqlite_file(tracking_uri())
-    return file is None or file.exists()
+    return file is None or (file.exists() and file.stat().st_size > 0)
 
 
 def experiment_id(client: MlflowClient) -> str:
@@ -142,10 +145,12 @@ def lock(name: str) -> Lock:
     Raises
     ------
     InputError
-        When its folder cannot be written.
+        When its folder cannot be written, or the folder of the store is not there.
     """
     if is_lockable(tracking_uri()):
         return DatabaseLock(tracking_uri(), name)
+    if (file := sqlite_file(tracking_uri())) is not None:
+        databases.require_folder(file)  # else it would be made for the lock
     folder = work_folder()
     remedy = "Run from a folder that you may write to, or set MLFLOW_TRACKING_URI."
     make_folder(folder, remedy=remedy)

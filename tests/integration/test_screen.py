@@ -188,7 +188,7 @@ def test_a_map_is_made_where_there_is_none(screen, cohort, monkeypatch, tmp_path
         (("--drugs", "docetaxol"), "Did you mean docetaxel?"),
         (("--drugs", "gefitinib"), "no model can read the cohort"),
         (("--drugs", "staged"), "has no production model"),
-        (("--family", "gf"), "no drug has a production model"),
+        (("--family", "gf"), "no drug has a model of family gf"),
     ],
 )
 def test_what_cannot_be_screened_leaves_nothing(screen, tmp_path, words, said):

@@ -264,6 +264,29 @@ def is_refused(server):
     return status == 503 and headers["retry-after"] == "10"
 
 
+@pytest.mark.parametrize("is_at_work", [False, True])
+def test_a_server_that_is_stopped_leaves_no_temporary_folder(
+    served, tmp_path, monkeypatch, is_at_work
+):
+    import socket
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    server = served("--stop-limit", "300", "--silence-limit", "600")
+    assert len(list(temporary.glob("scatd-*"))) == 1
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as endless:
+        if is_at_work:
+            endless.sendall(HEAD % 100_000 + b"\x93NUMPY")
+            wait_for(lambda: b"scatd_requests_in_work 1.0" in server.ask("GET", "/metrics")[2])
+        server.process.send_signal(signal.SIGTERM)
+        if is_at_work:
+            wait_for(lambda: is_refused(server))
+            server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == 0
+    assert list(temporary.glob("scatd-*")) == []
+
+
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_server_ends_within_its_limit_whatever_still_runs(served, tmp_path, signals):
     """An upload that does not end: it is told so, or cut; with a second signal at once."""

@@ -122,6 +122,37 @@ def test_a_folder_is_never_made_for_a_store(store, create, monkeypatch):
     assert not (store / "nowhere").exists()
 
 
+def test_a_folder_is_never_made_for_a_lock(store, monkeypatch):
+    """`scatd transfer` takes the lock of its work before it opens the store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere/mlflow.db")
+    with pytest.raises(InputError, match="there is no folder"):
+        tracking.lock("work")
+    assert not (store / "nowhere").exists()
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_store_that_is_interrupted_while_it_is_made_leaves_nothing(store, signal, monkeypatch):
+    (store / "mlflow.db").unlink()
+
+    class Interrupted(MlflowClient):
+        def search_experiments(self, **options):
+            super().search_experiments(**options)
+            raise signal
+
+    monkeypatch.setattr(databases, "MlflowClient", Interrupted)
+    with pytest.raises(signal):
+        tracking.connect(create=True)
+    assert left_in(store) == [".scatd"]
+
+
+def test_an_empty_file_is_no_store_and_is_filled(store):
+    (store / "mlflow.db").write_bytes(b"")
+    os.utime(store / "mlflow.db", (0, 0))
+    assert not tracking.has_store()
+    tracking.connect(create=True)
+    assert tracking.has_store()
+
+
 def test_a_store_is_whole_when_it_appears(store, monkeypatch):
     """Whoever looks while it is made finds no file, or one that is whole."""
     (store / "mlflow.db").unlink()
