@@ -105,6 +105,12 @@ def new_folder() -> Path:
         return _held.new()
 
 
+def place() -> Path:
+    """The temporary folder of the user: the one in which that of a command is."""
+    here = Path(tempfile.gettempdir())
+    return here.parent if _held is not None and here == _held.folder else here
+
+
 def clear() -> None:
     """Remove the temporary folder of this process, before an end that runs nothing more."""
     if _held is not None:

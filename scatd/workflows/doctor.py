@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,6 +15,7 @@ import torch
 from packaging.requirements import Requirement
 
 from scatd import __version__, registry, tracking
+from scatd.data import scratch
 from scatd.data.catalogue import CATALOGUE
 from scatd.data.downloads import cache_folder, folder_of, is_cached
 from scatd.errors import InputError, ScatdError
@@ -159,7 +159,7 @@ def _cache() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     for name, folder in (
         ("working folder", Path.cwd()),
-        ("temporary folder", Path(tempfile.gettempdir())),
+        ("temporary folder", scratch.place()),
     ):
         free = shutil.disk_usage(folder).free
         found = f"{folder}, {free / _GIB:.1f} GiB free"

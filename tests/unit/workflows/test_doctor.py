@@ -11,6 +11,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from scatd.data import scratch
 from scatd.workflows import doctor
 
 Usage = namedtuple("Usage", "total used free")
@@ -85,6 +86,12 @@ def test_little_space_and_folders_that_cannot_be_written_are_told(found, monkeyp
     for name in ("folder", "working folder", "temporary folder"):
         assert findings[name].verdict == "fault"
         assert "cannot be written" in findings[name].found
+
+
+def test_the_temporary_folder_is_that_of_the_user_and_not_of_the_command(found):
+    before = found()["temporary folder"].found.partition(",")[0]
+    with scratch.of_command():
+        assert found()["temporary folder"].found.partition(",")[0] == before
 
 
 def test_a_data_set_that_is_there_in_part_is_named(found, tmp_path):
