@@ -99,20 +99,12 @@ class RowGroups:
         """
         names = [field.name for field in self._fields]
         start = 0
-        for group in range(len(self._starts) - 1):
+        for batch in self._batches(n_rows, names):
             with reading(self.path, KIND):
-                batches = self._file.iter_batches(n_rows, row_groups=[group], columns=names)
-            while True:
-                with reading(self.path, KIND):
-                    batch = next(batches, None)
-                    if batch is None:
-                        break
-                self._require_plausible(batch, group)
-                with reading(self.path, KIND):
-                    frame = self._unpacked(batch.select(names)).to_pandas(ignore_metadata=True)
-                rows = pd.RangeIndex(start, start + len(frame))
-                yield frame.set_axis(range(len(names)), axis=1).set_axis(rows, axis=0)
-                start += len(frame)
+                frame = self._unpacked(batch.select(names)).to_pandas(ignore_metadata=True)
+            rows = pd.RangeIndex(start, start + len(frame))
+            yield frame.set_axis(range(len(names)), axis=1).set_axis(rows, axis=0)
+            start += len(frame)
 
     def column(self, column: int) -> pd.Series:
         """A whole column.
@@ -147,9 +139,13 @@ class RowGroups:
         InputError
             When the file is damaged.
         """
+        yield from self._batches(n_rows, None)
+
+    def _batches(self, n_rows: int, names: list[str] | None) -> Iterator[Any]:
+        """Batches of some columns, or of all, whose size is plausible for their row group."""
         for group in range(len(self._starts) - 1):
             with reading(self.path, KIND):
-                batches = self._file.iter_batches(n_rows, row_groups=[group])
+                batches = self._file.iter_batches(n_rows, row_groups=[group], columns=names)
             while True:
                 with reading(self.path, KIND):
                     batch = next(batches, None)
