@@ -27,7 +27,8 @@ from scatd.errors import InputError
 from tests.team import PASSWORD
 
 FAST = ("--epochs", "12", "--model", "network", "--device", "cpu")
-PAGE = (Path(__file__).parents[2] / "docs" / "team.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "team.md").read_text()
 MAP = ("--label-map", "0=sensitive,1=resistant")
 
 
@@ -237,8 +238,9 @@ def _be(user, password, monkeypatch):
 def _served():
     """`scatd serve` in a process; the address that its log names."""
     command = [sys.executable, "-m", "entrypoints.serve", "--port", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with Path("serve.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         yield _address(process)
     finally:
