@@ -9,6 +9,8 @@ KILLS ?= 200
 MOVES ?= 100
 MINUTES ?= 30
 SEED ?= 0
+# numba's threads would raise the number of torch's in the same process.
+ONE_THREAD := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all smoke lint docs dist ui bench chaos mlproject floors clean
@@ -37,14 +39,14 @@ demo: $(VENV)/installed
 
 test: lint
 	@echo "== tests (pytest, 2 processes)"
-	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 smoke: $(VENV)/installed
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m tests.smoke
 
 test-all: test smoke
 	@echo "== slow tests (pytest, one process)"
-	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -q -m slow
+	@$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest -q -m slow
 
 lint: $(VENV)/installed-dev
 	@echo "== style (ruff)"

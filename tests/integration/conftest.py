@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -24,8 +25,16 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
 from scatd.training.settings import PretrainSettings
+from tests.quick import quick
 
 N_FEATURES = 24
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A test, with the session's fixtures that it is the first to ask for."""
+    with contextlib.nullcontext() if item.get_closest_marker("as_shipped") else quick():
+        return (yield)
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Task:
             *("--labels", str(self.labels), "--reference", str(self.reference)),
             *("--backbone", str(self.backbone)),
             # The default rate is meant for heads of a few hundred units, not for eight.
-            *("--learning-rate", "3e-3"),
+            *("--learning-rate", "3e-3", "--min-steps", "100"),
         ]
 
 
@@ -170,7 +179,7 @@ def learned_folder(task, run_scatd, migrated_store, tmp_path_factory) -> Path:
     """A working folder in which DOCETAXEL was learned once; tests only read it."""
     folder = tmp_path_factory.mktemp("learned")
     shutil.copy(migrated_store, folder / "mlflow.db")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, quick():
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             patch.delenv(name)
         patch.chdir(folder)

@@ -159,8 +159,9 @@ def dying_screen(ready, rows, work=screen_parts.score_part):
 
 def one_by_one_screen(ready, rows, work=screen_parts.score_part):
     """With room for one model at a time."""
-    screen_loading.BUDGET_BYTES = 1
-    return noted_screen(ready, rows, work)
+    with pytest.MonkeyPatch.context() as patch:  # the worker is used again
+        patch.setattr(screen_loading, "BUDGET_BYTES", 1)
+        return noted_screen(ready, rows, work)
 
 
 def noted_evaluate(ready, rows, work=evaluate_parts.score_part):
@@ -199,6 +200,7 @@ def nothing_left():
     return not [*Path().glob(".*.parts*"), *Path(".scatd").glob("*.parts*")]
 
 
+@pytest.mark.usefixtures("kept_workers")
 @pytest.mark.parametrize("part", [dying_screen, one_by_one_screen])
 def test_a_screen_on_workers(run, here, marks, monkeypatch, latents, part):
     words, n_before = ("screen", "cells.h5ad", "--group-by", "patient"), n_runs("screen")
@@ -218,6 +220,7 @@ def test_a_screen_on_workers(run, here, marks, monkeypatch, latents, part):
     assert nothing_left()
 
 
+@pytest.mark.usefixtures("kept_workers")
 @pytest.mark.parametrize("drug", ["docetaxel", "gefitinib"])
 def test_an_evaluation_on_workers(run, here, marks, monkeypatch, drug):
     """docetaxel reads features that are there, with baselines; gefitinib's are made of counts."""
@@ -237,6 +240,7 @@ def test_an_evaluation_on_workers(run, here, marks, monkeypatch, drug):
     assert nothing_left()
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_a_calibration_on_workers_names_the_same_cells(run, here):
     """The new card holds the hash of all features, and the ids and prints of the cells."""
     words = ("evaluate", "--drug", "gefitinib", "cells.h5ad", *MAP[:4], "--calibrate", "youden")
@@ -263,7 +267,7 @@ def test_a_calibration_on_workers_names_the_same_cells(run, here):
     ],
 )
 def test_a_run_that_is_killed_goes_on(
-    run, here, marks, monkeypatch, latents, command, module, part, mark
+    request, run, here, marks, monkeypatch, latents, command, module, part, mark
 ):
     run(*command, "-o", "plain")
     monkeypatch.setattr(module, "score_part", part)
@@ -281,6 +285,7 @@ def test_a_run_that_is_killed_goes_on(
     assert not Path("spread").exists()
     first = done_in(marks / mark)
     assert first[0] == "0"
+    request.getfixturevalue("kept_workers")  # those of the first command have ended
     run(*command, "-o", "spread", *SPREAD)
     both = done_in(marks / mark)
     assert len(both) == len(set(both))
@@ -288,6 +293,7 @@ def test_a_run_that_is_killed_goes_on(
     assert nothing_left()
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_a_value_that_no_model_can_read_is_said_once(run, here):
     cells = ad.read_h5ad("cells.h5ad")
     cells.obsm["X_scfoundation"][-1, 3] = np.nan
@@ -309,6 +315,7 @@ def test_a_value_that_no_model_can_read_is_said_once(run, here):
         assert nothing_left()
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_a_cohort_without_counts_is_refused_as_in_one_process(run, here):
     cells = ad.read_h5ad("cells.h5ad")
     cells.X = sparse.csr_matrix(cells.shape, dtype=np.float32)
@@ -332,6 +339,7 @@ def test_cells_in_memory_do_not_travel(here):
     assert nothing_left()
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_without_an_output_the_parts_lie_in_the_work_folder(here, marks, monkeypatch, latents):
     monkeypatch.setattr(screen_parts, "score_part", noted_screen)
     found = scatd.screen(here / "cells.h5ad", "docetaxel", scheduler="local:2", quiet=True)

@@ -193,6 +193,7 @@ def finished(mark: Path) -> list[str]:
     return mark.with_name("done").read_text().split()
 
 
+@pytest.mark.usefixtures("kept_workers")
 @needs_dask
 def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, mark):
     run("embed", counts, *scf, "-o", "whole.h5ad")
@@ -234,6 +235,7 @@ def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeyp
     assert_same("spread.h5ad", "whole.h5ad")
 
 
+@pytest.mark.usefixtures("kept_workers")
 @needs_dask
 def test_a_part_on_workers_is_the_part(run, counts, gf):
     words = ("embed", counts, *gf, "--rows", "512:")
@@ -261,6 +263,7 @@ def sf_model(store, tmp_path):
         )
 
 
+@pytest.mark.usefixtures("kept_workers")
 @needs_dask
 @pytest.mark.golden
 def test_workers_predict_from_raw_counts(scatd, sf_model, run, counts, scf):

@@ -19,6 +19,10 @@ from sklearn.metrics import roc_auc_score
 from scatd import registry, tracking
 
 
+NETWORK = ("--model", "network")
+"""Without the contest of candidates, which trains five networks more a fold."""
+
+
 def runs(level):
     client = tracking.connect()
     wanted = f"tags.`scatd.level` = '{level}'"
@@ -132,8 +136,9 @@ def test_plain_mlflow_gives_the_same_numbers(learned, run_scatd, task):
 
 
 def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
-    # Slow folds, one after the other, so that the kill falls into the third.
-    arguments = [*task.transfer_arguments(), "--min-steps", "1500", "--latent", "sampled"]
+    # Folds one after the other, of a second or so, so that the kill falls into the third.
+    arguments = [*task.transfer_arguments(), *NETWORK, "--min-steps", "500"]
+    arguments += ["--latent", "sampled"]
     command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
@@ -143,7 +148,7 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
         started = {run.data.tags["scatd.fold"]: run.info.status for run in runs("fold")}
         if started.get("2") == "FINISHED" and "3" in started:
             break
-        time.sleep(0.1)
+        time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
     first.wait()
     kept = {
@@ -163,13 +168,13 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
 
 
 def test_folds_that_were_killed_together_are_done_again(scatd, task, store):
-    arguments = [*task.transfer_arguments(), "--folds", "2", "--min-steps", "5000"]
+    arguments = [*task.transfer_arguments(), *NETWORK, "--folds", "2", "--min-steps", "2000"]
     command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     deadline = time.monotonic() + 120
     while len(runs("fold")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.02)
     assert first.poll() is None, "it finished before it could be killed"
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -182,7 +187,7 @@ def test_folds_that_were_killed_together_are_done_again(scatd, task, store):
 
 def test_a_finished_transfer_trains_anew(scatd, task):
     for _ in range(2):
-        scatd(*task.transfer_arguments(), "--folds", "2", "--augmentation", "none")
+        scatd(*task.transfer_arguments(), "--folds", "2", "--augmentation", "none", *NETWORK)
     assert len(runs("fold")) == 4
     table = registry.show("scatd-sf-docetaxel")
     assert list(table["version"]) == [2, 1]
@@ -223,7 +228,7 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
         scatd(
             *("transfer", "--drug", drug, "--source", embedding),
             *("--labels", real_data / "scc47/response.csv", "--reference", reference),
-            *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3"),
+            *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
         )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
         assert run.data.metrics["auroc_mean"] >= 0.95

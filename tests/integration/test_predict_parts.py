@@ -269,6 +269,7 @@ def dying_score_part(ready, rows, work=parts.score_part):
     return done
 
 
+@pytest.mark.usefixtures("kept_workers")
 @needs_dask
 @pytest.mark.parametrize("kind", ["csv", "h5ad"])
 @pytest.mark.parametrize("source", ["cells.npy", "cells.h5ad"])
@@ -286,6 +287,7 @@ def test_workers_give_the_same_bits_though_one_is_killed(
     assert not list(Path().glob(".*.parts"))
 
 
+@pytest.mark.usefixtures("kept_workers")
 @needs_dask
 def test_a_value_that_no_model_can_read_is_said_once(run, cells):
     X = np.load("cells.npy")

@@ -80,6 +80,8 @@ def content_of(name, version):
     return files
 
 
+@pytest.mark.as_shipped  # workers are not made quick
+@pytest.mark.usefixtures("kept_workers")
 def test_a_sweep_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):
@@ -102,6 +104,7 @@ def test_a_sweep_is_the_same_to_the_bit_though_a_worker_is_killed(
         assert content_of(name, 1) == content_of(name, 2)
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_a_search_is_the_same_to_the_bit_though_a_worker_is_killed(scatd, one_is_killed):
     """So many trials that some are stopped early, and one that diverges."""
     rng = np.random.default_rng(0)
@@ -158,6 +161,8 @@ last_width: 4
 """
 
 
+@pytest.mark.as_shipped
+@pytest.mark.usefixtures("kept_workers")
 def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):

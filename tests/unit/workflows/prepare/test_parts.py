@@ -270,6 +270,7 @@ def counted(monkeypatch, tmp_path_factory):
 ALL_PARTS = sorted(["0-512", "512-1024", "1024-1300"])
 
 
+@pytest.mark.usefixtures("kept_workers")
 def test_on_a_cluster_the_same_though_a_worker_is_killed(make, counted):
     pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
     request = make(drop=True)
