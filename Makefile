@@ -39,7 +39,7 @@ demo: $(VENV)/installed
 
 test: lint
 	@echo "== tests (pytest, 2 processes)"
-	@$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(ONE_THREAD) MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 smoke: $(VENV)/installed
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m tests.smoke

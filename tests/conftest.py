@@ -32,6 +32,11 @@ def _shared_folder(name: str) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no process of pytest-xdist ends with one of them alone."""
+    items.sort(key=lambda item: item.path.parent.name != "integration")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_word_about_silence():
     """On a slow machine commands are silent for long; tests compare what they say otherwise."""

@@ -1,6 +1,7 @@
-"""What most tests of commands do without, as it takes seconds and has tests of its own.
+"""What most tests of commands and of the server do without: it takes seconds, and has its own tests.
 
-A test with the mark `as_shipped` gets all of it.
+A folder of tests is made quick by the hook in its conftest.py. There a test with the mark
+`as_shipped` gets all of it.
 """
 
 from __future__ import annotations
@@ -51,3 +52,10 @@ def quick() -> Iterator[None]:
             patch.setattr(module, "FEWEST_TREES", N_TREES)
             patch.setattr(module, "MOST_TREES", N_TREES)
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A test, with the fixtures of the session that it is the first to ask for."""
+    with contextlib.nullcontext() if item.get_closest_marker("as_shipped") else quick():
+        return (yield)

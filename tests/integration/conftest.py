@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -25,16 +24,9 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
 from scatd.training.settings import PretrainSettings
-from tests.quick import quick
+from tests.quick import pytest_runtest_protocol, quick  # noqa: F401 - a hook
 
 N_FEATURES = 24
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    """A test, with the session's fixtures that it is the first to ask for."""
-    with contextlib.nullcontext() if item.get_closest_marker("as_shipped") else quick():
-        return (yield)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def taught(demo_file, run_scatd, migrated_store, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         common = ("--input", "cells.h5ad", "--settings", "small.yaml", "--device", "cpu")
-        run_scatd("pretrain", *common)
+        run_scatd("pretrain", *common, "--epochs", "8")  # any latent can be taught
         student = ("--rec-beta", "50", "--weight-decay", "0.5")
         run_scatd("distill", "--teacher", "scatd-sf-backbone@staging", *common, *student)
     return folder

@@ -123,6 +123,7 @@ def test_versions_are_promoted_rolled_back_scored_and_judged(team, task, run_sca
     run_scatd("registry", "doctor")
 
 
+@pytest.mark.slow  # what it does on a team store, other tests do with smaller cohorts
 def test_the_demo_runs_on_a_team_store(member, run_scatd):
     said = run_scatd("demo", "--quick", "--drug", "GEFITINIB").stdout
     assert "scatd-sf-gefitinib version 1 is in production." in said

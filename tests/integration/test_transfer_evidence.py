@@ -39,16 +39,16 @@ def _table(run, name):
 
 def test_controls(run_of):
     run, _ = run_of(
-        *("--permutations", 12, "--repeats", 2, "--nested", "--learning-curve", "--folds", 3)
+        *("--permutations", 5, "--repeats", 2, "--nested", "--learning-curve", "--folds", 3)
     )
     metrics = run.data.metrics
     null = _table(run, "permutations.csv")
-    assert len(null) == 12
+    assert len(null) == 5
     assert metrics["null_auroc_mean"] == pytest.approx(null["auroc"].mean())
     assert metrics["auroc_mean"] > metrics["null_auroc_p975"]
-    assert metrics["null_auroc_p_value"] == pytest.approx(1 / 13)
+    assert metrics["null_auroc_p_value"] == pytest.approx(1 / 6)
     said = run.data.tags["mlflow.note.content"]
-    bound = f"above the 97.5th percentile {metrics['null_auroc_p975']:.3f} (p = 0.077)"
+    bound = f"above the 97.5th percentile {metrics['null_auroc_p975']:.3f} (p = 0.167)"
     assert bound in said
     assert "Target: AUROC" in said
     assert metrics["target_auroc"] > null["target_auroc"].mean()

@@ -27,7 +27,6 @@ from scatd.errors import InputError
 
 DRUGS = ("DOCETAXEL", "GEFITINIB", "CISPLATIN")
 SMALL = DemoSettings(n_genes=600, n_source=40, n_reference=50, n_target=30, n_foreign=20)
-SEEDS = (0, 1)
 DIGESTS = {
     "source": "f9373c2f1682ea42",
     "reference": "b4e049d86512e32c",
@@ -38,7 +37,7 @@ DIGESTS = {
 """Of counts and obs of `SMALL`, before the target could be shifted."""
 
 
-@pytest.fixture(scope="module", params=SEEDS)
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.slow)])
 def demo(request: pytest.FixtureRequest) -> dict[str, ad.AnnData]:
     return simulate(DemoSettings(seed=request.param))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import subprocess
@@ -24,7 +25,7 @@ from scatd.data.storable import write_h5ad
 from scatd.errors import InputError
 
 PRELUDE = """
-import resource, sys
+import json, os, resource, sys, traceback
 from pathlib import Path
 import numpy as np, pandas as pd
 from scipy import sparse
@@ -41,8 +42,6 @@ def cohort(n):
 def limit(size):
     if size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-folder, size = Path(sys.argv[1]), int(sys.argv[2])
 """
 WAYS = {
     "whole h5ad": """
@@ -64,8 +63,8 @@ with writing_cohort(folder / "x.h5ad", 200) as writer:
     "annotated h5ad": """
 from scatd.data.annotating import annotating
 from scatd.data.opened import open_input
-cohort(500).write_h5ad(sys.argv[3])
-with open_input(Path(sys.argv[3])) as opened:
+cohort(500).write_h5ad(other)
+with open_input(Path(other)) as opened:
     limit(size)
     with annotating(opened, folder / "x.h5ad") as out:
         matrix = out.matrix("X_new", 4096, np.float32)
@@ -113,21 +112,52 @@ with atomic_path(folder / "x.npy") as path:
     X[:] = 1
 """,
 }
-END = """
-except DiskError as error:
-    print(type(error).__name__, error.errno, error)
-    sys.exit(7)
+SERVE = """
+for line in sys.stdin:
+    script, place, most, other, output = json.loads(line)
+    if (child := os.fork()) == 0:
+        for number in (1, 2):
+            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        folder, size = Path(place), most
+        try:
+            exec(script)
+        except DiskError as error:
+            print(type(error).__name__, error.errno, error, flush=True)
+            os._exit(7)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def run(way, folder, size, other):
-    indented = "".join(f"    {line}\n" for line in WAYS[way].strip().splitlines())
-    return subprocess.run(
-        [sys.executable, "-c", f"{PRELUDE}\ntry:\n{indented}{END}", folder, str(size), other],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def programs():
+    """A process that has imported what the programs need, and starts each in a process of its own.
+
+    Imports take longer than the programs.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + SERVE],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def run(programs, tmp_path):
+    """Write in one of the ways; gives the exit code and what was said."""
+
+    def run(way, folder, size):
+        said, other = tmp_path / "said.txt", tmp_path / "other.h5ad"
+        asked = [WAYS[way], str(folder), size, str(other), str(said)]
+        programs.stdin.write(json.dumps(asked) + "\n")
+        programs.stdin.flush()
+        return int(programs.stdout.readline()), said.read_text()
+
+    return run
 
 
 @pytest.fixture
@@ -147,23 +177,23 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_full_disk_is_one_message(small_disk, tmp_path, way):
-    done = run(way, small_disk, 0, tmp_path / "other.h5ad")
-    assert done.returncode == 7, done.stderr
-    assert done.stdout.startswith(f"DiskError {errno.ENOSPC} {small_disk}"), done.stdout
-    assert "the disk is full" in done.stdout
+def test_a_full_disk_is_one_message(run, small_disk, way):
+    code, said = run(way, small_disk, 0)
+    assert code == 7, said
+    assert said.startswith(f"DiskError {errno.ENOSPC} {small_disk}"), said
+    assert "the disk is full" in said
     assert list(small_disk.iterdir()) == []
 
 
 # A store of zarr has many small files.
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "zarr"])
-def test_a_file_that_may_not_grow_is_one_message(tmp_path, way):
+def test_a_file_that_may_not_grow_is_one_message(run, tmp_path, way):
     folder = tmp_path / "out"
     folder.mkdir()
-    done = run(way, folder, 1_000_000, tmp_path / "other.h5ad")
-    assert done.returncode == 7, done.stderr
-    assert done.stdout.startswith(f"DiskError {errno.EFBIG} {folder}"), done.stdout
-    assert "larger than the system allows" in done.stdout
+    code, said = run(way, folder, 1_000_000)
+    assert code == 7, said
+    assert said.startswith(f"DiskError {errno.EFBIG} {folder}"), said
+    assert "larger than the system allows" in said
     assert list(folder.iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """A move that is killed after any of its writes is found, told, and finished by what comes next.
 
-Each case ends a command after its n-th write, for every n, and looks at what is left.
+Each case ends a command after its n-th write, and looks at what is left: for every n in the slow
+tests, and else for the first, where a move begins to stand, and for every third of the others.
 """
 
 from __future__ import annotations
@@ -90,6 +91,14 @@ BEFORE = [("promote", version, version) for version in (1, 2, 3)]
 BEGUN = 2
 """From this many writes on the move stands: the lease, and the event with its plan."""
 
+WRITES = {"every": range(MOST_WRITES), "some": [0, 1, BEGUN, 3, *range(5, MOST_WRITES, 3)]}
+
+
+@pytest.fixture(params=["some", pytest.param("every", marks=pytest.mark.slow)])
+def writes(request):
+    """After how many writes a command is killed, in turn."""
+    return WRITES[request.param]
+
 
 def cut(command, n, dead):
     """Kill a command after n writes; returns whether it was ended."""
@@ -127,9 +136,9 @@ def assert_whole():
     assert [f"{fault.where}: {fault.what}" for fault in registry.examine()] == []
 
 
-def at_every_write(command, again, fresh, dead):
-    """Kill `command` after each of its writes in turn, on a store of its own, and do `again`."""
-    for n in range(MOST_WRITES):
+def at_each(writes, command, again, fresh, dead):
+    """Kill `command` after so many writes in turn, on a store of its own, and do `again`."""
+    for n in writes:
         fresh()
         if not cut(command, n, dead):
             assert n > 5, "it makes more writes than that"
@@ -152,7 +161,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("name", MOVES)
-def test_the_same_command_again_finishes_it_and_goes_no_further(name, served, fresh):
+def test_the_same_command_again_finishes_it_and_goes_no_further(name, writes, served, fresh):
     command, event, expected = MOVES[name]
 
     def again(n):
@@ -161,10 +170,10 @@ def test_the_same_command_again_finishes_it_and_goes_no_further(name, served, fr
         assert history() == [*BEFORE, event], n
         assert_agreement()
 
-    at_every_write(command, again, fresh, served)
+    at_each(writes, command, again, fresh, served)
 
 
-def test_the_doctor_names_and_repairs_it(served, fresh):
+def test_the_doctor_names_and_repairs_it(writes, served, fresh):
     said = set()
 
     def again(n):
@@ -179,11 +188,11 @@ def test_the_doctor_names_and_repairs_it(served, fresh):
         after = {"production": 2, "previous": 3} if n >= BEGUN else {"production": 3, "previous": 2}
         assert aliases() == {"staging": 4, **after}, n
 
-    at_every_write(lambda: promote(2), again, fresh, served)
+    at_each(writes, lambda: promote(2), again, fresh, served)
     assert "the promote of version 2 was cut short" in said
 
 
-def test_another_command_finishes_it_first(served, fresh):
+def test_another_command_finishes_it_first(writes, served, fresh):
     def again(n):
         promote(4)
         rest = [("rollback", 2, 2)] if n >= BEGUN else []
@@ -191,10 +200,12 @@ def test_another_command_finishes_it_first(served, fresh):
         assert aliases() == {"staging": 4, "production": 4, "previous": 2 if n >= BEGUN else 3}, n
         assert_agreement()
 
-    at_every_write(rollback, again, fresh, served)
+    at_each(writes, rollback, again, fresh, served)
 
 
-def test_a_registration_that_is_cut_is_repaired_by_the_doctor(served, fresh, tiny_registry):
+def test_a_registration_that_is_cut_is_repaired_by_the_doctor(
+    writes, served, fresh, tiny_registry
+):
     """Its run is over then, so that its stored model is known to be left over."""
 
     def again(n):
@@ -212,10 +223,12 @@ def test_a_registration_that_is_cut_is_repaired_by_the_doctor(served, fresh, tin
         versions = registry.show(NAME)["version"].to_list()
         assert len(stored) == len(versions)
 
-    at_every_write(lambda: register(tiny_registry / "model1"), again, fresh, served)
+    at_each(writes, lambda: register(tiny_registry / "model1"), again, fresh, served)
 
 
-def test_a_first_registration_that_is_cut_is_done_again(served, migrated_store, tiny_registry):
+def test_a_first_registration_that_is_cut_is_done_again(
+    writes, served, migrated_store, tiny_registry
+):
     def again(n):
         client = tracking.connect()
         runs = client.search_runs([tracking.experiment_id(client)], "")
@@ -235,4 +248,4 @@ def test_a_first_registration_that_is_cut_is_done_again(served, migrated_store, 
         restore(migrated_store.parent)
         tracking.store._opened.clear()
 
-    at_every_write(lambda: register(tiny_registry / "model1"), again, fresh, served)
+    at_each(writes, lambda: register(tiny_registry / "model1"), again, fresh, served)

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.training import backbone, pretrain
+from scatd.training import backbone, checkpoint, pretrain
 from scatd.training.backbone import UnlabelledCells, fit_backbone, new_vae, splits
 from scatd.training.checkpoint import Checkpoint, SaveTo, best_epoch, is_stalled
 from scatd.training.draws import SeededDraws
@@ -183,6 +183,7 @@ def test_when_it_is_saved(X, tmp_path, monkeypatch, every, saved):
         return replaced
 
     monkeypatch.setattr(Path, "replace", note)
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", np.inf)  # on a machine that is busy too
     fit_backbone(
         UnlabelledCells(X),
         replace(TINY, epochs=5),

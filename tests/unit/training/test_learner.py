@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from scatd.artifact import Artifact
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.training import baselines
 from scatd.training.candidates import trees
 from scatd.training.candidates.inner import inner_folds
 from scatd.training.fitting import fit_folds
@@ -31,8 +32,9 @@ CHOICES = ("auto", "network", "linear", "trees", "mean")
 @pytest.fixture(autouse=True)
 def small_forests(monkeypatch):
     """A few trees are enough to tell folds apart."""
-    monkeypatch.setattr(trees, "FEWEST_TREES", 10)
-    monkeypatch.setattr(trees, "MOST_TREES", 25)
+    for module in (trees, baselines):
+        monkeypatch.setattr(module, "FEWEST_TREES", 10)
+        monkeypatch.setattr(module, "MOST_TREES", 25)
 
 
 def matrices():
