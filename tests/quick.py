@@ -1,4 +1,4 @@
-"""What most tests of commands and of the server do without: it takes seconds, and has its own tests.
+"""What most tests of commands and the server do without: it takes seconds, and has tests itself.
 
 A folder of tests is made quick by the hook in its conftest.py. There a test with the mark
 `as_shipped` gets all of it.

@@ -18,7 +18,6 @@ from sklearn.metrics import roc_auc_score
 
 from scatd import registry, tracking
 
-
 NETWORK = ("--model", "network")
 """Without the contest of candidates, which trains five networks more a fold."""
 

@@ -18,6 +18,7 @@ from scatd.data.annotating import annotating
 from scatd.data.opened import open_input
 from scatd.errors import InputError
 from tests.containers import WRITERS, twenty_cells
+from tests.products import each, pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -144,9 +145,11 @@ def same(found, wanted) -> None:
 SOURCES = {"h5ad": ("cells.h5ad", 2), "zarr 2": ("cells.zarr", 2), "zarr 3": ("cells.zarr", 3)}
 
 
-@pytest.mark.parametrize("rows", [None, slice(0, 9), slice(9, 20), slice(5, 6)], ids=str)
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
-@pytest.mark.parametrize("source", SOURCES)
+TARGETS = ("out.h5ad", "out.zarr")
+ROWS = (None, slice(0, 9), slice(9, 20), slice(5, 6))
+
+
+@pytest.mark.parametrize(("source", "target", "rows"), pairs(SOURCES, TARGETS, ROWS), ids=str)
 def test_the_file_equals_what_anndata_writes(tmp_path, source, target, rows):
     name, zarr_format = SOURCES[source]
     path = written(rich(), tmp_path / name, zarr_format)
@@ -163,8 +166,7 @@ def is_store(name: str) -> bool:
     return name.startswith(("h5ad", "zarr"))
 
 
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
-@pytest.mark.parametrize("name", sorted(filter(is_store, WRITERS)))
+@pytest.mark.parametrize(("name", "target"), each(sorted(filter(is_store, WRITERS)), TARGETS))
 def test_files_of_other_programs_and_versions(tmp_path, name, target):
     (tmp_path / name).mkdir()
     path = WRITERS[name](tmp_path / name, twenty_cells())
@@ -185,9 +187,12 @@ def dense(matrix) -> np.ndarray:
     return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
 
 
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
-@pytest.mark.parametrize("rows", [None, slice(4, 12)], ids=str)
-@pytest.mark.parametrize("name", ["loom", "10x h5 of Cell Ranger 3", "mtx by gene"])
+NO_STORES = ("loom", "10x h5 of Cell Ranger 3", "mtx by gene")
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "target"), pairs(NO_STORES, (None, slice(4, 12)), TARGETS), ids=str
+)
 def test_cohorts_that_are_no_stores(tmp_path, name, rows, target):
     path = WRITERS[name](tmp_path, twenty_cells())
     found = annotated(path, tmp_path / target, rows)
@@ -200,7 +205,7 @@ def test_cohorts_that_are_no_stores(tmp_path, name, rows, target):
         np.testing.assert_array_equal(dense(found.layers[layer]), dense(wanted.layers[layer]))
 
 
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_plain_matrix_becomes_its_ids(tmp_path, target):
     np.save(tmp_path / "X.npy", LATENT)
     ids = np.array([f"cell{number}" for number in range(N)])
@@ -215,7 +220,7 @@ def test_a_plain_matrix_becomes_its_ids(tmp_path, target):
     np.testing.assert_array_equal(found.obs["prob"], PROB[4:10])
 
 
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_an_anndata_in_memory_is_written_and_not_changed(tmp_path, target):
     cells = rich()
     with open_input(cells) as opened, annotating(opened, tmp_path / target) as cohort:
@@ -224,7 +229,7 @@ def test_an_anndata_in_memory_is_written_and_not_changed(tmp_path, target):
     np.testing.assert_array_equal(read(tmp_path / target).obs["prob"], PROB)
 
 
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_columns_and_matrices_of_the_same_name_are_replaced(tmp_path, target):
     path = written(rich(), tmp_path / "cells.h5ad")
     with open_input(path) as opened, annotating(opened, tmp_path / target) as cohort:
@@ -251,7 +256,7 @@ def test_categories_may_be_known_last_and_be_many(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["too few", "too many", "no category"])
-@pytest.mark.parametrize("target", ["out.h5ad", "out.zarr"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_wrong_number_of_rows_leaves_no_file(tmp_path, target, fault):
     path = written(rich(), tmp_path / "cells.h5ad")
     before = sorted(tmp_path.iterdir())

@@ -203,9 +203,7 @@ def test_another_command_finishes_it_first(writes, served, fresh):
     at_each(writes, rollback, again, fresh, served)
 
 
-def test_a_registration_that_is_cut_is_repaired_by_the_doctor(
-    writes, served, fresh, tiny_registry
-):
+def test_a_registration_that_is_cut_is_repaired_by_the_doctor(writes, served, fresh, tiny_registry):
     """Its run is over then, so that its stored model is known to be left over."""
 
     def again(n):
