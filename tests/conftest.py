@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.quick import as_marked
 from tests.team import (  # noqa: F401 - fixtures
     auth_server,
     bucket,
@@ -37,6 +39,13 @@ def _shared_folder(name: str) -> Path:
 def pytest_collection_modifyitems(items):
     """The longest files first, so that no process of pytest-xdist ends with one of them alone."""
     items.sort(key=lambda item: item.path.parent.name != "integration")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Most tests of commands and of the server draw no figures."""
+    with as_marked(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,6 +87,7 @@ def migrated_store(tmp_path_factory) -> Iterator[Path]:
     """A migrated and empty MLflow database: migrating one takes seconds, copying it does not."""
     from mlflow.store.db import utils
     from mlflow.tracking import MlflowClient
+    from sqlalchemy import Engine, event
 
     folder = tmp_path_factory.mktemp("store")
     with contextlib.chdir(folder):
@@ -86,7 +96,15 @@ def migrated_store(tmp_path_factory) -> Iterator[Path]:
         # MLflow reads all of its migrations for each database that it opens.
         newest = functools.cache(utils._get_latest_schema_revision)
         patch.setattr(utils, "_get_latest_schema_revision", newest)
+        event.listen(Engine, "connect", _need_no_disk)
         yield folder / "mlflow.db"
+        event.remove(Engine, "connect", _need_no_disk)
+
+
+def _need_no_disk(connection, _):
+    """Databases of tests need not outlive a power cut: SQLite waits for no disk."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What most tests of commands and the server do without: it takes seconds, and has tests itself.
 
-A folder of tests is made quick by the hook in its conftest.py. There a test with the mark
-`as_shipped` gets all of it.
+A test with the mark `as_shipped` gets all of it.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FOLDERS = ("integration", "serving")
+"""Of tests that are quick."""
 N_TREES = 10
 
 
@@ -54,8 +55,7 @@ def quick() -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A test, with the fixtures of the session that it is the first to ask for."""
-    with contextlib.nullcontext() if item.get_closest_marker("as_shipped") else quick():
-        return (yield)
+def as_marked(item: pytest.Item) -> contextlib.AbstractContextManager[None]:
+    """Quick, or as shipped: for a test, and the session's fixtures that it is the first to ask."""
+    is_quick = item.path.parent.name in FOLDERS and not item.get_closest_marker("as_shipped")
+    return quick() if is_quick else contextlib.nullcontext()

@@ -42,11 +42,11 @@ class MlflowServer:
         self._await(folder / "server.log")
 
     def _await(self, log: Path) -> None:
-        for _ in range(600):
+        for _ in range(6000):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
             except OSError:
-                time.sleep(0.5)
+                time.sleep(0.05)
             else:
                 return
             if self._process.poll() is not None:

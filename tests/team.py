@@ -319,7 +319,7 @@ def _wait(process: subprocess.Popen, answers: Callable[[], object], log: Path) -
             answers()
         except Exception as error:
             if process.poll() is None and time.monotonic() < end:
-                time.sleep(0.1)
+                time.sleep(0.02)
                 continue
             raise RuntimeError(f"{process.args} does not answer:\n{log.read_text()}") from error
         return

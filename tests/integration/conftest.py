@@ -24,7 +24,7 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
 from scatd.training.settings import PretrainSettings
-from tests.quick import pytest_runtest_protocol, quick  # noqa: F401 - a hook
+from tests.quick import quick
 
 N_FEATURES = 24
 
@@ -175,7 +175,8 @@ def learned_folder(task, run_scatd, migrated_store, tmp_path_factory) -> Path:
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             patch.delenv(name)
         patch.chdir(folder)
-        run_scatd(*task.transfer_arguments())
+        # As many steps as the default: of these candidates, tests want the network.
+        run_scatd(*task.transfer_arguments(), "--min-steps", "300")
     return folder
 
 

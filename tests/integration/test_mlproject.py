@@ -98,7 +98,9 @@ def test_an_environment_that_does_not_hold_is_refused(project):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-e", "nosuch"), "Could not find nosuch among entry points"),
+        pytest.param(
+            ("-e", "nosuch"), "Could not find nosuch among entry points", marks=pytest.mark.slow
+        ),
         (("-e", "transfer"), "No value given for missing parameters: 'drug'"),
         (("-e", "transfer", "-P", "drug=A", "-P", "folds=x"), "'x' is no number"),
     ],

@@ -37,7 +37,7 @@ class Served:
         self.url = self._url()
 
     def _url(self):
-        for _ in range(600):
+        for _ in range(3000):
             if self.process.poll() is not None:
                 raise AssertionError(self.log.read_text())
             for line in self.log.read_text().splitlines():
@@ -47,7 +47,7 @@ class Served:
                         self.port = int(about["url"].rstrip("/").rpartition(":")[2])
                         self.ask("GET", "/healthz")
                         return about["url"]
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise AssertionError(self.log.read_text())
 
     def ask(self, method, path, body=None, headers=None):
@@ -141,10 +141,10 @@ def refuse_two_gigabytes(server):
 
 
 def wait_for(condition):
-    for _ in range(2400):
+    for _ in range(6000):
         if condition():
             return
-        time.sleep(0.05)
+        time.sleep(0.02)
     raise AssertionError("it did not come")
 
 
@@ -264,7 +264,7 @@ def is_refused(server):
     return status == 503 and headers["retry-after"] == "10"
 
 
-@pytest.mark.parametrize("is_at_work", [False, True])
+@pytest.mark.parametrize("is_at_work", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_server_that_is_stopped_leaves_no_temporary_folder(
     served, tmp_path, monkeypatch, is_at_work
 ):
@@ -287,12 +287,12 @@ def test_a_server_that_is_stopped_leaves_no_temporary_folder(
     assert list(temporary.glob("scatd-*")) == []
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_server_ends_within_its_limit_whatever_still_runs(served, tmp_path, signals):
     """An upload that does not end: it is told so, or cut; with a second signal at once."""
     import socket
 
-    limit = 6 if signals == 1 else 300
+    limit = 3 if signals == 1 else 300
     server = served("--stop-limit", str(limit), "--silence-limit", "600")
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as endless:
         endless.sendall(HEAD % 100_000 + b"\x93NUMPY")

@@ -250,14 +250,14 @@ def _served():
 
 
 def _address(process):
-    for _ in range(1200):
+    for _ in range(6000):
         text = Path("serve.log").read_text()
         assert process.poll() is None, text
         if found := re.search(r'"url": "(http://[^"]+?)/?"', text):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{found[1]}/healthz", timeout=5).close()
                 return found[1]
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(text)
 
 

@@ -82,7 +82,7 @@ def begun(n_settled):
         ages = [time.time() - run.info.start_time / 1000 for run in running]
         if states.count("FINISHED") >= n_settled and any(age < 0.4 for age in ages):
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     pytest.fail("the other process did not begin")
 
 

@@ -15,6 +15,7 @@ from scatd.data import cohort as cohort_module
 from scatd.data.io import open_cohort
 from scatd.data.writing import writing_cohort
 from scatd.errors import InputError
+from tests.products import pairs
 
 RNG = np.random.default_rng(3)
 COUNTS = RNG.poisson(0.6, (57, 31)).astype(np.float32)
@@ -120,9 +121,9 @@ def write_mtx(folder, order, prefix=""):
         (folder / f"{prefix}{name}.gz").write_bytes(gzip.compress(content.encode()))
 
 
-@pytest.mark.parametrize("order", ["cell", "gene", "neither"])
-@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
-@pytest.mark.parametrize("block", [1, 1 << 20])
+@pytest.mark.parametrize(
+    ("order", "chunk", "block"), pairs(("cell", "gene", "neither"), (1, 7, 1 << 20), (1, 1 << 20))
+)
 def test_mtx_folders_in_any_order(tmp_path, monkeypatch, order, chunk, block):
     """In one bucket on disk, and in one for each few cells."""
     monkeypatch.setattr("scatd.data.readers.matrix_market.BLOCK_VALUES", block)

@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.quick import pytest_runtest_protocol  # noqa: F401 - a hook
-
 N_CELLS, N_FEATURES = 30, 12
 
 
