@@ -134,7 +134,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL],
+)
 def test_a_command_that_is_ended_leaves_no_worker(number, tmp_path):
     script, marks = tmp_path / "work.py", tmp_path / "marks"
     script.write_text(SCRIPT)
