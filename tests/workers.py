@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -14,6 +15,7 @@ def _adopt(variables: Mapping[str, str], folder: str) -> None:
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(folder)
+    tempfile.tempdir = None  # else the folder of a command that has ended
 
 
 @pytest.fixture(scope="session")
