@@ -258,7 +258,7 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(5, np.float32), "has 1 dimensions"),
+        (np.zeros(5, np.float32), "has 1 dimension "),
         (np.float32(3), "has 0 dimensions"),
         (np.zeros((2, 2, 2), np.float32), r"has 3 dimensions \(2 x 2 x 2\)"),
         (np.array([["a", "b"]]), "values of type <U1"),

@@ -47,7 +47,7 @@ def test_missing_genes_have_no_part_in_the_distance():
         assert not found.is_far
         assert found.sentence.startswith(
             "31 of 125 genes of the model were measured; those lie 0.90 s.d. from its reference "
-            "(median). 94 genes are missing and are filled with 0, which is the mean of z-scores."
+            "(median). 94 genes are missing. Missing genes are filled with 0, which is the mean of z-scores."
         )
         assert "cannot be called near" in found.sentence
 
@@ -59,7 +59,7 @@ def test_a_few_missing_genes_leave_the_distance_known(reference):
     found = nearness(RowSums.of(cells), *reference, missing=missing, scale="log1p")
     assert found.distance == pytest.approx(0.2)
     assert found.is_known
-    assert "20 genes are missing and are filled with 0, as if no cell expressed them." in (
+    assert "20 genes are missing. Missing genes are filled with 0, as if no cell expressed them." in (
         found.sentence
     )
     assert "near" not in found.sentence
