@@ -43,7 +43,9 @@ def plural(noun: str) -> str:
 
 
 def _verb_of_many(verb: str) -> str:
-    return _VERBS.get(verb, verb.removesuffix("s"))
+    if verb in _VERBS:
+        return _VERBS[verb]
+    return verb[:-2] if verb.endswith(("sses", "xes", "ches", "shes")) else verb[:-1]
 
 
 def _in_digits(number: float) -> str:

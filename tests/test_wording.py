@@ -48,6 +48,8 @@ ALLOWED = {
         (counted(2, "labelled cell"), "2 labelled cells"),
         (counted(1, "cell", "has"), "1 cell has"),
         (counted(3, "cell", "lies"), "3 cells lie"),
+        (counted(3, "cell", "expresses"), "3 cells express"),
+        (counted(3, "cell", "reaches"), "3 cells reach"),
         (counted(1, "cell", "is", of=5), "1 of 5 cells is"),
         (counted(1, "cell", "was", of=1), "1 of 1 cell was"),
         (counted(0, "cell", "does", of=1), "0 of 1 cell do"),
