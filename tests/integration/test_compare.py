@@ -112,6 +112,7 @@ def test_more_runs_than_a_page(store, monkeypatch):
     assert len(compare()) == 5
 
 
+@pytest.mark.as_shipped
 def test_the_command(scatd, runs, store):
     done = scatd("compare", "-o", "all.csv", "--figure", "all.png")
     lines = done.stdout.splitlines()

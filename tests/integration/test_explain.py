@@ -171,6 +171,7 @@ def test_nothing_is_left_of_finished_work(here):
     assert not list((here / ".scatd").glob("explain-*"))
 
 
+@pytest.mark.as_shipped
 def test_cohorts_side_by_side(here, run_scatd, tmp_path):
     run, _ = last_run()
     table = pd.read_csv(run.fetch("tables/importance.csv"))

@@ -36,6 +36,7 @@ def files(store):
 ARGUMENTS = ("explain", "enrich", "explained.csv", "--gene-sets", "sets.gmt")
 
 
+@pytest.mark.as_shipped
 def test_sets_are_tested_against_the_model_s_genes(scatd, files):
     more = ("--top", "30", "-o", "sets.csv", "--figure", "sets.png", "--permutations", "200")
     said = scatd(*ARGUMENTS, *more).output

@@ -47,6 +47,7 @@ def test_a_target_that_contradicts_the_folds_keeps_the_model_at_staging(learn, s
     assert "target_auroc: AUROC is 0.0" in refused
 
 
+@pytest.mark.as_shipped
 def test_a_supporting_target_promotes_and_a_later_evaluation_demotes(
     learn, scatd, task, store, tmp_path
 ):

@@ -162,6 +162,7 @@ def test_folds_are_told_apart_survive_a_kill_and_the_first_is_registered(cells, 
     assert [int(version.version) for version in versions] == [1]
 
 
+@pytest.mark.as_shipped
 def test_the_card_says_what_the_weights_are(cells, scatd):
     scatd(*arguments("--epochs", "40", "--learning-rate", "0.02", "--schedule", "constant",
                      "--patience", "6"))  # fmt: skip
