@@ -221,15 +221,17 @@ def test_a_screen_on_workers(run, here, marks, monkeypatch, latents, part):
 
 
 @pytest.mark.usefixtures("kept_workers")
-@pytest.mark.parametrize("drug", ["docetaxel", "gefitinib"])
-def test_an_evaluation_on_workers(run, here, marks, monkeypatch, drug):
+@pytest.mark.parametrize(
+    ("drug", "part"), [("docetaxel", dying_evaluate), ("gefitinib", noted_evaluate)]
+)
+def test_an_evaluation_on_workers(run, here, marks, monkeypatch, drug, part):
     """docetaxel reads features that are there, with baselines; gefitinib's are made of counts."""
     words = ("evaluate", "--drug", drug, "cells.h5ad", *MAP)
     n_before = n_runs("evaluation")
     run(*words, "-o", "plain")
-    monkeypatch.setattr(evaluate_parts, "score_part", dying_evaluate)
+    monkeypatch.setattr(evaluate_parts, "score_part", part)
     run(*words, "-o", "spread", *SPREAD)
-    assert (marks / "killed").exists()
+    assert (marks / "killed").exists() == (part is dying_evaluate)
     assert done_in(marks / "done") == STARTS
     require_same(Path("spread"), Path("plain"))
     cells = pd.read_csv("spread/tables/cells.csv")

@@ -18,6 +18,7 @@ import scatd
 from scatd import registry
 from scatd.errors import InputError
 from scatd.workflows.predict import parts
+from tests.products import each
 
 N_OBS = 1300
 PREDICT = ("predict", "--drug", "docetaxel", "--device", "cpu")
@@ -62,8 +63,10 @@ def same(one, other):
     return (mine.X is None and theirs.X is None) or (mine.X != theirs.X).nnz == 0
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "json", "jsonl", "h5ad", "zarr"])
-@pytest.mark.parametrize("source", ["cells.h5ad", "cells.npy"])
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    each(("cells.h5ad", "cells.npy"), ("csv", "parquet", "json", "jsonl", "h5ad", "zarr")),
+)
 def test_parts_that_are_joined_are_the_whole(run, cells, source, kind):
     words = (*PREDICT, source, "--mc-samples", "3", "--uncertainty", "posterior")
     run(*words, "-o", f"whole.{kind}")
@@ -110,8 +113,10 @@ def test_scores_alone_cannot_become_a_cohort(run, cells):
     assert "posterior means" in said
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-@pytest.mark.parametrize("kinds", [("csv", "h5ad", "jsonl"), ("zarr", "parquet", "csv")])
+@pytest.mark.parametrize(
+    ("kinds", "kind"),
+    each((("csv", "h5ad", "jsonl"), ("zarr", "parquet", "csv")), ("csv", "parquet", "jsonl")),
+)
 def test_parts_of_several_kinds_are_the_whole(run, cells, kinds, kind):
     words = (*PREDICT, "cells.h5ad", "--mc-samples", "3", "--uncertainty", "posterior")
     run(*words, "-o", f"whole.{kind}")
@@ -271,8 +276,7 @@ def dying_score_part(ready, rows, work=parts.score_part):
 
 @pytest.mark.usefixtures("kept_workers")
 @needs_dask
-@pytest.mark.parametrize("kind", ["csv", "h5ad"])
-@pytest.mark.parametrize("source", ["cells.npy", "cells.h5ad"])
+@pytest.mark.parametrize(("source", "kind"), each(("cells.npy", "cells.h5ad"), ("csv", "h5ad")))
 def test_workers_give_the_same_bits_though_one_is_killed(
     run, cells, monkeypatch, tmp_path_factory, source, kind
 ):

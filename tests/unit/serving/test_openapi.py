@@ -41,9 +41,7 @@ def test_every_operation_is_tried(document):
 @pytest.mark.parametrize("n_requests", [8, pytest.param(25, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.name.lower())
-def test_no_request_is_answered_by_a_fault(
-    document, shared_server, method, path, mode, n_requests
-):
+def test_no_request_is_answered_by_a_fault(document, shared_server, method, path, mode, n_requests):
     operation = document[path][method]
 
     @settings(
