@@ -142,7 +142,7 @@ def test_settings_that_share_nothing_take_the_ordinary_way(scatd, task, sweep_ta
     ("words", "said"),
     [
         (["--drug", "DOCETAXEL,NOSUCHDRUG"], "unknown drug 'NOSUCHDRUG'"),
-        (["--drug", "all", "--min-sensitive", "9999"], "no drug has 9999 sensitive samples"),
+        (["--drug", "all", "--min-sensitive", "9999"], "no drug has 9,999 sensitive samples"),
         (["--drug", "NOISE,NOISY", "--min-sensitive", "3"], "Use it with --drug all"),
         (["--drug", "all", "--labels", "obs_column"], "names one column"),
     ],
@@ -212,13 +212,13 @@ def test_killed_and_resumed(store, run_scatd, task, sweep_task):
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     before = {run.info.run_id for run in drugs("FINISHED")}
-    assert 2 <= len(before) < 6
+    assert 2 <= len(before) < 7
     run_scatd(*given)
     sweep, table = sweep_table()
-    assert (table["status"] == "finished").sum() == 6
+    assert (table["status"] == "finished").sum() == 7
     after = drugs("FINISHED")
     assert before < {run.info.run_id for run in after}
-    assert len(after) == 6
+    assert len(after) == 7
     assert {run.data.tags["mlflow.parentRunId"] for run in after} == {sweep.info.run_id}
     assert not drugs("RUNNING")
     killed = [run for run in runs("sweep") if run.info.status == "KILLED"]

@@ -141,7 +141,7 @@ def test_a_group_baseline_that_is_not_there_is_refused(run_of):
 
 @pytest.mark.parametrize("use", ["train", "threshold", "select"])
 def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
-    run, folder = run_of("--few-shot", 4, "--few-shot-use", use)
+    run, folder = run_of("--few-shot", 4, "--few-shot-use", use, "--model", "network")
     ledger = to_mapping(artifact.read_card(folder))["few_shot"]
     assert ledger["use"] == use
     assert np.bincount(ledger["codes"]).tolist() == [4, 4]
@@ -155,7 +155,7 @@ def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
 
 @pytest.mark.parametrize("select", ["mean-of-folds", "refit"])
 def test_select(run_of, task, select):
-    run, folder = run_of("--select", select)
+    run, folder = run_of("--select", select, "--model", "network")
     card = to_mapping(artifact.read_card(folder))
     assert card["select"] == select
     assert "chosen_fold" not in card["metrics"]
