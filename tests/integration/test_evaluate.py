@@ -278,7 +278,7 @@ def test_cells_that_calibrated_a_version_are_called_by_their_name(
         said = run_scatd(*arguments(cohort["first"], "--stage", "2", "-o", "again")).output
         assert "800 of 800 cells are known to the version from its calibration" in said
         assert the_run().data.tags["scatd.training_cells"] == "800"
-        assert "calibrated on" in Path("again/report.html").read_text()
+        assert "from its calibration" in Path("again/report.html").read_text()
 
 
 def test_a_version_is_found_and_read_once(evaluated, run_scatd, cohort, tmp_path, monkeypatch):
@@ -387,7 +387,7 @@ def test_production_is_not_reached_on_training_cells(promotable, run_scatd, task
     run_id = newest_of(2)
     words = ("promote", "--drug", "docetaxel", "--version", "2")
     said = run_scatd(*words, "--evaluation", run_id, code=2).output
-    assert f"target_cells: 220 of the 220 cells that run {run_id} scored are cells" in said
+    assert f"learned from 220 of the 220 cells that run {run_id} scored" in said
     production = registry.resolve("docetaxel")
     assert production.version == 1
     # Unnamed, it is passed over for the evaluation before it.

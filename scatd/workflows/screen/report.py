@@ -210,7 +210,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     found, tables = screening.found, screening.tables
     matrix = tables["matrix"].set_index("group")
     # First the drugs that differ most between groups; without groups, those with the highest share.
-    order = pd.Series((matrix.max() - matrix.min()) if len(matrix) > 1 else matrix.loc[ALL])
+    order = matrix.max() - matrix.min() if len(matrix) > 1 else matrix.max()
     telling = order.sort_values(ascending=False).index.tolist()
     bars = tables["fractions"]
     bars = bars[bars["drug"].isin(telling[: screen.MOST_BARS])]

@@ -169,8 +169,9 @@ def test_a_malformed_request_is_no_fault_of_the_server(server, case, caplog):
     assert "fault" not in [record.msg for record in caplog.records]
 
 
-def test_requests_with_changed_bytes_are_no_fault_of_the_server(server, cells, caplog):
-    """Three hundred requests, each with some bytes changed, added or left out."""
+@pytest.mark.parametrize("n_requests", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_requests_with_changed_bytes_are_no_fault_of_the_server(server, cells, caplog, n_requests):
+    """Each has some bytes changed, added or left out."""
     rng = np.random.default_rng(0)
     whole = [
         get(
@@ -181,7 +182,7 @@ def test_requests_with_changed_bytes_are_no_fault_of_the_server(server, cells, c
         get(b"/static/page.js", b"Range: bytes=0-10\r\n", b"If-Range: x\r\n"),
     ]
     seen = set()
-    for number in range(300):
+    for number in range(n_requests):
         request = bytearray(whole[number % len(whole)])
         for _ in range(rng.integers(1, 6)):
             place = int(rng.integers(len(request)))
