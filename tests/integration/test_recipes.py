@@ -75,7 +75,7 @@ def test_an_array_of_slurm_and_its_join_give_the_whole(machine, run_scatd):
 
 
 def test_without_all_parts_slurm_does_not_join(machine):
-    done = submit(N_OBS + ROWS, ROWS, "cells.npy", "scored.csv", *PREDICT, "--drug", "unknown")
+    done = submit(ROWS, ROWS, "cells.npy", "scored.csv", *PREDICT, "--drug", "unknown")
     assert done.returncode == 0, done.stderr
     assert states() == ["failed", "cancelled"]
     assert not Path("scored.csv").exists()

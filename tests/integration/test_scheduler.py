@@ -139,7 +139,7 @@ def test_a_search_on_the_cores_of_this_machine_is_the_same_to_the_bit(scatd, mon
     np.save("cells.npy", np.random.default_rng(0).normal(size=(60, 10)).astype(np.float32))
     Path("space.yaml").write_text(SPACE)
     words = ["tune", "--input", "cells.npy", "--space", "space.yaml", "--device", "cpu"]
-    words += ["--folds", "2", "--trials", "2"]
+    words += ["--folds", "2", "--trials", "1"]
     scatd(*words, "-o", "one.yaml", "--study", "one")
     monkeypatch.setattr(elsewhere, "WORTH_PROCESSES", 1)
     monkeypatch.setattr(elsewhere, "processes_for", lambda *_, least: least)
@@ -193,7 +193,10 @@ def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
         (["--scheduler", "tcp://127.0.0.1:1"], "no scheduler of Dask answers at tcp://127.0.0.1:1"),
     ],
 )
-def test_what_no_scheduler_can_do_is_told_before_anything_runs(scatd, task, drugs, words, said):
+def test_what_no_scheduler_can_do_is_told_before_anything_runs(
+    scatd, task, drugs, words, said, monkeypatch
+):
+    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 2)
     done = scatd(*sweep_words(task, drugs), *words, code=2)
     assert said in done.output
     assert not runs("sweep")

@@ -26,7 +26,7 @@ from scatd import registry, tracking
 from scatd.errors import InputError
 from tests.team import PASSWORD
 
-FAST = ("--epochs", "12", "--model", "network", "--device", "cpu")
+FAST = ("--epochs", "12", "--min-steps", "300", "--model", "network", "--device", "cpu")
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "team.md").read_text()
 MAP = ("--label-map", "0=sensitive,1=resistant")

@@ -141,7 +141,7 @@ def test_what_cannot_be_had_is_shown_with_what_can():
         choose_cut(codes, prob, read_goals(["precision=0.95,recall=0.95"]))
     said = str(refused.value)
     assert "precision=0.95 and recall=0.95 cannot be promised with 95% confidence" in said
-    assert "1000 labelled cells (500 sensitive, 500 resistant)" in said
+    assert "1,000 labelled cells (500 sensitive, 500 resistant)" in said
     alone = [line for line in said.splitlines() if " alone: " in line]
     assert len(alone) == 2
     assert all("keeps it, with" in line for line in alone)
