@@ -260,7 +260,7 @@ def auth_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
         f"admin_username = {USER}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    # A server looks at the password with each request, and its usual hash takes a tenth of a second.
+    # The password is looked at with each request, and its usual hash takes a tenth of a second.
     (folder / "sitecustomize.py").write_text(
         "from werkzeug import security\n"
         'security.generate_password_hash.__defaults__ = ("pbkdf2:sha256:1000", 16)\n'
