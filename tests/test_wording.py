@@ -12,8 +12,9 @@ from scatd.wording import counted, plural
 from tests.house import PACKAGE
 
 TREES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
+    path.relative_to(PACKAGE.parent).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for folder in (PACKAGE, PACKAGE.parent / "chaos")
+    for path in sorted(folder.rglob("*.py"))
 }
 
 # Words that end in s after a name, not after a number: `{file} has ...`, `{option} needs ...`.
@@ -30,9 +31,9 @@ BETWEEN = VERBS | set(_JOINING.split())
 
 # Values that are no numbers, by file, value and the words after it.
 ALLOWED = {
-    ("data/labels.py", "asked", "features have no"): "a family: sf features",
-    ("explanation/perturbation.py", "name", "cells"): "a response: resistant cells",
-    ("workflows/tcga/output.py", "ref.drug", "patients"): "a drug: docetaxel patients",
+    ("scatd/data/labels.py", "asked", "features have no"): "a family: sf features",
+    ("scatd/explanation/perturbation.py", "name", "cells"): "a response: resistant cells",
+    ("scatd/workflows/tcga/output.py", "ref.drug", "patients"): "a drug: docetaxel patients",
 }
 
 
@@ -88,7 +89,8 @@ def _nouns() -> set[str]:
 
 
 def _is_counted(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "counted"
+    is_call = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "counted"
+    return is_call and len(node.args) > 1
 
 
 def _is_plural(words: list[str], nouns: set[str]) -> bool:
