@@ -419,7 +419,9 @@ def _overlap(found: GeneMatch) -> str:
 
 def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
     if gene_map is None:
-        return "Give a table of what genes are called: --gene-map FILE (scatd download gene-map)."
+        return (
+            "Give a table of gene names with --gene-map FILE. To get one: scatd download gene-map"
+        )
     if kind == "entrez" and not gene_map.entrez:
         return f"{gene_map.origin} has no Entrez ids: give a --gene-map that has (HGNC's has)."
     return "Give the whole expression matrix, not selected genes; check the species."

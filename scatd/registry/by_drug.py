@@ -52,7 +52,7 @@ def resolve(
     """
     if stage not in _STAGES:
         expected = f"{', '.join(_STAGES)} or a version number"
-        raise InputError(f"no stage '{stage}'", expected=expected)
+        raise InputError(f"there is no stage '{stage}'", expected=expected)
     client = connect()
     names = [keys.response_model_name(family, drug_key) for family in families]
     models = [model for name in names if (model := state.read(client, name))]

@@ -84,7 +84,10 @@ def _needs_preparation(
         return opened.is_cohort
     if preparation.layer is not None:
         what = f'the model reads obsm["{slot}"], which is there'
-        remedy = "Leave --layer out; or embed that layer: scatd embed --layer"
+        remedy = (
+            "Leave --layer out, or embed that layer: scatd embed "
+            f"{opened.path} --layer {preparation.layer} -o embedded.h5ad"
+        )
         raise InputError(what, where=f"--layer {preparation.layer}", remedy=remedy)
     return False
 
@@ -177,5 +180,8 @@ def _embedder(
             raise
         slot = keys.OBSM_FEATURES[family]
         what = f'has no obsm["{slot}"], and there are no weights to make it: {error.what}'
-        remedy = f"scatd embed {cohort.path} --backend {backend}; {error.remedy}"
+        remedy = (
+            f"Give --weights, or make it: scatd embed {cohort.path} --backend {backend} "
+            f"-o embedded.h5ad\n{error.remedy}"
+        )
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error

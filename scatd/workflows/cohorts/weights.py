@@ -60,7 +60,7 @@ def geneformer_weights(given: str | None) -> str:
     if (_folder(name) / "config.json").is_file():
         return str(_folder(name))
     what = f"{CATALOGUE[name].about}: the weights are not here"
-    remedy = f"Get them: scatd download {name} ({CATALOGUE[name].licence}). {_WITHOUT_WEIGHTS}"
+    remedy = f"{_WITHOUT_WEIGHTS} Get them ({CATALOGUE[name].licence}): scatd download {name}"
     raise InputError(what, where=f"--weights {name}", remedy=remedy)
 
 

@@ -98,9 +98,9 @@ def _of_import(
             f"can decide{why}"
         )
         remedy = (
-            f"Evaluate it on labelled cells: scatd evaluate --drug {ref.drug} --stage "
-            f"{ref.version} CELLS.h5ad --labels LABELS. Or let the evidence count that it brought: "
-            "--carried-evidence."
+            "Let the evidence count that it brought (--carried-evidence), or evaluate it on "
+            f"labelled cells: scatd evaluate --drug {ref.drug} --stage {ref.version} CELLS.h5ad "
+            "--labels LABELS"
         )
         raise InputError(what, remedy=remedy)
     exposure = registry.read_card(ref).about.learned_exposure
