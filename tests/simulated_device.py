@@ -124,9 +124,7 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return tree_map(on_device, found)
 
 
-def _require_no_strangers(
-    name: str, tensors: list[torch.Tensor], ours: list[torch.Tensor]
-) -> None:
+def _require_no_strangers(name: str, tensors: list[torch.Tensor], ours: list[torch.Tensor]) -> None:
     """Raise where tensors of both places are computed with each other."""
     if not ours or name in _MOVES or name in _INDEXES:
         return

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scatd.explanation.attributed import Attributed
 from scatd.explanation.linear_path import LinearPath
+from scatd.nn.memory import Pieces, fitting_bytes
 from scatd.nn.moving import doubles, like
 from scatd.nn.products import fast_products
 
@@ -140,11 +141,19 @@ def gradient_shap(
 
     each = _noisy if draws.noise is not None else _on_segments
     n_samples = draws.baseline.shape[1]
-    n_rows = _rows_a_batch(path.width + (0 if draws.noise is None else x.shape[1]), n_samples)
+    width = path.width + (0 if draws.noise is None else x.shape[1])
+    n_rows = _rows_a_batch(x.device, width, n_samples)
+    pieces = Pieces("cells")
+
+    def values(rows: range) -> Tensor:
+        some = slice(rows.start, rows.stop)
+        return each(path, x[some], pool, _of(draws, some), gradients)
+
     with fast_products():
         parts = [
-            each(path, x[rows], pool, _of(draws, rows), gradients)
-            for rows in (slice(i, i + n_rows) for i in range(0, len(x), n_rows))
+            part
+            for start in range(0, len(x), n_rows)
+            for part in pieces.compute(values, range(len(x))[start : start + n_rows])
         ]
         at_pool = doubles(path.logits(pool)[:, target])
         change = doubles(path.logits(x)[:, target])
@@ -190,12 +199,18 @@ def _of(draws: ShapDraws, rows: slice) -> ShapDraws:
 def _batched(
     mean_gradient: Callable[[Tensor, Tensor], Tensor], u: Tensor, u0: Tensor, n_steps: int
 ) -> Tensor:
-    n_rows = _rows_a_batch(u.shape[1], n_steps)
-    return torch.cat([mean_gradient(part, u0) for part in u.split(n_rows)])
+    pieces = Pieces("cells")
+    found = [
+        gradient
+        for part in u.split(_rows_a_batch(u.device, u.shape[1], n_steps))
+        for gradient in pieces.compute(lambda rows: mean_gradient(rows, u0), part)
+    ]
+    return torch.cat(found)
 
 
-def _rows_a_batch(width: int, n_steps: int) -> int:
-    return max(1, _BATCH_BYTES // (4 * _COPIES * width * n_steps))
+def _rows_a_batch(device: torch.device, width: int, n_steps: int) -> int:
+    most = fitting_bytes(device, _BATCH_BYTES)
+    return max(1, most // (4 * _COPIES * width * n_steps))
 
 
 def _attributed(values: Tensor, change: Tensor, n_steps: int) -> Attributed:

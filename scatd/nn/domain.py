@@ -129,5 +129,9 @@ class Domain:
 
     def to(self, device: torch.device) -> Domain:
         """The same domain with its statistics on `device`; `held_out` is read on the processor."""
-        moved = {name: value.to(device) for name, value in self.tensors().items()}
-        return Domain(role=self.role, **(moved | {"held_out": self.held_out.cpu()}))
+        stays = "held_out"
+        moved = {
+            name: value.to("cpu" if name == stays else device)
+            for name, value in self.tensors().items()
+        }
+        return Domain(role=self.role, **moved)

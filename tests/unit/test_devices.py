@@ -18,9 +18,9 @@ from scatd.explanation.attribution import shap_draws
 from scatd.explanation.curves import deletion_insertion
 from scatd.explanation.explainers.explainer import RESISTANT
 from scatd.explanation.explainers.making import explainer_of
-from scatd.explanation.perturbation import changes_of, perturb
-from scatd.explanation.permuted import retrained
 from scatd.explanation.linear_path import LinearPath
+from scatd.explanation.permuted import retrained
+from scatd.explanation.perturbation import changes_of, perturb
 from scatd.explanation.settings import ExplainSettings
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
