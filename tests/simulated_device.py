@@ -160,7 +160,15 @@ def simulated_device() -> Iterator[Simulated]:
     def able() -> list[str]:
         return ["cpu", DEVICE.type]
 
+    make = torch.tensor
+
+    def tensor(*args: Any, device: Any = None, **kwargs: Any) -> torch.Tensor:
+        """Made on the processor and moved: torch asks the backend itself otherwise."""
+        found = make(*args, **kwargs)
+        return found if device is None else found.to(device)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "tensor", tensor)
         for module in (optimizers, torch.utils._foreach_utils):
             patch.setattr(module, "_get_fused_kernels_supported_devices", able)
         with _Factories(), torch.autograd.set_multithreading_enabled(False):

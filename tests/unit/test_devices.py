@@ -141,7 +141,7 @@ def test_pretraining(there, teacher):
         assert torch.equal(ours.vae.state_dict()[name].cpu(), value), name
 
 
-def test_an_epoch_of_pretraining_waits_twice(there, monkeypatch):
+def test_an_epoch_of_pretraining_waits_twice(there):
     """Losses are read once an epoch, of the training and of the validation rows."""
     waits = []
 
@@ -149,8 +149,6 @@ def test_an_epoch_of_pretraining_waits_twice(there, monkeypatch):
         def epoch(self, epoch, values):
             waits.append(there.waits)
 
-    monkeypatch.setattr("scatd.training.checkpoint._copy", lambda model: {})
-    monkeypatch.setattr("scatd.training.backbone.judge", lambda *_: {})
     settings = replace(PRETRAIN, epochs=4)
     fit_backbone(
         UnlabelledCells(rows(200, 7), device=there.device), settings,

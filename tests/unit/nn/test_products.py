@@ -10,6 +10,15 @@ import torch
 from scatd.nn.products import fast_products
 
 
+@pytest.fixture(autouse=True)
+def _flags_are_put_back():
+    modules = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
+    before = [module.fp32_precision for module in modules]
+    yield
+    for module, value in zip(modules, before, strict=True):
+        module.fp32_precision = value
+
+
 def onednn():
     """The precision that oneDNN may use on the processor."""
     return torch.backends.mkldnn.matmul.fp32_precision
@@ -53,7 +62,7 @@ def test_a_processor_that_would_round_is_left_alone(monkeypatch):
 def test_products_on_a_gpu_keep_their_precision(monkeypatch, user):
     """TF32 must not be switched on because of the processor beside the GPU."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "fp32_precision", user)
+    torch.backends.cuda.matmul.fp32_precision = user
     before = of_gpu()
     with fast_products(), fast_products(bfloat16=True):
         assert onednn() == "bf16"
@@ -64,7 +73,7 @@ def test_products_on_a_gpu_keep_their_precision(monkeypatch, user):
 @pytest.mark.parametrize("user", ["none", "ieee", "bf16"])
 def test_what_was_set_before_is_restored(monkeypatch, user):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", user)
+    torch.backends.mkldnn.matmul.fp32_precision = user
     with fast_products():
         assert onednn() == "bf16"
     assert onednn() == user
