@@ -188,7 +188,8 @@ def _train_epoch(
         for name, value in loss_of.items():
             totals[name] = totals.get(name, 0) + value.detach() * len(batch)
         n_seen += len(batch)
-    return {name: value.item() / n_seen for name, value in totals.items()}
+    summed = torch.stack(list(totals.values())).tolist()  # read from the device at once
+    return {name: value / n_seen for name, value in zip(totals, summed, strict=True)}
 
 
 def _domain_loss(

@@ -7,6 +7,7 @@ depend on the device.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -25,12 +26,14 @@ from scatd.explanation.settings import ExplainSettings
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.scoring import ScoreOptions, Scorer
-from scatd.training import heads
+from scatd.scoring import ScoreOptions, Scorer, _one_ahead
+from scatd.training import fitting, heads
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.domain import fit_domain
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
+from scatd.training.jobs import FoldJob
+from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.loop import Silent
 from scatd.training.settings import TransferSettings, default_pretrain
 from scatd.training.stored_rows import StoredRows
@@ -124,6 +127,19 @@ def test_the_processor_waits_for_a_block_only_for_its_results(there, stored):
     scorer.score(cells)
     assert there.waits - before == 4 * of_one
     assert of_one <= len(scorer.members) + 2  # logits of each head, finite rows, domain
+
+
+def test_the_next_block_is_begun_before_this_one_is_judged():
+    """A GPU computes while the processor judges; at most two blocks are on their way."""
+    told = []
+
+    def begin(start, _):
+        told.append(f"begin {start}")
+        return lambda: told.append(f"end {start}") or start
+
+    assert list(_one_ahead(begin, [(0, None), (1, None), (2, None)])) == [0, 1, 2]
+    assert told == ["begin 0", "begin 1", "end 0", "begin 2", "end 1", "end 2"]
+    assert list(_one_ahead(begin, [])) == []
 
 
 def fitted(device, X, z=None):
@@ -312,6 +328,39 @@ def test_rows_of_a_file(there, monkeypatch):
     for (found, _), (wanted, _) in zip(ours, expected, strict=True):
         assert found.device.type == there.device.type
         assert torch.equal(found.cpu(), wanted)
+
+
+@pytest.mark.parametrize(("model", "beside"), [("network", True), ("linear", False)])
+def test_baselines_are_fitted_beside_a_gpu_and_only_there(there, monkeypatch, model, beside):
+    """Candidates share rows with the baselines: only networks let them be fitted in a thread."""
+    threads = []
+    fit = fitting.fit_baselines
+
+    def noted(*args, **kwargs):
+        threads.append(threading.current_thread().name)
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "fit_baselines", noted)
+    torch.manual_seed(1)
+    state = ResidualVAE(SIZES, DESIGNS["sf"]).state_dict()
+    backbone = Artifact("backbone", "sf", "sf", SIZES, state)
+    settings = TransferSettings(model=model, epochs=2, min_steps=0)
+    X, codes = rows(90, 9), (rows(90, 9)[:, 0] > 1).astype(np.int64)
+    stats, train, val = (
+        feature_stats([torch.from_numpy(rows(60, 3))]),
+        np.arange(70),
+        np.arange(70, 90),
+    )
+    job = FoldJob("drug", 1, 1, train, val, codes[train], codes[val])
+    found = {}
+    for device in (there.device, torch.device("cpu")):
+        inputs = LearnerInputs(X, backbone, stats, None, settings, device)
+        (found[device],) = fitting.fit_folds(Learner(inputs), [job])
+    assert ["scatd-aside" in name for name in threads] == [beside, False]
+    ours, expected = found.values()
+    assert ours.predictions.prob.keys() == expected.predictions.prob.keys()
+    for name, prob in expected.predictions.prob.items():
+        np.testing.assert_array_equal(ours.predictions.prob[name], prob, err_msg=name)
 
 
 def test_draws_of_gradient_shap_know_no_device():
