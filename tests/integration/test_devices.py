@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pandas as pd
@@ -59,14 +60,26 @@ def there(monkeypatch):
         yield found
 
 
-def test_commands(learned_folder, task, run_scatd, store, there, monkeypatch):
-    """One more transfer, because that of the fixture was on the processor."""
-    run_scatd(*task.transfer_arguments())
-    run_scatd("predict", "--drug", "DOCETAXEL", task.target, "-o", "ours.csv", "--mc-samples", "3")
-    run_scatd("explain", "--drug", "DOCETAXEL", task.target, "--no-controls", "-o", "ours")
-    assert there.waits
-    ours = pd.read_csv("ours.csv")
-    monkeypatch.chdir(learned_folder)
-    run_scatd("predict", "--drug", "DOCETAXEL", "--device", "cpu", task.target,
-              "-o", store / "theirs.csv", "--mc-samples", "3")  # fmt: skip
-    pd.testing.assert_frame_equal(ours, pd.read_csv(store / "theirs.csv"), check_exact=True)
+def test_commands(task, run_scatd, store, there, monkeypatch):
+    """Learned, scored and explained on the device and on the processor, in a store of its own."""
+    scores, lists = {}, {}
+    for device in ("auto", "cpu"):
+        folder = store / device
+        folder.mkdir()
+        shutil.copy(store / "mlflow.db", folder)
+        monkeypatch.chdir(folder)
+        words = "--drug", "DOCETAXEL", "--device", device
+        run_scatd(
+            *task.transfer_arguments(), *words[2:], "--model", "network", "--folds", "2",
+            "--epochs", "2", "--min-steps", "0", "--no-promote",
+        )  # fmt: skip
+        staging = ("--stage", "staging")
+        run_scatd("predict", task.target, *words, *staging, "-o", "out.csv", "--mc-samples", "3")
+        scores[device] = pd.read_csv("out.csv")
+        options = "--no-controls", "--steps", "20"
+        run_scatd("explain", task.target, *words, *staging, *options, "-o", "list.csv")
+        lists[device] = pd.read_csv("list.csv")
+        if device == "auto":
+            assert there.waits
+    assert scores["auto"].equals(scores["cpu"])
+    assert lists["auto"].equals(lists["cpu"])
