@@ -128,7 +128,7 @@ def _pretrain(precision: Precision) -> Callable[[str, Path], Callable[[], int]]:
 
 
 def _transfer(device: str, _: Path) -> Callable[[], int]:
-    """Five heads together, one an AlignedFold; an epoch of one head counts once."""
+    """Five heads together, with augmentation and Tomek links; an epoch of one head counts once."""
     settings = TransferSettings(epochs=12, min_steps=0)
     X = work.rows(1280, work.WIDTHS["sf"], 6)
     codes, tensor = work.labels(X), torch.from_numpy(X).to(device)
@@ -177,7 +177,7 @@ RATES = [
     Rate("score, 10 posterior draws", "cells", _score(10)),
     Rate("pretrain sf, float32", "rows", _pretrain("float32")),
     Rate("pretrain sf, mixed", "rows", _pretrain("mixed")),
-    Rate("transfer, 5 heads of 1,024 rows", "epochs of a head", _transfer),
+    Rate("transfer, 5 folds of 1,024 rows, 12 epochs", "epochs of a head", _transfer),
     Rate("explain, 19,264 genes, 100 steps", "cells", _explain),
     *(
         Rate(f"embed, {name}, {precision}", "cells", _embed(name, precision))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM
+from transformers.utils.logging import disable_progress_bar
 
 from benchmarks import common
 from benchmarks.embed import SIZES as PUBLISHED_ENCODER
@@ -53,9 +54,18 @@ def rows(n_rows: int, width: int, seed: int) -> NDArray[np.float32]:
 
 
 def backbone(family: str) -> ResidualVAE:
-    """An untrained backbone of the published size."""
+    """An untrained backbone of the published size.
+
+    Some passes settle its spectral vectors: the numbers of a new network are too large otherwise.
+    """
     torch.manual_seed(0)
-    return ResidualVAE(sizes_of(family), DESIGNS[family]).eval()
+    sizes = sizes_of(family)
+    vae = ResidualVAE(sizes, DESIGNS[family]).train()
+    x = torch.from_numpy(rows(64, sizes.n_features, 2))
+    with torch.no_grad():
+        for _ in range(5):
+            vae(x, torch.zeros(len(x), sizes.n_latent))
+    return vae.eval()
 
 
 @cache
@@ -113,6 +123,7 @@ def geneformer(
             max_position_embeddings=2048,
             hidden_act="relu",
         )
+        disable_progress_bar()
         BertForMaskedLM(config).save_pretrained(path)
     tokens = {f"ENSG{number:011d}": number for number in range(2, VOCABULARY)}
     vocabulary = GeneVocabulary(tokens, dict.fromkeys(tokens, 1.0))

@@ -30,6 +30,13 @@ def test_a_device_without_faults_holds(tmp_path, name):
     assert outcome.difference == 0
 
 
+@pytest.mark.parametrize("name", ["transfer, small", "forward pass, gf"])
+def test_the_processor_holds_against_itself(tmp_path, name):
+    """Their numbers are finite: those of a network that was never run are not."""
+    outcome = run_check(of(name), "cpu", tmp_path)
+    assert (outcome.holds, outcome.difference) == (True, 0)
+
+
 @pytest.mark.parametrize("name", QUICK[1:])
 def test_a_planted_difference_is_found(monkeypatch, tmp_path, name):
     encode = ResidualVAE.encode
