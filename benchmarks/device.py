@@ -122,7 +122,8 @@ def _verdict(check: dict[str, Any]) -> str:
 def _speed(rate: dict[str, Any]) -> str:
     if rate["rate"] is None:
         return f"not measured: {rate['what']}"
-    return f"{rate['rate']:,.3g} {rate['unit']}"
+    digits = ",.0f" if rate["rate"] >= 100 else ".3g"
+    return f"{rate['rate']:{digits}} {rate['unit']}"
 
 
 def _line(name: str, said: str) -> str:

@@ -76,6 +76,9 @@ def run_check(check: Check, device: str, folder: Path) -> Outcome:
         what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return Outcome(check.name, holds=False, difference=None, at_most=check.at_most, what=what)
     worst = max(apart, key=lambda name: apart[name])
+    if not np.isfinite(apart[worst]):
+        what = f"{worst}: not finite, or of another shape"
+        return Outcome(check.name, holds=False, difference=None, at_most=check.at_most, what=what)
     holds = apart[worst] <= check.at_most
     return Outcome(check.name, holds, apart[worst], check.at_most, worst)
 
