@@ -101,7 +101,7 @@ def keep(path: Path | None, **sections: Any) -> None:
         return
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     held["measured on"] = {
-        "processor": _processor(),
+        "processor": processor(),
         "date": datetime.now(UTC).date().isoformat(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -109,7 +109,7 @@ def keep(path: Path | None, **sections: Any) -> None:
     path.write_text(json.dumps({**held, **sections}, indent=1) + "\n", encoding="utf-8")
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the processor calls itself."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(encoding="utf-8").splitlines() if about.is_file() else []

@@ -106,7 +106,7 @@ def _scfoundation(
             nn.init.normal_(value, std=0.03)
     for layer in network.encoder.transformer_encoder:
         nn.init.zeros_(layer.self_attn.in_proj_bias)
-    _write_checkpoint(folder / "models.ckpt", network)
+    write_checkpoint(folder / "models.ckpt", network, SIZES)
     encoder = ScFoundation(folder / "models.ckpt", ScFoundationSettings())
     genes = [np.sort(rng.choice(N_GENES, length, replace=False)) for length in lengths]
     counts = rng.geometric(0.4, int(lengths.sum())).astype(np.float32)
@@ -137,22 +137,23 @@ def _scfoundation(
     return lambda: embed(cells, encoder), plain
 
 
-def _write_checkpoint(path: Path, network: CellEncoder) -> None:
+def write_checkpoint(path: Path, network: CellEncoder, sizes: EncoderSizes) -> None:
+    """Write a network as the published file holds it."""
     config = {
         "model": "mae_autobin",
         "model_config": {
             "mae_autobin": {
-                "seq_len": SIZES.n_positions - 1,
+                "seq_len": sizes.n_positions - 1,
                 "encoder": {
-                    "hidden_dim": SIZES.hidden,
-                    "depth": SIZES.depth,
-                    "heads": SIZES.heads,
+                    "hidden_dim": sizes.hidden,
+                    "depth": sizes.depth,
+                    "heads": sizes.heads,
                     "module_type": "transformer",
                 },
-                "bin_num": SIZES.n_bins,
-                "bin_alpha": SIZES.bin_alpha,
-                "pad_token_id": SIZES.pad_token_id,
-                "mask_token_id": SIZES.mask_token_id,
+                "bin_num": sizes.n_bins,
+                "bin_alpha": sizes.bin_alpha,
+                "pad_token_id": sizes.pad_token_id,
+                "mask_token_id": sizes.mask_token_id,
             }
         },
         "dataset_config": {"rnaseq": {}},

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from scatd.artifact import Artifact
 from scatd.keys import InputScale
+from scatd.nn.moving import doubles
 
 _NEVER_NEGATIVE: tuple[InputScale, ...] = ("counts", "cpm", "log1p")
 
@@ -33,7 +34,7 @@ def drawn_rows(stored: Artifact, n_rows: int, *, seed: int) -> NDArray[np.float3
     alignment = stored.alignment
     stats = None if alignment is None else alignment.reference or alignment.source
     if stats is not None:
-        rows = stats.mean.double().numpy() + rows * stats.std.double().numpy()
+        rows = doubles(stats.mean).numpy() + rows * doubles(stats.std).numpy()
     if stored.about.input_scale in _NEVER_NEGATIVE:
         rows = rows.clip(min=0)
     return rows.astype(np.float32)

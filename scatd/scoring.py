@@ -12,10 +12,10 @@ of a cell would depend on the number of cells beside it. What is promised:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from scatd.nn.alignment import (
     feature_stats,
     shrink,
 )
+from scatd.nn.moving import Arriving, on_device
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
 from scatd.wording import counted
@@ -228,8 +229,10 @@ class Scorer:
 
     def judged(
         self, moved: Tensor, mu: Tensor, draws: Sequence[Tensor], folds: Sequence[Candidate]
-    ) -> dict[str, NDArray[np.float64]]:
-        """Compute the probabilities of a block and their s.d., each (BLOCK,).
+    ) -> Callable[[], dict[str, NDArray[np.float64]]]:
+        """Start to compute the probabilities of a block and their s.d., each (BLOCK,).
+
+        What is returned waits for them and gives them.
 
         Parameters
         ----------
@@ -240,23 +243,27 @@ class Scorer:
         folds
             What scores in all folds when their disagreement is wanted, else empty.
         """
-        own = np.stack([mean_probability(self.members, moved, z) for z in draws or [mu]])
-        # Trees answer to NaN too, and a linear model to infinity.
-        own[:, ~mu.isfinite().all(dim=1).cpu().numpy()] = np.nan
-        prob = self.decision.probabilities(own)
-        found = {"own": own.mean(axis=0), "prob": prob.mean(axis=0)}
-        if draws:
-            found["sd"] = prob.std(axis=0)
-        if folds:
-            each = np.stack([member.probability(moved, mu) for member in folds])
-            found["sd_folds"] = self.decision.probabilities(each).std(axis=0)
-        return found
+        asked = [[member.asked(moved, z) for member in self.members] for z in draws or [mu]]
+        of_folds = [member.asked(moved, mu) for member in folds]
+        is_finite = Arriving(mu.isfinite().all(dim=1))
+        n_farther = None if self.domain is None else Arriving(self.domain.n_farther(moved, mu))
 
-    def outlying(self, moved: Tensor, mu: Tensor) -> dict[str, NDArray[np.float64]]:
-        """Compute the p-value of a block, (BLOCK,), when the model stores its training domain."""
-        if self.domain is None:
-            return {}
-        return {"ood_p": self.domain.p_value(moved, mu).cpu().numpy()}
+        def answers() -> dict[str, NDArray[np.float64]]:
+            own = np.stack([np.mean([answer() for answer in each], axis=0) for each in asked])
+            # Trees answer to NaN too, and a linear model to infinity.
+            own[:, ~is_finite.wait().numpy()] = np.nan
+            prob = self.decision.probabilities(own)
+            found = {"own": own.mean(axis=0), "prob": prob.mean(axis=0)}
+            if draws:
+                found["sd"] = prob.std(axis=0)
+            if of_folds:
+                each_fold = np.stack([answer() for answer in of_folds])
+                found["sd_folds"] = self.decision.probabilities(each_fold).std(axis=0)
+            if self.domain is not None and n_farther is not None:
+                found["ood_p"] = self.domain.p_of(n_farther.wait()).numpy()
+            return found
+
+        return answers
 
     def require_draws(self, n_draws: int) -> None:
         """Refuse draws from the posterior of a network, where something else scores.
@@ -324,7 +331,8 @@ class Scorer:
             remedy = "Use --stats reference."
             raise InputError(what, expected=f"at least {COHORT_MINIMUM}", remedy=remedy)
         blocks = (X[start : start + BLOCK] for start in range(0, len(X), BLOCK))
-        found = feature_stats(self.padded(rows)[: len(rows)] for rows in blocks)
+        found = feature_stats(torch.tensor(np.asarray(rows, np.float32)) for rows in blocks)
+        found = found.to(self.device)
         return shrink(found, reference) if options.shrunk else found
 
     def padded(self, rows: NDArray[np.float32]) -> Tensor:
@@ -336,8 +344,7 @@ class Scorer:
         else:
             block = np.ascontiguousarray(rows)
         # A memory map opened read-only has to be copied before torch may hold it.
-        tensor = torch.from_numpy(block if block.flags.writeable else block.copy())
-        return tensor.to(self.device)
+        return on_device(block if block.flags.writeable else block.copy(), self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -382,19 +389,32 @@ class RowScorer:
         starts = range(0, max(len(X), 1), BLOCK)
         blocks = [(start + at, X[at : at + BLOCK]) for at in starts]
         if self.scorer.device.type != "cpu":
-            return joined([self._block(*block) for block in blocks])
-        return joined([*_threads().map(lambda block: self._block(*block), blocks)])
+            return joined([*_one_ahead(self._begun, blocks)])
+        return joined([*_threads().map(lambda block: self._begun(*block)(), blocks)])
 
-    def _block(self, start: int, rows: NDArray[np.float32]) -> Scores:
-        scorer, n_rows = self.scorer, len(rows)
+    def _begun(self, start: int, rows: NDArray[np.float32]) -> Callable[[], Scores]:
+        """Start to score a block; what is returned waits for the scores and gives them."""
+        scorer = self.scorer
         with torch.inference_mode(), fast_products():
             moved = self.move(scorer.padded(rows))
             mu, logvar = scorer.network.encode(moved)
             draws = list(self._draws(start, mu, logvar))
-            found = scorer.judged(moved, mu, draws, self.folds) | scorer.outlying(moved, mu)
-            latent = mu[:n_rows].cpu().numpy() if self.options.keep_latent else None
-        found = {name: values[:n_rows] for name, values in found.items()}
-        prob, decision = found["prob"], scorer.decision
+            answers = scorer.judged(moved, mu, draws, self.folds)
+            latent = Arriving(mu[: len(rows)]) if self.options.keep_latent else None
+        return partial(self._finished, start, len(rows), answers, latent)
+
+    def _finished(
+        self,
+        start: int,
+        n_rows: int,
+        answers: Callable[[], dict[str, NDArray[np.float64]]],
+        latent: Arriving | None,
+    ) -> Scores:
+        """The scores of a block of which `n_rows` are cells, once they are here."""
+        decision = self.scorer.decision
+        with torch.inference_mode(), fast_products():
+            found = {name: values[:n_rows] for name, values in answers().items()}
+        prob = found["prob"]
         if not np.isfinite(prob).all():
             n_bad = int((~np.isfinite(prob)).sum())
             what = f"{counted(n_bad, 'score', 'is', of=n_rows)} not finite"
@@ -403,7 +423,7 @@ class RowScorer:
         return Scores(
             prob_resistant=prob,
             prob_sd=found.get("sd"),
-            latent=latent,
+            latent=None if latent is None else latent.wait().numpy(),
             responses=decision.responses(prob, self.threshold),
             threshold=decision.threshold if self.threshold is None else self.threshold,
             own=found["own"],
@@ -422,6 +442,21 @@ class RowScorer:
         for _ in range(self.mc_samples):
             noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
             yield sample_latent(mu, logvar, noise.to(mu.device))
+
+
+def _one_ahead(
+    begin: Callable[[int, NDArray[np.float32]], Callable[[], Scores]],
+    blocks: Iterable[tuple[int, NDArray[np.float32]]],
+) -> Iterator[Scores]:
+    """Scores of blocks; a device computes the next block while those of this one are judged."""
+    waiting: Callable[[], Scores] | None = None
+    for block in blocks:
+        begun = begin(*block)
+        if waiting is not None:
+            yield waiting()
+        waiting = begun
+    if waiting is not None:
+        yield waiting()
 
 
 @cache

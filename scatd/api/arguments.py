@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import console
-from scatd.cli import path_or_name, paths
+from scatd.cli import path_or_name, paths, repeatable
 from scatd.cli.faults import fault_of_store
 from scatd.cli.former import FormerName
 from scatd.data.given import CohortInMemory, TableInMemory
@@ -97,7 +97,12 @@ def called(
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     quiet, verbose = (_flag(name, given.get(name, False)) for name in _OF_EVERY_COMMAND)
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    with console.messages(level), _random_numbers_kept(), _faults_in_python(command):
+    with (
+        console.messages(level),
+        repeatable.as_asked(),
+        _random_numbers_kept(),
+        _faults_in_python(command),
+    ):
         yield lambda **changed: _read(command, {**given, **changed}, renamed)
 
 

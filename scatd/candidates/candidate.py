@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -50,6 +52,13 @@ class Candidate(ABC):
     def probability(self, x: Tensor, z: Tensor) -> Values:
         """P(resistant), (n_obs,), of aligned features and their latent."""
         return expit(self.log_odds(x, z))
+
+    def asked(self, x: Tensor, z: Tensor) -> Callable[[], Values]:
+        """Start to compute P(resistant); what is returned waits for it and gives it.
+
+        A network computes on its device meanwhile. Others compute in numpy, when waited for.
+        """
+        return partial(self.probability, x, z)
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:

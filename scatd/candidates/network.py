@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from scatd.candidates.candidate import Candidate, Values
 from scatd.keys import CandidateName
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
+from scatd.nn.moving import Arriving, doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +32,18 @@ class Network(Candidate):
     def log_odds(self, x: Tensor, z: Tensor) -> Values:  # noqa: ARG002
         """Log odds of "resistant", (n_obs,)."""
         with torch.no_grad():
-            logits = self.model.head(z).cpu().double()
+            logits = doubles(self.model.head(z))
         return (logits[:, 1] - logits[:, 0]).numpy()
 
-    def probability(self, x: Tensor, z: Tensor) -> Values:  # noqa: ARG002
+    def probability(self, x: Tensor, z: Tensor) -> Values:
         """P(resistant), (n_obs,)."""
+        return self.asked(x, z)()
+
+    def asked(self, x: Tensor, z: Tensor) -> Callable[[], Values]:  # noqa: ARG002
+        """Start to compute P(resistant); what is returned waits for it and gives it."""
         with torch.no_grad():
-            return resistant_probability(self.model.head(z)).cpu().numpy()
+            logits = Arriving(self.model.head(z))
+        return lambda: resistant_probability(logits.wait()).numpy()
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights of the head, under the published names."""

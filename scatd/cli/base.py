@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from scatd import activity, console
+from scatd.cli import repeatable
 from scatd.cli.arguments import plain_arguments
 from scatd.cli.demo_rule import refuse_demo
 from scatd.cli.faults import errors_in_a_line
@@ -92,6 +93,7 @@ class ScatdCommand(click.Command):
             errors_in_a_line(verbose=verbose),
             console.messages(level),
             activity.told(ctx.command_path),
+            repeatable.as_asked(),
         ):
             use_new_names(ctx)
             require_files(ctx)

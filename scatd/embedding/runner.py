@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scatd.embedding.cells import Cells, batches
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import ScatdError
+from scatd.nn.memory import Pieces
 
 KEEP_EVERY_SECONDS = 10.0
 """Longest computation that is lost when the process is killed."""
@@ -47,7 +48,8 @@ def embed(
     Raises
     ------
     ScatdError
-        When the encoder returns values that are not finite.
+        When the encoder returns values that are not finite, or a single cell does not fit into the
+        memory of the device.
     """
     result = np.full((len(cells), encoder.width), np.nan, np.float32)
     usable = np.flatnonzero(cells.reasons == "")
@@ -70,13 +72,18 @@ def embed(
             store.append(names[rows], embeddings[rows])
             waiting.clear()
 
+    pieces = Pieces("cells")
+
+    def encode(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        return encoder.encode(ready.take(first[rows]))
+
     # The batches hold all cells, also the known ones: the last bits of an embedding depend on the
     # other cells of its batch, so they must not depend on what happens to be in the store.
     for batch in batches(ready.lengths[first], encoder.tokens_per_batch):
         rows = batch[~known[batch]]
         if not len(rows):
             continue
-        computed = encoder.encode(ready.take(first[batch]))
+        computed = np.concatenate(pieces.compute(encode, batch))
         embeddings[rows] = computed[~known[batch]]
         if not np.isfinite(embeddings[rows]).all():
             what = "the model gives values that are not finite"

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from scatd.explanation.attributed import Attributed
 from scatd.explanation.linear_path import LinearPath
+from scatd.nn.memory import Pieces, fitting_bytes
+from scatd.nn.moving import doubles, like
 from scatd.nn.products import fast_products
 
 MAX_STEPS = 1600
@@ -102,7 +104,7 @@ def integrated_gradients(
         u, u0 = path.project(x), path.project(baseline)
         gradients = _batched(mean_gradient, u, u0, n_steps)
         values = path.carry(gradients) * (x - baseline)
-        change = path(u)[:, target].double() - path(u0)[:, target].double()
+        change = doubles(path(u)[:, target]) - doubles(path(u0)[:, target])
     return _attributed(values, change, n_steps)
 
 
@@ -139,15 +141,23 @@ def gradient_shap(
 
     each = _noisy if draws.noise is not None else _on_segments
     n_samples = draws.baseline.shape[1]
-    n_rows = _rows_a_batch(path.width + (0 if draws.noise is None else x.shape[1]), n_samples)
+    width = path.width + (0 if draws.noise is None else x.shape[1])
+    n_rows = _rows_a_batch(x.device, width, n_samples)
+    pieces = Pieces("cells")
+
+    def values(rows: range) -> Tensor:
+        some = slice(rows.start, rows.stop)
+        return each(path, x[some], pool, _of(draws, some), gradients)
+
     with fast_products():
         parts = [
-            each(path, x[rows], pool, _of(draws, rows), gradients)
-            for rows in (slice(i, i + n_rows) for i in range(0, len(x), n_rows))
+            part
+            for start in range(0, len(x), n_rows)
+            for part in pieces.compute(values, range(len(x))[start : start + n_rows])
         ]
-        at_pool = path.logits(pool)[:, target].double()
-        change = path.logits(x)[:, target].double()
-        change -= at_pool[torch.from_numpy(draws.baseline).to(x.device)].mean(dim=1)
+        at_pool = doubles(path.logits(pool)[:, target])
+        change = doubles(path.logits(x)[:, target])
+        change -= at_pool[torch.from_numpy(draws.baseline)].mean(dim=1)
     return _attributed(torch.cat(parts), change, n_samples)
 
 
@@ -157,7 +167,7 @@ def _on_segments(
     """Without noise: gradients by u are summed for each baseline, then carried to the features."""
     u, u0 = path.project(x), path.project(pool)
     picked = torch.from_numpy(draws.baseline).to(x.device)
-    position = torch.from_numpy(draws.position).to(x)[..., None]
+    position = like(draws.position, x)[..., None]
     start = u0[picked]
     points = start + position * (u[:, None] - start)
     found = gradients(points.flatten(0, 1)).view_as(points)
@@ -174,8 +184,8 @@ def _noisy(
     """With noise: each sample has its own end point, so each gradient is carried separately."""
     assert draws.noise is not None
     start = pool[torch.from_numpy(draws.baseline).to(x.device)]
-    ends = x[:, None] + torch.from_numpy(draws.noise).to(x)
-    position = torch.from_numpy(draws.position).to(x)[..., None]
+    ends = x[:, None] + like(draws.noise, x)
+    position = like(draws.position, x)[..., None]
     points = (start + position * (ends - start)).flatten(0, 1)
     found = path.carry(gradients(path.project(points)))
     return (found.view_as(ends) * (ends - start)).mean(dim=1)
@@ -189,19 +199,26 @@ def _of(draws: ShapDraws, rows: slice) -> ShapDraws:
 def _batched(
     mean_gradient: Callable[[Tensor, Tensor], Tensor], u: Tensor, u0: Tensor, n_steps: int
 ) -> Tensor:
-    n_rows = _rows_a_batch(u.shape[1], n_steps)
-    return torch.cat([mean_gradient(part, u0) for part in u.split(n_rows)])
+    pieces = Pieces("cells")
+    found = [
+        gradient
+        for part in u.split(_rows_a_batch(u.device, u.shape[1], n_steps))
+        for gradient in pieces.compute(lambda rows: mean_gradient(rows, u0), part)
+    ]
+    return torch.cat(found)
 
 
-def _rows_a_batch(width: int, n_steps: int) -> int:
-    return max(1, _BATCH_BYTES // (4 * _COPIES * width * n_steps))
+def _rows_a_batch(device: torch.device, width: int, n_steps: int) -> int:
+    most = fitting_bytes(device, _BATCH_BYTES)
+    return max(1, most // (4 * _COPIES * width * n_steps))
 
 
 def _attributed(values: Tensor, change: Tensor, n_steps: int) -> Attributed:
-    delta = values.double().sum(dim=1) - change
+    values = values.cpu()
+    delta = doubles(values).sum(dim=1) - change
     return Attributed(
-        values.cpu().numpy(),
-        change.cpu().numpy(),
-        delta.cpu().numpy(),
+        values.numpy(),
+        change.numpy(),
+        delta.numpy(),
         np.full(len(values), n_steps, dtype=np.int64),
     )

@@ -19,6 +19,7 @@ from torch import Tensor
 from scatd.candidates.candidate import Candidate
 from scatd.explanation.linear_path import LinearPath
 from scatd.keys import CandidateName
+from scatd.nn.moving import like
 from scatd.training.augment import class_weights
 from scatd.training.candidates.inner import inner_splits
 from scatd.training.candidates.recipe import TrainingRows
@@ -66,7 +67,7 @@ def retrained(
                 labels[train],
                 z[:1],
                 labels[:1],
-                torch.from_numpy(class_weights(labels[train])).to(z),
+                like(class_weights(labels[train]), z),
                 SeededDraws(seed + number, z.device),
             )
         )

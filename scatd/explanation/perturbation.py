@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scatd.evaluation.intervals import Bootstrap, mean_interval
 from scatd.explanation.explainers.explainer import RESISTANT, Explainer
+from scatd.nn.moving import doubles
 from scatd.nn.products import fast_products
 
 COLUMNS = ["feature", "to", "n_obs", "effect", "ci_low", "ci_high", "prob_change", "expected",
@@ -82,10 +83,11 @@ def perturb(
                 moved = (change.level[:, feature] - x[own, feature])[:, None]
                 shift = explainer.shift(torch.tensor([feature], device=x.device), moved)
                 after = explainer.values(u[read] + shift)
-                effect = (after - before[read])[:, RESISTANT].double().cpu().numpy()
+                effect = (after - before[read])[:, RESISTANT]
                 prob = explainer.probability(after) - explainer.probability(before[read])
-                row = _row(effect, float(slope * moved.double().mean()), seed, of)
-                prob_change = float(prob.double().mean())
+                expected = slope * float(doubles(moved).mean())
+                row = _row(doubles(effect).numpy(), expected, seed, of)
+                prob_change = float(doubles(prob).mean())
                 rows.append({"feature": feature, "to": change.to, "prob_change": prob_change} | row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -21,6 +21,7 @@ from torch import Tensor
 from scatd.embedding.cells import CutCell
 from scatd.explanation.attributed import SMALL_CHANGE, TOLERANCE
 from scatd.explanation.explainers.explainer import RESISTANT, Explainer
+from scatd.nn.moving import doubles
 
 TOKENS_AT_ONCE = 4096
 """Tokens that pass the network together, over all steps: this limits the memory."""
@@ -81,10 +82,11 @@ def attribute_tokens(
         internal_batch_size=max(1, TOKENS_AT_ONCE // x.shape[1]),
     )
     with torch.no_grad():
-        ends = logits(torch.cat([x0, x]))[:, RESISTANT].double()
+        ends = logits(torch.cat([x0, x]))[:, RESISTANT]
     is_gene = cut.is_gene.cpu().numpy()
-    values = found[0].double().sum(dim=1).cpu().numpy()[is_gene]
-    change = float(ends[1] - ends[0])
+    values = doubles(found[0]).sum(dim=1).numpy()[is_gene]
+    absent, present = doubles(ends).tolist()
+    change = present - absent
     return TokenAttribution(ids[is_gene].astype(np.int64), values, change, values.sum() - change)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scatd.keys import AlignmentMethod
+from scatd.nn.moving import doubles
 
 COHORT_MINIMUM = 50
 """Smaller cohorts have no reliable mean and s.d."""
@@ -31,23 +32,28 @@ class FeatureStats:
     std: Tensor
     n_obs: int
 
+    def to(self, device: torch.device) -> FeatureStats:
+        """The same statistics on `device`."""
+        return FeatureStats(self.mean.to(device), self.std.to(device), self.n_obs)
+
 
 def feature_stats(blocks: Iterable[Tensor]) -> FeatureStats:
     """Mean and population s.d. of each feature over blocks of rows.
 
     Blocks (n_rows, n_features) are merged pairwise in float64 (Chan's update), so a memory map of
-    any length needs one block of memory. The result has the dtype of the blocks.
+    any length needs one block of memory. The result has the dtype of the blocks and is where they
+    are. The sums are made on the processor: they are the same on every device.
     """
     n_obs = 0
     mean = squares = torch.zeros(0, dtype=torch.float64)
-    dtype = torch.float32
+    like = torch.zeros(0)
     for block in blocks:
-        rows = block.double()
+        rows = doubles(block)
         block_mean = rows.mean(dim=0)
         block_squares = (rows - block_mean).square().sum(dim=0)
         n_rows = len(rows)
         if n_obs == 0:
-            mean, squares, dtype = block_mean, block_squares, block.dtype
+            mean, squares, like = block_mean, block_squares, block[:0]
         else:
             shift = block_mean - mean
             squares = squares + block_squares + shift.square() * (n_obs * n_rows / (n_obs + n_rows))
@@ -56,7 +62,8 @@ def feature_stats(blocks: Iterable[Tensor]) -> FeatureStats:
     if n_obs == 0:
         msg = "feature statistics of no rows"
         raise ValueError(msg)
-    return FeatureStats(mean.to(dtype), (squares / n_obs).sqrt().to(dtype), n_obs)
+    std = (squares / n_obs).sqrt()
+    return FeatureStats(mean.to(like.dtype), std.to(like.dtype), n_obs).to(like.device)
 
 
 def standardised(x: Tensor, stats: FeatureStats) -> Tensor:
@@ -143,10 +150,7 @@ class Alignment:
 
     def to(self, device: torch.device) -> Alignment:
         """The same alignment with its statistics on `device`."""
-
-        def moved(stats: FeatureStats | None) -> FeatureStats | None:
-            if stats is None:
-                return None
-            return FeatureStats(stats.mean.to(device), stats.std.to(device), stats.n_obs)
-
-        return Alignment(self.method, moved(self.source), moved(self.reference))
+        source, reference = (
+            None if stats is None else stats.to(device) for stats in (self.source, self.reference)
+        )
+        return Alignment(self.method, source, reference)

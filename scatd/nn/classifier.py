@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from scatd.nn.blocks import Swish, linear
+from scatd.nn.moving import doubles
 from scatd.nn.residual_vae import Design, Encoder, ResidualVAE, Sizes
 
 
@@ -72,8 +73,11 @@ class ResponseClassifier(Encoder):
 
 
 def resistant_probability(logits: Tensor) -> Tensor:
-    """P(resistant), (n_obs,), double precision, from logits (n_obs, 2) sensitive and resistant."""
-    return logits.double().softmax(dim=1)[:, 1]
+    """P(resistant), (n_obs,), from logits (n_obs, 2), sensitive and resistant.
+
+    It is in double precision on the processor.
+    """
+    return doubles(logits).softmax(dim=1)[:, 1]
 
 
 _HEAD_PARTS = ("fc3", "bn3", "swish", "fc4")

@@ -35,9 +35,10 @@ class _Spectrum:
 
 
 def _spectrum(x: Tensor, stats: FeatureStats) -> _Spectrum:
-    rows = standardised(x, stats) / len(x) ** 0.5
+    # On the processor: not every device has this decomposition.
+    rows = standardised(x, stats).cpu() / len(x) ** 0.5
     _, values, axes = torch.linalg.svd(rows, full_matrices=False)
-    return _Spectrum(axes.T, values.square())
+    return _Spectrum(axes.T.to(x.device), values.square().to(x.device))
 
 
 class Recolouring:

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scatd.nn.moving import doubles
+
 Role = Literal["reference", "source"]
 """The cohort on which a training domain was fitted."""
 
@@ -56,7 +58,7 @@ class Domain:
         statistics above.
     held_out
         (n_held_out,), ascending: `rarity` of training cells that were used neither for the
-        statistics nor for `ranked`.
+        statistics nor for `ranked`. It is in double precision, on the processor.
     """
 
     role: Role
@@ -95,9 +97,15 @@ class Domain:
 
         Parameters are those of `distances`. Low is far.
         """
-        n_ranked = self.ranked.shape[1]
+        return doubles(self.n_farther(x, z)) / self.ranked.shape[1]
+
+    def n_farther(self, x: Tensor, z: Tensor) -> Tensor:
+        """Smallest number of ranked cells that lie farther, over the distances, (n_obs,).
+
+        It is counted where the cells are. Parameters are those of `distances`.
+        """
         n_nearer = torch.searchsorted(self.ranked, self.distances(x, z).contiguous())
-        return (n_ranked - n_nearer).amin(dim=0).double() / n_ranked
+        return (self.ranked.shape[1] - n_nearer).amin(dim=0)
 
     def p_value(self, x: Tensor, z: Tensor) -> Tensor:
         """Conformal p-value of each cell, (n_obs,), float64; low means unlike the training cells.
@@ -107,14 +115,23 @@ class Domain:
         share of at most p has a p-value of at most p, for any distribution. Parameters are those of
         `distances`.
         """
-        n_rarer = torch.searchsorted(self.held_out, self.rarity(x, z), right=True)
-        return (n_rarer + 1).double() / (len(self.held_out) + 1)
+        return self.p_of(self.n_farther(x, z))
+
+    def p_of(self, n_farther: Tensor) -> Tensor:
+        """The p-values that belong to `n_farther` (n_obs,), on the processor."""
+        rarity = doubles(n_farther) / self.ranked.shape[1]
+        n_rarer = torch.searchsorted(self.held_out, rarity, right=True)
+        return doubles(n_rarer + 1) / (len(self.held_out) + 1)
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name; the role is not among them."""
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "role"}
 
     def to(self, device: torch.device) -> Domain:
-        """The same domain with its statistics on `device`."""
-        moved = {name: value.to(device) for name, value in self.tensors().items()}
+        """The same domain with its statistics on `device`; `held_out` is read on the processor."""
+        stays = "held_out"
+        moved = {
+            name: value.to("cpu" if name == stays else device)
+            for name, value in self.tensors().items()
+        }
         return Domain(role=self.role, **moved)

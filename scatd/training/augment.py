@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scatd.nn.moving import like
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training.draws import Draws
@@ -181,7 +182,7 @@ def balance(
         X, codes = torch.cat([X, new_rows]), np.concatenate([codes, new_codes])
     elif settings.augmentation == "smote":
         rows, codes = smote(X.cpu().numpy(), codes, settings.seed)
-        X = torch.from_numpy(rows).to(X)
+        X = like(rows, X)
     counts["augmented"] = _counts(codes)
     kept = np.arange(len(codes))
     if settings.augmentation != "none" and settings.tomek:

@@ -18,6 +18,7 @@ from torch import Tensor
 from scatd.data.lazy import IN_MEMORY_BYTES
 from scatd.data.splits import shuffled_folds
 from scatd.errors import InputError
+from scatd.nn.moving import on_device
 from scatd.nn.residual_vae import ResidualVAE, Sizes
 from scatd.training.checkpoint import Checkpoint, SaveTo, best_epoch
 from scatd.training.draws import SeededDraws
@@ -84,7 +85,7 @@ class UnlabelledCells:
         return self._copied(self.X, rows), z
 
     def _copied(self, matrix: Any, rows: NDArray[np.intp]) -> Tensor:
-        return torch.from_numpy(gather(matrix, rows)).to(self.device)
+        return on_device(gather(matrix, rows), self.device)
 
 
 def _is_held(matrix: Any) -> bool:

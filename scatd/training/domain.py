@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scatd.evaluation.domain import FEWEST
 from scatd.nn.domain import Domain, Role, TooFewCells
+from scatd.nn.moving import doubles, like
 
 MOST_AXES, MOST_CLUSTERS = 50, 16
 VARIANCE = 0.95
@@ -93,9 +94,9 @@ def clusters(place: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     from sklearn.mixture import GaussianMixture
 
     n_clusters = min(max(len(place) // CLUSTER_CELLS, 1), MOST_CLUSTERS)
-    rows = place.double().numpy()
+    rows = doubles(place).numpy()
     found = GaussianMixture(n_clusters, covariance_type="tied", random_state=seed).fit(rows)
-    return torch.from_numpy(found.means_).to(place), torch.from_numpy(found.predict(rows))
+    return like(found.means_, place), torch.from_numpy(found.predict(rows)).to(place.device)
 
 
 def shrunken_covariance(centred: Tensor) -> Tensor:
@@ -106,11 +107,11 @@ def shrunken_covariance(centred: Tensor) -> Tensor:
     """
     from sklearn.covariance import ledoit_wolf
 
-    covariance, _ = ledoit_wolf(centred.double().numpy(), assume_centered=True)
+    covariance, _ = ledoit_wolf(doubles(centred).numpy(), assume_centered=True)
     return torch.from_numpy(covariance)
 
 
 def _whitening(centred: Tensor) -> Tensor:
     """Factor that gives rows like these unit covariance: Cholesky's, of the inverse."""
     inverse = torch.linalg.inv(shrunken_covariance(centred))
-    return torch.linalg.cholesky(inverse).to(centred)
+    return like(torch.linalg.cholesky(inverse), centred)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+COPIED_NUMBERS = 1 << 23
+"""Largest number of draws that are copied to a device together, 32 MB of them."""
 
 
 class Draws(Protocol):
@@ -17,6 +21,10 @@ class Draws(Protocol):
 
     def normal(self, n_rows: int, n_latent: int) -> Tensor:
         """Standard-normal noise (n_rows, n_latent) of the reparameterisation."""
+        ...
+
+    def noise(self, sizes: Sequence[int], n_latent: int) -> Iterator[Tensor]:
+        """The noise of batches of these sizes, (size, n_latent) each, in their order."""
         ...
 
     def rows(self, n_rows: int, n_picks: int) -> Tensor:
@@ -50,6 +58,18 @@ def batch_sizes(n_rows: int, batch_size: int, *, drop_last: bool) -> list[int]:
     return sizes
 
 
+def _groups(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Sizes of neighbouring batches with at most `most` rows together; a larger one is alone."""
+    group: list[int] = []
+    for size in sizes:
+        if group and sum(group) + size > most:
+            yield group
+            group = []
+        group.append(size)
+    if group:
+        yield group
+
+
 class SeededDraws:
     """Draws from a generator on the CPU, so that every device trains on the same numbers.
 
@@ -69,11 +89,26 @@ class SeededDraws:
         """Shuffle rows into batches of the sizes that `batch_sizes` gives."""
         order = torch.randperm(n_rows, generator=self._generator)
         sizes = batch_sizes(n_rows, batch_size, drop_last=drop_last)
-        return [batch.to(self._device) for batch in order[: sum(sizes)].split(sizes)]
+        # Copied once: each copy to a GPU takes as long as a small step.
+        return list(order[: sum(sizes)].to(self._device).split(sizes))
 
     def normal(self, n_rows: int, n_latent: int) -> Tensor:
         """Standard-normal noise."""
         return torch.randn(n_rows, n_latent, generator=self._generator).to(self._device)
+
+    def noise(self, sizes: Sequence[int], n_latent: int) -> Iterator[Tensor]:
+        """Standard-normal noise of batches, the same as from `normal` for one after the other.
+
+        It is drawn when the first batch asks for it, and copied to a device for many batches at
+        once, up to `COPIED_NUMBERS`.
+        """
+        if self._device.type == "cpu":
+            for n_rows in sizes:
+                yield self.normal(n_rows, n_latent)
+            return
+        for some in _groups(sizes, max(COPIED_NUMBERS // n_latent, 1)):
+            drawn = [torch.randn(n, n_latent, generator=self._generator) for n in some]
+            yield from torch.cat(drawn).to(self._device).split(some)
 
     def rows(self, n_rows: int, n_picks: int) -> Tensor:
         """Row indices drawn with replacement."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.evidence import FoldPredictions
 from scatd.keys import CandidateName
 from scatd.nn.alignment import Alignment
+from scatd.training.aside import Aside
 from scatd.training.candidates import selection
 from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.selection import Selection
@@ -112,10 +113,20 @@ class _Models:
     ) -> None:
         self._learner, self._jobs, self._reporters = learner, jobs, reporters
         self._has_control = learner.settings.alignment != "none"
-        self._baselines: list[FoldBaselines] = []
+        self._baselines: list[Callable[[], FoldBaselines]] = []
 
     def fit(self) -> list[_Fold]:
-        """Fit all of them."""
+        """Fit all of them.
+
+        While a GPU trains networks, the processor fits the baselines. Other candidates share what
+        they compute with the baselines, so those are fitted before.
+        """
+        learner = self._learner
+        only_networks = learner.settings.model == "network"
+        with Aside(learner.device if only_networks else torch.device("cpu")) as self._aside:
+            return self._fit()
+
+    def _fit(self) -> list[_Fold]:
         jobs, learner = self._jobs, self._learner
         chosen: Sequence[Selection] = [selection.NETWORK] * len(jobs)
         entered: list[Entered] = []
@@ -135,7 +146,7 @@ class _Models:
                 if self._has_control:
                     unadapted = self._unadapted(jobs[place], own)
             prob = entered[place].prob_val if entered else {}
-            found.append(_Fold(own, unadapted, self._baselines[place], prob))
+            found.append(_Fold(own, unadapted, self._baselines[place](), prob))
         return found
 
     def _aligned(self, places: Sequence[int]) -> Iterator[AlignedFold]:
@@ -143,7 +154,8 @@ class _Models:
         for place in places:
             fold = self._learner.aligned(self._jobs[place], reporter=self._reporters[place])
             if len(self._baselines) <= place:
-                self._baselines.append(self._fit_baselines(self._jobs[place], fold))
+                begun = self._aside.begin(self._fit_baselines, self._jobs[place], fold)
+                self._baselines.append(begun)
             yield fold
 
     def _networks(self, places: Sequence[int]) -> Iterator[AlignedFold]:

@@ -134,7 +134,7 @@ def _train(
 def _prob(task: HeadTask) -> NDArray[np.float64]:
     task.classifier.eval()
     with torch.no_grad():
-        return resistant_probability(task.classifier.head(task.z_val)).cpu().numpy()
+        return resistant_probability(task.classifier.head(task.z_val)).numpy()
 
 
 class _Heads:
@@ -202,9 +202,10 @@ class _Heads:
             losses = self._step(slice(taking[0], taking[-1] + 1), rows, rates)
             lengths = torch.tensor([len(some) for some in rows], device=losses.device)
             totals[taking[0] : taking[-1] + 1] += losses * lengths
+        summed = totals.tolist()  # once an epoch: reading one number waits for a GPU
         for place in live:
             n_seen = sum(map(len, batches[place]))
-            train_loss = float(totals[place]) / n_seen
+            train_loss = summed[place] / n_seen
             require_finite(train_loss, epoch=epoch, name="the training loss")
             record = {
                 "epoch": epoch,

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from scatd.errors import TrainingError
+from scatd.nn.moving import doubles
 from scatd.nn.residual_vae import ResidualVAE
 from scatd.training.checkpoint import best_epoch
 from scatd.training.rows import Batch
@@ -50,10 +51,10 @@ def judge(
     with torch.no_grad():
         mu = torch.cat([vae.encode(x)[0] for x in X.split(_BLOCK)])
         error = sum(
-            float((vae.decode(z) - x).double().square().sum())
+            float(doubles(vae.decode(z) - x).square().sum())
             for z, x in zip(mu.split(_BLOCK), X.split(_BLOCK), strict=True)
         )
-        spread = sum(float((x - mean).double().square().sum()) for x in X.split(_BLOCK))
+        spread = sum(float(doubles(x - mean).square().sum()) for x in X.split(_BLOCK))
     if not torch.isfinite(torch.tensor(error)):
         what = "the pretrained backbone reconstructs no finite numbers"
         raise TrainingError(what, remedy=_REMEDY)

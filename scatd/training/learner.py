@@ -142,7 +142,8 @@ class Learner:
     def __init__(self, inputs: LearnerInputs, *, has_many_drugs: bool = False) -> None:
         self.settings, self.device = inputs.settings, inputs.device
         self.trainer = Trainer(inputs.backbone.backbone().to(inputs.device), inputs.settings)
-        self._reference_stats = inputs.reference_stats
+        stats = inputs.reference_stats
+        self._reference_stats = None if stats is None else stats.to(inputs.device)
         self._many_drugs = inputs.many_drugs
         self._X = torch.from_numpy(inputs.X).to(inputs.device)
         cells = inputs.reference_sample

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from scatd.nn.losses import cosine_distance, kl_to_standard_normal, reconstruction_loss
+from scatd.nn.moving import doubles
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, VAEOutput
 from scatd.training.checkpoint import Checkpoint, is_stalled
-from scatd.training.draws import Draws
+from scatd.training.draws import Draws, batch_sizes
 from scatd.training.loop import (
     Reporter,
     adamw,
@@ -163,8 +164,11 @@ def _train_epoch(
 ) -> dict[str, float]:
     vae.train()
     averages = _Averages("train")
+    # The rows of a file and those of memory come in batches of the same sizes.
+    sizes = batch_sizes(len(rows.train), settings.batch_size, drop_last=False)
+    noise = draws.noise(sizes, vae.sizes.n_latent)
     for x, teacher_z in rows.train.batches(epoch, draws, settings.batch_size):
-        out = _forward(vae, x, draws, settings)
+        out = _forward(vae, x, next(noise), settings)
         terms = losses(out, x, settings, teacher_z)
         optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
@@ -181,16 +185,17 @@ def _validate(
     averages = _Averages("val")
     X, teacher_z = held_out
     with torch.no_grad():
-        for rows in torch.arange(len(X)).split(VALIDATION_BATCH):
+        batches = torch.arange(len(X), device=X.device).split(VALIDATION_BATCH)
+        noise = draws.noise([len(rows) for rows in batches], vae.sizes.n_latent)
+        for rows in batches:
             x = X[rows]
-            out = _forward(vae, x, draws, settings)
+            out = _forward(vae, x, next(noise), settings)
             terms = losses(out, x, settings, None if teacher_z is None else teacher_z[rows])
             averages.add(terms, len(rows))
     return averages.values()
 
 
-def _forward(vae: ResidualVAE, x: Tensor, draws: Draws, settings: PretrainSettings) -> VAEOutput:
-    eps = draws.normal(len(x), vae.sizes.n_latent)
+def _forward(vae: ResidualVAE, x: Tensor, eps: Tensor, settings: PretrainSettings) -> VAEOutput:
     if not _is_lowered(settings, x.device):
         return vae(x, eps)
     with torch.autocast(x.device.type, torch.bfloat16):
@@ -220,6 +225,6 @@ class _Averages:
 
     def values(self) -> dict[str, float]:
         weights = torch.tensor(self._n_rows, dtype=torch.float64)
-        means = weights @ torch.stack(self._terms).cpu().double() / weights.sum()
+        means = weights @ doubles(torch.stack(self._terms)) / weights.sum()
         names = (f"{self._part}_{name}" for name in self._names)
         return dict(zip(names, means.tolist(), strict=True))

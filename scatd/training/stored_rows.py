@@ -1,7 +1,7 @@
 """Training rows of a file that is larger than memory.
 
 Rows are read in random chunks (`scatd.training.chunks`) into buffers of a fixed size. A thread
-reads the next buffer while the network trains on this one.
+reads the next buffer, and sends it to the device, while the network trains on this one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scatd.data.files import release, return_freed_memory
+from scatd.nn.moving import on_device
 from scatd.training.chunks import Buffer, Chunk, Chunks
 from scatd.training.draws import Draws, batch_sizes
 from scatd.training.rows import Batch
@@ -107,7 +108,7 @@ class StoredRows:
         found = next(chunks.buffers(0))
         sample = np.empty((len(found.order), self._X.shape[1]), np.float32)
         _fill(self._X, found.chunks, sample)
-        return torch.from_numpy(sample).to(self._device)
+        return on_device(sample, self._device)
 
     def _buffers(self, epoch: int) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
         """Features, teacher's latent and shuffled places of each buffer of an epoch.
@@ -116,14 +117,14 @@ class StoredRows:
         """
         memory = cycle([self._memory(), self._memory()])
         with ThreadPoolExecutor(1, "scatd-read-ahead") as reader:
-            ready: tuple[Arrays, Buffer] | None = None
+            ready: tuple[Tensor, Tensor | None, Tensor] | None = None
             for buffer in self._chunks.buffers(epoch):
-                ahead = reader.submit(self._read, buffer, next(memory))
+                ahead = reader.submit(self._sent, buffer, next(memory))
                 if ready is not None:
-                    yield self._on_device(*ready)
-                ready = ahead.result(), buffer
+                    yield ready
+                ready = ahead.result()
             if ready is not None:
-                yield self._on_device(*ready)
+                yield ready
 
     def _memory(self) -> Arrays:
         n_rows = min(self._at_once * self._chunk_rows, len(self))
@@ -141,11 +142,11 @@ class StoredRows:
             _fill(self._teacher_z, buffer.chunks, z)
         return x[:n_rows], None if z is None else z[:n_rows]
 
-    def _on_device(self, arrays: Arrays, buffer: Buffer) -> tuple[Tensor, Tensor | None, Tensor]:
-        x, z = arrays
-        latent = None if z is None else torch.from_numpy(z).to(self._device)
-        order = torch.from_numpy(buffer.order).to(self._device)
-        return torch.from_numpy(x).to(self._device), latent, order
+    def _sent(self, buffer: Buffer, memory: Arrays) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Read a buffer and send it to the device, while the network trains on the one before."""
+        x, z = self._read(buffer, memory)
+        latent = None if z is None else on_device(z, self._device)
+        return on_device(x, self._device), latent, on_device(buffer.order, self._device)
 
 
 def _chunk_rows(X: Any, row_bytes: int) -> int:

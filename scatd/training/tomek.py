@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scatd.nn.moving import doubles
 from scatd.nn.products import fast_products
 
 BLOCK = 4096
@@ -106,9 +107,9 @@ def _candidates(distances: Tensor, squares: Tensor, squares_others: Tensor) -> T
 def _measured(X: Tensor, rows: Tensor, is_candidate: Tensor) -> Tensor:
     """Which candidate, of (n_rows, n_obs), is nearest to each row, in double precision."""
     row, other = torch.nonzero(is_candidate, as_tuple=True)
-    distances = torch.full(is_candidate.shape, torch.inf, dtype=torch.float64, device=X.device)
+    distances = torch.full(is_candidate.shape, torch.inf, dtype=torch.float64)
     pairs = zip(row.split(DOUBTFUL_BLOCK), other.split(DOUBTFUL_BLOCK), strict=True)
     for here, there in pairs:
-        apart = X[rows[here]].double() - X[there]
-        distances[here, there] = apart.square().sum(dim=1)
-    return distances.argmin(dim=1)
+        apart = doubles(X[rows[here]]) - doubles(X[there])
+        distances[here.cpu(), there.cpu()] = apart.square().sum(dim=1)
+    return distances.argmin(dim=1).to(X.device)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scatd.nn.alignment import Alignment
+from scatd.nn.moving import like
 from scatd.nn.residual_vae import ResidualVAE
 from scatd.training import augment
 from scatd.training.draws import Draws
@@ -101,7 +102,7 @@ class Trainer:
         z = posterior[0][torch.from_numpy(balanced.kept).to(z_val.device)]
         if len(balanced.X) > n_kept:
             z = torch.cat([z, posterior_of(self.untrained, balanced.X[n_kept:])[0]])
-        weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(z)
+        weights = like(augment.class_weights(balanced.codes), z)
         task = HeadTask(
             classifier=self.untrained.with_head(),
             z_train=z,

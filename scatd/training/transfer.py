@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier, resistant_probability
 from scatd.nn.losses import maximum_mean_discrepancy
+from scatd.nn.moving import like
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
@@ -75,7 +76,7 @@ def fit_fold(
     """
     balanced = augment.balance(backbone, data, settings, draws)
     classifier = new_classifier(backbone, settings).to(data.X_train.device)
-    weights = torch.from_numpy(augment.class_weights(balanced.codes)).to(data.X_train)
+    weights = like(augment.class_weights(balanced.codes), data.X_train)
     history, prob_val = train_classifier(
         classifier,
         replace(data, X_train=balanced.X, codes_train=balanced.codes),
@@ -148,7 +149,7 @@ def train_classifier(
         reporter.epoch(epoch, history[-1])
     with torch.no_grad():
         logits = model.head(_latent(mu, logvar, settings, draws))
-        return history, resistant_probability(logits).cpu().numpy()
+        return history, resistant_probability(logits).numpy()
 
 
 def _train_epoch(
@@ -187,7 +188,8 @@ def _train_epoch(
         for name, value in loss_of.items():
             totals[name] = totals.get(name, 0) + value.detach() * len(batch)
         n_seen += len(batch)
-    return {name: value.item() / n_seen for name, value in totals.items()}
+    summed = torch.stack(list(totals.values())).tolist()  # read from the device at once
+    return {name: value / n_seen for name, value in zip(totals, summed, strict=True)}
 
 
 def _domain_loss(
@@ -223,7 +225,7 @@ def probabilities(model: ResponseClassifier, X: Tensor) -> NDArray[np.float64]:
     """P(resistant) (n_obs,) of aligned rows, at the posterior mean."""
     with torch.no_grad():
         logits = model.head(posterior_of(model, X)[0])
-        return resistant_probability(logits).cpu().numpy()
+        return resistant_probability(logits).numpy()
 
 
 def _head_parameters(model: ResponseClassifier) -> list[torch.nn.Parameter]:

@@ -42,6 +42,10 @@ class RecordedDraws:
         assert eps.shape == (n_rows, n_latent)
         return eps
 
+    def noise(self, sizes, n_latent):
+        for n_rows in sizes:
+            yield self.normal(n_rows, n_latent)
+
     def rows(self, n_rows, n_picks):
         picks = self._rows.popleft()
         assert len(picks) == n_picks

@@ -202,8 +202,3 @@ class OddsExplainer(Explainer):
 def compared_with(pool: Tensor, settings: ExplainSettings) -> Tensor:
     """The baselines that attributions without draws are averaged over, (n, n_features)."""
     return pool.mean(dim=0, keepdim=True) if settings.method == "ig" else pool
-
-
-def doubles(x: Tensor) -> Tensor:
-    """A tensor in double precision on the CPU: not every device has it."""
-    return x.detach().cpu().double()

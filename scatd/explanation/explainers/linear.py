@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from scatd.candidates.linear import Linear
 from scatd.explanation.attributed import Attributed, exactly
-from scatd.explanation.explainers.explainer import OddsExplainer, compared_with, doubles
+from scatd.explanation.explainers.explainer import OddsExplainer, compared_with
 from scatd.explanation.explainers.network import PathOdds
 from scatd.explanation.linear_path import LinearPath
 from scatd.explanation.settings import ExplainSettings
 from scatd.nn.classifier import ResponseClassifier
+from scatd.nn.moving import doubles, like
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,7 +59,7 @@ class LinearExplainer(OddsExplainer):
 
     def whole(self, x: Tensor) -> Tensor:
         """Logits (n_obs, 2) of aligned rows, with gradients by x."""
-        return self._both(x @ self._weights.to(x) + self.model.bias)
+        return self._both(x @ like(self._weights, x) + self.model.bias)
 
     def attributed(
         self,
@@ -100,7 +101,7 @@ def latent_odds(weights: NDArray[np.float64], network: ResponseClassifier) -> Pa
     model = network.with_new_head()
     half = torch.from_numpy(weights)[None] / 2
     linear = nn.Linear(len(weights), 2, bias=False)
-    linear.weight = nn.Parameter(torch.cat([-half, half]).to(next(network.parameters())))
+    linear.weight = nn.Parameter(like(torch.cat([-half, half]), next(network.parameters())))
     model.add_module("fc3", linear)
     for name in ("bn3", "swish", "fc4"):
         model.add_module(name, nn.Identity())

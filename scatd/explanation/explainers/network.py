@@ -22,11 +22,11 @@ from scatd.explanation.explainers.explainer import (
     RESISTANT,
     Explainer,
     OddsExplainer,
-    doubles,
 )
 from scatd.explanation.linear_path import LinearPath
 from scatd.explanation.randomised import STAGES, randomised
 from scatd.explanation.settings import ExplainSettings
+from scatd.nn.moving import doubles, like
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +131,9 @@ class PathOdds(OddsExplainer):
 
     def odds(self, u: Tensor) -> Tensor:
         """Log odds of "resistant", (n_obs,)."""
-        like = next(self.path.parameters())
+        own = next(self.path.parameters())
         with torch.no_grad():
-            return 2 * doubles(self.path(u.to(like)))[:, RESISTANT]
+            return 2 * doubles(self.path(like(u, own)))[:, RESISTANT]
 
     def whole(self, x: Tensor) -> Tensor:
         """Logits (n_obs, 2) of aligned rows, with gradients by x."""

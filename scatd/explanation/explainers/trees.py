@@ -12,9 +12,10 @@ from torch import Tensor
 
 from scatd.candidates.trees import Trees
 from scatd.explanation.attributed import Attributed, exactly
-from scatd.explanation.explainers.explainer import OddsExplainer, compared_with, doubles
+from scatd.explanation.explainers.explainer import OddsExplainer, compared_with
 from scatd.explanation.settings import ExplainSettings
 from scatd.explanation.shapley import ShapleyTrees
+from scatd.nn.moving import doubles
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -251,7 +251,8 @@ def _refit(task: DrugTask) -> Artifact:
     learner = task.basis.learner
     (fitted,) = learner.fit([task.job(everything, everything[:1], seed=task.settings.seed)])
     weights = learner.own_weights(fitted)
-    learned = Learned(weights, fitted.alignment, fitted.selection, fitted.threshold)
+    alignment = fitted.alignment.to(torch.device("cpu"))
+    learned = Learned(weights, alignment, fitted.selection, fitted.threshold)
     return response_artifact(task, learned)
 
 

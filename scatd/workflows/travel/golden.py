@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from scatd.artifact import Artifact
 from scatd.drawn_rows import drawn_rows
 from scatd.errors import InputError
+from scatd.nn.moving import doubles
 from scatd.scoring import Scorer
 
 GOLDEN_FILE = "golden.safetensors"
@@ -77,4 +78,4 @@ def _answers(stored: Artifact, X: NDArray[np.float32]) -> NDArray[np.float64]:
         return Scorer(stored).score(X).prob_resistant[:, None].astype(np.float64)
     with torch.inference_mode():
         mu, _ = stored.backbone().encode(torch.from_numpy(X))
-    return mu.double().numpy()
+    return doubles(mu).numpy()

@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from scatd.embedding.cells import Cells, batches, fitting_tokens
 from scatd.embedding.runner import embed
 from scatd.embedding.store import EmbeddingStore
-from scatd.errors import ScatdError
+from scatd.errors import InputError, ScatdError
 
 
 def cells_of(lists, reasons=None, values=None):
@@ -71,6 +72,28 @@ def test_embeddings_are_in_the_order_of_the_cells_and_equal_cells_are_computed_o
     np.testing.assert_array_equal(embed(cells_of(LISTS), encoder, progress=seen.append), EXPECTED)
     assert sorted(length for batch in encoder.batches for length in batch) == [1, 2, 2, 3, 4]
     assert sum(seen) == 6
+
+
+def test_a_batch_that_does_not_fit_is_embedded_in_pieces(sum_encoder, caplog):
+    class Small(sum_encoder):
+        def encode(self, cells):
+            if len(cells) > 1:
+                raise torch.cuda.OutOfMemoryError
+            return super().encode(cells)
+
+    encoder = Small()
+    np.testing.assert_array_equal(embed(cells_of(LISTS), encoder), EXPECTED)
+    assert sorted(encoder.batches) == [[1], [2], [2], [3], [4]]
+    assert "The memory of the device is full: 2 cells at once are too many." in caplog.text
+
+
+def test_a_cell_that_does_not_fit_names_the_remedy(sum_encoder):
+    class Smaller(sum_encoder):
+        def encode(self, cells):
+            raise torch.cuda.OutOfMemoryError
+
+    with pytest.raises(InputError, match="too small for one of the cells"):
+        embed(cells_of(LISTS), Smaller())
 
 
 def test_cells_with_a_reason_are_nan_and_never_reach_the_encoder(sum_encoder):

@@ -24,6 +24,25 @@ def rows():
     return torch.randn(7, 12, generator=generator), torch.randn(1, 12, generator=generator)
 
 
+@pytest.mark.parametrize("noise", [None, 0.1])
+def test_cells_that_do_not_fit_together_are_attributed_in_pieces(model, rows, monkeypatch, noise):
+    """The same numbers up to the order of sums, where only two cells fit into the memory."""
+    path, (x, x0) = LinearPath([model("sf")]), rows
+    draws = shap_draws(np.arange(7), 4, 1, 12, noise or 0, 0)
+    whole = integrated_gradients(path, x, x0, 1, 30), gradient_shap(path, x, x0, draws, 1)
+    forward = LinearPath.forward
+
+    def small(self, u):
+        if u.requires_grad and len(u) > 2 * 30:
+            raise torch.cuda.OutOfMemoryError
+        return forward(self, u)
+
+    monkeypatch.setattr(LinearPath, "forward", small)
+    pieces = integrated_gradients(path, x, x0, 1, 30), gradient_shap(path, x, x0, draws, 1)
+    for found, expected in zip(pieces, whole, strict=True):
+        np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
+
+
 @pytest.mark.parametrize("design", ["sf", "gf", "dist"])
 @pytest.mark.parametrize("target", [0, 1])
 def test_the_cut_network_gives_what_the_whole_one_gives(model, rows, design, target):

@@ -1,0 +1,79 @@
+"""SCATD_DETERMINISTIC: one order of sums inside a command, and no trace of it afterwards."""
+
+from __future__ import annotations
+
+import os
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner
+
+from scatd.api.arguments import called
+from scatd.cli.base import ScatdCommand
+from scatd.cli.repeatable import VARIABLE, as_asked
+from scatd.errors import InputError
+
+
+def state():
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
+
+
+@pytest.fixture
+def seen():
+    """What a command finds while it runs."""
+    return []
+
+
+@pytest.fixture
+def command(seen):
+    @click.command("seen", cls=ScatdCommand)
+    def work():
+        seen.append(state())
+
+    return work
+
+
+@pytest.mark.parametrize("before", [None, ":16:8"])
+def test_a_command_leaves_no_trace(monkeypatch, command, seen, before):
+    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if before is not None:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before)
+    outside = state()
+    assert CliRunner().invoke(command).exit_code == 0
+    with called(command, {}):
+        seen.append(state())
+    assert seen == [(True, True, before or ":4096:8")] * 2
+    assert state() == outside == (False, False, before)
+
+
+@pytest.mark.parametrize("value", [None, "", "0"])
+def test_nothing_changes_unless_it_is_asked_for(monkeypatch, command, seen, value):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(VARIABLE, value)
+    assert CliRunner().invoke(command).exit_code == 0
+    assert seen == [(False, False, os.environ.get("CUBLAS_WORKSPACE_CONFIG"))]
+
+
+def test_an_error_inside_restores_it(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "1")
+    with pytest.raises(ZeroDivisionError), as_asked():
+        _ = 1 / 0
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_another_value_is_refused(monkeypatch, command, seen):
+    monkeypatch.setenv(VARIABLE, "yes")
+    found = CliRunner().invoke(command)
+    assert found.exit_code == 2
+    assert "SCATD_DETERMINISTIC" in found.output
+    assert "'yes' is no choice" in found.output
+    with pytest.raises(InputError), as_asked():
+        pass
+    assert not seen
