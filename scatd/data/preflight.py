@@ -40,8 +40,9 @@ from scatd.data.genes import (
 from scatd.data.layers import Choice, choose
 from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
-from scatd.errors import Faults, InputError
+from scatd.errors import FaultKind, Faults, InputError
 from scatd.keys import InputScale
+from scatd.notes import Advised
 
 _HIGH_MITO = 20
 """In percent."""
@@ -291,7 +292,8 @@ class CellCounts:
         found = []
         if self.n_few and report.scale != "zscore":
             what = f"{self.n_few} of {self.n_cells} cells express fewer than {report.min_genes}"
-            found.append(f"{what} genes: they are kept and marked; --drop removes them.")
+            said = f"{what} genes: they are kept and marked."
+            found.append(Advised(said, "To remove them: --drop."))
         if self.n_others:
             what = f"{self.n_others} of {self.n_cells} cells have most of their counts in genes of"
             found.append(f"{what} {report.other_species}: they are marked and not scored.")
@@ -310,15 +312,17 @@ def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
 def _judge_ids(report: Report, ids: pd.Index) -> None:
     if not report.n_obs or not report.n_columns:
         what = f"holds {report.n_obs} cells and {report.n_columns} genes"
-        report.faults.add(what, expected="at least one of each")
+        report.faults.add(what, expected="at least one of each", kind=FaultKind.NO_EXPRESSION)
     is_empty = ids.isna() | (ids == "")
     if is_empty.any():
         what = f"{int(is_empty.sum())} cells have no id"
-        report.faults.add(what, expected="an id in every row of obs", remedy="Name these cells.")
+        expected, remedy = "an id in every row of obs", "Name these cells."
+        report.faults.add(what, expected=expected, remedy=remedy, kind=FaultKind.IDS)
     repeated = ids[ids.duplicated() & ~is_empty].unique()
     if len(repeated):
         what = f"{len(repeated)} ids of cells occur more than once, such as '{repeated[0]}'"
-        report.faults.add(what, remedy="Make them unique: adata.obs_names_make_unique()")
+        remedy = "Make them unique: adata.obs_names_make_unique()"
+        report.faults.add(what, remedy=remedy, kind=FaultKind.IDS)
 
 
 def _judge_genes(
@@ -329,7 +333,8 @@ def _judge_genes(
 ) -> None:
     if is_numbering(names[0]):
         what = "the columns are numbered and have no names of genes"
-        report.faults.add(what, expected="gene symbols, Ensembl ids or Entrez ids")
+        expected = "gene symbols, Ensembl ids or Entrez ids"
+        report.faults.add(what, expected=expected, kind=FaultKind.NO_GENE_NAMES)
         return
     report.matches = {
         name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
@@ -347,12 +352,13 @@ def _judge_genes(
     if best.overlap < REFUSED_BELOW:
         what = f"{_overlap(best)}; the cohort has {KIND_WORDS[report.kind]} ({names[0][0]})"
         expected = f"at least {REFUSED_BELOW:.0%}"
-        report.faults.add(what, expected=expected, remedy=_gene_remedy(report.kind, gene_map))
+        remedy = _gene_remedy(report.kind, gene_map)
+        report.faults.add(what, expected=expected, remedy=remedy, kind=FaultKind.FEW_GENES)
         return
     for found in report.matches.values():
         if found.overlap < WARNED_BELOW:
-            what = f"{_overlap(found)}, and the rest counts as zero"
-            report.warnings.append(f"{what}. {_gene_remedy(report.kind, gene_map)}".rstrip())
+            what = f"{_overlap(found)}, and the rest counts as zero."
+            report.warnings.append(Advised(what, _gene_remedy(report.kind, gene_map)))
 
 
 def _judge_names(report: Report, names: list[list[str]]) -> None:
@@ -371,7 +377,8 @@ def _judge_names(report: Report, names: list[list[str]]) -> None:
     conflict = next((found.conflict for found in report.matches.values() if found.conflict), "")
     if conflict:
         remedy = "Correct or remove the column of var whose names are not those of the genes."
-        report.faults.add(conflict, expected="names of one gene in each row of var", remedy=remedy)
+        expected = "names of one gene in each row of var"
+        report.faults.add(conflict, expected=expected, remedy=remedy, kind=FaultKind.NO_GENE_NAMES)
 
 
 def require_human(cohort: Cohort) -> None:
@@ -387,7 +394,11 @@ def require_human(cohort: Cohort) -> None:
         if species not in ("", HUMAN):
             fault = _no_human(species, spellings(matrix.var))
             raise InputError(
-                fault.what, where=str(cohort.path), expected=fault.expected, remedy=fault.remedy
+                fault.what,
+                where=str(cohort.path),
+                expected=fault.expected,
+                remedy=fault.remedy,
+                kind=fault.kind,
             )
 
 
@@ -395,7 +406,7 @@ def _no_human(species: str, names: list[list[str]]) -> InputError:
     telling = [name for column in names for name in column if parse(name).species == species]
     what = f"the genes are named as those of {species} ({', '.join((telling or names[0])[:3])})"
     remedy = "Models read human genes: map them to human orthologues first."
-    return InputError(what, expected="human genes", remedy=remedy)
+    return InputError(what, expected="human genes", remedy=remedy, kind=FaultKind.SPECIES)
 
 
 def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> frozenset[str]:

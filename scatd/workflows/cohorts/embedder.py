@@ -18,7 +18,7 @@ from scatd.embedding.geneformer_dictionaries import GeneVocabulary, read_vocabul
 from scatd.embedding.scfoundation import ScFoundation
 from scatd.embedding.settings import EmbedderRequest, ScFoundationSettings
 from scatd.embedding.store import EmbeddingStore
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
 from scatd.workflows.cohorts.token_rows import RowEmbedder
@@ -97,7 +97,7 @@ class Embedder:
         if panel.sha256 != _PANEL_SHA256:
             what = f"its {len(panel)} genes are not the 19,264 of scFoundation in their order"
             remedy = f"Get these: scatd download {PANEL}"
-            raise InputError(what, where=panel.origin, remedy=remedy)
+            raise InputError(what, where=panel.origin, remedy=remedy, kind=FaultKind.NO_WEIGHTS)
         return replace(panel, origin="scFoundation")
 
     def look(
