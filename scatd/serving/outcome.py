@@ -75,7 +75,10 @@ def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
 
 
 def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
-    """The first hundred cells as a table for the page: `columns` and `rows`."""
+    """The first hundred cells as a table for the page: `columns` and `rows`.
+
+    Of several drugs, score and response are in one column, so that the table fits on a phone.
+    """
     if len(found) == 1:
         (cells,) = found
         table = cells.table.drop(columns=["ood"] if cells.result.not_assessed else [])
@@ -83,11 +86,14 @@ def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
             table = table.drop(columns="reason")
         shown = table.rename(columns=_TITLES)
     else:
-        shown = found[0].table[["barcode"]].rename(columns=_TITLES)
+        shown = found[0].table[["barcode"]].head(_ROWS).rename(columns=_TITLES)
         for cells in found:
-            drug, table = cells.ref.drug, cells.table
-            shown[f"{drug}: P(resistant)"] = table["prob_resistant"]
-            shown[f"{drug}: response"] = table["response"]
+            shown[cells.ref.drug] = [
+                f"{prob:.3f} {call}" if call else "no score"
+                for prob, call in cells.table[["prob_resistant", "response"]]
+                .head(_ROWS)
+                .itertuples(index=False)
+            ]
     first = shown.head(_ROWS)
     rows = first.astype(object).where(first.notna(), None).to_numpy().tolist()
     return {"columns": list(first.columns), "rows": rows}

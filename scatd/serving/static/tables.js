@@ -48,7 +48,7 @@ function fillTable(table, columns, rows) {
 const CALLS = ["sensitive", "resistant", "abstain"];
 
 function share(n, total) {
-  return total ? `${Math.round((100 * n) / total)} % (${n.toLocaleString("en")})` : "none";
+  return total ? `${Math.round((100 * n) / total)}% (${n.toLocaleString("en")})` : "none";
 }
 
 // The widths are set by script, because the page allows no style in its own text.
@@ -73,7 +73,7 @@ function groupTable(drug, column, groups) {
   region.setAttribute("aria-labelledby", title.id);
   region.tabIndex = 0;
   const head = made("tr");
-  for (const name of [column, "Cells", ...CALLS, "Shares"]) {
+  for (const name of [column, "Cells", ...CALLS]) {
     const cell = made("th", name, CALLS.includes(name) || name === "Cells" ? "number" : "");
     cell.scope = "col";
     head.append(cell);
@@ -85,11 +85,9 @@ function groupTable(drug, column, groups) {
     const line = made("tr");
     const name = made("th", group.group);
     name.scope = "row";
-    const drawn = made("td");
-    drawn.append(bar(counts, total));
+    name.append(bar(counts, total));
     line.append(name, made("td", group.n_cells.toLocaleString("en"), "number"));
     for (const call of CALLS) line.append(made("td", share(counts[call], total), "number"));
-    line.append(drawn);
     body.append(line);
   }
   const top = made("thead");
