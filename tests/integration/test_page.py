@@ -221,7 +221,8 @@ def test_several_drugs_are_scored_and_counted_by_group(page, server, page_folder
         table = page.locator("#groups table", has_text=f"{drug}: calls by patient")
         for patient in ("P1", "P2", "P3"):
             row = table.locator("tbody tr", has_text=patient)
-            expected = ["40"]
+            assert "40 cells" in row.locator("th").inner_text()
+            expected = []
             for call in ("sensitive", "resistant", "abstain"):
                 n = int(counts.loc[patient].get(call, 0))
                 expected.append(f"{int(n / 0.4 + 0.5)}% ({n})")
@@ -273,7 +274,8 @@ def test_tables_and_10x_files_give_the_scores_of_the_cohort(server, page_folder,
 
 
 def test_a_drug_that_cannot_read_the_file_is_left_out_and_said(page, server, page_folder):
-    score(page, server, page_folder / "tumour.csv", "docetaxel", "erlotinib")
+    send(page, server, page_folder / "tumour.csv", "docetaxel", "erlotinib")
+    page.locator("#result").wait_for()  # the map of a file without one takes long
     assert page.locator("#summary li").count() == 1
     said = page.inner_text("#left-out")
     assert "docetaxel could not be scored." in said

@@ -73,8 +73,8 @@ function groupTable(drug, column, groups) {
   region.setAttribute("aria-labelledby", title.id);
   region.tabIndex = 0;
   const head = made("tr");
-  for (const name of [column, "Cells", ...CALLS]) {
-    const cell = made("th", name, CALLS.includes(name) || name === "Cells" ? "number" : "");
+  for (const name of [column, ...CALLS]) {
+    const cell = made("th", name, CALLS.includes(name) ? "number" : "");
     cell.scope = "col";
     head.append(cell);
   }
@@ -85,8 +85,8 @@ function groupTable(drug, column, groups) {
     const line = made("tr");
     const name = made("th", group.group);
     name.scope = "row";
-    name.append(bar(counts, total));
-    line.append(name, made("td", group.n_cells.toLocaleString("en"), "number"));
+    name.append(made("small", counted(group.n_cells, "cell")), bar(counts, total));
+    line.append(name);
     for (const call of CALLS) line.append(made("td", share(counts[call], total), "number"));
     body.append(line);
   }
