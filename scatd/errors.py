@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum, auto
 from typing import Any
 
+from scatd.wording import counted
+
 
 class FaultKind(StrEnum):
     """What is wrong with an input, for those who say it in their own words, as the page does."""
@@ -173,7 +175,7 @@ class Faults:
                 kind=fault.kind,
             )
         lines = "\n".join(f"  - {fault}" for fault in self._found)
-        message = f"{len(self._found)} faults\n{lines}"
+        message = f"{counted(len(self._found), 'fault')}\n{lines}"
         error = InputError(message, where=self.where)
         error.collected = tuple(self._found)
         raise error

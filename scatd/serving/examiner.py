@@ -22,6 +22,7 @@ from scatd.serving.formats import JSON, PARQUET
 from scatd.serving.json_table import table_of_json
 from scatd.serving.limits import limit_this_process
 from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Fault, Refusal, Trouble, refusal
+from scatd.wording import counted
 
 _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 _NO_MEMORY = "The file needs more memory than a file may have on this server."
@@ -63,8 +64,9 @@ class Examiner:
         if not said:
             ended = self.close()
             if is_late or ended == -getattr(signal, "SIGXCPU", 0):
-                what = f"Reading the file took longer than {seconds:g} seconds."
-                raise refusal(TOO_SLOW, what, Trouble.TOO_SLOW, seconds=f"{seconds:g}")
+                most = counted(seconds, "second")
+                what = f"Reading the file took longer than {most}."
+                raise refusal(TOO_SLOW, what, Trouble.TOO_SLOW, seconds=most)
             if ended in _OUT_OF_MEMORY:
                 raise _no_memory()
             raise _damaged()

@@ -28,6 +28,7 @@ from scatd.serving.refusals import (
     unusable,
 )
 from scatd.serving.service import Service
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -218,7 +219,7 @@ class Jobs:
             async with asyncio.timeout(limit):
                 is_drawn = await asyncio.wrap_future(drawing)
         except TimeoutError:
-            return f"it took longer than {limit:g} seconds"
+            return f"it took longer than {counted(limit, 'second')}"
         except Exception as error:  # noqa: BLE001 (the scores are there)
             return f"it could not be drawn; see the log of the server, under {_logged(error)}"
         finally:

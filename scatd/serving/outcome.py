@@ -19,6 +19,7 @@ from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
+from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
@@ -192,8 +193,8 @@ def _sections(
         caption: folder / name for caption, name in pictures.items() if (folder / name).exists()
     }
     checks = [*said["notes"]] or ["Nothing to remark."]
-    checks += [f"{count} cells: {reason}" for reason, count in said["reasons"].items()]
-    short = f"{n_scored} of {cells.result.n_obs} cells were scored: {calls or 'none'}."
+    checks += [f"{counted(count, 'cell')}: {reason}" for reason, count in said["reasons"].items()]
+    short = f"{counted(n_scored, 'cell', 'was', of=cells.result.n_obs)} scored: {calls or 'none'}."
     return [
         Section(f"{drug}In short" if drug else "In short", [short], tone="summary"),
         Section(f"{drug}What was found in the file", checks),

@@ -205,7 +205,7 @@ WORDS: dict[str, Words] = {
         "Check your connection, and try again. A smaller file may also help.",
     ),
     Trouble.TOO_SLOW: Words(
-        "{file} took longer than {seconds} seconds, which is the limit of this server.",
+        "{file} took longer than {seconds}, which is the limit of this server.",
         f"{_FEWER} Or choose fewer drugs.",
     ),
     Trouble.BUSY: Words(

@@ -38,6 +38,7 @@ from scatd.serving.refusals import (
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
 from scatd.serving.store_faults import reading_model
+from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells, PredictRequest
 from scatd.workflows.predict.run import score_file
 from scatd.workflows.predict.together import Together, score_together
@@ -215,8 +216,8 @@ class Service:
 
     def too_slow(self) -> Refusal:
         """The refusal of a file that is not scored within the time limit."""
-        seconds = f"{self.settings.time_limit:g}"
-        what = f"This took longer than {seconds} seconds. Send fewer cells at a time."
+        seconds = counted(self.settings.time_limit, "second")
+        what = f"This took longer than {seconds}. Send fewer cells at a time."
         return refusal(TOO_SLOW, what, Trouble.TOO_SLOW, seconds=seconds)
 
     def examine(self, path: Path, kind: str) -> Path:
