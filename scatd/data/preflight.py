@@ -290,7 +290,7 @@ class CellCounts:
 
     def warnings(self, report: Report) -> list[str]:
         """The numbers as sentences."""
-        found = []
+        found: list[str] = []
         if self.n_few and report.scale != "zscore":
             what = (
                 f"{counted(self.n_few, 'cell', 'expresses', of=self.n_cells)} fewer than "

@@ -55,8 +55,8 @@ def kind_of_body(path: Path) -> str:
             return kind
     if start.lstrip()[:1] == b"{":
         return JSON
-    if (kind := _kind_of_text(start)) is not None:
-        return kind
+    if (of_text := _kind_of_text(start)) is not None:
+        return of_text
     expected = "an .h5ad, 10x .h5, .csv, .tsv, .parquet or .npy file, or a JSON object"
     what = f"The body is of no known kind. Expected {expected}."
     raise refusal(UNKNOWN_KIND, what, Trouble.UNKNOWN_KIND)
