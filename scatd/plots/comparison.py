@@ -9,13 +9,14 @@ import pandas as pd
 
 from scatd.keys import FAMILIES
 from scatd.plots.style import (
-    BLACK,
+    COLOURS,
     FAMILY_COLOURS,
-    GREY,
+    GUIDE,
     TEXT_SIZE,
     label_axes,
     legend_beside,
     new_figure,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
     row_height = 0.11 + 0.07 * len(families)
     figure, (axes,) = new_figure(width=7.2, height=1.4 + row_height * len(order))
     if metric.lower() == "auroc":
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+        axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--", label="chance")
     for name, offset in zip(families, offsets, strict=True):
         some = table[table["family"] == name].set_index("drug").astype({"mean": float})
         heights = order.get_indexer(some.index) + offset
@@ -55,9 +56,10 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
         axes.hlines(
             heights, values["ci_low"], values["ci_high"], color=FAMILY_COLOURS[name], linewidth=1
         )
+        edges = {"baseline_mean": COLOURS["baseline"], "target": COLOURS["target"]}
         looks = (
             ("mean", "o", 4, FAMILY_COLOURS[name], name),
-            ("baseline_mean", "|", 7, BLACK, "best baseline"),
+            ("baseline_mean", "|", 7, COLOURS["baseline"], "best baseline"),
             ("target", "D", 4, "none", "target cells"),
         )
         for column, marker, size, face, label in looks:
@@ -70,10 +72,10 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
                 marker=marker,
                 markersize=size,
                 markerfacecolor=face,
-                markeredgecolor=BLACK if column == "baseline_mean" else FAMILY_COLOURS[name],
+                markeredgecolor=edges.get(column, FAMILY_COLOURS[name]),
                 label=label if column == "mean" or name == families[0] else f"_{label}",
             )
-    axes.set_yticks(np.arange(len(order)), list(order))
+    axes.set_yticks(np.arange(len(order)), [shortened(one, 48) for one in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
     label_axes(axes, subject, f"{metric}, mean over folds", "")
     axes.tick_params(axis="y", labelsize=TEXT_SIZE - 2)

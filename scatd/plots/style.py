@@ -13,34 +13,104 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from scatd.data.files import atomic_path
-from scatd.keys import FAMILIES, RESISTANT, SENSITIVE
+from scatd.evaluation.evidence import CONTROLS, MODEL, WORDS, in_legend
+from scatd.keys import ABSTAIN, FAMILIES, RESISTANT, SENSITIVE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: readable with any type of colour vision.
-BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE, BLACK = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#E69F00",
-    "#56B4E9",
-    "#CC79A7",
-    "#000000",
-)
-GREY = "#8A8A8A"
-FAMILY_COLOURS = dict(zip(FAMILIES, (BLUE, GREEN, ORANGE), strict=True))
-PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-RESPONSE_COLOURS = {SENSITIVE: BLUE, RESISTANT: VERMILION}
+# The one table of colours. A meaning has the same colour in every figure, report and page. Colours
+# that stand together differ for every type of colour vision, and in lightness, so in print too.
+COLOURS: dict[str, str] = {
+    # cells and samples
+    SENSITIVE: "#0B3C78",
+    RESISTANT: "#B34700",
+    ABSTAIN: "#949494",
+    "missing": "#CCCCCC",
+    "outside": "#C2347F",
+    # models
+    "model": "#12835B",
+    "baseline": "#720425",
+    # cohorts
+    "source": "#66345C",
+    "reference": "#BC6DCA",
+    "target": "#3A64D1",
+    # what has no meaning of its own
+    "data": "#4A5A6B",
+    "guide": "#757575",
+    "grid": "#E6E6E6",
+    "ink": "#000000",
+    "paper": "#FFFFFF",
+    "middle": "#F7F7F7",
+}
+"""Colour of each meaning on white paper, where all figures stand.
+
+`missing` cells have no value. `outside` cells are outside a training domain or a limit. `data` is
+the only series of a figure. `guide` is for lines of chance and of equality.
+"""
+
+ON_DARK: dict[str, str] = {
+    SENSITIVE: "#9CC7F7",
+    RESISTANT: "#F0843C",
+    ABSTAIN: "#7C8794",
+    "missing": "#49525D",
+    "outside": "#E58FCB",
+    "model": "#4CC796",
+    "baseline": "#D3758F",
+    "source": "#B58BD0",
+    "reference": "#E3B8EC",
+    "target": "#7EA0F5",
+}
+"""The same meanings on the dark background of a page."""
+
+PAGE: dict[str, tuple[str, str]] = {
+    "ink": ("#1D2733", "#E4E9EE"),
+    "soft": ("#4F5B68", "#A9B4C0"),
+    "line": ("#D5DCE4", "#3A4552"),
+    "ground": ("#F4F6F8", "#12181F"),
+    "card": ("#FFFFFF", "#1B232C"),
+    "stripe": ("#F8FAFB", "#202933"),
+    "accent": ("#00598C", "#6CB6EA"),
+    "warm": ("#B34700", "#F0843C"),
+    "warm-card": ("#FFF8F2", "#2B2119"),
+}
+"""Colours of a page by use: on a light screen and on paper, and on a dark screen."""
+
+GUIDE, INK, PAPER = (COLOURS[name] for name in ("guide", "ink", "paper"))
+
+CATEGORIES = (*("#0CAA5B", "#B9479D", "#473E07", "#BD8D1A", "#5C3DAE", "#632838", "#BE76EA"),)
+"""Of groups, folds and other things without a fixed colour; none looks like a response."""
+
+RESPONSE_COLOURS = {word: COLOURS[word] for word in (SENSITIVE, RESISTANT)}
+CALL_COLOURS = {word: COLOURS[word] for word in (SENSITIVE, RESISTANT, ABSTAIN)}
+FAMILY_COLOURS = dict(zip(FAMILIES, CATEGORIES, strict=False))
+
+SHARES = "cividis"
+"""Colour map of P(resistant), of shares and of AUROC."""
+VALUES = "viridis"
+"""Colour map of values without a direction, such as expression."""
+CORRELATIONS = "PRGn"
+"""Diverging colour map of correlations: none of its colours means a response."""
+COUNTS = "Greys"
+"""Colour map of counts that are written beside it."""
 
 TEXT_SIZE, TITLE_SIZE = 9, 10
 _DPI = 150
 _LINE_STYLES = ("-", "--", ":")
+_OURS = (in_legend(MODEL), "registered model")
+_DASHES: tuple[Any, ...] = (
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (2.5, 1)),
+    (0, (6, 1, 1, 1, 1, 1)),
+    (0, (9, 3)),
+)
+"""Line styles of baselines."""
 
 _RENDERING = threading.Lock()
 """Matplotlib's font cache is not safe for two threads at once."""
@@ -61,7 +131,7 @@ def new_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=COLOURS["paper"])
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(1, n_axes, squeeze=False)[0])
 
@@ -125,27 +195,26 @@ def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y, fontsize=TEXT_SIZE)
     axes.tick_params(labelsize=TEXT_SIZE - 1)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, color="#E6E6E6", linewidth=0.6)
+    axes.grid(visible=True, color=COLOURS["grid"], linewidth=0.6)
     axes.set_axisbelow(True)
 
 
-def write_in_cells(axes: Axes, values: NDArray[np.float64], form: str, dark_under: float) -> None:
-    """Write the numbers of a heat map into its cells; gaps stay empty.
-
-    Parameters
-    ----------
-    values
-        (n_rows, n_columns), as `imshow` draws them.
-    form
-        Of a number, such as ".2f".
-    dark_under
-        Cells under this value are dark, and get white numbers.
-    """
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            colour = "white" if value < dark_under else "black"
-            text = f"{value:{form}}"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+def say(axes: Axes, text: str) -> None:
+    """Write on axes that have nothing to draw why they are empty."""
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(
+        0.5,
+        0.5,
+        text,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=TEXT_SIZE,
+        color=COLOURS["guide"],
+        wrap=True,
+    )
 
 
 def write_beside(
@@ -177,7 +246,7 @@ def legend_inside(axes: Axes) -> None:
     axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
 
 
-def legend_beside(axes: Axes, title: str | None = None) -> None:
+def legend_beside(axes: Axes, title: str | None = None, *, columns: int = 1) -> None:
     """Put the legend right of the axes, so that it hides no data, however many entries it has."""
     axes.legend(
         loc="center left",
@@ -186,19 +255,57 @@ def legend_beside(axes: Axes, title: str | None = None) -> None:
         frameon=False,
         title=title,
         title_fontsize=TEXT_SIZE - 1,
+        ncols=columns,
     )
 
 
 def line_look(index: int) -> tuple[str, str]:
     """Colour and line style of line number `index`; 21 combinations differ."""
-    return PALETTE[index % len(PALETTE)], _LINE_STYLES[index // len(PALETTE) % len(_LINE_STYLES)]
+    place, turn = index % len(CATEGORIES), index // len(CATEGORIES)
+    return CATEGORIES[place], _LINE_STYLES[turn % len(_LINE_STYLES)]
+
+
+def look_of(name: str, index: int) -> dict[str, Any]:
+    """Colour and line style of a curve, by its name in the legend.
+
+    The response model is drawn solid, and a control of it dashed in the same colour. All baselines
+    have one colour, and each has a line style of its own. Anything else (a fold) gets its look from
+    its number.
+
+    Parameters
+    ----------
+    name
+        May have numbers behind it.
+    index
+        Number of the curve in the figure, from 0.
+    """
+    if name.startswith(_OURS):
+        return {"color": COLOURS["model"], "linestyle": "-"}
+    if name.startswith(tuple(map(in_legend, CONTROLS))):
+        return {"color": COLOURS["model"], "linestyle": "--"}
+    for number, baseline in enumerate(one for one in WORDS if one not in CONTROLS):
+        if name.startswith(in_legend(baseline)):
+            return {"color": COLOURS["baseline"], "linestyle": _DASHES[number % len(_DASHES)]}
+    colour, style = line_look(index)
+    return {"color": colour, "linestyle": style}
 
 
 def diverging() -> Colormap:
-    """Blue (towards sensitive) over white (nothing) to vermilion (towards resistant)."""
+    """The colour of sensitive over near white (0) to that of resistant."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("scatd", [BLUE, "#F7F7F7", VERMILION])
+    low, high = COLOURS[SENSITIVE], COLOURS[RESISTANT]
+    between = ("#5F9BD8", COLOURS["middle"], "#EE9A5E")
+    return LinearSegmentedColormap.from_list("scatd", [low, *between, high])
+
+
+def shortened(name: object, at_most: int = 36) -> str:
+    """A name that fits beside axes: the middle of a long one is left out."""
+    text = str(name)
+    if len(text) <= at_most:
+        return text
+    last = at_most // 3
+    return f"{text[: at_most - last - 1]}…{text[-last:]}"
 
 
 def thinned(table: pd.DataFrame, at_most: int) -> pd.DataFrame:
@@ -206,7 +313,9 @@ def thinned(table: pd.DataFrame, at_most: int) -> pd.DataFrame:
     return table.iloc[:: max(1, -(-len(table) // at_most))]
 
 
-def violin(axes: Axes, values: np.ndarray, position: float = 1.0, colour: str = BLUE) -> None:
+def violin(
+    axes: Axes, values: np.ndarray, position: float = 1.0, colour: str = COLOURS["data"]
+) -> None:
     """Draw a violin with its median, and up to 2,000 of its values as points."""
     values = np.asarray(values, dtype=float)
     if len(values) > 1 and np.ptp(values) > 0:
