@@ -1,4 +1,4 @@
-"""Simulated tables of every kind that a figure is drawn from. They are quick to make: no model learns.
+"""Simulated tables of every kind that a figure is drawn from. No model learns, so it is quick.
 
 The attributions are those of a model with a known rule. A few genes drive resistance. One of them
 does so only in cells that express a second gene.
@@ -90,8 +90,6 @@ def patients(n: int = 160, seed: int = 1) -> pd.DataFrame:
     return table.assign(group=np.where(score > 0.5, "resistant", "sensitive"))
 
 
-
-
 def scores(n: int = 300, lead: float = 1.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """True codes and P(resistant), each (n,): resistant samples have higher log odds by `lead`."""
     rng = np.random.default_rng(seed)
@@ -115,9 +113,7 @@ def cells(n: int = 1500, seed: int = 2) -> pd.DataFrame:
     words = np.where(table["prob"] > 0.5, "resistant", "sensitive")
     table["response"] = np.where(np.abs(table["prob"] - 0.5) < 0.06, "abstain", words)
     lost = rng.random(n) < 0.05
-    return table.assign(
-        prob=table["prob"].mask(lost), response=table["response"].mask(lost, "")
-    )
+    return table.assign(prob=table["prob"].mask(lost), response=table["response"].mask(lost, ""))
 
 
 def quality(n: int = 1200, seed: int = 3) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,8 +107,8 @@ class Sample:
         return self.function(*self.arguments, **self.options)
 
 
-def samples() -> list[Sample]:
-    """Every figure, in the order of the work: cells, scores, judgement, training, explanation."""
+def samples(*topics: str) -> list[Sample]:
+    """Every figure, or those of some of `TOPICS`."""
     found: list[Sample] = []
 
     def add(
@@ -120,12 +120,8 @@ def samples() -> list[Sample]:
     ) -> None:
         found.append(Sample(function, where, arguments, options, variant))
 
-    _of_cells(add)
-    _of_judgement(add)
-    _of_training(add)
-    _of_comparisons(add)
-    _of_explanations(add)
-    _of_patients(add)
+    for topic in topics or TOPICS:
+        TOPICS[topic](add)
     return found
 
 
@@ -330,14 +326,26 @@ def _of_patients(add: Callable[..., None]) -> None:
     add(patients.feature_violins, where, X, table["event"], tests, PATIENTS, "expression (log1p)")
 
 
-def shown() -> Iterator[Any]:
-    """Name, meaning and picture of every figure, for a notebook."""
-    from IPython.display import Image, Markdown
+TOPICS: dict[str, Callable[[Callable[..., None]], None]] = {
+    "cells": _of_cells,
+    "judgement": _of_judgement,
+    "training": _of_training,
+    "comparisons": _of_comparisons,
+    "explanations": _of_explanations,
+    "patients": _of_patients,
+}
+"""What adds the figures of a topic, in the order of the page."""
+
+
+def show(topic: str) -> None:
+    """Show name, meaning and picture of each figure of a topic, in a notebook."""
+    from IPython.display import Image, Markdown, display
 
     with tempfile.TemporaryDirectory(prefix="scatd-figures-") as folder:
-        for sample in samples():
-            yield Markdown(f"**`{sample.name}`**: {sample.shows}\n\nSeen in: {sample.where}.")
-            yield Image(save_figure(sample.draw(), Path(folder), sample.file, ("png",))[0])
+        for sample in samples(topic):
+            path = save_figure(sample.draw(), Path(folder), sample.file, ("png",))[0]
+            display(Markdown(f"**`{sample.name}`**: {sample.shows} Seen in: {sample.where}."))
+            display(Image(path))
 
 
 def main() -> None:
@@ -345,9 +353,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="created if necessary")
     folder = parser.parse_args().folder
-    for sample in samples():
+    drawn = samples()
+    for sample in drawn:
         save_figure(sample.draw(), folder, sample.file, FORMATS)
-    print(f"{folder}: {len(samples())} figures")
+    print(f"{folder}: {len(drawn)} figures")
 
 
 if __name__ == "__main__":

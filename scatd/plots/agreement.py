@@ -54,4 +54,6 @@ def _cells(
     axes.tick_params(length=0)
     write_in_cells(axes, image, values, form, TEXT_SIZE - 2)
     mark_missing(axes, values, "not in this cohort")
-    colour_bar(axes, image, label)
+    bar = colour_bar(axes, image, label)
+    if "norm" in look:
+        bar.yaxis.set_major_formatter("{x:g}")

@@ -47,7 +47,9 @@ def dots(results: pd.DataFrame, subject: str) -> Figure:
     mean = results.groupby("model")["auroc"].mean().sort_values(ascending=False)
     height = 1.5 + 0.24 * len(mean)
     figure, many = new_figure(2.2 + 2.9 * len(splits), height, n_axes=len(splits))
+    span = _span(results, at=0.5)
     for axes, split in zip(many, splits, strict=True):
+        axes.set_xlim(span)
         some = results[results["split"] == split]
         axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--")
         for kind, colour in _COLOURS.items():
@@ -113,7 +115,9 @@ def leads(table: pd.DataFrame, subject: str) -> Figure:
     rows = list(dict.fromkeys(zip(table["candidate"], table["rival"], strict=True)))
     height = 1.4 + 0.17 * len(rows)
     figure, many = new_figure(3.2 + 2.7 * len(splits), height, n_axes=len(splits))
+    span = _span(table, at=0.0)
     for axes, split in zip(many, splits, strict=True):
+        axes.set_xlim(span)
         axes.axvline(0, color=GUIDE, linewidth=0.8, linestyle="--")
         for row in table[table["split"] == split].to_dict("records"):
             place = rows.index((row["candidate"], row["rival"]))
@@ -126,3 +130,11 @@ def leads(table: pd.DataFrame, subject: str) -> Figure:
         label_axes(axes, f"{subject}: {split}", "lead in AUROC (black: best rival)", "")
         axes.tick_params(axis="y", labelsize=TEXT_SIZE - 2)
     return figure
+
+
+def _span(table: pd.DataFrame, at: float) -> tuple[float, float]:
+    """Limits of the axis for all splits, which hold every bound and the line `at`."""
+    bounds = table[["ci_low", "ci_high"]].to_numpy(dtype=float)
+    low, high = np.nanmin([at, *bounds.ravel()]), np.nanmax([at, *bounds.ravel()])
+    margin = 0.05 * (high - low) or 0.01
+    return float(low - margin), float(high + margin)

@@ -63,7 +63,7 @@ def roc(
     for index, (name, table) in enumerate(tables.items()):
         area = float(np.trapezoid(table["tpr"], table["fpr"]))
         look = _curve_look(index, name, area)
-        if bounds is not None:
+        if bounds is not None and np.isfinite(bounds[name]).all():
             look["label"] = f"{name}: {area:.2f} ({bounds[name][0]:.2f} to {bounds[name][1]:.2f})"
         if name in faint:
             look |= {"alpha": _FAINT, "linewidth": 1.0, "zorder": 1.9}  # below the others
@@ -273,7 +273,8 @@ def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") ->
             label="fold" if height == 0 else f"_{name}",
         )
     means = values.mean(axis=1)
-    axes.plot(means, heights, "|", color=INK, markersize=16, markeredgewidth=1.8, label="mean")
+    axes.plot(means, heights, "|", color=INK, markersize=16, markeredgewidth=1.8)
+    axes.plot([], [], "|", color=INK, markersize=9, markeredgewidth=1.8, label="mean")
     labels = [f"{name} ({mean:.3f})" for name, mean in zip(table.index, means, strict=True)]
     axes.set_yticks(heights, labels)
     axes.set_ylim(len(table) - 0.5, -0.5)

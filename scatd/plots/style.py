@@ -7,7 +7,7 @@ passed to each artist instead.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,15 +68,23 @@ ON_DARK: dict[str, str] = {
 """The same meanings on the dark background of a page."""
 
 PAGE: dict[str, tuple[str, str]] = {
-    "ink": ("#1D2733", "#E4E9EE"),
-    "soft": ("#4F5B68", "#A9B4C0"),
-    "line": ("#D5DCE4", "#3A4552"),
-    "ground": ("#F4F6F8", "#12181F"),
-    "card": ("#FFFFFF", "#1B232C"),
-    "stripe": ("#F8FAFB", "#202933"),
-    "accent": ("#00598C", "#6CB6EA"),
-    "warm": ("#B34700", "#F0843C"),
-    "warm-card": ("#FFF8F2", "#2B2119"),
+    "page": ("#F4F6F8", "#10161D"),
+    "card": ("#FFFFFF", "#1A222C"),
+    "ink": ("#1D2733", "#E8EDF2"),
+    "soft": ("#4F5B68", "#B4BFCA"),
+    "line": ("#D5DCE4", "#3A4654"),
+    "edge": ("#66717D", "#8D99A6"),
+    "accent": ("#00598C", "#7CC4F5"),
+    "on-accent": ("#FFFFFF", "#06202F"),
+    "accent-over": ("#003F64", "#A9D9FA"),
+    "warm": ("#8A6100", "#F2C14E"),
+    "warm-card": ("#FFF9EC", "#2A2415"),
+    "bad": ("#A3171E", "#FF8A8A"),
+    "well": ("#FAFBFC", "#141B23"),
+    "well-over": ("#EAF4FB", "#17304A"),
+    "focus": ("#8A3FFC", "#FFD166"),
+    "head": ("#10202F", "#0A0F14"),
+    "on-head": ("#FFFFFF", "#FFFFFF"),
 }
 """Colours of a page by use: on a light screen and on paper, and on a dark screen."""
 
@@ -114,6 +122,26 @@ _DASHES: tuple[Any, ...] = (
 
 _RENDERING = threading.Lock()
 """Matplotlib's font cache is not safe for two threads at once."""
+
+
+def css_variables(scope: str = ":root") -> str:
+    """Both tables as CSS variables (`--resistant`, `--card`), for light and for dark screens.
+
+    Paper is always light.
+
+    Parameters
+    ----------
+    scope
+        CSS selector of what has the variables.
+    """
+
+    def block(meanings: Mapping[str, str], place: int) -> str:
+        named = {name: meanings[name] for name in ON_DARK}
+        named |= {name: pair[place] for name, pair in PAGE.items()}
+        return f"{scope} {{ {' '.join(f'--{name}: {value};' for name, value in named.items())} }}"
+
+    dark = block(ON_DARK, 1)
+    return f"{block(COLOURS, 0)}\n@media screen and (prefers-color-scheme: dark) {{ {dark} }}\n"
 
 
 def new_figure(

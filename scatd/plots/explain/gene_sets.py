@@ -47,7 +47,7 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
     """
     listed, ranked = listed.head(n_sets), ranked.head(n_sets)
     n_rows = max(len(listed), len(ranked))
-    figure, (left, right) = new_figure(width=12.4, height=1.9 + 0.27 * n_rows, n_axes=2)
+    figure, (left, right) = new_figure(width=14.0, height=1.9 + 0.27 * n_rows, n_axes=2)
     _draw_listed(left, listed, subject)
     _draw_ranked(right, ranked)
     return figure
@@ -86,7 +86,7 @@ def _draw_ranked(right: Axes, ranked: pd.DataFrame) -> None:
     right.axvline(0, color=GUIDE, linewidth=0.8)
     _names(right, ranked)
     for word in RESPONSES:
-        right.barh([], [], color=RESPONSE_COLOURS[word], label=f"towards {word}")
+        right.scatter([], [], marker="s", color=RESPONSE_COLOURS[word], label=f"towards {word}")
     legend_beside(right)
 
 

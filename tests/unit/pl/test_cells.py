@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from scatd import pl
 from scatd.data import cell_map
 from scatd.errors import InputError
-from scatd.plots.style import BLUE, GREEN, GREY, PURPLE, VERMILION
+from scatd.plots.style import CALL_COLOURS, COLOURS
 
 
 def legend(axes) -> list[str]:
@@ -47,7 +47,7 @@ def test_scores_are_counted_by_call_with_the_stored_threshold(cells):
     ]
     assert title(axes) == "docetaxel (sf): scores of 59 cells"
     drawn = {to_hex(patch.get_facecolor()).upper(): patch for patch in axes.patches}
-    for colour, word in ((BLUE, "sensitive"), (VERMILION, "resistant"), (GREY, "abstain")):
+    for colour, word in ((colour, word) for word, colour in CALL_COLOURS.items()):
         own = cells.obs.loc[
             cells.obs["scatd_docetaxel_response"] == word, "scatd_docetaxel_prob_resistant"
         ]
@@ -189,13 +189,13 @@ def test_responses_and_the_domain_have_their_colours(cells, made):
     axes = pl.umap(cells, "docetaxel", color="ood", show=False)
     assert legend(axes) == ["none (1)", "inside (38)", "outside (21)"]
     shades = [to_hex(colour).upper() for colour in axes.collections[1].get_facecolors()]
-    assert (shades.count(GREEN), shades.count(PURPLE)) == (38, 21)
+    assert (shades.count(COLOURS["data"]), shades.count(COLOURS["outside"])) == (38, 21)
     is_outside = cells.obs["scatd_docetaxel_ood"].fillna(value=False).to_numpy(dtype=bool)
     outside = {tuple(place) for place in cells.obsm["X_scatd_sf"][is_outside, :2]}
     drawn = axes.collections[1].get_offsets()
     found = {
         tuple(np.float32(place)) for place, shade in zip(drawn, shades, strict=True)
-        if shade == PURPLE
+        if shade == COLOURS["outside"]
     }  # fmt: skip
     assert found == outside
 
