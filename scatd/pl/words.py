@@ -8,7 +8,7 @@ import pandas as pd
 
 from scatd.data.groups import group_words
 from scatd.errors import InputError
-from scatd.plots.style import CATEGORIES
+from scatd.plots.style import CATEGORIES, MANY
 
 MOST = 60
 """Most groups that a picture can show."""
@@ -67,5 +67,5 @@ def colours_of(
             return {name: of_category[name] for name in names}
     if len(names) <= len(CATEGORIES):
         return dict(zip(names, CATEGORIES, strict=False))
-    shades = colormaps["turbo"].resampled(len(names))
+    shades = colormaps[MANY].resampled(len(names))
     return {name: to_hex(shades(index)) for index, name in enumerate(names)}

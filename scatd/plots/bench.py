@@ -12,6 +12,7 @@ from scatd.plots.style import (
     CATEGORIES,
     COLOURS,
     GUIDE,
+    INK,
     SHARES,
     TEXT_SIZE,
     label_axes,
@@ -121,7 +122,7 @@ def leads(table: pd.DataFrame, subject: str) -> Figure:
         axes.axvline(0, color=GUIDE, linewidth=0.8, linestyle="--")
         for row in table[table["split"] == split].to_dict("records"):
             place = rows.index((row["candidate"], row["rival"]))
-            colour = COLOURS["ink" if row["is_best"] else "guide"]
+            colour = INK if row["is_best"] else GUIDE
             axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=1.2)
             axes.plot(row["lead"], place, marker="o", markersize=4, color=colour)
         names = [f"{ours} over {rival.replace('_', ' ')}" for ours, rival in rows]

@@ -59,11 +59,11 @@ ON_DARK: dict[str, str] = {
     ABSTAIN: "#7C8794",
     "missing": "#49525D",
     "outside": "#E58FCB",
-    "model": "#4CC796",
-    "baseline": "#D3758F",
-    "source": "#B58BD0",
-    "reference": "#E3B8EC",
-    "target": "#7EA0F5",
+    "model": "#5FE0AD",
+    "baseline": "#C4617E",
+    "source": "#9C5A8C",
+    "reference": "#F0CFF6",
+    "target": "#6FA8FF",
 }
 """The same meanings on the dark background of a page."""
 
@@ -103,6 +103,8 @@ VALUES = "viridis"
 """Colour map of values without a direction, such as expression."""
 CORRELATIONS = "PRGn"
 """Diverging colour map of correlations: none of its colours means a response."""
+MANY = "turbo"
+"""Colour map for more groups than there are categories; its colours mean nothing else."""
 COUNTS = "Greys"
 """Colour map of counts that are written beside it."""
 

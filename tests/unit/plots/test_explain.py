@@ -197,7 +197,7 @@ def test_cells_are_sorted_by_group_and_those_without_are_left_out() -> None:
         next(axes for axes in figure.axes if axes.get_label() == name) for name in ("cells", "band")
     )
     assert cells.images[0].get_array().tolist() == [[2.0, 4.0, 1.0]]
-    assert [text.get_text() for text in band.texts] == ["0.0", "1.0"]
+    assert [label.get_text() for label in band.get_xticklabels()] == ["0.0", "1.0"]
 
 
 def test_gene_sets_stand_in_the_order_of_their_tables() -> None:
