@@ -21,7 +21,7 @@ _NAMES = {
     PCT_MITO: "mitochondrial share (%)",
 }
 """Label of each measure, in the order of the panels."""
-_SHORT = {N_GENES: "expressed genes", TOTAL: "total", PCT_MITO: "mitochondrial share"}
+_SHORT = {N_GENES: "number of expressed genes", TOTAL: "total", PCT_MITO: "mitochondrial share"}
 
 
 def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure:
