@@ -19,6 +19,8 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     say,
+    shortened,
+    width_of,
 )
 
 if TYPE_CHECKING:
@@ -108,24 +110,25 @@ def class_map(
     colours
         Colour of each word, in the order of the legend. The legend counts the cells of each.
     """
-    axes = axes_on(on, width=6.8, height=4.8)
+    n_missing = int((~np.isin(words, list(colours))).sum())
+    names = {word: shortened(word, 28) for word in colours}
+    columns = -(-(len(colours) + bool(n_missing)) // _BESIDE)
+    legend = columns * (0.9 + width_of([what, *names.values()]))
+    axes = axes_on(on, width=max(6.8, 5.0 + legend), height=4.8)
     places, size = np.asarray(xy, dtype=float), _size(len(words))
     rest = ~np.isin(words, list(colours))
     if rest.any():
-        _crosses(axes, places[rest], size, f"none ({rest.sum():,})")
+        _crosses(axes, places[rest], size, f"none ({n_missing:,})")
     named = np.flatnonzero(~rest)
     # In mixed order, so that no word lies on top of all others.
     mixed = np.random.default_rng(0).permutation(named)
     shades = [colours[word] for word in words[mixed]]
     axes.scatter(places[mixed, 0], places[mixed, 1], s=size, c=shades, linewidths=0)
     for word, colour in colours.items():
-        label = f"{word} ({(words == word).sum():,})"
+        label = f"{names[word]} ({(words == word).sum():,})"
         axes.scatter([], [], s=18, color=colour, linewidths=0, label=label)
     _label(axes, subject, what)
-    n_entries = len(colours) + bool(rest.any())
-    legend_beside(axes, what, columns=-(-n_entries // _BESIDE))
-    if on is None and n_entries > _BESIDE:
-        figure_of(axes).set_figwidth(6.8 + 2.2 * (n_entries // _BESIDE))
+    legend_beside(axes, what, columns=columns)
     return figure_of(axes)
 
 

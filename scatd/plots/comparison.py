@@ -84,5 +84,5 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
     axes.grid(visible=False, axis="y")
     axes.hlines(np.arange(1, len(order)) - 0.5, 0, 1, transform=axes.get_yaxis_transform(),
                 color=COLOURS["grid"], linewidth=0.6, zorder=0.5)  # fmt: skip
-    legend_beside(axes)
+    legend_beside(axes, first=families)
     return figure

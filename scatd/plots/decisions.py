@@ -22,6 +22,7 @@ from scatd.plots.style import (
     new_figure,
     say,
     shortened,
+    width_of,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def groups(table: pd.DataFrame, subject: str, metric: str = "auroc") -> Figure:
     subject
         Drug, for the title.
     """
-    figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.3 * len(table))
+    width = max(6.0, 5.0 + width_of(map(shortened, table["group"])))
+    figure, (axes,) = new_figure(width, height=1.3 + 0.3 * len(table))
     heights = np.arange(len(table))
     label_axes(axes, f"{subject}: by group", f"{metric.upper()}, 95% interval", "")
     if table[metric].isna().all():

@@ -21,6 +21,7 @@ from scatd.plots.style import (
     say,
     shortened,
     thinned,
+    width_of,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = np.arange(41) / 40
+_FEW = 12
+"""Groups that have tall rows."""
 _MOST_POINTS = 2_000
 """Of a group; more points hide each other."""
 
@@ -93,12 +96,12 @@ def scores_by_group(
         (n_obs,) categories in their order, without gaps; the name is the kind of the groups.
     """
     names = list(groups.cat.categories)
-    axes = axes_on(on, width=7.0, height=1.5 + 0.5 * len(names))
     cells = _scored(prob, calls, groups)
-    labels = []
-    for row, name in enumerate(names):
-        own = cells[cells["group"] == name]
-        labels.append(f"{shortened(name)} ({_in_words(own)})")
+    of_group = {name: cells[cells["group"] == name] for name in names}
+    labels = [f"{shortened(name)} ({_in_words(own)})" for name, own in of_group.items()]
+    row_height = 0.5 if len(names) <= _FEW else 0.34
+    axes = axes_on(on, width=5.4 + width_of(labels), height=1.5 + row_height * len(names))
+    for row, own in enumerate(of_group.values()):
         _row(axes, own, row)
     for name in _by_call(cells):
         axes.scatter([], [], s=14, color=CALL_COLOURS[name], label=name)

@@ -18,6 +18,7 @@ from scatd.plots.style import (
     label_axes,
     new_figure,
     shortened,
+    width_of,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = N
         shown = matrix[[drug for drug in matrix if drug in spread.index[:MOST_DRUGS]]]
         subject += f" ({MOST_DRUGS} of {matrix.shape[1]} drugs: those that differ most)"
     n_groups, n_drugs = shown.shape
-    axes = axes_on(on, max(5.0, 3.0 + 0.55 * n_drugs), 2.2 + 0.32 * n_groups)
+    axes = axes_on(
+        on,
+        max(5.0, 2.4 + width_of(map(shortened, shown.index)) + 0.55 * n_drugs),
+        2.2 + 0.32 * n_groups,
+    )
     values = shown.to_numpy(dtype=float)
     drawn = axes.imshow(values, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     label_axes(axes, f"{subject}: resistant fraction", "", "")
@@ -80,7 +85,9 @@ def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
     drugs = list(dict.fromkeys(fractions["drug"]))
     groups = list(dict.fromkeys(fractions["group"]))
     height = 1.9 + 0.3 * len(groups)
-    figure, many = new_figure(1.6 + 1.9 * len(drugs), height, n_axes=len(drugs))
+    names = [shortened(group) for group in groups]
+    width = 1.0 + width_of(names) + 1.9 * len(drugs)
+    figure, many = new_figure(max(4.5, width), height, n_axes=len(drugs))
     for axes, drug in zip(many, drugs, strict=True):
         rows = fractions[fractions["drug"] == drug].set_index("group").loc[groups]
         n_scored = rows["n_scored"].to_numpy(dtype=float)
@@ -95,8 +102,7 @@ def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
             axes.text(0.02, place, "no cell was scored", fontsize=TEXT_SIZE - 2, va="center")
         axes.set_xlim(0, 1)
         axes.set_ylim(len(groups) - 0.5, -0.5)
-        names = map(shortened, groups) if axes is many[0] else [""] * len(groups)
-        axes.set_yticks(range(len(groups)), names)
+        axes.set_yticks(range(len(groups)), names if axes is many[0] else [""] * len(groups))
     handles, words = many[0].get_legend_handles_labels()
     figure.legend(
         handles, words, loc="outside lower center", ncols=3, fontsize=TEXT_SIZE - 1, frameon=False

@@ -7,7 +7,7 @@ passed to each artist instead.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,8 @@ COUNTS = "Greys"
 
 TEXT_SIZE, TITLE_SIZE = 9, 10
 _DPI = 150
+_LETTER = 0.07
+"""Width of a letter of a tick label, inches."""
 _LINE_STYLES = ("-", "--", ":")
 _OURS = (in_legend(MODEL), "registered model")
 _DASHES: tuple[Any, ...] = (
@@ -276,9 +278,21 @@ def legend_inside(axes: Axes) -> None:
     axes.legend(fontsize=TEXT_SIZE - 1, frameon=False)
 
 
-def legend_beside(axes: Axes, title: str | None = None, *, columns: int = 1) -> None:
-    """Put the legend right of the axes, so that it hides no data, however many entries it has."""
+def legend_beside(
+    axes: Axes, title: str | None = None, *, columns: int = 1, first: Sequence[str] = ()
+) -> None:
+    """Put the legend right of the axes, so that it hides no data, however many entries it has.
+
+    Parameters
+    ----------
+    first
+        Entries that stand before the others, which keep their order.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda place: labels[place] not in first)
     axes.legend(
+        [handles[place] for place in order],
+        [labels[place] for place in order],
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
         fontsize=TEXT_SIZE - 1,
@@ -336,6 +350,11 @@ def shortened(name: object, at_most: int = 36) -> str:
         return text
     last = at_most // 3
     return f"{text[: at_most - last - 1]}…{text[-last:]}"
+
+
+def width_of(names: Iterable[object]) -> float:
+    """Space of the longest of some names beside axes, inches."""
+    return _LETTER * max((len(str(name)) for name in names), default=0)
 
 
 def thinned(table: pd.DataFrame, at_most: int) -> pd.DataFrame:

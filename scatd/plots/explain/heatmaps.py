@@ -18,6 +18,7 @@ from scatd.plots.style import (
     new_figure,
     new_mosaic,
     shortened,
+    width_of,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _EXTREME = 99
 """Percentile at which the colour scale ends, so that a few outliers do not pale the rest."""
-_CHARACTER = 0.075
-"""Width of one letter of a tick label, inches."""
 
 
 def by_group(table: pd.DataFrame, subject: str, group: str) -> Figure:
@@ -44,7 +43,7 @@ def by_group(table: pd.DataFrame, subject: str, group: str) -> Figure:
         Kind of the groups: patient, cluster.
     """
     names = [shortened(name) for name in table.columns]
-    longest = max(map(len, names)) * _CHARACTER
+    longest = width_of(names)
     width = 3.4 + max(0.34 * len(names), 1.4)
     figure, (axes,) = new_figure(width, 1.9 + longest + 0.22 * len(table))
     image = _image(axes, table, is_attribution=True)
@@ -78,10 +77,13 @@ def by_cell(
     known = groups.dropna()
     order = known.sort_values(kind="stable").index
     names = list(dict.fromkeys(known[order]))
+    words, counts = [shortened(name) for name in names], known.value_counts()
+    # The smallest group has this much space, of about six inches.
+    turned = width_of(words) > 6.0 * counts.min() / counts.sum() if names else False
     figure, axes = new_mosaic(
         [["band"], ["cells"]],
         width=8.0,
-        height=1.7 + 0.2 * table.shape[1],
+        height=1.7 + 0.2 * table.shape[1] + (width_of(words) if turned else 0),
         height_ratios=[1, max(4.0, table.shape[1])],
     )
     image = _image(axes["cells"], table.loc[order].T, is_attribution=is_attribution)
@@ -90,7 +92,7 @@ def by_cell(
     label_axes(axes["cells"], "", f"{len(order):,} columns, by {known.name}", "")
     axes["cells"].grid(visible=False)
     label_axes(axes["band"], subject, "", "")
-    _band(axes["band"], [names.index(name) for name in known[order]], names)
+    _band(axes["band"], [names.index(name) for name in known[order]], words, 90 if turned else 0)
     mark_missing(axes["cells"], table.loc[order].T.to_numpy(dtype=float), "no value")
     colour_bar(list(axes.values()), image, label)
     return figure
@@ -110,8 +112,8 @@ def _image(axes: Axes, table: pd.DataFrame, *, is_attribution: bool) -> AxesImag
     return axes.imshow(X, aspect="auto", cmap=colours, vmin=low, vmax=high, interpolation="nearest")
 
 
-def _band(axes: Axes, codes: list[int], names: list[object]) -> None:
-    """A coloured strip above the cells, and above it the name of each group."""
+def _band(axes: Axes, codes: list[int], names: list[str], turn: float) -> None:
+    """A coloured strip above the cells, and above it the name of each group, turned by degrees."""
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap([CATEGORIES[index % len(CATEGORIES)] for index in range(len(names))])
@@ -121,9 +123,5 @@ def _band(axes: Axes, codes: list[int], names: list[object]) -> None:
     axes.set_yticks([])
     axes.xaxis.tick_top()
     places = [float(np.mean(np.flatnonzero(np.array(codes) == code))) for code in range(len(names))]
-    words = [shortened(name) for name in names]
-    # A group has this much space, of about six inches.
-    space = 6.0 * min(codes.count(code) for code in range(len(names))) / len(codes)
-    turn = 90 if max(map(len, words)) * _CHARACTER > space else 0
-    axes.set_xticks(places, words, rotation=turn)
+    axes.set_xticks(places, names, rotation=turn)
     axes.tick_params(length=0, labelsize=TEXT_SIZE - (2 if turn else 1))
