@@ -214,7 +214,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     bars = tables["fractions"]
     bars = bars[bars["drug"].isin(telling[: screen.MOST_BARS])]
     drawn = {
-        "Resistant fraction of each group, drug by drug; grey where no cell had an answer.": (
+        "Resistant fraction of each group, drug by drug; hatched where no cell had an answer.": (
             "heat_map", screen.heat_map(matrix, subject)
         ),
         "Answers of each group, for the drugs that differ most between groups.": (
