@@ -9,6 +9,7 @@ import pandas as pd
 
 from scatd.data.cells import N_GENES, PCT_MITO, TOTAL
 from scatd.plots.style import COLOURS, INK, TEXT_SIZE, label_axes, new_figure, say, thinned, violin
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     """
     drawn, words = _telling(cells)
     figure, axes = new_figure(max(5.0, 3.0 * len(drawn)), 3.8, max(1, len(drawn)))
-    title = f"{subject}: {len(cells):,} cells"
+    title = f"{subject}: {counted(len(cells), 'cell')}"
     if not drawn:
         label_axes(axes[0], title, "", "")
         say(axes[0], words or "There are no cells.")
@@ -81,7 +82,7 @@ def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
                 axes.scatter(some[TOTAL], some[column], c=colour, marker=marker, s=6,
                              linewidths=0 if marker == "o" else 0.7, alpha=0.6, rasterized=True,
                              label=f"{label} ({int(here.sum()):,})")  # fmt: skip
-        title = f"{subject}: {len(cells):,} cells" if axes is many[0] else ""
+        title = f"{subject}: {counted(len(cells), 'cell')}" if axes is many[0] else ""
         label_axes(axes, title, _NAMES[TOTAL], _NAMES[column])
         axes.set_ylim(bottom=0)
         if column == N_GENES:

@@ -20,6 +20,7 @@ from scatd.plots.style import (
     shortened,
     width_of,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = N
     if matrix.shape[1] > MOST_DRUGS:
         spread = (matrix.max() - matrix.min()).sort_values(ascending=False)
         shown = matrix[[drug for drug in matrix if drug in spread.index[:MOST_DRUGS]]]
-        subject += f" ({MOST_DRUGS} of {matrix.shape[1]} drugs: those that differ most)"
+        subject += f" ({counted(MOST_DRUGS, 'drug', of=matrix.shape[1])}: those that differ most)"
     n_groups, n_drugs = shown.shape
     axes = axes_on(
         on,

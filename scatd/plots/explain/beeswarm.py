@@ -15,6 +15,7 @@ from scatd.plots.explain.look import (
 )
 from scatd.plots.shades import colour_bar
 from scatd.plots.style import GUIDE, VALUES, label_axes, new_figure, say, shortened, thinned
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def beeswarm(
         )
     axes.set_yticks(np.arange(len(names)), map(shortened, names))
     axes.set_ylim(len(names) - 0.5, -0.5)
-    label_axes(axes, f"{subject}: leading features, {len(x):,} cells", ATTRIBUTION, "")
+    label_axes(axes, f"{subject}: leading features, {counted(len(x), 'cell')}", ATTRIBUTION, "")
     bar = colour_bar(axes, points, "value of the feature\n(5th to 95th percentile of its cells)")
     bar.set_yticks([0, 1], ["low", "high"])
     return figure

@@ -19,6 +19,7 @@ from scatd.plots.style import (
     new_mosaic,
     thinned,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def dependence(
     axes["above"].set_xlim(joint.get_xlim())
     axes["beside"].hist(pair["y"], bins=_BINS, color=GUIDE, orientation="horizontal")
     axes["beside"].set_ylim(joint.get_ylim())
-    label_axes(axes["above"], f"{subject}: {feature}, {len(pair):,} cells", "", "cells")
+    label_axes(axes["above"], f"{subject}: {feature}, {counted(len(pair), 'cell')}", "", "cells")
     label_axes(axes["beside"], "", "cells", "")
     axes["above"].tick_params(labelbottom=False)
     axes["beside"].tick_params(labelleft=False)
