@@ -152,5 +152,6 @@ def _ece(result: Any) -> tuple[float, float, float] | None:
     metrics = mapping(getattr(result, "tables", None)).get("metrics")
     if not isinstance(metrics, pd.DataFrame):
         return None
-    row = metrics.set_index("metric").loc["ece"]
-    return float(row["value"]), float(row["ci_low"]), float(row["ci_high"])
+    row = metrics[metrics["metric"] == "ece"][["value", "ci_low", "ci_high"]]
+    value, low, high = row.to_numpy(dtype=float)[0]
+    return float(value), float(low), float(high)

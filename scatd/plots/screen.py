@@ -100,7 +100,7 @@ def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
             left += share
         label_axes(axes, shortened(drug, 22), "share of scored cells", "")
         for place in np.flatnonzero(n_scored == 0):
-            axes.text(0.02, place, "no cell was scored", fontsize=TEXT_SIZE - 2, va="center")
+            axes.text(0.02, float(place), "no cell was scored", fontsize=TEXT_SIZE - 2, va="center")
         axes.set_xlim(0, 1)
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_yticks(range(len(groups)), names if axes is many[0] else [""] * len(groups))

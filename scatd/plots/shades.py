@@ -24,8 +24,9 @@ def colour_bar(axes: Axes | Sequence[Axes], artist: ScalarMappable, label: str) 
     label
         The quantity and its scale.
     """
-    first = axes if hasattr(axes, "figure") else axes[0]
-    figure = figure_of(first)
+    from matplotlib.axes import Axes
+
+    figure = figure_of(axes if isinstance(axes, Axes) else axes[0])
     bar = figure.colorbar(artist, ax=axes, fraction=0.05, pad=0.02, aspect=30)
     bar.set_label(label, fontsize=TEXT_SIZE)
     bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
@@ -80,7 +81,7 @@ def write_in_cells(
     form
         Of a number, such as ".2f".
     """
-    shades = image.cmap(image.norm(image.get_array()))
+    shades = image.to_rgba(np.ma.asarray(image.get_array()))
     lightness = np.asarray(shades)[..., :3] @ np.array([0.299, 0.587, 0.114])
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):

@@ -173,7 +173,7 @@ def local_bars(rows: pd.DataFrame, subject: str, n_features: int = 10) -> Figure
     """
     figure, many = new_figure(2.9 * len(rows) + 0.6, 1.5 + 0.24 * n_features, len(rows))
     # One scale for all, so that bars of equal length are equal.
-    largest = 1.05 * float(rows.abs().max(axis=None)) or 1.0
+    largest = 1.05 * float(np.nanmax(np.abs(rows.to_numpy(dtype=float)))) or 1.0
     for axes, (name, row) in zip(many, rows.iterrows(), strict=True):
         axes.set_xlim(-largest, largest)
         top = row[row.abs().sort_values(ascending=False, kind="stable").index[:n_features]]
