@@ -5,11 +5,39 @@ A message says the value, where it was found, what was expected and what to do a
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
+from enum import StrEnum, auto
 from typing import Any
 
 from scatd.wording import counted
+
+
+class FaultKind(StrEnum):
+    """What is wrong with an input, for those who say it in their own words, as the page does."""
+
+    OTHER = auto()
+    DAMAGED = auto()
+    LINKS = auto()
+    NO_MEMORY = auto()
+    OTHER_STORE = auto()
+    NO_TEXT = auto()
+    ENCODING = auto()
+    TABLE = auto()
+    IDS = auto()
+    WIDTH = auto()
+    VALUES = auto()
+    NO_EXPRESSION = auto()
+    SCALE = auto()
+    SEVERAL_MATRICES = auto()
+    SEVERAL_GENOMES = auto()
+    NO_GENE_NAMES = auto()
+    FEW_GENES = auto()
+    SPECIES = auto()
+    NO_EMBEDDING = auto()
+    NO_WEIGHTS = auto()
+    SIMULATED = auto()
 
 
 class ScatdError(Exception):
@@ -25,12 +53,24 @@ class ScatdError(Exception):
         What would have been accepted.
     remedy
         What the user can do now.
+    kind
+        What is wrong, as one of a few kinds.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        expected: str = "",
+        remedy: str = "",
+        kind: FaultKind = FaultKind.OTHER,
+    ) -> None:
         self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
+        self.kind = kind
+        self.collected: tuple[ScatdError, ...] = ()
         place = f"{where}: " if where else ""
         wanted = f" Expected {expected}." if expected else ""
         advice = f" {remedy}" if remedy else ""
@@ -40,11 +80,28 @@ class ScatdError(Exception):
         """Travel between processes with all parts."""
         return _restored, (type(self), self.args, self.__dict__)
 
+    @property
+    def each(self) -> tuple[ScatdError, ...]:
+        """The faults that it lists, or itself."""
+        return self.collected or (self,)
+
 
 def _restored(cls: type[ScatdError], args: tuple[Any, ...], parts: dict[str, Any]) -> ScatdError:
     error = cls.__new__(cls, *args)
     error.__dict__.update(parts)
     return error
+
+
+@contextlib.contextmanager
+def of_kind(kind: FaultKind) -> Iterator[None]:
+    """Give the errors of a block this kind, unless they have one already."""
+    try:
+        yield
+    except ScatdError as error:
+        for part in error.each:
+            if part.kind is FaultKind.OTHER:
+                part.kind = kind
+        raise
 
 
 class InputError(ScatdError):
@@ -82,9 +139,17 @@ class Faults:
     def __iter__(self) -> Iterator[InputError]:
         return iter(self._found)
 
-    def add(self, what: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+    def add(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        expected: str = "",
+        remedy: str = "",
+        kind: FaultKind = FaultKind.OTHER,
+    ) -> None:
         """Remember one fault; nothing is raised yet."""
-        self.take(InputError(what, where=where, expected=expected, remedy=remedy))
+        self.take(InputError(what, where=where, expected=expected, remedy=remedy, kind=kind))
 
     def take(self, fault: InputError) -> None:
         """Remember a fault that was found elsewhere."""
@@ -107,10 +172,13 @@ class Faults:
                 where=": ".join(part for part in (self.where, fault.where) if part),
                 expected=fault.expected,
                 remedy=fault.remedy,
+                kind=fault.kind,
             )
         lines = "\n".join(f"  - {fault}" for fault in self._found)
         message = f"{counted(len(self._found), 'fault')}\n{lines}"
-        raise InputError(message, where=self.where)
+        error = InputError(message, where=self.where)
+        error.collected = tuple(self._found)
+        raise error
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

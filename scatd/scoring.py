@@ -29,7 +29,7 @@ from scatd.artifact import Artifact
 from scatd.candidates.candidate import Candidate, mean_probability
 from scatd.candidates.mean import Mean
 from scatd.data.limits import BLOCK
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.keys import AlignmentMethod, StatsSource
 from scatd.nn.alignment import (
     COHORT_MINIMUM,
@@ -293,7 +293,7 @@ class Scorer:
         """
         if X.ndim != 2 or X.shape[1] != self.n_features:
             what = f"features of shape {X.shape}"
-            raise InputError(what, expected=f"(n_obs, {self.n_features})")
+            raise InputError(what, expected=f"(n_obs, {self.n_features})", kind=FaultKind.WIDTH)
 
     def _alignment(self, method: AlignmentMethod | None) -> Alignment:
         if method is None or method == self.alignment.method:
@@ -399,7 +399,8 @@ class RowScorer:
             n_bad = int((~np.isfinite(prob)).sum())
             what = f"{counted(n_bad, 'score', 'is', of=n_rows)} not finite"
             where = f"rows {start} to {start + n_rows - 1}, counted from 0"
-            raise InputError(what, where=where, remedy="Check the scale of the features.")
+            remedy = "Check the scale of the features."
+            raise InputError(what, where=where, remedy=remedy, kind=FaultKind.VALUES)
         return Scores(
             prob_resistant=prob,
             prob_sd=found.get("sd"),

@@ -27,7 +27,7 @@ from scatd.data.storable import mapping, storable, storable_value
 from scatd.data.tables import has_suffix
 from scatd.data.unfinished import long_written
 from scatd.data.writing import require_store_name
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.wording import counted
 
 
@@ -70,7 +70,8 @@ class AnnotatedCohort:
         """
         if name == self._index:
             what = f"obs stores the ids of its rows under the name '{name}', which a result needs"
-            raise InputError(what, where=str(self._path), remedy="Rename the index of obs.")
+            remedy = "Rename the index of obs."
+            raise InputError(what, where=str(self._path), remedy=remedy, kind=FaultKind.IDS)
         self.remove_column(name)
         obs = self._root["obs"]
         with _silent():

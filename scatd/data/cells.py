@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.errors import Faults
+from scatd.errors import FaultKind, Faults
 from scatd.wording import counted
 
 TOTAL, N_GENES, PCT_MITO = "total_counts", "n_genes_by_counts", "pct_counts_mt"
@@ -140,17 +140,19 @@ class CellQuality:
         """
         if self.n_not_finite:
             what = f"{counted(self.n_not_finite, 'value', 'is')} NaN or infinite"
-            faults.add(what, expected="finite numbers", remedy="Set them to 0, or remove the rows.")
+            remedy = "Set them to 0, or remove the rows."
+            faults.add(what, expected="finite numbers", remedy=remedy, kind=FaultKind.VALUES)
         if self.n_negative and not negative_allowed:
             what = f"{counted(self.n_negative, 'value', 'is')} below zero"
-            faults.add(what, expected="expression of 0 and more")
+            faults.add(what, expected="expression of 0 and more", kind=FaultKind.VALUES)
         if self.n_cells and not self.n_expressing and not may_be_empty:
             add_no_expression(faults)
 
 
 def add_no_expression(faults: Faults) -> None:
     """Add the fault of a cohort in which no cell expresses a gene."""
-    faults.add("no cell expresses any gene", expected="values above zero")
+    what = "no cell expresses any gene"
+    faults.add(what, expected="values above zero", kind=FaultKind.NO_EXPRESSION)
 
 
 def with_quality(obs: pd.DataFrame, cells: pd.DataFrame, *, are_counts: bool) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.wording import counted
 
 ALWAYS_ALLOWED = 1 << 28
@@ -135,7 +135,7 @@ def require_plausible(
             "of them"
         )
         remedy = "The file is damaged or was not written to its end: write it again."
-        raise InputError(what, where=str(path), remedy=remedy)
+        raise InputError(what, where=str(path), remedy=remedy, kind=FaultKind.DAMAGED)
 
 
 def _foreign(path: Path, place: str, what: str) -> InputError:
@@ -144,6 +144,7 @@ def _foreign(path: Path, place: str, what: str) -> InputError:
         where=str(path),
         expected="a file that holds its own values, without links",
         remedy="Write a copy that holds everything: read it with its own program and save it anew.",
+        kind=FaultKind.LINKS,
     )
 
 

@@ -16,7 +16,7 @@ from scatd.data.genes import Combine, Panel, aligned, match
 from scatd.data.lazy import LazyMatrix
 from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.keys import InputScale
 from scatd.wording import counted
 
@@ -82,6 +82,7 @@ def as_log1p(X: np.ndarray, held: Diagnosis) -> np.ndarray | None:
     return log_normalise(X) if held.scale in ("counts", "cpm") else None
 
 
+@of_kind(FaultKind.FEW_GENES)
 def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
     """The genes of a panel, in its order; missing genes are 0.
 

@@ -39,7 +39,7 @@ from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
 from scatd.data.text.values import as_text, judge
 from scatd.data.titles import ROW_TITLES, describes_cells
-from scatd.errors import Faults, InputError
+from scatd.errors import FaultKind, Faults, InputError
 from scatd.keys import InputScale
 from scatd.wording import counted
 
@@ -252,6 +252,7 @@ def _from_table(path: Path, family: str, faults: Faults, *, on_disk: bool) -> Fo
                 f"{what} and the number {ids[row]} in row {row}",
                 expected="words, which are ids, or numbers, which are features",
                 remedy="If these are ids, name the column 'id' and put it first.",
+                kind=FaultKind.TABLE,
             )
     # pandas writes row numbers under an empty name; they are not ids.
     if ids and table.header[id_column or 0] == "" and ids == [str(row) for row in range(len(ids))]:
@@ -318,6 +319,7 @@ def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: 
         f"words in {counted(len(misprints), 'column')}: {'; '.join(some)}",
         expected="numbers in every column but the ids",
         remedy="Name the id column 'id' and put it first; remove other columns of words.",
+        kind=FaultKind.TABLE,
     )
 
 
@@ -398,6 +400,7 @@ def _require_order(names: Sequence[str], key: str, path: Path) -> None:
         where=str(path),
         expected="the order in which the embedding was made",
         remedy="Sort the columns by number, or give the values without names if they are in order.",
+        kind=FaultKind.TABLE,
     )
 
 
@@ -408,4 +411,5 @@ def no_embedding(path: Path, family: str, what: str) -> InputError:
         where=str(path),
         expected=f'features of family {family} in obsm["{keys.OBSM_FEATURES[family]}"]',
         remedy=f"Make them: scatd embed {path} --backend {keys.BACKENDS[family]} -o embedded.h5ad",
+        kind=FaultKind.NO_EMBEDDING,
     )

@@ -21,7 +21,7 @@ from scatd.data.files import release, row_blocks, sha256_array
 from scatd.data.given import GivenCohort
 from scatd.data.ids import Ids, check_ids, held_ids, row_numbers
 from scatd.data.opened import OpenedInput, open_input
-from scatd.errors import Faults, InputError
+from scatd.errors import FaultKind, Faults, InputError, of_kind
 from scatd.keys import InputScale
 from scatd.wording import counted
 
@@ -142,12 +142,11 @@ def read_features(
             f"{found.key} has {counted(width, 'feature')} a row",
             expected=f"{n_features} (family {family})",
             remedy="Check that the file was made for this family and model.",
+            kind=FaultKind.WIDTH,
         )
     if not n_obs or not width:
-        faults.add(
-            f"{found.key} has {counted(n_obs, 'row')} and {counted(width, 'feature')}",
-            expected="at least one",
-        )
+        what = f"{found.key} has {counted(n_obs, 'row')} and {counted(width, 'feature')}"
+        faults.add(what, expected="at least one", kind=FaultKind.NO_EXPRESSION)
     ids = row_numbers(n_obs) if found.ids is None else _as_ids(found.ids)
     has_ids = check_ids(ids, faults, unique=unique_ids) and found.ids is not None
     X: Any
@@ -209,6 +208,7 @@ class CheckedRows:
         return self[:].astype(dtype or np.float32, copy=False)
 
 
+@of_kind(FaultKind.WIDTH)
 def _require_matrix(found: Found, path: Path) -> None:
     if found.raw.ndim != 2:
         shape = " x ".join(map(str, found.raw.shape)) or "one number"
@@ -258,4 +258,5 @@ def _check(raw: Any, key: str, ids: Ids, faults: Faults, into: np.ndarray | None
         faults.add(
             f"{key} has values that are not finite float32 numbers: {found}; the first is {first}",
             remedy="Remove these rows, or repair the step that wrote them.",
+            kind=FaultKind.VALUES,
         )

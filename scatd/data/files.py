@@ -28,7 +28,7 @@ import numpy as np
 from scatd.data import disk_faults
 from scatd.data.location import Remote
 from scatd.data.remote_faults import network_errors, remote_fault
-from scatd.errors import InputError, ScatdError, nearest
+from scatd.errors import FaultKind, InputError, ScatdError, nearest
 from scatd.ranges import shortened
 
 _BLOCK_BYTES = 1 << 25
@@ -94,7 +94,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         what = f"cannot be read as {kind}: it needs more memory than there is"
-        raise InputError(what, where=str(path)) from error
+        raise InputError(what, where=str(path), kind=FaultKind.NO_MEMORY) from error
     except _DAMAGE + _unknown_elements() + network_errors() as error:
         if isinstance(path, Remote):
             raise remote_fault(path, kind, error) from None
@@ -103,6 +103,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
             f"cannot be read as {kind} ({detail})",
             where=str(path),
             remedy="The file may be truncated, damaged or of another type: copy or write it again.",
+            kind=FaultKind.DAMAGED,
         ) from error
 
 

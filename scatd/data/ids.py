@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scatd.data.files import reading
 from scatd.data.kinds import store_kind
-from scatd.errors import Faults
+from scatd.errors import FaultKind, Faults
 from scatd.wording import counted
 
 _BLOCK = 1 << 16
@@ -202,7 +202,8 @@ def check_ids(ids: Ids, faults: Faults, *, unique: bool = True) -> bool:
             texts, np.arange(rows.start, rows.stop).astype(str)
         )
     if n_empty:
-        faults.add(f"{counted(n_empty, 'id', 'is')} empty", remedy="Give every row its own id.")
+        remedy = "Give every row its own id."
+        faults.add(f"{counted(n_empty, 'id', 'is')} empty", remedy=remedy, kind=FaultKind.IDS)
     hashes.sort()
     repeated = _repeated(ids, hashes) if unique else []
     if repeated:
@@ -211,6 +212,7 @@ def check_ids(ids: Ids, faults: Faults, *, unique: bool = True) -> bool:
             f"{counted(len(repeated), 'id', 'occurs')} more than once, such as {some}",
             expected="one row an id",
             remedy="Make them unique (adata.obs_names_make_unique()) or remove the copies.",
+            kind=FaultKind.IDS,
         )
     return not are_numbers
 

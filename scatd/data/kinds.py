@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scatd.data.tables import has_suffix
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 
 _SEURAT = (
     "In R, write the counts as a 10x folder: DropletUtils::write10xCounts('counts', "
@@ -106,7 +106,8 @@ def other_store(path: Path, root: Any, wanted: str) -> InputError:
     what, remedy = _what_it_holds(path, root)
     if remedy == _RENAME.format(name=path.name, new=path.name):
         what, remedy = f"{what} without all of its parts", "The file is damaged: write it again."
-    return InputError(f"holds no {wanted} ({what})", where=str(path), remedy=remedy)
+    says = f"holds no {wanted} ({what})"
+    return InputError(says, where=str(path), remedy=remedy, kind=FaultKind.OTHER_STORE)
 
 
 def _what_it_holds(path: Path, root: Any) -> tuple[str, str]:

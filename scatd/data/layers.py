@@ -17,8 +17,9 @@ from scatd.data.cohort import Cohort, Matrix, X
 from scatd.data.genes import gene_names
 from scatd.data.layer_names import is_made, is_named_counts, is_partial, place, rank
 from scatd.data.scale import Diagnosis, diagnose
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.keys import InputScale
+from scatd.notes import Advised
 from scatd.wording import counted
 
 ROWS_LOOKED_AT = 1000
@@ -123,6 +124,7 @@ def choose_to_learn(cohort: Cohort, scale: InputScale | None = None) -> Choice:
             where=str(cohort.path),
             expected=choice.fault.expected,
             remedy=remedy,
+            kind=choice.fault.kind,
         )
     return Choice(X, choice.diagnoses)
 
@@ -184,6 +186,7 @@ class _Search:
             f". Not taken by itself: {listed}",
             expected=f"{' or '.join(_WORDS[one] for one in wanted)}, best in layers['counts']",
             remedy=f"If one of them is meant: --layer {next(iter(self._barred))}",
+            kind=FaultKind.SEVERAL_MATRICES,
         )
         return Choice(first, self.found, fault, is_unclear=X in self._barred)
 
@@ -203,7 +206,8 @@ class _Search:
             beside = layer != X and X in self.found
             what = f"X holds {self.found[X].words}, " if beside else ""
             what += f"{here} holds {own.words}"
-            choice.notes.append(f"{what}: {here} is used, {why} (--layer {layer}).")
+            option = f"(--layer {layer})"
+            choice.notes.append(Advised(f"{what}: {here} is used, {why}.", option))
         return choice
 
     def _several(self, candidates: Sequence[str], wanted: InputScale) -> Choice:
@@ -213,6 +217,7 @@ class _Search:
             f"{listed}",
             expected="one of them",
             remedy=f"Say which is meant: {' or '.join(f'--layer {name}' for name in candidates)}",
+            kind=FaultKind.SEVERAL_MATRICES,
         )
         return Choice(candidates[0], self.found, fault, is_unclear=True)
 
@@ -234,7 +239,8 @@ class _Search:
             if own.scale in ("log1p", "rma", "cpm"):
                 remedy += f" To go on with what is there, as bulk samples may: --scale {own.scale}"
         expected = " or ".join(_WORDS[one] for one in wanted)
-        return InputError(f"{place(layer)} holds {own}", expected=expected, remedy=remedy)
+        what = f"{place(layer)} holds {own}"
+        return InputError(what, expected=expected, remedy=remedy, kind=FaultKind.SCALE)
 
     def _bar(self, name: str, wanted: InputScale) -> bool:
         """True when a matrix is never chosen automatically; the reason is stored."""

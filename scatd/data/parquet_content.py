@@ -13,11 +13,12 @@ from typing import Any
 
 from scatd.data.contents import require_plausible
 from scatd.data.location import Remote
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 
 _POINTER = 8
 
 
+@of_kind(FaultKind.TABLE)
 def require_flat(path: Path, schema: Any) -> None:
     """Refuse a table with columns of lists, structs or maps: no table of scatd has them.
 

@@ -40,8 +40,9 @@ from scatd.data.genes import (
 from scatd.data.layers import Choice, choose
 from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
-from scatd.errors import Faults, InputError
+from scatd.errors import FaultKind, Faults, InputError
 from scatd.keys import InputScale
+from scatd.notes import Advised
 from scatd.wording import counted
 
 _HIGH_MITO = 20
@@ -295,7 +296,8 @@ class CellCounts:
                 f"{counted(self.n_few, 'cell', 'expresses', of=self.n_cells)} fewer than "
                 f"{counted(report.min_genes, 'gene')}"
             )
-            found.append(f"{what}. Such cells are kept and marked; --drop removes them.")
+            said = f"{what}. Such cells are kept and marked."
+            found.append(Advised(said, "To remove them: --drop."))
         if self.n_others:
             what = (
                 f"{counted(self.n_others, 'cell', 'has', of=self.n_cells)} most counts in genes of"
@@ -316,17 +318,19 @@ def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
 def _judge_ids(report: Report, ids: pd.Index) -> None:
     if not report.n_obs or not report.n_columns:
         what = f"holds {counted(report.n_obs, 'cell')} and {counted(report.n_columns, 'gene')}"
-        report.faults.add(what, expected="at least one of each")
+        report.faults.add(what, expected="at least one of each", kind=FaultKind.NO_EXPRESSION)
     is_empty = ids.isna() | (ids == "")
     if is_empty.any():
         what = f"{counted(int(is_empty.sum()), 'cell', 'has')} no id"
-        report.faults.add(what, expected="an id in every row of obs", remedy="Name these cells.")
+        expected, remedy = "an id in every row of obs", "Name these cells."
+        report.faults.add(what, expected=expected, remedy=remedy, kind=FaultKind.IDS)
     repeated = ids[ids.duplicated() & ~is_empty].unique()
     if len(repeated):
         what = (
             f"{counted(len(repeated), 'cell id', 'occurs')} more than once, such as '{repeated[0]}'"
         )
-        report.faults.add(what, remedy="Make them unique: adata.obs_names_make_unique()")
+        remedy = "Make them unique: adata.obs_names_make_unique()"
+        report.faults.add(what, remedy=remedy, kind=FaultKind.IDS)
 
 
 def _judge_genes(
@@ -337,7 +341,8 @@ def _judge_genes(
 ) -> None:
     if is_numbering(names[0]):
         what = "the columns are numbered and have no names of genes"
-        report.faults.add(what, expected="gene symbols, Ensembl ids or Entrez ids")
+        expected = "gene symbols, Ensembl ids or Entrez ids"
+        report.faults.add(what, expected=expected, kind=FaultKind.NO_GENE_NAMES)
         return
     report.matches = {
         name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
@@ -355,12 +360,13 @@ def _judge_genes(
     if best.overlap < REFUSED_BELOW:
         what = f"{_overlap(best)}; the cohort has {KIND_WORDS[report.kind]} ({names[0][0]})"
         expected = f"at least {REFUSED_BELOW:.0%}"
-        report.faults.add(what, expected=expected, remedy=_gene_remedy(report.kind, gene_map))
+        remedy = _gene_remedy(report.kind, gene_map)
+        report.faults.add(what, expected=expected, remedy=remedy, kind=FaultKind.FEW_GENES)
         return
     for found in report.matches.values():
         if found.overlap < WARNED_BELOW:
-            what = f"{_overlap(found)}, and the rest counts as zero"
-            report.warnings.append(f"{what}. {_gene_remedy(report.kind, gene_map)}".rstrip())
+            what = f"{_overlap(found)}, and the rest counts as zero."
+            report.warnings.append(Advised(what, _gene_remedy(report.kind, gene_map)))
 
 
 def _judge_names(report: Report, names: list[list[str]]) -> None:
@@ -379,7 +385,8 @@ def _judge_names(report: Report, names: list[list[str]]) -> None:
     conflict = next((found.conflict for found in report.matches.values() if found.conflict), "")
     if conflict:
         remedy = "Correct or remove the column of var whose names are not those of the genes."
-        report.faults.add(conflict, expected="names of one gene in each row of var", remedy=remedy)
+        expected = "names of one gene in each row of var"
+        report.faults.add(conflict, expected=expected, remedy=remedy, kind=FaultKind.NO_GENE_NAMES)
 
 
 def require_human(cohort: Cohort) -> None:
@@ -395,7 +402,11 @@ def require_human(cohort: Cohort) -> None:
         if species not in ("", HUMAN):
             fault = _no_human(species, spellings(matrix.var))
             raise InputError(
-                fault.what, where=str(cohort.path), expected=fault.expected, remedy=fault.remedy
+                fault.what,
+                where=str(cohort.path),
+                expected=fault.expected,
+                remedy=fault.remedy,
+                kind=fault.kind,
             )
 
 
@@ -403,7 +414,7 @@ def _no_human(species: str, names: list[list[str]]) -> InputError:
     telling = [name for column in names for name in column if parse(name).species == species]
     what = f"the genes are named as those of {species} ({', '.join((telling or names[0])[:3])})"
     remedy = "Models read human genes: map them to human orthologues first."
-    return InputError(what, expected="human genes", remedy=remedy)
+    return InputError(what, expected="human genes", remedy=remedy, kind=FaultKind.SPECIES)
 
 
 def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> frozenset[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 
 
+@of_kind(FaultKind.SIMULATED)
 def refuse_mixing(simulated: Mapping[str, bool], *, allowed: bool) -> None:
     """Refuse to mix simulated and real data, backbones and models.
 

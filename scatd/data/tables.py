@@ -18,7 +18,7 @@ from scatd.data.text.rows import as_numbers, chunks, head
 from scatd.data.text.spreadsheets import plain
 from scatd.data.text.start import refuse_values_as_header
 from scatd.data.text.values import GAPS, as_text, judge
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.wording import counted
 
 _PLAIN = (".csv", ".tsv", ".txt", ".tab")
@@ -112,6 +112,7 @@ def has_suffix(path: Path | str, suffixes: tuple[str, ...]) -> bool:
     return str(path).lower().endswith(suffixes)
 
 
+@of_kind(FaultKind.TABLE)
 def open_table(path: Path) -> Table:
     """Open a table with one header row.
 

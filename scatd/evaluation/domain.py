@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.nn.domain import TooFewCells
+from scatd.notes import Advised
 from scatd.wording import counted
 
 OUTSIDE = 0.05
@@ -82,9 +83,9 @@ def not_assessed_sentence(few: TooFewCells | None) -> str:
     text = f"Whether cells lie outside the model's training domain is {why_not_assessed(few)}"
     if few is None:
         return f"{text}. Train the model again to have such cells marked."
-    return (
-        f"{text} ({few.n_cells}). A model that is trained with a --reference of {FEWEST} cells or "
-        f"more marks such cells."
+    return Advised(
+        f"{text} ({few.n_cells}).",
+        f"A model that is trained with a --reference of {FEWEST} cells or more marks such cells.",
     )
 
 

@@ -24,7 +24,7 @@ from scatd.serving import metrics as prometheus
 from scatd.serving.door import Door, answer
 from scatd.serving.formats import MEDIA_TYPES, NPY, kind_of_answer
 from scatd.serving.page import add_page
-from scatd.serving.refusals import Refusal
+from scatd.serving.refusals import Refusal, Trouble, refusal
 from scatd.serving.service import Service
 from scatd.serving.store_faults import reading_model
 
@@ -163,19 +163,21 @@ def _card(ref: ModelRef) -> Any:
     return {**card, "features": features}
 
 
-async def _refused(_: Request, refusal: Any) -> JSONResponse:
-    return answer(refusal)
+async def _refused(request: Request, refused: Any) -> JSONResponse:
+    return answer(refused, request.scope)
 
 
-async def _not_found(_: Request, error: Any) -> JSONResponse:
+async def _not_found(request: Request, error: Any) -> JSONResponse:
     what = f"{error.detail}. See /docs." if error.status_code in (404, 405) else error.detail
-    return answer(Refusal(error.status_code, str(what), dict(error.headers or {})))
+    refused = refusal(error.status_code, str(what), Trouble.MALFORMED, error.headers)
+    return answer(refused, request.scope)
 
 
-async def _not_valid(_: Request, error: Any) -> JSONResponse:
+async def _not_valid(request: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return answer(Refusal(422, f"{place}: {first['msg']}."))
+    refused = refusal(422, f"{place}: {first['msg']}.", Trouble.MALFORMED)
+    return answer(refused, request.scope)
 
 
 _MESSAGE = {

@@ -16,18 +16,28 @@ from scatd.data.contents import hdf5_objects
 from scatd.data.files import reading, row_blocks
 from scatd.data.parquet_content import is_number, longest_word, unpacked_bytes
 from scatd.data.readers.consistency import sparse_format, stored_shape
+from scatd.data.readers.tenx import is_10x
 from scatd.data.row_groups import KIND, RowGroups
-from scatd.errors import InputError
-from scatd.serving.formats import H5AD, PARQUET
-from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal, unusable
+from scatd.data.text.encoding import text_lines
+from scatd.errors import FaultKind, InputError
+from scatd.serving.formats import CSV, H5AD, PARQUET, TENX, TSV
+from scatd.serving.refusals import (
+    TOO_LARGE,
+    UNUSABLE,
+    Refusal,
+    Trouble,
+    refusal,
+    unusable,
+)
 
 _ROWS = 4096
+_SEPARATORS = ("\t", ",", ";", " ")
 _LONGEST_NAME = 1000
 _MOST_OBJECTS = 10_000
 _READ_WHOLE = ("obs", "var", "obsm", "uns", "varm", "obsp", "varp")
 
 
-def require_harmless(path: Path, kind: str, max_content: int) -> None:
+def require_harmless(path: Path, kind: str, max_content: int) -> str:
     """Refuse a file whose content is too large, or that reads from other files.
 
     Parameters
@@ -37,6 +47,10 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     max_content
         Largest size of its content in memory, bytes.
 
+    Returns
+    -------
+    The kind, where the content says more than the first bytes: `.h5` for a 10x file.
+
     Raises
     ------
     Refusal
@@ -45,13 +59,21 @@ def require_harmless(path: Path, kind: str, max_content: int) -> None:
     """
     try:
         if kind == H5AD:
-            _look_into_hdf5(path, max_content)
-        elif kind == PARQUET:
+            return _look_into_hdf5(path, max_content)
+        if kind == PARQUET:
             _look_into_parquet(path, max_content)
+        elif kind in (CSV, TSV):
+            _look_into_text(path, max_content)
     except InputError as error:
         if isinstance(error.__cause__, MemoryError):
-            raise Refusal(TOO_LARGE, "The file needs more memory than it may have.") from error
+            what = "The file needs more memory than it may have."
+            raise refusal(TOO_LARGE, what, FaultKind.NO_MEMORY) from error
         raise unusable(error, path.parent) from error
+    return kind
+
+
+def _odd(what: str) -> Refusal:
+    return refusal(UNUSABLE, what, Trouble.ODD_CONTENT)
 
 
 class _Budget:
@@ -64,7 +86,8 @@ class _Budget:
         self._left -= n_bytes
         if self._left < 0:
             whole = f"{self._whole / 1e6:,.0f} MB"
-            raise Refusal(TOO_LARGE, f"The file holds more than {whole} when it is unpacked.")
+            what = f"The file holds more than {whole} when it is unpacked."
+            raise refusal(TOO_LARGE, what, Trouble.LARGE_CONTENT, limit=whole)
 
     def names(self, longest: int, n_names: int) -> None:
         """Count names; numpy stores every name of a table with the width of the longest."""
@@ -72,20 +95,21 @@ class _Budget:
             self.spend(4 * longest * n_names)
 
 
-def _look_into_hdf5(path: Path, max_content: int) -> None:
+def _look_into_hdf5(path: Path, max_content: int) -> str:
     import h5py
 
     budget = _Budget(max_content)
     with reading(path, "an .h5ad file"), h5py.File(path, "r") as file:
         for n_seen, item in enumerate(hdf5_objects(path, file)):
             if n_seen > _MOST_OBJECTS:
-                raise Refusal(UNUSABLE, f"The file holds more than {_MOST_OBJECTS:,} objects.")
+                raise _odd(f"The file holds more than {_MOST_OBJECTS:,} objects.")
             _measure_attributes(item, budget)
             if isinstance(item, h5py.Dataset):
                 _measure(item, budget)
             elif sparse_format(item):
                 _measure_sparse(item, budget)
         _rehearse(file)
+        return TENX if is_10x(file) else H5AD
 
 
 def _measure_attributes(item: Any, budget: _Budget) -> None:
@@ -130,13 +154,25 @@ def _measure(data: Any, budget: _Budget) -> None:
             data[part]
         return
     if h5py.check_string_dtype(data.dtype) is None or data.ndim > 1:
-        raise Refusal(UNUSABLE, "The file holds lists or references, which no cohort needs.")
+        raise _odd("The file holds lists or references, which no cohort needs.")
     longest = 0
     for start in range(0, len(data), _ROWS):
         for word in data[start : start + _ROWS]:
             budget.spend(len(word))
             longest = max(longest, len(word))
     budget.names(longest, data.size)
+
+
+def _look_into_text(path: Path, max_content: int) -> None:
+    """Count the numbers that a table of text may hold, and the width of its longest names."""
+    budget, n_lines, longest = _Budget(max_content), 0, 0
+    for line in text_lines(path):
+        separator = max(_SEPARATORS, key=line.count)
+        budget.spend(8 * (line.count(separator) + 1))
+        names = line.split(separator) if n_lines == 0 else line.split(separator, 1)[:1]
+        longest = max(longest, *map(len, names))
+        n_lines += 1
+    budget.names(longest, n_lines)
 
 
 def _look_into_parquet(path: Path, max_content: int) -> None:

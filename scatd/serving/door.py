@@ -14,18 +14,20 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from scatd.serving import logs
+from scatd.serving import logs, page_words
 from scatd.serving.refusals import (
     BAD_REQUEST,
     CLIENT_LEFT,
     FORBIDDEN,
     UNAUTHORISED,
     Refusal,
+    Trouble,
     failed,
+    refusal,
     stopping,
 )
 from scatd.serving.settings import LOCAL_HOSTS
@@ -49,9 +51,12 @@ _ALWAYS = {
 }
 
 
-def answer(refusal: Refusal) -> JSONResponse:
-    """The JSON response of a refusal."""
-    return JSONResponse({"error": refusal.message}, refusal.status, refusal.headers)
+def answer(refused: Refusal, scope: Scope) -> JSONResponse:
+    """The JSON response of a refusal, in the words of the page for what only the page asks."""
+    said = refused.message
+    if page_words.is_for_page(scope["path"]):
+        said = page_words.told(refused, QueryParams(scope["query_string"]).get("name", ""))
+    return JSONResponse({"error": said}, refused.status, refused.headers)
 
 
 class Door:
@@ -78,18 +83,18 @@ class Door:
         try:
             self._require_welcome(scope)
             await self._app(scope, receive, send_on)
-        except Refusal as refusal:
-            await answer(refusal)(scope, receive, send_on)
+        except Refusal as refused:
+            await answer(refused, scope)(scope, receive, send_on)
         except ClientDisconnect:
             status = CLIENT_LEFT
         except asyncio.CancelledError:
             if status or not self._service.is_stopping:
                 raise
-            await answer(stopping())(scope, receive, send_on)
+            await answer(stopping(), scope)(scope, receive, send_on)
         except Exception as error:  # noqa: BLE001 (the client gets an answer to every error)
             logs.failure("fault", error, request=request_id)
             if not status:
-                await answer(failed(error, request_id))(scope, receive, send_on)
+                await answer(failed(error, request_id), scope)(scope, receive, send_on)
         finally:
             self._note(scope, status, perf_counter() - started, request_id)
 
@@ -98,7 +103,8 @@ class Door:
             raise stopping()
         headers, token = Headers(scope=scope), self._service.settings.token
         if "\0" in scope["path"]:
-            raise Refusal(BAD_REQUEST, "The address holds a character that no address has.")
+            what = "The address holds a character that no address has."
+            raise refusal(BAD_REQUEST, what, Trouble.MALFORMED)
         if token is None:
             _require_local(headers)
             return
@@ -108,7 +114,7 @@ class Door:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not _is_token(given.strip(), token):
             what = "The token is missing or wrong. Send 'Authorization: Bearer TOKEN'."
-            raise Refusal(UNAUTHORISED, what, {"WWW-Authenticate": "Bearer"})
+            raise refusal(UNAUTHORISED, what, Trouble.TOKEN, {"WWW-Authenticate": "Bearer"})
 
     def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route: Any = scope.get("route")
@@ -143,10 +149,12 @@ def _is_token(given: str, token: str) -> bool:
 def _require_local(headers: Headers) -> None:
     host = headers.get("host", "")
     if _name(host) not in LOCAL_HOSTS:
-        raise Refusal(BAD_REQUEST, "The header Host names another computer. Expected localhost.")
+        what = "The header Host names another computer. Expected localhost."
+        raise refusal(BAD_REQUEST, what, Trouble.ELSEWHERE)
     origin = headers.get("origin")
     if origin is not None and _parts(origin).netloc != host:
-        raise Refusal(FORBIDDEN, "A page of another site asked for this.")
+        what = "A page of another site asked for this."
+        raise refusal(FORBIDDEN, what, Trouble.ELSEWHERE)
 
 
 def _name(host: str) -> str:

@@ -14,12 +14,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
+from scatd.errors import FaultKind
 from scatd.serving.contents import require_harmless
 from scatd.serving.formats import JSON, PARQUET
 from scatd.serving.json_table import table_of_json
 from scatd.serving.limits import limit_this_process
-from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Refusal
+from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Fault, Refusal, Trouble, refusal
 from scatd.wording import counted
 
 _DAMAGED = "The file cannot be read: it may be truncated or damaged."
@@ -35,7 +37,9 @@ class Examiner:
         self._child: subprocess.Popen[str] | None = None
 
     def examine(self, path: Path, kind: str, max_content: int, seconds: float) -> Path:
-        """Let the child read a file, and return the file to score: for JSON, a table made from it.
+        """Let the child read a file, and return the file to score.
+
+        For JSON it is a table made from it. A 10x file gets its ending.
 
         Raises
         ------
@@ -60,15 +64,18 @@ class Examiner:
         if not said:
             ended = self.close()
             if is_late or ended == -getattr(signal, "SIGXCPU", 0):
-                raise Refusal(
-                    TOO_SLOW, f"Reading the file took longer than {counted(seconds, 'second')}."
-                )
+                most = counted(seconds, "second")
+                what = f"Reading the file took longer than {most}."
+                raise refusal(TOO_SLOW, what, Trouble.TOO_SLOW, seconds=most)
             if ended in _OUT_OF_MEMORY:
-                raise Refusal(TOO_LARGE, _NO_MEMORY)
-            raise Refusal(UNUSABLE, _DAMAGED)
-        if answer := json.loads(said):
-            raise Refusal(*answer)
-        return _to_score(path, kind)
+                raise _no_memory()
+            raise _damaged()
+        answer = json.loads(said)
+        if isinstance(answer, str):
+            found = _to_score(path, kind)
+            return found if found.suffix == answer else found.rename(found.with_suffix(answer))
+        status, message, faults = answer
+        raise Refusal(status, message, faults=[Fault(*fault) for fault in faults])
 
     def close(self) -> int | None:
         """End the child, and return how it had ended by itself; None where it still worked."""
@@ -106,7 +113,12 @@ def main() -> None:
     for line in sys.stdin:
         path, kind, max_content, seconds = json.loads(line)
         limit_this_process(max_content, seconds)
-        print(json.dumps(_judged(Path(path), kind, max_content)), flush=True)  # noqa: T201
+        try:
+            answer: Any = _judged(Path(path), kind, max_content)
+        except Refusal as refused:
+            faults = [[fault.kind, dict(fault.facts)] for fault in refused.faults]
+            answer = refused.status, refused.message, faults
+        print(json.dumps(answer), flush=True)  # noqa: T201
 
 
 def _import_readers() -> None:
@@ -114,19 +126,27 @@ def _import_readers() -> None:
     import pyarrow.parquet  # noqa: F401
 
 
-def _judged(path: Path, kind: str, max_content: int) -> tuple[int, str] | None:
+def _judged(path: Path, kind: str, max_content: int) -> str:
+    """The kind of a file that may be read."""
     try:
         if kind == JSON:
             table_of_json(path, _to_score(path, kind))
             path, kind = _to_score(path, kind), PARQUET
-        require_harmless(path, kind, max_content)
-    except Refusal as refusal:
-        return refusal.status, refusal.message
-    except MemoryError:
-        return TOO_LARGE, _NO_MEMORY
-    except Exception:  # noqa: BLE001 (readers raise anything for a damaged file)
-        return UNUSABLE, _DAMAGED
-    return None
+        return require_harmless(path, kind, max_content)
+    except Refusal:
+        raise
+    except MemoryError as error:
+        raise _no_memory() from error
+    except Exception as error:  # readers raise anything for a damaged file
+        raise _damaged() from error
+
+
+def _no_memory() -> Refusal:
+    return refusal(TOO_LARGE, _NO_MEMORY, FaultKind.NO_MEMORY)
+
+
+def _damaged() -> Refusal:
+    return refusal(UNUSABLE, _DAMAGED, FaultKind.DAMAGED)
 
 
 def _to_score(path: Path, kind: str) -> Path:

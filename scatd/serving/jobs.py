@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
 import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scatd.data.cell_map import FEWEST_CELLS, MOST_CELLS
+from scatd.decision import call_codes
 from scatd.registry import ModelRef
-from scatd.serving import logs, outcome
-from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal, failed
+from scatd.serving import grouped, logs, outcome, page_words
+from scatd.serving.refusals import (
+    BAD_REQUEST,
+    BUSY,
+    NOT_FOUND,
+    Refusal,
+    Trouble,
+    failed,
+    refusal,
+    unusable,
+)
 from scatd.serving.service import Service
 from scatd.wording import counted
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from scatd.workflows.predict.request import PredictedCells
+    from scatd.workflows.predict.together import Together
 
 _KEPT_SECONDS = 1800.0
 _MOST_KEPT = 40
@@ -27,17 +42,29 @@ FILES = {
     outcome.H5AD: "application/x-hdf5",
     outcome.CSV: "text/csv",
     outcome.REPORT: "text/html",
-    outcome.HISTOGRAM: "image/png",
-    outcome.MAP: "image/png",
+    **dict.fromkeys((*outcome.HISTOGRAMS, *outcome.MAPS), "image/png"),
 }
+"""Kinds of the files of a job, by their names on the server."""
+_LONGEST_NAME = 120
 
 
 class Job:
-    """One upload with its state and its results."""
+    """One upload with its state and its results.
 
-    def __init__(self, ref: ModelRef, folder: Path) -> None:
+    Parameters
+    ----------
+    refs
+        The models that score it, one a drug.
+    folder
+        Its files.
+    name
+        Name of the upload as the user knows it, which is only shown; may be empty.
+    """
+
+    def __init__(self, refs: Sequence[ModelRef], folder: Path, name: str = "") -> None:
         self.id = secrets.token_urlsafe(16)  # secret: whoever knows it may see the results
-        self.ref, self.folder = ref, folder
+        self.refs, self.folder, self.name = refs, folder, name
+        self.calls: dict[str, Any] = {}
         self.state, self.error, self.n_done = "scoring", "", 0
         self.result: dict[str, Any] | None = None
         self.task: asyncio.Task[None] | None = None
@@ -58,10 +85,17 @@ class Job:
             "job": self.id,
             "state": self.state,
             "n_done": self.n_done,
+            "n_drugs": len(self.refs),
             "error": self.error,
             "files": files,
+            "names": {name: self.given_name(name) for name in files},
             "result": self.result,
         }
+
+    def given_name(self, name: str) -> str:
+        """Name of a file of the job for who keeps it, which begins with that of the upload."""
+        stem = self.name.partition(".")[0] if self.name[:1] != "." else ""
+        return f"{stem}-{name}" if stem else name
 
 
 class Jobs:
@@ -79,7 +113,8 @@ class Jobs:
             404 if there is none, or if it was removed.
         """
         if job_id not in self._jobs:
-            raise Refusal(NOT_FOUND, "There is no such job, or it was too long ago.")
+            what = "There is no such job, or it was too long ago."
+            raise refusal(NOT_FOUND, what, Trouble.NO_JOB)
         return self._jobs[job_id]
 
     def forget(self, job: Job) -> None:
@@ -89,14 +124,15 @@ class Jobs:
         self._jobs.pop(job.id, None)
         self._service.scratch.clear(job.folder)
 
-    async def begin(self, request: Request, ref: ModelRef) -> Job:
-        """Receive a file, and score it after the request was answered.
+    async def begin(self, request: Request, refs: Sequence[ModelRef], name: str = "") -> Job:
+        """Receive a file, and score it after the request was answered; `name` is that of the file.
 
         Raises
         ------
         Refusal
             If the server is busy, or the upload cannot be used.
         """
+        _require_apart(refs)
         self._make_room()
         with ExitStack() as held:
             held.enter_context(self._service.place())
@@ -105,7 +141,7 @@ class Jobs:
             on_fault.callback(self._service.scratch.clear, folder)
             upload = await self._service.upload(request, folder)
             on_fault.pop_all()
-            job = Job(ref, folder)
+            job = Job(refs, folder, _plain(name))
             self._jobs[job.id] = job
             job.task = asyncio.create_task(self._work(job, upload, held.pop_all()))
         return job
@@ -114,23 +150,24 @@ class Jobs:
         if len(self._jobs) >= _MOST_KEPT:
             over = [job for job in self._jobs.values() if job.is_over]
             if not over:
-                raise Refusal(BUSY, "The server is busy. Try again later.", {"Retry-After": "60"})
+                what = "The server is busy. Try again later."
+                raise refusal(BUSY, what, Trouble.BUSY, {"Retry-After": "60"})
             self.forget(over[0])
 
     async def _work(self, job: Job, upload: Path, held: ExitStack) -> None:
         limit = self._service.settings.time_limit
-        work = self._service.start(job.ref, upload, job.folder / outcome.H5AD, job.step)
+        work = self._service.start(job.refs, upload, job.folder / outcome.H5AD, job.step)
         try:
             async with asyncio.timeout(limit):
-                cells = await work.done
-                await asyncio.to_thread(outcome.write_scores, cells, job.folder)
-            await self._show(job, cells)
+                found = await work.done
+                await asyncio.to_thread(outcome.write_scores, found.cells, job.folder)
+                columns = await asyncio.to_thread(_columns, job.folder)
+            await self._show(job, found, columns)
             job.state = "done"
         except TimeoutError:
-            what = f"This took longer than {counted(limit, 'second')}. Send fewer cells at a time."
-            self._fail(job, Refusal(TOO_SLOW, what))
-        except Refusal as refusal:
-            self._fail(job, refusal)
+            self._fail(job, self._service.too_slow())
+        except Refusal as refused:
+            self._fail(job, refused)
         except Exception as error:  # noqa: BLE001 (the page shows a message for every error)
             self._fail(job, failed(error, _logged(error)))
         finally:
@@ -142,27 +179,42 @@ class Jobs:
                     left.unlink(missing_ok=True)
             asyncio.get_running_loop().call_later(_KEPT_SECONDS, self.forget, job)
 
-    async def _show(self, job: Job, cells: Any) -> None:
+    async def _show(self, job: Job, found: Together, columns: list[str]) -> None:
         """Tell the scores first; the map takes the longest time, and its faults cost no scores."""
-        threshold = cells.result.about["threshold"]
-        job.result = outcome.summary(cells, threshold)
+        drugs = [outcome.summary(cells, cells.result.about["threshold"]) for cells in found.cells]
+        job.calls = {
+            cells.ref.drug: call_codes(cells.table["response"].to_numpy()) for cells in found.cells
+        }
+        job.result = {
+            "file": job.name,
+            "n_cells": found.cells[0].n_obs,
+            "drugs": drugs,
+            "left_out": [
+                {"drug": ref.drug, "why": page_words.told(unusable(error, job.folder), job.name)}
+                for ref, error in found.left_out.items()
+            ],
+            "notes": [],
+            "groups": columns,
+            **outcome.first_rows(found.cells),
+        }
         job.state = "drawing"
-        job.result["map_left_out"] = await self._draw(job, cells)
+        job.result["map_left_out"] = await self._draw(job, found.cells)
         try:
-            await asyncio.to_thread(outcome.write_page, cells, job.folder, threshold)
+            await asyncio.to_thread(outcome.write_page, found.cells, job.folder, job.name)
         except Exception as error:  # noqa: BLE001 (the scores are there)
             job.result["notes"].append(f"The report could not be written ({_logged(error)}).")
-        ref = job.ref
-        logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=cells.n_obs)
+        for cells in found.cells:
+            ref = cells.ref
+            logs.event("job", drug=ref.drug, model=ref.name, version=ref.version, cells=cells.n_obs)
 
-    async def _draw(self, job: Job, cells: Any) -> str:
+    async def _draw(self, job: Job, cells: Sequence[PredictedCells]) -> str:
         """Draw the map within the time limit of a request. Return why there is none, or nothing.
 
         A thread cannot be stopped. One that is late goes on, but writes nothing; there is one
         thread for all maps, so that late ones cannot become many.
         """
         limit, is_late = self._service.settings.time_limit, threading.Event()
-        drawing = self._service.artist.submit(outcome.write_map, cells, job.folder, is_late)
+        drawing = self._service.artist.submit(outcome.write_maps, cells, job.folder, is_late)
         try:
             async with asyncio.timeout(limit):
                 is_drawn = await asyncio.wrap_future(drawing)
@@ -174,10 +226,28 @@ class Jobs:
             is_late.set()
         return "" if is_drawn else f"it is drawn for {FEWEST_CELLS} to {MOST_CELLS} cells"
 
-    def _fail(self, job: Job, refusal: Refusal) -> None:
-        job.state, job.error = "failed", refusal.message
+    def _fail(self, job: Job, refused: Refusal) -> None:
+        job.state, job.error = "failed", page_words.told(refused, job.name)
         for left in job.folder.glob("*"):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+
+
+def _require_apart(refs: Sequence[ModelRef]) -> None:
+    """Refuse two models of one drug, whose scores would have the same names, or too many drugs."""
+    most = outcome.MOST_DRUGS
+    if len({ref.drug for ref in refs}) < len(refs) or not 1 <= len(refs) <= most:
+        what = f"Expected one model a drug, and at most {most} drugs."
+        raise refusal(BAD_REQUEST, what, Trouble.NO_SUCH_MODELS, most=str(most))
+
+
+def _plain(name: str) -> str:
+    """The name of a file without folders and without what cannot be shown."""
+    last = re.split(r"[/\\]", name)[-1]
+    return "".join(letter for letter in last if letter.isprintable())[:_LONGEST_NAME].strip()
+
+
+def _columns(folder: Path) -> list[str]:
+    return grouped.grouping_columns(folder / outcome.H5AD)
 
 
 def _logged(error: BaseException) -> str:

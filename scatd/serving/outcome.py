@@ -1,7 +1,8 @@
-"""Results of a scored file for the page: counts, a table, two figures and a report."""
+"""Results of a scored file for the page: counts, a table, figures and a report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -13,6 +14,7 @@ from scatd.data.cell_map import cell_map, own_map
 from scatd.data.opened import open_input
 from scatd.data.text.spreadsheets import to_csv
 from scatd.keys import CAVEAT
+from scatd.notes import without_advice
 from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
@@ -21,8 +23,23 @@ from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
-HISTOGRAM, MAP = "histogram.png", "map.png"
+MOST_DRUGS = 20
+HISTOGRAMS, MAPS = (
+    tuple(f"{name}{'' if place == 0 else f'-{place + 1}'}.png" for place in range(MOST_DRUGS))
+    for name in ("histogram", "map")
+)
+"""Names of the pictures of each drug, in the order of the drugs."""
 _ROWS = 100
+_TITLES = {
+    "barcode": "Cell",
+    "prob_resistant": "P(resistant)",
+    "response": "Response",
+    "ood": "Outside the training domain",
+    "reason": "Why it has no score",
+    "prob_sd": "s.d.",
+    "prob_sd_folds": "s.d. of the folds",
+    "ood_p": "p of the domain",
+}
 
 WHAT_IT_MEANS = (
     "P(resistant) is how sure the model is that a cell resists the drug: 0 means sensitive, 1 "
@@ -36,11 +53,10 @@ WHAT_IT_MEANS = (
 
 
 def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
-    """Results that the page shows as soon as the scores are there, as plain values for JSON."""
+    """What the page shows of one drug as soon as its scores are there, as plain values for JSON."""
     result, table = cells.result, cells.table
     ref = result.ref
     called = table["response"].value_counts()
-    shown = cells.table_in_words.head(_ROWS)
     return {
         "model": {
             "name": ref.name,
@@ -52,76 +68,138 @@ def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
         "drug": ref.drug,
         "threshold": threshold,
         "n_cells": result.n_obs,
-        "calls": {name: int(called.get(name, 0)) for name in (*keys.RESPONSES, keys.ABSTAIN)},
+        "calls": {name: int(called.get(name, 0)) for name in keys.CALLS},
         "n_failed": result.n_failed,
         "reasons": _reasons(table),
-        "notes": result.notes,
-        "columns": list(shown.columns),
-        "rows": shown.astype(object).where(shown.notna(), None).to_numpy().tolist(),
+        "notes": [without_advice(note) for note in result.notes],
     }
 
 
-def write_scores(cells: PredictedCells, folder: Path) -> None:
-    """Write the table of cells, and the histogram of their scores."""
-    to_csv(cells.table_in_words, folder / CSV)
-    table, threshold = cells.table, cells.result.about["threshold"]
-    drug = cells.ref.drug
-    figure = score_histogram(table["prob_resistant"], table["response"], threshold, drug)
-    save_figure(figure, folder, Path(HISTOGRAM).stem)
+def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
+    """The first hundred cells as a table for the page: `columns` and `rows`.
+
+    Of several drugs, score and response are in one column, so that the table fits on a phone.
+    """
+    if len(found) == 1:
+        (cells,) = found
+        table = cells.table.drop(columns=["ood"] if cells.result.not_assessed else [])
+        if (table["reason"] == "").all():
+            table = table.drop(columns="reason")
+        shown = table.rename(columns=_TITLES)
+    else:
+        shown = found[0].table[["barcode"]].head(_ROWS).rename(columns=_TITLES)
+        for cells in found:
+            shown[cells.ref.drug] = [
+                f"{prob:.3f} {call}" if call else "no score"
+                for prob, call in cells.table[["prob_resistant", "response"]]
+                .head(_ROWS)
+                .itertuples(index=False)
+            ]
+    first = shown.head(_ROWS)
+    rows = first.astype(object).where(first.notna(), None).to_numpy().tolist()
+    return {"columns": list(first.columns), "rows": rows}
 
 
-def write_map(cells: PredictedCells, folder: Path, is_late: Event) -> bool:
-    """Draw the map of cells, and return whether there is one; nothing is written once it is late.
+def table_of(found: Sequence[PredictedCells]) -> pd.DataFrame:
+    """All cells as the file of text holds them; of several drugs, in columns named as in `obs`."""
+    if len(found) == 1:
+        return found[0].table_in_words
+    columns: dict[str, Any] = {"barcode": found[0].table["barcode"]}
+    for cells in found:
+        drug, table = cells.ref.drug, cells.table_in_words
+        columns[keys.prob_column(drug)] = table["prob_resistant"]
+        columns[keys.response_column(drug)] = table["response"]
+        columns[keys.ood_column(drug)] = table["ood"]
+        columns[keys.reason_column(drug)] = table["reason"]
+    return pd.DataFrame(columns)
+
+
+def write_scores(found: Sequence[PredictedCells], folder: Path) -> None:
+    """Write the table of cells, and the histogram of the scores for each drug."""
+    to_csv(table_of(found), folder / CSV)
+    for cells, name in zip(found, HISTOGRAMS, strict=False):
+        table, threshold = cells.table, cells.result.about["threshold"]
+        drug = cells.ref.drug
+        figure = score_histogram(table["prob_resistant"], table["response"], threshold, drug)
+        save_figure(figure, folder, Path(name).stem)
+
+
+def write_maps(found: Sequence[PredictedCells], folder: Path, is_late: Event) -> bool:
+    """Draw the map of cells for each drug, and return whether there is one.
+
+    The cells have the same places on all maps: those of the cohort's own map, or else by the
+    latent of the first drug.
 
     Parameters
     ----------
     is_late
-        Set when nobody waits for the map any more.
+        Set when nobody waits for the maps any more; nothing is written then.
     """
     if is_late.is_set():
         return False
-    assert cells.latent is not None
+    first = found[0]
+    assert first.latent is not None
     with open_input(folder / H5AD) as scored:
         own = own_map(scored)
-    xy = cell_map(cells.latent, own)
-    if xy is None or is_late.is_set():
-        return False
-    figure = draw_map(xy, cells.table["prob_resistant"], cells.ref.drug)
-    save_figure(figure, folder, Path(MAP).stem)
+    xy = cell_map(first.latent, own)
+    for cells, name in zip(found, MAPS, strict=False):
+        if xy is None or is_late.is_set():
+            return False
+        figure = draw_map(xy, cells.table["prob_resistant"], cells.ref.drug)
+        save_figure(figure, folder, Path(name).stem)
     return True
 
 
-def write_page(cells: PredictedCells, folder: Path, threshold: float) -> None:
-    """Write the report, as one file that can be kept with the scores."""
-    result, said = cells.result, summary(cells, threshold)
-    ref = result.ref
-    n_scored = result.n_obs - result.n_failed
+def write_page(found: Sequence[PredictedCells], folder: Path, file: str) -> None:
+    """Write the report, as one file that can be kept with the scores.
+
+    Parameters
+    ----------
+    file
+        Name of the file that was scored; may be empty.
+    """
+    sections, labels = [], []
+    for place, cells in enumerate(found):
+        said = summary(cells, cells.result.about["threshold"])
+        labels.append(said["model"]["labels"])
+        sections += _sections(cells, said, folder, place, is_alone=len(found) == 1)
+    made_up = ["The model was trained on simulated data: its scores say nothing about patients."]
+    is_made_up = any(cells.ref.simulated for cells in found)
+    caution = [*(made_up if is_made_up else []), *dict.fromkeys(labels), *WHAT_IT_MEANS]
+    sections.insert(1, Section("Before you use it", caution, tone="caution"))
+    sections.append(Section("Cells", tables={"By cell": table_of(found)}))
+    drugs = ", ".join(cells.ref.drug for cells in found)
+    models = "; ".join(
+        f"{cells.ref.name}, version {cells.ref.version}: {cells.result.about['candidate_in_words']}"
+        for cells in found
+    )
+    subtitle = f"{file}. Scored by {models}" if file else f"Scored by {models}"
+    page = Page(f"Which cells resist {drugs}?", sections, subtitle, CAVEAT)
+    write_report(folder / REPORT, page)
+
+
+def _sections(
+    cells: PredictedCells, said: dict[str, Any], folder: Path, place: int, *, is_alone: bool
+) -> list[Section]:
+    """What the report says of one drug."""
+    drug = "" if is_alone else f"{cells.ref.drug}: "
+    n_scored = cells.result.n_obs - cells.result.n_failed
     calls = ", ".join(f"{count} {name}" for name, count in said["calls"].items() if count)
-    pictures = {"How the scores are spread": HISTOGRAM, "The cells on a map": MAP}
+    pictures = {
+        "How the scores are spread": HISTOGRAMS[place],
+        "The cells on a map": MAPS[place],
+    }
     figures = {
         caption: folder / name for caption, name in pictures.items() if (folder / name).exists()
     }
     checks = [*said["notes"]] or ["Nothing to remark."]
     checks += [f"{counted(count, 'cell')}: {reason}" for reason, count in said["reasons"].items()]
-    made_up = ["The model was trained on simulated data: its scores say nothing about patients."]
-    sections = [
-        Section(
-            "In short",
-            [f"{counted(n_scored, 'cell', 'was', of=result.n_obs)} scored: {calls or 'none'}."],
-            tone="summary",
-        ),
-        Section(
-            "Before you use it",
-            [*(made_up if ref.simulated else []), said["model"]["labels"], *WHAT_IT_MEANS],
-            tone="caution",
-        ),
-        Section("What was found in the file", checks),
-        Section("Scores", figures=figures),
-        Section("Cells", tables={"By cell": cells.table_in_words}),
+    short = f"{counted(n_scored, 'cell', 'was', of=cells.result.n_obs)} scored: {calls or 'none'}."
+    return [
+        Section(f"{drug}In short" if drug else "In short", [short], tone="summary"),
+        Section(f"{drug}What was found in the file", checks),
+        Section(f"{drug}Scores", figures=figures),
     ]
-    title = f"Which cells resist {ref.drug}?"
-    subtitle = f"Scored by {ref.name}, version {ref.version}: {said['model']['candidate']}"
-    write_report(folder / REPORT, Page(title, sections, subtitle, CAVEAT))
 
 
 def _reasons(table: pd.DataFrame) -> dict[str, int]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
 
-from scatd.serving.refusals import TIMEOUT, Refusal
+from scatd.serving.refusals import TIMEOUT, Trouble, refusal
 from scatd.wording import counted
 
 
@@ -41,7 +41,8 @@ async def at_least(
             least = f", at least {rate / 1000:g} kB a second" if rate else ""
             longest = counted(silence_limit, "second")
             what = f"The upload came too slowly. Expected no silence of {longest}{least}"
-            raise Refusal(TIMEOUT, f"{what}.", {"Connection": "close"}) from error
+            closes = {"Connection": "close"}
+            raise refusal(TIMEOUT, f"{what}.", Trouble.SLOW_UPLOAD, closes) from error
         if part is None:
             return
         credit -= monotonic() - waiting_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from scatd.data.preparation import Preparation
-from scatd.errors import InputError, ScatdError
+from scatd.errors import FaultKind, InputError, ScatdError
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.serving import logs, uploads
 from scatd.serving.examiner import Examiner
+from scatd.serving.library import Library
 from scatd.serving.metrics import Metrics
 from scatd.serving.models import LiveModels
 from scatd.serving.refusals import (
@@ -28,7 +29,9 @@ from scatd.serving.refusals import (
     TOO_LARGE,
     TOO_SLOW,
     Refusal,
+    Trouble,
     no_room,
+    refusal,
     stopping,
     unusable,
 )
@@ -38,6 +41,7 @@ from scatd.serving.store_faults import reading_model
 from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells, PredictRequest
 from scatd.workflows.predict.run import score_file
+from scatd.workflows.predict.together import Together, score_together
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,6 +65,7 @@ class Service:
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.library = Library()
         self.models = LiveModels(str(pick_device(settings.device)))
         self.scratch = Scratch()
         self.is_stopping = False
@@ -126,11 +131,11 @@ class Service:
         """
         if not self._was_read:
             what = "The registry of models cannot be read now."
-            raise Refusal(BUSY, what, {"Retry-After": "10"})
+            raise refusal(BUSY, what, Trouble.NO_REGISTRY, {"Retry-After": "10"})
         try:
             return self.models.find(drug, family)
         except InputError as error:
-            raise Refusal(NOT_FOUND, str(error)) from error
+            raise refusal(NOT_FOUND, str(error), Trouble.NO_DRUG) from error
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -144,7 +149,8 @@ class Service:
         if self.is_stopping:
             raise stopping()
         if self._places == 0:
-            raise Refusal(BUSY, "The server is busy. Try again in a second.", {"Retry-After": "1"})
+            what = "The server is busy. Try again in a second."
+            raise refusal(BUSY, what, Trouble.BUSY, {"Retry-After": "1"})
         self._places -= 1
         self.metrics.in_work.inc()
         try:
@@ -171,7 +177,7 @@ class Service:
                     self.settings.min_rate,
                 )
         except TimeoutError as error:
-            raise Refusal(TIMEOUT, "The upload took too long.") from error
+            raise refusal(TIMEOUT, "The upload took too long.", Trouble.SLOW_UPLOAD) from error
 
     async def score(self, request: Request, ref: ModelRef, kind: str) -> Scored:
         """Receive a body, score it with one version, and write the answer.
@@ -195,19 +201,24 @@ class Service:
             upload = await self.upload(request, folder)
             left = self.settings.time_limit - (monotonic() - started)
             file = folder / f"scored{kind}"
-            work = self.start(ref, upload, file)
+            work = self.start([ref], upload, file)
             try:
                 async with asyncio.timeout(left):
-                    cells = await work.done
+                    (cells,) = (await work.done).cells
             except BaseException as error:
                 if work.give_up():  # the thread keeps its place and its files until it ends
                     work.when_ended(held.pop_all().close)
                 if isinstance(error, TimeoutError):
-                    what = f"This took longer than {counted(self.settings.time_limit, 'second')}."
-                    raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
+                    raise self.too_slow() from error
                 raise
             on_fault.pop_all()
             return Scored(cells, file)
+
+    def too_slow(self) -> Refusal:
+        """The refusal of a file that is not scored within the time limit."""
+        seconds = counted(self.settings.time_limit, "second")
+        what = f"This took longer than {seconds}. Send fewer cells at a time."
+        return refusal(TOO_SLOW, what, Trouble.TOO_SLOW, seconds=seconds)
 
     def examine(self, path: Path, kind: str) -> Path:
         """Let the examiner of this thread read a file, and return the file to score.
@@ -225,10 +236,14 @@ class Service:
         return examiner.examine(path, kind, settings.max_content, settings.time_limit)
 
     def start(
-        self, ref: ModelRef, upload: Path, output: Path, progress: Callable[[int], object] = int
+        self,
+        refs: Sequence[ModelRef],
+        upload: Path,
+        output: Path,
+        progress: Callable[[int], object] = int,
     ) -> Work:
-        """Score an upload as soon as a thread is free."""
-        return Work(self, ref, upload, output, progress)
+        """Score an upload with one model, or several, as soon as a thread is free."""
+        return Work(self, refs, upload, output, progress)
 
 
 class Work:
@@ -240,15 +255,15 @@ class Work:
     def __init__(
         self,
         service: Service,
-        ref: ModelRef,
+        refs: Sequence[ModelRef],
         upload: Path,
         output: Path,
         progress: Callable[[int], object],
     ) -> None:
-        self._service, self._ref, self._upload, self._output = service, ref, upload, output
+        self._service, self._refs, self._upload, self._output = service, refs, upload, output
         self._progress, self._given_up = progress, threading.Event()
         self._loop = asyncio.get_running_loop()
-        self.future: Future[PredictedCells] = service._pool.submit(self._run)
+        self.future: Future[Together] = service._pool.submit(self._run)
         self.done = asyncio.shield(asyncio.wrap_future(self.future))
         service._works.add(self)
 
@@ -262,28 +277,38 @@ class Work:
         """Call a function in the event loop after the thread has ended."""
         self.future.add_done_callback(lambda _: self._loop.call_soon_threadsafe(call))
 
-    def _run(self) -> PredictedCells:
+    def _run(self) -> Together:
         settings = self._service.settings
-        with reading_model(self._ref):
-            model = self._service.models.load(self._ref)
+        models = []
+        for ref in self._refs:
+            with reading_model(ref):
+                models.append(self._service.models.load(ref))
         try:
             upload = uploads.settle(self._upload, self._service.examine)
             request = PredictRequest(
-                drug=self._ref.drug,
+                drug=self._refs[0].drug,
                 input=upload,
                 output=self._output,
                 preparation=Preparation(settings.weights, settings.gene_map),
                 allow_simulated=settings.allow_simulated,
             )
-            cells = score_file(request, model.ref, model.scorer, self._step)
+            if len(models) == 1:
+                (model,) = models
+                one = score_file(request, model.ref, model.scorer, self._step)
+                found = Together([one], {})
+            else:
+                some = [(model.ref, model.scorer) for model in models]
+                found = score_together(request, some, self._step)
         except ScatdError as error:
             raise unusable(error, self._upload.parent) from error
         except MemoryError as error:
-            raise Refusal(TOO_LARGE, "This needs more memory than there is.") from error
+            what = "This needs more memory than there is."
+            raise refusal(TOO_LARGE, what, FaultKind.NO_MEMORY) from error
         except OSError as error:
             raise no_room(error) or error from error
-        self._service.metrics.scored(model.ref, cells.n_obs)
-        return cells
+        for cells in found.cells:
+            self._service.metrics.scored(cells.ref, cells.n_obs)
+        return found
 
     def _step(self, n_cells: int) -> None:
         if self._given_up.is_set():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from scatd.errors import ScatdError
 from scatd.registry import ModelRef
 from scatd.serving import logs
-from scatd.serving.refusals import BUSY, GONE, NOT_FOUND, Refusal
+from scatd.serving.refusals import BUSY, GONE, NOT_FOUND, Refusal, Trouble, refusal
 
 _OF_STORES = ("mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "botocore", "boto3")
 _NOT_HERE = "RESOURCE_DOES_NOT_EXIST"
@@ -33,11 +33,11 @@ def reading_model(ref: ModelRef) -> Iterator[None]:
             logs.failure("model gone", error, model=ref.name, version=ref.version)
             remedy = "Who runs the server sees more with: scatd registry doctor"
             what = f"The model {model} is gone from the store, or was changed there. {remedy}"
-            raise Refusal(GONE, what) from error
+            raise refusal(GONE, what, Trouble.MODEL_GONE) from error
         if is_of_store(error):
             logs.failure("store away", error, model=ref.name, version=ref.version)
             what = f"The model {model} cannot be read now: its store does not answer."
-            raise Refusal(BUSY, what, {"Retry-After": "10"}) from error
+            raise refusal(BUSY, what, Trouble.STORE_AWAY, {"Retry-After": "10"}) from error
         raise
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scatd.serving.formats import kind_of_body
 from scatd.serving.pace import at_least
-from scatd.serving.refusals import BAD_REQUEST, TOO_LARGE, Refusal
+from scatd.serving.refusals import BAD_REQUEST, TOO_LARGE, Refusal, Trouble, refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,7 +46,8 @@ async def receive(
     else:
         await _write(stream, target)
     if not target.stat().st_size:
-        raise Refusal(BAD_REQUEST, "The body is empty. Expected a file of cells.")
+        what = "The body is empty. Expected a file of cells."
+        raise refusal(BAD_REQUEST, what, Trouble.EMPTY_UPLOAD)
     return target
 
 
@@ -76,13 +77,13 @@ async def _receive_form(request: Request, target: Path, stream: Any) -> None:
         parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=0)
         form = await parser.parse()
     except MultiPartException as error:
-        raise Refusal(BAD_REQUEST, f"The form cannot be read: {error.message}") from error
+        raise _malformed(f"The form cannot be read: {error.message}") from error
     except (ValueError, LookupError, AssertionError) as error:  # of the parser below Starlette
-        raise Refusal(BAD_REQUEST, "The form cannot be read.") from error
+        raise _malformed("The form cannot be read.") from error
     try:
         files = [item for item in form.values() if isinstance(item, UploadFile)]
         if not files:
-            raise Refusal(BAD_REQUEST, "The form holds no file. Expected one.")
+            raise _malformed("The form holds no file. Expected one.")
         _require_plain_name(files[0].filename or "")
         await _write(_blocks(files[0]), target)
     finally:
@@ -92,8 +93,11 @@ async def _receive_form(request: Request, target: Path, stream: Any) -> None:
 def _require_plain_name(name: str) -> None:
     """Refuse a file name that is a path. The name is not used otherwise."""
     if {"/", "\\", "\0"} & set(name):
-        what = "The name of the file holds a path. Expected a name without folders."
-        raise Refusal(BAD_REQUEST, what)
+        raise _malformed("The name of the file holds a path. Expected a name without folders.")
+
+
+def _malformed(what: str) -> Refusal:
+    return refusal(BAD_REQUEST, what, Trouble.MALFORMED)
 
 
 async def _counted(stream: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
@@ -123,5 +127,6 @@ async def _write(parts: AsyncIterator[bytes], target: Path) -> None:
 
 
 def _too_large(limit: int) -> Refusal:
-    what = f"The body is larger than {limit / 1e6:,.0f} MB, which this server takes."
-    return Refusal(TOO_LARGE, what, {"Connection": "close"})
+    size = f"{limit / 1e6:,.0f} MB"
+    what = f"The body is larger than {size}, which this server takes."
+    return refusal(TOO_LARGE, what, Trouble.LARGE_FILE, {"Connection": "close"}, limit=size)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from scatd.errors import Faults, InputError
+from scatd.errors import FaultKind, Faults, InputError, of_kind
 from scatd.wording import counted
 
 _ENTRIES = 1 << 22
 _REMEDY = "The file is damaged or was not written to its end: write it again."
 
 
+@of_kind(FaultKind.DAMAGED)
 def require_consistent(where: str, root: Mapping[str, Any]) -> None:
     """Refuse a store whose tables, matrices and embeddings have different sizes.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.wording import counted
 
 GENE_EXPRESSION = "Gene Expression"
@@ -20,6 +20,7 @@ _OTHERS = frozenset(
 )
 
 
+@of_kind(FaultKind.NO_EXPRESSION)
 def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
     """True for the features that are genes, by `var["feature_types"]`; all True without types.
 

@@ -18,7 +18,7 @@ from scatd.data.files import reading
 from scatd.data.kinds import store_kind
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.tables import has_suffix
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -156,6 +156,7 @@ def cohort_of(path: Path, adata: AnnData) -> Cohort:
     return Cohort(path, adata.obs, matrices, uns)
 
 
+@of_kind(FaultKind.NO_EXPRESSION)
 def _require_expression(path: Path, matrices: Mapping[str, Matrix]) -> None:
     if not matrices:
         what = "holds no expression (no X, no layers, no raw)"

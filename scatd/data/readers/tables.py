@@ -15,7 +15,7 @@ from scatd.data.readers.columns import Columns, sort_columns
 from scatd.data.tables import Table, open_table, read_table
 from scatd.data.text.rows import NotANumberError
 from scatd.data.titles import SUMMARIES
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.wording import counted
 
 GDC_PATTERN = "*star_gene_counts.tsv*"
@@ -25,6 +25,7 @@ _SUMMARY_ROWS = ("N_", "__")
 """First characters of rows for reads outside of genes, which STAR and HTSeq add."""
 
 
+@of_kind(FaultKind.TABLE)
 def read_expression_table(path: Path, scratch: Path) -> Cohort:
     """Read the cohort of a table with a header row.
 

@@ -14,7 +14,7 @@ from scatd.data.files import reading
 from scatd.data.kinds import other_store
 from scatd.data.readers.consistency import check_indptr
 from scatd.data.readers.features import are_genes, left_out
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.wording import counted
 
 _KIND = "a 10x .h5 file"
@@ -51,6 +51,7 @@ def read_10x_h5(path: Path, root: Any) -> Cohort:
     return Cohort(path, obs, {X: matrix}, notes=tuple(left_out(var, wanted)))
 
 
+@of_kind(FaultKind.SEVERAL_GENOMES)
 def _group(path: Path, root: Any) -> Any:
     """The group with the matrix; Cell Ranger 2 and CellBender 0.1 use other names."""
     found = [name for name in root if _is_matrix(root[name])]
@@ -69,6 +70,11 @@ def _group(path: Path, root: Any) -> Any:
     return root[found[0]]
 
 
+def is_10x(root: Any) -> bool:
+    """Whether an open HDF5 file holds a matrix of 10x Genomics."""
+    return any(_is_matrix(root[name]) for name in root)
+
+
 def _is_matrix(item: Any) -> bool:
     return not hasattr(item, "shape") and set(item) >= _PARTS
 
@@ -85,6 +91,7 @@ def _var(group: Any) -> pd.DataFrame:
     return var
 
 
+@of_kind(FaultKind.DAMAGED)
 def _require_fit(path: Path, group: Any, n_genes: int, n_cells: int) -> None:
     n_values = int(group["data"].shape[0])
     wrong = check_indptr(group["indptr"], n_cells, n_values)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from scatd.data.files import reading
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 
 KIND = "a text table"
 _LOOKED_AT = 4096
@@ -81,6 +81,7 @@ def text_lines(path: Path) -> Iterator[str]:
                 expected="text in UTF-8 or UTF-16",
                 remedy="It may be Latin-1 or Windows-1252: "
                 f"iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
+                kind=FaultKind.ENCODING,
             ) from error
 
 
@@ -92,7 +93,8 @@ def _encoding(path: Path, start: bytes) -> str:
     for beginning, words in _NO_TEXT.items():
         if start.startswith(beginning) or folded.startswith(beginning):
             remedy = "Name it as what it is, or save it as text (csv or tsv, UTF-8)."
-            raise InputError(f"is {words}, not text", where=str(path), remedy=remedy)
+            says = f"is {words}, not text"
+            raise InputError(says, where=str(path), remedy=remedy, kind=FaultKind.NO_TEXT)
     if b"\0" not in start:
         return "utf-8"
     # Windows writes UTF-16 without a mark too; then every other byte of plain text is zero.
@@ -101,4 +103,5 @@ def _encoding(path: Path, start: bytes) -> str:
         if zeros.count(0) > 0.9 * len(zeros) and not others.count(0):
             return encoding
     what = "holds bytes that are zero: it is no text, or damaged"
-    raise InputError(what, where=str(path), expected="text in UTF-8 or UTF-16")
+    expected = "text in UTF-8 or UTF-16"
+    raise InputError(what, where=str(path), expected=expected, kind=FaultKind.NO_TEXT)

@@ -18,7 +18,7 @@ from scatd.embedding.geneformer_dictionaries import GeneVocabulary, read_vocabul
 from scatd.embedding.scfoundation import ScFoundation
 from scatd.embedding.settings import EmbedderRequest, ScFoundationSettings
 from scatd.embedding.store import EmbeddingStore
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError
 from scatd.keys import InputScale
 from scatd.wording import counted
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
@@ -101,7 +101,7 @@ class Embedder:
                 "order"
             )
             remedy = f"Get these: scatd download {PANEL}"
-            raise InputError(what, where=panel.origin, remedy=remedy)
+            raise InputError(what, where=panel.origin, remedy=remedy, kind=FaultKind.NO_WEIGHTS)
         return replace(panel, origin="scFoundation")
 
     def look(

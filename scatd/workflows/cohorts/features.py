@@ -20,7 +20,7 @@ from scatd.data.opened import OpenedInput, open_input
 from scatd.data.preflight import Report, Requirements, look, require_human
 from scatd.data.preparation import Preparation
 from scatd.embedding.settings import EmbedderRequest
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
@@ -70,6 +70,11 @@ def scoring_input(
                 yield made
         else:
             yield _expression(opened, card, preparation)
+
+
+def what_is_read(card: Card) -> tuple[object, ...]:
+    """What a model reads: models with the same can share the features of a cohort."""
+    return card.family, card.sizes.n_features, card.about.genes, card.about.input_scale
 
 
 def _needs_preparation(
@@ -157,6 +162,7 @@ def _embedded(
         yield Embedded(opened, stack, rows, report, *about)
 
 
+@of_kind(FaultKind.NO_WEIGHTS)
 def _embedder(
     cohort: Cohort, family: str, preparation: Preparation, device: torch.device
 ) -> Embedder:

@@ -11,7 +11,7 @@ from scatd.data.files import reading, require_existing
 from scatd.data.genes import GeneMap, Panel, gene_names
 from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.tables import has_suffix
-from scatd.errors import InputError
+from scatd.errors import FaultKind, InputError, of_kind
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ DEMO_PANEL = "reference.h5ad"
 """The file of the demo whose genes are the demo's panel."""
 
 
+@of_kind(FaultKind.NO_WEIGHTS)
 def find_gene_map(given: Path | None) -> GeneMap | None:
     """The gene map of `--gene-map`, else the one in the cache, else none.
 
@@ -35,6 +36,7 @@ def find_gene_map(given: Path | None) -> GeneMap | None:
     return GeneMap.read(files[0]) if files else None
 
 
+@of_kind(FaultKind.NO_WEIGHTS)
 def find_panel(given: Path | None, cohort: Cohort) -> Panel:
     """The panel of `--panel`; else the demo's, for a demo cohort; else the 19,264 genes.
 

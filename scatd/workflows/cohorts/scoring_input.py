@@ -159,6 +159,9 @@ class ScoringInput(ABC):
         for start in range(rows.start, rows.stop, at_once):
             yield slice(start, min(start + at_once, rows.stop))
 
+    def keep(self) -> None:  # noqa: B027 (most features are read as fast as they were kept)
+        """Make features that take long once, where several models will read all cells."""
+
     def warnings(self, counts: CellCounts) -> list[str]:  # noqa: ARG002
         """What the cells that were read show, in sentences."""
         return []
@@ -368,12 +371,23 @@ class Embedded(ScoringInput):
             notes=[*report.warnings, *report.notes],
         )
         self._stack, self._rows, self._slot, self._backend = stack, rows, slot, backend
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Embed all cells now."""
+        _ = self._all
+        self._is_kept = True
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
-        """Embed cells in their order."""
-        for start, X, reasons in self._rows.blocks(rows):
-            X[reasons != ""] = 0
-            yield FeatureRows(start, X, reasons)
+        """Embed cells in their order, or read those that are kept."""
+        if self._is_kept:
+            X, reasons = self._all
+            for piece in self.pieces(rows):
+                yield FeatureRows(piece.start, np.asarray(X[piece]), reasons[piece])
+            return
+        for start, made, why in self._rows.blocks(rows):
+            made[why != ""] = 0
+            yield FeatureRows(start, made, why)
 
     @cached_property
     def _all(self) -> tuple[NDArray[np.float32], NDArray[np.object_]]:

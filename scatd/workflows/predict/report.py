@@ -15,6 +15,7 @@ from scatd.evaluation.domain import (
     why_not_assessed,
 )
 from scatd.evaluation.nearness import RowSums, nearness
+from scatd.notes import Advised
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.scoring_input import ScoringInput
@@ -81,7 +82,7 @@ def _nearness_note(
     )
     note = found.sentence
     if request.stats == "reference" and found.is_far:
-        note += " Re-centring is worth a look: --stats cohort."
+        note = Advised(note, "Re-centring is worth a look: --stats cohort.")
     logger.log(logging.INFO if found.is_known else logging.WARNING, "%s", note)
     return [note]
 

@@ -12,6 +12,7 @@ from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.registry.by_drug import find_model, require_any
+from scatd.workflows.cohorts.features import what_is_read
 from scatd.workflows.screen.request import ScreenRequest
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,5 @@ def reading_alike(models: dict[str, DrugModel]) -> list[list[str]]:
     """Drugs whose models read the same features, together."""
     alike: dict[tuple[object, ...], list[str]] = {}
     for drug, model in models.items():
-        card = model.card
-        reads = card.family, card.sizes.n_features, card.about.genes, card.about.input_scale
-        alike.setdefault(reads, []).append(drug)
+        alike.setdefault(what_is_read(model.card), []).append(drug)
     return list(alike.values())

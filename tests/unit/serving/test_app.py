@@ -79,7 +79,13 @@ def test_what_there_is(client):
     (drug,) = client.get("/drugs").json()["drugs"]
     assert (drug["drug"], drug["version"], drug["stage"]) == ("docetaxel", 1, "production")
     assert (drug["candidate"], drug["label_kind"]) == ("network", "unknown")
-    assert "docetaxel (sf, version 1, network)" in client.get("/").text
+    (entry,) = client.get("/library").json()["models"]
+    assert (entry["drug"], entry["family"], entry["version"]) == ("docetaxel", "sf", 1)
+    assert len(entry["since"]) == len("2026-11-29")
+    assert entry["evidence"] == [
+        "How well it predicts samples that it did not learn from was not stored.",
+        "Not assessed on single cells.",
+    ]
     about = client.get("/models/Taxotere").json()
     assert about["model"]["name"] == "scatd-sf-docetaxel"
     assert about["card"]["sizes"]["n_features"] == 12

@@ -19,9 +19,11 @@ OPERATIONS = [
     ("POST", "/predict/{drug}"),
     ("GET", "/metrics"),
     ("GET", "/healthz"),
-    ("POST", "/jobs/{drug}"),
+    ("GET", "/library"),
+    ("POST", "/jobs/{drugs}"),
     ("GET", "/jobs/{job_id}"),
     ("DELETE", "/jobs/{job_id}"),
+    ("GET", "/jobs/{job_id}/groups"),
     ("GET", "/jobs/{job_id}/{name}"),
 ]
 BASE = "http://127.0.0.1:8000"
@@ -55,8 +57,8 @@ def test_no_request_is_answered_by_a_fault(document, shared_server, method, path
         case=operation.as_strategy(generation_mode=mode), drug=st.sampled_from(["", "docetaxel"])
     )
     def try_it(case, drug):
-        if drug and "drug" in case.path_parameters:
-            case.path_parameters["drug"] = drug
+        for name in {"drug", "drugs"} & set(case.path_parameters):
+            case.path_parameters[name] = drug or case.path_parameters[name]
         request = requests.Request(**case.as_transport_kwargs(base_url=BASE)).prepare()
         answer = shared_server.request(
             request.method, request.url, headers=request.headers, content=request.body
