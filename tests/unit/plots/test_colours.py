@@ -168,6 +168,8 @@ def test_pages_have_every_meaning_for_both_screens_and_paper():
     for name, (on_light, on_dark) in PAGE.items():
         assert f"--{name}: {on_light};" in first
         assert f"--{name}: {on_dark};" in dark
-    for template in PACKAGE.glob("report_*.html"):
+    styled = [*PACKAGE.glob("report_*.html"), *PACKAGE.rglob("*.css")]
+    assert len(styled) >= 4
+    for template in styled:
         used = set(re.findall(r"var\(--([\w-]+)\)", template.read_text(encoding="utf-8")))
         assert used <= set(PAGE) | set(ON_DARK), template.name
