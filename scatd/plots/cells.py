@@ -83,8 +83,8 @@ def cell_map(
     if n_missing:
         axes.legend(fontsize=TEXT_SIZE - 1, frameon=False, loc="upper left",
                     bbox_to_anchor=(0, 0), borderpad=0.1)  # fmt: skip
-    scale = "lowest to highest value" if limits is None else f"{limits[0]:g} to {limits[1]:g}"
-    colour_bar(axes, drawn, f"{what} ({scale})")
+    ends = "" if limits is None else f", {limits[0]:g} to {limits[1]:g}"
+    colour_bar(axes, drawn, what + ends)
     return figure_of(axes)
 
 

@@ -192,7 +192,7 @@ def test_responses_and_the_domain_have_their_colours(cells, made):
     assert (shades.count(COLOURS["data"]), shades.count(COLOURS["outside"])) == (38, 21)
     is_outside = cells.obs["scatd_docetaxel_ood"].fillna(value=False).to_numpy(dtype=bool)
     outside = {tuple(place) for place in cells.obsm["X_scatd_sf"][is_outside, :2]}
-    drawn = axes.collections[-1].get_offsets()
+    drawn = axes.collections[1].get_offsets()
     found = {
         tuple(np.float32(place)) for place, shade in zip(drawn, shades, strict=True)
         if shade == COLOURS["outside"]

@@ -81,7 +81,7 @@ def test_cells_without_a_value_are_crosses_that_the_legend_counts():
     np.testing.assert_array_equal(crosses.get_offsets(), xy[:4])
     np.testing.assert_array_equal(dots.get_array(), values[4:])
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no value (4 cells)"]
-    assert bar.get_ylabel() == "P(resistant) (0 to 1)"
+    assert bar.get_ylabel() == "P(resistant), 0 to 1"
     (axes,) = cells.cell_map(xy, np.full(30, np.nan), S).axes
     assert [text.get_text() for text in axes.texts] == ["No cell has a value of P(resistant)."]
 
