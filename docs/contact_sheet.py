@@ -345,7 +345,7 @@ def show(topic: str) -> None:
         for sample in samples(topic):
             path = save_figure(sample.draw(), Path(folder), sample.file, ("png",))[0]
             display(Markdown(f"**`{sample.name}`**: {sample.shows} Seen in: {sample.where}."))
-            display(Image(path))
+            display(Image(filename=str(path)))
 
 
 def main() -> None:
