@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_ROWS = 200
 """Largest number of table rows on the page; a longer table should be written to a CSV file."""
 
+WIDEST = 9
+"""Most columns of a table that an upright sheet of paper holds; others are printed across."""
+
 _PAGE, _NOTEBOOK = "report_template.html", "report_notebook.html"
 
 
@@ -108,6 +111,9 @@ def write_report(path: Path, page: Page) -> None:
 
 def _html(template: str, page: Page) -> str:
     from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    from scatd.plots.style import css_variables
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
@@ -116,7 +122,9 @@ def _html(template: str, page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters["picture"] = _data_uri
+    scope = ":root" if template == _PAGE else ".scatd-result"
     return environment.get_template(template).render(
+        colours=Markup(css_variables(scope)),
         title=page.title,
         subtitle=page.subtitle,
         sections=[_rendered(section) for section in page.sections],
@@ -143,6 +151,7 @@ def _table(caption: str, frame: pd.DataFrame) -> dict[str, Any]:
         "caption": caption,
         "columns": [str(name).replace("_", " ") for name in frame.columns],
         "is_number": [frame.iloc[:, place].dtype.kind in "iuf" for place in range(frame.shape[1])],
+        "is_wide": frame.shape[1] > WIDEST,
         "rows": [[_cell(value) for value in row] for row in shown.itertuples(index=False)],
     }
 

@@ -111,8 +111,6 @@ def _show(result: EvaluateResult) -> None:
     shown = metrics[["metric", "value"]].assign(
         interval=span(metrics["ci_low"], metrics["ci_high"], ".3f")
     )
-    if "group_ci_low" in metrics:
-        shown["over groups"] = span(metrics["group_ci_low"], metrics["group_ci_high"], ".3f")
     click.echo(table(shown))
     for sentence in result.words:
         click.echo(f"\n{sentence}")

@@ -14,8 +14,9 @@ import pandas as pd
 
 from scatd import keys
 from scatd.decision import expit, logit
-from scatd.evaluation.intervals import Bootstrap, Fold, compare_models
+from scatd.evaluation.intervals import Bootstrap, Fold, compare_models, wilson_interval
 from scatd.evaluation.metrics import METRICS, response_metrics
+from scatd.evaluation.resampling import means_over_folds
 from scatd.keys import metric_names
 
 MODEL = "response_model"
@@ -108,6 +109,48 @@ def model_table(
             row |= {"lead": lead.mean, "lead_ci_low": lead.ci_low, "lead_ci_high": lead.ci_high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def metrics_table(
+    folds: Sequence[FoldPredictions], models: pd.DataFrame, *, seed: int
+) -> pd.DataFrame:
+    """Every metric of the response model: its mean over folds, and one interval.
+
+    The mean is the number that the run, the card and the gate have. The interval of AUROC is that
+    of `models`, and the prevalence has Wilson's. The others are from resamples within each fold and
+    class.
+
+    Parameters
+    ----------
+    models
+        Of `model_table`, for AUROC.
+
+    Returns
+    -------
+    Columns `metric`, `value`, `ci_low`, `ci_high`; one row for each of `METRICS`.
+    """
+    by_fold = fold_table(folds)
+    means = by_fold[by_fold["model"] == MODEL][list(METRICS)].mean()
+    bootstrap = Bootstrap(seed=seed)
+    scored = [(fold.codes, fold.prob[MODEL], fold.threshold) for fold in folds]
+    drawn = means_over_folds(scored, METRICS, bootstrap)
+    bounds = {name: bootstrap.bounds(values) for name, values in drawn.items()}
+    ours = models[models["model"] == MODEL].iloc[0]
+    bounds["auroc"] = (ours["auroc_ci_low"], ours["auroc_ci_high"])
+    codes = np.concatenate([fold.codes for fold in folds])
+    low, high = wilson_interval([int(codes.sum())], [len(codes)])
+    bounds["prevalence"] = (float(low[0]), float(high[0]))
+    rows = [(name, means[name], *bounds[name]) for name in METRICS]
+    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
+
+
+def auroc_bounds(models: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Bounds of the AUROC of each model, as a legend names it, from a table of models."""
+    bounds = models[["auroc_ci_low", "auroc_ci_high"]].to_numpy(dtype=float)
+    return {
+        in_legend(str(name)): (float(low), float(high))
+        for name, (low, high) in zip(models["model"], bounds, strict=True)
+    }
 
 
 def _cut_at_half(fold: FoldPredictions, model: str) -> Fold:

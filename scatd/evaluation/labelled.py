@@ -66,19 +66,17 @@ def evaluation_tables(cells: Truths, *, seed: int) -> dict[str, pd.DataFrame]:
 
     Returns
     -------
-    `metrics` (each metric with its interval; with groups also `group_ci_low`, `group_ci_high` from
-    resampled groups), `published_metrics`, `models` (baselines on the same cells), `confusion`,
+    `metrics` (each metric with its one interval: see `widest`), `published_metrics`, `models`
+    (baselines on the same cells), `confusion`,
     `answers` (coverage and error), `roc`, `precision_recall`, `reliability`, `thresholds`,
     `risk_coverage`, and `groups` if groups are known.
     """
     codes, prob, cut = cells.codes, cells.prob, cells.decision.threshold
-    metrics = intervals_table(codes, prob, cut, bootstrap=Bootstrap(seed=seed))
+    bootstrap = Bootstrap(seed=seed)
+    metrics = intervals_table(codes, prob, cut, bootstrap=bootstrap)
     if cells.groups is not None:
-        by_group = intervals_table(
-            codes, prob, cut, groups=cells.groups, bootstrap=Bootstrap(seed=seed)
-        )
-        metrics["group_ci_low"] = by_group["ci_low"]
-        metrics["group_ci_high"] = by_group["ci_high"]
+        by_group = intervals_table(codes, prob, cut, groups=cells.groups, bootstrap=bootstrap)
+        metrics = widest(metrics, by_group, "ci_low", "ci_high")
     value = metrics.set_index("metric")["value"]
     tables = {
         "metrics": metrics,
@@ -103,8 +101,8 @@ def models_table(cells: Truths, *, seed: int) -> pd.DataFrame:
     """Compare the version with its baselines: one row a model.
 
     Columns: model, auroc, auroc_ci_low, auroc_ci_high, lead, lead_ci_low, lead_ci_high (as
-    `evidence.model_table` has them), auprc, auprc_sensitive, brier. Where groups are known, the
-    interval of a lead is as wide as that of resampled groups, if this is the wider one.
+    `evidence.model_table` has them), auprc, auprc_sensitive, brier. Where groups are known, AUROC
+    and lead have the wider interval: see `widest`. That of the version is the one of `metrics`.
     """
     prob = {MODEL: cells.prob, **cells.baselines}
     whole = FoldPredictions(0, np.arange(len(cells.codes)), cells.codes, prob)
@@ -126,19 +124,44 @@ def _widened(
     prob: Mapping[str, npt.NDArray[np.float64]],
     bootstrap: Bootstrap,
 ) -> pd.DataFrame:
-    """The table with leads whose intervals reach as far as those of resampled groups."""
+    """The table with intervals that reach as far as those of resampled groups."""
     drawn = {
         model: resampled(
             cells.codes, own, ["auroc"], 0.5, bootstrap.weights(len(cells.codes), cells.groups)
         )["auroc"]
         for model, own in prob.items()
     }
-    bounds = [bootstrap.bounds(drawn[MODEL] - drawn[model]) for model in table["model"]]
-    low, high = np.array(bounds).T
-    known = table["lead"].notna()
-    return table.assign(
-        lead_ci_low=np.fmin(table["lead_ci_low"], low).where(known),
-        lead_ci_high=np.fmax(table["lead_ci_high"], high).where(known),
+    names = list(table["model"])
+    leads = [bootstrap.bounds(drawn[MODEL] - drawn[model]) for model in names]
+    own = [
+        bootstrap_interval(cells.codes, prob[model], groups=cells.groups, bootstrap=bootstrap)
+        for model in names
+    ]
+    by_group = pd.DataFrame(leads, columns=["lead_ci_low", "lead_ci_high"])
+    by_group = by_group.where(table["lead"].notna())
+    by_group[["auroc_ci_low", "auroc_ci_high"]] = own
+    table = widest(table, by_group, "lead_ci_low", "lead_ci_high")
+    return widest(table, by_group, "auroc_ci_low", "auroc_ci_high")
+
+
+def widest(by_cell: pd.DataFrame, by_group: pd.DataFrame, low: str, high: str) -> pd.DataFrame:
+    """The first table with one interval a row, which holds the intervals of both.
+
+    Cells of a group are not independent, so the interval of cells is often too narrow; that of few
+    groups may be too narrow as well.
+
+    Parameters
+    ----------
+    by_cell, by_group
+        The same rows, with intervals of resampled cells (or by formula) and of resampled groups.
+    low, high
+        Columns of the bounds.
+    """
+    return by_cell.assign(
+        **{
+            low: np.fmin(by_cell[low], by_group[low]),
+            high: np.fmax(by_cell[high], by_group[high]),
+        }
     )
 
 
@@ -220,8 +243,8 @@ def evaluation_metrics(
 ) -> dict[str, float]:
     """Results of an evaluation as names and numbers, for the tracking store and the gate.
 
-    Every metric, its interval (`auroc_ci_low`), the interval over groups (`auroc_group_ci_low`),
-    baselines and the lead over each (`baseline.NAME.auroc`, `baseline.NAME.auroc_lead`),
+    Every metric, its interval (`auroc_ci_low`), baselines and the lead over each
+    (`baseline.NAME.auroc`, `baseline.NAME.auroc_lead`),
     `coverage`, `error_answered`, `n_sensitive` and `n_resistant`. Undefined values are left out.
     """
     values: dict[str, float] = {}

@@ -6,8 +6,10 @@ classes leaves ranking metrics undefined; it is left out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +93,30 @@ def fold_means(
     return [np.mean(of_model, axis=0) for of_model in zip(*draws, strict=True)]
 
 
+def means_over_folds(
+    folds: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, float]],
+    names: Collection[str],
+    bootstrap: Bootstrap,
+) -> dict[str, Array]:
+    """Mean over folds of each metric of one model, in the same resamples, (n_boot,) each.
+
+    Parameters
+    ----------
+    folds
+        Codes, P(resistant) and threshold of each fold. Folds that leave a metric undefined are left
+        out of its mean.
+    """
+    rng = np.random.default_rng(bootstrap.seed)
+    draws: dict[str, list[Array]] = {name: [] for name in names}
+    for codes, prob, threshold in folds:
+        weights = _within_classes(np.asarray(codes), bootstrap.n_boot, rng)
+        for name, values in resampled(codes, prob, names, threshold, weights).items():
+            draws[name].append(values)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return {name: np.nanmean(of_folds, axis=0) for name, of_folds in draws.items()}
+
+
 def units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.intp], int]:
     """Return the unit of resampling of each row, (n_obs,), and the number of units."""
     if groups is None:
@@ -113,15 +139,23 @@ def _stratified(
     """A metric of every model in `scored`, on the same resamples within classes, (n_boot,) each."""
     codes = np.asarray(scored[0][0])
     draws: list[list[Array]] = [[] for _ in scored]
+    for weights in _within_classes(codes, n_boot, rng):
+        for values, (_, prob) in zip(draws, scored, strict=True):
+            drawn = weighted_metrics(codes, prob, weights, [metric], threshold=threshold)
+            values.append(drawn[metric])
+    return [np.concatenate(values) for values in draws]
+
+
+def _within_classes(
+    codes: npt.NDArray[Any], n_boot: int, rng: np.random.Generator
+) -> Iterator[Array]:
+    """How often each row is drawn, in resamples that keep the count of each class."""
     for size in _blocks(n_boot, len(codes)):
         weights = np.empty((size, len(codes)))
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
             weights[:, rows] = _counts(rng, len(rows), size)
-        for values, (_, prob) in zip(draws, scored, strict=True):
-            drawn = weighted_metrics(codes, prob, weights, [metric], threshold=threshold)
-            values.append(drawn[metric])
-    return [np.concatenate(values) for values in draws]
+        yield weights
 
 
 def _blocks(n_boot: int, n_obs: int) -> Iterator[int]:

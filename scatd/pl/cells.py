@@ -15,8 +15,8 @@ from scatd.pl.scored import WHERE, Scored, column, scored
 from scatd.pl.showing import finish
 from scatd.pl.words import colours_of, words_of
 from scatd.plots import cells as plots
-from scatd.plots.scores import CALL_COLOURS, score_histogram, scores_by_group
-from scatd.plots.style import GREEN, PURPLE
+from scatd.plots.scores import score_histogram, scores_by_group
+from scatd.plots.style import CALL_COLOURS, COLOURS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,7 +33,7 @@ _OF_A_DRUG = {
     "reason": keys.reason_column,
 }
 """Columns that `scatd.predict` writes for a drug, by the name without the drug."""
-_INSIDE = {"inside": GREEN, "outside": PURPLE}
+_INSIDE = {"inside": COLOURS["data"], "outside": COLOURS["outside"]}
 
 
 def scores(

@@ -34,7 +34,7 @@ def heatmap(
     show: bool | None = None,
     return_fig: bool = False,
 ) -> Axes | Figure | None:
-    """Draw the share of resistant cells, groups by drugs: grey where no cell has an answer.
+    """Draw the share of resistant cells, groups by drugs: hatched where no cell has an answer.
 
     A share is of the cells with an answer: those that are called sensitive or resistant. Compare
     groups within a drug. Do not rank drugs by their shares, because each model has a threshold of

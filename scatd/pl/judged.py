@@ -69,7 +69,10 @@ def roc(
         name: mean_roc_table([roc_table(*fold) for fold in folds])
         for name, folds in found.folds.items()
     }
-    bounds = {name: fold_mean_interval(folds) for name, folds in found.folds.items()}
+    bounds = {
+        name: found.bounds.get(name) or fold_mean_interval(folds)
+        for name, folds in found.folds.items()
+    }
     draw = partial(
         performance.roc, curves, found.subject, bounds=bounds, faint=list(found.folds)[1:]
     )
@@ -117,8 +120,13 @@ def reliability(
     """
     found = judged(data, drug, labels, label_map)
     tables = {name: reliability_table(*found.pooled(name)) for name in found.folds}
-    words = {name: f"{name}: ECE {_ece(*found.pooled(name))}" for name in found.folds}
     ours, *others = tables
+    known = {} if found.ece is None else {ours: found.ece}
+    errors = {name: known.get(name) or _ece(*found.pooled(name)) for name in tables}
+    words = {
+        name: f"{name}: ECE {value:.3f} ({low:.3f} to {high:.3f})"
+        for name, (value, low, high) in errors.items()
+    }
     draw = partial(
         performance.reliability,
         tables[ours],
@@ -129,6 +137,6 @@ def reliability(
     return finish(lambda on: draw(on=on), ax=ax, show=show, return_fig=return_fig)
 
 
-def _ece(codes: Any, prob: Any) -> str:
-    low, high = bootstrap_interval(codes, prob, "ece")
-    return f"{response_metrics(codes, prob)['ece']:.3f} ({low:.3f} to {high:.3f})"
+def _ece(codes: Any, prob: Any) -> tuple[float, float, float]:
+    """Expected calibration error and the bounds of its interval."""
+    return response_metrics(codes, prob)["ece"], *bootstrap_interval(codes, prob, "ece")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from scatd import keys
 from scatd.data.label_words import CODES, MISSING, encode, read_label_map
+from scatd.data.storable import mapping
 from scatd.errors import InputError
-from scatd.evaluation.evidence import MODEL, in_legend
+from scatd.evaluation.evidence import MODEL, auroc_bounds, in_legend
 from scatd.pl.scored import WHERE, column, scored
 from scatd.wording import counted
 
@@ -36,10 +37,17 @@ class Judged:
     folds
         Codes and P(resistant) of each fold, or of all samples, by model; the judged model first,
         then its baselines.
+    bounds
+        Of the 95% interval of each AUROC, by model, where a result has them: a picture and a report
+        of the same result then say the same.
+    ece
+        Expected calibration error of the judged model with its bounds, where a result has them.
     """
 
     subject: str
     folds: Mapping[str, list[Scores]]
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ece: tuple[float, float, float] | None = None
 
     def pooled(self, model: str) -> Scores:
         """Codes and P(resistant) of all folds together."""
@@ -59,14 +67,15 @@ def judged(data: Any, drug: str | None, labels: str | None, label_map: str | Non
         return _of_table(data, drug or "scores")
     predictions = getattr(data, "predictions", None)
     if isinstance(predictions, pd.DataFrame):
-        return _of_table(predictions, _subject(data) or drug or "scores")
-    found = scored(data, drug)
+        found = _of_table(predictions, _subject(data) or drug or "scores")
+        return replace(found, bounds=_bounds(data), ece=_ece(data))
+    cells = scored(data, drug)
     if labels is None:
         what, where = "is scored, but no labels are named", WHERE
         raise InputError(what, where=where, expected="labels= a column of obs with the truth")
     meanings = CODES | read_label_map(label_map)
     codes = encode(column(data, labels), meanings, f"{WHERE}: obs column '{labels}'")
-    return _one(found.subject, codes, found.prob)
+    return _one(cells.subject, codes, cells.prob)
 
 
 def _one(subject: str, codes: np.ndarray, prob: np.ndarray) -> Judged:
@@ -128,3 +137,21 @@ def _subject(result: Any) -> str:
     """Drug and family of a result that names its model."""
     ref = getattr(result, "ref", None)
     return f"{ref.drug} ({ref.family})" if ref is not None else ""
+
+
+def _bounds(result: Any) -> dict[str, tuple[float, float]]:
+    """Bounds of the AUROC of each model, from the table of models of a result."""
+    models = mapping(getattr(result, "tables", None)).get("models", getattr(result, "models", None))
+    if not isinstance(models, pd.DataFrame) or "auroc_ci_low" not in models:
+        return {}
+    return auroc_bounds(models)
+
+
+def _ece(result: Any) -> tuple[float, float, float] | None:
+    """Expected calibration error and its bounds, from the table of metrics of an evaluation."""
+    metrics = mapping(getattr(result, "tables", None)).get("metrics")
+    if not isinstance(metrics, pd.DataFrame):
+        return None
+    row = metrics[metrics["metric"] == "ece"][["value", "ci_low", "ci_high"]]
+    value, low, high = row.to_numpy(dtype=float)[0]
+    return float(value), float(low), float(high)

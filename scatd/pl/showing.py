@@ -51,7 +51,9 @@ def _figure() -> Figure:
     """An empty figure that pyplot can show, in a window or in a notebook."""
     from matplotlib import pyplot as plt
 
-    return plt.figure(layout="constrained", facecolor="white")
+    from scatd.plots.style import PAPER
+
+    return plt.figure(layout="constrained", facecolor=PAPER)
 
 
 def _show() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scatd.data.groups import group_words
 from scatd.errors import InputError
-from scatd.plots.style import PALETTE
+from scatd.plots.style import CATEGORIES, MANY
 from scatd.wording import counted
 
 MOST = 60
@@ -66,7 +66,7 @@ def colours_of(
         if len(categories) == len(stored):
             of_category = dict(zip(categories, map(str, stored), strict=True))
             return {name: of_category[name] for name in names}
-    if len(names) <= len(PALETTE):
-        return dict(zip(names, PALETTE, strict=False))
-    shades = colormaps["turbo"].resampled(len(names))
+    if len(names) <= len(CATEGORIES):
+        return dict(zip(names, CATEGORIES, strict=False))
+    shades = colormaps[MANY].resampled(len(names))
     return {name: to_hex(shades(index)) for index, name in enumerate(names)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scatd.plots.style import TEXT_SIZE, TITLE_SIZE, new_figure
+from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
+from scatd.plots.style import CORRELATIONS, TEXT_SIZE, VALUES, label_axes, new_figure, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,39 +28,32 @@ def rank_agreement(correlations: pd.DataFrame, ranks: pd.DataFrame) -> Figure:
     ranks
         Features x cohorts, 1 for the most important; missing where a cohort lacks the feature.
     """
+    from matplotlib.colors import LogNorm
+
     n_cohorts = len(correlations)
-    height = max(2.2, 1.2 + _ROW * max(n_cohorts, len(ranks)))
-    figure, (left, right) = new_figure(4.5 + 1.4 * n_cohorts, height, n_axes=2)
-    _cells(left, correlations, "Spearman of importance", "RdBu_r", (-1, 1), "{:.2f}")
-    highest = float(np.nanmax(np.log10(ranks.to_numpy(dtype=float)), initial=1.0))
-    _cells(right, ranks, "Rank (1 is the most important)", "viridis_r", (0, highest), "{:.0f}")
+    height = max(3.0, 1.8 + _ROW * max(n_cohorts, len(ranks)))
+    figure, (left, right) = new_figure(6.0 + 1.5 * n_cohorts, height, n_axes=2)
+    look: dict[str, Any] = {"cmap": CORRELATIONS, "vmin": -1, "vmax": 1}
+    title = "Correlation of importance"
+    _cells(left, correlations, title, ".2f", "Spearman's correlation (-1 to 1)", look)
+    highest = float(np.nanmax(ranks.to_numpy(dtype=float), initial=10.0))
+    look = {"cmap": f"{VALUES}_r", "norm": LogNorm(1, highest)}
+    _cells(right, ranks, "Rank of features", ".0f", "rank, log scale (1: most important)", look)
     return figure
 
 
 def _cells(
-    axes: Axes,
-    table: pd.DataFrame,
-    title: str,
-    colours: str,
-    limits: tuple[float, float],
-    form: str,
+    axes: Axes, table: pd.DataFrame, title: str, form: str, label: str, look: dict[str, Any]
 ) -> None:
     values = table.to_numpy(dtype=float)
-    drawn = values if form == "{:.2f}" else np.log10(values)
-    image = axes.imshow(drawn, cmap=colours, vmin=limits[0], vmax=limits[1], aspect="auto")
-    axes.set_title(title, fontsize=TITLE_SIZE, loc="left")
-    axes.set_xticks(range(table.shape[1]), table.columns, rotation=45, ha="right")
-    axes.set_yticks(range(table.shape[0]), table.index)
-    axes.tick_params(labelsize=TEXT_SIZE - 1, length=0)
-    for row, column in np.argwhere(np.isfinite(values)):
-        red, green, blue, _ = image.cmap(image.norm(drawn[row, column]))
-        is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-        axes.text(
-            column,
-            row,
-            form.format(values[row, column]),
-            ha="center",
-            va="center",
-            fontsize=TEXT_SIZE - 2,
-            color="white" if is_dark else "black",
-        )
+    image = axes.imshow(values, aspect="auto", **look)
+    label_axes(axes, title, "", "")
+    axes.grid(visible=False)
+    axes.set_xticks(range(table.shape[1]), map(shortened, table.columns), rotation=45, ha="right")
+    axes.set_yticks(range(table.shape[0]), map(shortened, table.index))
+    axes.tick_params(length=0)
+    write_in_cells(axes, image, values, form, TEXT_SIZE - 2)
+    mark_missing(axes, values, "not in this cohort")
+    bar = colour_bar(axes, image, label)
+    if "norm" in look:
+        bar.yaxis.set_major_formatter("{x:g}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scatd.plots.style import BLUE, GREY, VERMILION, label_axes, legend_inside, new_figure
+from scatd.plots.style import COLOURS, GUIDE, label_axes, legend_inside, new_figure
 from scatd.wording import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Fig
     first, second = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     figure, (ranked, paired) = new_figure(width=8.4, height=3.9, n_axes=2)
     rank = np.arange(1, len(first) + 1)
-    for values, name, colour in ((first, "before", VERMILION), (second, "after", BLUE)):
+    for values, name, colour in (
+        (first, "before", COLOURS["source"]),
+        (second, "after", COLOURS["reference"]),
+    ):
         label = f"{name} (mean {values.mean():.2f})"
         ranked.plot(rank, np.sort(values)[::-1], color=colour, linewidth=1.6, label=label)
     ranked.set_ylim(bottom=0)
@@ -45,8 +48,10 @@ def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Fig
     top = 1.05 * max(float(np.max([first, second])), 1e-9)
     closer = int(np.sum(second < first))
     # Thousands of vector points would make the PDF very large.
-    paired.scatter(first, second, s=6, color=BLUE, alpha=0.4, linewidths=0, rasterized=True)
-    paired.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle="--")
+    paired.scatter(
+        first, second, s=6, color=COLOURS["data"], alpha=0.4, linewidths=0, rasterized=True
+    )
+    paired.plot([0, top], [0, top], color=GUIDE, linewidth=0.8, linestyle="--")
     paired.set_xlim(0, top)
     paired.set_ylim(0, top)
     label_axes(

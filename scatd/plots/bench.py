@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
 from scatd.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
+    CATEGORIES,
+    COLOURS,
+    GUIDE,
+    INK,
+    SHARES,
     TEXT_SIZE,
-    VERMILION,
     label_axes,
     legend_beside,
     new_figure,
-    write_in_cells,
+    shortened,
 )
 from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = {"candidate": BLUE, "baseline": VERMILION, "naive mean": ORANGE}
+_COLOURS = {
+    "candidate": COLOURS["model"],
+    "baseline": COLOURS["baseline"],
+    "naive mean": CATEGORIES[3],
+}
 _MOST_WORDS = 400
 """Most cells of a heat map that still has its numbers printed."""
 _MOST_DRUGS = 60
@@ -44,9 +49,11 @@ def dots(results: pd.DataFrame, subject: str) -> Figure:
     mean = results.groupby("model")["auroc"].mean().sort_values(ascending=False)
     height = 1.5 + 0.24 * len(mean)
     figure, many = new_figure(2.2 + 2.9 * len(splits), height, n_axes=len(splits))
+    span = _span(results, at=0.5)
     for axes, split in zip(many, splits, strict=True):
+        axes.set_xlim(span)
         some = results[results["split"] == split]
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--")
+        axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--")
         for kind, colour in _COLOURS.items():
             own = some[some["kind"] == kind]
             heights = mean.index.get_indexer(own["model"])
@@ -64,7 +71,7 @@ def dots(results: pd.DataFrame, subject: str) -> Figure:
 
 
 def heat_map(by_drug: pd.DataFrame, subject: str) -> Figure:
-    """AUROC of each drug (rows) by each model (columns); grey where no fold has both classes.
+    """AUROC of each drug (rows) by each model (columns); hatched where no fold has both classes.
 
     Parameters
     ----------
@@ -82,17 +89,16 @@ def heat_map(by_drug: pd.DataFrame, subject: str) -> Figure:
     matrix = matrix.reindex(index=shown, columns=models)
     figure, (axes,) = new_figure(2.4 + 0.5 * len(models), 2.1 + 0.26 * len(shown))
     values = matrix.to_numpy(dtype=float)
-    axes.set_facecolor(GREY)
-    drawn = axes.imshow(values, cmap="cividis", vmin=0.4, vmax=1, aspect="auto")
+    drawn = axes.imshow(values, cmap=SHARES, vmin=0.4, vmax=1, aspect="auto")
     label_axes(axes, f"{subject}: AUROC", "", "")
     axes.grid(visible=False)
     names = [name.replace("_", " ") for name in models]
     axes.set_xticks(range(len(models)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(shown)), shown)
+    axes.set_yticks(range(len(shown)), map(shortened, shown))
     if values.size <= _MOST_WORDS:
-        write_in_cells(axes, values, ".2f", 0.7)
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
-    bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
+        write_in_cells(axes, drawn, values, ".2f")
+    mark_missing(axes, values, "no fold has both classes")
+    colour_bar(axes, drawn, "AUROC (0.5 is chance; 0.4 and less alike)")
     return figure
 
 
@@ -111,11 +117,13 @@ def leads(table: pd.DataFrame, subject: str) -> Figure:
     rows = list(dict.fromkeys(zip(table["candidate"], table["rival"], strict=True)))
     height = 1.4 + 0.17 * len(rows)
     figure, many = new_figure(3.2 + 2.7 * len(splits), height, n_axes=len(splits))
+    span = _span(table, at=0.0)
     for axes, split in zip(many, splits, strict=True):
-        axes.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
+        axes.set_xlim(span)
+        axes.axvline(0, color=GUIDE, linewidth=0.8, linestyle="--")
         for row in table[table["split"] == split].to_dict("records"):
             place = rows.index((row["candidate"], row["rival"]))
-            colour = BLACK if row["is_best"] else BLUE
+            colour = INK if row["is_best"] else GUIDE
             axes.hlines(place, row["ci_low"], row["ci_high"], color=colour, linewidth=1.2)
             axes.plot(row["lead"], place, marker="o", markersize=4, color=colour)
         names = [f"{ours} over {rival.replace('_', ' ')}" for ours, rival in rows]
@@ -124,3 +132,11 @@ def leads(table: pd.DataFrame, subject: str) -> Figure:
         label_axes(axes, f"{subject}: {split}", "lead in AUROC (black: best rival)", "")
         axes.tick_params(axis="y", labelsize=TEXT_SIZE - 2)
     return figure
+
+
+def _span(table: pd.DataFrame, at: float) -> tuple[float, float]:
+    """Limits of the axis for all splits, which hold every bound and the line `at`."""
+    bounds = table[["ci_low", "ci_high"]].to_numpy(dtype=float)
+    low, high = np.nanmin([at, *bounds.ravel()]), np.nanmax([at, *bounds.ravel()])
+    margin = 0.05 * (high - low) or 0.01
+    return float(low - margin), float(high + margin)

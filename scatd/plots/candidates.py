@@ -10,24 +10,14 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import CandidateName
-from scatd.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    TEXT_SIZE,
-    VERMILION,
-    label_axes,
-    new_mosaic,
-)
+from scatd.plots.style import CATEGORIES, GUIDE, INK, PAPER, TEXT_SIZE, label_axes, new_mosaic, say
 from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = dict(zip(typing.get_args(CandidateName), (BLUE, VERMILION, GREEN, ORANGE), strict=True))
+_COLOURS = dict(zip(typing.get_args(CandidateName), CATEGORIES, strict=False))
 _COUNTS = (
     ("strength_chosen", 1.09, "strength\nchosen"),
     ("candidate_chosen", 1.26, "model\nchosen"),
@@ -92,14 +82,14 @@ def _draw_inner(axes: Axes, rows: pd.DataFrame) -> None:
             marker="o",
             markersize=5,
             color=colour,
-            markerfacecolor=colour if is_chosen else "white",
+            markerfacecolor=colour if is_chosen else PAPER,
         )
     labels = [_label(row) for row in rows.to_dict("records")]
     axes.set_yticks(heights, labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     for column, x, head in _COUNTS:
         look: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "center"}
-        axes.text(x, -0.5, head, fontsize=TEXT_SIZE - 2, color=GREY, va="bottom", **look)
+        axes.text(x, -0.5, head, fontsize=TEXT_SIZE - 2, color=GUIDE, va="bottom", **look)
         for place, count in enumerate(rows[column]):
             if count:
                 weight = "bold" if column == "candidate_chosen" else "normal"
@@ -118,14 +108,17 @@ def _label(row: dict[Hashable, Any]) -> str:
 def _draw_outer(axes: Axes, tried: pd.DataFrame) -> None:
     """AUROC of each candidate in each fold; a filled dot is the one that was chosen there."""
     scored = tried.dropna(subset=["outer_auroc"]).drop_duplicates(["fold", "candidate"])
+    if scored.empty:
+        say(axes, "No validation fold has both classes.")
+        return
     chosen = scored[scored["candidate_chosen"].astype(bool)]
-    groups = {"what was chosen": chosen}
+    groups = {"what was chosen": chosen} if len(chosen) else {}
     groups |= {str(name): some for name, some in scored.groupby("candidate", sort=False)}
     for height, some in enumerate(groups.values()):
         spread = np.linspace(-0.2, 0.2, len(some)) if len(some) > 1 else np.zeros(1)
         for offset, row in zip(spread, some.to_dict("records"), strict=True):
-            colour = BLACK if height == 0 else _COLOURS[row["candidate"]]
-            face = colour if row["candidate_chosen"] else "white"
+            colour = INK if some is chosen else _COLOURS[row["candidate"]]
+            face = colour if row["candidate_chosen"] else PAPER
             axes.plot(
                 row["outer_auroc"],
                 height + offset,
@@ -135,7 +128,12 @@ def _draw_outer(axes: Axes, tried: pd.DataFrame) -> None:
                 markerfacecolor=face,
             )
         axes.plot(
-            some["outer_auroc"].mean(), height, "|", color=BLACK, markersize=18, markeredgewidth=1.8
+            some["outer_auroc"].mean(),
+            height,
+            "|",
+            color=INK,
+            markersize=18,
+            markeredgewidth=1.8,
         )
     labels = [
         f"{name}\n{some['outer_auroc'].mean():.3f} in {counted(len(some), 'fold')}"

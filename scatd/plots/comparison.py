@@ -9,20 +9,21 @@ import pandas as pd
 
 from scatd.keys import FAMILIES
 from scatd.plots.style import (
-    BLACK,
+    COLOURS,
     FAMILY_COLOURS,
-    GREY,
+    GUIDE,
     TEXT_SIZE,
     label_axes,
     legend_beside,
     new_figure,
+    shortened,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SPREAD = 0.5
-"""Height of a row; the families share it."""
+_SPREAD = 0.22
+"""Distance of two families of a drug; drugs lie 1 apart."""
 
 
 def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure:
@@ -40,11 +41,12 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
     """
     order = table.groupby("drug")["mean"].max().sort_values(ascending=False).index
     families = [name for name in FAMILIES if name in set(table["family"])]
-    offsets = np.linspace(-_SPREAD / 2, _SPREAD / 2, len(families)) if families[1:] else [0.0]
-    row_height = 0.11 + 0.07 * len(families)
+    offsets = _SPREAD * (np.arange(len(families)) - (len(families) - 1) / 2)
+    row_height = 0.12 + 0.07 * len(families)
     figure, (axes,) = new_figure(width=7.2, height=1.4 + row_height * len(order))
     if metric.lower() == "auroc":
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+        axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--", label="chance")
+    drawn: list[str] = []
     for name, offset in zip(families, offsets, strict=True):
         some = table[table["family"] == name].set_index("drug").astype({"mean": float})
         heights = order.get_indexer(some.index) + offset
@@ -55,9 +57,10 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
         axes.hlines(
             heights, values["ci_low"], values["ci_high"], color=FAMILY_COLOURS[name], linewidth=1
         )
+        edges = {"baseline_mean": COLOURS["baseline"], "target": COLOURS["target"]}
         looks = (
             ("mean", "o", 4, FAMILY_COLOURS[name], name),
-            ("baseline_mean", "|", 7, BLACK, "best baseline"),
+            ("baseline_mean", "|", 7, COLOURS["baseline"], "best baseline"),
             ("target", "D", 4, "none", "target cells"),
         )
         for column, marker, size, face, label in looks:
@@ -70,12 +73,16 @@ def drugs_and_families(table: pd.DataFrame, metric: str, subject: str) -> Figure
                 marker=marker,
                 markersize=size,
                 markerfacecolor=face,
-                markeredgecolor=BLACK if column == "baseline_mean" else FAMILY_COLOURS[name],
-                label=label if column == "mean" or name == families[0] else f"_{label}",
+                markeredgecolor=edges.get(column, FAMILY_COLOURS[name]),
+                label=f"_{label}" if label in drawn else label,
             )
-    axes.set_yticks(np.arange(len(order)), list(order))
+            drawn.append(label)
+    axes.set_yticks(np.arange(len(order)), [shortened(one, 48) for one in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
-    label_axes(axes, subject, f"{metric}, mean over folds", "")
+    label_axes(axes, subject, f"{metric}: mean over folds, 95% interval", "")
     axes.tick_params(axis="y", labelsize=TEXT_SIZE - 2)
-    legend_beside(axes)
+    axes.grid(visible=False, axis="y")
+    axes.hlines(np.arange(1, len(order)) - 0.5, 0, 1, transform=axes.get_yaxis_transform(),
+                color=COLOURS["grid"], linewidth=0.6, zorder=0.5)  # fmt: skip
+    legend_beside(axes, first=families)
     return figure

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.evaluation.evidence import in_legend
-from scatd.plots.style import BLACK, BLUE, GREY, label_axes, legend_beside, line_look, new_figure
+from scatd.plots.style import COLOURS, GUIDE, INK, label_axes, legend_beside, look_of, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,9 +29,9 @@ def null_distribution(null: npt.ArrayLike, real: float, subject: str) -> Figure:
         Drug, for the title.
     """
     figure, (axes,) = new_figure(width=6.4, height=3.6)
-    axes.hist(null, bins=_N_BINS, range=(0, 1), color=GREY, label="permuted labels")
-    axes.axvline(0.5, color=BLACK, linewidth=0.8, linestyle="--", label="chance (0.50)")
-    axes.axvline(real, color=BLUE, linewidth=1.8, label=f"real labels ({real:.2f})")
+    axes.hist(null, bins=_N_BINS, range=(0, 1), color=GUIDE, label="permuted labels")
+    axes.axvline(0.5, color=INK, linewidth=0.8, linestyle="--", label="chance (0.50)")
+    axes.axvline(real, color=COLOURS["model"], linewidth=1.8, label=f"real labels ({real:.2f})")
     axes.set_xlim(0, 1.02)
     label_axes(axes, f"{subject}: permuted labels", "AUROC", "permutations")
     legend_beside(axes)
@@ -50,17 +50,16 @@ def learning_curve(table: pd.DataFrame, subject: str) -> Figure:
     """
     figure, (axes,) = new_figure(width=6.4, height=3.8)
     for index, (model, group) in enumerate(table.groupby("model", sort=False)):
-        colour, style = line_look(index)
+        name = in_legend(str(model))
         axes.errorbar(
             group["n_train"],
             group["auroc_mean"],
             yerr=group["auroc_sd"].fillna(0),
-            color=colour,
-            linestyle=style,
+            **look_of(name, index),
             marker="o",
             markersize=4,
             capsize=2,
-            label=in_legend(str(model)),
+            label=name,
         )
     axes.set_xlim(left=0)
     label_axes(axes, f"{subject}: learning curve", "training samples", "AUROC (mean and s.d.)")

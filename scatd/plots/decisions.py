@@ -7,29 +7,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.keys import RESISTANT, SENSITIVE
 from scatd.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
+    CATEGORIES,
+    COLOURS,
+    COUNTS,
+    GUIDE,
+    INK,
+    RESPONSE_COLOURS,
     TEXT_SIZE,
-    VERMILION,
     label_axes,
     legend_beside,
     legend_inside,
     new_figure,
+    say,
+    shortened,
+    width_of,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CURVES = {
-    "recall": (VERMILION, "recall (resistant found)"),
-    "specificity": (BLUE, "specificity (sensitive found)"),
-    "precision": (GREEN, "precision (resistant calls right)"),
-    "f1": (ORANGE, "F1"),
-    "called_resistant": (GREY, "called resistant"),
+    "recall": (RESPONSE_COLOURS[RESISTANT], "recall (resistant found)"),
+    "specificity": (RESPONSE_COLOURS[SENSITIVE], "specificity (sensitive found)"),
+    "precision": (CATEGORIES[0], "precision (resistant calls right)"),
+    "f1": (CATEGORIES[4], "F1"),
+    "called_resistant": (GUIDE, "called resistant"),
 }
 
 
@@ -46,7 +50,7 @@ def confusion(table: pd.DataFrame, subject: str) -> Figure:
     figure, (axes,) = new_figure(width=2.4 + 1.1 * table.shape[1], height=3.2)
     counts = table.to_numpy(dtype=float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(shares, cmap=COUNTS, vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(*counts.shape):
         axes.text(
             column,
@@ -55,7 +59,7 @@ def confusion(table: pd.DataFrame, subject: str) -> Figure:
             ha="center",
             va="center",
             fontsize=TEXT_SIZE,
-            color="white" if shares[row, column] > 0.6 else BLACK,
+            color=COLOURS["paper" if shares[row, column] > 0.6 else "ink"],
         )
     label_axes(axes, f"{subject}: truth and calls", "called", "truth")
     axes.grid(visible=False)
@@ -89,7 +93,11 @@ def threshold_curves(table: pd.DataFrame, threshold: float, subject: str) -> Fig
             label=label,
         )
     axes.axvline(
-        threshold, color=BLACK, linewidth=1, linestyle=":", label=f"threshold {threshold:.3g}"
+        threshold,
+        color=INK,
+        linewidth=1,
+        linestyle=":",
+        label=f"threshold {threshold:.3g}",
     )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
@@ -115,14 +123,20 @@ def risk_coverage(table: pd.DataFrame, coverage: float, subject: str) -> Figure:
         table["coverage"],
         table["error"],
         table["error_high"],
-        color=BLUE,
+        color=COLOURS["model"],
         alpha=0.18,
         linewidth=0,
         label="up to its 95% bound",
     )
-    axes.plot(table["coverage"], table["error"], color=BLUE, linewidth=1.5, label="error")
+    axes.plot(
+        table["coverage"], table["error"], color=COLOURS["model"], linewidth=1.5, label="error"
+    )
     axes.axvline(
-        coverage, color=BLACK, linewidth=1, linestyle=":", label=f"answered now ({coverage:.0%})"
+        coverage,
+        color=INK,
+        linewidth=1,
+        linestyle=":",
+        label=f"answered now ({coverage:.0%})",
     )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(bottom=0)
@@ -147,21 +161,37 @@ def groups(table: pd.DataFrame, subject: str, metric: str = "auroc") -> Figure:
     subject
         Drug, for the title.
     """
-    figure, (axes,) = new_figure(width=6.0, height=1.3 + 0.3 * len(table))
+    width = max(6.0, 5.0 + width_of(map(shortened, table["group"])))
+    figure, (axes,) = new_figure(width, height=1.3 + 0.3 * len(table))
     heights = np.arange(len(table))
+    label_axes(axes, f"{subject}: by group", f"{metric.upper()}, 95% interval", "")
+    if table[metric].isna().all():
+        say(axes, f"No group has both classes, so none has {metric.upper()}.")
+        return figure
     values = {
         name: table[name].to_numpy(dtype=float)
         for name in (metric, f"{metric}_ci_low", f"{metric}_ci_high")
     }
     if metric == "auroc":
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
-    axes.hlines(heights, values[f"{metric}_ci_low"], values[f"{metric}_ci_high"], color=BLUE)
-    axes.plot(values[metric], heights, "o", color=BLUE, markersize=5, label="with 95% interval")
-    axes.set_yticks(
-        heights, [f"{name} (n = {n})" for name, n in zip(table["group"], table["n"], strict=True)]
+        axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--", label="chance")
+    axes.hlines(
+        heights, values[f"{metric}_ci_low"], values[f"{metric}_ci_high"], color=COLOURS["model"]
     )
+    axes.plot(
+        values[metric],
+        heights,
+        "o",
+        color=COLOURS["model"],
+        markersize=5,
+        label=f"{metric.upper()} of the group",
+    )
+    counted = zip(table["group"], table["n"], values[metric], strict=True)
+    labels = [
+        f"{shortened(name)} (n = {n}{', one class' if np.isnan(value) else ''})"
+        for name, n, value in counted
+    ]
+    axes.set_yticks(heights, labels)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
-    label_axes(axes, f"{subject}: by group", metric.upper(), "")
     legend_beside(axes)
     return figure

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from scatd.plots.style import (
-    BLACK,
-    GREY,
-    ORANGE,
-    PURPLE,
+    CATEGORIES,
+    GUIDE,
+    INK,
     TEXT_SIZE,
     label_axes,
     legend_beside,
     new_figure,
+    shortened,
     violin,
     write_beside,
 )
@@ -27,7 +27,7 @@ from scatd.wording import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ALIVE_DEAD = {0: ("alive when last seen", PURPLE), 1: ("died", ORANGE)}
+_ALIVE_DEAD = {0: ("alive when last seen", CATEGORIES[4]), 1: ("died", CATEGORIES[3])}
 _PANELS = 5
 
 
@@ -85,13 +85,13 @@ def score_by_time(
         [parts[place] for place in filled],
         positions=filled,
         widths=0.6,
-        medianprops={"color": BLACK},
-        flierprops={"marker": "o", "markersize": 3, "markeredgecolor": GREY},
+        medianprops={"color": INK},
+        flierprops={"marker": "o", "markersize": 3, "markeredgecolor": GUIDE},
     )
     top = float(scores.max())
     for place in filled:
         n = str(len(parts[place]))
-        write_beside(axes, n, (place, top), (0, 6), ha="center", va="baseline", color=GREY)
+        write_beside(axes, n, (place, top), (0, 6), ha="center", va="baseline", color=GUIDE)
     axes.set_xticks(places, names, rotation=45, ha="right")
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.margins(y=0.12)
@@ -128,7 +128,9 @@ def feature_violins(
         for event, (_, colour) in _ALIVE_DEAD.items():
             violin(axes, values.loc[(events == event).to_numpy(), name].to_numpy(), event, colour)
         found = p_values.loc[name]
-        label_axes(axes, f"{name}\np = {found['p']:.2g}, FDR {found['fdr']:.2g}", "", "")
+        label_axes(
+            axes, f"{shortened(name, 20)}\np = {found['p']:.2g}, FDR {found['fdr']:.2g}", "", ""
+        )
         axes.set_xticks([0, 1], ["alive", "died"])
     for axes in many[values.shape[1] :]:
         axes.remove()

@@ -11,9 +11,9 @@ import pandas as pd
 
 from scatd.keys import RESPONSES
 from scatd.plots.style import (
-    BLACK,
-    BLUE,
-    GREY,
+    COLOURS,
+    GUIDE,
+    INK,
     RESPONSE_COLOURS,
     TEXT_SIZE,
     axes_on,
@@ -21,7 +21,7 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     legend_inside,
-    line_look,
+    look_of,
     new_figure,
     unit_square,
 )
@@ -60,11 +60,11 @@ def roc(
         Where to draw, as in `scatd.plots.style.axes_on`.
     """
     axes = axes_on(on, width=6.4 if bounds is None else 9.0 if faint else 7.4, height=4.2)
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="chance (0.50)")
+    axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=0.8, linestyle="--", label="chance (0.50)")
     for index, (name, table) in enumerate(tables.items()):
         area = float(np.trapezoid(table["tpr"], table["fpr"]))
         look = _curve_look(index, name, area)
-        if bounds is not None:
+        if bounds is not None and np.isfinite(bounds[name]).all():
             look["label"] = f"{name}: {area:.2f} ({bounds[name][0]:.2f} to {bounds[name][1]:.2f})"
         if name in faint:
             look |= {"alpha": _FAINT, "linewidth": 1.0, "zorder": 1.9}  # below the others
@@ -92,7 +92,11 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
     """
     figure, (axes,) = new_figure(width=6.4, height=4.2)
     axes.axhline(
-        prevalence, color=GREY, linewidth=0.8, linestyle="--", label=f"chance ({prevalence:.2f})"
+        prevalence,
+        color=GUIDE,
+        linewidth=0.8,
+        linestyle="--",
+        label=f"chance ({prevalence:.2f})",
     )
     for index, (name, table) in enumerate(tables.items()):
         gained = np.diff(table["recall"], prepend=0.0)
@@ -117,9 +121,7 @@ def precision_recall(tables: Mapping[str, pd.DataFrame], subject: str, prevalenc
 
 
 def _curve_look(index: int, name: str, area: float) -> dict[str, Any]:
-    colour, style = line_look(index)
-    label = f"{name} ({area:.2f})"
-    return {"color": colour, "linestyle": style, "linewidth": 1.4, "label": label}
+    return {**look_of(name, index), "linewidth": 1.4, "label": f"{name} ({area:.2f})"}
 
 
 def reliability(
@@ -149,13 +151,13 @@ def reliability(
     filled = table[table["n"] > 0]
     observed = filled["observed"].to_numpy()
     errors = [observed - filled["ci_low"], filled["ci_high"] - observed]
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--", label="calibrated")
+    axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=0.8, linestyle="--", label="calibrated")
     axes.errorbar(
         filled["mean_predicted"],
         observed,
         # Rounding can move a bound of 0 or 1 slightly outside.
         yerr=np.clip(errors, 0, None),
-        color=BLUE,
+        color=COLOURS["model"],
         marker="o",
         markersize=4,
         linewidth=1.4,
@@ -164,14 +166,12 @@ def reliability(
         label=label,
     )
     for index, (name, other) in enumerate((others or {}).items(), start=1):
-        colour, style = line_look(index)
         some = other[other["n"] > 0]
         # Not `plot`: a legend lists all lines before all lines with intervals.
         axes.errorbar(
             some["mean_predicted"],
             some["observed"],
-            color=colour,
-            linestyle=style,
+            **look_of(name, index),
             linewidth=1.0,
             alpha=_FAINT,
             label=name,
@@ -185,7 +185,7 @@ def reliability(
             textcoords="offset points",
             ha="center",
             fontsize=TEXT_SIZE - 3,
-            color=GREY,
+            color=GUIDE,
             annotation_clip=False,
         )
     label_axes(
@@ -231,7 +231,11 @@ def score_distribution(
             label=f"{name} (n = {len(of_class)})",
         )
     axes.axvline(
-        threshold, color=BLACK, linewidth=1, linestyle="--", label=f"threshold {threshold:.3g}"
+        threshold,
+        color=INK,
+        linewidth=1,
+        linestyle="--",
+        label=f"threshold {threshold:.3g}",
     )
     axes.set_xlim(-0.02, 1.02)
     axes.margins(y=0.3)  # the legend stands above the bars
@@ -257,20 +261,21 @@ def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") ->
     heights = np.arange(len(table))
     offsets = np.linspace(-0.16, 0.16, table.shape[1]) if table.shape[1] > 1 else np.zeros(1)
     if metric == "AUROC":
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
-    for index, fold in enumerate(table.columns):
+        axes.axvline(0.5, color=GUIDE, linewidth=0.8, linestyle="--", label="chance")
+    for height, name in enumerate(table.index):
         axes.plot(
-            values[:, index],
-            heights + offsets[index],
+            values[height],
+            height + offsets,
             linestyle="none",
             marker="o",
             markersize=4,
             alpha=0.7,
-            color=BLUE,
-            label="fold" if index == 0 else f"_{fold}",
+            color=look_of(str(name), height)["color"],
+            label="fold" if height == 0 else f"_{name}",
         )
     means = values.mean(axis=1)
-    axes.plot(means, heights, "|", color=BLACK, markersize=16, markeredgewidth=1.8, label="mean")
+    axes.plot(means, heights, "|", color=INK, markersize=16, markeredgewidth=1.8)
+    axes.plot([], [], "|", color=INK, markersize=9, markeredgewidth=1.8, label="mean")
     labels = [f"{name} ({mean:.3f})" for name, mean in zip(table.index, means, strict=True)]
     axes.set_yticks(heights, labels)
     axes.set_ylim(len(table) - 0.5, -0.5)

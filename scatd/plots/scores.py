@@ -11,15 +11,17 @@ import pandas as pd
 from scatd.keys import ABSTAIN, CALLS, RESISTANT
 from scatd.plots.explain.beeswarm import swarm
 from scatd.plots.style import (
-    BLACK,
-    GREY,
-    RESPONSE_COLOURS,
+    CALL_COLOURS,
+    INK,
     axes_on,
     figure_of,
     label_axes,
     legend_beside,
     legend_inside,
+    say,
+    shortened,
     thinned,
+    width_of,
 )
 from scatd.wording import counted
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CALL_COLOURS = {**RESPONSE_COLOURS, ABSTAIN: GREY}
 _BINS = np.arange(41) / 40
+_FEW = 12
+"""Groups that have tall rows."""
 _MOST_POINTS = 2_000
 """Of a group; more points hide each other."""
 
@@ -58,12 +61,16 @@ def score_histogram(
     """
     axes = axes_on(on, width=6.0, height=3.4)
     cells = _scored(prob, calls)
+    if cells.empty:
+        label_axes(axes, f"{subject}: scores", "P(resistant)", "cells")
+        say(axes, "No cell has a score.")
+        return figure_of(axes)
     for name, scores in _by_call(cells).items():
         counts, _ = np.histogram(scores, bins=_BINS)
         colour, label = CALL_COLOURS[name], f"{name} ({counted(len(scores), 'cell')})"
         axes.stairs(counts, _BINS, fill=True, alpha=0.75, color=colour, label=label)
     label = f"threshold {threshold:.3g}"
-    axes.axvline(threshold, color=BLACK, linewidth=1, linestyle="--", label=label)
+    axes.axvline(threshold, color=INK, linewidth=1, linestyle="--", label=label)
     axes.set_xlim(0, 1)
     axes.margins(y=0.25)  # the legend stands above the bars
     label_axes(axes, f"{subject}: scores of {counted(len(cells), 'cell')}", "P(resistant)", "cells")
@@ -90,18 +97,18 @@ def scores_by_group(
         (n_obs,) categories in their order, without gaps; the name is the kind of the groups.
     """
     names = list(groups.cat.categories)
-    axes = axes_on(on, width=7.0, height=1.5 + 0.5 * len(names))
     cells = _scored(prob, calls, groups)
-    labels = []
-    for row, name in enumerate(names):
-        own = cells[cells["group"] == name]
-        labels.append(f"{name} ({_in_words(own)})")
+    of_group = {name: cells[cells["group"] == name] for name in names}
+    labels = [f"{shortened(name)} ({_in_words(own)})" for name, own in of_group.items()]
+    row_height = 0.5 if len(names) <= _FEW else 0.34
+    axes = axes_on(on, width=5.4 + width_of(labels), height=1.5 + row_height * len(names))
+    for row, own in enumerate(of_group.values()):
         _row(axes, own, row)
     for name in _by_call(cells):
         axes.scatter([], [], s=14, color=CALL_COLOURS[name], label=name)
-    axes.plot([], [], "|", color=BLACK, markersize=10, label="median")
+    axes.plot([], [], "|", color=INK, markersize=10, label="median")
     label = f"threshold {threshold:.3g}"
-    axes.axvline(threshold, color=BLACK, linewidth=1, linestyle="--", label=label)
+    axes.axvline(threshold, color=INK, linewidth=1, linestyle="--", label=label)
     axes.set_xlim(-0.02, 1.02)
     axes.set_yticks(range(len(names)), labels)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -142,4 +149,4 @@ def _row(axes: Axes, cells: pd.DataFrame, row: int) -> None:
     heights = row + swarm(shown["prob"].to_numpy())
     colours = shown["call"].map(CALL_COLOURS).to_numpy()
     axes.scatter(shown["prob"], heights, s=5, c=colours, linewidths=0, rasterized=True)
-    axes.plot(np.median(scores), row, "|", color=BLACK, markersize=20, markeredgewidth=1.8)
+    axes.plot(np.median(scores), row, "|", color=INK, markersize=20, markeredgewidth=1.8)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.keys import RESISTANT, SENSITIVE
+from scatd.keys import ABSTAIN, RESISTANT, SENSITIVE
+from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
 from scatd.plots.style import (
-    GREY,
-    RESPONSE_COLOURS,
+    CALL_COLOURS,
+    SHARES,
     TEXT_SIZE,
     axes_on,
     figure_of,
     label_axes,
     new_figure,
-    write_in_cells,
+    shortened,
+    width_of,
 )
 from scatd.wording import counted
 
@@ -28,14 +30,14 @@ MOST_DRUGS, MOST_BARS = 40, 6
 _MOST_WORDS = 150
 """Most cells of a heat map that still has its numbers printed."""
 _PARTS = {
-    SENSITIVE: ("n_sensitive", RESPONSE_COLOURS[SENSITIVE]),
-    "no answer": ("n_abstained", "#BFBFBF"),
-    RESISTANT: ("n_resistant", RESPONSE_COLOURS[RESISTANT]),
+    SENSITIVE: ("n_sensitive", CALL_COLOURS[SENSITIVE]),
+    ABSTAIN: ("n_abstained", CALL_COLOURS[ABSTAIN]),
+    RESISTANT: ("n_resistant", CALL_COLOURS[RESISTANT]),
 }
 
 
 def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = None) -> Figure:
-    """Resistant fractions, groups by drugs; grey where no cell has a response.
+    """Resistant fractions, groups by drugs; hatched where no cell has a response.
 
     Parameters
     ----------
@@ -53,20 +55,22 @@ def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = N
         shown = matrix[[drug for drug in matrix if drug in spread.index[:MOST_DRUGS]]]
         subject += f" ({counted(MOST_DRUGS, 'drug', of=matrix.shape[1])}: those that differ most)"
     n_groups, n_drugs = shown.shape
-    axes = axes_on(on, 2.6 + 0.55 * n_drugs, 1.9 + 0.32 * n_groups)
-    figure = figure_of(axes)
+    axes = axes_on(
+        on,
+        max(5.0, 2.4 + width_of(map(shortened, shown.index)) + 0.55 * n_drugs),
+        2.2 + 0.32 * n_groups,
+    )
     values = shown.to_numpy(dtype=float)
-    axes.set_facecolor(GREY)
-    drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    drawn = axes.imshow(values, cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     label_axes(axes, f"{subject}: resistant fraction", "", "")
     axes.grid(visible=False)
-    axes.set_xticks(range(n_drugs), [str(drug) for drug in shown], rotation=45, ha="right")
-    axes.set_yticks(range(n_groups), [str(group) for group in shown.index])
+    axes.set_xticks(range(n_drugs), map(shortened, shown), rotation=45, ha="right")
+    axes.set_yticks(range(n_groups), map(shortened, shown.index))
     if values.size <= _MOST_WORDS:
-        write_in_cells(axes, values, ".0%", 0.5)
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
-    bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
-    return figure
+        write_in_cells(axes, drawn, values, ".0%")
+    mark_missing(axes, values, "no cell has an answer")
+    colour_bar(axes, drawn, "resistant cells of those answered\n(fraction, 0 to 1)")
+    return figure_of(axes)
 
 
 def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
@@ -81,8 +85,10 @@ def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
     """
     drugs = list(dict.fromkeys(fractions["drug"]))
     groups = list(dict.fromkeys(fractions["group"]))
-    height = 1.7 + 0.3 * len(groups)
-    figure, many = new_figure(1.6 + 1.9 * len(drugs), height, n_axes=len(drugs))
+    height = 1.9 + 0.3 * len(groups)
+    names = [shortened(group) for group in groups]
+    width = 1.0 + width_of(names) + 1.9 * len(drugs)
+    figure, many = new_figure(max(4.5, width), height, n_axes=len(drugs))
     for axes, drug in zip(many, drugs, strict=True):
         rows = fractions[fractions["drug"] == drug].set_index("group").loc[groups]
         n_scored = rows["n_scored"].to_numpy(dtype=float)
@@ -92,10 +98,12 @@ def stacked_bars(fractions: pd.DataFrame, subject: str) -> Figure:
             share = np.nan_to_num(share)
             axes.barh(range(len(groups)), share, left=left, color=colour, label=word, height=0.8)
             left += share
-        label_axes(axes, str(drug), "share of cells", "")
+        label_axes(axes, shortened(drug, 22), "share of scored cells", "")
+        for place in np.flatnonzero(n_scored == 0):
+            axes.text(0.02, float(place), "no cell was scored", fontsize=TEXT_SIZE - 2, va="center")
         axes.set_xlim(0, 1)
         axes.set_ylim(len(groups) - 0.5, -0.5)
-        axes.set_yticks(range(len(groups)), groups if axes is many[0] else [""] * len(groups))
+        axes.set_yticks(range(len(groups)), names if axes is many[0] else [""] * len(groups))
     handles, words = many[0].get_legend_handles_labels()
     figure.legend(
         handles, words, loc="outside lower center", ncols=3, fontsize=TEXT_SIZE - 1, frameon=False

@@ -9,17 +9,18 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.scores import CALL_COLOURS
 from scatd.plots.style import (
-    BLACK,
-    GREY,
-    PALETTE,
+    CALL_COLOURS,
+    CATEGORIES,
+    GUIDE,
+    INK,
     TEXT_SIZE,
     figure_of,
     label_axes,
     legend_beside,
     new_figure,
     new_mosaic,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ def _two_axes(on: Axes | Figure | None, n_groups: int) -> tuple[Axes, Axes]:
 
 
 def _colour(name: object, index: int) -> str:
-    return _COLOURS.get(str(name), PALETTE[index % len(PALETTE)])
+    return _COLOURS.get(str(name), CATEGORIES[index % len(CATEGORIES)])
 
 
 def _curve(axes: Axes, table: pd.DataFrame, name: str, colour: str) -> None:
     n = int(table["n_at_risk"].iloc[0])
-    label = f"{name} (n = {n}, {int(table['n_events'].sum())} died)"
+    label = f"{shortened(name, 24)} (n = {n}, {int(table['n_events'].sum())} died)"
     time, survival = table["time"], table["survival"]
     axes.step(time, survival, where="post", color=colour, linewidth=1.5, label=label)
     low, high = table["ci_low"], table["ci_high"]
@@ -131,7 +132,7 @@ def _numbers(axes: Axes, at_risk: pd.DataFrame, unit: str) -> None:
                 fontsize=TEXT_SIZE - 1,
                 color=_colour(name, row),
             )
-    axes.set_yticks(np.arange(len(at_risk)), list(at_risk.index.astype(str)))
+    axes.set_yticks(np.arange(len(at_risk)), [shortened(one, 24) for one in at_risk.index])
     axes.set_ylim(len(at_risk) - 0.4, -0.6)
     axes.set_xticks(times)
     label_axes(axes, "", f"time ({unit})", "at risk")
@@ -156,9 +157,16 @@ def hazard_ratios(table: pd.DataFrame, subject: str) -> Figure:
     rows = np.arange(len(table))
     ratio = table["hazard_ratio"].to_numpy(dtype=float)
     reach = np.abs([ratio - table["ci_low"], table["ci_high"] - ratio])
-    axes.axvline(1, color=GREY, linewidth=0.9, linestyle="--")
+    axes.axvline(1, color=GUIDE, linewidth=0.9, linestyle="--")
     axes.errorbar(
-        ratio, rows, xerr=reach, linestyle="none", marker="s", markersize=5, color=BLACK, capsize=3
+        ratio,
+        rows,
+        xerr=reach,
+        linestyle="none",
+        marker="s",
+        markersize=5,
+        color=INK,
+        capsize=3,
     )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import BLUE, VERMILION, label_axes, legend_inside, new_figure
+from scatd.plots.style import COLOURS, GUIDE, label_axes, legend_inside, new_figure
 from scatd.wording import counted
 
 if TYPE_CHECKING:
@@ -27,14 +27,17 @@ def loss_curves(history: pd.DataFrame, subject: str) -> Figure:
     """
     figure, (axes,) = new_figure()
     n_folds = history["fold"].nunique()
-    losses = (("train_loss", "training", BLUE), ("val_loss", "validation", VERMILION))
-    for column, label, colour in losses:
+    losses = (
+        ("train_loss", "training", GUIDE, "--"),
+        ("val_loss", "validation", COLOURS["model"], "-"),
+    )
+    for column, label, colour, style in losses:
         by_epoch = history.dropna(subset=[column]).groupby("epoch")[column].agg(["mean", "std"])
         if by_epoch.empty:
             continue
         epochs = by_epoch.index.to_numpy()
         mean = by_epoch["mean"].to_numpy()
-        axes.plot(epochs, mean, color=colour, linewidth=1.6, label=label)
+        axes.plot(epochs, mean, color=colour, linestyle=style, linewidth=1.6, label=label)
         if n_folds > 1:
             spread = np.nan_to_num(by_epoch["std"].to_numpy())
             axes.fill_between(

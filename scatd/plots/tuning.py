@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from scatd.plots.style import (
-    BLUE,
-    GREY,
+    COLOURS,
+    GUIDE,
+    INK,
     TEXT_SIZE,
-    VERMILION,
     label_axes,
     legend_inside,
     new_figure,
@@ -36,7 +36,10 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     figure, (axes,) = new_figure()
-    for state, colour, marker in (("complete", BLUE, "o"), ("pruned", GREY, "x")):
+    for state, colour, marker in (
+        ("complete", COLOURS["data"], "o"),
+        ("pruned", GUIDE, "x"),
+    ):
         some = trials[trials["state"] == state]
         if len(some):
             axes.scatter(some["trial"], some["objective"], s=18, color=colour, marker=marker,
@@ -46,7 +49,7 @@ def history(trials: pd.DataFrame, subject: str) -> Figure:
         complete["trial"],
         complete["objective"].cummin(),
         where="post",
-        color=VERMILION,
+        color=INK,
         linewidth=1.4,
         label="best so far",
     )
@@ -71,7 +74,7 @@ def importance(table: pd.DataFrame, subject: str) -> Figure:
     """
     rows = np.arange(len(table))
     figure, (axes,) = new_figure(height=1.2 + 0.28 * len(table))
-    axes.barh(rows, table["importance"], color=BLUE, height=0.7)
+    axes.barh(rows, table["importance"], color=COLOURS["data"], height=0.7)
     axes.set_yticks(rows, labels=table["parameter"])
     axes.invert_yaxis()
     for row, share in zip(rows, table["importance"], strict=True):

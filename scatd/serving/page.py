@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 
 from scatd import __version__
-from scatd.plots.scores import CALL_COLOURS
+from scatd.plots.style import css_variables
 from scatd.serving import grouped, outcome
 from scatd.serving.formats import UPLOADS
 from scatd.serving.jobs import FILES, Jobs
@@ -41,9 +41,8 @@ def add_page(app: FastAPI, service: Service) -> None:
 
     @app.get(_COLOURS, include_in_schema=False)
     async def colours() -> Response:
-        """The colours of the figures, so that a call has one colour on the whole page."""
-        values = " ".join(f"--{call}: {colour};" for call, colour in CALL_COLOURS.items())
-        return Response(f":root {{ {values} }}\n", media_type="text/css")
+        """The colours of the figures and reports, so that a meaning has one colour everywhere."""
+        return Response(css_variables(), media_type="text/css")
 
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
 

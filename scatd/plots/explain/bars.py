@@ -9,7 +9,14 @@ import pandas as pd
 
 from scatd.keys import RESISTANT, RESPONSES, SENSITIVE
 from scatd.plots.explain.look import UNIT
-from scatd.plots.style import RESPONSE_COLOURS, axes_on, figure_of, label_axes, legend_beside
+from scatd.plots.style import (
+    RESPONSE_COLOURS,
+    axes_on,
+    figure_of,
+    label_axes,
+    legend_beside,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +65,7 @@ def importance_bars(
             widths = shown[f"mean_abs_{RESISTANT}"].where(here, 0)
             axes.barh(rows, widths, 0.75, color=RESPONSE_COLOURS[name], label=f"towards {name}")
         title, unit = "mean attribution", UNIT
-    axes.set_yticks(rows, list(shown["feature"]))
+    axes.set_yticks(rows, map(shortened, shown["feature"]))
     axes.set_ylim(len(shown) - 0.5, -0.5)
     label_axes(axes, f"{subject}: leading features", f"mean absolute attribution ({unit})", "")
     legend_beside(axes, title)

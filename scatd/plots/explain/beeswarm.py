@@ -10,12 +10,11 @@ import pandas as pd
 from scatd.plots.explain.look import (
     ATTRIBUTION,
     MAX_POINTS,
-    VALUES,
     leading,
-    value_bar,
     value_colours,
 )
-from scatd.plots.style import GREY, label_axes, new_figure, thinned
+from scatd.plots.shades import colour_bar
+from scatd.plots.style import GUIDE, VALUES, label_axes, new_figure, say, shortened, thinned
 from scatd.wording import counted
 
 if TYPE_CHECKING:
@@ -42,7 +41,11 @@ def beeswarm(
     names = leading(attributions, n_features)
     values, attributions = thinned(values, MAX_POINTS), thinned(attributions, MAX_POINTS)
     figure, (axes,) = new_figure(width=7.2, height=1.4 + 0.28 * len(names))
-    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.axvline(0, color=GUIDE, linewidth=0.8)
+    if attributions.empty:
+        label_axes(axes, f"{subject}: leading features", ATTRIBUTION, "")
+        say(axes, "No cell was attributed.")
+        return figure
     for row, name in enumerate(names):
         x = attributions[name].to_numpy(dtype=float)
         points = axes.scatter(
@@ -56,11 +59,11 @@ def beeswarm(
             linewidths=0,
             rasterized=True,
         )
-    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_yticks(np.arange(len(names)), map(shortened, names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     label_axes(axes, f"{subject}: leading features, {counted(len(x), 'cell')}", ATTRIBUTION, "")
-    value_bar(figure, axes, points, "value of the feature\n(5th to 95th percentile)")
-    figure.axes[-1].set_yticks([0, 1], ["low", "high"])
+    bar = colour_bar(axes, points, "value of the feature\n(5th to 95th percentile of its cells)")
+    bar.set_yticks([0, 1], ["low", "high"])
     return figure
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.plots.style import BLUE, GREY, label_axes, legend_beside, new_figure
+from scatd.plots.style import COLOURS, label_axes, legend_beside, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def deletion_insertion(table: pd.DataFrame, subject: str) -> Figure:
             axes.plot(
                 part["n_features"],
                 part[column],
-                color=BLUE if is_list else GREY,
+                color=COLOURS["model" if is_list else "guide"],
                 linewidth=1.8 if is_list else 0.8,
                 linestyle="-" if is_list else "--",
                 label="importance" if is_list else "chance" if name == first_random else None,

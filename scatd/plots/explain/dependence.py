@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scatd.explanation.dependence import interactions, smoothed
-from scatd.plots.explain.look import MAX_POINTS, UNIT, VALUES, value_bar
+from scatd.plots.explain.look import MAX_POINTS, UNIT
+from scatd.plots.shades import colour_bar
 from scatd.plots.style import (
-    BLUE,
-    GREY,
-    VERMILION,
+    COLOURS,
+    GUIDE,
+    INK,
+    VALUES,
     label_axes,
     new_figure,
     new_mosaic,
@@ -53,12 +55,14 @@ def dependence(
     joint = axes["joint"]
     pair = pd.DataFrame({"x": values[feature], "y": attributions[feature]}, dtype=float)
     drawn = thinned(pair, MAX_POINTS)
-    joint.scatter(drawn["x"], drawn["y"], s=9, color=BLUE, alpha=0.5, linewidths=0, rasterized=True)
+    joint.scatter(
+        drawn["x"], drawn["y"], s=9, color=COLOURS["data"], alpha=0.5, linewidths=0, rasterized=True
+    )
     label_axes(joint, "", f"{feature} ({unit}); line: LOWESS", _Y)
     _trend(joint, pair)
-    axes["above"].hist(pair["x"], bins=_BINS, color=GREY)
+    axes["above"].hist(pair["x"], bins=_BINS, color=GUIDE)
     axes["above"].set_xlim(joint.get_xlim())
-    axes["beside"].hist(pair["y"], bins=_BINS, color=GREY, orientation="horizontal")
+    axes["beside"].hist(pair["y"], bins=_BINS, color=GUIDE, orientation="horizontal")
     axes["beside"].set_ylim(joint.get_ylim())
     label_axes(axes["above"], f"{subject}: {feature}, {counted(len(pair), 'cell')}", "", "cells")
     label_axes(axes["beside"], "", "cells", "")
@@ -93,13 +97,13 @@ def interaction(
     points = axes.scatter(
         drawn["x"], drawn["y"], c=drawn["c"], cmap=VALUES, s=10, linewidths=0, rasterized=True
     )
-    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.axhline(0, color=GUIDE, linewidth=0.8)
     label_axes(axes, f"{subject}: {feature} with {partner}", f"{feature} ({unit})", _Y)
-    value_bar(figure, axes, points, f"{partner} ({unit})")
+    colour_bar(axes, points, f"{partner} ({unit})")
     return figure
 
 
 def _trend(axes: Axes, pair: pd.DataFrame) -> None:
-    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.axhline(0, color=GUIDE, linewidth=0.8)
     line = smoothed(pair["x"], pair["y"])
-    axes.plot(line["value"], line["attribution"], color=VERMILION, linewidth=1.6)
+    axes.plot(line["value"], line["attribution"], color=INK, linewidth=1.6)

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.keys import RESISTANT, SENSITIVE
-from scatd.plots.explain.look import VALUES, value_bar
-from scatd.plots.style import GREY, RESPONSE_COLOURS, label_axes, new_figure, write_beside
+from scatd.keys import RESISTANT, RESPONSES, SENSITIVE
+from scatd.plots.shades import colour_bar
+from scatd.plots.style import (
+    GUIDE,
+    RESPONSE_COLOURS,
+    VALUES,
+    label_axes,
+    legend_beside,
+    new_figure,
+    say,
+    shortened,
+    write_beside,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +47,23 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
     """
     listed, ranked = listed.head(n_sets), ranked.head(n_sets)
     n_rows = max(len(listed), len(ranked))
-    figure, (left, right) = new_figure(width=12.4, height=1.7 + 0.27 * n_rows, n_axes=2)
+    figure, (left, right) = new_figure(width=14.0, height=1.9 + 0.27 * n_rows, n_axes=2)
+    _draw_listed(left, listed, subject)
+    _draw_ranked(right, ranked)
+    return figure
+
+
+def _draw_listed(left: Axes, listed: pd.DataFrame, subject: str) -> None:
+    title = f"{subject}: in the list (overlap beside each dot)"
+    label_axes(left, title, "times chance (dashed: 1)", "")
+    if listed.empty:
+        say(left, "No gene set was tested against the list.")
+        return
     overlap = listed["overlap"].to_numpy(dtype=float)
     area = _SMALLEST + (_LARGEST - _SMALLEST) * overlap / max(1.0, overlap.max())
     rows = np.arange(len(listed))
     strength = -np.log10(listed["fdr"].to_numpy(dtype=float).clip(1e-300))
-    left.axvline(1, color=GREY, linewidth=0.9, linestyle="--")
+    left.axvline(1, color=GUIDE, linewidth=0.9, linestyle="--")
     dots = left.scatter(
         listed["fold"], rows, s=area, c=strength, cmap=VALUES, vmin=0, linewidths=0, zorder=3
     )
@@ -50,24 +71,26 @@ def gene_sets(listed: pd.DataFrame, ranked: pd.DataFrame, subject: str, n_sets: 
         write_beside(left, str(n), (fold, row), (9, 0))
     left.margins(x=0.15)
     _names(left, listed)
-    label_axes(
-        left, f"{subject}: in the list (overlap beside each dot)", "times chance (dashed: 1)", ""
-    )
-    value_bar(figure, left, dots, "-log10 FDR")
+    colour_bar(left, dots, "-log10 of the FDR (0: not enriched)")
 
+
+def _draw_ranked(right: Axes, ranked: pd.DataFrame) -> None:
+    x = "normalised enrichment score (pale: FDR 0.05 and more)"
+    label_axes(right, "over the whole ranking", x, "")
+    if ranked.empty:
+        say(right, "No gene set was tested over the ranking.")
+        return
     for row, (nes, fdr) in enumerate(zip(ranked["nes"], ranked["fdr"], strict=True)):
         colour = RESPONSE_COLOURS[RESISTANT if nes > 0 else SENSITIVE]
         right.barh(row, nes, 0.7, color=colour, alpha=1.0 if fdr < SIGNIFICANT else 0.3)
-    right.axvline(0, color=GREY, linewidth=0.8)
+    right.axvline(0, color=GUIDE, linewidth=0.8)
     _names(right, ranked)
-    x = "normalised enrichment score (pale: FDR 0.05 and more)"
-    label_axes(right, "over the whole ranking", x, "")
-    return figure
+    for word in RESPONSES:
+        right.scatter([], [], marker="s", color=RESPONSE_COLOURS[word], label=f"towards {word}")
+    legend_beside(right)
 
 
 def _names(axes: Axes, table: pd.DataFrame) -> None:
-    names = [
-        name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in table["gene_set"]
-    ]
+    names = [shortened(name, _LONGEST) for name in table["gene_set"]]
     axes.set_yticks(np.arange(len(table)), names)
     axes.set_ylim(len(table) - 0.5, -0.5)

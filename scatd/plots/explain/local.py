@@ -11,8 +11,9 @@ import pandas as pd
 from scatd.keys import RESISTANT, SENSITIVE
 from scatd.plots.explain.look import ATTRIBUTION, UNIT
 from scatd.plots.style import (
-    BLACK,
-    GREY,
+    GUIDE,
+    INK,
+    PAPER,
     RESPONSE_COLOURS,
     TEXT_SIZE,
     axes_on,
@@ -20,6 +21,7 @@ from scatd.plots.style import (
     label_axes,
     legend_beside,
     new_figure,
+    shortened,
     write_beside,
 )
 from scatd.wording import counted
@@ -58,7 +60,7 @@ def waterfall(
     """
     order = attributions.abs().sort_values(ascending=False, kind="stable").index
     shown, n_rest = list(order[:n_features]), max(0, len(order) - n_features)
-    labels = [f"{name} = {values[name]:.3g}" for name in shown]
+    labels = [f"{shortened(name)} = {values[name]:.3g}" for name in shown]
     pushes = attributions[shown].to_numpy(dtype=float)
     if n_rest:
         labels.append(counted(n_rest, "other"))
@@ -79,7 +81,7 @@ def waterfall(
         )
     for row, push, start, end in zip(rows, pushes, starts, ends, strict=True):
         write_beside(axes, f"{push:+.2f}", (max(start, end), row), (3, 0))
-    axes.vlines(baseline, -0.6, len(rows) - 0.4, color=GREY, linewidth=0.9, linestyle="--")
+    axes.vlines(baseline, -0.6, len(rows) - 0.4, color=GUIDE, linewidth=0.9, linestyle="--")
     axes.set_yticks(rows, labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.use_sticky_edges = False  # bars may start at the edge otherwise
@@ -108,8 +110,8 @@ def force(attributions: pd.Series, baseline: float, subject: str, n_features: in
         boxes = [*zip(map(str, pushes.index), pushes, strict=True), ("", others)]
         labels = (f"towards {name}", counted(len(rest), "other") if sign > 0 and others else "")
         _boxes(axes, total, -sign, boxes, labels, RESPONSE_COLOURS[name])
-    axes.axvline(total, color=BLACK, linewidth=1.4)
-    axes.axvline(baseline, color=GREY, linewidth=0.9, linestyle="--")
+    axes.axvline(total, color=INK, linewidth=1.4)
+    axes.axvline(baseline, color=GUIDE, linewidth=0.9, linestyle="--")
     axes.set_ylim(-0.6, 0.6)
     axes.set_yticks([])
     axes.margins(x=0.03)
@@ -138,8 +140,8 @@ def _boxes(
             direction * width,
             0.6,
             left=at,
-            color=colour if name else GREY,
-            edgecolor="white",
+            color=colour if name else GUIDE,
+            edgecolor=PAPER,
             linewidth=0.8,
             label=(labels[0] if at == start else "") if name else labels[1],
         )
@@ -152,7 +154,7 @@ def _boxes(
                 va="center",
                 rotation=90,
                 fontsize=TEXT_SIZE - 3,
-                color="white",
+                color=PAPER,
             )
         at += direction * width
 
@@ -170,12 +172,15 @@ def local_bars(rows: pd.DataFrame, subject: str, n_features: int = 10) -> Figure
         Number of features for each row, the largest on top.
     """
     figure, many = new_figure(2.9 * len(rows) + 0.6, 1.5 + 0.24 * n_features, len(rows))
+    # One scale for all, so that bars of equal length are equal.
+    largest = 1.05 * float(np.nanmax(np.abs(rows.to_numpy(dtype=float)))) or 1.0
     for axes, (name, row) in zip(many, rows.iterrows(), strict=True):
+        axes.set_xlim(-largest, largest)
         top = row[row.abs().sort_values(ascending=False, kind="stable").index[:n_features]]
         colours = [RESPONSE_COLOURS[RESISTANT if push > 0 else SENSITIVE] for push in top]
         axes.barh(np.arange(len(top)), top, 0.7, color=colours)
-        axes.axvline(0, color=GREY, linewidth=0.8)
-        axes.set_yticks(np.arange(len(top)), list(top.index))
+        axes.axvline(0, color=GUIDE, linewidth=0.8)
+        axes.set_yticks(np.arange(len(top)), [shortened(one, 18) for one in top.index])
         axes.set_ylim(len(top) - 0.5, -0.5)
         label_axes(axes, str(name), "", "")
     figure.suptitle(subject, fontsize=TEXT_SIZE + 1, x=0.01, ha="left")

@@ -1,24 +1,12 @@
-"""Words, orders and colours that all figures of attributions share."""
+"""Words and orders that all figures of attributions share."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import TEXT_SIZE
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
-
 UNIT = "logit of resistant"
 ATTRIBUTION = f"attribution ({UNIT}; positive: towards resistant)"
-VALUES = "viridis"
-"""Colour map for values of a feature. Blue and vermilion are reserved for responses."""
 MAX_POINTS = 5_000
 """Most cells drawn as points."""
 
@@ -40,13 +28,3 @@ def value_colours(values: pd.Series) -> np.ndarray:
     if not high > low:
         return np.full(len(values), 0.5)
     return np.clip((values.to_numpy(dtype=float) - low) / (high - low), 0, 1)
-
-
-def value_bar(
-    figure: Figure, axes: Axes | Sequence[Axes], artist: ScalarMappable, label: str
-) -> None:
-    """Draw a narrow colour bar with a label right of the axes."""
-    bar = figure.colorbar(artist, ax=axes, fraction=0.05, pad=0.02, aspect=30)
-    bar.set_label(label, fontsize=TEXT_SIZE)
-    bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
-    bar.outline.set_visible(False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from scatd.keys import RESPONSES
 from scatd.plots.explain.look import UNIT
-from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.plots.style import COLOURS, GUIDE, INK, TEXT_SIZE, label_axes, new_figure
 from scatd.wording import counted, plural
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def importance_ranks(
     importance = summed.sort_values(ascending=False, kind="stable")
     label = f"importance ({UNIT})" if len(columns) == 1 else "importance (logits of both classes)"
     figure, (left, right) = new_figure(width=9.0, height=3.8, n_axes=2)
-    left.hist(importance, bins=_BINS, color=BLUE)
+    left.hist(importance, bins=_BINS, color=COLOURS["data"])
     left.set_yscale("log")
     title = f"{subject}: {counted(len(importance), what)}"
     label_axes(left, title, f"mean absolute {label}", plural(what))
@@ -51,10 +51,10 @@ def importance_ranks(
     positive = importance[importance > 0]
     rank = np.arange(1, len(positive) + 1)
     height = np.log10(positive.to_numpy(dtype=float))
-    right.scatter(rank, height, s=6, color=GREY, linewidths=0, rasterized=True)
+    right.scatter(rank, height, s=6, color=GUIDE, linewidths=0, rasterized=True)
     named = [name for name in marked if name in positive.index]
     at = positive.index.get_indexer(pd.Index(named))
-    right.scatter(rank[at], height[at], s=18, color=VERMILION, linewidths=0)
+    right.scatter(rank[at], height[at], s=18, color=INK, linewidths=0)
     # The curve falls, so its right half has space for names without crossing lines.
     for number, place in enumerate(np.sort(at)):
         right.annotate(
@@ -64,7 +64,7 @@ def importance_ranks(
             textcoords="axes fraction",
             va="center",
             fontsize=TEXT_SIZE - 2,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
+            arrowprops={"arrowstyle": "-", "color": GUIDE, "linewidth": 0.6},
         )
     right.set_xlim(-0.03 * len(positive), 1.15 * max(1, len(positive)))
     n_zero = len(importance) - len(positive)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.evaluation import curves, finding, label_kinds
-from scatd.evaluation.evidence import MODEL, in_legend
+from scatd.evaluation.evidence import MODEL, auroc_bounds, in_legend
 from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.nearness import few_genes_sentence
 from scatd.evaluation.standing import CHANCE, Standing
@@ -27,6 +27,16 @@ USES = {
     "few_shot": "training, as few-shot cells",
     "calibration": "calibration",
 }
+
+_METHOD = (
+    "Every number has one 95% interval. That of AUROC is a score interval, fractions have "
+    "Wilson's, and the others are from 1000 resamples of cells."
+)
+_OVER_GROUPS = (
+    " Cells of a group are not independent: where 1000 resamples of whole groups give a wider "
+    "interval, it reaches as far as that."
+)
+"""The method of all intervals of a report, said once."""
 
 CAPTIONS = {
     "roc": "How well the scores rank cells: the further up and left, the better.",
@@ -77,7 +87,9 @@ def draw(found: Evaluation, folder: Path) -> dict[str, Path]:
     coverage = float(tables["answers"]["coverage"].iloc[0])
     figures = {
         "roc": performance.roc(
-            {name: curves.roc_table(codes, prob) for name, prob in scored.items()}, subject
+            {name: curves.roc_table(codes, prob) for name, prob in scored.items()},
+            subject,
+            bounds=auroc_bounds(tables["models"]),
         ),
         "precision_recall": performance.precision_recall(
             {name: curves.pr_table(codes, prob) for name, prob in scored.items()},
@@ -111,11 +123,6 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
         f"{value['auroc']:.3f}, 95% interval {auroc['ci_low']:.3f} to {auroc['ci_high']:.3f}; "
         "chance is 0.5)."
     ]
-    if "group_ci_low" in metrics:
-        found[0] += (
-            f" Resampling whole groups instead of cells, the interval is "
-            f"{auroc['group_ci_low']:.3f} to {auroc['group_ci_high']:.3f}."
-        )
     cut = cells.decision.threshold
     precision = value["precision"]
     calls = "no cell is called resistant" if np.isnan(precision) else (
@@ -202,9 +209,8 @@ def _measured(found: Evaluation, pictures: Mapping[str, Path]) -> list[Section]:
     sections = [
         Section(
             "Numbers",
-            ["Intervals of cells: AUROC has a score interval, fractions have Wilson's, and the "
-             "others are from 1000 resamples of cells. Intervals over groups are from 1000 "
-             "resamples of whole groups. auprc takes resistant as the positive class, auprc "
+            [_METHOD + (_OVER_GROUPS if "groups" in tables else ""),
+             "auprc takes resistant as the positive class, auprc "
              "sensitive takes sensitive. Without any skill they equal the prevalence of their "
              "class."],
             {"Every metric": _with_spans(tables["metrics"]),

@@ -139,7 +139,7 @@ def of_evaluation(run: FinishedRun) -> TargetEvidence:
         for metric in METRICS
         if (value := tracking.metric(values, metric_names.METRIC, metric=metric)) is not None
     }
-    # The wider interval: cells of one group are not independent.
+    # Older runs have two intervals: the wider one counts, as cells of a group are not independent.
     bounds = {
         bound: [
             _number(values, metric_names.BOUND, metric="auroc", bound=f"{prefix}{bound}")

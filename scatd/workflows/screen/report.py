@@ -215,7 +215,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     bars = tables["fractions"]
     bars = bars[bars["drug"].isin(telling[: screen.MOST_BARS])]
     drawn = {
-        "Resistant fraction of each group, drug by drug; grey where no cell had an answer.": (
+        "Resistant fraction of each group, drug by drug; hatched where no cell had an answer.": (
             "heat_map", screen.heat_map(matrix, subject)
         ),
         "Answers of each group, for the drugs that differ most between groups.": (
@@ -259,7 +259,7 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
-    in_words = counts_in_words(drugs[[*shares, *counts]], found)
+    with_reasons = counts_in_words(drugs[[*shares, *counts]], found)
     models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
     models += ["label_kind", "n_samples", "auroc"]
     sections = [
@@ -270,7 +270,7 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": in_words,
+            "outside the model's training domain": with_reasons,
         }),
     ]  # fmt: skip
     if maps:

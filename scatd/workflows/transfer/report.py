@@ -17,7 +17,6 @@ from scatd.evaluation import curves, evidence, finding
 from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, FoldPredictions, in_legend
-from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
@@ -57,9 +56,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     """
     folds = done.predictions
     settings, subject = task.settings, task.subject
-    thresholds = np.concatenate([np.full(len(fold.codes), fold.threshold) for fold in folds])
     codes = np.concatenate([fold.codes for fold in folds])
-    prob = np.concatenate([fold.prob[MODEL] for fold in folds])
     by_fold = evidence.fold_table(folds)
     models = evidence.model_table(folds, seed=settings.seed)
     summary = evidence.summary_metrics(folds)
@@ -83,10 +80,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     run.log_metrics(summary)
     run.log_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
-    run.log_table(
-        intervals_table(codes, prob, thresholds, bootstrap=Bootstrap(seed=settings.seed)),
-        artifact_paths.METRICS,
-    )
+    run.log_table(evidence.metrics_table(folds, models, seed=settings.seed), artifact_paths.METRICS)
     out_of_fold = evidence.out_of_fold(folds, task.source.cohort.ids)
     run.log_checked_table(out_of_fold, artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
@@ -135,13 +129,14 @@ def write_target(
     table = table.rename(columns=lambda name: name.replace("auroc_mean", "auroc"))
     table["folds_mean"] = table["model"].map(by_fold.groupby("model")["auroc"].mean())
     ours = table[table["model"] == MODEL]
+    low, high = ours["auroc_ci_low"].item(), ours["auroc_ci_high"].item()
     run.log_metrics(_target_metrics(table) | _target_cells(target, mine, chosen))
     run.log_table(by_fold, artifact_paths.TARGET_FOLDS)
     run.log_table(table, artifact_paths.TARGET)
     run.log_table(
         evidence.out_of_fold([mine], target.cohort.ids), artifact_paths.TARGET_PREDICTIONS
     )
-    run.log_figures(_target_figures(mine, task))
+    run.log_figures(_target_figures(mine, task, (low, high)))
     auroc = _auroc_of_mean(folds)
     run.log_metrics({metric_names.TARGET_OF_MEAN.format(metric="auroc"): auroc})
     said = finding.on_target(table, len(mine.codes))
@@ -197,11 +192,14 @@ def _auroc_of_mean(folds: Sequence[FoldPredictions]) -> float:
     return auroc_variance(folds[0].codes, odds)[0]
 
 
-def _target_figures(mine: FoldPredictions, task: DrugTask) -> dict[str, Figure]:
+def _target_figures(
+    mine: FoldPredictions, task: DrugTask, bounds: tuple[float, float]
+) -> dict[str, Figure]:
+    """Figures of the labelled target cells; `bounds` are those of the AUROC in the table."""
     subject, prob = f"{task.subject}, target", mine.prob[MODEL]
     roc = {"registered model": curves.roc_table(mine.codes, prob)}
     return {
-        "target_roc": performance.roc(roc, subject),
+        "target_roc": performance.roc(roc, subject, bounds={"registered model": bounds}),
         "target_scores": performance.score_distribution(mine.codes, prob, mine.threshold, subject),
     }
 

@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scatd.evaluation.evidence import MODEL, FoldPredictions, model_table
+from scatd.evaluation.evidence import (
+    MODEL,
+    FoldPredictions,
+    auroc_bounds,
+    metrics_table,
+    model_table,
+    summary_metrics,
+)
 from scatd.evaluation.finding import finding, in_folds, in_one_sentence, on_target
+from scatd.evaluation.metrics import METRICS, response_metrics
 from scatd.evaluation.standing import Rival, Standing
 
 
@@ -150,3 +158,49 @@ def test_another_metric_is_compared_at_the_threshold_of_each_fold():
     assert ours["mcc_ci_low"] < ours["mcc_mean"] < ours["mcc_ci_high"]
     lead = ours["mcc_mean"] - table.loc["logistic_regression", "mcc_mean"]
     assert table.loc["logistic_regression", "lead"] == pytest.approx(lead)
+
+
+def test_every_metric_of_the_folds_is_the_mean_that_the_run_has_with_one_interval():
+    rng = np.random.default_rng(4)
+    made = []
+    for number, cut in ((1, 0.3), (2, 0.7), (3, 0.5)):
+        codes = (rng.random(90) < 0.4).astype(int)
+        odds = rng.normal(1.5 * (codes - 0.5), 1.0)
+        prob = {MODEL: 1 / (1 + np.exp(-odds)), "prevalence": np.full(90, 0.4)}
+        made.append(FoldPredictions(number, np.arange(90), codes, prob, cut))
+    models = model_table(made, seed=5)
+    table = metrics_table(made, models, seed=5).set_index("metric")
+    summary = summary_metrics(made)
+    for name in METRICS:
+        low, value, high = table.loc[name, ["ci_low", "value", "ci_high"]]
+        assert value == pytest.approx(summary[f"{name}_mean"])
+        if name != "ece":  # resamples of few samples are calibrated worse
+            assert low < value < high, name
+    ours = models.set_index("model").loc[MODEL]
+    assert table.loc["auroc", "value"] == ours["auroc_mean"]
+    assert table.loc["auroc", "ci_low"] == ours["auroc_ci_low"]
+    assert table.loc["auroc", "ci_high"] == ours["auroc_ci_high"]
+    # The spread of a mean over folds: resample rows within fold and class, by hand.
+    drawn = []
+    for _ in range(400):
+        of_folds = []
+        for fold in made:
+            rows = np.concatenate(
+                [
+                    rng.choice(np.flatnonzero(fold.codes == code), (fold.codes == code).sum())
+                    for code in (0, 1)
+                ]
+            )
+            some = response_metrics(fold.codes[rows], fold.prob[MODEL][rows], fold.threshold)
+            of_folds.append(some["mcc"])
+        drawn.append(np.mean(of_folds))
+    expected = np.quantile(drawn, [0.025, 0.975])
+    bounds = table.loc["mcc", ["ci_low", "ci_high"]].astype(float)
+    np.testing.assert_allclose(bounds, expected, atol=0.03)
+
+
+def test_bounds_go_by_the_names_of_a_legend():
+    models = pd.DataFrame(
+        {"model": [MODEL, "prevalence"], "auroc_ci_low": [0.6, 0.5], "auroc_ci_high": [0.8, 0.5]}
+    )
+    assert auroc_bounds(models) == {"response model": (0.6, 0.8), "prevalence": (0.5, 0.5)}

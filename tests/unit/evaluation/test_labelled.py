@@ -131,7 +131,7 @@ def test_every_number_reaches_the_tracking_store_under_its_name(cells):
     tables = evaluation_tables(cells, seed=0)
     logged = evaluation_metrics(tables, cells.codes)
     assert logged["auroc"] == pytest.approx(roc_auc_score(cells.codes, cells.prob))
-    assert logged["auroc_ci_low"] < logged["auroc"] < logged["auroc_group_ci_high"]
+    assert logged["auroc_ci_low"] < logged["auroc"] < logged["auroc_ci_high"]
     assert logged["baseline.prevalence.auroc"] == 0.5
     assert logged["n_sensitive"] + logged["n_resistant"] == 300
     assert logged["coverage"] == tables["answers"]["coverage"].item()
@@ -159,3 +159,22 @@ def test_a_lead_over_few_patients_is_as_uncertain_as_they_are():
     assert by_patient["lead"] == by_cell["lead"]
     width = by_patient["lead_ci_high"] - by_patient["lead_ci_low"]
     assert width > 1.3 * (by_cell["lead_ci_high"] - by_cell["lead_ci_low"])
+
+
+def test_a_number_has_one_interval_which_holds_those_of_cells_and_of_groups(cells):
+    tables = evaluation_tables(cells, seed=3)
+    metrics = tables["metrics"].set_index("metric")
+    assert list(metrics) == ["value", "ci_low", "ci_high"]
+    for groups in (None, cells.groups):
+        own = intervals_table(
+            cells.codes, cells.prob, 0.45, groups=groups, bootstrap=Bootstrap(seed=3)
+        ).set_index("metric")
+        known = own["ci_low"].notna()
+        assert (metrics["ci_low"] <= own["ci_low"])[known].all()
+        assert (metrics["ci_high"] >= own["ci_high"])[known].all()
+    models = tables["models"].set_index("model").loc["response_model"]
+    assert models["auroc_ci_low"] == metrics.loc["auroc", "ci_low"]
+    assert models["auroc_ci_high"] == metrics.loc["auroc", "ci_high"]
+    logged = evaluation_metrics(tables, cells.codes)
+    assert logged["auroc_ci_low"] == metrics.loc["auroc", "ci_low"]
+    assert [name for name in logged if "group" in name] == []

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from scatd import pl
 from scatd.data import cell_map
 from scatd.errors import InputError
-from scatd.plots.style import BLUE, GREEN, GREY, PURPLE, VERMILION
+from scatd.plots.style import CALL_COLOURS, COLOURS
 
 
 def legend(axes) -> list[str]:
@@ -47,7 +47,7 @@ def test_scores_are_counted_by_call_with_the_stored_threshold(cells):
     ]
     assert title(axes) == "docetaxel (sf): scores of 59 cells"
     drawn = {to_hex(patch.get_facecolor()).upper(): patch for patch in axes.patches}
-    for colour, word in ((BLUE, "sensitive"), (VERMILION, "resistant"), (GREY, "abstain")):
+    for colour, word in ((colour, word) for word, colour in CALL_COLOURS.items()):
         own = cells.obs.loc[
             cells.obs["scatd_docetaxel_response"] == word, "scatd_docetaxel_prob_resistant"
         ]
@@ -146,7 +146,7 @@ def test_some_of_the_cells_keep_their_places(cells, made):
     some = cells[cells.obs["patient"] == "P10"]
     axes = pl.umap(some, "docetaxel", show=False)
     expected = cells.obsm["X_scatd_sf"][cells.obs["patient"] == "P10"][:, :2]
-    np.testing.assert_allclose(axes.collections[1].get_offsets(), expected)
+    np.testing.assert_allclose(axes.collections[-1].get_offsets(), expected)
     assert made == [59]
 
 
@@ -189,20 +189,20 @@ def test_responses_and_the_domain_have_their_colours(cells, made):
     axes = pl.umap(cells, "docetaxel", color="ood", show=False)
     assert legend(axes) == ["none (1)", "inside (38)", "outside (21)"]
     shades = [to_hex(colour).upper() for colour in axes.collections[1].get_facecolors()]
-    assert (shades.count(GREEN), shades.count(PURPLE)) == (38, 21)
+    assert (shades.count(COLOURS["data"]), shades.count(COLOURS["outside"])) == (38, 21)
     is_outside = cells.obs["scatd_docetaxel_ood"].fillna(value=False).to_numpy(dtype=bool)
     outside = {tuple(place) for place in cells.obsm["X_scatd_sf"][is_outside, :2]}
     drawn = axes.collections[1].get_offsets()
     found = {
         tuple(np.float32(place)) for place, shade in zip(drawn, shades, strict=True)
-        if shade == PURPLE
+        if shade == COLOURS["outside"]
     }  # fmt: skip
     assert found == outside
 
 
 def test_columns_of_numbers_and_of_words_are_drawn(cells, made):
     axes = pl.umap(cells, "docetaxel", color="n_genes", show=False)
-    assert axes.collections[1].get_clim() == (10, 590), "the first cell has no place"
+    assert axes.collections[-1].get_clim() == (10, 590), "the first cell has no place"
     assert axes.figure.axes[1].get_ylabel() == "n_genes"
     axes = pl.umap(cells, "docetaxel", color="patient", show=False)
     assert legend(axes) == ["P2 (20)", "P10 (40)"]
@@ -247,4 +247,4 @@ def test_a_real_umap_has_a_place_for_every_cell_with_a_latent(cells):
     xy = cells.obsm["X_scatd_sf_umap"]
     assert np.isfinite(xy[1:]).all()
     assert np.isnan(xy[0]).all()
-    assert len(axes.collections[1].get_offsets()) == 59
+    assert len(axes.collections[-1].get_offsets()) == 59

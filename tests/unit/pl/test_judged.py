@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,3 +130,23 @@ def test_what_cannot_be_judged_is_refused(draw, cells, predictions):
         draw(odd)
     with pytest.raises(InputError, match="Expected an AnnData"):
         draw(3)
+
+
+def test_a_picture_of_a_result_says_the_intervals_of_its_report(predictions):
+    own = predictions[predictions["fold"] == 1]
+    models = pd.DataFrame(
+        {
+            "model": ["response_model", "logistic_regression"],
+            "auroc_ci_low": [0.11, 0.22],
+            "auroc_ci_high": [0.93, 0.94],
+        }
+    )
+    metrics = pd.DataFrame(
+        {"metric": ["auroc", "ece"], "value": [0.5, 0.123], "ci_low": 0.111, "ci_high": 0.222}
+    )
+    result = SimpleNamespace(predictions=own, tables={"models": models, "metrics": metrics})
+    said = legend(pl.roc(result, show=False))
+    assert said[1].endswith("(0.11 to 0.93)")
+    assert said[2].endswith("(0.22 to 0.94)")
+    said = legend(pl.reliability(result, show=False))
+    assert said[1] == "response model: ECE 0.123 (0.111 to 0.222)"

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from scatd import pl
 from scatd.errors import InputError
-from scatd.plots.style import BLUE, GREY, VERMILION
+from scatd.plots.style import CALL_COLOURS
 
 TIMES = {"time": "OS.time", "event": "OS"}
 
@@ -52,7 +52,7 @@ def test_curves_and_p_of_the_calls_equal_lifelines(patients):
     own = obs[obs["scatd_docetaxel_response"] == "resistant"]
     fitted = KaplanMeierFitter().fit(own["OS.time"], own["OS"]).survival_function_
     np.testing.assert_allclose(curve(axes, "resistant").get_ydata(), fitted.iloc[:, 0])
-    assert to_hex(curve(axes, "resistant").get_color()).upper() == VERMILION
+    assert to_hex(curve(axes, "resistant").get_color()).upper() == CALL_COLOURS["resistant"]
 
 
 def test_the_median_splits_scores_in_halves(patients):
@@ -61,8 +61,8 @@ def test_the_median_splits_scores_in_halves(patients):
     p = p_of(patients.obs, score > score.median())
     assert axes.get_title(loc="left").endswith(f"log-rank p = {p:.2g}")
     assert str(curve(axes, "high score").get_label()).startswith("high score (n = 25")
-    assert to_hex(curve(axes, "high score").get_color()).upper() == VERMILION
-    assert to_hex(curve(axes, "low score").get_color()).upper() == BLUE
+    assert to_hex(curve(axes, "high score").get_color()).upper() == CALL_COLOURS["resistant"]
+    assert to_hex(curve(axes, "low score").get_color()).upper() == CALL_COLOURS["sensitive"]
 
 
 def test_patients_at_risk_stand_below(patients):
@@ -81,7 +81,7 @@ def test_patients_at_risk_stand_below(patients):
 def test_patients_who_abstain_do_not_look_sensitive(patients):
     patients.obs.iloc[:12, patients.obs.columns.get_loc("scatd_docetaxel_response")] = "abstain"
     axes = pl.survival(patients, "docetaxel", **TIMES, show=False)
-    assert to_hex(curve(axes, "abstain").get_color()).upper() == GREY
+    assert to_hex(curve(axes, "abstain").get_color()).upper() == CALL_COLOURS["abstain"]
 
 
 def test_cells_count_once_for_their_patient(patients):

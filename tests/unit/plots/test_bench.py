@@ -74,6 +74,6 @@ def test_leads():
     assert names == ["trees over logistic regression", "trees over line mean"]
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [(line.get_xdata()[0], line.get_color()) for line in dots] == [
-        (0.1, bench.BLUE),
-        (-0.02, bench.BLACK),
+        (0.1, bench.GUIDE),
+        (-0.02, bench.INK),
     ]

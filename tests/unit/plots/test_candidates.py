@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from scatd.plots.candidates import candidates
+from scatd.plots.style import PAPER
 
 RIDGE = ("linear", "ridge")
 TRIED = pd.DataFrame(
@@ -59,7 +60,7 @@ def test_what_was_chosen_is_filled_and_counted(axes):
     assert [one for one in counts if "x" in one[1]] == [*strengths, (1, "1x"), (2, "1x")]
     rows = TRIED.assign(strength_chosen=TRIED["strength"].isin([100.0, 3.0]))
     faces = [line.get_markerfacecolor() for line in candidates(rows, "D").axes[0].lines]
-    assert [face == "white" for face in faces] == [False, True, False, True]
+    assert [face == PAPER for face in faces] == [False, True, False, True]
 
 
 def test_outer_folds_judge_what_was_chosen_and_every_candidate(axes):
@@ -72,7 +73,7 @@ def test_outer_folds_judge_what_was_chosen_and_every_candidate(axes):
     filled = {
         line.get_xdata()[0]
         for line in outer.lines
-        if line.get_marker() == "o" and line.get_markerfacecolor() != "white"
+        if line.get_marker() == "o" and line.get_markerfacecolor() != PAPER
     }
     assert filled == {0.88, 0.90}
 

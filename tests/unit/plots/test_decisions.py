@@ -63,5 +63,7 @@ def test_a_group_without_a_metric_keeps_its_row():
         }
     )
     (axes,) = decisions.groups(table, SUBJECT).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["p1 (n = 40)", "p2 (n = 3)"]
-    np.testing.assert_array_equal(drawn(axes, "with 95% interval").get_xdata(), [0.8, np.nan])
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["p1 (n = 40)", "p2 (n = 3, one class)"]
+    assert axes.get_xlabel() == "AUROC, 95% interval"
+    np.testing.assert_array_equal(drawn(axes, "AUROC of the group").get_xdata(), [0.8, np.nan])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.image import imread
 
-from benchmarks import figures
+from docs import _simulated as figures
 from scatd.explanation.dependence import smoothed
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm, swarm
@@ -21,7 +18,7 @@ from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
 from scatd.plots.explain.look import value_colours
 from scatd.plots.explain.ranks import importance_ranks
-from scatd.plots.style import RESPONSE_COLOURS, save_figure
+from scatd.plots.style import RESPONSE_COLOURS
 
 SUBJECT = figures.SUBJECT
 DRIVER, SWITCH = figures.DRIVER, figures.SWITCH
@@ -200,7 +197,7 @@ def test_cells_are_sorted_by_group_and_those_without_are_left_out() -> None:
         next(axes for axes in figure.axes if axes.get_label() == name) for name in ("cells", "band")
     )
     assert cells.images[0].get_array().tolist() == [[2.0, 4.0, 1.0]]
-    assert [text.get_text() for text in band.texts] == ["0.0", "1.0"]
+    assert [label.get_text() for label in band.get_xticklabels()] == ["0.0", "1.0"]
 
 
 def test_gene_sets_stand_in_the_order_of_their_tables() -> None:
@@ -227,26 +224,8 @@ def test_the_list_s_curve_lies_over_those_of_chance() -> None:
     assert len(deletion.lines) == 4
 
 
-@pytest.mark.parametrize("name", figures.kinds(figures.explained(20, 16)))
-def test_every_figure_is_labelled_and_written_whole(name, data, legible, written_whole) -> None:
-    figure = figures.kinds(data)[name]()
-    legible(figure)
-    written_whole(figure, name, ("png",))
-
-
 def test_a_swarm_of_many_cells_is_small_in_every_format(data, written_whole) -> None:
     figure = beeswarm(data.expression, data.attributions, SUBJECT)
-    files = written_whole(figure, "beeswarm", figures.FORMATS)
+    files = written_whole(figure, "beeswarm", ("png", "pdf", "svg"))
     assert [file.suffix for file in files] == [".png", ".pdf", ".svg"]
     assert all(5_000 < file.stat().st_size < 1_000_000 for file in files)
-
-
-def test_the_sheet_holds_them_all(data, tmp_path: Path) -> None:
-    draw = figures.kinds(data)
-    names = ["bars", "by_group"]
-    pictures = [save_figure(draw[name](), tmp_path, name, ("png",))[0] for name in names]
-    figures.contact_sheet(pictures, tmp_path / "sheet.png")
-    ink = imread(tmp_path / "sheet.png")[..., :3].min(axis=2) < 0.5
-    halves = ink[:, :440], ink[:, 440:880]
-    assert all(half.any() for half in halves)
-    assert not ink[:, 880:].any()

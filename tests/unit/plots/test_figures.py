@@ -18,6 +18,7 @@ from scatd.plots.performance import (
     roc,
     score_distribution,
 )
+from scatd.plots.style import COLOURS
 from scatd.plots.training import loss_curves
 
 SUBJECT = "DOCETAXEL (sf)"
@@ -193,8 +194,12 @@ def test_fold_comparison_shows_folds_and_means(comparison: pd.DataFrame) -> None
     assert labels == ["response model (0.850)", "logistic regression (0.720)", "prevalence (0.500)"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1], "the first row stands on top"
     folds = [line for line in axes.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose([fold.get_xdata() for fold in folds], comparison.T)
-    np.testing.assert_allclose(line(axes, "mean").get_xdata(), [0.85, 0.72, 0.5])
+    np.testing.assert_allclose([model.get_xdata() for model in folds], comparison)
+    assert [model.get_color() for model in folds] == [
+        COLOURS["model"], COLOURS["baseline"], COLOURS["baseline"]
+    ]  # fmt: skip
+    means = next(line for line in axes.lines if line.get_markersize() == 16)
+    np.testing.assert_allclose(means.get_xdata(), [0.85, 0.72, 0.5])
     assert legend_texts(axes) == ["chance", "fold", "mean"]
     assert axes.get_xlabel() == "AUROC"
 

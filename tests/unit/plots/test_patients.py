@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from benchmarks import figures
+from docs import _simulated as figures
 from scatd.evaluation.survival import at_risk, kaplan_meier, rank_tests, time_bins
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
-from scatd.plots.style import BLUE, GREY, VERMILION
+from scatd.plots.style import CALL_COLOURS
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
 
 TABLE = figures.patients(60)
@@ -19,13 +18,6 @@ SUBJECT = "DOCETAXEL, TCGA-PRAD"
 
 def title(axes) -> str:
     return axes.get_title(loc="left")
-
-
-@pytest.mark.parametrize("name", figures.kinds_of_patients(TABLE, EXPRESSION))
-def test_every_figure_is_legible_and_written_whole(name, legible, written_whole) -> None:
-    figure = figures.kinds_of_patients(TABLE, EXPRESSION)[name]()
-    legible(figure)
-    written_whole(figure, name, ("png",))
 
 
 def test_curves_are_steps_with_patients_at_risk_under_them() -> None:
@@ -47,7 +39,7 @@ def test_patients_without_a_call_have_a_colour_of_their_own() -> None:
     some = TABLE.assign(group=np.where(np.arange(len(TABLE)) % 3 == 0, "abstain", TABLE["group"]))
     curves, _ = kaplan_meier_curves(kaplan_meier(some), at_risk(some), 0.1, SUBJECT).axes
     colours = [line.get_color() for line in curves.lines if line.get_drawstyle() == "steps-post"]
-    assert colours == [GREY, VERMILION, BLUE]
+    assert colours == [CALL_COLOURS[word] for word in ("abstain", "resistant", "sensitive")]
 
 
 def test_one_group_has_no_p() -> None:

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from scatd.plots.cells import cell_map, class_map
-from scatd.plots.scores import CALL_COLOURS, score_histogram, scores_by_group
-from scatd.plots.style import BLACK, BLUE, GREY, VERMILION
+from scatd.plots.scores import score_histogram, scores_by_group
+from scatd.plots.style import CALL_COLOURS, CATEGORIES
 
 RNG = np.random.default_rng(0)
 PROB = np.r_[np.nan, RNG.random(299)]
@@ -25,7 +25,7 @@ def shades(collection) -> list[str]:
 def test_a_cell_without_a_call_has_the_colour_of_no_call():
     (axes,) = score_histogram(PROB, CALLS, 0.55, "x (sf)").axes
     counts = {to_hex(bar.get_facecolor()).upper(): bar.get_data()[0].sum() for bar in axes.patches}
-    expected = {BLUE: "sensitive", VERMILION: "resistant", GREY: "abstain"}
+    expected = {colour: word for word, colour in CALL_COLOURS.items()}
     known = CALLS[np.isfinite(PROB)]
     assert counts == {colour: (known == word).sum() for colour, word in expected.items()}
 
@@ -55,11 +55,13 @@ def test_a_group_without_scores_is_an_empty_row():
 
 def test_words_on_a_map_have_their_colour_and_count():
     words = np.array(["A"] * 100 + ["B"] * 199 + [""])
-    (axes,) = class_map(XY, words, "x", what="patient", colours={"A": BLUE, "B": BLACK}).axes
+    (axes,) = class_map(
+        XY, words, "x", what="patient", colours={"A": CATEGORIES[0], "B": CATEGORIES[1]}
+    ).axes
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == ["none (1)", "A (100)", "B (199)"]
     drawn = axes.collections[1]
-    of_a = drawn.get_offsets()[np.array(shades(drawn)) == BLUE]
+    of_a = drawn.get_offsets()[np.array(shades(drawn)) == CATEGORIES[0]]
     assert set(map(tuple, of_a)) == set(map(tuple, XY[:100]))
 
 
@@ -74,7 +76,7 @@ def test_words_on_a_map_have_their_colour_and_count():
             "words",
             lambda: class_map(
                 XY, GROUPS.to_numpy(str), "x", what="patient",
-                colours={"A": BLUE, "a rather long name": BLACK},
+                colours={"A": CATEGORIES[0], "a rather long name": CATEGORIES[1]},
             ),
         ),
     ],

@@ -364,3 +364,11 @@ def test_the_page_of_the_interface_shows_every_route(client):
     for path in client.get("/openapi.json").json()["paths"]:
         assert path in text
     assert "https://" not in text
+
+
+def test_the_colours_of_the_page_are_those_of_the_figures(client):
+    from scatd.plots.style import css_variables
+
+    answer = client.get("/static/colours.css")
+    assert answer.headers["content-type"].startswith("text/css")
+    assert answer.text == css_variables()
