@@ -34,7 +34,7 @@ from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.row_groups import RowGroups
-from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
+from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
 from scatd.data.text.values import as_text, judge
@@ -44,6 +44,7 @@ from scatd.keys import InputScale
 
 logger = logging.getLogger(__name__)
 
+ARRAY_SUFFIXES = (".npy", ".npz")
 MATRIX_KINDS = ".npy, .npz, .csv, .tsv, .txt, .xlsx or .parquet"
 _CHUNK_VALUES = 1 << 23
 _ROWS_LOOKED_AT = 100
@@ -88,10 +89,10 @@ def find_features(
         if family in keys.OBSM_FEATURES:
             raise no_embedding(path, family, "is a file of counts without obsm")
         return _from_expression(opened, scale, mmap=mmap)
-    if has_suffix(path, (".npy", ".npz")):
+    if has_suffix(path, ARRAY_SUFFIXES):
         return _from_array(path, faults, mmap=mmap)
     if has_suffix(path, TABLE_SUFFIXES):
-        return _from_table(path, family, faults, on_disk=mmap)
+        return _from_table(opened.table, family, faults, on_disk=mmap)
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
@@ -221,9 +222,9 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
     return None
 
 
-def _from_table(path: Path, family: str, faults: Faults, *, on_disk: bool) -> Found:
+def _from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> Found:
     """Read a table whose columns are features, except ids; other columns of words are faults."""
-    table = open_table(path)
+    path = table.path
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES
     id_column = _id_column(table)
@@ -402,6 +403,10 @@ def _require_order(names: Sequence[str], key: str, path: Path) -> None:
 
 def no_embedding(path: Path, family: str, what: str) -> InputError:
     """The fault of a file without the embedding of a family, and how to make it."""
+    if has_suffix(path, ARRAY_SUFFIXES):
+        expected = f"features of family {family}, or counts with the names of their genes"
+        remedy = "An array has no names: write the counts as .h5ad, or as a table with a header."
+        return InputError(what, where=str(path), expected=expected, remedy=remedy)
     return InputError(
         what,
         where=str(path),

@@ -21,7 +21,7 @@ from scatd.data.readers.stores import read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
 from scatd.data.readers.tenx import read_10x_h5
 from scatd.data.readers.tenx_folder import read_10x_folder
-from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix, open_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,7 +78,7 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
         elif has_suffix(path, (".loom",)):
             yield read_loom(path, stack.enter_context(_open_hdf5(path, "a .loom file")))
         elif has_suffix(path, TABLE_SUFFIXES):
-            yield read_expression_table(path, scratch)
+            yield read_expression_table(open_table(path), scratch)
         elif path.is_dir() and next(path.rglob(GDC_PATTERN), None) is not None:
             yield read_gdc_folder(path, scratch)
         elif path.is_dir():
