@@ -89,6 +89,7 @@ _TWELVE_LAYERS = "9d41e7053af8a702003d99305cee01cd34b62ab7"
 
 GENE_MAP = "gene-map"
 PANEL = "scfoundation-genes"
+DICTIONARIES = "geneformer-dictionaries"
 
 _DATASETS = (
     Dataset(
@@ -132,7 +133,7 @@ _DATASETS = (
         by_hand="Accept the terms and fetch models.ckpt as the page says; then pass its path.",
     ),
     Dataset(
-        "geneformer-dictionaries",
+        DICTIONARIES,
         "tokens, medians and gene names of the Geneformer 30M models",
         _APACHE,
         _GENEFORMER,

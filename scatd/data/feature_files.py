@@ -34,7 +34,8 @@ from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.row_groups import RowGroups
-from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix
+from scatd.data.table_content import genes_are_rows_of, holds_expression
+from scatd.data.tables import Table, has_suffix
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
 from scatd.data.text.values import as_text, judge
@@ -91,7 +92,9 @@ def find_features(
         return _from_expression(opened, scale, mmap=mmap)
     if has_suffix(path, ARRAY_SUFFIXES):
         return _from_array(path, faults, mmap=mmap)
-    if has_suffix(path, TABLE_SUFFIXES):
+    if opened.is_table:
+        if family not in keys.OBSM_FEATURES and genes_are_rows_of(opened.table):
+            return _turned(opened, scale)
         return _from_table(opened.table, family, faults, on_disk=mmap)
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
@@ -175,6 +178,13 @@ def _from_expression(opened: OpenedInput, scale: InputScale | None, *, mmap: boo
     return Found(element, place(chosen), cohort.obs.index, cohort.obs, cohort.simulated, names)
 
 
+def _turned(opened: OpenedInput, scale: InputScale | None) -> Found:
+    """A table of genes x samples, as samples x genes."""
+    for note in opened.cohort.notes:
+        logger.info("%s: %s.", opened.path, note)
+    return _from_expression(opened, scale, mmap=False)
+
+
 def _stored(opened: OpenedInput, chosen: str) -> Any:
     """A matrix that can stay in its store; None if it must be read."""
     store = opened.store
@@ -227,6 +237,8 @@ def _from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> 
     path = table.path
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES
+    if not is_named and holds_expression(table, len(table.header)):
+        raise no_embedding(path, family, "is a table of genes, and no embedding")
     id_column = _id_column(table)
     aside = [
         column

@@ -32,6 +32,13 @@ def holds_expression(table: Table, n_features: int) -> bool:
     return not is_as_wide and _holds_counts(table)
 
 
+def genes_are_rows_of(table: Table) -> bool:
+    """True for genes x cells: the rows bear names of genes, or their title, and no column does."""
+    if not table.header or bears_genes(table.header[1:]):
+        return False
+    return folded(table.header[0]) in GENE_TITLES or bears_genes(table.row_names)
+
+
 def _holds_counts(table: Table) -> bool:
     head = table.head(_ROWS_LOOKED_AT)
     judged = [judge(head[column], table.decimal) for column in range(1, len(table.header))]
@@ -39,4 +46,4 @@ def _holds_counts(table: Table) -> bool:
     if not values:
         return False
     X = np.concatenate(values)
-    return bool((X >= 0).all() and (X == np.rint(X)).all() and len(np.unique(X)) > 2)
+    return bool((X >= 0).all() and (np.rint(X) == X).all() and len(np.unique(X)) > 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 import shutil
@@ -179,6 +180,19 @@ def test_geneformer_from_symbols(scatd, baron, gf, golden):
         found.obsm[GF][~has_ensa], expected["embeddings"][~has_ensa], rtol=0, atol=1e-5
     )
     assert found.uns["scatd"]["embed"][GF]["dictionaries_sha256"]
+
+
+def test_check_counts_the_genes_that_embed_finds(scatd, baron, gf, reference_tables):
+    """With the dictionaries in the cache, and with another map of names too."""
+    folder = cache_folder() / "downloads" / "geneformer-dictionaries"
+    shutil.copytree(reference_tables / "geneformer", folder)
+    ensembl = ["--gene-map", str(reference_tables / "ensembl" / "symbol_ensembl_map.txt.gz")]
+    for words in ([], ensembl):
+        told = json.loads(scatd("check", baron, "--json", "--quiet", *words).output)["panels"]["gf"]
+        scatd("embed", baron, *gf, *words, "-o", "out.h5ad")
+        about = ad.read_h5ad("out.h5ad").uns["scatd"]["embed"][GF]
+        assert (told["found"], told["of"]) == (about["genes_found"], about["genes_of_model"])
+        assert told["overlap"] > 0.7
 
 
 def test_both_embeddings_of_one_cohort_and_nothing_else_changes(scatd, cells, scf, gf):

@@ -108,9 +108,7 @@ def test_predict_scores_a_table_of_counts(
     else:
         path = TEXT_WRITERS[kind](tmp_path, ten_cells)
     output = tmp_path / "scores.csv"
-    done = run_scatd(
-        "predict", path, "--drug", "docetaxel", "--weights", weights, "-o", output
-    )
+    done = run_scatd("predict", path, "--drug", "docetaxel", "--weights", weights, "-o", output)
     assert "is a table of genes, so its cells are embedded first" in done.output
     assert ("genes x samples (19264 x 10): turned" in done.output) == (kind != "as published")
     found = pd.read_csv(output)["prob_resistant"]
@@ -131,7 +129,7 @@ def test_without_weights_a_table_of_counts_is_told_how_to_embed_it(
 def test_an_array_of_counts_has_no_names_of_genes(tmp_path, ten_cells, model, weights):
     np.save(tmp_path / "cells.npy", ten_cells.to_numpy(np.float32))
     with (
-        pytest.raises(InputError, match="An array has no names: write the counts as .h5ad"),
+        pytest.raises(InputError, match=r"An array has no names: write the counts as \.h5ad"),
         scoring_input(
             tmp_path / "cells.npy", "sf", model.card(), Preparation(weights=weights), CPU
         ),

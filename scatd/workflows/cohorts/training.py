@@ -195,15 +195,22 @@ def _panel(
     elif len({cohort.names for cohort in cohorts}) == 1:
         return Panel(cohorts[0].names or (), "the cohorts")
     else:
+        files = [cohort.path for cohort in cohorts if cohort.path.exists()]
+        commands = "; ".join(f"scatd prepare {file} -o {_prepared_name(file)}" for file in files)
+        bring = f"Bring them to the same genes: {commands}. " if commands else ""
         raise InputError(
             "the cohorts have different genes",
             expected="a panel",
-            remedy="Add --panel shared for the genes that all have, or --panel FILE.",
+            remedy=f"{bring}Or add --panel shared for the genes that all have, or --panel FILE.",
         )
     if backbone_genes is not None and tuple(backbone_genes) != chosen.names:
         what = f"the backbone reads {len(backbone_genes)} genes, and not those of the panel"
         raise InputError(what, where="--panel", remedy="Leave --panel or --backbone out.")
     return chosen
+
+
+def _prepared_name(file: Path) -> str:
+    return f"{file.name.partition('.')[0]}-prepared.h5ad"
 
 
 def pooled(cohorts: Sequence[Features]) -> Features:

@@ -133,8 +133,10 @@ def writing(
         with temporary.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
                 yield _Csv(file, not_assessed)
+            elif path.suffix == ".jsonl":
+                yield _JsonLines(file, not_assessed)
             else:
-                yield _Json(file) if path.suffix == ".json" else _JsonLines(file)
+                yield _Json(file)
 
 
 def write_prediction(results: Sequence[PredictedCells], opened: OpenedInput, path: Path) -> None:
@@ -181,13 +183,14 @@ class _Csv:
 
 
 class _JsonLines:
-    """One object a cell and line."""
+    """One object a cell and line. There is no place for the model, so `ood` says why not."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
+    def __init__(self, file: IO[str], not_assessed: str) -> None:
+        self._file, self._not_assessed = file, not_assessed
 
     def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
-        self._file.writelines(f"{cell}\n" for cell in _objects(table))
+        words = in_words(table, self._not_assessed)
+        self._file.writelines(f"{cell}\n" for cell in _objects(words))
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Lines of cells have no place for it."""
