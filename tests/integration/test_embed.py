@@ -8,8 +8,10 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import anndata as ad
@@ -193,6 +195,29 @@ def test_check_counts_the_genes_that_embed_finds(scatd, baron, gf, reference_tab
         about = ad.read_h5ad("out.h5ad").uns["scatd"]["embed"][GF]
         assert (told["found"], told["of"]) == (about["genes_found"], about["genes_of_model"])
         assert told["overlap"] > 0.7
+
+
+@pytest.mark.parametrize(("backend", "slot"), [("scfoundation", SCF), ("geneformer", GF)])
+def test_nothing_needs_the_network_once_the_files_are_there(
+    scatd, baron, golden, reference_tables, published_panel, monkeypatch, backend, slot
+):
+    """No option names a file: all are where `scatd download` puts them."""
+    downloads = cache_folder() / "downloads"
+    (downloads / "scfoundation-weights").mkdir()
+    shutil.copy(golden / "scfoundation" / "models.ckpt", downloads / "scfoundation-weights")
+    shutil.copytree(golden / "geneformer" / "tiny_model", downloads / "geneformer-12L")
+    shutil.copytree(reference_tables / "geneformer", downloads / "geneformer-dictionaries")
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was asked")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(AssertionError, match="the network was asked"):
+        urllib.request.urlopen("http://127.0.0.1:9")
+    assert embedded(scatd, baron, ["--backend", backend], slot).shape[0] == 10
+    assert "No faults" in scatd("check", baron).output
 
 
 def test_both_embeddings_of_one_cohort_and_nothing_else_changes(scatd, cells, scf, gf):

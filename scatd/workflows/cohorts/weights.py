@@ -66,7 +66,10 @@ def geneformer_weights(given: str | None) -> str:
     if (_folder(name) / "config.json").is_file():
         return str(_folder(name))
     what = f"{CATALOGUE[name].about}: the weights are not here"
-    remedy = f"Get them: scatd download {name} ({CATALOGUE[name].licence}). {_WITHOUT_WEIGHTS}"
+    remedy = (
+        f"Get them: scatd download {name} ({CATALOGUE[name].licence}). Without network, take files "
+        f"that you carried here: scatd download {name} --from FOLDER. {_WITHOUT_WEIGHTS}"
+    )
     raise InputError(what, where=f"--weights {name}", remedy=remedy)
 
 
