@@ -31,6 +31,7 @@ from scatd.plots.explain.ranks import importance_ranks
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
 from scatd.plots.style import save_figure
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -210,7 +211,7 @@ def main() -> None:
         draw = {**kinds(data), **kinds_of_patients(table, expression)}
         pictures = [save_figure(draw[name](), folder, name, FORMATS)[0] for name in draw]
         contact_sheet(pictures, arguments.sheet)
-    print(f"{arguments.sheet}: {len(pictures)} figures")
+    print(f"{arguments.sheet}: {counted(len(pictures), 'figure')}")
 
 
 if __name__ == "__main__":

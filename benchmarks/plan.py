@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scatd.training.settings import PUBLISHED_PRETRAIN
+from scatd.wording import counted
 
 PRICE = 0.05
 """US dollars for an hour of one core: an assumption."""
@@ -56,7 +57,7 @@ def tables(numbers: Numbers, price: float = PRICE) -> str:
     where = numbers["measured on"]
     said = (
         f"Measured on {where['date']}: {where['processor']}, PyTorch {where['torch']}, "
-        f"{where['threads']} thread(s), on a shared machine."
+        f"{counted(where['threads'], 'thread')}, on a shared machine."
     )
     rates = _table(("step", "cells", "cells a core second", "exponent", "peak memory"),
                    _measured(numbers))  # fmt: skip

@@ -21,6 +21,7 @@ from chaos.flaky import flaky_server
 from chaos.process import Case, Ended
 from chaos.stores import LEARN, Stores
 from chaos.table import Progress, Tally
+from scatd.wording import counted
 
 _LIMIT_S = 300.0
 _LEARN = (*LEARN, "--model", "linear", "--drug", "DOCETAXEL")
@@ -109,7 +110,7 @@ def judge(ended: Ended, codes: tuple[int, ...], said: str = "") -> list[str]:
     if ended.code not in codes:
         faults.append(f"exit {ended.code} in place of {codes}: {ended.errors[-300:].strip()}")
     if ended.code != 0 and len(errors) != 1:
-        faults.append(f"{len(errors)} messages")
+        faults.append(counted(len(errors), "message"))
     if "Traceback" in ended.errors or "internal error" in ended.errors:
         faults.append(f"an internal error: {ended.errors[-300:].strip()}")
     if ended.code != 0 and said and said not in ended.errors.lower():

@@ -22,6 +22,7 @@ from chaos.bad_rows import Row, rows
 from chaos.process import Case
 from chaos.stores import Stores, copy
 from chaos.table import Progress, Tally
+from scatd.wording import counted
 
 LIMIT_S = 90
 """Seconds for a bad input; the issue of an address that never answers is told in 30."""
@@ -108,7 +109,7 @@ def judge(row: Row, code: int | str, out: str, err: str) -> list[str]:
         faults.append(f"exit {code} in place of {' or '.join(map(str, row.codes))}: {last[:300]}")
     errors = [line for line in err.splitlines() if line.startswith("Error")]
     if len(errors) != 1:
-        faults.append(f"{len(errors)} messages")
+        faults.append(counted(len(errors), "message"))
     if "Traceback" in out + err:
         faults.append("a traceback")
     if "internal error" in err:
@@ -135,7 +136,7 @@ def _snapshot(case: Case) -> set[str]:
     ) as store:  # fmt: skip
         for table in ("model_versions", "registered_models", "registered_model_aliases"):
             ((number,),) = store.execute(f"select count(*) from {table}")
-            found.add(f"{number} rows of {table}")
+            found.add(f"{counted(number, 'row')} of {table}")
         for run, status in store.execute("select run_uuid, status from runs"):
             found.add(f"run {run} {status}")
     return found

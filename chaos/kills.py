@@ -19,6 +19,7 @@ from chaos.process import Case, Ended
 from chaos.stores import Stores
 from chaos.table import Progress, Tally
 from chaos.works import Work
+from scatd.wording import counted
 
 _SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 _WEIGHTS = {"write": 5, "KILL": 3, "TERM": 1, "INT": 1}
@@ -114,7 +115,7 @@ def _uninterrupted(stores: Stores, work: Work, tally: Tally) -> Reference | None
         before = Outcome(before.content, [], frozenset(differing))
     else:
         shutil.rmtree(folder)
-    tally.said = f"{seconds:.0f} s, {writes} writes"
+    tally.said = f"{seconds:.0f} s, {counted(writes, 'write')}"
     return Reference(before, seconds, writes)
 
 

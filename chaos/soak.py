@@ -31,6 +31,7 @@ from chaos.cohorts import N_FEATURES
 from chaos.process import Case
 from chaos.stores import Stores
 from chaos.table import Tally
+from scatd.wording import counted
 
 CLIENTS, VERSIONS, REFRESH_S = 8, 4, 0.5
 WARM_UP, GROWTH = 0.3, 0.05
@@ -307,8 +308,8 @@ def _watch(pid: int, stop: float, minutes: float, answers: Tally) -> list[tuple[
         used.append((now - started, int(line.split()[1]) / 1024))
         if now - said >= 60:
             said = now
-            done = f"{(now - started) / 60:.0f} of {minutes:g} minutes"
-            lost = f"{answers.tried} answers, {len(answers.lost)} lost"
+            done = f"{(now - started) / 60:.0f} of {counted(minutes, 'minute')}"
+            lost = f"{counted(answers.tried, 'answer')}, {len(answers.lost)} lost"
             print(f"soak: {done}, {lost}, {used[-1][1]:.0f} MB", flush=True)
         time.sleep(1)
     return used

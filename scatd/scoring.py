@@ -292,7 +292,7 @@ class Scorer:
             Names the shape that is expected.
         """
         if X.ndim != 2 or X.shape[1] != self.n_features:
-            what = f"features of shape {X.shape}"
+            what = f"the features have shape {X.shape}"
             raise InputError(what, expected=f"(n_obs, {self.n_features})")
 
     def _alignment(self, method: AlignmentMethod | None) -> Alignment:

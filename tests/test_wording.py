@@ -1,4 +1,4 @@
-"""A number before a noun is written by `counted`, so that they agree: `1 drug`, `2 drugs`."""
+"""Messages as prose: numbers agree with their nouns, and a command to copy stands apart."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from scatd.wording import counted, plural
 from tests.house import PACKAGE
 
 TREES = {
-    path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
+    path.relative_to(PACKAGE.parent).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for folder in (PACKAGE, PACKAGE.parent / "chaos")
+    for path in sorted(folder.rglob("*.py"))
 }
 
 # Words that end in s after a name, not after a number: `{file} has ...`, `{option} needs ...`.
@@ -30,9 +31,9 @@ BETWEEN = VERBS | set(_JOINING.split())
 
 # Values that are no numbers, by file, value and the words after it.
 ALLOWED = {
-    ("data/labels.py", "asked", "features have no"): "a family: sf features",
-    ("explanation/perturbation.py", "name", "cells"): "a response: resistant cells",
-    ("workflows/tcga/output.py", "ref.drug", "patients"): "a drug: docetaxel patients",
+    ("scatd/data/labels.py", "asked", "features have no"): "a family: sf features",
+    ("scatd/explanation/perturbation.py", "name", "cells"): "a response: resistant cells",
+    ("scatd/workflows/tcga/output.py", "ref.drug", "patients"): "a drug: docetaxel patients",
 }
 
 
@@ -88,7 +89,8 @@ def _nouns() -> set[str]:
 
 
 def _is_counted(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "counted"
+    is_call = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "counted"
+    return is_call and len(node.args) > 1
 
 
 def _is_plural(words: list[str], nouns: set[str]) -> bool:
@@ -160,3 +162,70 @@ def test_every_number_agrees_with_its_noun():
     new = {place: line for place, line in found.items() if place not in ALLOWED}
     assert new == {}, "write counted(number, 'noun') of scatd.wording"
     assert set(ALLOWED) <= set(found), "an exception that nothing needs"
+
+
+# Commands in messages --------------------------------------------------------------------------
+
+PROGRAMS = "scatd|pip|mlflow|mkdir|mv|createdb|iconv|dask"
+
+
+def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and text of each string of a file but docstrings, with `{}` for values."""
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    inside |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+            yield node.lineno, "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and id(node) not in inside:
+            yield node.lineno, str(node.value)
+
+
+def _glued(text: str) -> bool:
+    """True where more stands in the line behind a command that the reader is to copy."""
+    found = re.search(rf": (?:{PROGRAMS}) (?!install \.$)(.*)", text)
+    return found is not None and re.search(r"[.,;](\s|$)|\(", found[1]) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_glued"),
+    [
+        ("Get them: scatd download panel", False),
+        ("Install it: pip install .", False),
+        ("Get them: scatd download panel\nOr wait.", False),
+        ("Get them: scatd download panel. Or name a file.", True),
+        ("Get them: scatd download panel; or name a file", True),
+        ("Get them: scatd download panel (free)", True),
+        ("Get them: scatd download panel.", True),
+    ],
+)
+def test_text_that_is_glued_to_a_command_is_found(text, is_glued):
+    assert _glued(text) is is_glued
+
+
+def test_a_command_to_copy_ends_its_line():
+    found = [
+        f"{file} line {line}: {text}"
+        for file, tree in TREES.items()
+        for line, text in _texts(tree)
+        if _glued(text)
+    ]
+    assert found == []
+
+
+def test_no_message_shows_a_name_as_python_does():
+    found = [
+        f"{file} line {node.lineno}"
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in {"info", "warning", "error", "echo"}
+        for part in node.args[:1]
+        if isinstance(part, ast.Constant) and "%r" in str(part.value)
+    ]
+    assert found == []

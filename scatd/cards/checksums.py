@@ -12,8 +12,7 @@ from scatd.errors import InputError
 CHECKSUMS_FILE = "checksums.json"
 
 _REMEDY = (
-    "Take another copy of it, or another version (scatd registry show NAME); "
-    "scatd registry doctor looks for all such versions."
+    "Take another copy of it, or another version. To find all such versions: scatd registry doctor"
 )
 
 

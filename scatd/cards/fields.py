@@ -79,7 +79,7 @@ class Fields:
         value = self._left.pop(name, None)
         if value is None:
             if default is _NEEDED:
-                raise InputError(f"says no '{name}'", where=self.where)
+                raise InputError(f"has no entry '{name}'", where=self.where)
             return default
         try:
             return read(value)

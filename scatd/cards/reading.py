@@ -111,7 +111,7 @@ def read_card(content: str, where: str) -> Card:
 def _sizes(fields: Fields) -> Sizes:
     sizes = fields.inner("sizes")
     if sizes is None:
-        raise InputError("says no 'sizes'", where=fields.where)
+        raise InputError("has no entry 'sizes'", where=fields.where)
     found = Sizes(
         n_features=sizes.take("n_features", whole(1)),
         n_latent=sizes.take("n_latent", whole(1)),

@@ -161,7 +161,7 @@ def _array(given: Any, card: Card) -> NDArray[Any]:
         remedy = (
             "A single cell is a table with one row: X.reshape(1, -1)." if values.ndim == 1 else ""
         )
-        what = f"features of shape {values.shape}"
+        what = f"the features have shape {values.shape}"
         raise InputError(what, expected=_wanted(card), remedy=remedy)
     return values
 
@@ -239,7 +239,7 @@ def _no_number(value: Any) -> InputError:
 def _finite(values: NDArray[Any], card: Card) -> NDArray[np.float32]:
     """Values as float32; the width must be right, and every value finite."""
     if values.ndim != 2 or values.shape[1] != card.sizes.n_features:
-        raise InputError(f"features of shape {values.shape}", expected=_wanted(card))
+        raise InputError(f"the features have shape {values.shape}", expected=_wanted(card))
     with np.errstate(over="ignore"):  # a number too large for float32 is found below
         X = values.astype(np.float32, copy=False)
     for rows in row_blocks(X) if len(X) else ():

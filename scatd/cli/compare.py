@@ -75,13 +75,15 @@ def compare(
 def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
     import pandas as pd
 
+    from scatd.evaluation.evidence import in_legend
+
     shown = pd.DataFrame(
         {
             "drug": found["drug"],
             "family": found["family"],
             metric: found["mean"].astype(float),
             "interval": span(found["ci_low"], found["ci_high"], ".3f"),
-            "best baseline": found["best_baseline"].fillna("").str.replace("_", " "),
+            "best baseline": found["best_baseline"].fillna("").map(in_legend),
             f"its {metric}": found["baseline_mean"].astype(float),
             "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
             "lead interval": span(found["lead_ci_low"], found["lead_ci_high"], "+.3f"),

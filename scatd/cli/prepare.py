@@ -61,7 +61,9 @@ def prepare(**given: Any) -> None:
     )
     click.echo(f"  {counted(result.n_failed, 'cell')} failed QC: {fate}")
     if result.folder is None:
-        click.echo("A part of the cohort: scatd join writes the table of genes and the figures.")
+        click.echo(
+            "This is a part. To get the table of genes and the figures, join the parts: scatd join"
+        )
     else:
         click.echo(f"Genes and figures: {result.folder}")
 

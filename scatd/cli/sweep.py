@@ -56,12 +56,14 @@ def show_sweep(result: SweepResult) -> None:
 def _shown(found: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
+    from scatd.evaluation.evidence import in_legend
+
     return pd.DataFrame(
         {
             "drug": found["drug"],
             "candidate": found["candidate"].fillna(""),
             "auroc": found["auroc_mean"].astype(float),
-            "best baseline": found["best_baseline"].fillna("").str.replace("_", " "),
+            "best baseline": found["best_baseline"].fillna("").map(in_legend),
             "its auroc": found["best_baseline_auroc"].astype(float),
             "our lead": found["lead"].map(lambda lead: "" if pd.isna(lead) else f"{lead:+.3f}"),
             "sensitive": found["n_sensitive"].astype(int),

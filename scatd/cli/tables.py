@@ -71,9 +71,11 @@ def show_transfer(result: TransferResult) -> None:
 def _models(models: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
+    from scatd.evaluation.evidence import in_legend
+
     return pd.DataFrame(
         {
-            "model": models["model"].str.replace("_", " "),
+            "model": models["model"].map(in_legend),
             "auroc": models["auroc_mean"],
             "sd": models.get("auroc_sd"),
             "interval": span(models["auroc_ci_low"], models["auroc_ci_high"], ".3f"),

@@ -130,7 +130,8 @@ _DATASETS = (
         "scFoundation's models.ckpt",
         "non-commercial, under its publisher's own terms",
         f"{_SCFOUNDATION}/tree/main/model",
-        by_hand="Accept the terms and fetch models.ckpt as the page says; then pass its path.",
+        by_hand="Accept the terms, fetch models.ckpt as its page says, and pass its path as "
+        "--weights.",
     ),
     Dataset(
         DICTIONARIES,

@@ -61,9 +61,9 @@ def _usable(entries: list[Any]) -> tuple[RemoteFile, ...]:
         name = str(entry["name"])
         digest = str(entry["computed_md5"] or entry["supplied_md5"]).lower()
         if entry["is_link_only"] or not re.fullmatch("[0-9a-f]{32}", digest):
-            _log.warning("%r is left out: figshare has no checksum of it.", name)
+            _log.warning("'%s' is left out: figshare has no checksum of it.", name)
         elif not _is_plain(name):
-            _log.warning("%r is left out: that is no plain file name.", name)
+            _log.warning("'%s' is left out: that is no plain file name.", name)
         else:
             url, size = str(entry["download_url"]), int(entry["size"])
             found.append((int(entry["id"]), RemoteFile(name, url, size, f"md5:{digest}")))

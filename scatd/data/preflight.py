@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -360,7 +360,9 @@ def _judge_genes(
     if best.overlap < REFUSED_BELOW:
         what = f"{_overlap(best)}; the cohort has {KIND_WORDS[report.kind]} ({names[0][0]})"
         expected = f"at least {REFUSED_BELOW:.0%}"
-        report.faults.add(what, expected=expected, remedy=_gene_remedy(report.kind, maps[best_name]))
+        report.faults.add(
+            what, expected=expected, remedy=_gene_remedy(report.kind, maps[best_name])
+        )
         return
     for name, found in report.matches.items():
         if found.overlap < WARNED_BELOW:
@@ -411,9 +413,7 @@ def _no_human(species: str, names: list[list[str]]) -> InputError:
     return InputError(what, expected="human genes", remedy=remedy)
 
 
-def _known_symbols(
-    panels: Mapping[str, Panel], maps: Sequence[GeneMap | None]
-) -> frozenset[str]:
+def _known_symbols(panels: Mapping[str, Panel], maps: Sequence[GeneMap | None]) -> frozenset[str]:
     """Known gene symbols, in capitals."""
     approved = [one.approved for one in maps if one is not None]
     return HOUSEKEEPING.union(*approved, *(panel.names for panel in panels.values()))
@@ -426,7 +426,9 @@ def _overlap(found: GeneMatch) -> str:
 
 def _gene_remedy(kind: Kind, gene_map: GeneMap | None) -> str:
     if gene_map is None:
-        return "Give a table of what genes are called: --gene-map FILE (scatd download gene-map)."
+        return (
+            "Give a table of gene names with --gene-map FILE. To get one: scatd download gene-map"
+        )
     if kind == "entrez" and not gene_map.entrez:
         return f"{gene_map.origin} has no Entrez ids: give a --gene-map that has (HGNC's has)."
     return "Give the whole expression matrix, not selected genes; check the species."

@@ -141,7 +141,9 @@ def _folder_of(weights: str) -> Path:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         first_line = str(error).strip().splitlines()[0]
         what = f"is no folder here, and the hub does not give it ({first_line})"
-        remedy = "Get a model: scatd download geneformer-12L, then --weights geneformer-12L"
+        remedy = (
+            "Get a model, and name it with --weights geneformer-12L: scatd download geneformer-12L"
+        )
         raise InputError(what, where=f"--weights {weights}", remedy=remedy) from error
     return Path(found)
 

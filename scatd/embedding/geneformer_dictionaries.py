@@ -66,8 +66,9 @@ def read_vocabulary(folder: Path) -> GeneVocabulary:
         if found is None:
             what = f"there is no {name}.pkl or {name}.json"
             remedy = (
-                "Get them: scatd download geneformer-dictionaries. Without network, take files "
-                "that you carried here: scatd download geneformer-dictionaries --from FOLDER."
+                "Get them: scatd download geneformer-dictionaries\n"
+                "Without network, take files that you carried here: "
+                "scatd download geneformer-dictionaries --from FOLDER"
             )
             raise InputError(what, where=str(folder), remedy=remedy)
         paths[name] = found

@@ -29,13 +29,18 @@ WORDS = {
     "random_forest": "a random forest",
     "group_mean": "the mean of the group",
     "target_only": "a model of the few-shot cells alone",
-    NO_ADAPTATION: "the same model without alignment",
+    NO_ADAPTATION: "the model without adaptation",
 }
 
 
+def named(model: str) -> str:
+    """A baseline as a sentence names it."""
+    return WORDS.get(model, model.replace("_", " "))
+
+
 def in_legend(model: str) -> str:
-    """A model as a legend names it; a name that is unknown stays as it is."""
-    return "response model" if model == MODEL else WORDS.get(model, model).removeprefix("the ")
+    """A model as a table or a legend names it."""
+    return "response model" if model == MODEL else named(model).removeprefix("the ")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from scatd.evaluation.evidence import MODEL, WORDS
+from scatd.evaluation.evidence import MODEL, named
 from scatd.evaluation.standing import CHANCE, Place, Rival, Standing
 from scatd.wording import counted
 
@@ -39,7 +39,7 @@ def finding(
     best = standing.best
     if best is None:
         return "No baseline was scored on these samples, so nothing is compared."
-    name = f"{WORDS.get(best.name, best.name.replace('_', ' '))}, {rival}"
+    name = f"{named(best.name)}, {rival}"
     if standing.place == "neither":
         said = f"Neither {ours} nor {name}, ranks better than chance"
     elif best.place == "ahead":
@@ -90,7 +90,7 @@ def on_target(models: pd.DataFrame, n_cells: int) -> str:
     )
     others = models[models["model"] != MODEL].dropna(subset=["auroc"])
     beside = ", ".join(
-        f"{WORDS.get(name, name)} {auroc:.3f}"
+        f"{named(name)} {auroc:.3f}"
         for name, auroc in zip(others["model"].tolist(), others["auroc"], strict=True)
     )
     text += f" Beside it: {beside}." if beside else ""

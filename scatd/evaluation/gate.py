@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass
 
 from scatd import keys
+from scatd.evaluation.evidence import named
 from scatd.evaluation.rules import Gate, TargetGate
 from scatd.evaluation.standing import CHANCE, Standing
 from scatd.evaluation.target_evidence import (
     TargetEvidence,
     lead_of,
-    named,
     with_interval,
 )
 from scatd.wording import counted
@@ -167,12 +167,14 @@ def _judged_by_target(shown: TargetEvidence) -> list[RuleResult]:
         return rules
     if best.place == "unknown":
         sentence = (
-            f"target_lead: no interval of the lead over {named(best)} was stored {where}: evaluate "
+            f"target_lead: no interval of the lead over {named(best.name)} was stored {where}: "
+            "evaluate "
             "the cells again (scatd evaluate)"
         )
         return [*rules, RuleResult("target_lead", passed=False, sentence=sentence)]
     sentence = (
-        f"target_lead: the lead over {named(best)} is {with_interval(*lead_of(best), form='+.3f')} "
+        f"target_lead: the lead over {named(best.name)} is "
+        f"{with_interval(*lead_of(best), form='+.3f')} "
         f"{where}, the interval must not lie wholly under 0"
     )
     return [*rules, RuleResult("target_lead", best.place != "behind", sentence)]
@@ -204,7 +206,8 @@ def _as_asked(gate: TargetGate, shown: TargetEvidence, *, allow_exposure: bool) 
 
 def _minimum(gate: Gate, folds: Standing) -> RuleResult:
     passed = folds.value >= gate.minimum - _ROUNDING
-    sentence = f"minimum: {gate.metric}_mean is {folds.value:.4g}, at least {gate.minimum:g} needed"
+    found = "is not known" if math.isnan(folds.value) else f"is {folds.value:.4g}"
+    sentence = f"minimum: {gate.metric}_mean {found}, at least {gate.minimum:g} needed"
     return RuleResult("minimum", passed, sentence)
 
 
@@ -212,15 +215,19 @@ def _baseline(gate: Gate, folds: Standing) -> RuleResult:
     name = f"{gate.metric}_mean"
     rivals = [rival for rival in folds.rivals if gate.baseline in ("best", rival.name)]
     if not rivals:
-        wanted = "baseline" if gate.baseline == "best" else f"'{gate.baseline}'"
-        scored = ", ".join(rival.name for rival in folds.rivals) or "none"
-        return _refused(f"baseline: {wanted} was not scored ({scored} was)")
+        if not folds.rivals:
+            return _refused("baseline: no baseline was scored")
+        scored = ", ".join(rival.name for rival in folds.rivals)
+        return _refused(f"baseline: '{gate.baseline}' was not scored ({scored} was)")
     if unscored := [rival.name for rival in rivals if math.isnan(rival.value)]:
         return _refused(
             f"baseline: {', '.join(unscored)} has no {name}, so nothing can be compared"
         )
     best = max(rivals, key=lambda rival: rival.value)
-    said = f"baseline: {name} is {folds.value:.4g} and {best.name} reaches {best.value:.4g} on the "
+    said = (
+        f"baseline: {name} is {folds.value:.4g} and {named(best.name)} reaches {best.value:.4g} on "
+        "the "
+    )
     if best.place == "unknown":
         return _refused(
             f"{said}same folds, and no interval of the lead was stored: learn the drug again"

@@ -129,7 +129,7 @@ def check_scores(codes: npt.ArrayLike, prob: npt.ArrayLike) -> tuple[Array, Arra
     code_array = np.asarray(codes, dtype=np.float64)
     prob_array = np.asarray(prob, dtype=np.float64)
     if code_array.ndim != 1 or code_array.shape != prob_array.shape:
-        what = f"labels of shape {code_array.shape} for probabilities of shape {prob_array.shape}"
+        what = f"the labels have shape {code_array.shape}, and the probabilities {prob_array.shape}"
         raise InputError(what, expected="one probability for each label")
     if not len(code_array):
         raise InputError("there are no samples to score", expected="at least one labelled sample")

@@ -62,7 +62,7 @@ class Standing:
     value, low, high
         Of the model, with its interval; NaN where it is not known.
     rivals
-        The baselines. Controls, such as the model without alignment, are none.
+        The baselines. Controls, such as the model without adaptation, are none.
     metric
         Name of the metric; high is better.
     """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scatd import keys
-from scatd.evaluation.evidence import WORDS
+from scatd.evaluation.evidence import named
 from scatd.evaluation.rules import FEWEST_CELLS
 from scatd.evaluation.standing import CHANCE, Rival, Standing
 from scatd.keys import LabelKind
@@ -79,7 +79,9 @@ def against(shown: TargetEvidence, *, allow_exposure: bool = False) -> str:
     if standing.high < CHANCE:
         said.append(f"its AUROC is {with_interval(standing.value, standing.low, standing.high)}")
     if best is not None and best.place == "behind":
-        said.append(f"its lead over {named(best)} is {with_interval(*lead_of(best), form='+.3f')}")
+        said.append(
+            f"its lead over {named(best.name)} is {with_interval(*lead_of(best), form='+.3f')}"
+        )
     if not said:
         return ""
     return (
@@ -91,11 +93,6 @@ def against(shown: TargetEvidence, *, allow_exposure: bool = False) -> str:
 def lead_of(rival: Rival) -> tuple[float, float, float]:
     """The lead over a baseline, with its bounds."""
     return rival.lead, rival.low, rival.high
-
-
-def named(rival: Rival) -> str:
-    """A baseline in words."""
-    return WORDS.get(rival.name, rival.name)
 
 
 def with_interval(value: float, low: float, high: float, *, form: str = ".3f") -> str:

@@ -31,7 +31,7 @@ def check(conda_yaml: Path) -> None:
         elif not SpecifierSet(str(wanted.specifier), prereleases=True).contains(found):
             unmet.append(f"{line} (found {found})")
     if unmet:
-        remedy = "Install them (pip install .), install conda, or add --env-manager local."
+        remedy = "Add --env-manager local, install conda, or install what is missing: pip install ."
         what = f"this environment does not hold {', '.join(unmet)}"
         raise InputError(what, where=conda_yaml.name, remedy=remedy)
 

@@ -25,9 +25,13 @@ def pick_device(name: str) -> torch.device:
     kind = name.partition(":")[0]
     if not present.get(kind, False):
         there = ", ".join(kind for kind, found in present.items() if found)
-        raise InputError(f"no device '{name}' here", where="--device", expected=f"auto, {there}")
+        raise InputError(
+            f"there is no device '{name}' here", where="--device", expected=f"auto, {there}"
+        )
     try:
         return torch.empty(0, device=name).device
     except RuntimeError as error:
         first_line = str(error).splitlines()[0]
-        raise InputError(f"no device '{name}' here", where="--device", remedy=first_line) from error
+        raise InputError(
+            f"there is no device '{name}' here", where="--device", remedy=first_line
+        ) from error

@@ -113,16 +113,18 @@ def in_order(parts: dict[Path, PartNote]) -> list[Path]:
         if note.start < expected:
             faults.add(f"{path} has rows {note.start}:{note.stop}, and another part has some too")
         elif note.start > expected:
-            faults.add(f"rows {expected}:{note.start} are missing", remedy=_missing(expected, note))
+            faults.add(
+                f"rows {expected}:{note.start} are missing", remedy=_missing(expected, note.start)
+            )
         expected = max(expected, note.stop)
     if expected < n_obs:
-        faults.add(f"rows {expected}:{n_obs} are missing", remedy=f"--rows {expected}:{n_obs}")
+        faults.add(f"rows {expected}:{n_obs} are missing", remedy=_missing(expected, n_obs))
     faults.raise_if_any()
     return files
 
 
-def _missing(start: int, note: PartNote) -> str:
-    return f"--rows {start}:{note.start}"
+def _missing(start: int, stop: int) -> str:
+    return f"Make this part: --rows {start}:{stop}"
 
 
 def _differences(note: PartNote, first: PartNote) -> list[str]:

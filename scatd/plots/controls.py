@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 import pandas as pd
 
+from scatd.evaluation.evidence import in_legend
 from scatd.plots.style import BLACK, BLUE, GREY, label_axes, legend_beside, line_look, new_figure
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def learning_curve(table: pd.DataFrame, subject: str) -> Figure:
             marker="o",
             markersize=4,
             capsize=2,
-            label=str(model).replace("_", " "),
+            label=in_legend(str(model)),
         )
     axes.set_xlim(left=0)
     label_axes(axes, f"{subject}: learning curve", "training samples", "AUROC (mean and s.d.)")

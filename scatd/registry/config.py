@@ -43,7 +43,7 @@ class DrugConfig:
 
     def __post_init__(self) -> None:
         if not self.families or len(set(self.families)) != len(self.families):
-            what = f"families are [{', '.join(self.families)}]"
+            what = f"families are '{', '.join(self.families)}'"
             raise InputError(what, expected="at least one family, each once")
 
 

@@ -62,5 +62,8 @@ def require_unchanged(folder: Path, tags: Mapping[str, str], where: str) -> None
     """
     if name := changed_file(folder, tags):
         what = f"its {name} is not the one that was registered"
-        remedy = "See: scatd registry doctor. Another version may serve: --stage NUMBER."
+        remedy = (
+            "Another version may serve (--stage NUMBER). To find what is damaged: scatd registry "
+            "doctor"
+        )
         raise InputError(what, where=where, remedy=remedy)

@@ -366,10 +366,10 @@ def _say_waiting(subject: str, found: Found | None) -> None:
 
 def _busy(subject: str, found: Found | None) -> ScatdError:
     who = "another process" if found is None else found.owner.in_words
-    what = f"{who} holds it for more than {PATIENCE:.0f} s"
+    what = f"{who} has held it for more than {PATIENCE:.0f} s"
     return ScatdError(
         what, where=subject, remedy=f"Wait, and start the same command again. {_LOOK}"
     )
 
 
-_LOOK = "What is left of a process that is dead: scatd registry doctor."
+_LOOK = "To see what a dead process has left: scatd registry doctor"

@@ -77,7 +77,9 @@ class Moving:
         """
         if version not in self.known:
             expected = "one of " + ", ".join(map(str, self.known))
-            raise InputError(f"no version {version}", where=self.model.name, expected=expected)
+            raise InputError(
+                f"there is no version {version}", where=self.model.name, expected=expected
+            )
 
     def can_serve(self, version: int | None) -> bool:
         """True for a version that exists and has its files."""
@@ -209,7 +211,10 @@ class Moving:
             f"the {event.content['action']} of version {event.content['version']} was lost: "
             f"another process moved the model at the same time, and {is_there} in production"
         )
-        remedy = "See: scatd registry history. Then start the command again, if it is still wanted."
+        remedy = (
+            "If the move is still wanted, start the command again. To see what was moved: "
+            f"scatd registry history {self.model.name}"
+        )
         raise ScatdError(what, where=self.model.name, remedy=remedy)
 
     def _event(self, action: str, *, reason: str, **about: str | int | None) -> Event:

@@ -75,7 +75,7 @@ def at(name: str, stage: str) -> ModelRef:
     aliases = state.require(client, name).aliases
     if stage not in aliases:
         expected = "one of " + ", ".join(sorted(aliases))
-        raise InputError(f"no alias '{stage}'", where=name, expected=expected)
+        raise InputError(f"there is no alias '{stage}'", where=name, expected=expected)
     return ref_of(client.get_model_version(name, str(aliases[stage])), stage)
 
 
@@ -178,7 +178,7 @@ def resolve_backbone(spec: str) -> ModelRef:
     name, wanted = split_spec(spec)
     name, slash, version = name.partition("/")
     if slash:
-        raise InputError(f"no version '{version}'", where=spec, expected="NAME/NUMBER")
+        raise InputError(f"there is no version '{version}'", where=spec, expected="NAME/NUMBER")
     return chosen(name, wanted or keys.STAGING)
 
 

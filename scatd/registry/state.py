@@ -119,9 +119,14 @@ def require(client: MlflowClient, name: str) -> Model:
     found = read(client, name)
     if found is None:
         known = [model.name for model in read_all(client)]
-        what, close = f"no registered model '{name}'", ", ".join(nearest(name, known) or known)
+        what, close = (
+            f"there is no registered model '{name}'",
+            ", ".join(nearest(name, known) or known),
+        )
         if not close:
-            raise InputError(what, remedy="No model is registered yet: scatd transfer makes one.")
+            raise InputError(
+                what, remedy="No model is registered yet. Train one: scatd transfer --drug DRUG"
+            )
         raise InputError(what, expected=close)
     return found
 
@@ -152,7 +157,7 @@ def require_version(client: MlflowClient, name: str, version: int) -> ModelVersi
     found = {int(item.version): item for item in versions(client, require(client, name).name)}
     if version not in found:
         expected = "one of " + ", ".join(map(str, found))
-        raise InputError(f"no version {version}", where=name, expected=expected)
+        raise InputError(f"there is no version {version}", where=name, expected=expected)
     return found[version]
 
 

@@ -69,8 +69,8 @@ def require_shared(uri: str, found: Experiment) -> None:
         "which other hosts cannot read"
     )
     remedy = (
-        f"Make another experiment ({_COMMAND.format(name='NAME')}) and set "
-        "MLFLOW_EXPERIMENT_NAME=NAME. If all hosts see that folder by that path, set "
-        f"MLFLOW_EXPERIMENT_NAME={found.name}."
+        "If all hosts see that folder by that path, set "
+        f"MLFLOW_EXPERIMENT_NAME={found.name}. If not, set MLFLOW_EXPERIMENT_NAME=NAME and make "
+        f"that experiment: {_COMMAND.format(name='NAME')}"
     )
     raise InputError(what, where=no_password(uri), expected=_EXPECTED, remedy=remedy)

@@ -17,14 +17,14 @@ from scatd.tracking.addresses import VARIABLE, no_password, sqlite_file, trackin
 def of_driver(error: ImportError) -> InputError | None:
     """What to do about a package that a database needs; None where it is another package."""
     advice = {
-        "psycopg": 'Install it (pip install "psycopg[binary]"). With psycopg2 installed, write '
-        f"postgresql+psycopg2:// in {VARIABLE}.",
-        "psycopg2": "Install it (pip install psycopg2-binary). With psycopg installed, write "
-        f"postgresql+psycopg:// in {VARIABLE}.",
-        "pymysql": "Install it (pip install pymysql).",
-        "MySQLdb": "Install pymysql (pip install pymysql), and write mysql+pymysql:// in "
-        f"{VARIABLE}.",
-        "pyodbc": "Install it (pip install pyodbc).",
+        "psycopg": f"With psycopg2 installed, write postgresql+psycopg2:// in {VARIABLE}. Or "
+        'install psycopg: pip install "psycopg[binary]"',
+        "psycopg2": f"With psycopg installed, write postgresql+psycopg:// in {VARIABLE}. Or "
+        "install psycopg2: pip install psycopg2-binary",
+        "pymysql": "Install it: pip install pymysql",
+        "MySQLdb": f"Write mysql+pymysql:// in {VARIABLE}, and install pymysql: "
+        "pip install pymysql",
+        "pyodbc": "Install it: pip install pyodbc",
     }
     if error.name not in advice:
         return None
@@ -127,7 +127,7 @@ def _password(_: re.Match[str]) -> InputError:
 
 def _unknown(found: re.Match[str]) -> InputError:
     what = f"the server at {_here()} has no database '{found[1]}'"
-    return InputError(what, remedy=f"Make it (createdb {found[1]}), or correct {VARIABLE}.")
+    return InputError(what, remedy=f"Correct {VARIABLE}, or make the database: createdb {found[1]}")
 
 
 def _no_right(found: re.Match[str]) -> InputError:

@@ -95,7 +95,7 @@ class GroupMean:
             When the file is damaged.
         """
         path = folder / FILE
-        remedy = "Learn the drug again: scatd transfer."
+        remedy = "Learn the drug again: scatd transfer --drug DRUG"
         damaged = InputError("is damaged", where=str(path), remedy=remedy)
         if not is_whole(path):
             raise damaged

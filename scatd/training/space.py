@@ -203,7 +203,7 @@ def _choice(name: str, value: Any) -> Any:
             raise InputError("has no low and high", expected="a value or a list of values")
         numbers = [found.low, found.high, found.step or 0]
         if TYPES[name] is int and any(number != int(number) for number in numbers):
-            raise InputError("is counted", expected="whole numbers")
+            raise InputError("is a count", expected="whole numbers")
         for end in (found.low, found.high):
             _plain(name, int(end) if TYPES[name] is int else end)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from scatd.errors import ScatdError
 from scatd.evaluation.gate import RuleResult, Verdict
 from scatd.registry import ModelRef
 
@@ -335,3 +337,24 @@ def scatd():
         return CliRunner().invoke(main, [str(word) for word in words], prog_name="scatd")
 
     return run
+
+
+# A sentence, or a command or an option after a colon, which can be copied as it is.
+_END = re.compile(r"[.?!)]$|: (?:[a-z]+|--[a-z-]+)\b[^.;]*$|: pip install \.$")
+_NO_PROSE = re.compile(r"\(s\)|\bNone\b|\[\]|\S {2}\S|\.\.$| [.,;]")
+
+
+@pytest.fixture(autouse=True)
+def _whole_sentences(monkeypatch):
+    """Each refusal of each test reads as prose."""
+    said, init = [], ScatdError.__init__
+
+    def noting(self, *args, **about):
+        init(self, *args, **about)
+        said.append(str(self))
+
+    monkeypatch.setattr(ScatdError, "__init__", noting)
+    yield
+    lines = [text.splitlines() for text in said]
+    assert [text for text in lines if not _END.search(text[-1])] == []
+    assert [text for text in said if _NO_PROSE.search(text)] == []

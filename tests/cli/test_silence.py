@@ -44,7 +44,7 @@ def first_word(name, folder):
     if name == "serve":
         words += ["--port", "0"]
     terminal, end = pty.openpty()
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         words, stdin=end, stdout=end, stderr=end, cwd=folder, env=environment
     )
     os.close(end)

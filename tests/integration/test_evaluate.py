@@ -387,7 +387,7 @@ def test_production_is_not_reached_on_training_cells(promotable, run_scatd, task
     run_id = newest_of(2)
     words = ("promote", "--drug", "docetaxel", "--version", "2")
     said = run_scatd(*words, "--evaluation", run_id, code=2).output
-    assert f"target_cells: 220 of the 220 cells that run {run_id} scored are cells" in said
+    assert f"learned from 220 of the 220 cells that run {run_id} scored" in said
     production = registry.resolve("docetaxel")
     assert production.version == 1
     # Unnamed, it is passed over for the evaluation before it.

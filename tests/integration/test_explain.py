@@ -187,7 +187,7 @@ def test_cohorts_side_by_side(here, run_scatd, tmp_path):
     assert (tmp_path / "ranks.png").stat().st_size > 10_000
     assert (tmp_path / "ranks.pdf").exists()
     done = run_scatd("explain", "compare", "explained.h5ad", code=2)
-    assert "1 table to compare" in done.output
+    assert "1 table is to be compared" in done.output
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_a_sweep_and_few_shot_cells(store, run_scatd, task, tmp_path):
 
 def test_a_kind_of_target_labels_needs_them(scatd, task):
     done = scatd(*task.transfer_arguments(), "--target-label-kind", "cell-line", code=2)
-    assert "a kind of target labels without target labels" in done.output
+    assert "a kind of target labels needs target labels" in done.output
 
 
 def test_an_unknown_word_is_refused(scatd, task):

@@ -57,7 +57,7 @@ MISTAKES = (
     Mistake("wrong_column_of_labels", f"{TRANSFER} labels.csv:DOCETAXL"),
     Mistake("wrong_column_of_obs", "evaluate tumour.h5ad --drug docetaxel --labels truht"),
     Mistake("source_and_reference_swapped", f"{TRANSFER} labels_of_cells.csv"),
-    Mistake("log_values_for_geneformer", "prepare logs.csv --panel genes.txt -o p.h5ad"),
+    Mistake("log_values_in_place_of_counts", "prepare logs.csv --panel genes.txt -o p.h5ad"),
     Mistake("mouse_genes", "predict mouse.csv --drug docetaxel -o scored.csv"),
     Mistake("dates_of_a_spreadsheet", "check dates.csv --panel genes.txt"),
     Mistake("an_r_object", "predict tumour.rds --drug docetaxel -o scored.csv"),
@@ -68,7 +68,7 @@ MISTAKES = (
     # Somebody who trains models
     Mistake("wrong_tracking_uri", "registry list", (("MLFLOW_TRACKING_URI", "htp://server"),)),
     Mistake("wrong_device", f"{PREDICT} --device gpu"),
-    Mistake("wrong_key_in_yaml", "promote --drug cisplatin"),
+    Mistake("wrong_key_in_yaml", "promote --drug vorinostat"),
     Mistake("version_that_is_not_there", "promote --drug docetaxel --version 9"),
     Mistake("gate_refuses", "promote --drug docetaxel"),
     Mistake("wrong_evaluation", "promote --drug docetaxel --evaluation abc"),
@@ -78,7 +78,7 @@ MISTAKES = (
     # Somebody who writes a pipeline
     Mistake("wrong_rows", f"{PREDICT} --rows 40:20"),
     Mistake("folder_of_the_output_is_missing", "predict tumour.h5ad --drug docetaxel -o no/s.csv"),
-    Mistake("two_inputs_and_one_output", "predict tumour.h5ad cells.h5ad --drug docetaxel -o s.csv"),
+    Mistake("two_inputs_and_one_output", "predict cells.h5ad bulk.h5ad --drug docetaxel -o s.csv"),
     Mistake("wrong_ending_of_the_output", "predict tumour.h5ad --drug docetaxel -o scored.txt"),
     Mistake("output_is_somebody_elses", "evaluate tumour.h5ad --drug docetaxel --labels truth "
             "--label-map 1=resistant,0=sensitive -o mine"),
@@ -148,7 +148,7 @@ def world(tiny_registry, tmp_path_factory):
         Path("mine/thesis.txt").write_text("not of scatd")
         Path("registry_configs").mkdir()
         Path("registry_configs/default.yaml").write_text("gate: {minimum: 0.7}\n")
-        Path("registry_configs/cisplatin.yaml").write_text("gate: {minimun: 0.7}\n")
+        Path("registry_configs/vorinostat.yaml").write_text("gate: {minimun: 0.7}\n")
         with tracking.parent_run("transfer", name="tiny", tags={}, settings={}) as run:
             registry.register_artifact(
                 *(tiny_registry / "model1", "scatd-sf-cisplatin", run.run_id),
@@ -183,6 +183,8 @@ def as_text(mistake, done, places):
     text = f"$ {before}scatd {mistake.words}\n{done.output.rstrip()}\nexit code {done.exit_code}\n"
     for place, word in places.items():
         text = text.replace(place, word)
+    text = re.sub(r'"time": "[^"]*"', '"time": "TIME"', text)
+    text = re.sub(r'"process": \d+', '"process": PROCESS', text)
     return re.sub(r"\b[0-9a-f]{32}\b", "RUN_ID", text)
 
 

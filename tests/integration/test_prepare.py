@@ -98,7 +98,9 @@ def test_rows_are_prepared_as_parts_and_joined(scatd, files):
     cells.write_h5ad(files / "more.h5ad")
     for name, rows in (("second", "512:"), ("first", "0:512")):
         said = scatd("prepare", "more.h5ad", "--rows", rows, "-o", f"{name}.h5ad", *WITH_GENES)
-        assert "A part of the cohort: scatd join writes the table of genes" in said.output
+        assert (
+            "To get the table of genes and the figures, join the parts: scatd join" in said.output
+        )
         assert not (files / f"{name}_report").exists()
     missing = scatd("join", "first.h5ad", "-o", "all.h5ad", code=2).output
     assert "rows 512:600 are missing" in missing

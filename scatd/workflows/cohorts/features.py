@@ -88,7 +88,10 @@ def _needs_preparation(
         return opened.is_cohort or _is_table_of_genes(opened, card.sizes.n_features)
     if preparation.layer is not None:
         what = f'the model reads obsm["{slot}"], which is there'
-        remedy = "Leave --layer out; or embed that layer: scatd embed --layer"
+        remedy = (
+            "Leave --layer out, or embed that layer: scatd embed "
+            f"{opened.path} --layer {preparation.layer} -o embedded.h5ad"
+        )
         raise InputError(what, where=f"--layer {preparation.layer}", remedy=remedy)
     return False
 
@@ -187,6 +190,9 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        what = f'has no obsm["{slot}"], and there are no weights to make it: {error.what}'
-        remedy = f"scatd embed {cohort.path} --backend {backend}; {error.remedy}"
+        what = f'has no obsm["{slot}"], and there are no weights to make it. {error.what}'
+        remedy = (
+            f"{error.remedy}\nThen give the same command --weights, or embed the cells first: "
+            f"scatd embed {cohort.path} --backend {backend} --weights WEIGHTS -o embedded.h5ad"
+        )
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error

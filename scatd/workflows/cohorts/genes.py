@@ -47,7 +47,7 @@ def find_panel(given: Path | None, cohort: Cohort) -> Panel:
     panel = published_panel()
     if panel is None:
         what = "the 19,264 genes that scFoundation and family dist read are not here"
-        remedy = f"Get them: scatd download {catalogue.PANEL}; or name a file of genes: --panel"
+        remedy = f"Name a file of genes with --panel, or get them: scatd download {catalogue.PANEL}"
         raise InputError(what, where=str(cached(catalogue.PANEL)), remedy=remedy)
     return panel
 

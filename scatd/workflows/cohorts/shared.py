@@ -77,8 +77,8 @@ def _why_few(cohorts: Sequence[Features], n_shared: int) -> tuple[str, str]:
     kinds = [KIND_WORDS[kind_of(own)] for own in names]
     if len(set(kinds)) > 1:
         remedy = (
-            f"Bring all to the names of one: scatd prepare {files[-1]} --panel {files[0]} "
-            f"--gene-map FILE (scatd download gene-map)."
+            "Bring all to the names of one, with a table of gene names (scatd download gene-map): "
+            f"scatd prepare {files[-1]} --panel {files[0]} --gene-map FILE"
         )
         return f"they name genes differently ({_each(files, kinds)})", remedy
     species = [origin_of(pd.DataFrame(index=own)).species for own in names]

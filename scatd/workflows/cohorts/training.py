@@ -197,13 +197,11 @@ def _panel(
         return Panel(cohorts[0].names or (), "the cohorts")
     else:
         files = [cohort.path for cohort in cohorts if cohort.path.exists()]
-        commands = "; ".join(f"scatd prepare {file} -o {_prepared_name(file)}" for file in files)
-        bring = f"Bring them to the same genes: {commands}. " if commands else ""
-        raise InputError(
-            "the cohorts have different genes",
-            expected="a panel",
-            remedy=f"{bring}Or add --panel shared for the genes that all have, or --panel FILE.",
-        )
+        remedy = "Add --panel shared for the genes that all have, or --panel FILE."
+        if files:
+            commands = (f"scatd prepare {file} -o {_prepared_name(file)}" for file in files)
+            remedy += "\n".join([" Or bring them to the same genes:", *commands])
+        raise InputError("the cohorts have different genes", expected="a panel", remedy=remedy)
     if backbone_genes is not None and tuple(backbone_genes) != chosen.names:
         what = (
             f"the backbone reads {counted(len(backbone_genes), 'gene')}, and not those of the panel"

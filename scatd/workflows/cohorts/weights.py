@@ -40,8 +40,8 @@ def scfoundation_weights(given: str | None) -> Path:
     if found.is_file():
         return found
     weights = CATALOGUE["scfoundation-weights"]
-    what = f"needs {weights.about}, and none is given (licence: {weights.licence})"
-    remedy = f"{weights.by_hand} See {weights.page} {_WITHOUT_WEIGHTS}"
+    what = f"{weights.about} is needed, and --weights is not given (licence: {weights.licence})"
+    remedy = f"{_WITHOUT_WEIGHTS} {weights.by_hand} The page: {weights.page}"
     raise InputError(what, where="--backend scfoundation", expected="--weights FILE", remedy=remedy)
 
 
@@ -67,8 +67,8 @@ def geneformer_weights(given: str | None) -> str:
         return str(_folder(name))
     what = f"{CATALOGUE[name].about}: the weights are not here"
     remedy = (
-        f"Get them: scatd download {name} ({CATALOGUE[name].licence}). Without network, take files "
-        f"that you carried here: scatd download {name} --from FOLDER. {_WITHOUT_WEIGHTS}"
+        f"{_WITHOUT_WEIGHTS} Get them ({CATALOGUE[name].licence}): scatd download {name}\n"
+        f"Without network, take files that you carried here: scatd download {name} --from FOLDER"
     )
     raise InputError(what, where=f"--weights {name}", remedy=remedy)
 

@@ -87,5 +87,7 @@ def cells_of(given: ScoringInput) -> Iterator[Cells]:
             logger.info("%s", note)
         if not usable.any():
             what = f"none of {counted(given.n_obs, 'cell')} can be scored ({reason})"
-            raise InputError(what, where=str(given.path), remedy="Look at them: scatd check.")
+            raise InputError(
+                what, where=str(given.path), remedy=f"Look at them: scatd check {given.path}"
+            )
         yield Cells(given, scratch.matrix(), usable)

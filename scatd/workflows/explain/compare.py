@@ -14,6 +14,7 @@ from scatd.errors import InputError
 from scatd.explanation.compare import asked_for, correlations, pairs, ranked
 from scatd.plots.agreement import rank_agreement
 from scatd.plots.style import save_figure
+from scatd.wording import counted
 from scatd.workflows.explain.tables import Importance, read_importance, require_targets
 
 
@@ -55,7 +56,9 @@ def compare(
         For fewer than two tables, tables of the same name, or a file without an importance table.
     """
     if len(paths) < 2:
-        raise InputError(f"{len(paths)} table to compare", expected="at least 2")
+        raise InputError(
+            f"{counted(len(paths), 'table', 'is')} to be compared", expected="at least 2"
+        )
     require_targets(output, figure)
     read = {name: read_importance(path) for name, path in _named(paths).items()}
     found = compare_tables(read, features, top)

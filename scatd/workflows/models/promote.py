@@ -70,8 +70,9 @@ def promote(
         shown, found = _of_import(ref, config, brought, evaluation, accepts=carried_evidence)
     verdict = judge(ref, config, found)
     if not verdict.passed:
+        rules = "\n".join(f"  - {line}" for line in verdict.refusal().splitlines())
         raise InputError(
-            f"the gate holds {ref.name} version {ref.version} back\n{verdict.refusal()}",
+            f"the gate holds {ref.name} version {ref.version} back, by these rules:\n{rules}",
             remedy="The rules are in registry_configs/.",
         )
     is_here = brought is None or shown not in brought.targets
@@ -98,9 +99,9 @@ def _of_import(
             f"can decide{why}"
         )
         remedy = (
-            f"Evaluate it on labelled cells: scatd evaluate --drug {ref.drug} --stage "
-            f"{ref.version} CELLS.h5ad --labels LABELS. Or let the evidence count that it brought: "
-            "--carried-evidence."
+            "Let the evidence count that it brought (--carried-evidence), or evaluate it on "
+            f"labelled cells: scatd evaluate --drug {ref.drug} --stage {ref.version} CELLS.h5ad "
+            "--labels LABELS"
         )
         raise InputError(what, remedy=remedy)
     exposure = registry.read_card(ref).about.learned_exposure

@@ -137,7 +137,7 @@ def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
               for shown in transfer]  # fmt: skip
     if not lines:
         command = f"scatd evaluate --drug {ref.drug} CELLS.h5ad --labels LABELS"
-        remedy = f"There is none yet: make one with {command} --stage {ref.version}."
+        remedy = f"There is none yet. Make one: {command} --stage {ref.version}"
         raise InputError(what, where="--evaluation", remedy=remedy)
     listed = "\n".join(f"  - {line}" for line in lines)
     raise InputError(f"{what}. Its evaluations are:\n{listed}", where="--evaluation")

@@ -23,7 +23,7 @@ from scatd.data.text.spreadsheets import to_csv
 from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 from scatd.registry import ModelRef
-from scatd.wording import counted
+from scatd.wording import any_of, counted
 from scatd.workflows.predict.request import PredictedCells, in_words
 
 _GROUP_ROWS = 1 << 16
@@ -46,7 +46,7 @@ def require_output(path: Path) -> None:
     """
     if path.suffix not in keys.SCORE_SUFFIXES:
         what = f"unknown kind of output '{path.suffix}'"
-        raise InputError(what, where=str(path), expected=" or ".join(keys.SCORE_SUFFIXES))
+        raise InputError(what, where=str(path), expected=any_of(keys.SCORE_SUFFIXES))
     check_writable(path)
 
 

@@ -84,7 +84,7 @@ class PredictRequest(ScoringRequest):
         require_files(self.input, self.output, self.rows, self.machines)
         if self.rows is not None and self.stats == "cohort" and self.stats_from is None:
             what = "with --stats cohort, each part would be re-centred on itself"
-            remedy = "Name the whole cohort: --stats-from INPUT; or use --stats reference."
+            remedy = "Use --stats reference, or name the whole cohort: --stats-from INPUT"
             raise InputError(what, where="--rows", remedy=remedy)
 
     @property

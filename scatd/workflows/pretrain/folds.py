@@ -66,7 +66,7 @@ def train_folds(
         if len(trainer.parts) == 1:
             return [trainer.train(run, 1)]
         if done:
-            logger.info("Continuing: folds %s are done", sorted(done))
+            logger.info("Continuing: %s done", counted(len(done), "fold", "is"))
         folds = []
         for number in range(1, len(trainer.parts) + 1):
             fold = trainer.adopt(done[number], number) if number in done else trainer.child(number)

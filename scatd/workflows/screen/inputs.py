@@ -60,7 +60,7 @@ def _found(request: ScreenRequest) -> dict[str, ModelRef]:
             logger.debug("%s is no part of the screen: %s", drug, error)
     if not found:
         what = f"no drug has a {request.stage} model"
-        remedy = "See: scatd registry list; scatd promote --drug DRUG"
+        remedy = "Promote one: scatd promote --drug DRUG"
         raise InputError(what, where="registry", remedy=remedy)
     return found
 

@@ -16,7 +16,7 @@ from scatd.decision import logit
 from scatd.evaluation import curves, evidence, finding
 from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.divergence import kl_per_feature
-from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
+from scatd.evaluation.evidence import MODEL, FoldPredictions, in_legend
 from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.evaluation.ledger import cell_ledger, seen_cells
 from scatd.keys import artifact_paths, metric_names
@@ -232,9 +232,7 @@ def _figures(
     threshold = float(np.mean([fold.threshold for fold in folds]))
     by_name = {f"fold {fold.fold}": (fold.codes, fold.prob[MODEL]) for fold in folds}
     comparison = by_fold.pivot_table(index="model", columns="fold", values="auroc", sort=False)
-    comparison.index = pd.Index(
-        ["response model" if name == MODEL else WORDS[name] for name in comparison.index]
-    )
+    comparison.index = pd.Index([in_legend(str(name)) for name in comparison.index])
     return {
         "roc": performance.roc({k: curves.roc_table(*v) for k, v in by_name.items()}, subject),
         "precision_recall": performance.precision_recall(

@@ -173,14 +173,14 @@ def require_sense(request: TransferRequest) -> None:
     """
     settings = request.settings
     if request.labelled.target_labels is not None and request.cohorts.target is None:
-        what = "target labels without a target"
+        what = "target labels need a target"
         raise InputError(what, where="--target-labels", remedy="Add --target CELLS.")
     if request.labelled.target_label_kind is not None and request.labelled.target_labels is None:
-        what = "a kind of target labels without target labels"
+        what = "a kind of target labels needs target labels"
         remedy = "Add --target and --target-labels, or leave it out."
         raise InputError(what, where="--target-label-kind", remedy=remedy)
     if request.few.few_shot and request.labelled.target_labels is None:
-        what = "few-shot cells without target labels"
+        what = "few-shot cells need target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
     if request.labelled.ic50 is not None and settings.model not in keys.READING_MANY_DRUGS:
         what = f"model {settings.model} reads no numbers: only mean does"

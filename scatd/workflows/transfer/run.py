@@ -8,6 +8,7 @@ from functools import partial
 from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
+from scatd.wording import counted
 from scatd.workflows.transfer.folds import require_whole, run_folds
 from scatd.workflows.transfer.inputs import basis_of, drug_labels, open_inputs
 from scatd.workflows.transfer.record import (
@@ -66,7 +67,7 @@ def learn_drug(task: DrugTask) -> TransferResult:
                 tracking.adopt(dead, run)
                 done = dict(dead.folds)
                 if done:
-                    logger.info("Continuing: folds %s are done", sorted(done))
+                    logger.info("Continuing: %s done", counted(len(done), "fold", "is"))
             log_data(run, task.basis)
             folds = run_folds(run, task, done)
             resumed = Resumed(key, dead.run_ids if dead else ())

@@ -54,11 +54,11 @@ def require_golden(folder: Path, stored: Artifact) -> float:
         raise InputError("holds no golden cells", where=GOLDEN_FILE) from error
     shape = (N_GOLDEN, stored.sizes.n_features)
     if X.shape != shape or X.dtype != np.float32 or not np.isfinite(X).all():
-        what = f"golden cells of shape {X.shape} and type {X.dtype}"
+        what = f"the golden cells have shape {X.shape} and type {X.dtype}"
         raise InputError(what, where=GOLDEN_FILE, expected=f"finite float32 of shape {shape}")
     ours = _answers(stored, X)
     if sent.shape != ours.shape or sent.dtype != ours.dtype:
-        what = f"answers of shape {sent.shape} and type {sent.dtype}"
+        what = f"the answers have shape {sent.shape} and type {sent.dtype}"
         raise InputError(what, where=GOLDEN_FILE, expected=f"{ours.dtype} of shape {ours.shape}")
     difference = float((np.abs(ours - sent) / np.maximum(1, np.abs(ours))).max())
     if not difference <= TOLERANCE:  # NaN too

@@ -11,7 +11,7 @@ import yaml
 from scatd import keys
 from scatd.cards.card import Card, CohortUsed
 from scatd.cards.rows import feature_names
-from scatd.evaluation.evidence import WORDS
+from scatd.evaluation.evidence import named
 from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.wording import counted
@@ -132,8 +132,7 @@ def _table(standing: Standing) -> list[str]:
     for rival in standing.rivals:
         lead = _of(rival.lead, "+.3f")
         bounds = _span(rival.low, rival.high, "+.3f")
-        named = WORDS.get(rival.name, rival.name)
-        rows.append(f"| {named} | {_of(rival.value)} | | {lead} | {bounds} |")
+        rows.append(f"| {named(rival.name)} | {_of(rival.value)} | | {lead} | {bounds} |")
     return rows
 
 

@@ -126,7 +126,7 @@ def test_a_target_names_every_model_beside_it():
     ]  # fmt: skip
     said = on_target(pd.DataFrame(rows), 60)
     assert "Logistic regression, the best baseline, beats the response model" in said
-    assert "Beside it: logistic regression 0.700, the same model without alignment 0.900." in said
+    assert "Beside it: logistic regression 0.700, the model without adaptation 0.900." in said
     assert "labels may be inverted" in said
 
 

@@ -56,7 +56,7 @@ def test_good_evidence_passes_every_rule() -> None:
             evidence(standing(0.80, rival(0.85, -0.05), rival(0.7, 0.1, name="gradient_boosting"))),
             "baseline",
             [
-                "0.8 and logistic_regression reaches 0.85",
+                "0.8 and logistic regression reaches 0.85",
                 "-0.050 (95% interval -0.070 to -0.030)",
                 "wholly under 0",
             ],

@@ -126,7 +126,7 @@ def test_reliability_of_other_models_is_listed_after_the_own(
     codes, prob = scored
     others = {
         "logistic regression: ECE 0.126 (0.106 to 0.157)": reliability_table(codes, prob**2),
-        "same model without alignment: ECE 0.036 (0.032 to 0.076)": reliability_table(codes, prob),
+        "model without adaptation: ECE 0.036 (0.032 to 0.076)": reliability_table(codes, prob),
     }
     figure = reliability(reliability_table(codes, prob), SUBJECT, label="model", others=others)
     assert legend_texts(figure.axes[0]) == ["calibrated", "model", *others]

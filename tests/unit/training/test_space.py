@@ -112,7 +112,7 @@ def test_values_and_lists_need_no_range(tmp_path):
         ("encoder_hidden: [3]", "searched as blocks, first_width"),
         ("epochs: {low: 9, high: 3}", "epochs: the range from 9 to 3"),
         ("epochs: {low: 1, hihg: 3}", "unknown key 'hihg'"),
-        ("epochs: {low: 1.5, high: 3}", "epochs: is counted"),
+        ("epochs: {low: 1.5, high: 3}", "epochs: is a count"),
         ("epochs: {low: 0, high: 3}", "epochs: is 0. Expected more than 0"),
         ("epochs: many", "'many' is a str"),
         ("learning_rate: {low: 0, high: 1, log: true}", "a log scale has neither 0"),

@@ -153,5 +153,5 @@ def test_without_an_evaluation_the_message_says_how_to_make_one(
     monkeypatch.setattr(stored_evidence, "_evaluations", lambda _: [])
     monkeypatch.setattr(stored_evidence, "of_targets", lambda _: [])
     monkeypatch.setattr(registry, "training_run", lambda _: "trained")
-    with pytest.raises(InputError, match="There is none yet: make one with scatd evaluate --drug"):
+    with pytest.raises(InputError, match=r"There is none yet\. Make one: scatd evaluate --drug"):
         stored_evidence.of_run(REF, "nosuch")

@@ -262,7 +262,7 @@ def test_the_page_for_people_may_be_edited(folder, store):
     [
         (lambda said: said.update(schema_version=2), "schema version 2.*Update scatd"),
         (lambda said: said.update(more=1), "'more', which this scatd does not know"),
-        (lambda said: said.pop("files"), "says no 'files'"),
+        (lambda said: said.pop("files"), "has no entry 'files'"),
         (lambda said: said.update(name="scatd-sf-sorafenib"), "'scatd-sf-sorafenib'|sorafenib"),
         (lambda said: said.update(name="scatd-sf-../../x"), r"drug"),
         (lambda said: said.update(simulated=True), "mark of simulated data"),
