@@ -191,8 +191,9 @@ def _embedder(
             raise
         slot = keys.OBSM_FEATURES[family]
         what = f'has no obsm["{slot}"], and there are no weights to make it. {error.what}'
+        own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (
-            f"{error.remedy}\nThen give the same command --weights, or embed the cells first: "
-            f"scatd embed {cohort.path} --backend {backend} --weights WEIGHTS -o embedded.h5ad"
+            f"{error.remedy}\nOr embed the cells first: "
+            f"scatd embed {cohort.path} --backend {backend}{own} -o embedded.h5ad"
         )
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error

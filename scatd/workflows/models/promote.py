@@ -72,8 +72,8 @@ def promote(
     if not verdict.passed:
         rules = "\n".join(f"  - {line}" for line in verdict.refusal().splitlines())
         raise InputError(
-            f"the gate holds {ref.name} version {ref.version} back, by these rules:\n{rules}",
-            remedy="The rules are in registry_configs/.",
+            f"the gate holds {ref.name} version {ref.version} back, by these rules:\n{rules}\n"
+            "The rules are in registry_configs/."
         )
     is_here = brought is None or shown not in brought.targets
     return PromoteResult(ref, verdict, promote_version(ref, verdict, shown if is_here else None))
