@@ -121,7 +121,7 @@ def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Dia
     if presence:
         return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
     values = np.concatenate(rows)
-    n_odd = np.count_nonzero(values != np.floor(values))
+    n_odd = int(np.count_nonzero(values != np.floor(values)))
     doubt = f"{counted(n_odd, 'value', 'is', of=len(values))} not whole" if n_odd else ""
     rounded = _rounded(rows)
     if rounded:

@@ -259,7 +259,7 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
-    counted = counts_in_words(drugs[[*shares, *counts]], found)
+    in_words = counts_in_words(drugs[[*shares, *counts]], found)
     models = ["drug", "family", "version", "stage", "candidate", "threshold", "labels"]
     models += ["label_kind", "n_samples", "auroc"]
     sections = [
@@ -270,7 +270,7 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
         }),
         Section("Drugs", tables={
             "Fractions with 95% intervals, and the lowest and highest of a group. n outside: cells "
-            "outside the model's training domain": counted,
+            "outside the model's training domain": in_words,
         }),
     ]  # fmt: skip
     if maps:

@@ -12,6 +12,7 @@ from scatd.data.drugs import find_drug
 from scatd.data.features import Features
 from scatd.data.labels import LabelSource
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ def _in_table(source: Features, reference: Features, labels: LabelSource) -> str
     )
     if n_source or not n_reference:
         return ""
-    what = f"{n_reference} rows of {reference.path} have labels in {labels.file}"
+    found = counted(n_reference, "row")
+    verb = "has" if n_reference == 1 else "have"
+    what = f"In {labels.file}, {found} of {reference.path} {verb} labels"
     return f"{what}, and no row of {source.path} has any"
 
 
