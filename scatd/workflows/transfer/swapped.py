@@ -70,10 +70,8 @@ def _in_table(source: Features, reference: Features, labels: LabelSource) -> str
     )
     if n_source or not n_reference:
         return ""
-    found = counted(n_reference, "row")
-    verb = "has" if n_reference == 1 else "have"
-    what = f"In {labels.file}, {found} of {reference.path} {verb} labels"
-    return f"{what}, and no row of {source.path} has any"
+    found = f"names {counted(n_reference, 'row')} of {reference.path}"
+    return f"{labels.file} {found}, and none of {source.path}"
 
 
 def _in_obs(source: Features, reference: Features, labels: LabelSource, drug: str) -> str:

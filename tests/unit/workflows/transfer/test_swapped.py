@@ -42,7 +42,7 @@ def test_labels_of_the_reference_say_that_the_files_are_swapped(cohorts, table, 
     bulk, cells = cohorts
     require_roles(bulk, cells, open_labels(bulk, table), "docetaxel")
     remedy = f"Try --source {bulk.path} --reference {cells.path}"
-    with pytest.raises(InputError, match=r"6 rows of .*bulk.h5ad have labels") as refused:
+    with pytest.raises(InputError, match=r"names 6 rows of .*bulk.h5ad") as refused:
         require_roles(cells, bulk, open_labels(cells, table), "docetaxel")
     assert remedy in str(refused.value)
 
