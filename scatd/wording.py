@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _PLURALS = {"matrix": "matrices", "index": "indices"}
 _VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
 _ADD_ES = ("s", "x", "z", "ch", "sh")
@@ -28,6 +30,11 @@ def counted(number: float, noun: str, verb: str = "", *, of: float | None = None
     if not verb:
         return said
     return f"{said} {verb if number == 1 else _verb_of_many(verb)}"
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Words of which one is to be chosen: `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def plural(noun: str) -> str:

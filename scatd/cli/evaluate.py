@@ -82,7 +82,8 @@ def evaluate(**given: Any) -> None:
     Scores the cells of TARGET with a registered version, at its stored threshold, and compares it
     with logistic regression trained on the same samples. Writes a report (report.html), tables and
     figures, and logs them as a run that is linked to the version. A calibration makes a new version
-    at staging, which predict then uses. The old version stays.
+    at staging, and the old version stays. predict uses the new one after it was evaluated on other
+    cells and promoted (scatd promote), or at once with --stage staging.
     """
     from scatd.workflows.evaluate.run import evaluate as work
 
@@ -122,3 +123,5 @@ def _show(result: EvaluateResult) -> None:
         click.echo(f"\n{ref.name} version {version} is at staging. {held}")
         click.echo("Evaluate it on other cells:")
         click.echo(f"  scatd evaluate --drug {ref.drug} OTHER_CELLS.h5ad --stage {version}")
+        click.echo("predict uses it when it is in production:")
+        click.echo(f"  scatd promote --drug {ref.drug}")

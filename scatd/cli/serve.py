@@ -11,6 +11,7 @@ from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.options.build import Decorator, option, together
 from scatd.cli.requests import filled
+from scatd.serving import logs
 from scatd.serving.settings import TOKEN_VARIABLE, ServeSettings
 
 _NUMBERS = {
@@ -63,6 +64,8 @@ def serve(**given: Any) -> None:
     """
     settings = filled(ServeSettings, given, token=os.environ.get(TOKEN_VARIABLE))
     with activity.doing("answering requests", is_visible=True):  # its log is JSON, without prose
+        logs.begin()
+        logs.event("loading", process=os.getpid())  # before the libraries, which take seconds
         from scatd.serving.server import serve as work
 
         work(settings)

@@ -89,6 +89,7 @@ _TWELVE_LAYERS = "9d41e7053af8a702003d99305cee01cd34b62ab7"
 
 GENE_MAP = "gene-map"
 PANEL = "scfoundation-genes"
+DICTIONARIES = "geneformer-dictionaries"
 
 _DATASETS = (
     Dataset(
@@ -129,10 +130,11 @@ _DATASETS = (
         "scFoundation's models.ckpt",
         "non-commercial, under its publisher's own terms",
         f"{_SCFOUNDATION}/tree/main/model",
-        by_hand="Accept the terms and fetch models.ckpt as the page says; then pass its path.",
+        by_hand="Accept the terms, fetch models.ckpt as its page says, and pass its path as "
+        "--weights.",
     ),
     Dataset(
-        "geneformer-dictionaries",
+        DICTIONARIES,
         "tokens, medians and gene names of the Geneformer 30M models",
         _APACHE,
         _GENEFORMER,

@@ -34,7 +34,8 @@ from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, read_element
 from scatd.data.row_groups import RowGroups
-from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
+from scatd.data.table_content import genes_are_rows_of, holds_expression
+from scatd.data.tables import Table, has_suffix
 from scatd.data.text.encoding import text_lines
 from scatd.data.text.rows import NotANumberError
 from scatd.data.text.values import as_text, judge
@@ -45,6 +46,7 @@ from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
+ARRAY_SUFFIXES = (".npy", ".npz")
 MATRIX_KINDS = ".npy, .npz, .csv, .tsv, .txt, .xlsx or .parquet"
 _CHUNK_VALUES = 1 << 23
 _ROWS_LOOKED_AT = 100
@@ -89,10 +91,12 @@ def find_features(
         if family in keys.OBSM_FEATURES:
             raise no_embedding(path, family, "is a file of counts without obsm")
         return _from_expression(opened, scale, mmap=mmap)
-    if has_suffix(path, (".npy", ".npz")):
+    if has_suffix(path, ARRAY_SUFFIXES):
         return _from_array(path, faults, mmap=mmap)
-    if has_suffix(path, TABLE_SUFFIXES):
-        return _from_table(path, family, faults, on_disk=mmap)
+    if opened.is_table:
+        if family not in keys.OBSM_FEATURES and genes_are_rows_of(opened.table):
+            return _turned(opened, scale)
+        return _from_table(opened.table, family, faults, on_disk=mmap)
     raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
 
 
@@ -175,6 +179,13 @@ def _from_expression(opened: OpenedInput, scale: InputScale | None, *, mmap: boo
     return Found(element, place(chosen), cohort.obs.index, cohort.obs, cohort.simulated, names)
 
 
+def _turned(opened: OpenedInput, scale: InputScale | None) -> Found:
+    """A table of genes x samples, as samples x genes."""
+    for note in opened.cohort.notes:
+        logger.info("%s: %s.", opened.path, note)
+    return _from_expression(opened, scale, mmap=False)
+
+
 def _stored(opened: OpenedInput, chosen: str) -> Any:
     """A matrix that can stay in its store; None if it must be read."""
     store = opened.store
@@ -222,11 +233,13 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
     return None
 
 
-def _from_table(path: Path, family: str, faults: Faults, *, on_disk: bool) -> Found:
+def _from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> Found:
     """Read a table whose columns are features, except ids; other columns of words are faults."""
-    table = open_table(path)
+    path = table.path
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES
+    if not is_named and holds_expression(table, len(table.header)):
+        raise no_embedding(path, family, "is a table of genes, and no embedding")
     id_column = _id_column(table)
     aside = [
         column
@@ -406,6 +419,10 @@ def _require_order(names: Sequence[str], key: str, path: Path) -> None:
 
 def no_embedding(path: Path, family: str, what: str) -> InputError:
     """The fault of a file without the embedding of a family, and how to make it."""
+    if has_suffix(path, ARRAY_SUFFIXES):
+        expected = f"features of family {family}, or counts with the names of their genes"
+        remedy = "An array has no names: write the counts as .h5ad, or as a table with a header."
+        return InputError(what, where=str(path), expected=expected, remedy=remedy)
     return InputError(
         what,
         where=str(path),

@@ -21,7 +21,8 @@ from scatd.data.readers.stores import read_store
 from scatd.data.readers.tables import GDC_PATTERN, read_expression_table, read_gdc_folder
 from scatd.data.readers.tenx import read_10x_h5
 from scatd.data.readers.tenx_folder import read_10x_folder
-from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+from scatd.data.tables import TABLE_SUFFIXES, has_suffix, open_table
+from scatd.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -78,7 +79,7 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
         elif has_suffix(path, (".loom",)):
             yield read_loom(path, stack.enter_context(_open_hdf5(path, "a .loom file")))
         elif has_suffix(path, TABLE_SUFFIXES):
-            yield read_expression_table(path, scratch)
+            yield read_expression_table(open_table(path), scratch)
         elif path.is_dir() and next(path.rglob(GDC_PATTERN), None) is not None:
             yield read_gdc_folder(path, scratch)
         elif path.is_dir():
@@ -89,10 +90,17 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
             )
 
 
+def _require_bytes(path: Path) -> None:
+    if path.is_file() and not path.stat().st_size:
+        remedy = "It was perhaps not written to its end: write or copy it again."
+        raise InputError("is empty (0 bytes)", where=str(path), remedy=remedy)
+
+
 @contextlib.contextmanager
 def _open_hdf5(path: Path, kind: str) -> Iterator[Any]:
     import h5py
 
+    _require_bytes(path)
     with contextlib.ExitStack() as stack:
         with reading(path, kind):
             file = stack.enter_context(h5py.File(path, "r"))
@@ -114,6 +122,7 @@ def open_store(path: Path) -> Iterator[Mapping[str, Any]]:
         different sizes, or when it reads from other files.
     """
     require_existing(path)
+    _require_bytes(path)
     with contextlib.ExitStack() as stack:
         with reading(path, store_kind(path)):
             if isinstance(path, Remote):

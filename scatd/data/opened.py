@@ -23,7 +23,8 @@ from scatd.data.io import (
 )
 from scatd.data.kinds import unknown_kind
 from scatd.data.readers.stores import cohort_of, embeddings, read_anndata, read_store
-from scatd.data.tables import TABLE_SUFFIXES, has_suffix
+from scatd.data.readers.tables import read_expression_table
+from scatd.data.tables import TABLE_SUFFIXES, Table, has_suffix, open_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -67,7 +68,23 @@ class OpenedInput:
     @property
     def may_name_genes(self) -> bool:
         """True when its columns can have names: an array has none."""
-        return self.is_cohort or has_suffix(self.path, TABLE_SUFFIXES)
+        return self.is_cohort or self.is_table
+
+    @property
+    def is_table(self) -> bool:
+        """True when it is a table: text, a workbook or parquet."""
+        return self.adata is None and has_suffix(self.path, TABLE_SUFFIXES)
+
+    @cached_property
+    def table(self) -> Table:
+        """The table, found out once; its values stay in the file.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read with certainty.
+        """
+        return open_table(self.path)
 
     @property
     def embeddings(self) -> dict[str, Any]:
@@ -89,9 +106,15 @@ class OpenedInput:
             with reading(self.path, "an AnnData"):
                 return cohort_of(self.path, in_memory(self.adata))
         if self.store is not None:
-            scratch = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="scatd-"))
-            return read_store(self.path, self.store, Path(scratch))
+            return read_store(self.path, self.store, self._scratch())
+        if self.is_table:
+            return read_expression_table(self.table, self._scratch())
         return self._stack.enter_context(open_cohort(self.path))
+
+    def _scratch(self) -> Path:
+        """A folder that is removed when the input is closed."""
+        made = tempfile.TemporaryDirectory(prefix="scatd-")
+        return Path(self._stack.enter_context(made))
 
     def whole(self) -> AnnData:
         """The whole cohort, as a copy in memory.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,7 @@ def look(
     layer: str | None = None,
     scale: InputScale | None = None,
     requires: Requirements = ANY_COUNTS,
+    own_maps: Mapping[str, GeneMap] | None = None,
 ) -> Report:
     """Check a cohort by a sample of its rows and by the names of its genes.
 
@@ -179,6 +180,8 @@ def look(
         The scale that the user named; None when the user named none.
     requires
         What the model requires of the cohort.
+    own_maps
+        Gene maps of panels that are read with another one than `gene_map`, by name of the panel.
 
     Returns
     -------
@@ -192,12 +195,13 @@ def look(
     choice = choose(cohort, layer=layer, scale=scale, accepts=requires.accepts)
     matrix = cohort.matrices[choice.layer]
     names = spellings(matrix.var)
-    origin = origin_of(matrix.var, _known_symbols(panels, gene_map))
+    maps = {name: (own_maps or {}).get(name, gene_map) for name in panels}
+    origin = origin_of(matrix.var, _known_symbols(panels, [gene_map, *maps.values()]))
     report = _new_report(cohort, choice, names[0], origin, requires.min_genes)
     if choice.fault is not None:
         report.faults.take(choice.fault)
     _judge_ids(report, cohort.obs.index)
-    _judge_genes(report, names, panels, gene_map)
+    _judge_genes(report, names, panels, maps)
     return report
 
 
@@ -337,7 +341,7 @@ def _judge_genes(
     report: Report,
     names: list[list[str]],
     panels: Mapping[str, Panel],
-    gene_map: GeneMap | None,
+    maps: Mapping[str, GeneMap | None],
 ) -> None:
     if is_numbering(names[0]):
         what = "the columns are numbered and have no names of genes"
@@ -345,7 +349,7 @@ def _judge_genes(
         report.faults.add(what, expected=expected, kind=FaultKind.NO_GENE_NAMES)
         return
     report.matches = {
-        name: match(names[0], panel, gene_map, names[1:]) for name, panel in panels.items()
+        name: match(names[0], panel, maps[name], names[1:]) for name, panel in panels.items()
     }
     if report.species not in ("", HUMAN):
         report.faults.take(_no_human(report.species, names))
@@ -356,17 +360,18 @@ def _judge_genes(
         report.notes.append(f"Columns that repeat a gene: {report.n_duplicates}; they are {adds}.")
     if not report.matches:
         return
-    best = max(report.matches.values(), key=lambda found: found.overlap)
+    best_name = max(report.matches, key=lambda name: report.matches[name].overlap)
+    best = report.matches[best_name]
     if best.overlap < REFUSED_BELOW:
         what = f"{_overlap(best)}; the cohort has {KIND_WORDS[report.kind]} ({names[0][0]})"
         expected = f"at least {REFUSED_BELOW:.0%}"
-        remedy = _gene_remedy(report.kind, gene_map)
+        remedy = _gene_remedy(report.kind, maps[best_name])
         report.faults.add(what, expected=expected, remedy=remedy, kind=FaultKind.FEW_GENES)
         return
-    for found in report.matches.values():
+    for name, found in report.matches.items():
         if found.overlap < WARNED_BELOW:
             what = f"{_overlap(found)}, and the rest counts as zero."
-            report.warnings.append(Advised(what, _gene_remedy(report.kind, gene_map)))
+            report.warnings.append(Advised(what, _gene_remedy(report.kind, maps[name])))
 
 
 def _judge_names(report: Report, names: list[list[str]]) -> None:
@@ -417,10 +422,10 @@ def _no_human(species: str, names: list[list[str]]) -> InputError:
     return InputError(what, expected="human genes", remedy=remedy, kind=FaultKind.SPECIES)
 
 
-def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> frozenset[str]:
+def _known_symbols(panels: Mapping[str, Panel], maps: Sequence[GeneMap | None]) -> frozenset[str]:
     """Known gene symbols, in capitals."""
-    approved = frozenset() if gene_map is None else gene_map.approved
-    return HOUSEKEEPING.union(approved, *(panel.names for panel in panels.values()))
+    approved = [one.approved for one in maps if one is not None]
+    return HOUSEKEEPING.union(*approved, *(panel.names for panel in panels.values()))
 
 
 def _overlap(found: GeneMatch) -> str:

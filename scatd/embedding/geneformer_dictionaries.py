@@ -65,7 +65,11 @@ def read_vocabulary(folder: Path) -> GeneVocabulary:
         found = find_dictionary(folder, name)
         if found is None:
             what = f"there is no {name}.pkl or {name}.json"
-            remedy = "Get them: scatd download geneformer-dictionaries"
+            remedy = (
+                "Get them: scatd download geneformer-dictionaries\n"
+                "Without network, take files that you carried here: "
+                "scatd download geneformer-dictionaries --from FOLDER"
+            )
             raise InputError(what, where=str(folder), remedy=remedy)
         paths[name] = found
     medians = load_dictionary(paths[MEDIANS_FILE])

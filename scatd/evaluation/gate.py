@@ -206,7 +206,8 @@ def _as_asked(gate: TargetGate, shown: TargetEvidence, *, allow_exposure: bool) 
 
 def _minimum(gate: Gate, folds: Standing) -> RuleResult:
     passed = folds.value >= gate.minimum - _ROUNDING
-    sentence = f"minimum: {gate.metric}_mean is {folds.value:.4g}, at least {gate.minimum:g} needed"
+    found = "is not known" if math.isnan(folds.value) else f"is {folds.value:.4g}"
+    sentence = f"minimum: {gate.metric}_mean {found}, at least {gate.minimum:g} needed"
     return RuleResult("minimum", passed, sentence)
 
 
@@ -214,9 +215,10 @@ def _baseline(gate: Gate, folds: Standing) -> RuleResult:
     name = f"{gate.metric}_mean"
     rivals = [rival for rival in folds.rivals if gate.baseline in ("best", rival.name)]
     if not rivals:
-        wanted = "baseline" if gate.baseline == "best" else f"'{gate.baseline}'"
-        scored = ", ".join(rival.name for rival in folds.rivals) or "none"
-        return _refused(f"baseline: {wanted} was not scored ({scored} was)")
+        if not folds.rivals:
+            return _refused("baseline: no baseline was scored")
+        scored = ", ".join(rival.name for rival in folds.rivals)
+        return _refused(f"baseline: '{gate.baseline}' was not scored ({scored} was)")
     if unscored := [rival.name for rival in rivals if math.isnan(rival.value)]:
         return _refused(
             f"baseline: {', '.join(unscored)} has no {name}, so nothing can be compared"

@@ -64,7 +64,9 @@ def read_span(text: str) -> RowSpan:
         raise InputError(f"{OPTION} is '{text[:40]}'", expected=expected)
     span = RowSpan(int(found[1]), None if found[2] is None else int(found[2]))
     if span.start % BLOCK:
-        raise InputError(f"{OPTION} starts at {span.start}", expected=f"a multiple of {BLOCK}")
+        remedy = f"Cells are computed in blocks: start at {span.start // BLOCK * BLOCK}."
+        expected = f"a multiple of {BLOCK}"
+        raise InputError(f"{OPTION} starts at {span.start}", expected=expected, remedy=remedy)
     if span.stop is not None and span.stop <= span.start:
         raise InputError(f"{OPTION} is {span}, which has no rows", expected=expected)
     return span

@@ -102,11 +102,20 @@ def _describe(client: MlflowClient, model: Model) -> str:
     version = model.aliases.get(keys.PRODUCTION) or model.aliases.get(keys.STAGING)
     if version is None:
         return f"{model.name}, {_stages(client, model)}"
-    text = f"{model.name} version {version} {_stages(client, model)}"
+    text = f"{model.name} {_numbered(model)}"
     tags = client.get_model_version(model.name, str(version)).tags
     if tags.get(keys.TAG_GATE_PASSED) == "false":
         text += f", held back by the gate ({tags[keys.TAG_GATE]})"
     return text
+
+
+def _numbered(model: Model) -> str:
+    """Versions with their stages: `version 1 at production, version 2 at staging`."""
+    stages: dict[str, list[str]] = {}
+    for stage in (keys.PRODUCTION, keys.STAGING):
+        if stage in model.aliases:
+            stages.setdefault(str(model.aliases[stage]), []).append(stage)
+    return ", ".join(f"version {number} at {' and '.join(at)}" for number, at in stages.items())
 
 
 def _drugs(client: MlflowClient) -> dict[str, str]:

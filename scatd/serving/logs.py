@@ -43,13 +43,18 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def only_events() -> None:
-    """Send the events of this module to stderr, and drop all other log messages."""
+def begin() -> None:
+    """Send the events of this module to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     LOGGER.handlers = [handler]
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
+
+
+def only_events() -> None:
+    """Send the events of this module to stderr, and drop all other log messages."""
+    begin()
     for name in ("", "scatd", "uvicorn", "uvicorn.error", "mlflow"):
         logging.getLogger(name).handlers = [logging.NullHandler()]
     logging.captureWarnings(capture=True)

@@ -25,6 +25,8 @@ from scatd.tracking.locks import DatabaseLock, Lock, is_lockable
 EXPERIMENT = "scatd"
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_OTHER_STORES = ("file", "databricks", "databricks-uc", "uc")
+"""Further addresses that MLflow knows, and judges itself."""
 
 _opened: dict[str, bool] = {}
 """Stores that this process has opened: whether for writing, too."""
@@ -57,6 +59,8 @@ def connect(*, create: bool = False) -> MlflowClient:
             reach.require_answer(uri)
         elif uri.partition("+")[0].partition(":")[0] in _DATABASES:
             databases.require(uri, create=create)
+        else:
+            _require_known(uri)
         client = _made(uri) if create else MlflowClient(uri)
         if not create and not reach.is_server(uri):  # which was asked just now
             client.search_experiments(max_results=1)
@@ -68,6 +72,19 @@ def connect(*, create: bool = False) -> MlflowClient:
     scratch.remove_left(serving_folder())
     _opened[uri] = create
     return client
+
+
+def _require_known(uri: str) -> None:
+    """Refuse an address whose beginning names no store that MLflow has."""
+    scheme, is_address, _ = uri.partition("://")
+    if not is_address or scheme in _OTHER_STORES:
+        return
+    expected = (
+        "an address that begins with http://, https://, sqlite:///, postgresql:// or mysql://"
+    )
+    remedy = f"Correct {VARIABLE}."
+    what = f"'{scheme}://' begins no address of a store"
+    raise InputError(what, where=no_password(uri), expected=expected, remedy=remedy)
 
 
 def _made(uri: str) -> MlflowClient:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scatd import console
 from scatd.data.demo_files import given_or_demo
+from scatd.data.genes import GeneMap
 from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import open_input
@@ -14,11 +15,11 @@ from scatd.data.preflight import Report, Requirements, look, measure
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import (
-    family_panels,
     find_gene_map,
     find_panel,
     read_panel_file,
 )
+from scatd.workflows.cohorts.panels import family_panels
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ def check(request: CheckRequest) -> Report:
     gene_map = find_gene_map(request.gene_map)
     with open_input(given_or_demo(request.input, "target_raw")) as opened:
         cohort = opened.cohort
+        own_maps: dict[str, GeneMap] = {}
         if request.panel is not None:
             panels = {request.panel.name: read_panel_file(request.panel)}
         elif cohort.simulated:
             panels = {"demo": find_panel(None, cohort)}
         else:
-            panels = family_panels()
+            panels, own_maps = family_panels(request.gene_map)
         report = look(
             cohort,
             panels,
@@ -75,6 +77,7 @@ def check(request: CheckRequest) -> Report:
             layer=request.layer,
             scale=request.scale,
             requires=Requirements(min_genes=request.min_genes),
+            own_maps=own_maps,
         )
         matrix = cohort.matrices[report.layer]
         with console.progress(cohort.n_obs, "Checking", "cell") as bar:

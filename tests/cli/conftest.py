@@ -340,8 +340,11 @@ def scatd():
 
 
 # A sentence, or a command or an option after a colon, which can be copied as it is.
-_END = re.compile(r"[.?!)]$|: (?:[a-z]+|--[a-z-]+)\b[^.;]*$|: pip install \.$")
-_NO_PROSE = re.compile(r"\(s\)|\bNone\b|\[\]|\S {2}\S|\.\.$| [.,;]")
+# A dot in it belongs to the name of a file.
+_END = re.compile(
+    r"[.?!)]$|: (?:[a-z]+|--[a-z-]+)\b(?:[^.;]|\.(?=\w))*$|: pip install \.$|https://\S+$"
+)
+_NO_PROSE = re.compile(r"\(s\)|\bNone\b|\[\]|\S {2}\S|\.\.$| [,;]| \.(?!\w)")
 
 
 @pytest.fixture(autouse=True)

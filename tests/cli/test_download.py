@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scatd.data.catalogue import CATALOGUE, Dataset, RemoteFile
+from tests.cli.conftest import REPOSITORY
 
 DATA = {"VAE_sf.pth": bytes(range(256)) * 2000, "labels.csv": b"cell,label\n"}
 SCATD = Path(sys.executable).with_name("scatd")
@@ -232,3 +233,13 @@ def test_it_runs_as_a_program(cache, publisher):
     assert (cache / "downloads" / "scatd" / "VAE_sf.pth").read_bytes() == DATA["VAE_sf.pth"]
     assert len([path for path, _ in publisher.asked if path == "/files/1"]) == 2
     assert "the connection was cut; trying again" in done.stderr
+
+
+def test_the_page_for_computers_without_network_names_every_file():
+    """In the row of its data set; those of figshare are listed by figshare."""
+    page = (REPOSITORY / "docs" / "howto" / "offline.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    listed = {name: data for name, data in CATALOGUE.items() if data.article is None}
+    assert set(rows) == set(listed)
+    for name, dataset in listed.items():
+        assert all(f"`{file.name}`" in rows[name] for file in dataset.files)

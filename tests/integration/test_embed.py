@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import anndata as ad
@@ -179,6 +182,42 @@ def test_geneformer_from_symbols(scatd, baron, gf, golden):
         found.obsm[GF][~has_ensa], expected["embeddings"][~has_ensa], rtol=0, atol=1e-5
     )
     assert found.uns["scatd"]["embed"][GF]["dictionaries_sha256"]
+
+
+def test_check_counts_the_genes_that_embed_finds(scatd, baron, gf, reference_tables):
+    """With the dictionaries in the cache, and with another map of names too."""
+    folder = cache_folder() / "downloads" / "geneformer-dictionaries"
+    shutil.copytree(reference_tables / "geneformer", folder)
+    ensembl = ["--gene-map", str(reference_tables / "ensembl" / "symbol_ensembl_map.txt.gz")]
+    for words in ([], ensembl):
+        told = json.loads(scatd("check", baron, "--json", "--quiet", *words).output)["panels"]["gf"]
+        scatd("embed", baron, *gf, *words, "-o", "out.h5ad")
+        about = ad.read_h5ad("out.h5ad").uns["scatd"]["embed"][GF]
+        assert (told["found"], told["of"]) == (about["genes_found"], about["genes_of_model"])
+        assert told["overlap"] > 0.7
+
+
+@pytest.mark.parametrize(("backend", "slot"), [("scfoundation", SCF), ("geneformer", GF)])
+def test_nothing_needs_the_network_once_the_files_are_there(
+    scatd, baron, golden, reference_tables, published_panel, monkeypatch, backend, slot
+):
+    """No option names a file: all are where `scatd download` puts them."""
+    downloads = cache_folder() / "downloads"
+    (downloads / "scfoundation-weights").mkdir()
+    shutil.copy(golden / "scfoundation" / "models.ckpt", downloads / "scfoundation-weights")
+    shutil.copytree(golden / "geneformer" / "tiny_model", downloads / "geneformer-12L")
+    shutil.copytree(reference_tables / "geneformer", downloads / "geneformer-dictionaries")
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was asked")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(AssertionError, match="the network was asked"):
+        urllib.request.urlopen("http://127.0.0.1:9")
+    assert embedded(scatd, baron, ["--backend", backend], slot).shape[0] == 10
+    assert "No faults" in scatd("check", baron).output
 
 
 def test_both_embeddings_of_one_cohort_and_nothing_else_changes(scatd, cells, scf, gf):

@@ -81,6 +81,11 @@ class _Axis:
         return cls(len(names), genes, no_genes / max(len(some), 1), are_numbers)
 
 
+def bears_genes(*axes: Sequence[str]) -> bool:
+    """True when one of some axes has names that are known for genes."""
+    return any(_Axis.of(names).genes >= _SOME for names in axes)
+
+
 def genes_are_rows(path: Path, title: str, columns: Sequence[str], rows: Sequence[str]) -> bool:
     """Decide which axis holds the genes: by its names, then by the title of the first column.
 

@@ -12,7 +12,7 @@ from scipy import sparse
 from scatd.data.cohort import Cohort, Spool, X, turned
 from scatd.data.gene_titles import folded
 from scatd.data.readers.columns import Columns, sort_columns
-from scatd.data.tables import Table, open_table, read_table
+from scatd.data.tables import Table, read_table
 from scatd.data.text.rows import NotANumberError
 from scatd.data.titles import SUMMARIES
 from scatd.errors import FaultKind, InputError, of_kind
@@ -26,7 +26,7 @@ _SUMMARY_ROWS = ("N_", "__")
 
 
 @of_kind(FaultKind.TABLE)
-def read_expression_table(path: Path, scratch: Path) -> Cohort:
+def read_expression_table(table: Table, scratch: Path) -> Cohort:
     """Read the cohort of a table with a header row.
 
     Genes are the axis with gene names: columns, or rows. Columns of words, and columns with the
@@ -37,7 +37,7 @@ def read_expression_table(path: Path, scratch: Path) -> Cohort:
     InputError
         When the file is damaged, has no numbers, or has words or gaps among its numbers.
     """
-    table = open_table(path)
+    path = table.path
     if _GDC_COLUMN in table.header:
         return _gdc(path, [path], scratch)
     columns = sort_columns(table)

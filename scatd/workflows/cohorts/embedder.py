@@ -25,8 +25,8 @@ from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.cohorts.weights import (
     dictionaries,
+    geneformer_genes,
     geneformer_weights,
-    published_names,
     scfoundation_weights,
 )
 
@@ -59,8 +59,8 @@ class Embedder:
             name = geneformer_weights(request.weights)
             folder = dictionaries(request.dictionaries, name)
             self.vocabulary = read_vocabulary(folder)
-            own = None if request.gene_map is not None else published_names(folder)
-            self.gene_map = own or find_gene_map(request.gene_map)
+            found = geneformer_genes(self.vocabulary, folder, request.gene_map)
+            self._geneformer_panel, self.gene_map = found
             self.encoder = Geneformer(
                 name, self.vocabulary, precision=request.settings.precision, device=request.device
             )
@@ -86,7 +86,7 @@ class Embedder:
             When scFoundation's gene order is not there, or is another.
         """
         if self.vocabulary is not None:
-            return Panel(self.vocabulary.genes, "Geneformer")
+            return self._geneformer_panel
         if self._panel_file is not None:
             panel = read_panel_file(self._panel_file)
         else:

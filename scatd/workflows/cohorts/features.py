@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
 from scatd.data.preflight import Report, Requirements, look, require_human
 from scatd.data.preparation import Preparation
+from scatd.data.table_content import holds_expression
 from scatd.embedding.settings import EmbedderRequest
 from scatd.errors import FaultKind, InputError, of_kind
 from scatd.keys import InputScale
@@ -30,6 +32,8 @@ from scatd.workflows.cohorts.scoring_input import (
     FromExpression,
     ScoringInput,
 )
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,7 +90,7 @@ def _needs_preparation(
         return opened.may_name_genes and card.about.input_scale != "zscore"
     slot = keys.OBSM_FEATURES[family]
     if slot not in opened.embeddings:
-        return opened.is_cohort
+        return opened.is_cohort or _is_table_of_genes(opened, card.sizes.n_features)
     if preparation.layer is not None:
         what = f'the model reads obsm["{slot}"], which is there'
         remedy = (
@@ -95,6 +99,13 @@ def _needs_preparation(
         )
         raise InputError(what, where=f"--layer {preparation.layer}", remedy=remedy)
     return False
+
+
+def _is_table_of_genes(opened: OpenedInput, n_features: int) -> bool:
+    if not opened.is_table or not holds_expression(opened.table, n_features):
+        return False
+    logger.info("%s: is a table of genes, so its cells are embedded first.", opened.path)
+    return True
 
 
 def _features_as_given(opened: OpenedInput, family: str, card: Card) -> Features:
@@ -185,9 +196,10 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        what = f'has no obsm["{slot}"], and there are no weights to make it: {error.what}'
+        what = f'has no obsm["{slot}"], and there are no weights to make it. {error.what}'
+        own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (
-            f"Give --weights, or make it: scatd embed {cohort.path} --backend {backend} "
-            f"-o embedded.h5ad\n{error.remedy}"
+            f"{error.remedy}\nOr embed the cells first: "
+            f"scatd embed {cohort.path} --backend {backend}{own} -o embedded.h5ad"
         )
         raise InputError(what, where=str(cohort.path), remedy=remedy) from error

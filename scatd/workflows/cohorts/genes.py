@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from scatd.data import catalogue, downloads
@@ -13,9 +12,6 @@ from scatd.data.io import STORE_SUFFIXES, open_store
 from scatd.data.tables import has_suffix
 from scatd.errors import FaultKind, InputError, of_kind
 
-logger = logging.getLogger(__name__)
-
-_DICTIONARIES = "geneformer-dictionaries"
 DEMO_PANEL = "reference.h5ad"
 """The file of the demo whose genes are the demo's panel."""
 
@@ -31,7 +27,7 @@ def find_gene_map(given: Path | None) -> GeneMap | None:
     """
     if given is not None:
         return GeneMap.read(given)
-    folder = _cached(catalogue.GENE_MAP)
+    folder = cached(catalogue.GENE_MAP)
     files = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
     return GeneMap.read(files[0]) if files else None
 
@@ -50,31 +46,12 @@ def find_panel(given: Path | None, cohort: Cohort) -> Panel:
     beside = cohort.path.parent / DEMO_PANEL
     if cohort.simulated and cohort.path.exists() and beside.is_file():
         return read_panel_file(beside)
-    panel = _published_panel()
+    panel = published_panel()
     if panel is None:
         what = "the 19,264 genes that scFoundation and family dist read are not here"
         remedy = f"Name a file of genes with --panel, or get them: scatd download {catalogue.PANEL}"
-        raise InputError(what, where=str(_cached(catalogue.PANEL)), remedy=remedy)
+        raise InputError(what, where=str(cached(catalogue.PANEL)), remedy=remedy)
     return panel
-
-
-def family_panels() -> dict[str, Panel]:
-    """The panels of the families, as far as they are in the cache."""
-    panels = {}
-    published = _published_panel()
-    if published is None:
-        logger.info("Genes of sf and dist are not here: scatd download %s", catalogue.PANEL)
-    else:
-        panels["sf, dist"] = published
-    folder = _cached(_DICTIONARIES)
-    if not folder.is_dir():
-        logger.info("Genes of gf are not here: scatd download %s", _DICTIONARIES)
-    else:
-        # Imported here, because the reader of published pickles imports torch.
-        from scatd.embedding.geneformer_dictionaries import read_vocabulary
-
-        panels["gf"] = Panel(tuple(read_vocabulary(folder).medians), "Geneformer's vocabulary")
-    return panels
 
 
 def read_panel_file(path: Path) -> Panel:
@@ -99,11 +76,13 @@ def read_panel_file(path: Path) -> Panel:
         return Panel(tuple(gene_names(read_elem(store["var"]))), str(path))
 
 
-def _published_panel() -> Panel | None:
+def published_panel() -> Panel | None:
+    """The 19,264 genes of scFoundation and family dist; None where they are not in the cache."""
     (file,) = catalogue.CATALOGUE[catalogue.PANEL].files
-    path = _cached(catalogue.PANEL) / file.name
+    path = cached(catalogue.PANEL) / file.name
     return Panel(Panel.read(path).names, "scFoundation's list") if path.is_file() else None
 
 
-def _cached(name: str) -> Path:
+def cached(name: str) -> Path:
+    """The folder of a data set in the cache."""
     return downloads.folder_of(catalogue.CATALOGUE[name], downloads.cache_folder())

@@ -196,17 +196,22 @@ def _panel(
     elif len({cohort.names for cohort in cohorts}) == 1:
         return Panel(cohorts[0].names or (), "the cohorts")
     else:
-        raise InputError(
-            "the cohorts have different genes",
-            expected="a panel",
-            remedy="Add --panel shared for the genes that all have, or --panel FILE.",
-        )
+        files = [cohort.path for cohort in cohorts if cohort.path.exists()]
+        remedy = "Add --panel shared for the genes that all have, or --panel FILE."
+        if files:
+            commands = (f"scatd prepare {file} -o {_prepared_name(file)}" for file in files)
+            remedy += "\n".join([" Or bring them to the same genes:", *commands])
+        raise InputError("the cohorts have different genes", expected="a panel", remedy=remedy)
     if backbone_genes is not None and tuple(backbone_genes) != chosen.names:
         what = (
             f"the backbone reads {counted(len(backbone_genes), 'gene')}, and not those of the panel"
         )
         raise InputError(what, where="--panel", remedy="Leave --panel or --backbone out.")
     return chosen
+
+
+def _prepared_name(file: Path) -> str:
+    return f"{file.name.partition('.')[0]}-prepared.h5ad"
 
 
 def pooled(cohorts: Sequence[Features]) -> Features:

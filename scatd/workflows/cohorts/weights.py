@@ -7,11 +7,17 @@ import json
 from pathlib import Path
 
 from scatd.data import downloads
-from scatd.data.catalogue import CATALOGUE
-from scatd.data.genes import GeneMap
-from scatd.embedding.geneformer_dictionaries import NAMES_FILE, TOKENS_FILE, find_dictionary
+from scatd.data.catalogue import CATALOGUE, DICTIONARIES
+from scatd.data.genes import GeneMap, Panel
+from scatd.embedding.geneformer_dictionaries import (
+    NAMES_FILE,
+    TOKENS_FILE,
+    GeneVocabulary,
+    find_dictionary,
+)
 from scatd.embedding.loading import load_dictionary
 from scatd.errors import InputError
+from scatd.workflows.cohorts.genes import find_gene_map
 
 _WITHOUT_WEIGHTS = "Without any weights, models of family dist read expression as it is."
 
@@ -34,8 +40,8 @@ def scfoundation_weights(given: str | None) -> Path:
     if found.is_file():
         return found
     weights = CATALOGUE["scfoundation-weights"]
-    what = f"needs {weights.about}, and none is given (licence: {weights.licence})"
-    remedy = f"{weights.by_hand} See {weights.page} {_WITHOUT_WEIGHTS}"
+    what = f"{weights.about} is needed, and --weights is not given (licence: {weights.licence})"
+    remedy = f"{_WITHOUT_WEIGHTS} {weights.by_hand} The page: {weights.page}"
     raise InputError(what, where="--backend scfoundation", expected="--weights FILE", remedy=remedy)
 
 
@@ -60,7 +66,10 @@ def geneformer_weights(given: str | None) -> str:
     if (_folder(name) / "config.json").is_file():
         return str(_folder(name))
     what = f"{CATALOGUE[name].about}: the weights are not here"
-    remedy = f"{_WITHOUT_WEIGHTS} Get them ({CATALOGUE[name].licence}): scatd download {name}"
+    remedy = (
+        f"{_WITHOUT_WEIGHTS} Get them ({CATALOGUE[name].licence}): scatd download {name}\n"
+        f"Without network, take files that you carried here: scatd download {name} --from FOLDER"
+    )
     raise InputError(what, where=f"--weights {name}", remedy=remedy)
 
 
@@ -70,10 +79,27 @@ def dictionaries(given: Path | None, weights: str) -> Path:
         return given
     if find_dictionary(Path(weights), TOKENS_FILE) is not None:
         return Path(weights)
-    return _folder("geneformer-dictionaries")
+    return _folder(DICTIONARIES)
 
 
-def published_names(folder: Path) -> GeneMap | None:
+def geneformer_genes(
+    vocabulary: GeneVocabulary, folder: Path, given: Path | None
+) -> tuple[Panel, GeneMap | None]:
+    """The genes that Geneformer reads, and what finds them in a cohort.
+
+    Parameters
+    ----------
+    vocabulary, folder
+        Geneformer's dictionaries, and where they lie.
+    given
+        The file of `--gene-map`. None takes Geneformer's own names, and where its folder has none,
+        the map in the cache.
+    """
+    own = None if given is not None else _published_names(folder)
+    return Panel(vocabulary.genes, "Geneformer"), own or find_gene_map(given)
+
+
+def _published_names(folder: Path) -> GeneMap | None:
     """Symbols of genes from Geneformer's own dictionary; None where the folder has none."""
     path = find_dictionary(folder, NAMES_FILE)
     if path is None:

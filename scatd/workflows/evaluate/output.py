@@ -116,6 +116,7 @@ def _settings(request: EvaluateRequest, cells: ScoredCells) -> dict[str, object]
         "calibrate_probability": request.calibrate_probability,
         "abstain": None if request.abstain is None else str(request.abstain),
         "seed": request.seed,
+        "target": cells.cells.path.name,
         "target_sha256": cells.cells.sha256,
     }
 

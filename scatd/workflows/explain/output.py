@@ -16,6 +16,7 @@ from scatd.data.storable import write_h5ad
 from scatd.data.text.spreadsheets import to_csv
 from scatd.errors import InputError
 from scatd.keys import artifact_paths, metric_names
+from scatd.wording import any_of
 from scatd.workflows.explain.explanation import Explanation
 from scatd.workflows.explain.report import figures_of
 from scatd.workflows.explain.request import ExplainRequest
@@ -40,7 +41,7 @@ def require_writable(request: ExplainRequest) -> None:
     if request.output is not None:
         if request.output.suffix not in OUTPUT_SUFFIXES:
             what = f"unknown kind of output '{request.output.suffix}'"
-            expected = " or ".join(OUTPUT_SUFFIXES)
+            expected = any_of(OUTPUT_SUFFIXES)
             raise InputError(what, where=str(request.output), expected=expected)
         check_writable(request.output)
     if request.published_csv is not None and request.published_csv.is_file():

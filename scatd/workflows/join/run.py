@@ -13,6 +13,7 @@ from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import InputError
 from scatd.parts.cohort_hash import content_hash
 from scatd.parts.note import PartNote, in_order, read_note
+from scatd.wording import any_of
 from scatd.workflows.join.request import JoinRequest
 
 
@@ -54,7 +55,7 @@ def join(request: JoinRequest) -> JoinResult:
 def _needs_cohort(command: str, output: Path) -> bool:
     """Whether the output is a copy of the cohort, to which the results are added."""
     if command == "predict" and output.suffix not in keys.SCORE_SUFFIXES:
-        expected = " or ".join(keys.SCORE_SUFFIXES)
+        expected = any_of(keys.SCORE_SUFFIXES)
         what = f"unknown kind of output '{output.suffix}'"
         raise InputError(what, where=str(output), expected=expected)
     return command == "embed" or (command == "predict" and output.suffix in keys.ANNOTATED_SUFFIXES)

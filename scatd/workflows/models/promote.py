@@ -70,9 +70,10 @@ def promote(
         shown, found = _of_import(ref, config, brought, evaluation, accepts=carried_evidence)
     verdict = judge(ref, config, found)
     if not verdict.passed:
+        rules = "\n".join(f"  - {line}" for line in verdict.refusal().splitlines())
         raise InputError(
-            f"the gate holds {ref.name} version {ref.version} back\n{verdict.refusal()}",
-            remedy="The rules are in registry_configs/.",
+            f"the gate holds {ref.name} version {ref.version} back, by these rules:\n{rules}\n"
+            "The rules are in registry_configs/."
         )
     is_here = brought is None or shown not in brought.targets
     return PromoteResult(ref, verdict, promote_version(ref, verdict, shown if is_here else None))

@@ -23,7 +23,9 @@ from scatd.evaluation.target_evidence import TargetEvidence, against
 from scatd.keys import LabelKind, artifact_paths, metric_names
 from scatd.registry import ModelRef
 from scatd.tracking import FinishedRun
+from scatd.wording import counted
 
+_LISTED = 10
 _BOUNDS = ("ci_low", "ci_high")
 _COHORT = f"{keys.CFG}target_sha256"
 
@@ -119,16 +121,33 @@ def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
     InputError
         When the run is no finished evaluation of the version, and not its transfer.
     """
-    for run in _evaluations(ref):
-        if run.run_id == run_id and _is_of(ref, run):
+    own = [run for run in _evaluations(ref) if _is_of(ref, run)]
+    for run in own:
+        if run.run_id == run_id:
             return of_evaluation(run)
     known = of_targets(ref)
     for shown in known:
         if shown.run_id == run_id:
             return shown
-    expected = ", ".join([shown.run_id for shown in known][:5]) or "none; run scatd evaluate"
     what = f"run '{run_id}' is no finished evaluation of {ref.name} version {ref.version}"
-    raise InputError(what, where="--evaluation", expected=expected)
+    transfer = [shown for shown in known if shown.run_id == registry.training_run(ref)]
+    lines = [_in_a_line(run) for run in own[:_LISTED]]
+    lines += [f"and {counted(len(own) - _LISTED, 'older one')}"] if len(own) > _LISTED else []
+    lines += [f"{shown.run_id}  the target of its transfer  AUROC {shown.standing.value:.3f}"
+              for shown in transfer]  # fmt: skip
+    if not lines:
+        command = f"scatd evaluate --drug {ref.drug} CELLS.h5ad --labels LABELS"
+        remedy = f"There is none yet. Make one: {command} --stage {ref.version}"
+        raise InputError(what, where="--evaluation", remedy=remedy)
+    listed = "\n".join(f"  - {line}" for line in lines)
+    raise InputError(f"{what}. Its evaluations are:\n{listed}", where="--evaluation")
+
+
+def _in_a_line(run: FinishedRun) -> str:
+    """An evaluation for a person who chooses one."""
+    auroc = _number(run.metrics, metric_names.METRIC, metric="auroc")
+    cells = run.params.get(f"{keys.CFG}target", "its cells were not named")
+    return f"{run.run_id}  {run.started:%Y-%m-%d %H:%M}  {cells}  AUROC {auroc:.3f}"
 
 
 def of_evaluation(run: FinishedRun) -> TargetEvidence:

@@ -125,7 +125,9 @@ def _of_words(words: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.assign(ood=table["ood"].astype("boolean").array)
+    # Instead of true or false there may be nothing, or the reason.
+    known = [value if isinstance(value, bool | np.bool_) else pd.NA for value in table["ood"]]
+    table = table.assign(ood=pd.array(known, dtype="boolean"))
     for name in table.columns.difference(["barcode", "response", "ood", "reason"]):
         table[name] = table[name].astype(np.float64)
     return table

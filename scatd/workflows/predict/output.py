@@ -23,7 +23,7 @@ from scatd.data.text.spreadsheets import to_csv
 from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 from scatd.registry import ModelRef
-from scatd.wording import counted
+from scatd.wording import any_of, counted
 from scatd.workflows.predict.request import PredictedCells, in_words
 
 _GROUP_ROWS = 1 << 16
@@ -46,7 +46,7 @@ def require_output(path: Path) -> None:
     """
     if path.suffix not in keys.SCORE_SUFFIXES:
         what = f"unknown kind of output '{path.suffix}'"
-        raise InputError(what, where=str(path), expected=" or ".join(keys.SCORE_SUFFIXES))
+        raise InputError(what, where=str(path), expected=any_of(keys.SCORE_SUFFIXES))
     check_writable(path)
 
 
@@ -134,8 +134,10 @@ def writing(
         with temporary.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
                 yield _Csv(file, not_assessed)
+            elif path.suffix == ".jsonl":
+                yield _JsonLines(file, not_assessed)
             else:
-                yield _Json(file) if path.suffix == ".json" else _JsonLines(file)
+                yield _Json(file)
 
 
 def write_prediction(results: Sequence[PredictedCells], opened: OpenedInput, path: Path) -> None:
@@ -182,13 +184,14 @@ class _Csv:
 
 
 class _JsonLines:
-    """One object a cell and line."""
+    """One object a cell and line. There is no place for the model, so `ood` says why not."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
+    def __init__(self, file: IO[str], not_assessed: str) -> None:
+        self._file, self._not_assessed = file, not_assessed
 
     def add(self, table: pd.DataFrame, latent: NDArray[np.float32] | None) -> None:  # noqa: ARG002
-        self._file.writelines(f"{cell}\n" for cell in _objects(table))
+        words = in_words(table, self._not_assessed)
+        self._file.writelines(f"{cell}\n" for cell in _objects(words))
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Lines of cells have no place for it."""

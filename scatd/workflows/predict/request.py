@@ -193,9 +193,10 @@ class PredictedCells:
 
 
 def in_words(table: pd.DataFrame, not_assessed: str) -> pd.DataFrame:
-    """A table of scores as text files hold it: where `ood` was not assessed, it gives the reason.
+    """A table of scores as csv and jsonl hold it: where `ood` was not assessed, it has the reason.
 
-    In files whose columns have types, `ood` is true, false or missing.
+    Files with a place for the model say it there, once (`domain.not_assessed`); `ood` is then true,
+    false or missing.
     """
     if not not_assessed:
         return table

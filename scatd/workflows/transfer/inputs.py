@@ -38,6 +38,7 @@ from scatd.workflows.cohorts.training import (
 )
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.transfer.request import TransferRequest, require_sense
+from scatd.workflows.transfer.swapped import require_roles
 from scatd.workflows.transfer.task import (
     FEW_SAMPLES,
     Backbone,
@@ -97,6 +98,7 @@ def open_inputs(request: TransferRequest) -> Opened:
     backbone = _given_backbone(request)
     cohorts = _read(request, backbone)
     labels = open_labels(cohorts.source, request.labelled.labels, request.labelled.label_map)
+    require_roles(cohorts.source, cohorts.reference, labels, request.drug)
     target_labels = None
     if cohorts.target is not None and request.labelled.target_labels is not None:
         target_labels = open_labels(

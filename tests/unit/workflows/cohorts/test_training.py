@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from scatd.artifact import Artifact
 from scatd.cards.card import About, FeaturesRead
+from scatd.data.features import read_features
 from scatd.data.preparation import Preparation
 from scatd.errors import InputError
 from scatd.nn.classifier import ResponseClassifier
@@ -166,3 +168,43 @@ def test_a_target_without_reference_takes_its_place_and_pooling_keeps_every_row(
     np.save("narrow.npy", rng.normal(size=(4, 5)).astype(np.float32))
     with pytest.raises(InputError, match="features a row"):
         read_embeddings(Path("source.npy"), Path("narrow.npy"), None, "sf")
+
+
+def test_a_table_of_genes_in_rows_is_turned(tmp_path, caplog):
+    """With a note; the genes are those of the rows, and not the names of the samples."""
+    genes = [*GENES, "ACTB", "GAPDH"]
+    counts = np.random.default_rng(0).poisson(3.0, (5, len(genes)))
+    frame = pd.DataFrame(counts, index=[f"line{row}" for row in range(5)], columns=genes)
+    frame.to_csv(tmp_path / "across.csv")
+    frame.T.to_csv(tmp_path / "down.csv")
+    with caplog.at_level(logging.INFO, logger="scatd"):
+        found = [read_features(tmp_path / name, "dist") for name in ("across.csv", "down.csv")]
+    np.testing.assert_array_equal(found[0].X, found[1].X)
+    assert found[0].names == found[1].names == tuple(genes)
+    assert list(found[0].ids) == list(found[1].ids)
+    assert f"down.csv: genes x samples ({len(genes)} x 5): turned" in caplog.text
+    assert "across.csv: genes x samples" not in caplog.text
+
+
+def test_a_table_of_genes_is_no_embedding(tmp_path):
+    counts = np.random.default_rng(0).poisson(3.0, (5, len(GENES)))
+    frame = pd.DataFrame(counts, index=[f"line{row}" for row in range(5)], columns=GENES)
+    for name, table in {"across": frame, "down": frame.T}.items():
+        path = tmp_path / f"{name}.csv"
+        table.to_csv(path)
+        with pytest.raises(InputError, match="is a table of genes, and no embedding") as refused:
+            read_features(path, "sf")
+        assert f"scatd embed {path} --backend scfoundation" in str(refused.value)
+
+
+def test_cohorts_of_different_genes_are_told_the_commands(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = []
+    for name, genes in {"bulk": GENES, "cells": GENES[1:]}.items():
+        paths.append(tmp_path / f"{name}.csv")
+        counts = pd.DataFrame(rng.poisson(3.0, (5, len(genes))), columns=genes)
+        counts.set_axis([f"{name}{row}" for row in range(5)]).to_csv(paths[-1])
+    with pytest.raises(InputError, match="have different genes") as refused:
+        read_expression(*paths, None)
+    for path in paths:
+        assert f"scatd prepare {path} -o {path.stem}-prepared.h5ad" in str(refused.value)

@@ -8,6 +8,7 @@ import datetime
 import pytest
 
 from scatd import keys, registry, tracking
+from scatd.errors import InputError
 from scatd.keys import metric_names
 from scatd.registry import ModelRef
 from scatd.tracking import FinishedRun
@@ -121,3 +122,36 @@ def test_what_cannot_tell_takes_no_place(
     monkeypatch.setattr(registry, "training_run", lambda _: "trained")
     found = stored_evidence.of_many_targets([ref])[ref]
     assert [shown.run_id for shown in found] == known
+
+
+def test_a_wrong_run_is_told_which_evaluations_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluations = [of_evaluation(f"run{number}", 0.8 + number / 1000) for number in range(12)]
+    evaluations[0] = dataclasses.replace(evaluations[0], params={"cfg.target": "cells.h5ad"})
+    monkeypatch.setattr(stored_evidence, "_evaluations", lambda _: evaluations)
+    monkeypatch.setattr(registry, "training_run", lambda _: "trained")
+    shown = stored_evidence.of_transfer("trained", of_transfer(0.9).metrics, {})
+    monkeypatch.setattr(stored_evidence, "of_targets", lambda _: [shown])
+    assert stored_evidence.of_run(REF, "run3").run_id == "run3"
+    with pytest.raises(InputError) as refused:
+        stored_evidence.of_run(REF, "nosuch")
+    first, *lines = str(refused.value).splitlines()
+    assert first == (
+        "--evaluation: run 'nosuch' is no finished evaluation of scatd-sf-docetaxel version 1. "
+        "Its evaluations are:"
+    )
+    assert lines[0] == "  - run0  2026-01-01 00:00  cells.h5ad  AUROC 0.800"
+    assert lines[9].startswith("  - run9  ")
+    assert lines[10:] == [
+        "  - and 2 older ones",
+        "  - trained  the target of its transfer  AUROC 0.900.",
+    ]
+
+
+def test_without_an_evaluation_the_message_says_how_to_make_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stored_evidence, "_evaluations", lambda _: [])
+    monkeypatch.setattr(stored_evidence, "of_targets", lambda _: [])
+    monkeypatch.setattr(registry, "training_run", lambda _: "trained")
+    with pytest.raises(InputError, match=r"There is none yet\. Make one: scatd evaluate --drug"):
+        stored_evidence.of_run(REF, "nosuch")

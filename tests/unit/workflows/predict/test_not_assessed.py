@@ -7,6 +7,7 @@ import json
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from scatd.data.opened import open_input
@@ -66,6 +67,22 @@ def test_typed_files_keep_their_types_and_say_it_once(tmp_path):
     said = json.loads((tmp_path / "s.json").read_text())
     assert said["model"]["domain"]["not_assessed"] == REASON
     assert [cell["ood"] for cell in said["cells"]] == [None, None, None]
+
+
+def test_every_output_says_why(tmp_path):
+    """In the column where there is no other place, else with the model; never nowhere."""
+    made = result(REASON)
+    for kind in ("csv", "jsonl", "json", "parquet", "h5ad"):
+        write(tmp_path / f"s.{kind}", made)
+    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+    column = pd.read_csv(tmp_path / "s.csv", keep_default_na=False)["ood"].tolist()
+    assert [cell["ood"] for cell in lines] == column == [REASON, REASON, ""]
+    about = json.loads(pq.read_metadata(tmp_path / "s.parquet").metadata[b"scatd"])
+    held = ad.read_h5ad(tmp_path / "s.h5ad").uns["scatd"]["docetaxel"]
+    said = json.loads((tmp_path / "s.json").read_text())["model"]
+    for model in (about, held, said):
+        assert model["domain"] == {"not_assessed": REASON}
+    assert made.table_in_words["ood"].tolist() == column  # which the page shows
 
 
 def test_no_column_of_an_earlier_prediction_is_left(tmp_path):
