@@ -20,6 +20,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.registered import register
@@ -30,11 +31,14 @@ _ASK = """
 from mlflow.tracking import MlflowClient
 MlflowClient("sqlite:///mlflow.db").get_model_version_by_alias("scatd-sf-bench", "staging")
 """
-PLAIN = {"torch": f"import torch, mlflow{_ASK}", "no torch": f"import mlflow{_ASK}"}
+PLAIN = {
+    "imports and a query": f"import torch, mlflow{_ASK}",
+    "the same without torch": f"import mlflow{_ASK}",
+}
 COMMANDS: dict[str, tuple[str, Sequence[str]]] = {
-    "predict, .csv": ("torch", (*_PREDICT, "cells.csv")),
-    "predict, .h5ad": ("torch", (*_PREDICT[:-1], "scored.h5ad", "cells.h5ad")),
-    "registry list": ("no torch", ("registry", "list")),
+    "start/csv": ("imports and a query", (*_PREDICT, "cells.csv")),
+    "start/h5ad": ("imports and a query", (*_PREDICT[:-1], "scored.h5ad", "cells.h5ad")),
+    "start/registry": ("the same without torch", ("registry", "list")),
 }
 
 
@@ -56,11 +60,20 @@ def main() -> None:
                 times[name].append(common.run_scatd(folder, *words).cpu_seconds)
     # The first round compiles modules and fills the cache of the system.
     least = {name: min(found[1:]) for name, found in times.items()}
-    for name, (plain, _) in COMMANDS.items():
-        print(name, least[name], least[plain], least[name] / least[plain])
+    seconds = {f"CPU time, {name}": value for name, value in least.items()}
+    common.report(
+        f"start: least of {options.repeats}",
+        [
+            *((name, f"{value:.2f} s", "") for name, value in seconds.items()),
+            *(
+                common.judged(name, least[name] / least[plain])
+                for name, (plain, _) in COMMANDS.items()
+            ),
+        ],
+    )
 
 
-def _write(folder: Path, X: np.ndarray) -> None:
+def _write(folder: Path, X: NDArray[np.float32]) -> None:
     ids = [f"cell{number}" for number in range(len(X))]
     names = [f"scFoundation_{number}" for number in range(X.shape[1])]
     pd.DataFrame(X, ids, names).rename_axis("cell").to_csv(folder / "cells.csv")
