@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 from benchmarks import common, page
 from benchmarks.budgets import BUDGETS, Budget
 
@@ -55,10 +53,3 @@ def test_a_value_is_kept_beside_the_others(tmp_path, monkeypatch):
     lines = list(page.table(found))
     assert any(what in line and "| 1.3 |" in line and "| missed |" in line for line in lines)
     assert sum("not measured yet" in line for line in lines) == len(BUDGETS) - 2
-
-
-@pytest.mark.parametrize("name", ["torch", "sklearn", "matplotlib", "anndata"])
-def test_budgets_and_page_need_no_heavy_package(name):
-    for module in ("budgets", "page"):
-        source = (page.ROOT / "benchmarks" / f"{module}.py").read_text(encoding="utf-8")
-        assert name not in source
