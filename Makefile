@@ -25,7 +25,7 @@ help:
 	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
 	@echo "make bench   time all commands against plain loops and their budgets, and how cost and memory grow"
-	@echo "             (KEEP=FILE.json keeps those); writes benchmarks/measured.json and docs/benchmarks.md"
+	@echo "             (KEEP=FILE.json keeps those); writes benchmarks/bench.json and docs/benchmarks.md"
 	@echo "make chaos   kill commands, take the disk and the store away, give bad input, promote on two hosts,"
 	@echo "             and soak the server (KILLS=200 MOVES=100 MINUTES=30 SEED=0; one to two hours)"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -77,7 +77,7 @@ ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
-MEASURE = OMP_NUM_THREADS=$(BENCH_THREADS) BENCH_JSON=benchmarks/measured.json $(BIN)/python -m
+MEASURE = OMP_NUM_THREADS=$(BENCH_THREADS) BENCH_JSON=benchmarks/bench.json $(BIN)/python -m
 
 bench: $(VENV)/installed
 	@$(MEASURE) benchmarks.start

@@ -92,4 +92,4 @@ BUDGETS = {
     "sweep/alone": Budget("sweep", "a fold in a sweep / a fold alone", 1.0),
     "sweep/83": Budget("sweep, 83 drugs", "whole command", 15, " min"),
 }
-"""By the name under which `benchmarks/measured.json` keeps the value."""
+"""By the name under which `benchmarks/bench.json` keeps the value."""

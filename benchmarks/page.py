@@ -1,6 +1,6 @@
 """Write the table of `docs/benchmarks.md` from the numbers that `make bench` kept.
 
-    python -m benchmarks.page
+python -m benchmarks.page
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.budgets import BUDGETS
 
 ROOT = Path(__file__).parents[1]
-MEASURED = ROOT / "benchmarks" / "measured.json"
+MEASURED = ROOT / "benchmarks" / "bench.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 

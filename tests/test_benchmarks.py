@@ -32,7 +32,10 @@ def test_every_budget_is_measured_once_and_make_bench_prints_it():
 
 
 def test_a_budget_is_kept_or_missed():
-    most, least = Budget("row", "time", 1.25), Budget("row", "rate", 6500, " cells/s", at_least=True)
+    most, least = (
+        Budget("row", "time", 1.25),
+        Budget("row", "rate", 6500, " cells/s", at_least=True),
+    )
     assert most.verdict(1.25) == "at most 1.25: ok"
     assert most.verdict(1.26) == "at most 1.25: missed"
     assert least.verdict(6499) == "at least 6,500 cells/s: missed"

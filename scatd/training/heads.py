@@ -222,7 +222,7 @@ class _Heads:
         return totals
 
     def _together(self, taking: Sequence[int], step: int) -> Iterator[tuple[int, list[int]]]:
-        """Neighbours that take a step as one, and their rows in it; they are as far as each other."""
+        """Neighbours that take a step as one, with their rows in it; all are as far in training."""
         for (n_rows, _, _), places in groupby(
             taking,
             lambda place: (self._sizes[place][step], len(self._sizes[place]), self._epochs[place]),

@@ -109,15 +109,23 @@ class StackedHeads:
         weights = {name: value[heads] for name, value in self._weights.items()}
         gradients = {name: value[heads] for name, value in self._gradients.items()}
         shape = (1, -1, z.shape[1])  # BatchNorm sees the units of all heads as channels
-        norms = [value.flatten() for value in (weights["bn3.weight"], weights["bn3.bias"])]
-        running = [self._buffers[f"bn3.running_{part}"][heads].view(-1) for part in ("mean", "var")]
+        scale, shift = weights["bn3.weight"].flatten(), weights["bn3.bias"].flatten()
+        running_mean = self._buffers["bn3.running_mean"][heads].view(-1)
+        running_var = self._buffers["bn3.running_var"][heads].view(-1)
         beta = weights["swish.beta"][:, None, None]
 
         of_fc3 = self._spectral("fc3", heads)
         raw3 = torch.bmm(weights["fc3.weight_orig"], z.mT)
         x = torch.addcdiv(weights["fc3.bias"][:, :, None], raw3, of_fc3[2])
         y, mean, inverse = torch.native_batch_norm(
-            x.view(shape), *norms, *running, True, self._momentum, self._eps
+            x.view(shape),
+            scale,
+            shift,
+            running_mean,
+            running_var,
+            training=True,
+            momentum=self._momentum,
+            eps=self._eps,
         )
         self._buffers["bn3.num_batches_tracked"][heads] += 1
         y = y.view_as(x)
@@ -131,18 +139,20 @@ class StackedHeads:
         is_class = torch.zeros_like(logits).scatter_(1, codes[:, None], 1)
         losses = -(log_prob * is_class * share).sum(dim=(1, 2))
         by_logits = (log_prob.exp() - is_class) * share
-        by_a = _through(by_logits, a.mT, raw4, of_fc4, weights, gradients, "fc4")
+        by_a = _through(by_logits, a.mT, raw4, of_fc4, gradients, "fc4")
         by_a = torch.bmm(weights["fc4.weight_orig"].mT, by_a)
         closed = torch.addcmul(a, a, gate, value=-1)  # a * (1 - gate)
         gradients["swish.beta"].copy_((by_a * closed * y).sum(dim=(1, 2)))
         by_y = by_a * torch.addcmul(gate, beta, closed)
         by_x, by_scale, by_shift = torch.ops.aten.native_batch_norm_backward(
-            *(by_y.view(shape), x.view(shape), norms[0], *running, mean, inverse),
-            *(True, self._eps, [True, True, True]),
+            *(by_y.view(shape), x.view(shape), scale, running_mean, running_var, mean, inverse),
+            train=True,
+            eps=self._eps,
+            output_mask=[True, True, True],
         )
         gradients["bn3.weight"].copy_(by_scale.view_as(weights["bn3.weight"]))
         gradients["bn3.bias"].copy_(by_shift.view_as(weights["bn3.bias"]))
-        _through(by_x.view_as(x), z, raw3, of_fc3, weights, gradients, "fc3")
+        _through(by_x.view_as(x), z, raw3, of_fc3, gradients, "fc3")
         return losses
 
     def _spectral(self, layer: str, heads: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -165,9 +175,7 @@ class StackedHeads:
         return (weight / weight.sum(dim=1, keepdim=True))[:, None]
 
     @torch.no_grad()
-    def validation_losses(
-        self, heads: slice, z: Tensor, codes: Tensor, is_row: Tensor
-    ) -> Tensor:
+    def validation_losses(self, heads: slice, z: Tensor, codes: Tensor, is_row: Tensor) -> Tensor:
         """Weighted mean cross-entropy (n_heads,) in eval mode: nothing is iterated or updated.
 
         Parameters
@@ -200,7 +208,6 @@ def _through(
     inputs: Tensor,
     raw: Tensor,
     spectral: tuple[Tensor, Tensor, Tensor],
-    weights: Mapping[str, Tensor],
     gradients: Mapping[str, Tensor],
     layer: str,
 ) -> Tensor:
