@@ -26,8 +26,8 @@ help:
 	@echo "make dist    build the source distribution and the wheel in dist/, and check both"
 	@echo "make docs    build the documentation site: docs/_build/html/index.html"
 	@echo "make ui      open the MLflow page of the runs and models made in this folder"
-	@echo "make bench   time transfer, prediction, explaining, preparing and embedding against plain loops,"
-	@echo "             and how cost and memory grow with the cells (KEEP=FILE.json keeps the numbers)"
+	@echo "make bench   time all commands against plain loops and their budgets, and how cost and memory grow"
+	@echo "             (KEEP=FILE.json keeps those); writes benchmarks/bench.json and docs/benchmarks.md"
 	@echo "make chaos   kill commands, take the disk and the store away, give bad input, promote on two hosts,"
 	@echo "             and soak the server (KILLS=200 MOVES=100 MINUTES=30 SEED=0; one to two hours)"
 	@echo "make mlproject  write MLproject from the commands and their options"
@@ -79,17 +79,23 @@ ui: $(VENV)/installed
 	@echo "== http://127.0.0.1:5000 shows the runs and models of ./mlflow.db (stop with Ctrl-C)"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
+MEASURE = OMP_NUM_THREADS=$(BENCH_THREADS) BENCH_JSON=benchmarks/bench.json $(BIN)/python -m
+
 bench: $(VENV)/installed
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.transfer --small
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.sweep --drugs 6
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.predict
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.explain
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.serve
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.prepare
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.tokenize
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.embed $(if $(KEEP),--json $(KEEP))
-	@OMP_NUM_THREADS=$(BENCH_THREADS) $(BIN)/python -m benchmarks.scale $(if $(KEEP),--json $(KEEP))
+	@$(MEASURE) benchmarks.start
+	@$(MEASURE) benchmarks.transfer
+	@$(MEASURE) benchmarks.transfer --epochs 12
+	@$(MEASURE) benchmarks.transfer --small
+	@$(MEASURE) benchmarks.sweep --drugs 6
+	@$(MEASURE) benchmarks.pretrain
+	@$(MEASURE) benchmarks.predict
+	@$(MEASURE) benchmarks.explain
+	@$(MEASURE) benchmarks.serve
+	@$(MEASURE) benchmarks.prepare
+	@$(MEASURE) benchmarks.tokenize
+	@$(MEASURE) benchmarks.embed $(if $(KEEP),--json $(KEEP))
+	@$(MEASURE) benchmarks.scale $(if $(KEEP),--json $(KEEP))
+	@$(BIN)/python -m benchmarks.page
 
 chaos: $(VENV)/installed-dev
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m chaos all \

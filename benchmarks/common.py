@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.budgets import BUDGETS
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
@@ -99,13 +100,33 @@ def keep(path: Path | None, **sections: Any) -> None:
     """
     if path is None:
         return
+    here = {"measured on": {**_here(), "torch": torch.__version__}}
+    _merge(path, {**here, **sections})
+
+
+def judged(name: str, value: float) -> tuple[str, str, str]:
+    """A line for `report`: what was measured, the value, and whether it keeps within its budget.
+
+    The value is kept in the file that the variable BENCH_JSON names, as `make bench` sets it.
+
+    Parameters
+    ----------
+    name
+        One of `BUDGETS`.
+    """
+    budget = BUDGETS[name]
+    if kept := os.environ.get("BENCH_JSON"):
+        _merge(Path(kept), {name: {"value": round(float(value), 4), **_here()}})
+    return f"{budget.what}", budget.shown(value), budget.verdict(value)
+
+
+def _here() -> dict[str, Any]:
+    date = datetime.now(UTC).date().isoformat()
+    return {"processor": processor(), "date": date, "threads": torch.get_num_threads()}
+
+
+def _merge(path: Path, sections: dict[str, Any]) -> None:
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    held["measured on"] = {
-        "processor": processor(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
     path.write_text(json.dumps({**held, **sections}, indent=1) + "\n", encoding="utf-8")
 
 
@@ -118,7 +139,10 @@ def processor() -> str:
 
 
 def report(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Print one row of the benchmarks: what was measured, the value, and its budget."""
+    """Print one row of the benchmarks: what was measured, the value, and its budget.
+
+    Lines with a budget come from `judged`.
+    """
     print(f"\n{title} ({torch.get_num_threads()} threads)")
     for name, value, budget in rows:
-        print(f"  {name:<36} {value:>20}   {budget}".rstrip(), flush=True)
+        print(f"  {name:<44} {value:>16}   {budget}".rstrip(), flush=True)

@@ -81,8 +81,8 @@ def _epoch(n_rows: int, rounds: int) -> None:
                 (name, f"{value:.1f} s", f"{1000 * value / n_steps:.0f} ms a step")
                 for name, value in median.items()
             ),
-            ("scatd / plain", f"{ratio('plain'):.3f}", "at most 0.65"),
-            ("scatd / published", f"{ratio('published'):.3f}", "at most 0.5"),
+            common.judged("pretrain/plain", ratio("plain")),
+            common.judged("pretrain/published", ratio("published")),
         ],
     )
 
@@ -163,7 +163,7 @@ def _large(n_rows: int) -> None:
             ("scatd pretrain, whole command", f"{whole.seconds:.0f} s", ""),
             ("  rate", f"{n_rows / whole.seconds:.0f} cells/s", ""),
             ("  peak memory", f"{whole.peak_gb:.2f} GB", ""),
-            ("  beyond torch itself", f"{whole.peak_gb - idle:.2f} GB", "at most 2 GB"),
+            common.judged("pretrain/memory", whole.peak_gb - idle),
         ],
     )
 

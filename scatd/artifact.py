@@ -40,7 +40,7 @@ from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
-from scatd.nn.recognise import Kind, under
+from scatd.nn.recognise import Kind, under, unfilled
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 WEIGHTS_FILE = "model.safetensors"
@@ -145,8 +145,13 @@ class Artifact:
         Where another candidate scores, the encoder is that of the model and the head is untrained.
         """
         self._require("response")
-        model = ResponseClassifier(self.sizes, DESIGNS[self.design])
-        model.load_state_dict(dict(self.state), strict=self.candidate is None)
+        if self.candidate is not None:
+            model = ResponseClassifier(self.sizes, DESIGNS[self.design])
+            model.load_state_dict(dict(self.state), strict=False)
+            return model.eval()
+        model = unfilled(ResponseClassifier, self.sizes, self.design)
+        own = {name: value.clone() for name, value in self.state.items()}
+        model.load_state_dict(own, assign=True)
         return model.eval()
 
     def members(self, network: ResponseClassifier) -> list[Candidate]:

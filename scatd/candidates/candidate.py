@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scatd.decision import expit
 from scatd.keys import CandidateName
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Values = NDArray[np.float64]
 

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.cards.card import Card
 from scatd.data.files import row_blocks
 from scatd.errors import InputError
 from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scatd.cards.card import Card
 
 logger = logging.getLogger(__name__)
 

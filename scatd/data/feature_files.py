@@ -293,13 +293,7 @@ def _numbers(
 
     A column with words is a fault; its values become zero, so that other columns are checked too.
     """
-    head = table.head(_ROWS_LOOKED_AT)
-    misprints = {}
-    for column in columns:
-        found = judge(head[column], table.decimal)
-        if found.is_word.any():
-            row = int(found.is_word.argmax())
-            misprints[column] = (row, str(head[column].iloc[row]))
+    misprints: dict[int, tuple[int, str]] = {}
     X = np.zeros((table.n_rows, len(columns)))
     ids: list[str] = []
     for _ in range(_MISPRINTS_NAMED):
@@ -315,10 +309,24 @@ def _numbers(
                 start = rows.stop
             break
         except NotANumberError as found:
-            misprints[found.column] = (found.row, found.word)
+            if not misprints:  # most tables hold none, and are not read for it
+                misprints = _misprints(table, columns)
+            misprints.setdefault(found.column, (found.row, found.word))
     X[:, [columns.index(column) for column in misprints]] = 0
     _add_misprints(table, misprints, faults)
     return X, None if id_column is None else ids
+
+
+def _misprints(table: Table, columns: list[int]) -> dict[int, tuple[int, str]]:
+    """Columns with a word among the first rows: the row of the first word, and the word."""
+    head = table.head(_ROWS_LOOKED_AT)
+    found = {}
+    for column in columns:
+        is_word = judge(head[column], table.decimal).is_word
+        if is_word.any():
+            row = int(is_word.argmax())
+            found[column] = (row, str(head[column].iloc[row]))
+    return found
 
 
 def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: Faults) -> None:

@@ -18,6 +18,8 @@ from scatd.embedding.geneformer_dictionaries import GeneVocabulary
 
 MAX_TOKENS = 2048
 _SCALE = 10_000
+_ROWS = 64
+"""Cells that are ranked together: what is computed on the way stays in a processor's cache."""
 
 
 class RankTokenizer:
@@ -47,6 +49,7 @@ class RankTokenizer:
         self._tie_order = np.arange(len(gene_ids)) if tie_order is None else tie_order
         known = [gene in vocabulary.tokens for gene in gene_ids]
         self.is_known = np.array(known, bool)
+        self._knows_all = bool(self.is_known.all())
         self._tokens = np.array([vocabulary.tokens.get(gene, -1) for gene in gene_ids], np.int32)
         medians = np.array([vocabulary.medians.get(gene, np.nan) for gene in gene_ids])
         self._per_median = 1.0 / medians
@@ -62,29 +65,52 @@ class RankTokenizer:
         n_counts
             Total of each cell (n_obs,) over all measured genes, known or not.
         """
-        columns, values, starts = self._used(X)
+        tokens, kept = [np.zeros(0, np.int32)], np.zeros(X.shape[0], np.int64)
+        for start in range(0, X.shape[0], _ROWS):
+            rows = slice(start, start + _ROWS)
+            ends = X.indptr[start : start + _ROWS + 1]
+            values = slice(ends[0], ends[-1])
+            ranked, kept[rows] = self._ranked(
+                X.indices[values], X.data[values], ends - ends[0], n_counts[rows]
+            )
+            tokens.append(ranked)
+        reasons = np.full(X.shape[0], "", object)
+        reasons[kept == 0] = "no expressed gene that Geneformer knows"
+        return Cells(np.concatenate(tokens), None, offsets(kept), reasons)
+
+    def _ranked(
+        self,
+        columns: NDArray[np.int32],
+        values: NDArray[np.floating],
+        indptr: NDArray[np.integer],
+        n_counts: NDArray[np.float64],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Tokens of some cells one after the other, and the number of each cell's."""
+        columns, values, starts = self._used(columns, values, indptr)
         lengths = np.diff(starts)
         scores = self._scores(columns, values, lengths, n_counts)
         order = _descending(scores, starts, self._tie_order, columns)
         kept = np.minimum(lengths, self._max_tokens)
-        indptr = offsets(kept)
-        if indptr[-1] < len(order):
-            within = np.arange(indptr[-1]) - np.repeat(indptr[:-1], kept)
+        if kept.sum() < len(order):
+            ends = offsets(kept)
+            within = np.arange(ends[-1]) - np.repeat(ends[:-1], kept)
             order = order[np.repeat(starts[:-1], kept) + within]
-        reasons = np.full(X.shape[0], "", object)
-        reasons[lengths == 0] = "no expressed gene that Geneformer knows"
-        return Cells(self._tokens[columns[order]], None, indptr, reasons)
+        return self._tokens[columns[order]], kept
 
     def _used(
-        self, X: sparse.csr_matrix
+        self,
+        columns: NDArray[np.int32],
+        values: NDArray[np.floating],
+        indptr: NDArray[np.integer],
     ) -> tuple[NDArray[np.int32], NDArray[np.floating], NDArray[np.int64]]:
         """Columns and values that become tokens, and the start of each cell."""
-        is_used = X.data > 0
-        if not self.is_known.all():
-            is_used &= self.is_known[X.indices]
-        if is_used.all():
-            return X.indices, X.data, X.indptr.astype(np.int64)
-        return X.indices[is_used], X.data[is_used], offsets(is_used)[X.indptr]
+        is_used = values > 0
+        if not self._knows_all:
+            is_used &= self.is_known[columns]
+        places = np.flatnonzero(is_used)
+        if len(places) == len(values):
+            return columns, values, indptr.astype(np.int64)
+        return columns[places], values[places], np.searchsorted(places, indptr)
 
     def _scores(
         self,

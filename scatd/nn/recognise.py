@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.wording import counted
 
 Kind = Literal["backbone", "response"]
+N = TypeVar("N", bound=ResidualVAE | ResponseClassifier)
 
 FAMILY_DESIGNS = {"sf": ("sf",), "gf": ("gf",), "dist": ("dist", "dist_script")}
 """Published classes of a family; gf and the pretraining script of dist have the same layout."""
@@ -197,8 +198,13 @@ class _Unfilled(TorchFunctionMode):
 def tensors_of(kind: Kind, sizes: Sizes, design: str) -> dict[str, Tensor]:
     """All tensors of a network by name, with shapes and types and without memory."""
     cls = ResidualVAE if kind == "backbone" else ResponseClassifier
+    return unfilled(cls, sizes, design).state_dict()
+
+
+def unfilled(cls: type[N], sizes: Sizes, design: str) -> N:
+    """A network whose tensors have no memory: none is drawn that is then replaced."""
     with torch.device("meta"), _Unfilled():
-        return cls(sizes, DESIGNS[design]).state_dict()
+        return cls(sizes, DESIGNS[design])
 
 
 def _misfits(

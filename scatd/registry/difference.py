@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scatd import keys
-from scatd.cards.writing import to_mapping
 from scatd.registry.files import fetch
 from scatd.registry.refs import ModelRef, chosen
 from scatd.tracking import connect
@@ -62,6 +61,7 @@ def diff(name: str, first: str, second: str) -> pd.DataFrame:
 def _values(ref: ModelRef) -> dict[tuple[str, str], str]:
     """Everything known of a version, by section and name."""
     from scatd import artifact
+    from scatd.cards.writing import to_mapping
 
     folder = fetch(ref)
     digests = artifact.verify(folder)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion
@@ -18,7 +19,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import keys, tracking
-from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import cut, hashes, identity, lease, leftovers, state
@@ -26,6 +26,9 @@ from scatd.registry.fault import Fault
 from scatd.registry.stages import archive, note_moves
 from scatd.registry.state import Model
 from scatd.tracking import connect
+
+if TYPE_CHECKING:
+    from scatd.cards.card import Card
 
 _FILES = ("card.json", "model.safetensors")
 

@@ -15,7 +15,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import activity
-from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity
@@ -24,6 +23,7 @@ from scatd.tracking import cache_folder, connect, time_to_fetch
 
 if TYPE_CHECKING:
     from scatd.artifact import Artifact
+    from scatd.cards.card import Card
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from scatd import keys
-from scatd.candidates.candidate import Candidate
-from scatd.candidates.storing import Said
-from scatd.cards.card import About
 from scatd.cards.fields import mapping
 from scatd.errors import InputError
 from scatd.keys import CandidateName
+
+if TYPE_CHECKING:  # modules that import torch, which reading a registry does without
+    from scatd.candidates.candidate import Candidate
+    from scatd.candidates.storing import Said
+    from scatd.cards.card import About
 
 
 class Described(Protocol):

@@ -19,7 +19,6 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from scatd import __version__, keys
-from scatd.cards.card import Card
 from scatd.cards.rows import feature_names
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, leftovers, moves, owner, pyfunc, state
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scatd.artifact import Artifact
+    from scatd.cards.card import Card
 
 _LOADING_NEEDS = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 _NEEDS = (

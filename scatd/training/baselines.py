@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.data.files import row_blocks
+from scatd.training.forests import grown
 from scatd.training.kept_baselines import LinearBaseline
 from scatd.training.logistic import Codes, Split
 from scatd.training.standardised import FeatureScale, Standardised, Values
@@ -102,7 +103,7 @@ class Baselines:
                 class_weight="balanced",
                 random_state=seed,
             )
-            forest.fit(rows.rows, codes)
+            grown(forest, rows.rows, codes)
         return cls(linear, rows.scale, picked, boosting, forest)
 
     def probabilities(self, X: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:

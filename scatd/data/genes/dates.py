@@ -29,17 +29,19 @@ _DAYS_OF_GENES = {3: 11, 9: 15, 10: 11, 12: 2}
 def spreadsheet_dates(names: Iterable[str]) -> list[str]:
     """The names that are dates, or serial numbers of dates (43891) among words."""
     named = list(names)
-    n_numbers = sum(name.isdecimal() for name in named)
+    n_numbers = sum(map(str.isdecimal, named))
     is_by_number = n_numbers > len(named) / 10  # Entrez ids are numbers too
     return [
         name
         for name in named
-        if _DATE.fullmatch(name.strip()) or (not is_by_number and _is_serial(name))
+        # Every date has a sign between its parts: most names are not compared with the pattern.
+        if (not name.isalnum() and _DATE.fullmatch(name.strip()))
+        or (not is_by_number and name.isdecimal() and _is_serial(name))
     ]
 
 
 def _is_serial(name: str) -> bool:
-    if not (name.isdecimal() and len(name) == 5 and 32874 <= int(name) <= 54789):  # 1990 to 2050
+    if not (len(name) == 5 and 32874 <= int(name) <= 54789):  # 1990 to 2050
         return False
     day = _EPOCH + timedelta(days=int(name))
     return day.day <= _DAYS_OF_GENES.get(day.month, 0)

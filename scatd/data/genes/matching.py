@@ -20,6 +20,8 @@ from scatd.wording import counted
 
 MAPPED, SUMMED, DROPPED, ZERO_FILLED = "mapped", "summed", "dropped", "zero-filled"
 _MADE_UNIQUE = re.compile(r"(.+)[-.]\d+")
+_OF_MAN = ("", "human")
+"""Species of names that can be genes of a panel."""
 _NOWHERE = -1
 _SLIPS = 5
 """Number of contradictory names that is normal in any table."""
@@ -104,8 +106,8 @@ def match(
     found = [finder.find(row) for row in rows]
     first = {name: place for name, (place, _) in zip(names, found, strict=True)}
     for column, (place, _) in enumerate(found):
-        base = _MADE_UNIQUE.fullmatch(names[column])
-        if place == _NOWHERE and base is not None and first.get(base[1], _NOWHERE) != _NOWHERE:
+        base = _MADE_UNIQUE.fullmatch(names[column]) if place == _NOWHERE else None
+        if base is not None and first.get(base[1], _NOWHERE) != _NOWHERE:
             found[column] = (first[base[1]], f"copy of {base[1]}")
     positions = np.array([place for place, _ in found], dtype=np.int64)
     notes = [note for _, note in found]
@@ -194,6 +196,9 @@ class _Finder:
 
     def find(self, spellings: Sequence[str]) -> tuple[int, str]:
         """Position in the panel, and how it was found; or -1, and why not."""
+        name = spellings[0]  # which most columns are found by
+        if name in self.exact and parse(name).species in _OF_MAN:
+            return self.exact[name], ""
         for spelling in spellings:
             for name in self._forms(spelling):
                 if name in self.exact:
@@ -219,7 +224,7 @@ class _Finder:
     def _forms(self, spelling: str) -> list[str]:
         """The parts of a name that can match: the name, its identifier, and a symbol in it."""
         gene = parse(spelling)
-        if gene.species not in ("", "human"):
+        if gene.species not in _OF_MAN:
             return []
         by_r = gene.key.replace(".", "-")  # R writes HLA.A where the symbol is HLA-A
         entrez = gene.entrez if self.entrez_beside else ""

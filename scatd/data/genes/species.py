@@ -79,10 +79,9 @@ def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origi
 
 def _told(names: Sequence[Sequence[str]], var: pd.DataFrame) -> list[str]:
     """Species of each column, from the first of its names, or its genome, that shows one."""
-    told = [
-        next(filter(None, (parse(name).species for name in row)), "")
-        for row in zip(*names, strict=True)
-    ]
+    told = [parse(name).species for name in names[0]]
+    for more in names[1:]:
+        told = [one or parse(name).species for one, name in zip(told, more, strict=True)]
     for place, title in enumerate(var.columns):
         if names_genomes(title):
             words = var.iloc[:, place].astype(str)
@@ -114,6 +113,8 @@ def species_by_capitals(names: Sequence[str], known: Collection[str] = HOUSEKEEP
 
 
 def _capitals(word: str) -> str:
+    if word.isupper():  # most symbols
+        return HUMAN
     letters = "".join(filter(str.isalpha, word))
     if letters[1:].islower():
         return "mouse or rat" if letters[0].isupper() else "fish or fly"

@@ -13,6 +13,7 @@ from scatd.candidates.trees import Trees
 from scatd.decision import logit
 from scatd.keys import CandidateName
 from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
+from scatd.training.forests import grown
 
 if TYPE_CHECKING:
     from sklearn.ensemble import ExtraTreesClassifier
@@ -50,7 +51,7 @@ class TreesRecipe(Recipe[Trees]):
             votes = np.full(len(rows.codes), np.nan)
             for train, val in rows.inner:
                 forest = _forest(rows, setting, INNER_SHARE)
-                forest.fit(rows.X[train], rows.codes[train], rows.weights[train])
+                grown(forest, rows.X[train], rows.codes[train], rows.weights[train])
                 votes[val] = forest.predict_proba(rows.X[val])[:, 1]
             found[setting] = votes
         return found
@@ -58,7 +59,7 @@ class TreesRecipe(Recipe[Trees]):
     def fit(self, rows: TrainingRows, setting: Setting) -> Trees:
         """Fit all rows."""
         forest = _forest(rows, setting, 1)
-        return additive(forest.fit(rows.X, rows.codes, rows.weights))
+        return additive(grown(forest, rows.X, rows.codes, rows.weights))
 
     def fit_unjudged(self, rows: TrainingRows) -> Trees:
         """Fit all rows: a vote of one half is the share of resistant rows."""

@@ -6,9 +6,8 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -25,6 +24,9 @@ from scatd.errors import InputError
 from scatd.registry import ModelRef
 from scatd.wording import any_of, counted
 from scatd.workflows.predict.request import PredictedCells, in_words
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 _GROUP_ROWS = 1 << 16
 """Rows of a row group of `.parquet`."""
@@ -325,7 +327,7 @@ def _slice(rows: range | None) -> slice | None:
     return None if rows is None else slice(rows.start, rows.stop)
 
 
-def scored_cohort(results: Sequence[PredictedCells], opened: OpenedInput) -> ad.AnnData:
+def scored_cohort(results: Sequence[PredictedCells], opened: OpenedInput) -> AnnData:
     """The input, read again into memory, with the scores of each result added."""
     cohort = opened.whole() if opened.is_cohort else _without_expression(results[0])
     for result in results:
@@ -333,7 +335,7 @@ def scored_cohort(results: Sequence[PredictedCells], opened: OpenedInput) -> ad.
     return cohort
 
 
-def annotate(cohort: ad.AnnData, cells: PredictedCells) -> None:
+def annotate(cohort: AnnData, cells: PredictedCells) -> None:
     """Add the scores, the latent and their provenance to a cohort in memory."""
     if cohort.is_view:
         cohort._init_as_actual(copied(cohort))
@@ -359,6 +361,8 @@ def annotate(cohort: ad.AnnData, cells: PredictedCells) -> None:
     }
 
 
-def _without_expression(cells: PredictedCells) -> ad.AnnData:
+def _without_expression(cells: PredictedCells) -> AnnData:
     """A cohort of the same cells, for an input that is a matrix of features."""
-    return ad.AnnData(obs=pd.DataFrame(index=pd.Index(cells.table["barcode"].to_numpy())))
+    from anndata import AnnData
+
+    return AnnData(obs=pd.DataFrame(index=pd.Index(cells.table["barcode"].to_numpy())))

@@ -1,0 +1,30 @@
+"""Growing the trees of a forest on several cores, with the numbers of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+F = TypeVar("F", bound="ExtraTreesClassifier | RandomForestClassifier")
+
+
+def grown(forest: F, X: ArrayLike, codes: ArrayLike, weights: ArrayLike | None = None) -> F:
+    """Fit a forest of scikit-learn with as many threads as torch may use.
+
+    Every tree has a seed of its own, so that the trees are the same on any number of cores. Votes
+    are added up by one thread, because several would add them in any order.
+
+    Parameters
+    ----------
+    X, codes, weights
+        (n_obs, n_features), (n_obs,) and (n_obs,).
+    """
+    forest.set_params(n_jobs=torch.get_num_threads())
+    forest.fit(X, codes, weights)
+    forest.set_params(n_jobs=None)
+    return forest
