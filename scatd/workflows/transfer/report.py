@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, WORDS, FoldPredictions
 from scatd.evaluation.intervals import Bootstrap, intervals_table
 from scatd.evaluation.ledger import cell_ledger, seen_cells
+from scatd.evaluation.standing import Standing
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.plots.candidates import candidates
@@ -36,7 +37,7 @@ FOLD_MARGIN = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Results of the folds: tables, means and s.d. by metric name, and the finding in words."""
+    """Results of the folds: tables, means and s.d. as a card names them, the finding in words."""
 
     folds: pd.DataFrame
     models: pd.DataFrame
@@ -64,12 +65,9 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     summary = evidence.summary_metrics(folds)
     ours = models[models["model"] == MODEL]
     summary |= {
-        metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
-        metric_names.CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
-        **{
-            metric_names.N_RESPONSE.format(response=word): float((codes == code).sum())
-            for word, code in keys.POLARITY.items()
-        },
+        "auroc_ci_low": ours["auroc_ci_low"].item(),
+        "auroc_ci_high": ours["auroc_ci_high"].item(),
+        **{f"n_{word}": float((codes == code).sum()) for word, code in keys.POLARITY.items()},
     }
     sentence = finding.in_folds(models, subject, len(codes))
     if done.candidates:
@@ -79,8 +77,8 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
             run.log_figures({"candidates": candidates(tried, subject)})
         if settings.model == "auto":
             sentence += f" {candidates_in_words(tried)}"
-    run.log_metrics(summary)
-    run.log_table(by_fold, artifact_paths.FOLDS)
+    run.log_metrics(_headline(summary, models))
+    run.log_checked_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(
         intervals_table(codes, prob, thresholds, bootstrap=Bootstrap(seed=settings.seed)),
@@ -93,6 +91,26 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
         run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def _headline(summary: Mapping[str, float], models: pd.DataFrame) -> dict[str, float]:
+    """What the run shows beside its tables; a page of MLflow with all metrics is not read."""
+    values = {
+        name.format(metric=metric): summary[f"{metric}_{part}"]
+        for metric, part, name in (
+            ("auroc", "mean", metric_names.MEAN),
+            ("auroc", "sd", metric_names.SD),
+            ("auroc", "ci_low", metric_names.CI_LOW),
+            ("auroc", "ci_high", metric_names.CI_HIGH),
+            ("auprc", "mean", metric_names.MEAN),
+        )
+    }
+    for word in keys.RESPONSES:
+        values[metric_names.N_RESPONSE.format(response=word)] = summary[f"n_{word}"]
+    for model, auroc in zip(models["model"], models["auroc_mean"], strict=True):
+        if model != MODEL:
+            values[metric_names.BASELINE_MEAN.format(model=model, metric="auroc")] = auroc
+    return values
 
 
 def candidates_in_words(tried: pd.DataFrame) -> str:
@@ -159,24 +177,35 @@ _OURS = {
     "auroc_ci_low": metric_names.TARGET_CI_LOW,
     "auroc_ci_high": metric_names.TARGET_CI_HIGH,
 }
-_THEIRS = {
-    "auroc": metric_names.BASELINE_TARGET,
-    "folds_mean": metric_names.BASELINE_TARGET_MEAN,
+_LEAD = {
     "lead": metric_names.BASELINE_TARGET_LEAD,
     "lead_ci_low": metric_names.BASELINE_TARGET_LEAD_LOW,
     "lead_ci_high": metric_names.BASELINE_TARGET_LEAD_HIGH,
 }
-"""Metrics of the model and of a baseline, by the column of the table of the target."""
+"""Metrics of the model, and of its lead, by the column of the table of the target."""
 
 
 def _target_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The table of the target as metrics; undefined values are left out."""
-    return {
-        name.format(metric="auroc", model=row["model"]): row[column]
-        for row in table.to_dict(orient="records")
-        for column, name in (_OURS if row["model"] == MODEL else _THEIRS).items()
-        if pd.notna(row[column])
-    }
+    """The table of the target as metrics: the gate asks for the lead over the best baseline.
+
+    Undefined values are left out.
+    """
+    best = Standing.of(table).best
+    values: dict[str, float] = {}
+    for row in table.to_dict(orient="records"):
+        names = _OURS if row["model"] == MODEL else {"auroc": metric_names.BASELINE_TARGET}
+        if best is not None and row["model"] == best.name:
+            names = names | _LEAD
+        for column, name in names.items():
+            values[name.format(metric="auroc", model=row["model"])] = row[column]
+    return {name: value for name, value in values.items() if pd.notna(value)}
+
+
+def of_model(table: pd.DataFrame) -> dict[str, float]:
+    """The metrics of the target that are of the registered model, not of baselines or folds."""
+    (ours,) = table[table["model"] == MODEL].to_dict(orient="records")
+    found = {name: ours[column] for column, name in _OURS.items() if name != metric_names.TARGET_MEAN}
+    return {name.format(metric="auroc"): v for name, v in found.items() if pd.notna(v)}
 
 
 def _target_cells(target: TargetTask, mine: FoldPredictions, chosen: Chosen) -> dict[str, float]:
