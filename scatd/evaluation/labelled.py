@@ -222,7 +222,8 @@ def evaluation_metrics(
 
     Every metric, the interval of the AUROC (`auroc_ci_low`), also over groups
     (`auroc_group_ci_low`), baselines and the lead over each (`baseline/NAME/auroc`,
-    `baseline/NAME/auroc_lead`), `coverage`, `error_answered`, `n_sensitive` and `n_resistant`. Undefined values are left out.
+    `baseline/NAME/auroc_lead`), `coverage`, `error_answered`, `n_sensitive` and `n_resistant`.
+    Undefined values are left out.
     """
     values: dict[str, float] = {}
     for row in tables["metrics"].to_dict(orient="records"):

@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 _MAX_PARAM_LENGTH, _MAX_DIGEST_LENGTH = 6000, 36
+_SMALL_DPI = 60
 
 
 class Cohort(Protocol):
@@ -146,7 +147,9 @@ class Run:
             The data that a metric is of, by its name: MLflow lists them on the page of the model.
         """
         of = data or {}
-        self._log([_metric(name, value, step, model_id, of.get(name)) for name, value in values.items()])
+        self._log(
+            [_metric(name, value, step, model_id, of.get(name)) for name, value in values.items()]
+        )
 
     def log_history(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Log curves: each row holds `epoch` (the step) and one value of each metric."""
@@ -199,6 +202,13 @@ class Run:
                 save_figure(figure, Path(folder), name)
             if figures:
                 self.log_files(Path(folder), artifact_paths.FIGURES)
+
+    def log_small(self, figure: Figure, artifact_file: str) -> None:
+        """Store a figure as a small png, for a description: MLflow shows pictures as they are."""
+        folder, _, name = artifact_file.rpartition("/")
+        with tempfile.TemporaryDirectory() as made:
+            figure.savefig(Path(made) / name, dpi=_SMALL_DPI, bbox_inches="tight")
+            self._files.log_artifact(str(Path(made) / name), folder or None)
 
     def holds(self, artifact_path: str) -> bool:
         """True where a file is stored there, or at an older path of it."""

@@ -10,13 +10,16 @@ from pathlib import Path
 from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import git_utils, mlflow_tags
 
-
 from scatd import __version__, keys
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Where the package lies. Only a checkout has a `.git` there."""
 
-_GIT = (mlflow_tags.MLFLOW_GIT_COMMIT, mlflow_tags.MLFLOW_GIT_BRANCH, mlflow_tags.MLFLOW_GIT_REPO_URL)
+_GIT = (
+    mlflow_tags.MLFLOW_GIT_COMMIT,
+    mlflow_tags.MLFLOW_GIT_BRANCH,
+    mlflow_tags.MLFLOW_GIT_REPO_URL,
+)
 _DOORS = ("scatd", "scatd.exe")
 """Names of the installed program."""
 

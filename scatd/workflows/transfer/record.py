@@ -103,7 +103,8 @@ def record_drug(
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
-        version = _register(run, task, chosen, report, target, resumed.resume_key)
+        shown_there = drug_report.shown_in_mlflow(run, figures=figures)
+        version = _register(run, task, chosen, report, target, resumed.resume_key, shown_there)
     config = registry.load_config(task.drug_key)
     ref = registry.get(name, version)
     shown = _target_evidence(run, task)
@@ -268,6 +269,7 @@ def _register(
     report: Report,
     target: pd.DataFrame | None,
     resume_key: str,
+    shown_there: str,
 ) -> int:
     """Register a model with its evidence, and keep its baselines; returns the version."""
     log_baselines(run, chosen.baselines)
@@ -309,6 +311,7 @@ def _register(
         metrics={**own, **on_target},
         data=data,
         description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n"
-        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}",
+        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}\n\n"
+        f"{shown_there}",
         tags=tags,
     )

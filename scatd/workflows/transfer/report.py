@@ -88,7 +88,9 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     run.log_checked_table(out_of_fold, artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
     if figures:
-        run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
+        pictures = _figures(task, folds, by_fold) | _loss(run, task, len(folds))
+        run.log_small(pictures["roc"], artifact_paths.ROC_SMALL)
+        run.log_figures(pictures)
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
 
@@ -111,6 +113,16 @@ def _headline(summary: Mapping[str, float], models: pd.DataFrame) -> dict[str, f
         if model != MODEL:
             values[metric_names.BASELINE_MEAN.format(model=model, metric="auroc")] = auroc
     return values
+
+
+def shown_in_mlflow(run: tracking.Run, *, figures: bool) -> str:
+    """Markdown for descriptions in MLflow: a link to the run, with the ROC of its folds."""
+    place = f"#/experiments/{run.info.experiment_id}/runs/{run.run_id}"
+    link = f"[Run with folds, curves and tables]({place})"
+    if not figures:
+        return link
+    source = f"get-artifact?path={artifact_paths.ROC_SMALL}&run_uuid={run.run_id}"
+    return f"[![ROC of the folds]({source})]({place}/artifacts/{artifact_paths.FIGURES})\n\n{link}"
 
 
 def candidates_in_words(tried: pd.DataFrame) -> str:
@@ -204,7 +216,9 @@ def _target_metrics(table: pd.DataFrame) -> dict[str, float]:
 def of_model(table: pd.DataFrame) -> dict[str, float]:
     """The metrics of the target that are of the registered model, not of baselines or folds."""
     (ours,) = table[table["model"] == MODEL].to_dict(orient="records")
-    found = {name: ours[column] for column, name in _OURS.items() if name != metric_names.TARGET_MEAN}
+    found = {
+        name: ours[column] for column, name in _OURS.items() if name != metric_names.TARGET_MEAN
+    }
     return {name.format(metric="auroc"): v for name, v in found.items() if pd.notna(v)}
 
 
