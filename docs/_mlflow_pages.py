@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -44,11 +44,13 @@ def places(client: MlflowClient) -> Mapping[str, tuple[str, str]]:
     }
 
 
-def take(page: Page, address: str, text: str, picture: Path) -> None:
-    """Save a page as a small png."""
+def take(page: Page, address: str, text: str, picture: Path, closed: Sequence[str]) -> None:
+    """Save a page as a small png, with the sections under some headings closed."""
     page.goto(address)
     page.get_by_text(text).first.wait_for()
     page.wait_for_timeout(8000)  # charts are drawn after the text
+    for heading in closed:
+        page.get_by_text(heading, exact=True).first.click()
     page.screenshot(path=picture)
     with Image.open(picture) as taken:
         taken.convert("RGB").quantize(128).save(picture, optimize=True)
@@ -67,7 +69,8 @@ def main(server: str) -> None:
         browser.add_init_script(CLOSED)
         page = browser.new_page()
         for name, (place, text) in places(MlflowClient(server)).items():
-            take(page, f"{server}/#/{place}", text, HERE / f"mlflow-{name}.png")
+            closed = ["Visualizations", "Parameters"] if name == "compare" else []
+            take(page, f"{server}/#/{place}", text, HERE / f"mlflow-{name}.png", closed)
         browser.close()
 
 

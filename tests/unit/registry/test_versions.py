@@ -125,7 +125,7 @@ def test_a_logged_model_says_what_it_was_made_with(add):
     (output,) = client.get_run(client.get_model_version(NAME, "1").run_id).outputs.model_outputs
     logged = client.get_logged_model(output.model_id)
     assert logged.tags["mlflow.note.content"] == "**d**"
-    assert logged.tags["scatd.drug"] == "afatinib"
+    assert logged.tags["scatd.family"] == "sf"
     card = registry.read_card(registry.get(NAME, 1))
     assert float(logged.params["threshold"]) == card.threshold
     assert logged.params["n_latent"] == str(card.sizes.n_latent)
