@@ -23,6 +23,7 @@ from scatd.evaluation.standing import Standing
 from scatd.plots import cells, screen
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section
+from scatd.wording import counted
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -143,10 +144,10 @@ def _evidence(about: About) -> dict[str, object]:
 def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str]:
     """The finding, in sentences with numbers."""
     drugs, n_groups = tables["drugs"], len(tables["matrix"]) - 1
-    cohort = f"{len(found.ids)} cells"
+    cohort = counted(len(found.ids), "cell")
     if request.group_by is not None:
-        cohort += f" of {n_groups} groups ({request.group_by})"
-    words = [f"{path_of(request.cohort).name}: {cohort}, scored for {len(drugs)} drugs."]
+        cohort += f" of {counted(n_groups, 'group')} ({request.group_by})"
+    words = [f"{path_of(request.cohort).name}: {cohort}, scored for {counted(len(drugs), 'drug')}."]
     words += [
         f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
         f"{row.ci_low:.0%} to {row.ci_high:.0%})"
@@ -225,7 +226,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     if xy is not None:
         for drug in telling[:MOST_MAPS]:
             figure = cells.cell_map(xy, found.drugs[drug].prob[found.drawn.picked], drug)
-            drawn[f"{drug}: P(resistant) of {len(xy)} cells."] = (f"map_{drug}", figure)
+            drawn[f"{drug}: P(resistant) of {counted(len(xy), 'cell')}."] = (f"map_{drug}", figure)
     return {
         caption: save_figure(figure, folder, name)[0] for caption, (name, figure) in drawn.items()
     }
@@ -290,6 +291,6 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
     return Page(
         f"Screen of {subject}",
         sections,
-        subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",
+        subtitle=f"{counted(len(drugs), 'drug')}, {counted(len(found.ids), 'cell')}",
         footer=keys.CAVEAT,
     )
