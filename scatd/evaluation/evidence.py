@@ -162,17 +162,39 @@ def _cut_at_half(fold: FoldPredictions, model: str) -> Fold:
 
 
 def summary_metrics(folds: Sequence[FoldPredictions]) -> dict[str, float]:
-    """Mean and s.d. over folds of every metric: `auroc_mean`, `baseline.NAME.auroc_mean`, ..."""
-    table = fold_table(folds)
+    """Mean and s.d. over folds of every metric, as a card names them.
+
+    Names are `auroc_mean`, `baseline.NAME.auroc_mean`, ...: those of cards since 0.1.
+    """
+    values: dict[str, float] = {}
+    for model, group in fold_table(folds).groupby("model", sort=False):
+        before = "" if model == MODEL else f"baseline.{model}."
+        for metric in METRICS:
+            values[f"{before}{metric}_mean"] = float(group[metric].mean())
+            values[f"{before}{metric}_sd"] = float(group[metric].std(ddof=1))
+    return values
+
+
+def metrics_over_folds(table: pd.DataFrame) -> dict[str, float]:
+    """Mean over folds of every metric of every model, and s.d. of the response model's.
+
+    Parameters
+    ----------
+    table
+        Of `fold_table`.
+
+    Returns
+    -------
+    By name in MLflow, where a run of scatd before 0.3 has them.
+    """
     values: dict[str, float] = {}
     for model, group in table.groupby("model", sort=False):
-        mean, sd = metric_names.BASELINE_MEAN, metric_names.BASELINE_SD
-        if model == MODEL:
-            mean, sd = metric_names.MEAN, metric_names.SD
+        mean = metric_names.MEAN if model == MODEL else metric_names.BASELINE_MEAN
         for metric in METRICS:
             words = {"model": model, "metric": metric}
             values[mean.format(**words)] = float(group[metric].mean())
-            values[sd.format(**words)] = float(group[metric].std(ddof=1))
+            if model == MODEL:
+                values[metric_names.SD.format(**words)] = float(group[metric].std(ddof=1))
     return values
 
 

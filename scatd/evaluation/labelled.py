@@ -244,17 +244,18 @@ def evaluation_metrics(
     """Results of an evaluation as names and numbers, for the tracking store and the gate.
 
     Every metric, its interval (`auroc_ci_low`), baselines and the lead over each
-    (`baseline.NAME.auroc`, `baseline.NAME.auroc_lead`),
-    `coverage`, `error_answered`, `n_sensitive` and `n_resistant`. Undefined values are left out.
+    (`baseline/NAME/auroc`, `baseline/NAME/auroc_lead`), `coverage`, `error_answered`,
+    `n_sensitive` and `n_resistant`. Undefined values are left out.
     """
     values: dict[str, float] = {}
     for row in tables["metrics"].to_dict(orient="records"):
         name = str(row.pop("metric"))
         values[metric_names.METRIC.format(metric=name)] = row.pop("value")
-        values |= {
-            metric_names.BOUND.format(metric=name, bound=bound): value
-            for bound, value in row.items()
-        }
+        if name == "auroc":  # the table has those of all
+            values |= {
+                metric_names.BOUND.format(metric=name, bound=bound): value
+                for bound, value in row.items()
+            }
     for row in tables["models"].to_dict(orient="records"):
         if row["model"] != MODEL:
             words = {"model": row["model"], "metric": "auroc"}

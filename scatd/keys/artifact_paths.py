@@ -11,6 +11,8 @@ OLDER: dict[str, tuple[str, ...]] = {}
 TABLE = "tables/{name}.csv"
 """A table whose name is made up elsewhere: the controls of a list of features, and patients."""
 FIGURES = "figures"
+ROC_SMALL = "figures/roc_small.png"
+"""Of a drug: the ROC of its folds, in the size of a description."""
 MODEL = "model"
 """Model folder of a registered version."""
 

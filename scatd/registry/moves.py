@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.errors import InputError, ScatdError
-from scatd.registry import lease, owner, state
+from scatd.registry import described, lease, owner, state
 from scatd.registry.events import MAX_REASON, Event, Plan
 from scatd.registry.lease import Lease
 from scatd.registry.state import Model
@@ -61,6 +61,11 @@ class Moving:
     def production(self) -> int | None:
         """The version in production."""
         return self.model.aliases.get(keys.PRODUCTION)
+
+    @property
+    def shown(self) -> tuple[int | None, int | None]:
+        """The version in production, and the newest one that has its files."""
+        return self.production, state.intended(self.production, self.known)[0]
 
     def is_done(self, action: str, version: int | None = None) -> bool:
         """True where a command that was cut short did this, and it stands now."""
@@ -313,8 +318,12 @@ def moving(name: str, action: str, *, may_be_new: bool = False) -> Iterator[Movi
         else:
             known = state.tags_of(state.versions(client, name))
         at_work = Moving(client, held, model, known)
+        before = at_work.shown
         if at_work.done is not None:
             logger.warning("%s: its %s was complete", name, at_work.done.content["action"])
         at_work.finish_cut()
         at_work.notice()
         yield at_work
+        if at_work.shown != before:
+            at_work.check()
+            described.describe(client, name, *at_work.shown)

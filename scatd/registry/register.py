@@ -17,12 +17,13 @@ from mlflow.entities import LoggedModel, LoggedModelOutput
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.utils import mlflow_tags
 
 from scatd import __version__, keys
 from scatd.cards.rows import feature_names
 from scatd.keys import artifact_paths
 from scatd.registry import hashes, identity, leftovers, moves, owner, pyfunc, state
-from scatd.tracking import Run, after_error, connect, time_to_send
+from scatd.tracking import DataName, Run, after_error, connect, time_to_send
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,7 @@ _NEEDS = (
     "where the model is loaded, and let MLflow use that environment (--env-manager local)."
 )
 _EXAMPLE_ROWS = 2
+_MAX_PARAM_LENGTH = 500
 
 
 def register_artifact(
@@ -47,6 +49,7 @@ def register_artifact(
     metrics: Mapping[str, float],
     description: str,
     tags: Mapping[str, str],
+    data: Mapping[str, DataName] | None = None,
 ) -> int:
     """Store a model as the newest version of `name`, at `staging`.
 
@@ -62,6 +65,8 @@ def register_artifact(
         Metrics of the stored weights; logged to the run and linked to the model.
     description, tags
         Shown in the registry; family, simulated, who and when are added.
+    data
+        The data that a metric is of, by the metric's name.
 
     Returns
     -------
@@ -73,10 +78,10 @@ def register_artifact(
     with _folder(model) as folder:
         stored = artifact.read(folder) if isinstance(model, Path) else model
         card, files = artifact.read_card(folder), artifact.verify(folder)
-        packing = _Packing(card, files, _example(stored))
+        packing = _Packing(card, files, _example(stored), description)
         logged = _logged_model(client, folder, name, run_id, packing)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    Run(client, run_id).log_metrics(metrics, model_id=logged.model_id)
+    Run(client, run_id).log_metrics(metrics, model_id=logged.model_id, data=data)
     all_tags = {
         **identity.as_tags(card),
         **({keys.TAG_CHOICE: card.choice_in_words} if card.kind == "response" else {}),
@@ -91,11 +96,15 @@ def register_artifact(
 
 @dataclass(frozen=True)
 class _Packing:
-    """What is packed with a model folder: its card, the hashes of its files, rows as an example."""
+    """What is packed with a model folder: its card, the hashes of its files, rows as an example.
+
+    `description` is for the page of the logged model.
+    """
 
     card: Card
     files: Mapping[str, str]
     example: pd.DataFrame
+    description: str
 
 
 @contextlib.contextmanager
@@ -125,7 +134,12 @@ def _logged_model(
         client.get_run(run_id).info.experiment_id,
         name=name,
         source_run_id=run_id,
-        params={"input": _input_in_words(card)},
+        tags={
+            **identity.as_tags(card),
+            keys.TAG_VERSION: __version__,
+            mlflow_tags.MLFLOW_RUN_NOTE: packing.description,
+        },
+        params=_params(card),
         model_type=f"scatd-{card.kind}",
     )
     about = mlflow.models.Model(run_id=run_id, model_id=logged.model_id)
@@ -230,6 +244,27 @@ def _example(stored: Artifact) -> pd.DataFrame:
     rows = drawn_rows(stored, _EXAMPLE_ROWS, seed=0)
     names = feature_names(stored.card())
     return pd.DataFrame(rows.astype(np.float64).round(3), columns=list(names))
+
+
+def _params(card: Card) -> dict[str, str]:
+    """Parameters of a logged model, as its page shows them: its input, and what it was made with.
+
+    Settings are lists and numbers of the recipe; the card in the model's files has all of them.
+    """
+    about = card.about
+    said: dict[str, object] = {"input": _input_in_words(card), "n_latent": card.sizes.n_latent}
+    if card.kind == "response":
+        said |= {
+            "candidate": card.candidate.name,
+            "threshold": card.threshold,
+            "threshold_origin": about.threshold_origin,
+            "select": about.select,
+            "backbone": about.backbone,
+        }
+    if about.input_scale:
+        said["input_scale"] = about.input_scale
+    said |= {keys.CFG + name: value for name, value in (about.settings or {}).items()}
+    return {name: str(value)[:_MAX_PARAM_LENGTH] for name, value in said.items()}
 
 
 def _input_in_words(card: Card) -> str:

@@ -20,7 +20,7 @@ from scatd.tracking.resume import (
     resume_lock,
     unfinished,
 )
-from scatd.tracking.run import FINISHED, Run, after_error
+from scatd.tracking.run import FINISHED, DataName, Run, after_error
 from scatd.tracking.store import (
     EXPERIMENT,
     cache_folder,
@@ -36,6 +36,7 @@ __all__ = [
     "EXPERIMENT",
     "FINISHED",
     "Curves",
+    "DataName",
     "DeadRun",
     "FinishedRun",
     "Lock",

@@ -16,6 +16,7 @@ from scatd import __version__, keys
 from scatd.data.scratch import ended_by_signals
 from scatd.errors import InputError, StoreError
 from scatd.tracking import artifact_place, faults, orphans
+from scatd.tracking.load import system_metrics
 from scatd.tracking.run import Run, create, ended_with_block
 from scatd.tracking.store import connect, experiment
 
@@ -43,7 +44,7 @@ def parent_run(
     """
     about = {
         keys.TAG_COMMAND: command,
-        keys.TAG_VERSION: __version__,
+        keys.TAG_VERSION: __version__,  # also where MLflow made the run
         keys.TAG_HOST: platform.node(),
         keys.TAG_PROCESS: str(os.getpid()),
         **tags,
@@ -57,7 +58,8 @@ def parent_run(
         run = _opened(client, command, name, about)
         with ended_by_signals(), ended_with_block(run):
             run.log_settings(settings)
-            yield run
+            with system_metrics(run):
+                yield run
 
 
 def _opened(client: MlflowClient, command: str, name: str, about: Mapping[str, str]) -> Run:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from mlflow.entities import (
     Dataset,
@@ -29,7 +29,6 @@ from mlflow.entities import (
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
-from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils import mlflow_tags
 
 from scatd import keys
@@ -40,6 +39,7 @@ from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.plots.style import save_figure
 from scatd.tracking import reach, search
+from scatd.tracking.source import tags_of_run
 from scatd.tracking.together import Together
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 _MAX_PARAM_LENGTH, _MAX_DIGEST_LENGTH = 6000, 36
+_SMALL_DPI = 60
 
 
 class Cohort(Protocol):
@@ -70,6 +71,18 @@ class Cohort(Protocol):
     def n_features(self) -> int:
         """Columns of the matrix that is used."""
         ...
+
+
+class DataName(NamedTuple):
+    """How MLflow knows data that a run used."""
+
+    name: str
+    digest: str
+
+    @classmethod
+    def of(cls, cohort: Cohort, digest: str) -> DataName:
+        """The name under which `Run.log_cohort` records a cohort."""
+        return cls(cohort.path.stem, digest[:_MAX_DIGEST_LENGTH])
 
 
 class Run:
@@ -118,10 +131,25 @@ class Run:
             ]
 
     def log_metrics(
-        self, values: Mapping[str, float], step: int = 0, model_id: str | None = None
+        self,
+        values: Mapping[str, float],
+        step: int = 0,
+        model_id: str | None = None,
+        data: Mapping[str, DataName] | None = None,
     ) -> None:
-        """Log one value of each metric; `model_id` is the logged model that they belong to."""
-        self._log([_metric(name, value, step, model_id) for name, value in values.items()])
+        """Log one value of each metric.
+
+        Parameters
+        ----------
+        model_id
+            The logged model that they belong to.
+        data
+            The data that a metric is of, by its name: MLflow lists them on the page of the model.
+        """
+        of = data or {}
+        self._log(
+            [_metric(name, value, step, model_id, of.get(name)) for name, value in values.items()]
+        )
 
     def log_history(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Log curves: each row holds `epoch` (the step) and one value of each metric."""
@@ -175,6 +203,13 @@ class Run:
             if figures:
                 self.log_files(Path(folder), artifact_paths.FIGURES)
 
+    def log_small(self, figure: Figure, artifact_file: str) -> None:
+        """Store a figure as a small png, for a description: MLflow shows pictures as they are."""
+        folder, _, name = artifact_file.rpartition("/")
+        with tempfile.TemporaryDirectory() as made:
+            figure.savefig(Path(made) / name, dpi=_SMALL_DPI, bbox_inches="tight")
+            self._files.log_artifact(str(Path(made) / name), folder or None)
+
     def holds(self, artifact_path: str) -> bool:
         """True where a file is stored there, or at an older path of it."""
         return any(map(self._has, _paths(artifact_path)))
@@ -194,10 +229,10 @@ class Run:
         with reach.time_to_fetch():
             return Path(self._files.download_artifacts(place, copy))
 
-    def log_cohort(self, cohort: Cohort, digest: str, context: str) -> None:
+    def log_cohort(self, cohort: Cohort, digest: str, context: str) -> DataName:
         """Record a cohort that the run used, and its role: source, reference or target."""
-        self.log_dataset(
-            cohort.path.stem,
+        return self.log_dataset(
+            DataName.of(cohort, digest).name,
             str(cohort.path),
             digest=digest,
             n_rows=cohort.n_obs,
@@ -207,11 +242,12 @@ class Run:
 
     def log_dataset(
         self, name: str, path: str, *, digest: str, n_rows: int, n_features: int, context: str
-    ) -> None:
+    ) -> DataName:
         """Record data that the run used, where they are not a cohort of one file."""
+        known = DataName(name, digest[:_MAX_DIGEST_LENGTH])
         dataset = Dataset(
-            name=name,
-            digest=digest[:_MAX_DIGEST_LENGTH],
+            name=known.name,
+            digest=known.digest,
             source_type="local",
             source=json.dumps({"uri": path}),
             profile=json.dumps({"num_rows": n_rows, "num_features": n_features}),
@@ -219,6 +255,7 @@ class Run:
         tag = InputTag(mlflow_tags.MLFLOW_DATASET_CONTEXT, context)
         with self._collected() as held:
             held.datasets.append(DatasetInput(dataset, [tag]))
+        return known
 
     def log_model_input(self, model_id: str) -> None:
         """Record the logged model that this run used."""
@@ -305,7 +342,7 @@ class Run:
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str]) -> Run:
     """A new run; MLflow adds the user and the source."""
-    made = client.create_run(experiment, run_name=name, tags=resolve_tags(dict(tags)))
+    made = client.create_run(experiment, run_name=name, tags=tags_of_run(tags))
     return Run(client, made.info.run_id, made.info)
 
 
@@ -334,8 +371,21 @@ def after_error(client: MlflowClient, leave: Callable[[], object]) -> None:
         logger.debug("After an error, this failed as well: %s", second)
 
 
-def _metric(name: str, value: float, step: int, model_id: str | None) -> Metric:
-    return Metric(name, float(value), int(time.time() * 1000), step, model_id=model_id)
+def _metric(
+    name: str, value: float, step: int, model_id: str | None, data: DataName | None = None
+) -> Metric:
+    at = int(time.time() * 1000)
+    if data is None:
+        return Metric(name, float(value), at, step, model_id=model_id)
+    return Metric(
+        name,
+        float(value),
+        at,
+        step,
+        model_id=model_id,
+        dataset_name=data.name,
+        dataset_digest=data.digest,
+    )
 
 
 def _curve(rows: Iterable[Mapping[str, float]]) -> list[Metric]:

@@ -17,7 +17,7 @@ from scatd.data import scratch
 from scatd.data.downloads import cache_folder
 from scatd.data.files import make_folder
 from scatd.errors import InputError
-from scatd.tracking import artifact_place, databases, reach
+from scatd.tracking import artifact_place, databases, experiment_page, reach
 from scatd.tracking.addresses import VARIABLE, first_line, no_password, sqlite_file, tracking_uri
 from scatd.tracking.faults import raise_if_lost
 from scatd.tracking.locks import DatabaseLock, Lock, is_lockable
@@ -123,9 +123,10 @@ def experiment(client: MlflowClient) -> Experiment:
     found = find_experiment(client)
     if found is None:
         place = artifact_place.of_new_experiment(tracking_uri(), _store_folder(), name)
-        return client.get_experiment(client.create_experiment(name, artifact_location=place))
+        found = client.get_experiment(client.create_experiment(name, artifact_location=place))
     if found.lifecycle_stage == LifecycleStage.DELETED:
         client.restore_experiment(found.experiment_id)
+    experiment_page.put(client, found)
     return found
 
 

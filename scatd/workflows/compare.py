@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from mlflow.exceptions import MlflowException
@@ -110,8 +110,8 @@ def _said_beside(doubt: Doubt, run: FinishedRun) -> str:
 
 
 def _row(run: FinishedRun, metric: str) -> dict[str, object]:
-    values = run.metrics
-    standing = _of_folds(run, metric)
+    values = _over_folds(run, metric)
+    standing = _of_folds(run, values, metric)
     best = standing.best
     counts = [
         tracking.metric(values, metric_names.N_RESPONSE, response=word) for word in keys.RESPONSES
@@ -137,7 +137,19 @@ def _row(run: FinishedRun, metric: str) -> dict[str, object]:
     return row | _of_target(run, metric)
 
 
-def _of_folds(run: FinishedRun, metric: str) -> Standing:
+def _over_folds(run: FinishedRun, metric: str) -> Mapping[str, float]:
+    """Metrics of a run, with the means of its folds; without them where nothing can be read."""
+    try:
+        of_store = tracking.Run(tracking.connect(), run.run_id)
+        return stored_evidence.over_folds(of_store, run.metrics, metric)
+    except InputError as error:
+        logger.warning("No %s is shown for run %s: %s", metric, run.run_id, error)
+    except (MlflowException, OSError) as error:  # deleted by hand, or a store that is not here
+        tracking.raise_if_lost(error)
+    return run.metrics
+
+
+def _of_folds(run: FinishedRun, values: Mapping[str, float], metric: str) -> Standing:
     """Where the model stands on its folds; without intervals where their table cannot be read."""
     if metric == "auroc":
         try:
@@ -146,7 +158,7 @@ def _of_folds(run: FinishedRun, metric: str) -> Standing:
             logger.warning("No interval of the lead is shown for run %s: %s", run.run_id, error)
         except (MlflowException, OSError) as error:  # deleted by hand, or a store that is not here
             tracking.raise_if_lost(error)
-    return stored_evidence.of_means(run.metrics, metric)
+    return stored_evidence.of_means(values, metric)
 
 
 def _of_target(run: FinishedRun, metric: str) -> dict[str, object]:

@@ -112,8 +112,8 @@ def test_a_whole_bench(scatd, task, bench_labels):
     assert {run.data.tags["mlflow.parentRunId"] for run in units} == {parent.info.run_id}
     metrics = parent.data.metrics
     row = results.set_index(["split", "model"]).loc["tissues", "trees"]
-    assert metrics["bench.tiny.tissues.trees.auroc"] == pytest.approx(row["auroc"])
-    assert metrics["bench.tiny.tissues.trees.lead_ci_low"] == pytest.approx(row["lead_ci_low"])
+    assert metrics["bench/tiny/tissues/trees/auroc"] == pytest.approx(row["auroc"])
+    assert metrics["bench/tiny/tissues/trees/lead_ci_low"] == pytest.approx(row["lead_ci_low"])
     kinds = {run.info.run_name: run.data.tags["scatd.label_kind"] for run in units}
     assert kinds["tiny lines NOISE seed 42"] == "cell-line"
     assert kinds["tiny cells DOCETAXEL seed 42"] == "treated-against-untreated"

@@ -6,8 +6,24 @@ import pandas as pd
 import pytest
 
 from scatd import keys, tracking
+from scatd.evaluation.metrics import METRICS
 from scatd.registry import stages_by_run
 from scatd.workflows.compare import COLUMNS, compare
+
+
+def folds():
+    """The metrics of two folds, of the model and of two baselines."""
+    mcc = {
+        "response_model": (0.2, 0.3),
+        "prevalence": (float("nan"), float("nan")),
+        "logistic_regression": (0.4, 0.6),
+    }
+    rows = [
+        {"model": model, "fold": number} | dict.fromkeys(METRICS, 0.5) | {"mcc": value}
+        for model, values in mcc.items()
+        for number, value in enumerate(values, start=1)
+    ]
+    return pd.DataFrame(rows)
 
 
 def finish(drug, family, auroc, *, lead=(0.02, -0.01, 0.05), metrics=(), files=True, fails=False):
@@ -24,23 +40,21 @@ def finish(drug, family, auroc, *, lead=(0.02, -0.01, 0.05), metrics=(), files=T
     with tracking.parent_run("transfer", name=drug, tags=tags, settings={}) as run:
         run.log_metrics(
             {
-                "auroc_mean": auroc,
-                "auroc_sd": 0.03,
-                "auroc_ci_low": auroc - 0.1,
-                "auroc_ci_high": auroc + 0.05,
-                "mcc_mean": 0.25,
+                "cv/auroc_mean": auroc,
+                "cv/auroc_sd": 0.03,
+                "cv/auroc_ci_low": auroc - 0.1,
+                "cv/auroc_ci_high": auroc + 0.05,
                 "n_sensitive": 60.0,
                 "n_resistant": 61.0,
-                **{f"baseline.{name}.auroc_mean": mean for name, mean in baselines.items()},
-                "baseline.prevalence.mcc_mean": float("nan"),
-                "baseline.logistic_regression.mcc_mean": 0.5,
+                **{f"baseline/{name}/auroc_mean": mean for name, mean in baselines.items()},
                 **dict(metrics),
             }
         )
         if files:
             run.log_table(models, "tables/models.csv")
+            run.log_table(folds(), "tables/folds.csv")
         with run.child("fold 1", {keys.TAG_LEVEL: keys.LEVEL_FOLD}) as fold:
-            fold.log_metrics({"auroc_mean": 0.1})
+            fold.log_metrics({"cv/auroc_mean": 0.1})
     if fails:
         run.client.set_terminated(run.run_id, "FAILED")
     return run.run_id
@@ -51,7 +65,7 @@ def runs(store):
     """The newest finished run of each drug and family."""
     finish("docetaxel", "sf", 0.55)
     finish("5fluorouracil", "sf", 0.70, lead=(-0.1, -0.2, -0.05))
-    gf = finish("docetaxel", "gf", 0.90, lead=(0.1, 0.05, 0.2), metrics={"target_auroc": 0.66})
+    gf = finish("docetaxel", "gf", 0.90, lead=(0.1, 0.05, 0.2), metrics={"target/auroc": 0.66})
     sf = finish("docetaxel", "sf", 0.80)
     finish("docetaxel", "sf", 0.99, fails=True)
     return {"sf": sf, "gf": gf}
@@ -90,6 +104,7 @@ def test_another_metric_has_no_intervals(runs):
     table = compare(["Docetaxel"], "gf", "mcc")
     (row,) = table.to_dict("records")
     assert (row["mean"], row["baseline_mean"], row["lead"]) == (0.25, 0.5, -0.25)
+    assert row["sd"] == pytest.approx(0.1 / 2**0.5)
     assert table[["ci_low", "lead_ci_low", "target"]].isna().all(axis=None)
 
 
@@ -154,5 +169,5 @@ def test_an_empty_store(scatd, store):
 
 @pytest.mark.parametrize("unaligned", [0.8, 0.79, 0.95])
 def test_the_model_without_alignment_is_no_baseline(store, unaligned):
-    finish("docetaxel", "sf", 0.8, metrics={"baseline.no_adaptation.auroc_mean": unaligned})
+    finish("docetaxel", "sf", 0.8, metrics={"baseline/no_adaptation/auroc_mean": unaligned})
     assert compare()["best_baseline"].tolist() == ["logistic_regression"]

@@ -24,7 +24,7 @@ def test_the_smaller_demo_ends_in_production_and_is_compared_with_the_truth(scat
     (run,) = client.search_runs(
         [tracking.experiment_id(client)], "attributes.run_name = 'demo docetaxel'"
     )
-    assert run.data.metrics["target.auroc"] == pytest.approx(auroc)
+    assert run.data.metrics["demo/auroc"] == pytest.approx(auroc)
     assert run.data.params["cfg.quick"] == "True"
 
     # The full demo needs other cohorts: it does not take these in silence.

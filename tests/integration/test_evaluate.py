@@ -173,7 +173,9 @@ def test_the_run_holds_all_of_it_and_belongs_to_the_version(here):
     model_id = source.removeprefix("models:/")
     assert [model.model_id for model in found.inputs.model_inputs] == [model_id]
     linked = MlflowClient().get_logged_model(model_id).metrics
-    assert {metric.key for metric in linked if metric.run_id == found.info.run_id} >= {"auroc"}
+    of_cells = {m.key: m for m in linked if m.run_id == found.info.run_id}
+    name, digest = data.dataset.name, data.dataset.digest
+    assert (of_cells["auroc"].dataset_name, of_cells["auroc"].dataset_digest) == (name, digest)
     stored = tracking.Run(tracking.connect(), found.info.run_id)
     for path in ("report.html", "tables/cells.csv", "figures/roc.png", "figures/roc.pdf"):
         assert stored.fetch(path).read_bytes() == (here / "out" / path).read_bytes()

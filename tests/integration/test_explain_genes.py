@@ -96,8 +96,8 @@ def test_genes_of_an_embedding_model(scatd, model, geneformer, counts):
     assert table["feature"].is_unique
     assert table["n_cells"].max() <= 6
     assert table["mean_abs_resistant"].is_monotonic_decreasing
-    assert "control.genes_stability" in found.metrics
-    assert "control.genes_randomised_model" in found.metrics
+    assert "control/genes_stability" in found.metrics
+    assert "control/genes_randomised_model" in found.metrics
     features = pd.read_csv(run.fetch("tables/importance.csv"))
     assert features["feature"].str.startswith("Geneformer_").all()
 

@@ -37,12 +37,15 @@ def test_one_parent_five_folds_one_version(learned):
     assert sorted(run.data.tags["scatd.fold"] for run in folds) == list("12345")
     metrics = parent.data.metrics
     per_fold = [run.data.metrics["auroc"] for run in folds]
-    assert metrics["auroc_mean"] == pytest.approx(np.mean(per_fold))
-    assert metrics["auroc_sd"] == pytest.approx(np.std(per_fold, ddof=1))
-    assert metrics["auroc_mean"] > 0.9
-    assert metrics["auroc_ci_low"] <= metrics["auroc_mean"] <= metrics["auroc_ci_high"]
+    assert metrics["cv/auroc_mean"] == pytest.approx(np.mean(per_fold))
+    assert metrics["cv/auroc_sd"] == pytest.approx(np.std(per_fold, ddof=1))
+    assert metrics["cv/auroc_mean"] > 0.9
+    assert len(metrics) <= 18, sorted(metrics)
+    groups = {name.split("/")[0] for name in metrics if "/" in name}
+    assert groups == {"cv", "baseline", "model"}
+    assert metrics["cv/auroc_ci_low"] <= metrics["cv/auroc_mean"] <= metrics["cv/auroc_ci_high"]
     for baseline in ("logistic_regression", "gradient_boosting", "random_forest", "no_adaptation"):
-        assert 0 <= metrics[f"baseline.{baseline}.auroc_mean"] <= 1
+        assert 0 <= metrics[f"baseline/{baseline}/auroc_mean"] <= 1
     assert parent.data.params["cfg.folds"] == "5"
     assert "logistic regression" in parent.data.tags["mlflow.note.content"] or (
         "baseline" in parent.data.tags["mlflow.note.content"]
@@ -62,7 +65,7 @@ def test_out_of_fold_table_gives_the_metrics(learned):
         roc_auc_score(fold["truth"], fold["prob_response_model"])
         for _, fold in table.groupby("fold")
     ]
-    assert parent.data.metrics["auroc_mean"] == pytest.approx(np.mean(by_fold))
+    assert parent.data.metrics["cv/auroc_mean"] == pytest.approx(np.mean(by_fold))
     names = {path.name for path in run.fetch("figures").iterdir()}
     for figure in ("roc", "precision_recall", "reliability", "scores", "baselines", "loss"):
         assert {f"{figure}.png", f"{figure}.pdf"} <= names
@@ -190,7 +193,7 @@ def test_a_finished_transfer_trains_anew(scatd, task):
     assert len(runs("fold")) == 4
     table = registry.show("scatd-sf-docetaxel")
     assert list(table["version"]) == [2, 1]
-    first, second = (run.data.metrics["auroc_mean"] for run in runs("drug"))
+    first, second = (run.data.metrics["cv/auroc_mean"] for run in runs("drug"))
     assert first == second  # the same seed gives the same numbers
 
 
@@ -230,7 +233,7 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
             *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
         )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
-        assert run.data.metrics["auroc_mean"] >= 0.95
+        assert run.data.metrics["cv/auroc_mean"] >= 0.95
         table = tracking.Run(tracking.connect(), run.info.run_id).fetch("tables/out_of_fold.csv")
         tables[drug] = pd.read_csv(table)["prob_response_model"]
     assert tables["AFATINIB"].corr(tables["SORAFENIB"], method="spearman") <= -0.9

@@ -150,10 +150,10 @@ def test_folds_are_told_apart_survive_a_kill_and_the_first_is_registered(cells, 
     assert len([run for run in found if run.info.status == "KILLED"]) == 2
     assert "RUNNING" not in {run.info.status for run in found}
     r2 = [folds[fold].metrics()["r2"] for fold in (1, 2, 3)]
-    assert parent.data.metrics["r2_mean"] == pytest.approx(np.mean(r2))
-    assert parent.data.metrics["r2_sd"] == pytest.approx(np.std(r2, ddof=1))
+    assert parent.data.metrics["cv/r2_mean"] == pytest.approx(np.mean(r2))
+    assert parent.data.metrics["cv/r2_sd"] == pytest.approx(np.std(r2, ddof=1))
     assert parent.data.metrics["r2"] == pytest.approx(r2[0])
-    assert [value for _, value in curve(client, parent.info.run_id, "fold_r2")] == r2
+    assert [value for _, value in curve(client, parent.info.run_id, "cv/fold_r2")] == r2
     card = card_of("scatd-sf-backbone")
     assert card["folds"]["registered"] == 1
     assert [row["r2"] for row in card["folds"]["table"]] == pytest.approx(r2)

@@ -150,7 +150,7 @@ def test_the_screen_is_a_run(screen, tmp_path):
     assert run.info.status == "FINISHED"
     fractions = pd.read_csv(tmp_path / "out" / "fractions.csv").set_index("group")
     fraction = fractions.loc["all cells", "fraction_resistant"]
-    assert run.data.metrics == {"resistant_fraction.docetaxel": pytest.approx(fraction)}
+    assert run.data.metrics == {"resistant_fraction/docetaxel": pytest.approx(fraction)}
     assert run.data.params["cfg.models"] == "scatd-sf-docetaxel/1"
     held = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"report.html", "matrix.csv", "drugs.csv", "cells.parquet", "figures"} <= held

@@ -73,15 +73,15 @@ def test_all_drugs_at_once(scatd, task, sweep_task):
     for run in drugs:
         row = table[table["run_id"] == run.info.run_id].iloc[0]
         metrics = run.data.metrics
-        assert row["auroc_mean"] == pytest.approx(metrics["auroc_mean"])
+        assert row["auroc_mean"] == pytest.approx(metrics["cv/auroc_mean"])
         mine = [f for f in folds if f.data.tags["mlflow.parentRunId"] == run.info.run_id]
-        assert metrics["auroc_mean"] == pytest.approx(
+        assert metrics["cv/auroc_mean"] == pytest.approx(
             np.mean([f.data.metrics["auroc"] for f in mine])
         )
         for name in (*BASELINES, "no_adaptation"):
-            assert row[f"{name}_auroc"] == pytest.approx(metrics[f"baseline.{name}.auroc_mean"])
-        best = max(BASELINES, key=lambda name: metrics[f"baseline.{name}.auroc_mean"])
-        best_auroc = metrics[f"baseline.{best}.auroc_mean"]
+            assert row[f"{name}_auroc"] == pytest.approx(metrics[f"baseline/{name}/auroc_mean"])
+        best = max(BASELINES, key=lambda name: metrics[f"baseline/{name}/auroc_mean"])
+        best_auroc = metrics[f"baseline/{best}/auroc_mean"]
         assert row["best_baseline_auroc"] == pytest.approx(best_auroc)
         assert run.data.params["cfg.epochs"] == "12"
     assert sweep.data.metrics["drugs_failed"] == 2

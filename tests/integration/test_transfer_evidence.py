@@ -44,21 +44,21 @@ def test_controls(run_of):
     metrics = run.data.metrics
     null = _table(run, "permutations.csv")
     assert len(null) == 5
-    assert metrics["null_auroc_mean"] == pytest.approx(null["auroc"].mean())
-    assert metrics["auroc_mean"] > metrics["null_auroc_p975"]
-    assert metrics["null_auroc_p_value"] == pytest.approx(1 / 6)
+    assert metrics["null/auroc_mean"] == pytest.approx(null["auroc"].mean())
+    assert metrics["cv/auroc_mean"] > metrics["null/auroc_p975"]
+    assert metrics["null/auroc_p_value"] == pytest.approx(1 / 6)
     said = run.data.tags["mlflow.note.content"]
-    bound = f"above the 97.5th percentile {metrics['null_auroc_p975']:.3f} (p = 0.167)"
+    bound = f"above the 97.5th percentile {metrics['null/auroc_p975']:.3f} (p = 0.167)"
     assert bound in said
     assert "Target: AUROC" in said
-    assert metrics["target_auroc"] > null["target_auroc"].mean()
+    assert metrics["target/auroc"] > null["target_auroc"].mean()
     repeats = _table(run, "repeats.csv")
     assert repeats.groupby("repeat").size().tolist() == [3, 3]
     first = repeats.loc[repeats["repeat"] == 1, "auroc"].mean()
-    assert first == pytest.approx(metrics["auroc_mean"], abs=1e-6)
+    assert first == pytest.approx(metrics["cv/auroc_mean"], abs=1e-6)
     nested = _table(run, "nested.csv")
     assert len(nested) == 3
-    assert metrics["nested_auroc_mean"] == pytest.approx(nested["auroc"].mean())
+    assert metrics["nested/auroc_mean"] == pytest.approx(nested["auroc"].mean())
     curve = _table(run, "learning_curve.csv")
     assert set(curve["model"]) == {"response_model", "logistic_regression"}
     assert curve.groupby("model").size().tolist() == [5, 5]
@@ -107,7 +107,7 @@ def test_the_mean_of_the_group_is_a_baseline_of_folds_target_and_later_cells(
     assert "target_only" not in models.index
     target = _table(run, "target.csv").set_index("model")
     assert {"group_mean", "target_only"} <= set(target.index)
-    assert run.data.metrics["baseline.target_only.target_auroc"] == pytest.approx(
+    assert run.data.metrics["baseline/target_only/target_auroc"] == pytest.approx(
         target.loc["target_only", "auroc"]
     )
     stored = tracking.Run(tracking.connect(), run.info.run_id)
@@ -160,7 +160,7 @@ def test_select(run_of, task, select):
     assert card["select"] == select
     assert "chosen_fold" not in card["metrics"]
     assert card["metrics"]["out_of_fold"]["auroc_mean"] == pytest.approx(
-        run.data.metrics["auroc_mean"]
+        run.data.metrics["cv/auroc_mean"]
     )
     rows = np.load(task.reference)[:50]
     scores = Scorer(folder).score(rows).prob_resistant

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,8 @@ from scatd.scoring import ScoreOptions, Scorer
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import adamw
+from scatd.workflows.compare import compare
+from scatd.workflows.models import stored_evidence
 from tests.frozen import DATA, FROZEN, unpack_store
 
 FAMILIES = ("sf", "gf", "dist")
@@ -219,3 +223,82 @@ def test_the_doctor_finds_later_stores_whole(stored):
 
     said = CliRunner().invoke(main, ["registry", "doctor"])
     assert (said.exit_code, said.output) == (0, "Nothing is wrong.\n")
+
+
+# Runs ----------------------------------------------------------------------------------------
+def present(values):
+    """Metrics of a run of before, under the names of today."""
+    return {
+        re.sub(r"^baseline\.(\w+)\.", r"baseline/\1/", re.sub("^target_", "target/", name)): value
+        for name, value in values.items()
+    }
+
+
+def written(level):
+    """Runs of the frozen store, by id, with their metrics as they were written."""
+    return {run.run_id: run for run in tracking.finished_runs({"scatd.level": level})}
+
+
+@pytest.mark.parametrize("stored", [FROZEN, *LATER], indirect=True, ids=lambda folder: folder.name)
+def test_compare_reads_runs_of_earlier_versions(stored):
+    old = written("drug")
+    table = compare().set_index("run_id")
+    assert len(table) == len(FAMILIES)
+    for run_id, row in table.iterrows():
+        then = old[run_id].metrics
+        others = {
+            name.split(".")[1]: value
+            for name, value in then.items()
+            if re.fullmatch(r"baseline\.\w+\.auroc_mean", name) and "no_adaptation" not in name
+        }
+        assert row["mean"] == then["auroc_mean"]
+        assert (row["ci_low"], row["ci_high"]) == (then["auroc_ci_low"], then["auroc_ci_high"])
+        assert row["baseline_mean"] == max(others.values()) == others[row["best_baseline"]]
+        assert row["n_samples"] == then["n_sensitive"] + then["n_resistant"]
+    by_mcc = compare(metric="mcc").set_index("run_id")
+    for run_id, row in by_mcc.iterrows():
+        assert row["mean"] == old[run_id].metrics["mcc_mean"]
+        assert row["sd"] == old[run_id].metrics["mcc_sd"]
+
+
+@pytest.mark.parametrize("stored", LATER, indirect=True, ids=lambda folder: folder.name)
+def test_evidence_is_the_same_under_older_and_present_names(stored):
+    evaluations = written("evaluation")
+    assert len(evaluations) == len(FAMILIES)
+    for run in evaluations.values():
+        shown = stored_evidence.of_evaluation(run)
+        assert shown.standing.value == run.metrics["auroc"]
+        assert {rival.name for rival in shown.standing.rivals} >= {"logistic_regression"}
+        (first, *_) = shown.standing.rivals
+        assert first.low == run.metrics[f"baseline.{first.name}.auroc_lead_ci_low"]
+        renamed = replace(run, metrics=present(run.metrics))
+        assert not any(name.startswith("baseline.") for name in renamed.metrics)
+        assert stored_evidence.of_evaluation(renamed) == shown
+
+
+@pytest.mark.parametrize("stored", [FROZEN, *LATER], indirect=True, ids=lambda folder: folder.name)
+def test_the_gate_and_the_doctor_read_runs_of_earlier_versions(stored):
+    ref = registry.resolve("docetaxel", stage="staging", families=("sf",))
+    found = stored_evidence.of_version(ref, "auroc", None)
+    then = tracking.Run(tracking.connect(), registry.training_run(ref)).metrics()
+    assert found.folds.value == then["auroc_mean"]
+    assert found.n_sensitive == then["n_sensitive"]
+    assert stored_evidence.of_many_targets([ref]) == {ref: stored_evidence.of_targets(ref)}
+    registry.examine()
+
+
+def test_target_cells_of_a_transfer_are_read_under_older_names():
+    then = {
+        "target_auroc": 0.7, "target_auroc_ci_low": 0.6, "target_auroc_ci_high": 0.8,
+        "baseline.random_forest.target_auroc": 0.65,
+        "baseline.random_forest.target_auroc_lead": 0.05,
+        "baseline.random_forest.target_auroc_lead_ci_low": -0.01,
+        "baseline.random_forest.target_auroc_lead_ci_high": 0.11,
+        "target_n_sensitive": 40.0, "target_n_resistant": 50.0, "target_training_cells": 3.0,
+    }  # fmt: skip
+    shown = stored_evidence.of_transfer("run", then, {})
+    assert shown == stored_evidence.of_transfer("run", present(then), {})
+    assert (shown.standing.value, shown.standing.low, shown.standing.high) == (0.7, 0.6, 0.8)
+    (rival,) = shown.standing.rivals
+    assert (rival.name, rival.lead, rival.low, rival.high) == ("random_forest", 0.05, -0.01, 0.11)
+    assert (shown.n_sensitive, shown.n_resistant, shown.n_training_cells) == (40, 50, 3)

@@ -125,9 +125,10 @@ def _log_numbers(run: tracking.Run, found: Evaluation) -> None:
     """Metrics, the data, and the version that they belong to."""
     cells, cohort = found.cells, found.cells.cells
     model_id = registry.logged_model(cells.ref)
-    run.log_cohort(cohort, cohort.sha256, "evaluation")
     run.log_model_input(model_id)
-    run.log_metrics(evaluation_metrics(found.tables, cells.codes), model_id=model_id)
+    values = evaluation_metrics(found.tables, cells.codes)
+    data = run.log_cohort(cohort, cohort.sha256, "evaluation")
+    run.log_metrics(values, model_id=model_id, data=dict.fromkeys(values, data))
 
 
 def _write_tables(folder: Path, found: Evaluation) -> None:

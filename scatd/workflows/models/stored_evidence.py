@@ -60,7 +60,7 @@ def of_folds(run: tracking.Run, metric: str) -> Standing:
         When a table of the run is damaged.
     """
     path = artifact_paths.MODELS if metric == "auroc" else artifact_paths.OUT_OF_FOLD
-    means = of_means(run.metrics(), metric)
+    means = of_means(over_folds(run, run.metrics(), metric), metric)
     if not run.holds(path):
         return means
     if metric == "auroc":
@@ -68,6 +68,23 @@ def of_folds(run: tracking.Run, metric: str) -> Standing:
     folds = _predictions(_table(run, path))
     seed = int(run.params().get(f"{keys.CFG}seed", "0"))
     return Standing.of(evidence.model_table(folds, metric, seed=seed), metric)
+
+
+def over_folds(run: tracking.Run, values: Mapping[str, float], metric: str) -> Mapping[str, float]:
+    """Means over folds of a run, by name in MLflow. What is no metric of it is in its table.
+
+    Parameters
+    ----------
+    values
+        Metrics of the run.
+    metric
+        The one that is asked for.
+    """
+    if tracking.metric(values, metric_names.MEAN, metric=metric) is not None:
+        return values
+    if not run.holds(artifact_paths.FOLDS):
+        return values
+    return {**evidence.metrics_over_folds(_table(run, artifact_paths.FOLDS)), **values}
 
 
 def of_means(values: Mapping[str, float], metric: str) -> Standing:

@@ -15,6 +15,7 @@ from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead
 from scatd.nn.alignment import Alignment
 from scatd.nn.residual_vae import Sizes
 from scatd.settings import to_mapping
+from scatd.tracking import DataName
 from scatd.workflows.pretrain.task import BackboneTask
 
 
@@ -75,7 +76,8 @@ def register_model(run: tracking.Run, task: BackboneTask, model: Artifact, descr
         model,
         task.name,
         run.run_id,
-        metrics=dict(model.about.metrics),
+        metrics=(metrics := dict(model.about.metrics)),
+        data=dict.fromkeys(metrics, DataName.of(task.features, task.features.sha256())),
         description=description,
         tags={keys.TAG_RESUME_KEY: task.resume_key},
     )

@@ -53,7 +53,7 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def row(run: tracking.Run, drug: str, models: pd.DataFrame) -> Row:
+def row(run: tracking.Run, drug: str, models: pd.DataFrame, folds: pd.DataFrame) -> Row:
     """One finished drug.
 
     Parameters
@@ -62,6 +62,8 @@ def row(run: tracking.Run, drug: str, models: pd.DataFrame) -> Row:
         Of the drug.
     models
         Of `evidence.model_table`.
+    folds
+        One row a fold: every metric of the response model.
     """
     summary = run.metrics()
     by_model = models.set_index("model")
@@ -75,9 +77,9 @@ def row(run: tracking.Run, drug: str, models: pd.DataFrame) -> Row:
             for word in keys.RESPONSES
         },
         **{
-            f"{metric}_{part}": _value(summary, name, metric=metric)
+            f"{metric}_{part}": float(value)
             for metric in METRICS
-            for part, name in (("mean", metric_names.MEAN), ("sd", metric_names.SD))
+            for part, value in (("mean", folds[metric].mean()), ("sd", folds[metric].std(ddof=1)))
         },
         "auroc_ci_low": ours["auroc_ci_low"],
         "auroc_ci_high": ours["auroc_ci_high"],
@@ -112,7 +114,8 @@ def adopted(drug: str, run_id: str) -> Row:
     """
     run = tracking.Run(tracking.connect(), run_id)
     models = read_csv(run.fetch_checked(artifact_paths.MODELS))
-    return row(run, drug, models)
+    folds = read_csv(run.fetch_checked(artifact_paths.FOLDS))
+    return row(run, drug, models, folds[folds["model"] == MODEL])
 
 
 def failure(drug: str, counts: tuple[int, int], error: ScatdError) -> Row:

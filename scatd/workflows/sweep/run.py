@@ -280,5 +280,5 @@ class _Recorder:
         with self.run.child(name, tags) as run:
             resumed = Resumed(key, dead.run_ids if dead else ())
             result = record_learned(run, task, learned, resumed, self.sweep)
-        row = report.row(run, task.source.labels.column, result.models)
+        row = report.row(run, task.source.labels.column, result.models, result.folds)
         return row | {"stage": result.ref.stage, "version": result.ref.version}

@@ -18,10 +18,11 @@ from scatd.evaluation.gate import Evidence
 from scatd.evaluation.ledger import cell_ledger
 from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
-from scatd.keys import artifact_paths
+from scatd.keys import artifact_paths, metric_names
 from scatd.nn.alignment import Alignment
 from scatd.nn.domain import Domain, TooFewCells
 from scatd.settings import to_mapping
+from scatd.tracking import DataName
 from scatd.training.fitting import LearnedFold
 from scatd.workflows.models.baselines import log_baselines
 from scatd.workflows.models.promote import judge, promote_version
@@ -102,7 +103,8 @@ def record_drug(
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
-        version = _register(run, task, chosen, report, target, resumed.resume_key)
+        shown_there = drug_report.shown_in_mlflow(run, figures=figures)
+        version = _register(run, task, chosen, report, target, resumed.resume_key, shown_there)
     config = registry.load_config(task.drug_key)
     ref = registry.get(name, version)
     shown = _target_evidence(run, task)
@@ -267,6 +269,7 @@ def _register(
     report: Report,
     target: pd.DataFrame | None,
     resume_key: str,
+    shown_there: str,
 ) -> int:
     """Register a model with its evidence, and keep its baselines; returns the version."""
     log_baselines(run, chosen.baselines)
@@ -287,6 +290,17 @@ def _register(
         few_samples=len(rows) < FEW_SAMPLES,
         run_id=run.run_id,
     )
+    own = {
+        metric_names.MODEL.format(metric=metric): chosen.metrics[metric]
+        for metric in ("auroc", "auprc")
+        if metric in chosen.metrics
+    }
+    cohorts = task.basis.cohorts
+    data = dict.fromkeys(own, DataName.of(cohorts.source, cohorts.source.sha256()))
+    on_target: dict[str, float] = {}
+    if target is not None and cohorts.target is not None:
+        on_target = drug_report.of_model(target)  # again, now with the model that they are of
+        data |= dict.fromkeys(on_target, DataName.of(cohorts.target, cohorts.target.sha256()))
     tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_RESUME_KEY: resume_key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
@@ -294,8 +308,10 @@ def _register(
         replace(chosen.model, about=about),
         task.model_name,
         run.run_id,
-        metrics=chosen.metrics,
+        metrics={**own, **on_target},
+        data=data,
         description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n"
-        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}",
+        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}\n\n"
+        f"{shown_there}",
         tags=tags,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from scatd.evaluation.delong import auroc_variance
 from scatd.evaluation.divergence import kl_per_feature
 from scatd.evaluation.evidence import MODEL, FoldPredictions, in_legend
 from scatd.evaluation.ledger import cell_ledger, seen_cells
+from scatd.evaluation.standing import Standing
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.plots.candidates import candidates
@@ -36,7 +37,7 @@ FOLD_MARGIN = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Results of the folds: tables, means and s.d. by metric name, and the finding in words."""
+    """Results of the folds: tables, means and s.d. as a card names them, the finding in words."""
 
     folds: pd.DataFrame
     models: pd.DataFrame
@@ -62,12 +63,9 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     summary = evidence.summary_metrics(folds)
     ours = models[models["model"] == MODEL]
     summary |= {
-        metric_names.CI_LOW.format(metric="auroc"): ours["auroc_ci_low"].item(),
-        metric_names.CI_HIGH.format(metric="auroc"): ours["auroc_ci_high"].item(),
-        **{
-            metric_names.N_RESPONSE.format(response=word): float((codes == code).sum())
-            for word, code in keys.POLARITY.items()
-        },
+        "auroc_ci_low": ours["auroc_ci_low"].item(),
+        "auroc_ci_high": ours["auroc_ci_high"].item(),
+        **{f"n_{word}": float((codes == code).sum()) for word, code in keys.POLARITY.items()},
     }
     sentence = finding.in_folds(models, subject, len(codes))
     if done.candidates:
@@ -77,17 +75,49 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
             run.log_figures({"candidates": candidates(tried, subject)})
         if settings.model == "auto":
             sentence += f" {candidates_in_words(tried)}"
-    run.log_metrics(summary)
-    run.log_table(by_fold, artifact_paths.FOLDS)
+    run.log_metrics(_headline(summary, models))
+    run.log_checked_table(by_fold, artifact_paths.FOLDS)
     run.log_checked_table(models, artifact_paths.MODELS)
     run.log_table(evidence.metrics_table(folds, models, seed=settings.seed), artifact_paths.METRICS)
     out_of_fold = evidence.out_of_fold(folds, task.source.cohort.ids)
     run.log_checked_table(out_of_fold, artifact_paths.OUT_OF_FOLD)
     run.describe(sentence)
     if figures:
-        run.log_figures(_figures(task, folds, by_fold) | _loss(run, task, len(folds)))
+        pictures = _figures(task, folds, by_fold) | _loss(run, task, len(folds))
+        run.log_small(pictures["roc"], artifact_paths.ROC_SMALL)
+        run.log_figures(pictures)
     ours_by_fold = by_fold[by_fold["model"] == MODEL].drop(columns="model")
     return Report(ours_by_fold.reset_index(drop=True), models, summary, sentence)
+
+
+def _headline(summary: Mapping[str, float], models: pd.DataFrame) -> dict[str, float]:
+    """What the run shows beside its tables; a page of MLflow with all metrics is not read."""
+    values = {
+        name.format(metric=metric): summary[f"{metric}_{part}"]
+        for metric, part, name in (
+            ("auroc", "mean", metric_names.MEAN),
+            ("auroc", "sd", metric_names.SD),
+            ("auroc", "ci_low", metric_names.CI_LOW),
+            ("auroc", "ci_high", metric_names.CI_HIGH),
+            ("auprc", "mean", metric_names.MEAN),
+        )
+    }
+    for word in keys.RESPONSES:
+        values[metric_names.N_RESPONSE.format(response=word)] = summary[f"n_{word}"]
+    for model, auroc in zip(models["model"], models["auroc_mean"], strict=True):
+        if model != MODEL:
+            values[metric_names.BASELINE_MEAN.format(model=model, metric="auroc")] = auroc
+    return values
+
+
+def shown_in_mlflow(run: tracking.Run, *, figures: bool) -> str:
+    """Markdown for descriptions in MLflow: a link to the run, with the ROC of its folds."""
+    place = f"#/experiments/{run.info.experiment_id}/runs/{run.run_id}"
+    link = f"[Run with folds, curves and tables]({place})"
+    if not figures:
+        return link
+    source = f"get-artifact?path={artifact_paths.ROC_SMALL}&run_uuid={run.run_id}"
+    return f"[![ROC of the folds]({source})]({place}/artifacts/{artifact_paths.FIGURES})\n\n{link}"
 
 
 def candidates_in_words(tried: pd.DataFrame) -> str:
@@ -155,24 +185,37 @@ _OURS = {
     "auroc_ci_low": metric_names.TARGET_CI_LOW,
     "auroc_ci_high": metric_names.TARGET_CI_HIGH,
 }
-_THEIRS = {
-    "auroc": metric_names.BASELINE_TARGET,
-    "folds_mean": metric_names.BASELINE_TARGET_MEAN,
+_LEAD = {
     "lead": metric_names.BASELINE_TARGET_LEAD,
     "lead_ci_low": metric_names.BASELINE_TARGET_LEAD_LOW,
     "lead_ci_high": metric_names.BASELINE_TARGET_LEAD_HIGH,
 }
-"""Metrics of the model and of a baseline, by the column of the table of the target."""
+"""Metrics of the model, and of its lead, by the column of the table of the target."""
 
 
 def _target_metrics(table: pd.DataFrame) -> dict[str, float]:
-    """The table of the target as metrics; undefined values are left out."""
-    return {
-        name.format(metric="auroc", model=row["model"]): row[column]
-        for row in table.to_dict(orient="records")
-        for column, name in (_OURS if row["model"] == MODEL else _THEIRS).items()
-        if pd.notna(row[column])
+    """The table of the target as metrics: the gate asks for the lead over the best baseline.
+
+    Undefined values are left out.
+    """
+    best = Standing.of(table).best
+    values: dict[str, float] = {}
+    for row in table.to_dict(orient="records"):
+        names = _OURS if row["model"] == MODEL else {"auroc": metric_names.BASELINE_TARGET}
+        if best is not None and row["model"] == best.name:
+            names = names | _LEAD
+        for column, name in names.items():
+            values[name.format(metric="auroc", model=row["model"])] = row[column]
+    return {name: value for name, value in values.items() if pd.notna(value)}
+
+
+def of_model(table: pd.DataFrame) -> dict[str, float]:
+    """The metrics of the target that are of the registered model, not of baselines or folds."""
+    (ours,) = table[table["model"] == MODEL].to_dict(orient="records")
+    found = {
+        name: ours[column] for column, name in _OURS.items() if name != metric_names.TARGET_MEAN
     }
+    return {name.format(metric="auroc"): v for name, v in found.items() if pd.notna(v)}
 
 
 def _target_cells(target: TargetTask, mine: FoldPredictions, chosen: Chosen) -> dict[str, float]:

@@ -33,7 +33,7 @@ class TransferResult(ShownInNotebook):
     models
         One row a model (response model and baselines): see `evidence.model_table`.
     summary
-        Mean and s.d. over folds of each metric, by the metric's name in MLflow.
+        Mean and s.d. over folds of each metric, as the card names them: `auroc_mean`, ...
     verdict
         Of the gate.
     promoted

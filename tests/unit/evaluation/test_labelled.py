@@ -132,7 +132,7 @@ def test_every_number_reaches_the_tracking_store_under_its_name(cells):
     logged = evaluation_metrics(tables, cells.codes)
     assert logged["auroc"] == pytest.approx(roc_auc_score(cells.codes, cells.prob))
     assert logged["auroc_ci_low"] < logged["auroc"] < logged["auroc_ci_high"]
-    assert logged["baseline.prevalence.auroc"] == 0.5
+    assert logged["baseline/prevalence/auroc"] == 0.5
     assert logged["n_sensitive"] + logged["n_resistant"] == 300
     assert logged["coverage"] == tables["answers"]["coverage"].item()
     assert all(math.isfinite(value) for value in logged.values())

@@ -103,12 +103,16 @@ def test_the_table_of_a_sweep_names_the_candidate(store):
             "lead_ci_high": [np.nan, 0.15, 0.0],
         }
     )
-    metrics = {f"{metric}_{part}": 0.9 for metric in panel.METRICS for part in ("mean", "sd")}
+    folds = pd.DataFrame({"model": ["response_model"] * 2 + ["logistic_regression"], "fold": 1})
+    for metric in panel.METRICS:
+        folds[metric] = [0.5, 0.7, 0.1]
     counts = {"n_sensitive": 20.0, "n_resistant": 30.0}
     with tracking.parent_run("transfer", name="d", tags={}, settings={}) as run:
-        run.log_metrics(metrics | counts)
+        run.log_metrics(counts)
         run.log_checked_table(models, artifact_paths.MODELS)
+        run.log_checked_table(folds, artifact_paths.FOLDS)
         run.set_tags({"scatd.candidate": "mean"})
     row = panel.adopted("docetaxel", run.run_id)
     assert row["candidate"] == "mean"
+    assert (row["mcc_mean"], row["mcc_sd"]) == pytest.approx((0.6, 0.2 / 2**0.5))
     assert (row["best_baseline"], row["lead"]) == ("logistic_regression", 0.1)

@@ -7,6 +7,8 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
 
 import anndata as ad
 import mlflow
@@ -16,6 +18,7 @@ import pytest
 import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import convert_input_example_to_serving_input, validate_serving_input
+from packaging.version import Version
 
 from scatd import registry, tracking
 from scatd.artifact import Artifact
@@ -172,3 +175,26 @@ def test_drawn_expression_is_never_negative_where_the_scale_is_not():
     assert drawn_rows(expression_model("zscore"), 20, seed=0).min() < 0
     bare = replace(expression_model("zscore"), alignment=Alignment("none"))
     assert abs(drawn_rows(bare, 4000, seed=0).std() - 1) < 0.05
+
+
+def test_every_pin_of_a_model_can_be_installed(store):
+    """No package that is on no index, and no version that only this computer has."""
+    import yaml
+
+    register(expression_model(), "scatd-dist-d")
+    folder = Path(mlflow.artifacts.download_artifacts("models:/scatd-dist-d@staging"))
+    pins = (folder / "requirements.txt").read_text().split()
+    assert {pin.partition("==")[0] for pin in pins} == {
+        "mlflow", "numpy", "pandas", "safetensors", "torch",
+    }  # fmt: skip
+    for pin in pins:
+        name, _, version = pin.partition("==")
+        assert version == Version(metadata.version(name)).public, pin
+        assert not Version(version).is_devrelease, pin
+    conda = yaml.safe_load((folder / "conda.yaml").read_text())["dependencies"]
+    assert conda[-1]["pip"] == pins
+    environment = yaml.safe_load((folder / "python_env.yaml").read_text())
+    build = [pin.partition("==") for pin in environment["build_dependencies"]]
+    assert all(version == metadata.version(name) for name, _, version in build if version)
+    assert environment["dependencies"] == ["-r requirements.txt"]
+    assert (folder / "input_example.json").exists()

@@ -71,7 +71,7 @@ def test_a_damaged_table_of_models_gives_no_interval(store, damage, caplog):
     )
     tags = {"scatd.level": "drug", "scatd.drug": "docetaxel", "scatd.family": "sf"}
     with tracking.parent_run("transfer", name="docetaxel", tags=tags, settings={}) as run:
-        run.log_metrics({"auroc_mean": 0.9, "baseline.logistic_regression.auroc_mean": 0.8})
+        run.log_metrics({"cv/auroc_mean": 0.9, "baseline/logistic_regression/auroc_mean": 0.8})
         run.log_checked_table(models, artifact_paths.MODELS)
     assert compare()["lead_ci_low"].tolist() == [0.1]
     (path,) = (store / "mlartifacts").glob(f"*/artifacts/{artifact_paths.MODELS}")

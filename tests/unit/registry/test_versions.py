@@ -103,6 +103,36 @@ def test_a_version_is_complete(add, folders):
     assert logged.status == "READY"
 
 
+def test_the_model_is_described_by_the_version_that_serves(add):
+    def text():
+        return tracking.connect().get_registered_model(NAME).description
+
+    add()
+    assert text().startswith("**Version 1, the newest, at staging.** **d**\n\n")
+    registry.promote(NAME, 1, reason="", evidence_run_id="")
+    add()
+    assert text().startswith("**Version 1, in production.** **d**\n\n")
+    registry.promote(NAME, 2, reason="", evidence_run_id="")
+    assert text().startswith("**Version 2, in production.**")
+    tracking.connect().update_registered_model(NAME, "ours")
+    registry.rollback(NAME, reason="")
+    assert text() == "ours"
+
+
+def test_a_logged_model_says_what_it_was_made_with(add):
+    add(metrics={"auroc": 0.75})
+    client = tracking.connect()
+    (output,) = client.get_run(client.get_model_version(NAME, "1").run_id).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert logged.tags["mlflow.note.content"] == "**d**"
+    assert logged.tags["scatd.family"] == "sf"
+    card = registry.read_card(registry.get(NAME, 1))
+    assert float(logged.params["threshold"]) == card.threshold
+    assert logged.params["n_latent"] == str(card.sizes.n_latent)
+    settings = {name for name in logged.params if name.startswith("cfg.")}
+    assert settings == {f"cfg.{name}" for name in card.about.settings or {}}
+
+
 def test_staging_names_the_newest(add):
     assert [add(), add(), add()] == [1, 2, 3]
     assert aliases() == {"staging": 3}

@@ -14,10 +14,8 @@ from scatd.keys import artifact_paths, metric_names
 @pytest.fixture
 def renamed(monkeypatch):
     """Names as a later version may have them."""
-    monkeypatch.setitem(metric_names.OLDER, "cv/{metric}_mean", (metric_names.MEAN, "{metric}.cv"))
-    monkeypatch.setitem(
-        metric_names.OLDER, "baseline/{model}/{metric}_mean", (metric_names.BASELINE_MEAN,)
-    )
+    older = (*metric_names.OLDER[metric_names.MEAN], "{metric}.cv")
+    monkeypatch.setitem(metric_names.OLDER, metric_names.MEAN, older)
     monkeypatch.setitem(artifact_paths.OLDER, "cv/models.csv", (artifact_paths.MODELS,))
 
 
