@@ -63,6 +63,8 @@ class ScoreOptions:
         For the posterior draws. Each block has draws of its own.
     fold_sd
         Also compute how far the models of all folds disagree, at the posterior mean.
+    keep_folds
+        With `fold_sd`: also return what the model of each fold says.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
     """
@@ -72,6 +74,7 @@ class ScoreOptions:
     shrunk: bool = True
     seed: int = 0
     fold_sd: bool = False
+    keep_folds: bool = False
     keep_latent: bool = False
 
 
@@ -99,6 +102,8 @@ class Scores:
         the version has no calibration.
     prob_sd_folds
         (n_obs,), its s.d. over the models of all folds; None unless `fold_sd`.
+    prob_folds
+        (n_obs, n_folds), P(resistant) of the model of each fold; None unless `keep_folds`.
     ood_p
         (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
         A low value means that the cell is unlike the training cells. None when the model does not
@@ -112,6 +117,7 @@ class Scores:
     threshold: float
     own: NDArray[np.float64]
     prob_sd_folds: NDArray[np.float64] | None = None
+    prob_folds: NDArray[np.float64] | None = None
     ood_p: NDArray[np.float64] | None = None
 
 
@@ -228,7 +234,7 @@ class Scorer:
     def judged(
         self, moved: Tensor, mu: Tensor, draws: Sequence[Tensor], folds: Sequence[Candidate]
     ) -> dict[str, NDArray[np.float64]]:
-        """Compute the probabilities of a block and their s.d., each (BLOCK,).
+        """Compute the probabilities of a block and their s.d., each (BLOCK,), and those of folds.
 
         Parameters
         ----------
@@ -248,7 +254,8 @@ class Scorer:
             found["sd"] = prob.std(axis=0)
         if folds:
             each = np.stack([member.probability(moved, mu) for member in folds])
-            found["sd_folds"] = self.decision.probabilities(each).std(axis=0)
+            by_fold = self.decision.probabilities(each)
+            found |= {"sd_folds": by_fold.std(axis=0), "folds": by_fold.T}
         return found
 
     def outlying(self, moved: Tensor, mu: Tensor) -> dict[str, NDArray[np.float64]]:
@@ -272,15 +279,23 @@ class Scorer:
             where = "--mc-samples or --uncertainty posterior"
             raise InputError(what, where=where, expected="a network", remedy=remedy)
 
-    def _all_folds(self) -> list[Candidate]:
+    @property
+    def knows_folds(self) -> bool:
+        """Whether the version stores the models of other folds."""
+        return len(self._of_folds()) > 1
+
+    def _of_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]
         if self.card.about.select == "mean-of-folds" and isinstance(members[0], Mean):
             members = list(members[0].parts)
-        if len(members) < 2:
+        return members
+
+    def _all_folds(self) -> list[Candidate]:
+        if not self.knows_folds:
             what = "the model holds nothing of other folds"
             remedy = "Learn the drug again with a frozen encoder."
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
-        return members
+        return self._of_folds()
 
     def require_width(self, X: Any) -> None:
         """Refuse features of another number than the model reads.
@@ -407,6 +422,7 @@ class RowScorer:
             threshold=decision.threshold if self.threshold is None else self.threshold,
             own=found["own"],
             prob_sd_folds=found.get("sd_folds"),
+            prob_folds=found.get("folds") if self.options.keep_folds else None,
             ood_p=found.get("ood_p"),
         )
 

@@ -29,6 +29,8 @@ ALIGNED_BY_CELLS = ("coral", "mmd")
 StatsSource = Literal["reference", "cohort"]
 DemoShift = Literal["depth", "dropout", "batch", "composition"]
 """Kinds of difference between the demo's target and the cohorts that a model is trained on."""
+DemoWorld = Literal["biopsy", "clones"]
+"""Kinds of simulated tumours."""
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
-from scatd.ranges import Seed
+from scatd.errors import InputError
+from scatd.ranges import DrugsInSet, Seed, check_fields
 from scatd.scheduling.address import Machines
 
 
@@ -27,6 +28,14 @@ class ScreenRequest(ScoringRequest):
         In any spelling; None takes every drug with a model at `stage`.
     group_by
         Column of obs, such as the patient; None takes all cells as one group.
+    combinations
+        Most drugs of the sets whose share of cells left is reported; with 1 there is no such
+        report.
+    patients
+        Column of obs with the patient of each cell, whom intervals of sets of drugs resample.
+    reference_group
+        Group of `group_by` that the drugs should spare, such as normal cells. It is no part of the
+        tumour.
     seed
         Of resamples, and of the cells in pictures.
     machines
@@ -38,5 +47,26 @@ class ScreenRequest(ScoringRequest):
     writes: bool = True
     drugs: tuple[str, ...] | None = None
     group_by: str | None = None
+    combinations: DrugsInSet = 3
+    patients: str | None = None
+    reference_group: str | None = None
     seed: Seed = 0
     machines: Machines = field(default_factory=Machines)
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range, and a reference group without groups.
+
+        Raises
+        ------
+        InputError
+            For the first that makes no sense.
+        """
+        check_fields(self)
+        if self.reference_group is not None and self.group_by is None:
+            what, remedy = "there are no groups", "Add --group-by COLUMN."
+            raise InputError(what, where="--reference-group", remedy=remedy)
+
+    @property
+    def combines(self) -> bool:
+        """Whether sets of drugs are reported."""
+        return self.combinations > 1
