@@ -21,6 +21,7 @@ def screen(
     drugs: str | Sequence[str] = "all",
     *,
     group_by: str | None = None,
+    clusters: str | None = None,
     combinations: int = 3,
     patients: str | None = None,
     reference_group: str | None = None,

@@ -14,6 +14,7 @@ from scatd.cli.options import model, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.tables import span, table
+from scatd.keys import Clustering
 
 if TYPE_CHECKING:
     from scatd.workflows.screen.run import ScreenResult
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 )
 @cohorts.group_by(
     "Column of obs, such as the patient; each group is a row of the matrix.  [default: all cells]"
+)
+@option(
+    "--clusters",
+    Clustering,
+    "Group the cells by clusters of their features, where obs has no column that groups them "
+    '(pip install "scatd[clusters]").  [default: no clusters]',
 )
 @option(
     "--combinations",

@@ -63,7 +63,7 @@ class Combined:
 
 
 def require_reference_group(request: ScreenRequest, groups: pd.Categorical[str] | None) -> None:
-    """Refuse a reference group that no cell is in, or that holds all cells.
+    """Refuse a reference group without groups, one that no cell is in, and one of all cells.
 
     Raises
     ------
@@ -71,12 +71,15 @@ def require_reference_group(request: ScreenRequest, groups: pd.Categorical[str] 
         When it is so.
     """
     name = request.reference_group
-    if name is None or groups is None:
+    if name is None:
         return
+    if groups is None:
+        what, remedy = "there are no groups", "Add --group-by COLUMN."
+        raise InputError(what, where="--reference-group", remedy=remedy)
     known = groups.categories.tolist()
     if name not in known:
         listed = ", ".join(nearest(name, known) or known[:10])
-        what = f"no cell of the column '{request.group_by}' is in the group '{name}'"
+        what = f"no cell of '{request.groups_are}' is in the group '{name}'"
         raise InputError(what, where="--reference-group", expected=f"one of {listed}")
     if len(known) == 1:
         what = f"all cells are in the group '{name}', so that no tumour is left"

@@ -154,8 +154,8 @@ def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str
     """The finding, in sentences with numbers."""
     drugs, n_groups = tables["drugs"], len(tables["matrix"]) - 1
     cohort = f"{len(found.ids)} cells"
-    if request.group_by is not None:
-        cohort += f" of {n_groups} groups ({request.group_by})"
+    if request.groups_are is not None:
+        cohort += f" of {n_groups} groups ({request.groups_are})"
     words = [f"{path_of(request.cohort).name}: {cohort}, scored for {len(drugs)} drugs."]
     words += [
         f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
@@ -199,7 +199,7 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
     if exposed:
         said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
-    if request.group_by is not None:
+    if request.groups_are is not None:
         few = few_groups_in_words(len(tables["matrix"]) - 1)
         said += [few] if few else []
     if found.left_out:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
-from scatd.errors import InputError
-from scatd.ranges import DrugsInSet, Seed, check_fields
+from scatd.keys import Clustering
+from scatd.ranges import DrugsInSet, Seed
 from scatd.scheduling.address import Machines
 
 
@@ -28,6 +28,8 @@ class ScreenRequest(ScoringRequest):
         In any spelling; None takes every drug with a model at `stage`.
     group_by
         Column of obs, such as the patient; None takes all cells as one group.
+    clusters
+        How cells are grouped where no column is named; None makes no clusters.
     combinations
         Most drugs of the sets whose share of cells left is reported; with 1 there is no such
         report.
@@ -47,24 +49,17 @@ class ScreenRequest(ScoringRequest):
     writes: bool = True
     drugs: tuple[str, ...] | None = None
     group_by: str | None = None
+    clusters: Clustering | None = None
     combinations: DrugsInSet = 3
     patients: str | None = None
     reference_group: str | None = None
     seed: Seed = 0
     machines: Machines = field(default_factory=Machines)
 
-    def __post_init__(self) -> None:
-        """Refuse numbers outside their range, and a reference group without groups.
-
-        Raises
-        ------
-        InputError
-            For the first that makes no sense.
-        """
-        check_fields(self)
-        if self.reference_group is not None and self.group_by is None:
-            what, remedy = "there are no groups", "Add --group-by COLUMN."
-            raise InputError(what, where="--reference-group", remedy=remedy)
+    @property
+    def groups_are(self) -> str | None:
+        """What the groups are: the name of a column, or of clusters; None without groups."""
+        return self.group_by or self.clusters
 
     @property
     def combines(self) -> bool:

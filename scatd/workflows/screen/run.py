@@ -26,6 +26,7 @@ from scatd.scheduling import open_cluster
 from scatd.workflows.cohorts.elsewhere import Elsewhere
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.models import doubts
+from scatd.workflows.screen.clusters import leiden, require_igraph
 from scatd.workflows.screen.combining import combine, require_reference_group
 from scatd.workflows.screen.inputs import DrugModel, models_of, reading_alike
 from scatd.workflows.screen.output import cells_table, place_of, record
@@ -90,7 +91,7 @@ class ScreenResult(ShownInNotebook):
     @property
     def cells(self) -> pd.DataFrame:
         """One row a cell: barcode, its group, and score, response and `ood` of every drug."""
-        return cells_table(self.screening.found, self.request.group_by)
+        return cells_table(self.screening.found, self.request.groups_are)
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -128,6 +129,7 @@ def screen(request: ScreenRequest) -> ScreenResult:
     """
     if (place := place_of(request)) is not None:
         results.require_own(*place)
+    require_sense(request)
     models, device = models_of(request), pick_device(request.device)
     with contextlib.ExitStack() as kept:  # a killed command goes on from the parts in it
         with open_cluster(request.machines) as cluster:
@@ -139,6 +141,22 @@ def screen(request: ScreenRequest) -> ScreenResult:
         screening = screen_cells(request, found)
         run_id, output = record(request, screening)
     return ScreenResult(run_id, output, request, screening)
+
+
+def require_sense(request: ScreenRequest) -> None:
+    """Refuse options that contradict each other, before anything is read.
+
+    Raises
+    ------
+    InputError
+        For the first that makes no sense.
+    """
+    if request.clusters is None:
+        return
+    if request.group_by is not None:
+        what, remedy = "groups are named by a column already", "Leave one of the two out."
+        raise InputError(what, where="--group-by and --clusters", remedy=remedy)
+    require_igraph()
 
 
 def score_all(
@@ -179,6 +197,8 @@ def score_all(
                     whole.left_out |= dict.fromkeys(drugs, str(error))
                     continue
                 groups = _groups(request.group_by, cohort)
+                if request.clusters is not None:
+                    groups = leiden(given, request.seed)
                 require_reference_group(request, groups)
                 patients = _groups(request.patients, cohort, "--patients")
                 try:
