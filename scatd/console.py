@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from scatd import activity
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -87,8 +88,7 @@ def _bar_class() -> type[tqdm]:
         def in_words(self) -> str:
             if not self._length:
                 return f"{self._label} ..."
-            units = self._per if self._length == 1 else f"{self._per}s"
-            said = f"{self._label}: {self.n:,.0f} of {self._length:,.0f} {units}"
+            said = f"{self._label}: {counted(self.n, self._per, of=self._length)}"
             if self.n == 0:
                 return said
             left = (time.monotonic() - self._began) * (self._length - self.n) / self.n

@@ -9,6 +9,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from scatd.wording import counted
+
 
 class ScatdError(Exception):
     """Something that scatd can explain. The command line prints it and exits with `exit_code`.
@@ -107,7 +109,7 @@ class Faults:
                 remedy=fault.remedy,
             )
         lines = "\n".join(f"  - {fault}" for fault in self._found)
-        message = f"{len(self._found)} faults\n{lines}"
+        message = f"{counted(len(self._found), 'fault')}\n{lines}"
         raise InputError(message, where=self.where)
 
 

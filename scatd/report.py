@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from scatd import __version__
 from scatd.data.files import atomic_path
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +138,7 @@ def _rendered(section: Section) -> dict[str, Any]:
 def _table(caption: str, frame: pd.DataFrame) -> dict[str, Any]:
     shown = frame.head(MAX_ROWS)
     if len(shown) < len(frame):
-        caption += f" (the first {len(shown)} of {len(frame)} rows)"
+        caption += f" (the first {counted(len(shown), 'row', of=len(frame))})"
     return {
         "caption": caption,
         "columns": [str(name).replace("_", " ") for name in frame.columns],

@@ -40,6 +40,7 @@ from scatd.nn.alignment import (
 )
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import sample_latent
+from scatd.wording import counted
 
 _SEED_STEP = 0x9E3779B97F4A7C15
 """Large and odd, so that blocks of neighbouring seeds have different draws."""
@@ -334,7 +335,7 @@ class Scorer:
             return None
         self.require_width(X)
         if options.shrunk and len(X) < COHORT_MINIMUM:
-            what = f"{len(X)} cells have no statistics of their own"
+            what = f"{counted(len(X), 'cell', 'has')} no statistics of their own"
             remedy = "Use --stats reference."
             raise InputError(what, expected=f"at least {COHORT_MINIMUM}", remedy=remedy)
         blocks = (X[start : start + BLOCK] for start in range(0, len(X), BLOCK))
@@ -411,7 +412,7 @@ class RowScorer:
         prob, decision = found["prob"], scorer.decision
         if not np.isfinite(prob).all():
             n_bad = int((~np.isfinite(prob)).sum())
-            what = f"{n_bad} of {n_rows} scores are not finite"
+            what = f"{counted(n_bad, 'score', 'is', of=n_rows)} not finite"
             where = f"rows {start} to {start + n_rows - 1}, counted from 0"
             raise InputError(what, where=where, remedy="Check the scale of the features.")
         return Scores(

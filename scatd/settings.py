@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from scatd.errors import Faults, InputError, nearest
 from scatd.ranges import DECIMAL, hints_of, narrowed, plain_type, shortened
+from scatd.wording import counted
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             held = file.read(strict_yaml.LARGEST + 1)
         if len(held) > strict_yaml.LARGEST:
-            what = f"holds more than {strict_yaml.LARGEST:,} bytes"
+            what = f"holds more than {counted(strict_yaml.LARGEST, 'byte')}"
             raise InputError(what, where=str(path), expected="a file of settings")
         content = strict_yaml.load(held.decode("utf-8-sig"))
     except OSError as error:

@@ -18,7 +18,7 @@ from tests.house import FLOORS, MODULES, PACKAGE, circles, crossings, graph, imp
 # From the ground up: a module may import its own line and the lines above it, never one below.
 # A longer name wins over the package that it is in.
 LAYERS = [
-    "errors keys ranges settings strict_yaml activity console training.settings",
+    "errors keys ranges settings strict_yaml wording activity console training.settings",
     "data",
     "scheduling",
     "parts",

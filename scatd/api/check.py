@@ -12,6 +12,7 @@ from scatd.cli.check import check as command
 from scatd.cli.requests import filled
 from scatd.data.limits import MIN_GENES
 from scatd.report import Page, Section, ShownInNotebook
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,9 +80,9 @@ class CheckResult(ShownInNotebook):
     @property
     def headline(self) -> str:
         """The result in a sentence or two."""
-        found = f"{len(self.faults)} faults" if self.faults else "no faults"
+        found = counted(len(self.faults), "fault") if self.faults else "no faults"
         report = self.report
-        return f"{report.n_obs} cells x {report.n_columns} genes, {found}"
+        return f"{counted(report.n_obs, 'cell')} x {counted(report.n_columns, 'gene')}, {found}"
 
     def page(self, folder: Path) -> Page:
         """Faults, warnings, notes and tables."""
@@ -92,8 +93,8 @@ class CheckResult(ShownInNotebook):
         figure = quality_violins(self.cells, report.min_genes, report.path.name)
         pictures = {"Quality of the cells.": save_figure(figure, folder, "quality")[0]}
         said = [*self.faults, *self.warnings]
-        short = f"{report.n_obs} cells x {report.n_columns} genes. "
-        short += f"{len(self.faults)} faults." if self.faults else "No faults."
+        short = f"{counted(report.n_obs, 'cell')} x {counted(report.n_columns, 'gene')}. "
+        short += f"{counted(len(self.faults), 'fault')}." if self.faults else "No faults."
         tables = {"Matrices": self.matrices, "Genes that models read": self.genes}
         sections = [Section("In short", [short, *self.notes], tone="summary")]
         if said:

@@ -21,6 +21,7 @@ from scatd.keys import CandidateName
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.recognise import require_tensor, tensors_of, under
 from scatd.nn.residual_vae import Sizes
+from scatd.wording import counted
 
 Stored = Mapping[str, Tensor]
 _MOST_PARTS = 100
@@ -42,7 +43,10 @@ class Said:
     def in_words(self) -> str:
         """Name with its parts: `mean of linear and trees`, or `mean of trees (3 times) and ...`."""
         words = (f"({part.in_words})" if part.parts else part.name for part in self.parts)
-        names = [name if n == 1 else f"{name} ({n} times)" for name, n in Counter(words).items()]
+        names = [
+            name if n == 1 else f"{name} ({counted(n, 'time')})"
+            for name, n in Counter(words).items()
+        ]
         return f"{self.name} of {' and '.join(names)}" if names else self.name
 
 
@@ -151,7 +155,9 @@ def head_shapes(widths: Widths) -> dict[str, Tensor]:
 def _require_parts(said: Said, tensors: Stored, widths: Widths, where: str) -> None:
     n_parts = len(said.parts)
     if not 2 <= n_parts <= _MOST_PARTS:
-        raise InputError(f"its mean has {n_parts} parts", where=where, expected="at least 2")
+        raise InputError(
+            f"its mean has {counted(n_parts, 'part')}", where=where, expected="at least 2"
+        )
     require_tensor(tensors, "calibration", (2,), where, torch.float64)
     left = set(tensors) - {"calibration"}
     for number, part in enumerate(said.parts):

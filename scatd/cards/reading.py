@@ -40,6 +40,7 @@ from scatd.errors import InputError
 from scatd.nn.domain import Role, TooFewCells
 from scatd.nn.recognise import FAMILY_DESIGNS, Kind
 from scatd.nn.residual_vae import Sizes
+from scatd.wording import counted
 
 _FIRST_SCHEMA = 1
 _KINDS: tuple[Kind, ...] = ("backbone", "response")
@@ -159,7 +160,7 @@ def _candidate(fields: Fields | None, depth: int = 0) -> Said:
     parts = fields.take("parts", list_of(lambda part: Fields(part, where)), ())
     fields.require_all_taken()
     if depth > _DEEPEST or (name == "mean") != bool(parts):
-        raise InputError(f"is '{name}' of {len(parts)} parts", where=fields.where)
+        raise InputError(f"is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
     return Said(name, tuple(_candidate(part, depth + 1) for part in parts))
 
 
@@ -334,7 +335,7 @@ def _recalibration(fields: Fields | None) -> Recalibration | None:
     line = Isotonic(fields.take("own", shares), fields.take("calibrated", shares))
     fields.require_all_taken()
     if not line.own or len(line.own) != len(line.calibrated):
-        what = f"has {len(line.own)} and {len(line.calibrated)} knots"
+        what = f"has {len(line.own)} and {counted(len(line.calibrated), 'knot')}"
         raise InputError(what, where=fields.where, expected="as many of both")
     if any(a > b for knots in (line.own, line.calibrated) for a, b in pairwise(knots)):
         raise InputError("its knots fall", where=fields.where, expected="a line that never falls")
@@ -356,9 +357,15 @@ def _require_agreement(card: Card, where: str) -> None:
     about, features = card.about, card.about.features
     fault = ""
     if features is not None and features.n_features != card.sizes.n_features:
-        fault = f"reads {features.n_features} features, and its network {card.sizes.n_features}"
+        fault = (
+            f"reads {counted(features.n_features, 'feature')}, and its network "
+            f"{card.sizes.n_features}"
+        )
     elif about.genes is not None and len(about.genes) != card.sizes.n_features:
-        fault = f"names {len(about.genes)} features, and its network reads {card.sizes.n_features}"
+        fault = (
+            f"names {counted(len(about.genes), 'feature')}, and its network reads "
+            f"{card.sizes.n_features}"
+        )
     elif about.genes is not None and len(set(about.genes)) != len(about.genes):
         fault = "names a feature twice"
     elif card.kind == "backbone" and not card.sizes.decoder_hidden:

@@ -20,6 +20,7 @@ from scatd import keys
 from scatd.cards.card import Card
 from scatd.data.files import row_blocks
 from scatd.errors import InputError
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,17 +176,20 @@ def _places(labels: Sequence[Hashable], card: Card) -> list[int]:
         beyond = [number for number in found if number is not None and number >= len(names)]
         is_numbered = bool(found) and None not in found
         if beyond or (is_numbered and len(found) != len(names)):
-            what = f"{len(labels)} columns are numbered from {labels[0]} to {labels[-1]}"
-            expected = f"{len(names)} columns, numbered from 0 to {len(names) - 1}"
+            what = (
+                f"{counted(len(labels), 'column', 'is')} numbered from {labels[0]} to {labels[-1]}"
+            )
+            expected = f"{counted(len(names), 'column')}, numbered from 0 to {len(names) - 1}"
             raise InputError(what, expected=f"{expected}: {_wanted(card)}")
     place_of = {number: place for place, number in enumerate(found) if number is not None}
-    counted = Counter(number for number in found if number is not None)
-    if twice := [names[number] for number, count in counted.items() if count > 1]:
+    times = Counter(number for number in found if number is not None)
+    if twice := [names[number] for number, count in times.items() if count > 1]:
         raise InputError(f"column '{twice[0]}' is there twice", expected="each feature once")
     if missing := [name for number, name in enumerate(names) if number not in place_of]:
         raise _lacking(missing, len(labels), card)
     if extra := [label for label, number in zip(labels, found, strict=True) if number is None]:
-        logger.warning("%d columns are not read, such as %s.", len(extra), _listed(extra))
+        said = counted(len(extra), "column", "is")
+        logger.warning("%s not read, such as %s.", said, _listed(extra))
     return [place_of[number] for number in range(len(names))]
 
 
@@ -200,14 +204,14 @@ def _number(label: Hashable) -> int | None:
 
 def _lacking(missing: Sequence[str], n_columns: int, card: Card) -> InputError:
     n_features, is_gene = card.sizes.n_features, card.about.genes is not None
-    noun = "genes" if is_gene else "features"
+    noun = "gene" if is_gene else "feature"
     what = (
-        f"{n_columns} columns lack {len(missing)} of the {n_features} {noun} that the model reads, "
-        f"such as {_listed(missing)}"
+        f"{counted(n_columns, 'column', 'lacks')} {len(missing)} of the "
+        f"{counted(n_features, noun)} that the model reads, such as {_listed(missing)}"
     )
     other = "" if is_gene else f", or by number from 0 to {n_features - 1}"
     remedy = "scatd prepare brings a cohort to the genes of a model." if is_gene else ""
-    return InputError(what, expected=f"columns named by {noun[:-1]}{other}", remedy=remedy)
+    return InputError(what, expected=f"columns named by {noun}{other}", remedy=remedy)
 
 
 def _real(values: NDArray[Any]) -> NDArray[Any]:

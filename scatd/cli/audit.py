@@ -14,6 +14,7 @@ from scatd.cli.base import command
 from scatd.cli.options import cohort, model, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from scatd.workflows.audit import AuditResult
@@ -73,8 +74,8 @@ def audit(as_json: bool, output: Path | None, **given: Any) -> None:  # noqa: FB
 
 
 def _show(result: AuditResult) -> None:
-    drugs = f"{len(result.drugs)} drugs" if len(result.drugs) > 1 else result.drugs[0]
-    click.echo(f"{result.origin}: {result.n_samples} samples, {drugs}")
+    drugs = counted(len(result.drugs), "drug") if len(result.drugs) > 1 else result.drugs[0]
+    click.echo(f"{result.origin}: {counted(result.n_samples, 'sample')}, {drugs}")
     if not result.findings:
         click.echo("\nNothing found.")
         return

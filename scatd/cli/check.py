@@ -10,6 +10,7 @@ from scatd.cli import paths
 from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.requests import filled
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from scatd.data.preflight import Report
@@ -53,16 +54,18 @@ def _show(report: Report) -> None:
     from scatd.data.genes import KIND_WORDS
 
     told = report.to_dict()
-    click.echo(f"{report.path}: {report.n_obs:,} cells x {report.n_columns:,} genes")
+    click.echo(
+        f"{report.path}: {counted(report.n_obs, 'cell')} x {counted(report.n_columns, 'gene')}"
+    )
     for name, found in report.diagnoses.items():
         is_used = "  <- used" if name == report.layer and len(report.diagnoses) > 1 else ""
         click.echo(f"  {name:<20}{found}{is_used}")
     species = f", {report.species}" if report.species else ""
     click.echo(f"  {'genes':<20}{KIND_WORDS[report.kind]}{species}")
     if report.n_versions:
-        click.echo(f"  {'versions':<20}{report.n_versions:,} names")
+        click.echo(f"  {'versions':<20}{counted(report.n_versions, 'name')}")
     for name, panel in told["panels"].items():
-        share = f"{panel['found']:,} of {panel['of']:,} genes ({panel['overlap']:.0%})"
+        share = f"{counted(panel['found'], 'gene', of=panel['of'])} ({panel['overlap']:.0%})"
         click.echo(f"  {name:<20}{share}")
     for name, value in (told["cells"] or {}).items():
         shown = f"{value:.1%}" if name.endswith("share") else f"{value:,.0f}"

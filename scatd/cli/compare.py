@@ -14,6 +14,7 @@ from scatd.cli.options import model, run
 from scatd.cli.options.build import option
 from scatd.cli.tables import span, table
 from scatd.evaluation.rules import Gate
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def compare(
         with atomic_path(output) as unfinished:
             to_csv(found, unfinished)
     if figure is not None:
-        title = f"{found['drug'].nunique()} drugs, newest transfer of each"
+        title = f"{counted(found['drug'].nunique(), 'drug')}, newest transfer of each"
         drawn = drugs_and_families(found, metric.upper(), title)
         save_figure(drawn, figure.parent, figure.stem)
     click.echo(table(_shown(found, metric)))
@@ -98,10 +99,10 @@ def _shown(found: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 def _in_words(found: pd.DataFrame) -> str:
     """How many beat their best baseline, and what speaks against versions in production."""
-    from scatd.evaluation.finding import SHORT, counted
+    from scatd.evaluation.finding import SHORT, in_one_sentence
 
     places = {word: place for place, word in SHORT.items()}
-    lines = [counted(found["finding"].map(places))]
+    lines = [in_one_sentence(found["finding"].map(places))]
     told = found[found["evidence_against"] != ""]
     lines += [f"{row.drug} ({row.family}): {row.evidence_against}." for row in told.itertuples()]
     return "\n".join(lines)

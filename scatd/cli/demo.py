@@ -12,6 +12,7 @@ from scatd.cli.base import command
 from scatd.cli.options import run
 from scatd.cli.options.build import option
 from scatd.keys import DEMO_FOLDER
+from scatd.wording import counted
 
 
 @command("scatd demo")
@@ -39,7 +40,7 @@ def demo(**given: Any) -> None:
     ref, target = result.transfer.ref, result.target
     click.echo(
         f"Target: AUROC {target['auroc']:.3f} (95% interval {target['ci_low']:.3f} to "
-        f"{target['ci_high']:.3f}) on {target['n']:.0f} simulated cells that it never saw."
+        f"{target['ci_high']:.3f}) on {counted(target['n'], 'simulated cell')} that it never saw."
     )
     if given["quick"]:
         click.echo(

@@ -21,6 +21,7 @@ from scatd.embedding.settings import (
     WeightsVersion,
 )
 from scatd.keys import Backend
+from scatd.wording import counted
 
 DEFAULTS = ScFoundationSettings()
 
@@ -101,7 +102,10 @@ def embed(**given: Any) -> None:
     from scatd.workflows.embed.run import embed as work
 
     result = work(filled(EmbedRequest, given))
-    click.echo(f"{result.output}: {result.n_obs} cells x {result.width} in obsm['{result.slot}']")
+    click.echo(
+        f"{result.output}: {counted(result.n_obs, 'cell')} x {result.width} in "
+        f"obsm['{result.slot}']"
+    )
     n_failed = sum(result.reasons.values())
     click.echo(
         f"{result.n_computed} computed, {result.n_obs - n_failed - result.n_computed} known already"

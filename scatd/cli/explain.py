@@ -15,6 +15,7 @@ from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.tables import table
 from scatd.explanation.settings import ExplainSettings
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,7 @@ def asked(given: Mapping[str, Any], **made: Any) -> ExplainRequest:
 def _show(result: ExplainResult) -> None:
     ref = result.ref
     shown = result.importance.drop(columns="controls").head(_SHOWN)
-    click.echo(f"\nFirst {len(shown)} features behind {ref.name} version {ref.version}")
+    click.echo(f"\nFirst {counted(len(shown), 'feature')} behind {ref.name} version {ref.version}")
     click.echo(table(shown.drop(columns="rank_average")))
     click.echo(f"\nAttributions, {result.attribution}.")
     found = result.convergence.iloc[0]
@@ -143,7 +144,7 @@ def _show(result: ExplainResult) -> None:
 
 def _show_genes(genes: GeneResult) -> None:
     found = genes.convergence
-    click.echo(f"\nFirst genes, through the foundation model, of {found['n']:.0f} cells")
+    click.echo(f"\nFirst genes, through the foundation model, of {counted(found['n'], 'cell')}")
     shown = genes.importance.drop(columns=["controls", "rank_average"]).head(_SHOWN)
     click.echo(table(shown))
     click.echo(

@@ -13,6 +13,7 @@ from scatd.cli.options import run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.tables import table as aligned_table
+from scatd.wording import counted
 
 _SHOWN = 10
 
@@ -55,7 +56,8 @@ def enrich(**given: Any) -> None:
 
     found = work(filled(EnrichRequest, given))
     click.echo(
-        f"{found.n_sets} sets against a background of {found.n_background:,} genes, the model's."
+        f"{counted(found.n_sets, 'set')} against a background of "
+        f"{counted(found.n_background, 'gene')}, the model's."
     )
     click.echo(f"\nOver-represented among the first {given['top']}")
     shown = found.listed.drop(columns=["n_list", "n_background", "genes"]).head(_SHOWN)

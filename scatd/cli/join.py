@@ -11,6 +11,7 @@ from scatd.cli.base import command
 from scatd.cli.options import run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
+from scatd.wording import counted
 
 
 @command(
@@ -36,5 +37,6 @@ def join(**given: Any) -> None:
 
     result = work(filled(JoinRequest, given))
     click.echo(
-        f"{result.output}: {result.n_obs} rows from {result.n_parts} parts of {result.command}"
+        f"{result.output}: {counted(result.n_obs, 'row')} from {counted(result.n_parts, 'part')} "
+        f"of {result.command}"
     )

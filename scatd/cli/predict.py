@@ -14,6 +14,7 @@ from scatd.cli.options import cohort, model, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.keys import Uncertainty
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from scatd.workflows.predict.request import PredictResult
@@ -99,14 +100,19 @@ def predict(**given: Any) -> None:
 def _show_cells(result: PredictResult) -> None:
     share = result.n_resistant / result.n_obs if result.n_obs else 0.0
     click.echo(
-        f"{result.output}: {result.n_obs} cells, {result.n_resistant} resistant ({share:.0%})"
+        f"{result.output}: {counted(result.n_obs, 'cell')}, {result.n_resistant} resistant "
+        f"({share:.0%})"
     )
     if result.n_abstained:
         click.echo(
-            f"{result.n_abstained} cells lie too near the threshold for an answer (abstain)."
+            f"{counted(result.n_abstained, 'cell', 'lies')} too near the threshold for an answer "
+            "(abstain)."
         )
     if result.n_failed:
-        click.echo(f"{result.n_failed} cells could not be scored; the column of reasons says why.")
+        click.echo(
+            f"{counted(result.n_failed, 'cell')} could not be scored; the column of reasons says "
+            "why."
+        )
     if result.shift is not None:
         click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
     if result.not_assessed:

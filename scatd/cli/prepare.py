@@ -12,6 +12,7 @@ from scatd.cli.base import command
 from scatd.cli.options import cohort, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
+from scatd.wording import counted
 
 
 @command(
@@ -50,12 +51,15 @@ def prepare(**given: Any) -> None:
 
     result = work(filled(PrepareRequest, given))
     found = result.match
-    fate = "removed" if given["drop"] else "kept and marked"
-    click.echo(f"{result.output}: {result.n_obs:,} cells x {len(found.panel):,} genes")
+    fate = "removed" if given["drop"] else "marked and kept"
     click.echo(
-        f"  {found.n_found:,} genes found ({found.overlap:.0%}), {_in_words(found.counts())}"
+        f"{result.output}: {counted(result.n_obs, 'cell')} x {counted(len(found.panel), 'gene')}"
     )
-    click.echo(f"  {result.n_failed:,} cells failed QC and are {fate}")
+    click.echo(
+        f"  {counted(found.n_found, 'gene')} found ({found.overlap:.0%}), "
+        f"{_in_words(found.counts())}"
+    )
+    click.echo(f"  {counted(result.n_failed, 'cell')} failed QC: {fate}")
     if result.folder is None:
         click.echo("A part of the cohort: scatd join writes the table of genes and the figures.")
     else:

@@ -12,6 +12,7 @@ from scatd.cli.options.settings import chosen
 from scatd.cli.requests import filled
 from scatd.keys import FAMILIES
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def show_backbone(result: PretrainResult) -> None:
         click.echo(f"    with shuffled cells   {summary['cosine_shuffled']:.3f}")
     if result.folds is not None:
         r2 = result.folds["r2"]
-        click.echo(f"  R2 of {len(r2)} folds           {r2.mean():.3f} ± {r2.std():.3f}")
+        click.echo(f"  R2 of {counted(len(r2), 'fold')}           {r2.mean():.3f} ± {r2.std():.3f}")
         click.echo("  Fold 1 is the one that is registered.")
     click.echo("\nNext")
     data = "" if ref.simulated else " --source BULK.h5ad --labels RESPONSES.csv"

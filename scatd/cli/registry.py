@@ -16,6 +16,7 @@ from scatd.cli.promote import promote
 from scatd.cli.tables import table
 from scatd.errors import InputError
 from scatd.keys import response_model_name
+from scatd.wording import counted
 
 which_model = together(
     click.argument("drug_or_name", type=values.DRUG, required=False),
@@ -195,7 +196,7 @@ def doctor(ctx: click.Context, repair: bool) -> None:  # noqa: FBT001
         return
     left = store.examine() if repair else faults
     if repair:
-        click.echo(f"\n{len(faults)} faults, {len(left)} left after the repair.")
+        click.echo(f"\n{counted(len(faults), 'fault')}, {len(left)} left after the repair.")
     if not all(fault.is_warning for fault in left):
         ctx.exit(1)
 

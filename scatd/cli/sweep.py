@@ -8,6 +8,7 @@ import click
 
 from scatd.cli.tables import table
 from scatd.cli.values import is_all, split_names
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,10 @@ def run_sweep(request: TransferRequest, *, min_sensitive: int, figures: bool) ->
 def show_sweep(result: SweepResult) -> None:
     """Print drugs by AUROC beside their best baseline, what failed, and what comes next."""
     shown = _shown(result.table)
-    click.echo(f"\n{len(shown)} drugs, mean fold AUROC beside the best baseline on the same folds")
+    click.echo(
+        f"\n{counted(len(shown), 'drug')}, mean fold AUROC beside the best baseline on the same "
+        "folds"
+    )
     click.echo(table(shown))
     failed = result.table[result.table["status"] == "failed"]
     for drug, reason in zip(failed["drug"], failed["reason"], strict=True):

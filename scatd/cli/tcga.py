@@ -16,6 +16,7 @@ from scatd.cli.options.settings import chosen, setting_options
 from scatd.cli.requests import filled
 from scatd.cli.tables import table as aligned_table
 from scatd.explanation.settings import ExplainSettings
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from scatd.workflows.tcga.run import TcgaResult
@@ -88,8 +89,8 @@ def _show(result: TcgaResult) -> None:
 
     test = result.tables["log_rank"].iloc[0]
     click.echo(
-        f"\n{test['n']:.0f} patients, {test['n_events']:.0f} died; scored by {result.ref.name} "
-        f"version {result.ref.version} ({result.ref.stage})"
+        f"\n{counted(test['n'], 'patient')}, {test['n_events']:.0f} died; scored by "
+        f"{result.ref.name} version {result.ref.version} ({result.ref.stage})"
     )
     click.echo("\nPatients at risk, by days")
     click.echo(aligned_table(result.tables["at_risk"]))

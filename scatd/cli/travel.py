@@ -10,6 +10,7 @@ import click
 from scatd.cli import paths, values
 from scatd.cli.base import command
 from scatd.cli.options.build import option
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from scatd.workflows.travel.receive import Received
@@ -39,7 +40,7 @@ def export(model: str, output: Path) -> None:
     done = work(model, output)
     click.echo(f"{done.output}: {done.ref.name} version {done.ref.version} ({done.ref.stage})")
     for name, (n_bytes, _) in done.manifest.files.items():
-        click.echo(f"  {name:<36}{n_bytes:>12,} bytes")
+        click.echo(f"  {name:<36}{counted(n_bytes, 'byte'):>18}")
     for note in done.notes:
         click.echo(note)
     click.echo("\nNext")

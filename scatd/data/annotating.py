@@ -28,6 +28,7 @@ from scatd.data.tables import has_suffix
 from scatd.data.unfinished import long_written
 from scatd.data.writing import require_store_name
 from scatd.errors import InputError
+from scatd.wording import counted
 
 
 class AnnotatedCohort:
@@ -111,7 +112,7 @@ class AnnotatedCohort:
         }
         for name, part in parts.items():
             if len(part) != self.n_obs:
-                raise ValueError(f"{name} has {len(part)} rows of {self.n_obs}")
+                raise ValueError(f"{name} has {counted(len(part), 'row')} of {self.n_obs}")
             part.finish()
 
     def _order(self) -> list[str]:

@@ -16,6 +16,7 @@ from scatd.data.features import Features
 from scatd.data.groups import group_words, read_groups
 from scatd.data.labels import LabelSource
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,9 @@ class BaselineGroups:
         """Which column was found, or named, and how many groups it has."""
         n_groups = len(np.unique(self.source[self.source != ""]))
         how = "named" if self.is_named else "found"
-        return f"Baseline group mean: {n_groups} groups of column '{self.column}' ({how})."
+        return (
+            f"Baseline group mean: {counted(n_groups, 'group')} of column '{self.column}' ({how})."
+        )
 
     def sha256(self) -> str:
         """Hex SHA-256 of column and groups."""
@@ -165,7 +168,7 @@ def _require_groups(words: Words, column: str) -> None:
         return
     n_groups, n_known = len(np.unique(words[words != ""])), int((words != "").sum())
     raise InputError(
-        f"column '{column}' has {n_groups} groups of {n_known} samples",
+        f"column '{column}' has {counted(n_groups, 'group')} of {counted(n_known, 'sample')}",
         where=OPTION,
         expected="at least two groups, and on average two samples a group",
         remedy=f"Name another column, or {OFF}.",
@@ -190,7 +193,7 @@ def require_no_gaps(groups: BaselineGroups, rows: NDArray[np.intp], names: Words
     gaps = rows[groups.source[rows] == ""]
     if not len(gaps):
         return
-    what = f"column '{groups.column}' is empty for {len(gaps)} of {len(rows)} rows"
+    what = f"column '{groups.column}' is empty for {counted(len(gaps), 'row', of=len(rows))}"
     if groups.is_named:
         expected = f"a group for every row that is used, such as for {names[gaps[0]]}"
         raise InputError(what, where=OPTION, expected=expected)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd.errors import Faults
+from scatd.wording import counted
 
 TOTAL, N_GENES, PCT_MITO = "total_counts", "n_genes_by_counts", "pct_counts_mt"
 """Columns of `obs`, named as scanpy names them: total, number of genes above zero, and the
@@ -138,10 +139,10 @@ class CellQuality:
             True for a part of a cohort: other parts may have cells that express genes.
         """
         if self.n_not_finite:
-            what = f"{self.n_not_finite} values are NaN or infinite"
+            what = f"{counted(self.n_not_finite, 'value', 'is')} NaN or infinite"
             faults.add(what, expected="finite numbers", remedy="Set them to 0, or remove the rows.")
         if self.n_negative and not negative_allowed:
-            what = f"{self.n_negative} values are below zero"
+            what = f"{counted(self.n_negative, 'value', 'is')} below zero"
             faults.add(what, expected="expression of 0 and more")
         if self.n_cells and not self.n_expressing and not may_be_empty:
             add_no_expression(faults)
@@ -189,7 +190,7 @@ def failures(cells: pd.DataFrame, min_genes: int) -> list[str]:
         if is_other
         else "no counts"
         if count == 0
-        else f"{count} expressed genes, {min_genes} needed"
+        else f"{counted(count, 'expressed gene')}, {min_genes} needed"
         if count < min_genes
         else ""
         for count, is_other in zip(cells[N_GENES], of_another(cells), strict=True)

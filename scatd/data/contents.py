@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 ALWAYS_ALLOWED = 1 << 28
 """Bytes to which a part of a file may always grow."""
@@ -129,7 +130,10 @@ def require_plausible(
         With both numbers.
     """
     if claimed > max(ALWAYS_ALLOWED, most_growth * stored):
-        what = f"{place} claims {claimed:,} bytes of values, and the file stores {stored:,} of them"
+        what = (
+            f"{place} claims {counted(claimed, 'byte')} of values, and the file stores {stored:,} "
+            "of them"
+        )
         remedy = "The file is damaged or was not written to its end: write it again."
         raise InputError(what, where=str(path), remedy=remedy)
 

@@ -13,6 +13,7 @@ from scatd.data.given import GivenCohort
 from scatd.data.io import open_store
 from scatd.errors import InputError
 from scatd.keys import DEMO_FOLDER
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +107,8 @@ def _require_size(source: Path, *, quick: bool) -> None:
 
     held = _n_samples(source)
     if held != (wanted := settings_of(quick=quick).n_source):
-        what = f"holds a demo of {held} samples"
-        expected = f"{wanted} samples, as the {'smaller' if quick else 'full'} demo has"
+        what = f"holds a demo of {counted(held, 'sample')}"
+        expected = f"{counted(wanted, 'sample')}, as the {'smaller' if quick else 'full'} demo has"
         remedy = "Choose another --folder, or remove this one."
         raise InputError(what, where=str(source.parent), expected=expected, remedy=remedy)
 

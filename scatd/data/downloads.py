@@ -18,6 +18,7 @@ from scatd.data.figshare import listed
 from scatd.data.files import atomic_path
 from scatd.data.remote import DownloadError, fetch, has_checksum
 from scatd.errors import Faults, InputError, nearest
+from scatd.wording import counted
 
 _RECORD = ".source.json"
 """File beside the data: source, date and licence."""
@@ -113,7 +114,7 @@ def _found(dataset: Dataset, source: Path) -> dict[RemoteFile, Path]:
             found[file] = whole[0]
         elif places:
             what = f"the bytes of {places[0].name} are not those announced"
-            expected = f"{file.size:,} bytes with {file.checksum}"
+            expected = f"{counted(file.size, 'byte')} with {file.checksum}"
             faults.add(what, expected=expected, remedy=f"Get it again from {dataset.page}")
         else:
             faults.add(f"there is no file {' or '.join(names)}")

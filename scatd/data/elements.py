@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd.data.hdf5 import raise_fault
+from scatd.wording import counted
 
 ColumnKind = Literal["float64", "float32", "int64", "boolean", "categorical", "string"]
 
@@ -131,7 +132,9 @@ class Column:
             part.finish()
         if self._kind == "categorical":
             if self._highest >= min(len(self.categories), _MOST_CATEGORIES):
-                raise ValueError(f"code {self._highest} of {len(self.categories)} categories")
+                raise ValueError(
+                    f"code {self._highest} of {counted(len(self.categories), 'category')}"
+                )
             write_elem(self._element, "categories", np.array(list(self.categories), object))
 
     def _blocks(self, values: Any) -> list[NDArray[Any]]:

@@ -18,6 +18,7 @@ from scatd.data.limits import REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
 from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +105,13 @@ def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
         return features
     found = match(features.names or (), panel)
     if found.overlap < REFUSED_BELOW:
-        what = f"has {found.n_found} of the {len(panel)} genes of {panel.origin}"
+        what = f"has {found.n_found} of the {counted(len(panel), 'gene')} of {panel.origin}"
         expected = f"at least {REFUSED_BELOW:.0%}"
         raise InputError(what, where=str(features.path), expected=expected)
     if found.overlap < WARNED_BELOW:
         logger.warning(
-            "%s has only %d of %d genes of %s; the others count as 0.",
-            *(features.path, found.n_found, len(panel), panel.origin),
+            "%s has only %s of %s; the others count as 0.",
+            *(features.path, counted(found.n_found, "gene", of=len(panel)), panel.origin),
         )
 
     def arranged(rows: np.ndarray) -> np.ndarray:

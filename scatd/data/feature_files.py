@@ -41,6 +41,7 @@ from scatd.data.text.values import as_text, judge
 from scatd.data.titles import ROW_TITLES, describes_cells
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
             return pd.Index(ids, dtype=object)
         header = " Is the first line a header?" if len(ids) == n_obs + 1 else ""
         faults.add(
-            f"{sidecar.name} has {len(ids)} ids for {n_obs} rows.{header}",
+            f"{sidecar.name} has {counted(len(ids), 'id')} for {counted(n_obs, 'row')}.{header}",
             expected="one id a line, no header",
         )
         return None
@@ -314,7 +315,7 @@ def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: 
         for column, (row, word) in list(misprints.items())[:_MISPRINTS_NAMED]
     ]
     faults.add(
-        f"{len(misprints)} columns hold words: {'; '.join(some)}",
+        f"words in {counted(len(misprints), 'column')}: {'; '.join(some)}",
         expected="numbers in every column but the ids",
         remedy="Name the id column 'id' and put it first; remove other columns of words.",
     )

@@ -23,6 +23,7 @@ from scatd.data.ids import Ids, check_ids, held_ids, row_numbers
 from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +139,15 @@ def read_features(
     n_obs, width = found.raw.shape
     if n_features is not None and width != n_features:
         faults.add(
-            f"{found.key} has {width} features a row",
+            f"{found.key} has {counted(width, 'feature')} a row",
             expected=f"{n_features} (family {family})",
             remedy="Check that the file was made for this family and model.",
         )
     if not n_obs or not width:
-        faults.add(f"{found.key} has {n_obs} rows and {width} features", expected="at least one")
+        faults.add(
+            f"{found.key} has {counted(n_obs, 'row')} and {counted(width, 'feature')}",
+            expected="at least one",
+        )
     ids = row_numbers(n_obs) if found.ids is None else _as_ids(found.ids)
     has_ids = check_ids(ids, faults, unique=unique_ids) and found.ids is not None
     X: Any
@@ -208,7 +212,7 @@ class CheckedRows:
 def _require_matrix(found: Found, path: Path) -> None:
     if found.raw.ndim != 2:
         shape = " x ".join(map(str, found.raw.shape)) or "one number"
-        what = f"{found.key} has {found.raw.ndim} dimensions ({shape})"
+        what = f"{found.key} has {counted(found.raw.ndim, 'dimension')} ({shape})"
         raise InputError(what, where=str(path), expected="a matrix, rows by features")
     if found.raw.dtype.kind not in "fiu":
         what = f"{found.key} holds values of type {found.raw.dtype}"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scatd.data.features import Features
 from scatd.data.labels import LabelSource
 from scatd.errors import InputError, nearest
+from scatd.wording import counted
 
 OPTION = "--group-by"
 _GAPS = {"", "na", "n/a", "nan", "<na>", "nat"}
@@ -59,7 +60,7 @@ def group_column(
     words = group_words(found[column] if rows is None else found[column].iloc[rows])
     n_gaps = int((words == "").sum())
     if n_gaps and not allow_gaps:
-        what = f"column '{column}' is empty for {n_gaps} of {len(words)} rows"
+        what = f"column '{column}' is empty for {counted(n_gaps, 'row', of=len(words))}"
         raise InputError(what, where=option, expected="a group for every row that is used")
     return words
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scatd.data.files import reading
 from scatd.data.kinds import store_kind
 from scatd.errors import Faults
+from scatd.wording import counted
 
 _BLOCK = 1 << 16
 """Rows whose ids are read together."""
@@ -91,7 +92,7 @@ class Ids:
     def _pick(self, rows: NDArray[np.int64]) -> NDArray[np.str_]:
         rows = np.where(rows < 0, rows + len(self), rows)
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"row {rows.min()} or {rows.max()} of {len(self)} rows")
+            raise IndexError(f"row {rows.min()} or {rows.max()} of {counted(len(self), 'row')}")
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         parts, done = [], 0
@@ -201,13 +202,13 @@ def check_ids(ids: Ids, faults: Faults, *, unique: bool = True) -> bool:
             texts, np.arange(rows.start, rows.stop).astype(str)
         )
     if n_empty:
-        faults.add(f"{n_empty} ids are empty", remedy="Give every row its own id.")
+        faults.add(f"{counted(n_empty, 'id', 'is')} empty", remedy="Give every row its own id.")
     hashes.sort()
     repeated = _repeated(ids, hashes) if unique else []
     if repeated:
         some = ", ".join(f"'{name}'" for name in repeated[:_NAMED])
         faults.add(
-            f"{len(repeated)} ids occur more than once, such as {some}",
+            f"{counted(len(repeated), 'id', 'occurs')} more than once, such as {some}",
             expected="one row an id",
             remedy="Make them unique (adata.obs_names_make_unique()) or remove the copies.",
         )

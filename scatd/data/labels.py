@@ -21,6 +21,7 @@ from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_la
 from scatd.data.pairing import pair_rows
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
 from scatd.errors import InputError, nearest
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -279,7 +280,7 @@ def _as_text(table: TableInMemory) -> pd.DataFrame:
         twice = ", ".join(sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}))
         raise InputError(f"has columns with the same name: {twice}", where=table.name)
     if frame.index.nlevels > 1:
-        what, expected = f"has an index of {frame.index.nlevels} levels", "one id a row"
+        what, expected = f"has an index of {counted(frame.index.nlevels, 'level')}", "one id a row"
         raise InputError(what, where=table.name, expected=expected)
     ids = frame.index.astype(str).to_numpy(dtype=object)
     words = {str(name): _words(frame[name]) for name in frame.columns}
@@ -323,7 +324,7 @@ def require_two_classes(codes: np.ndarray, n_folds: int, where: str) -> None:
         raise InputError(f"the labels have only one class ({counts})", where=where, expected="both")
     if min(n_sensitive, n_resistant) < n_folds:
         raise InputError(
-            f"too few samples of a class for {n_folds} folds ({counts})",
+            f"too few samples of a class for {counted(n_folds, 'fold')} ({counts})",
             where=where,
             expected=f"at least {n_folds} of each class",
             remedy="Use fewer folds or more samples.",
@@ -369,5 +370,6 @@ def _labels(
 ) -> Labels:
     n_missing = int((codes == MISSING).sum())
     if n_missing:
-        logger.warning("%s: %d of %d samples have no label.", origin, n_missing, len(codes))
+        said = counted(n_missing, "sample", "has", of=len(codes))
+        logger.warning("%s: %s no label.", origin, said)
     return Labels(codes, column, origin, matched_by, n_missing)

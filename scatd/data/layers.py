@@ -19,6 +19,7 @@ from scatd.data.layer_names import is_made, is_named_counts, is_partial, place, 
 from scatd.data.scale import Diagnosis, diagnose
 from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 ROWS_LOOKED_AT = 1000
 _TOLERANCE = 1e-4
@@ -208,7 +209,8 @@ class _Search:
     def _several(self, candidates: Sequence[str], wanted: InputScale) -> Choice:
         listed = "; ".join(map(self._with_total, candidates))
         fault = InputError(
-            f"{len(candidates)} matrices hold {_WORDS[wanted]}, and they differ: {listed}",
+            f"{counted(len(candidates), 'matrix', 'holds')} {_WORDS[wanted]}, and they differ: "
+            f"{listed}",
             expected="one of them",
             remedy=f"Say which is meant: {' or '.join(f'--layer {name}' for name in candidates)}",
         )
@@ -280,7 +282,7 @@ class _Search:
         total = float(rows.sum(dtype=np.float64))
         shown = f"{total:,.0f}" if total == round(total) or abs(total) >= 1e4 else f"{total:,.2f}"
         is_all = rows.shape[0] == self.matrices[name].shape[0]
-        where = "" if is_all else f" in the {rows.shape[0]:,} rows looked at"
+        where = "" if is_all else f" in the {counted(rows.shape[0], 'row')} looked at"
         return f"{place(name)} (total {shown}{where})"
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from scatd.data.features import Features
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def pair_rows(
     if ids is not None and ids.duplicated().any():
         repeated = ids[ids.duplicated()].unique()
         some = ", ".join(f"'{name}'" for name in repeated[:5])
-        what = f"{len(repeated)} ids occur more than once: {some}"
+        what = f"{counted(len(repeated), 'id', 'occurs')} more than once: {some}"
         raise InputError(what, where=str(file), expected="one row an id")
     if features.has_ids:
         if ids is None:
@@ -52,15 +53,16 @@ def pair_rows(
         return pd.Index(ids).get_indexer(pd.Index(features.ids)), "id"
     if n_rows != features.n_obs:
         raise InputError(
-            f"has {n_rows} rows, but {features.path} has {features.n_obs} rows and no ids",
+            f"has {counted(n_rows, 'row')}, but {features.path} has "
+            f"{counted(features.n_obs, 'row')} and no ids",
             where=str(file),
             remedy=f"Put the ids beside it, one a line: {features.path.with_suffix('.ids.txt')}",
         )
     logger.warning(
-        "%s: %s has no ids, so its %d rows are paired with the labels by position.",
+        "%s: %s has no ids, so %s paired with the labels by position.",
         file,
         features.path,
-        n_rows,
+        counted(n_rows, "row", "is"),
     )
     return np.arange(n_rows), "position"
 
@@ -71,18 +73,17 @@ def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
     if not n_found:
         here, there = (", ".join(map(repr, some[:3].tolist())) for some in (ids, features.ids))
         raise InputError(
-            f"has no row for any of the {features.n_obs} samples of {features.path}: "
+            f"has no row for any of the {counted(features.n_obs, 'sample')} of {features.path}: "
             f"its ids look like {here}; the samples are called {there}",
             where=str(file),
             remedy="Use a table of the same samples, with the same ids in the first column.",
         )
     if n_found < features.n_obs:
         logger.warning(
-            "%s: %d of %d samples have no row there.",
+            "%s: %s no row there.",
             file,
-            features.n_obs - n_found,
-            features.n_obs,
+            counted(features.n_obs - n_found, "sample", "has", of=features.n_obs),
         )
     if n_found < len(ids):
-        logger.info("%s: %d rows belong to no sample.", file, len(ids) - n_found)
+        logger.info("%s: %s to no sample.", file, counted(len(ids) - n_found, "row", "belongs"))
     return rows

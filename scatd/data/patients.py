@@ -9,6 +9,7 @@ import pandas as pd
 
 from scatd.data.tables import read_table
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _BARCODE = re.compile(r"(TCGA-\w\w-\w{4})-(\d\d)")
 _FIRST_NORMAL = 10
@@ -51,12 +52,12 @@ def join_patients(obs: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
         if best is None or n_found > best[0]:
             best = n_found, ids, by_id
     if best is None or not best[0]:
-        what = f"has no row for any of the {len(obs)} samples, such as '{obs.index[0]}'"
+        what = f"has no row for any of the {counted(len(obs), 'sample')}, such as '{obs.index[0]}'"
         raise InputError(what, where=str(path), expected="a column with their ids")
     n_found, ids, by_id = best
     joined = by_id.reindex(ids.fillna("")).set_axis(obs.index, axis=0)
     joined = joined.drop(columns=[name for name in joined if name in obs])
-    note = f"{n_found} of {len(obs)} samples have a row in {path.name}"
+    note = f"{counted(n_found, 'sample', 'has', of=len(obs))} a row in {path.name}"
     return pd.concat([obs, joined], axis=1), note
 
 

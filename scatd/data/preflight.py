@@ -42,6 +42,7 @@ from scatd.data.limits import MIN_GENES, REFUSED_BELOW, WARNED_BELOW
 from scatd.data.scale import Diagnosis
 from scatd.errors import Faults, InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 _HIGH_MITO = 20
 """In percent."""
@@ -290,14 +291,19 @@ class CellCounts:
         """The numbers as sentences."""
         found = []
         if self.n_few and report.scale != "zscore":
-            what = f"{self.n_few} of {self.n_cells} cells express fewer than {report.min_genes}"
-            found.append(f"{what} genes: they are kept and marked; --drop removes them.")
+            what = (
+                f"{counted(self.n_few, 'cell', 'expresses', of=self.n_cells)} fewer than "
+                f"{counted(report.min_genes, 'gene')}"
+            )
+            found.append(f"{what}. Such cells are kept and marked; --drop removes them.")
         if self.n_others:
-            what = f"{self.n_others} of {self.n_cells} cells have most of their counts in genes of"
-            found.append(f"{what} {report.other_species}: they are marked and not scored.")
+            what = (
+                f"{counted(self.n_others, 'cell', 'has', of=self.n_cells)} most counts in genes of"
+            )
+            found.append(f"{what} {report.other_species}. Such cells are marked and not scored.")
         if self.n_high and report.scale == "counts":
-            what = f"{self.n_high} of {self.n_cells} cells are more than {_HIGH_MITO}%"
-            found.append(f"{what} mitochondrial: they may be dying.")
+            what = f"{counted(self.n_high, 'cell', 'is', of=self.n_cells)} more than {_HIGH_MITO}%"
+            found.append(f"{what} mitochondrial. Such cells may be dying.")
         return found
 
 
@@ -309,15 +315,17 @@ def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
 
 def _judge_ids(report: Report, ids: pd.Index) -> None:
     if not report.n_obs or not report.n_columns:
-        what = f"holds {report.n_obs} cells and {report.n_columns} genes"
+        what = f"holds {counted(report.n_obs, 'cell')} and {counted(report.n_columns, 'gene')}"
         report.faults.add(what, expected="at least one of each")
     is_empty = ids.isna() | (ids == "")
     if is_empty.any():
-        what = f"{int(is_empty.sum())} cells have no id"
+        what = f"{counted(int(is_empty.sum()), 'cell', 'has')} no id"
         report.faults.add(what, expected="an id in every row of obs", remedy="Name these cells.")
     repeated = ids[ids.duplicated() & ~is_empty].unique()
     if len(repeated):
-        what = f"{len(repeated)} ids of cells occur more than once, such as '{repeated[0]}'"
+        what = (
+            f"{counted(len(repeated), 'cell id', 'occurs')} more than once, such as '{repeated[0]}'"
+        )
         report.faults.add(what, remedy="Make them unique: adata.obs_names_make_unique()")
 
 
@@ -358,15 +366,15 @@ def _judge_genes(
 def _judge_names(report: Report, names: list[list[str]]) -> None:
     """Report genes of two species, names that are dates, and contradictory lists of names."""
     if report.n_others:
-        what = f"{report.n_others:,} of {report.n_columns:,} columns are genes of"
+        what = f"{counted(report.n_others, 'column', 'is', of=report.n_columns)} genes of"
         report.notes.append(f"{what} {report.other_species}: they are left out.")
     dates = spreadsheet_dates(names[0])
     if dates:
         some = ", ".join(dates[:3])
         report.warnings.append(
-            f"{len(dates)} genes have dates as names ({some}): a spreadsheet has changed symbols "
-            "such as MARCHF1 and SEPTIN9. They are left out where no id stands beside them; take "
-            "the names from the original file."
+            f"{counted(len(dates), 'gene', 'has')} dates as names ({some}): a spreadsheet has "
+            "changed symbols such as MARCHF1 and SEPTIN9. They are left out where no id stands "
+            "beside them; take the names from the original file."
         )
     conflict = next((found.conflict for found in report.matches.values() if found.conflict), "")
     if conflict:
@@ -405,7 +413,7 @@ def _known_symbols(panels: Mapping[str, Panel], gene_map: GeneMap | None) -> fro
 
 
 def _overlap(found: GeneMatch) -> str:
-    share = f"{found.n_found:,} of the {len(found.panel):,} genes ({found.overlap:.0%})"
+    share = f"{found.n_found:,} of the {counted(len(found.panel), 'gene')} ({found.overlap:.0%})"
     return f"{share} of {found.panel.origin} are there"
 
 

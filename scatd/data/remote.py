@@ -15,6 +15,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from scatd import console
 from scatd.errors import InputError, ScatdError
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -154,7 +155,7 @@ class _Transfer:
         with _get(url, {**asked, "Accept-Encoding": "identity"}) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink(missing_ok=True)
-                what = f"is shorter than the {self.size:,} bytes that were announced"
+                what = f"is shorter than the {counted(self.size, 'byte')} that were announced"
                 raise DownloadError(what, where=url)
             if not _continues(answer, have):
                 have = 0
@@ -165,7 +166,9 @@ class _Transfer:
                     have += len(block)
                     if have > self.size:
                         file.truncate(0)
-                        what = f"is longer than the {self.size:,} bytes that were announced"
+                        what = (
+                            f"is longer than the {counted(self.size, 'byte')} that were announced"
+                        )
                         raise DownloadError(what, where=url)
                     file.write(block)
                     bar.update(len(block))

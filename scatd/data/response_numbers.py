@@ -17,6 +17,7 @@ from scatd.data.pairing import pair_rows
 from scatd.data.tables import read_table
 from scatd.data.text.values import judge, require_numbers
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ def read_response_numbers(file: Path, features: Features) -> ResponseNumbers:
         raise InputError(what, where=where, expected="one column of numbers a drug")
     values = np.column_stack(columns).astype(np.float32)
     read = ResponseNumbers(values, tuple(drugs), file, sha256_file(file))
-    logger.info("%s: numbers of %d samples for %d drugs.", where, read.n_samples, len(drugs))
+    said = f"{counted(read.n_samples, 'sample')} for {counted(len(drugs), 'drug')}"
+    logger.info("%s: numbers of %s.", where, said)
     return read
 
 

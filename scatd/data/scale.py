@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd.keys import InputScale
+from scatd.wording import counted
 
 _WHOLE = 0.999
 _MOSTLY = 0.5
@@ -121,7 +122,7 @@ def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Dia
         return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
     values = np.concatenate(rows)
     n_odd = np.count_nonzero(values != np.floor(values))
-    doubt = f"{n_odd} of {len(values):,} values are not whole" if n_odd else ""
+    doubt = f"{counted(n_odd, 'value', 'is', of=len(values))} not whole" if n_odd else ""
     rounded = _rounded(rows)
     if rounded:
         doubt = "whole numbers that look scaled and rounded, as TPM or CPM may be"

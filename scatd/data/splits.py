@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 
 def stratified_folds(
@@ -38,7 +39,7 @@ def stratified_folds(
     if np.any(codes < 0):
         raise ValueError("stratified_folds takes labelled samples only")
     if n_folds < 2:
-        raise InputError(f"{n_folds} folds cannot be made", expected="at least 2 folds")
+        raise InputError(f"{counted(n_folds, 'fold')} cannot be made", expected="at least 2 folds")
     rows = np.zeros((len(codes), 1))
     if groups is None:
         splitter = StratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
@@ -46,7 +47,7 @@ def stratified_folds(
     n_groups = len(np.unique(groups))
     if n_groups < n_folds:
         raise InputError(
-            f"{n_groups} groups cannot be split into {n_folds} folds",
+            f"{counted(n_groups, 'group')} cannot be split into {counted(n_folds, 'fold')}",
             expected="at least one group a fold",
             remedy="Use fewer folds.",
         )
@@ -77,7 +78,7 @@ def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.nd
     from sklearn.model_selection import KFold
 
     if n_obs < max(n_folds, 3):
-        what = f"{n_obs} rows cannot be split into {n_folds} folds"
+        what = f"{counted(n_obs, 'row')} cannot be split into {counted(n_folds, 'fold')}"
         raise InputError(what, expected=f"at least {max(n_folds, 3)}", remedy="Use fewer folds.")
     splitter = KFold(n_splits=n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros((n_obs, 1))))

@@ -19,6 +19,7 @@ from scatd.data.text.spreadsheets import plain
 from scatd.data.text.start import refuse_values_as_header
 from scatd.data.text.values import GAPS, as_text, judge
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _PLAIN = (".csv", ".tsv", ".txt", ".tab")
 TEXT_SUFFIXES = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN))
@@ -102,7 +103,7 @@ class Table:
         repeated = list(names[names.duplicated()].unique())
         if repeated:
             some = ", ".join(f"'{name}'" for name in repeated[:5])
-            what = f"{len(repeated)} column names occur more than once: {some}"
+            what = f"{counted(len(repeated), 'column name', 'occurs')} more than once: {some}"
             raise InputError(what, where=str(self.path), remedy="Rename or remove the copies.")
 
 

@@ -20,6 +20,7 @@ from scatd.embedding.loading import load_tensors
 from scatd.embedding.settings import Precision
 from scatd.errors import InputError
 from scatd.nn.products import fast_products
+from scatd.wording import counted
 
 CPU_TOKENS = 4096
 _WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -62,7 +63,8 @@ class Geneformer:
         highest = max(vocabulary.tokens.values())
         if highest >= model.config.vocab_size:
             what = (
-                f"knows {model.config.vocab_size} tokens, and the dictionaries go up to {highest}"
+                f"knows {counted(model.config.vocab_size, 'token')}, and the dictionaries go up to "
+                f"{highest}"
             )
             remedy = "Model and dictionaries must belong together (both of the 30M models)."
             raise InputError(what, where=weights, remedy=remedy)
@@ -166,7 +168,7 @@ def _load(folder: Path) -> Any:
         raise InputError(what, where=str(folder), expected=expected) from error
     n_layers = config.num_hidden_layers - _LAYERS_LEFT_OUT
     if config.model_type != "bert" or n_layers < 1:
-        what = f"holds a model of type {config.model_type} with {n_layers + 1} layers"
+        what = f"holds a model of type {config.model_type} with {counted(n_layers + 1, 'layer')}"
         raise InputError(what, where=str(folder), expected=expected)
     config.num_hidden_layers = n_layers
     model = BertModel(config, add_pooling_layer=False)

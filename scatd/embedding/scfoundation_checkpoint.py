@@ -13,6 +13,7 @@ from scatd.embedding.scfoundation_input import N_GENES
 from scatd.embedding.scfoundation_network import CellEncoder, EncoderSizes
 from scatd.embedding.settings import VERSION_ENTRIES, WeightsVersion
 from scatd.errors import Faults, InputError, nearest
+from scatd.wording import counted
 
 _EXPECTED = "scFoundation's models.ckpt"
 _PREFIX = "model."
@@ -94,10 +95,13 @@ def _sizes(entry: Mapping[str, Any], path: Path) -> EncoderSizes:
         what = f"its configuration is not as published ({type(error).__name__}: {error})"
         raise InputError(what, where=str(path), expected=_EXPECTED) from error
     if kind != ("mae_autobin", "transformer"):
-        what = f"holds a network of kind {kind[0]} with {kind[1]} layers"
+        what = f"holds a network of kind {kind[0]} with layers of kind {kind[1]}"
         remedy = f"Did you mean {nearest(kind[0], ['mae_autobin']) or 'another file'}?"
         raise InputError(what, where=str(path), expected="mae_autobin, transformer", remedy=remedy)
     if sizes.n_positions < N_GENES + 2 or sizes.hidden % sizes.heads:
-        what = f"holds a network of {sizes.n_positions} positions and {sizes.heads} heads"
+        what = (
+            f"holds a network of {counted(sizes.n_positions, 'position')} and "
+            f"{counted(sizes.heads, 'head')}"
+        )
         raise InputError(what, where=str(path), expected=f"at least {N_GENES + 2} positions")
     return sizes

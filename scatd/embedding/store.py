@@ -16,6 +16,7 @@ from scatd.embedding.compaction import compact, new_shard, shard_folders
 from scatd.embedding.index import Index
 from scatd.embedding.shard import Shard
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +71,8 @@ class EmbeddingStore:
             self._index = None
             n_damaged = self._look_up(digests, values, known)
         if n_damaged:
-            logger.warning("%d of %d embeddings in %s are damaged, and are computed anew.",
-                           n_damaged, len(digests), self.folder)  # fmt: skip
+            said = counted(n_damaged, "embedding", "is", of=len(digests))
+            logger.warning("%s damaged in %s. What is damaged is computed anew.", said, self.folder)
         return values, known
 
     def append(self, digests: NDArray[np.bytes_], embeddings: NDArray[np.float32]) -> None:

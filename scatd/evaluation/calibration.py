@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scatd.decision import Isotonic, Platt, Recalibration, logit
 from scatd.errors import InputError
 from scatd.evaluation.metrics import check_scores, response_metrics
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +55,9 @@ def fit_recalibration(
     if method == "isotonic":
         if len(truth) < FEW_FOR_ISOTONIC:
             logger.warning(
-                "%d cells are few for isotonic calibration, which then follows their noise; platt "
-                "needs fewer.",
-                len(truth),
+                "%s too few for isotonic calibration, which then follows their noise; platt needs "
+                "fewer.",
+                counted(len(truth), "cell", "is"),
             )
         return _isotonic(truth, scores)
     return fit_platt(truth, scores)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.keys import metric_names
+from scatd.wording import counted
 
 
 def null_summary(null: npt.ArrayLike, real: float, name: str) -> dict[str, float]:
@@ -47,9 +48,9 @@ def null_in_words(null: npt.ArrayLike, real: float, what: str) -> str:
     mean, bound, p = null_summary(null, real, "null").values()
     beyond = "above" if real > bound else "NOT above"
     return (
-        f"Permuted labels, {np.size(null)} times: {what} AUROC {mean:.3f} on average; "
-        f"with the true labels {real:.3f}, {beyond} the 97.5th percentile {bound:.3f} "
-        f"(p = {p:.3f})."
+        f"Permuted labels, {counted(np.size(null), 'time')}: {what} AUROC {mean:.3f} on average; "
+        f"with the true labels {real:.3f}, {beyond} the 97.5th percentile {bound:.3f} (p = "
+        f"{p:.3f})."
     )
 
 

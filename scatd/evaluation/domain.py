@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.nn.domain import TooFewCells
+from scatd.wording import counted
 
 OUTSIDE = 0.05
 """A cell lies outside the training domain when its p-value is lower. Of new cells from that domain,
@@ -54,8 +55,9 @@ class CohortShift:
     def sentence(self) -> str:
         """The summary in words."""
         text = (
-            f"{self.n_outside} of {self.n_cells} cells ({self.share_outside:.0%}) lie outside the "
-            f"model's training domain ({self.role}); of its own cells, {OUTSIDE:.0%} would."
+            f"{counted(self.n_outside, 'cell', 'lies', of=self.n_cells)} outside the model's "
+            f"training domain ({self.role}): {self.share_outside:.0%}. Of its own cells, "
+            f"{OUTSIDE:.0%} would."
         )
         if self.is_foreign:
             text += " The model knows no such cells: do not trust their scores."

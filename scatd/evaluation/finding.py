@@ -9,6 +9,7 @@ import pandas as pd
 
 from scatd.evaluation.evidence import MODEL, WORDS
 from scatd.evaluation.standing import CHANCE, Place, Rival, Standing
+from scatd.wording import counted
 
 INVERTED = (
     " An AUROC under 0.5 says that the labels may be inverted; no label and no score was changed."
@@ -67,7 +68,7 @@ def in_folds(models: pd.DataFrame, subject: str, n_samples: int) -> str:
     standing = Standing.of(models)
     text = (
         f"{subject}: mean fold AUROC {standing.value:.3f} (95% interval {standing.low:.3f} to "
-        f"{standing.high:.3f}, {n_samples} samples). {finding(standing)}"
+        f"{standing.high:.3f}, {counted(n_samples, 'sample')}). {finding(standing)}"
     )
     return text + (INVERTED if standing.value < CHANCE else "")
 
@@ -85,7 +86,7 @@ def on_target(models: pd.DataFrame, n_cells: int) -> str:
     standing = Standing.of(models)
     text = (
         f"Target: AUROC {standing.value:.3f} (95% interval {standing.low:.3f} to "
-        f"{standing.high:.3f}, {n_cells} cells). {finding(standing)}"
+        f"{standing.high:.3f}, {counted(n_cells, 'cell')}). {finding(standing)}"
     )
     others = models[models["model"] != MODEL].dropna(subset=["auroc"])
     beside = ", ".join(
@@ -96,7 +97,7 @@ def on_target(models: pd.DataFrame, n_cells: int) -> str:
     return text + (INVERTED if standing.value < CHANCE else "")
 
 
-def counted(places: Iterable[Place]) -> str:
+def in_one_sentence(places: Iterable[Place]) -> str:
     """Say of many models how many lead, in one sentence."""
     known = list(places)
     told = [place for place in known if place != "unknown"]
@@ -106,12 +107,11 @@ def counted(places: Iterable[Place]) -> str:
     ahead, behind, level, neither = (
         count[place] for place in ("ahead", "behind", "level", "neither")
     )
-    models = "model" if len(told) == 1 else "models"
     beats = "beats its" if ahead == 1 else "beat their"
     is_beaten = "is" if behind == 1 else "are"
     return (
-        f"Of {len(told)} {models} with an interval of the lead, {ahead} {beats} best baseline, "
-        f"{behind} {is_beaten} beaten by it, and {level} cannot be told apart from it."
+        f"Of {counted(len(told), 'model')} with an interval of the lead, {ahead} {beats} best "
+        f"baseline, {behind} {is_beaten} beaten by it, and {level} cannot be told apart from it."
     ) + (f" Of {neither}, neither model nor baseline ranks better than chance." if neither else "")
 
 

@@ -18,6 +18,7 @@ from scatd.evaluation.target_evidence import (
     named,
     with_interval,
 )
+from scatd.wording import counted
 
 _ROUNDING = 1e-9
 """A value that is equal to the minimum on paper may differ in the last bits."""
@@ -136,11 +137,11 @@ def _on_target(
             "cells that this version had not learned from were evaluated (scatd evaluate)"
         )
         return [RuleResult("target", passed=False, sentence=sentence)]
-    learned = "learned from before its calibration" if shown.before_calibration else "learned from"
+    when = " before its calibration" if shown.before_calibration else ""
     sentence = (
-        f"target_cells: {shown.n_training_cells} of the {shown.n_cells} cells that run "
-        f"{shown.run_id} scored are cells that the version {learned} (by id or by features), "
-        "none may be"
+        f"target_cells: the version learned{when} from {shown.n_training_cells} of the "
+        f"{counted(shown.n_cells, 'cell')} that run {shown.run_id} scored (by id or by features), "
+        "none allowed"
     )
     rules = [RuleResult("target_cells", shown.n_training_cells == 0, sentence)]
     if why := shown.not_assessed(allow_exposure=allow_exposure):
@@ -156,7 +157,7 @@ def _on_target(
 def _judged_by_target(shown: TargetEvidence) -> list[RuleResult]:
     """What target cells must show: more than chance, and no baseline that is better."""
     standing, best = shown.standing, shown.standing.best
-    where = f"on {shown.n_cells} target cells (run {shown.run_id})"
+    where = f"on {counted(shown.n_cells, 'target cell')} (run {shown.run_id})"
     sentence = (
         f"{_TARGET_AUROC}: AUROC is {with_interval(standing.value, standing.low, standing.high)} "
         f"{where}, the lower bound must be over {CHANCE:g}"
@@ -180,7 +181,10 @@ def _judged_by_target(shown: TargetEvidence) -> list[RuleResult]:
 def _as_asked(gate: TargetGate, shown: TargetEvidence, *, allow_exposure: bool) -> list[RuleResult]:
     """The further rules of a drug that asks for target cells."""
     value = shown.metrics.get(gate.metric, math.nan)
-    said = f"is {value:.4g} on {shown.n_cells} target cells, at least {gate.minimum:g} needed"
+    said = (
+        f"is {value:.4g} on {counted(shown.n_cells, 'target cell')}, at least {gate.minimum:g} "
+        "needed"
+    )
     passed = value >= gate.minimum - _ROUNDING
     if math.isnan(value):
         said = f"was not measured by run {shown.run_id}: evaluate the version (scatd evaluate)"

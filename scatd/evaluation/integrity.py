@@ -18,6 +18,7 @@ from scipy.special import binom
 
 from scatd.evaluation.confounding import confounding, gram_matrix, sample_rows
 from scatd.evaluation.copies import equal_rows, exact_copies, near_copies
+from scatd.wording import counted
 
 SERIOUS, WARNING, NOTE = "serious", "warning", "note"
 SEVERITIES = (SERIOUS, WARNING, NOTE)
@@ -192,7 +193,8 @@ def id_findings(ids: npt.NDArray) -> list[Finding]:
             (),
             (name,),
             len(rows),
-            f"Id '{name}' stands on {len(rows)} rows ({_some(str(row) for row in rows)}, from 0).",
+            f"Id '{name}' stands on {counted(len(rows), 'row')} "
+            f"({_some(str(row) for row in rows)}, from 0).",
         )
         for name, rows in rows_of.items()
         if len(rows) > 1
@@ -204,7 +206,7 @@ def id_findings(ids: npt.NDArray) -> list[Finding]:
             (),
             tuple(sorted(same)),
             len(same),
-            f"Ids {_some(sorted(same))} are one name in {len(same)} spellings.",
+            f"Ids {_some(sorted(same))} are one name in {counted(len(same), 'spelling')}.",
         )
         for same in spellings.values()
         if len(same) > 1
@@ -243,7 +245,10 @@ def _columns_alike(
     for one, drugs in zip(sets, names, strict=True):
         if len(drugs) > 1 and set(drugs) & set(asked):
             n = int(both[one[0], one[1]])
-            text = f"{' = '.join(drugs)}: the same labels in all {n} samples that have them."
+            text = (
+                f"{' = '.join(drugs)}: the same labels in all {counted(n, 'sample')} that have "
+                "them."
+            )
             yield Finding(WARNING, "same labels", drugs, (), n, text)
     for first, second in ((a, b) for b in range(len(sets)) for a in range(b)):
         if inverse[np.ix_(sets[first], sets[second])].all():
@@ -251,7 +256,10 @@ def _columns_alike(
             if set(left + right) & set(asked):
                 n = int(both[sets[first][0], sets[second][0]])
                 verb = "is" if len(left) == 1 else "are"
-                text = f"{_and(left)} {verb} the exact inverse of {_and(right)} ({n} samples)."
+                text = (
+                    f"{_and(left)} {verb} the exact inverse of {_and(right)} "
+                    f"({counted(n, 'sample')})."
+                )
                 yield Finding(SERIOUS, "inverted labels", left + right, (), n, text)
 
 
@@ -263,9 +271,9 @@ def _class_counts(
         if name not in asked:
             continue
         n_sensitive, n_resistant = (int((values[:, column] == code).sum()) for code in (0, 1))
-        counts = f"{n_sensitive} sensitive and {n_resistant} resistant samples"
+        counts = f"{n_sensitive} sensitive and {counted(n_resistant, 'resistant sample')}"
         if min(n_sensitive, n_resistant) < n_folds:
-            text = f"{name}: {counts} are too few for {n_folds} folds."
+            text = f"{name}: {counts} are too few for {counted(n_folds, 'fold')}."
             yield Finding(SERIOUS, "too few", (name,), (), min(n_sensitive, n_resistant), text)
         total = n_sensitive + n_resistant
         share = n_sensitive / total if total else 0.5
@@ -292,8 +300,9 @@ def _equal_vectors(
         n = len(members)
         same = tuple(names[rows[members]].tolist())
         text = (
-            f"{n} samples share one label vector over {len(columns)} drugs (sensitive to "
-            f"{int((vector == 0).sum())}): {_some(same)}."
+            f"{counted(n, 'sample', 'shares')} one label vector over "
+            f"{counted(len(columns), 'drug')} (sensitive to {int((vector == 0).sum())}): "
+            f"{_some(same)}."
         )
         yield Finding(NOTE, "same label vector", (), same, n, text)
 

@@ -23,6 +23,7 @@ from scatd.evaluation import delong, leads
 from scatd.evaluation.delong import Ranking
 from scatd.evaluation.metrics import METRICS, Array, check_scores, response_metrics
 from scatd.evaluation.resampling import DEFAULT, Bootstrap, Fold, fold_means, resampled, units
+from scatd.wording import counted
 
 __all__ = [
     "DEFAULT",
@@ -67,8 +68,11 @@ def few_groups_in_words(n_groups: int) -> str | None:
     """Say that intervals over so few groups are too narrow; None for `FEW_GROUPS` and more."""
     if n_groups >= FEW_GROUPS:
         return None
-    counted = "is only 1 group" if n_groups == 1 else f"are only {n_groups} groups"
-    return f"There {counted}: with under {FEW_GROUPS}, intervals over groups are too narrow."
+    verb = "is" if n_groups == 1 else "are"
+    return (
+        f"There {verb} only {counted(n_groups, 'group')}: with under {FEW_GROUPS}, intervals over "
+        "groups are too narrow."
+    )
 
 
 def bootstrap_interval(
@@ -338,7 +342,7 @@ def _drawn_bounds(
 
 def _require_paired(folds_a: Sequence[Fold], folds_b: Sequence[Fold]) -> None:
     if len(folds_a) != len(folds_b):
-        raise InputError(f"{len(folds_a)} folds compared with {len(folds_b)}")
+        raise InputError(f"{counted(len(folds_a), 'fold')} compared with {len(folds_b)}")
     for number, (fold_a, fold_b) in enumerate(zip(folds_a, folds_b, strict=True), start=1):
         if not np.array_equal(np.asarray(fold_a[0]), np.asarray(fold_b[0])):
             expected = "the same samples in the same order"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 Array = npt.NDArray[np.float64]
 
@@ -133,10 +134,12 @@ def check_scores(codes: npt.ArrayLike, prob: npt.ArrayLike) -> tuple[Array, Arra
     if not len(code_array):
         raise InputError("there are no samples to score", expected="at least one labelled sample")
     if odd := int(np.sum((code_array != 0) & (code_array != 1))):
-        raise InputError(f"{odd} labels are no response code", expected="0 sensitive, 1 resistant")
+        raise InputError(
+            f"{counted(odd, 'label', 'is')} no response code", expected="0 sensitive, 1 resistant"
+        )
     if odd := int(np.sum(~((prob_array >= 0) & (prob_array <= 1)))):
         remedy = "Leave out samples that have no score."
-        what = f"{odd} of {len(prob_array)} probabilities are NaN or outside 0 to 1"
+        what = f"{counted(odd, 'probability', 'is', of=len(prob_array))} NaN or outside 0 to 1"
         raise InputError(what, expected="P(resistant) between 0 and 1", remedy=remedy)
     return code_array, prob_array
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scatd.wording import counted
+
 FAR = 0.5
 """Median distance of the feature means, in s.d. of the reference, from which re-centring is worth a
 look."""
@@ -71,10 +73,13 @@ class Nearness:
                 f"The cohort lies {self.distance:.2f} s.d. from the model's reference (median over "
                 f"features)."
             )
-        text = f"{self.n_measured} of {self.n_features} genes of the model were measured"
+        text = f"{counted(self.n_measured, 'model gene', 'was', of=self.n_features)} measured"
         if np.isfinite(self.distance):
             text += f"; those lie {self.distance:.2f} s.d. from its reference (median)"
-        text += f". {self.n_missing} genes are missing and are filled with {self.filled_with}."
+        text += (
+            f". {counted(self.n_missing, 'gene', 'is')} missing. Missing genes are filled with "
+            f"{self.filled_with}."
+        )
         if self.is_mostly_filled:
             text += f" The cohort cannot be called near the reference: {MOSTLY_FILLED}"
         return text
@@ -91,7 +96,7 @@ def few_genes_sentence(missing: npt.NDArray[np.bool_] | None) -> str:
     if missing is None or not missing.mean() > MOST:
         return ""
     n_measured = int(np.count_nonzero(~missing))
-    return f"{n_measured} of {len(missing)} genes of the model were measured: {MOSTLY_FILLED}"
+    return f"{counted(n_measured, 'model gene', 'was', of=len(missing))} measured: {MOSTLY_FILLED}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scatd.errors import InputError
 from scatd.evaluation.metrics import Array, weighted_metrics
+from scatd.wording import counted
 
 Fold = tuple[npt.ArrayLike, npt.ArrayLike]
 """Codes and P(resistant) of one fold's validation samples, each (n_obs,)."""
@@ -96,7 +97,9 @@ def units(n_obs: int, groups: npt.ArrayLike | None) -> tuple[npt.NDArray[np.intp
         return np.arange(n_obs), n_obs
     member = np.unique(np.asarray(groups), return_inverse=True)[1]
     if len(member) != n_obs:
-        raise InputError(f"{len(member)} groups for {n_obs} labels", expected="one each")
+        raise InputError(
+            f"{counted(len(member), 'group')} for {counted(n_obs, 'label')}", expected="one each"
+        )
     return member, int(member.max(initial=-1)) + 1
 
 

@@ -19,6 +19,7 @@ from scatd.errors import InputError
 from scatd.evaluation.calibration import fit_platt
 from scatd.evaluation.metrics import Array, check_scores
 from scatd.evaluation.thresholds import CONFIDENCE, lower_bound
+from scatd.wording import counted
 
 _FEWEST = 0.05
 """Smallest coverage in the table: for fewer cells, chance dominates."""
@@ -129,10 +130,11 @@ def choose_band(
     if chosen.empty:
         best = table.iloc[int(table["error_high"].argmin())]
         raise InputError(
-            f"{goal} cannot be promised with {CONFIDENCE:.0%} confidence from {np.size(codes)} "
-            f"labelled cells: the lowest error that can is {best['error_high']:.3f}, answering "
-            f"{best['coverage']:.0%} of the cells; all cells answered, it is "
-            f"{table['error'].iloc[-1]:.3f} (at most {table['error_high'].iloc[-1]:.3f})",
+            f"{goal} cannot be promised with {CONFIDENCE:.0%} confidence from "
+            f"{counted(np.size(codes), 'labelled cell')}: the lowest error that can is "
+            f"{best['error_high']:.3f}, answering {best['coverage']:.0%} of the cells; all cells "
+            f"answered, it is {table['error'].iloc[-1]:.3f} (at most "
+            f"{table['error_high'].iloc[-1]:.3f})",
             where="--abstain",
             remedy="Ask for less, or label more cells.",
         )

@@ -14,6 +14,7 @@ import pandas as pd
 from scatd.data.patients import one_tumour_each
 from scatd.data.text.values import require_numbers
 from scatd.errors import InputError
+from scatd.wording import counted
 
 TIME, EVENT, GROUP = "time", "event", "group"
 FEWEST = 10
@@ -42,7 +43,7 @@ def known_survival(rows: pd.DataFrame, time: str, event: str, where: str) -> pd.
     table = survival_columns(rows, time, event, where)[one_tumour_each(rows.index).to_numpy()]
     table = table[table[TIME] >= 0].astype({EVENT: int})
     if len(table) < FEWEST:
-        what = f"{len(table)} patients have a tumour and known survival"
+        what = f"{counted(len(table), 'patient', 'has')} a tumour and known survival"
         raise InputError(what, where=where, expected=f"at least {FEWEST}")
     return table
 

@@ -10,6 +10,7 @@ from scatd.evaluation.evidence import WORDS
 from scatd.evaluation.rules import FEWEST_CELLS
 from scatd.evaluation.standing import CHANCE, Rival, Standing
 from scatd.keys import LabelKind
+from scatd.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class TargetEvidence:
             return "their number was not stored: evaluate them (scatd evaluate)"
         if rarer < FEWEST_CELLS:
             return (
-                f"{rarer} cells of the rarer response ({self.n_sensitive} sensitive, "
+                f"{counted(rarer, 'cell')} of the rarer response ({self.n_sensitive} sensitive, "
                 f"{self.n_resistant} resistant), at least {FEWEST_CELLS} needed"
             )
         if self.label_kind == keys.EXPOSURE and not allow_exposure:
@@ -81,7 +82,10 @@ def against(shown: TargetEvidence, *, allow_exposure: bool = False) -> str:
         said.append(f"its lead over {named(best)} is {with_interval(*lead_of(best), form='+.3f')}")
     if not said:
         return ""
-    return f"on {shown.n_cells} labelled target cells (run {shown.run_id}) {' and '.join(said)}"
+    return (
+        f"on {counted(shown.n_cells, 'labelled target cell')} (run {shown.run_id}) "
+        f"{' and '.join(said)}"
+    )
 
 
 def lead_of(rival: Rival) -> tuple[float, float, float]:

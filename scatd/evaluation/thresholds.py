@@ -19,6 +19,7 @@ import pandas as pd
 from scatd.errors import InputError
 from scatd.evaluation.curves import threshold_table
 from scatd.evaluation.metrics import Array, check_scores
+from scatd.wording import counted
 
 CONFIDENCE = 0.95
 PROMISES = ("fdr", "precision", "recall")
@@ -104,23 +105,23 @@ def choose_cut(codes: npt.ArrayLike, prob: npt.ArrayLike, goals: Sequence[Goal])
     """
     truth, scores = check_scores(codes, prob)
     goal = goals[0]
-    counted = f"{len(truth)} labelled cells"
+    cells = counted(len(truth), "labelled cell")
     if goal.name == FIXED:
         assert goal.value is not None
         return Cut(goal.value, "set by hand")
     if goal.name == "youden":
-        return Cut(youden(truth, scores), f"Youden's index on {counted}")
+        return Cut(youden(truth, scores), f"Youden's index on {cells}")
     cuts = cuts_between(scores)
     table = promises_table(truth, scores, cuts)
     if goal.name == "max-f1":
-        return Cut(_best(cuts, table["f1"].to_numpy()), f"highest F1 on {counted}")
+        return Cut(_best(cuts, table["f1"].to_numpy()), f"highest F1 on {cells}")
     kept = _kept(table, goals)
     if not kept.any():
         raise InputError(_trade_off(table, goals, truth), where="--calibrate",
                          remedy="Ask for less, or label more cells.")  # fmt: skip
     merit = np.where(kept, table["f1"].to_numpy(), -np.inf)
     asked = " and ".join(map(str, goals))
-    return Cut(_best(cuts, merit), f"{asked} with {CONFIDENCE:.0%} confidence on {counted}")
+    return Cut(_best(cuts, merit), f"{asked} with {CONFIDENCE:.0%} confidence on {cells}")
 
 
 def youden(codes: npt.ArrayLike, prob: npt.ArrayLike) -> float:
@@ -204,8 +205,9 @@ def _trade_off(table: pd.DataFrame, goals: Sequence[Goal], truth: Array) -> str:
     n_resistant = int(truth.sum())
     asked = " and ".join(map(str, goals))
     lines = [
-        f"{asked} cannot be promised with {CONFIDENCE:.0%} confidence from {len(truth)} labelled "
-        f"cells ({len(truth) - n_resistant} sensitive, {n_resistant} resistant)"
+        f"{asked} cannot be promised with {CONFIDENCE:.0%} confidence from "
+        f"{counted(len(truth), 'labelled cell')} ({len(truth) - n_resistant} sensitive, "
+        f"{n_resistant} resistant)"
     ]
     for goal in goals:
         alone = table[_kept(table, [goal])]

@@ -15,6 +15,7 @@ import pandas as pd
 from scatd.data.text.values import require_numbers
 from scatd.errors import InputError
 from scatd.explanation.signature import rank_correlation, top_overlap
+from scatd.wording import counted
 
 MEAN_ABS = "mean_abs_"
 
@@ -74,7 +75,7 @@ def pairs(tables: Mapping[str, pd.DataFrame], top: int) -> pd.DataFrame:
     for (name_a, a), (name_b, b) in combinations(tables.items(), 2):
         shared = a.index.intersection(b.index)
         if len(shared) < 2:
-            what = f"{name_a} and {name_b} share {len(shared)} features"
+            what = f"{name_a} and {name_b} share {counted(len(shared), 'feature')}"
             remedy = "Compare tables of one kind: genes with genes, embeddings with embeddings."
             raise InputError(what, expected="at least 2", remedy=remedy)
         for column in [column for column in a.columns if column in b.columns]:

@@ -20,6 +20,7 @@ from scatd.explanation.signature import (
     signature,
     top_overlap,
 )
+from scatd.wording import counted
 
 PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
 
@@ -177,7 +178,7 @@ def permuted_labels(
     summary = null_summary(null, real, "null")
     said = (
         f"slopes correlate {real:.2f} with models trained anew on the labels, {null.mean():.2f} "
-        f"(up to {null.max():.2f}) on {len(null)} permutations of them; p "
+        f"(up to {null.max():.2f}) on {counted(len(null), 'permutation')} of them; p "
         f"{summary['null_p_value']:.3f}, at most {MAX_P_VALUE} asked"
     )
     p_value = summary["null_p_value"]
@@ -229,7 +230,7 @@ def gene_controls(
     if len(halves) == 2:
         first, second = (half["feature"].head(top).to_numpy() for half in halves)
         overlap = top_overlap(first, second)
-        said = f"{overlap:.0%} of the first {top} genes in both halves of the cells; "
+        said = f"{overlap:.0%} of the first {counted(top, 'gene')} in both halves of the cells; "
         said += f"{MIN_OVERLAP:.0%} asked"
         status = _status(is_passed=overlap >= MIN_OVERLAP)
         controls.append(Control("genes_stability", status, overlap, MIN_OVERLAP, said))

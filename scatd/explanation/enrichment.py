@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 Sets = Mapping[str, Set[str]]
 
@@ -32,7 +33,9 @@ def restricted(sets: Sets, background: Sequence[str], min_size: int, max_size: i
     kept = {name: genes for name, genes in own.items() if min_size <= len(genes) <= max_size}
     if not kept:
         largest = max(len(genes) for genes in own.values())
-        what = f"none of {len(sets)} sets has {min_size} to {max_size} of the model's genes"
+        what = (
+            f"none of {counted(len(sets), 'set')} has {min_size} to {max_size} of the model's genes"
+        )
         remedy = f"The largest has {largest}. Are both named by symbols? See --min-size."
         raise InputError(what, where="--gene-sets", remedy=remedy)
     return kept

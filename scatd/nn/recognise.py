@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from scatd.errors import InputError
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.wording import counted
 
 Kind = Literal["backbone", "response"]
 
@@ -80,7 +81,7 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
         )
     if family not in looks_like:
         raise InputError(
-            f"reads {sizes.n_features} features, which is family {looks_like[0]}",
+            f"reads {counted(sizes.n_features, 'feature')}, which is family {looks_like[0]}",
             where=where,
             expected=f"a {KIND_WORDS[kind]} of family {family}, which has the same layout",
             remedy=f"Use --family {looks_like[0]}.",
@@ -323,7 +324,7 @@ def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
         some = ", ".join(f"{name} ({count})" for name, count in list(bad.items())[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise InputError(
-            f"NaN or infinite values in {len(bad)} of {len(state)} tensors: {some}{more}",
+            f"NaN or infinite values in {counted(len(bad), 'tensor', of=len(state))}: {some}{more}",
             where=where,
             remedy="Its training diverged: take an earlier checkpoint.",
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scatd.data.limits import BLOCK
 from scatd.errors import InputError
+from scatd.wording import counted
 
 OPTION = "--rows"
 _FORM = re.compile(r"(\d{1,15}):(\d{1,15})?")
@@ -38,7 +39,7 @@ class RowSpan:
         """
         stop = n_obs if self.stop is None else self.stop
         if not self.start < stop <= n_obs:
-            what = f"{OPTION} is {self}, and the cohort has {n_obs} rows"
+            what = f"{OPTION} is {self}, and the cohort has {counted(n_obs, 'row')}"
             raise InputError(what, where=where, expected=f"rows from 0 to {n_obs}")
         if stop % BLOCK and stop != n_obs:
             expected = f"a multiple of {BLOCK}, or {n_obs}, which is the end"

@@ -15,6 +15,7 @@ from scatd.pl.scored import column, scored, scored_drugs
 from scatd.pl.showing import finish
 from scatd.pl.words import words_of
 from scatd.plots.screen import heat_map
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -73,9 +74,9 @@ def heatmap(
     if isinstance(held, pd.DataFrame):
         matrix = _chosen(held, wanted)
         n_groups = len(matrix.index.drop(ALL, errors="ignore"))
-        subject = f"{n_groups} group{'' if n_groups == 1 else 's'}"
+        subject = counted(n_groups, "group")
     else:
-        matrix, subject = _matrix(data, groupby, wanted), f"{data.n_obs:,} cells"
+        matrix, subject = _matrix(data, groupby, wanted), counted(data.n_obs, "cell")
     draw = partial(heat_map, matrix, subject)
     return finish(lambda on: draw(on=on), ax=ax, show=show, return_fig=return_fig)
 

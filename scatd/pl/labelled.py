@@ -15,6 +15,7 @@ from scatd.data.label_words import CODES, MISSING, encode, read_label_map
 from scatd.errors import InputError
 from scatd.evaluation.evidence import MODEL, in_legend
 from scatd.pl.scored import WHERE, column, scored
+from scatd.wording import counted
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 """True codes, 0 sensitive or 1 resistant, and P(resistant), each (n_obs,)."""
@@ -102,7 +103,7 @@ def _of_table(table: pd.DataFrame, subject: str) -> Judged:
     ordered = {first: models[first], **models}
     n_folds = len(ordered[first])
     n = sum(len(codes) for codes, _ in ordered[first])
-    of_folds = f", {n_folds} folds" if n_folds > 1 else ""
+    of_folds = f", {counted(n_folds, 'fold')}" if n_folds > 1 else ""
     return Judged(f"{subject}, n = {n:,}{of_folds}", ordered)
 
 

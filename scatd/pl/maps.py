@@ -13,6 +13,7 @@ from scatd import keys
 from scatd.data.cell_map import FEWEST_CELLS, MAP_KEY, latent_map
 from scatd.errors import InputError
 from scatd.pl.scored import WHERE, Scored
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,10 +43,11 @@ def coordinates(adata: AnnData, found: Scored) -> NDArray[np.float64]:
         return _two(np.asarray(adata.obsm[key], dtype=float))
     n_cells = int(np.isfinite(latent).all(axis=1).sum())
     if n_cells < FEWEST_CELLS:
-        what = f"{n_cells} cells have a latent of family {family}"
+        what = f"{counted(n_cells, 'cell', 'has')} a latent of family {family}"
         remedy = "Draw scatd.pl.scores instead."
         raise InputError(what, where=WHERE, expected=f"at least {FEWEST_CELLS}", remedy=remedy)
-    logger.info("Making a UMAP of %s cells from obsm['%s'].", n_cells, keys.latent_key(family))
+    said = counted(n_cells, "cell")
+    logger.info("Making a UMAP of %s from obsm['%s'].", said, keys.latent_key(family))
     xy = latent_map(latent)
     if not adata.is_view:  # a view would become a copy, with a warning
         adata.obsm[key], adata.uns[key] = xy, rows

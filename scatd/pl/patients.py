@@ -14,6 +14,7 @@ from scatd.evaluation.survival import GROUP, at_risk, kaplan_meier, known_surviv
 from scatd.pl.scored import WHERE, Scored, column, scored
 from scatd.pl.showing import finish
 from scatd.plots.survival import HIGH, LOW, kaplan_meier_curves
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -97,7 +98,7 @@ def survival(
         kaplan_meier(patients),
         at_risk(patients),
         p,
-        f"{found.subject}, {len(patients)} patients",
+        f"{found.subject}, {counted(len(patients), 'patient')}",
         unit,
         legend="called, 95% interval" if split == "call" else "score, 95% interval",
     )

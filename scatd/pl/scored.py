@@ -15,6 +15,7 @@ from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.groups import group_words
 from scatd.data.storable import mapping
 from scatd.errors import InputError, nearest
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -159,7 +160,7 @@ def _found(drug: str, known: list[str]) -> str:
 
 def _only(known: list[str]) -> str:
     if len(known) > 1:
-        what, listed = f"has scores of {len(known)} drugs", ", ".join(known[:_NAMES])
+        what, listed = f"has scores of {counted(len(known), 'drug')}", ", ".join(known[:_NAMES])
         raise InputError(what, where=WHERE, remedy=f"Say which one: drug= one of {listed}.")
     return known[0]
 

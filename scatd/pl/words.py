@@ -9,6 +9,7 @@ import pandas as pd
 from scatd.data.groups import group_words
 from scatd.errors import InputError
 from scatd.plots.style import PALETTE
+from scatd.wording import counted
 
 MOST = 60
 """Most groups that a picture can show."""
@@ -30,7 +31,7 @@ def words_of(values: pd.Series, *, gap: str | None = None) -> pd.Series:
     words = pd.Series(group_words(values), values.index, dtype=object)
     present = set(words) - {""}
     if len(present) > MOST:
-        what = f"column '{values.name}' has {len(present)} different values"
+        what = f"column '{values.name}' has {counted(len(present), 'different value')}"
         raise InputError(what, expected=f"at most {MOST} groups")
     is_ordered = isinstance(values.dtype, pd.CategoricalDtype)
     order = map(str, values.cat.categories) if is_ordered else sorted(present)

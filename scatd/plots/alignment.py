@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scatd.plots.style import BLUE, GREY, VERMILION, label_axes, legend_inside, new_figure
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ def divergence(before: npt.ArrayLike, after: npt.ArrayLike, subject: str) -> Fig
     paired.set_ylim(0, top)
     label_axes(
         paired,
-        f"{closer} of {len(first)} features came closer",
+        f"{counted(closer, 'feature', of=len(first))} came closer",
         "before alignment (nats)",
         "after alignment (nats)",
     )

@@ -19,6 +19,7 @@ from scatd.plots.style import (
     new_figure,
     write_in_cells,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +77,7 @@ def heat_map(by_drug: pd.DataFrame, subject: str) -> Figure:
     drugs = list(dict.fromkeys(by_drug["drug"]))
     shown = drugs[:_MOST_DRUGS]
     if len(shown) < len(drugs):
-        subject += f" (the first {len(shown)} of {len(drugs)} drugs)"
+        subject += f" (the first {counted(len(shown), 'drug', of=len(drugs))})"
     matrix = by_drug.pivot_table("auroc", "drug", "model", dropna=False)
     matrix = matrix.reindex(index=shown, columns=models)
     figure, (axes,) = new_figure(2.4 + 0.5 * len(models), 2.1 + 0.26 * len(shown))

@@ -21,6 +21,7 @@ from scatd.plots.style import (
     label_axes,
     new_mosaic,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def candidates(tried: pd.DataFrame, subject: str) -> Figure:
     figure, axes = new_mosaic([["inner", "outer"]], 10.4, height, width_ratios=[1.25, 1])
     n_folds = tried["fold"].nunique()
     _draw_inner(axes["inner"], rows)
-    x = f"AUROC: mean of {n_folds} folds, 95% interval of one"
+    x = f"AUROC: mean of {counted(n_folds, 'fold')}, 95% interval of one"
     label_axes(axes["inner"], f"{subject}: inner folds choose", x, "")
     _draw_outer(axes["outer"], tried)
     label_axes(axes["outer"], "Validation folds judge", "AUROC (filled: chosen in that fold)", "")
@@ -137,7 +138,7 @@ def _draw_outer(axes: Axes, tried: pd.DataFrame) -> None:
             some["outer_auroc"].mean(), height, "|", color=BLACK, markersize=18, markeredgewidth=1.8
         )
     labels = [
-        f"{name}\n{some['outer_auroc'].mean():.3f} in {len(some)} folds"
+        f"{name}\n{some['outer_auroc'].mean():.3f} in {counted(len(some), 'fold')}"
         for name, some in groups.items()
     ]
     axes.set_yticks(np.arange(len(groups)), labels)

@@ -22,6 +22,7 @@ from scatd.plots.style import (
     violin,
     write_beside,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,9 @@ def score_against_time(
         axes.scatter(
             part["time"], part[score], s=12, color=colour, linewidths=0, alpha=0.7, label=name
         )
-    label_axes(axes, f"{subject}: {len(patients)} patients", f"survival time ({unit})", label)
+    label_axes(
+        axes, f"{subject}: {counted(len(patients), 'patient')}", f"survival time ({unit})", label
+    )
     legend_beside(axes)
     return figure
 

@@ -25,6 +25,7 @@ from scatd.plots.style import (
     new_figure,
     unit_square,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -273,6 +274,6 @@ def fold_comparison(table: pd.DataFrame, subject: str, metric: str = "AUROC") ->
     labels = [f"{name} ({mean:.3f})" for name, mean in zip(table.index, means, strict=True)]
     axes.set_yticks(heights, labels)
     axes.set_ylim(len(table) - 0.5, -0.5)
-    label_axes(axes, f"{subject}: {table.shape[1]} folds, mean in brackets", metric, "")
+    label_axes(axes, f"{subject}: {counted(table.shape[1], 'fold')}, mean in brackets", metric, "")
     legend_beside(axes)
     return figure

@@ -18,6 +18,7 @@ from scatd.plots.style import (
     thinned,
     violin,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,11 +46,13 @@ def quality_violins(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
         strict=True,
     ):
         violin(one, thinned(cells, _SHOWN)[column].to_numpy(float))
-        label_axes(one, subject if column == N_GENES else "", f"{len(cells):,} cells", label)
+        label_axes(one, subject if column == N_GENES else "", counted(len(cells), "cell"), label)
         one.set_xticks([])
         one.set_ylim(bottom=0)
     axes[0].axhline(min_genes, color=VERMILION, linewidth=1.2)
-    axes[0].set_xlabel(f"{len(cells):,} cells; line: limit of {min_genes}", fontsize=TEXT_SIZE)
+    axes[0].set_xlabel(
+        f"{counted(len(cells), 'cell')}; line: limit of {min_genes}", fontsize=TEXT_SIZE
+    )
     return figure
 
 

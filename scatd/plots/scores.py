@@ -21,6 +21,7 @@ from scatd.plots.style import (
     legend_inside,
     thinned,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,13 +60,13 @@ def score_histogram(
     cells = _scored(prob, calls)
     for name, scores in _by_call(cells).items():
         counts, _ = np.histogram(scores, bins=_BINS)
-        colour, label = CALL_COLOURS[name], f"{name} ({len(scores)} cells)"
+        colour, label = CALL_COLOURS[name], f"{name} ({counted(len(scores), 'cell')})"
         axes.stairs(counts, _BINS, fill=True, alpha=0.75, color=colour, label=label)
     label = f"threshold {threshold:.3g}"
     axes.axvline(threshold, color=BLACK, linewidth=1, linestyle="--", label=label)
     axes.set_xlim(0, 1)
     axes.margins(y=0.25)  # the legend stands above the bars
-    label_axes(axes, f"{subject}: scores of {len(cells)} cells", "P(resistant)", "cells")
+    label_axes(axes, f"{subject}: scores of {counted(len(cells), 'cell')}", "P(resistant)", "cells")
     legend_inside(axes)
     return figure_of(axes)
 
@@ -104,7 +105,7 @@ def scores_by_group(
     axes.set_xlim(-0.02, 1.02)
     axes.set_yticks(range(len(names)), labels)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    title = f"{subject}: scores of {len(cells)} cells by {groups.name}"
+    title = f"{subject}: scores of {counted(len(cells), 'cell')} by {groups.name}"
     label_axes(axes, title, "P(resistant)", "")
     legend_beside(axes)
     return figure_of(axes)

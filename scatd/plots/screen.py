@@ -18,6 +18,7 @@ from scatd.plots.style import (
     new_figure,
     write_in_cells,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def heat_map(matrix: pd.DataFrame, subject: str, *, on: Axes | Figure | None = N
     if matrix.shape[1] > MOST_DRUGS:
         spread = (matrix.max() - matrix.min()).sort_values(ascending=False)
         shown = matrix[[drug for drug in matrix if drug in spread.index[:MOST_DRUGS]]]
-        subject += f" ({MOST_DRUGS} of {matrix.shape[1]} drugs: those that differ most)"
+        subject += f" ({counted(MOST_DRUGS, 'drug', of=matrix.shape[1])}: those that differ most)"
     n_groups, n_drugs = shown.shape
     axes = axes_on(on, 2.6 + 0.55 * n_drugs, 1.9 + 0.32 * n_groups)
     figure = figure_of(axes)

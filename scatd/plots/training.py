@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scatd.plots.style import BLUE, VERMILION, label_axes, legend_inside, new_figure
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +40,7 @@ def loss_curves(history: pd.DataFrame, subject: str) -> Figure:
             axes.fill_between(
                 epochs, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0
             )
-    folds = f"mean ± s.d. of {n_folds} folds" if n_folds > 1 else "one split"
+    folds = f"mean ± s.d. of {counted(n_folds, 'fold')}" if n_folds > 1 else "one split"
     label_axes(axes, f"{subject}: loss, {folds}", "epoch", "loss")
     legend_inside(axes)
     return figure

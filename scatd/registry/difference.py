@@ -12,6 +12,7 @@ from scatd.cards.writing import to_mapping
 from scatd.registry.files import fetch
 from scatd.registry.refs import ModelRef, chosen
 from scatd.tracking import connect
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,5 +110,5 @@ def _text(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list) and len(value) > _LONG:
         digest = hashlib.sha256(json.dumps(value).encode()).hexdigest()
-        return f"{len(value)} values, sha256 {digest[:16]}"
+        return f"{counted(len(value), 'value')}, sha256 {digest[:16]}"
     return value if isinstance(value, str) else json.dumps(value)

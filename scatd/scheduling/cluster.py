@@ -21,6 +21,7 @@ from scatd.scheduling.address import OPTION, Machines
 from scatd.scheduling.engine import Begun, Done, Shared, Task, Value
 from scatd.scheduling.tasks import Build, Outcome, attempt, own_build
 from scatd.scheduling.window import results
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from distributed import Client, Future, LocalCluster
@@ -70,7 +71,7 @@ def connected(machines: Machines) -> Iterator[OnCluster]:
         _require_same_build(client)
         if importlib.util.find_spec("bokeh") is not None:
             logger.info("Dashboard of the scheduler: %s", client.dashboard_link)
-        logger.info("%d workers compute", engine.n_workers)
+        logger.info("%s", counted(engine.n_workers, "worker", "computes"))
         yield engine
 
 
@@ -167,7 +168,7 @@ def _require_same_build(client: Client) -> None:
         theirs.require(ours, address)
     for address, n_threads in client.nthreads().items():
         if n_threads > 1:
-            what = f"the worker {address} does {n_threads} tasks at once"
+            what = f"the worker {address} does {counted(n_threads, 'task')} at once"
             remedy = "Start it with --nthreads 1, and one worker a core: --nworkers N."
             raise InputError(what, where=OPTION, expected="one", remedy=remedy)
 
@@ -268,7 +269,7 @@ def _explained() -> Iterator[None]:
         yield
     except KilledWorker as error:
         n_lost = error.allowed_failures + 1
-        what = f"a task was given up: {n_lost} workers were lost while they did it"
+        what = f"a task was given up: {counted(n_lost, 'worker', 'was')} lost while they did it"
         remedy = (
             "Likely causes: too little memory for a worker, or a time limit of the cluster. "
             "The logs of the workers say more. The same command goes on from what is finished."

@@ -20,6 +20,7 @@ from scatd.serving.formats import JSON, PARQUET
 from scatd.serving.json_table import table_of_json
 from scatd.serving.limits import limit_this_process
 from scatd.serving.refusals import TOO_LARGE, TOO_SLOW, UNUSABLE, Refusal
+from scatd.wording import counted
 
 _DAMAGED = "The file cannot be read: it may be truncated or damaged."
 _NO_MEMORY = "The file needs more memory than a file may have on this server."
@@ -59,7 +60,9 @@ class Examiner:
         if not said:
             ended = self.close()
             if is_late or ended == -getattr(signal, "SIGXCPU", 0):
-                raise Refusal(TOO_SLOW, f"Reading the file took longer than {seconds:g} seconds.")
+                raise Refusal(
+                    TOO_SLOW, f"Reading the file took longer than {counted(seconds, 'second')}."
+                )
             if ended in _OUT_OF_MEMORY:
                 raise Refusal(TOO_LARGE, _NO_MEMORY)
             raise Refusal(UNUSABLE, _DAMAGED)

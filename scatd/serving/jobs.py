@@ -16,6 +16,7 @@ from scatd.registry import ModelRef
 from scatd.serving import logs, outcome
 from scatd.serving.refusals import BUSY, NOT_FOUND, TOO_SLOW, Refusal, failed
 from scatd.serving.service import Service
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -126,7 +127,7 @@ class Jobs:
             await self._show(job, cells)
             job.state = "done"
         except TimeoutError:
-            what = f"This took longer than {limit:g} seconds. Send fewer cells at a time."
+            what = f"This took longer than {counted(limit, 'second')}. Send fewer cells at a time."
             self._fail(job, Refusal(TOO_SLOW, what))
         except Refusal as refusal:
             self._fail(job, refusal)
@@ -166,7 +167,7 @@ class Jobs:
             async with asyncio.timeout(limit):
                 is_drawn = await asyncio.wrap_future(drawing)
         except TimeoutError:
-            return f"it took longer than {limit:g} seconds"
+            return f"it took longer than {counted(limit, 'second')}"
         except Exception as error:  # noqa: BLE001 (the scores are there)
             return f"it could not be drawn; see the log of the server, under {_logged(error)}"
         finally:

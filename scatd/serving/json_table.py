@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scatd.serving.refusals import TOO_LARGE, UNUSABLE, Refusal
+from scatd.wording import counted
 
 _MAX_JSON = 64_000_000
 _JSON_IS = '{"features": [[numbers of one cell], ...], "barcodes": [...], "genes": [...]}'
@@ -48,7 +49,7 @@ def _names(given: dict[str, Any], key: str, n_names: int) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise Refusal(UNUSABLE, f"'{key}' is no list of names. Expected {_JSON_IS}.")
     if len(names) != n_names:
-        raise Refusal(UNUSABLE, f"'{key}' has {len(names)} names for {n_names}.")
+        raise Refusal(UNUSABLE, f"'{key}' has {counted(len(names), 'name')} for {n_names}.")
     if len(set(names)) < len(names):
         raise Refusal(UNUSABLE, f"'{key}' has a name more than once. Expected each name once.")
     return names

@@ -17,6 +17,7 @@ from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
+from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells
 
 H5AD, CSV, REPORT = "scored.h5ad", "scored.csv", "report.html"
@@ -101,12 +102,12 @@ def write_page(cells: PredictedCells, folder: Path, threshold: float) -> None:
         caption: folder / name for caption, name in pictures.items() if (folder / name).exists()
     }
     checks = [*said["notes"]] or ["Nothing to remark."]
-    checks += [f"{count} cells: {reason}" for reason, count in said["reasons"].items()]
+    checks += [f"{counted(count, 'cell')}: {reason}" for reason, count in said["reasons"].items()]
     made_up = ["The model was trained on simulated data: its scores say nothing about patients."]
     sections = [
         Section(
             "In short",
-            [f"{n_scored} of {result.n_obs} cells were scored: {calls or 'none'}."],
+            [f"{counted(n_scored, 'cell', 'was', of=result.n_obs)} scored: {calls or 'none'}."],
             tone="summary",
         ),
         Section(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from time import monotonic
 
 from scatd.serving.refusals import TIMEOUT, Refusal
+from scatd.wording import counted
 
 
 async def at_least(
@@ -38,7 +39,7 @@ async def at_least(
                 part = await anext(parts, None)
         except TimeoutError as error:
             least = f", at least {rate / 1000:g} kB a second" if rate else ""
-            longest = f"{silence_limit:g} seconds"
+            longest = counted(silence_limit, "second")
             what = f"The upload came too slowly. Expected no silence of {longest}{least}"
             raise Refusal(TIMEOUT, f"{what}.", {"Connection": "close"}) from error
         if part is None:

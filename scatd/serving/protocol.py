@@ -11,6 +11,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from scatd.serving.refusals import BAD_REQUEST, TIMEOUT
+from scatd.wording import counted
 
 
 def patient_protocol(silence_limit: float) -> type[asyncio.Protocol]:
@@ -62,7 +63,7 @@ class _Patient(H11Protocol):
 
     def _too_slow(self) -> None:
         self._alarm = None
-        self._refuse(TIMEOUT, f"The headers took longer than {self.seconds:g} seconds.")
+        self._refuse(TIMEOUT, f"The headers took longer than {counted(self.seconds, 'second')}.")
 
     def _refuse(self, status: int, message: str) -> None:
         self._stop_waiting()

@@ -35,6 +35,7 @@ from scatd.serving.refusals import (
 from scatd.serving.scratch import Scratch
 from scatd.serving.settings import ServeSettings
 from scatd.serving.store_faults import reading_model
+from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells, PredictRequest
 from scatd.workflows.predict.run import score_file
 
@@ -202,7 +203,7 @@ class Service:
                 if work.give_up():  # the thread keeps its place and its files until it ends
                     work.when_ended(held.pop_all().close)
                 if isinstance(error, TimeoutError):
-                    what = f"This took longer than {self.settings.time_limit:g} seconds."
+                    what = f"This took longer than {counted(self.settings.time_limit, 'second')}."
                     raise Refusal(TOO_SLOW, f"{what} Send fewer cells at a time.") from error
                 raise
             on_fault.pop_all()

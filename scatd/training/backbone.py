@@ -27,6 +27,7 @@ from scatd.training.pretrain import TrainingRows, train_on_rows
 from scatd.training.rows import Batch, MemoryRows, Rows, gather
 from scatd.training.settings import PretrainSettings
 from scatd.training.stored_rows import StoredRows
+from scatd.wording import counted
 
 HELD_OUT_BYTES = 1 << 27
 """Held-out rows stay in memory: of a large input, no more are looked at than fit here."""
@@ -175,7 +176,9 @@ def splits(n_obs: int, settings: PretrainSettings) -> list[Split]:
         return shuffled_folds(n_obs, settings.folds, settings.seed)
     n_val = max(round(settings.val_fraction * n_obs), 1)
     if n_obs - n_val < 2:
-        raise InputError(f"{n_obs} rows are too few to pretrain on", expected="at least 3")
+        raise InputError(
+            f"{counted(n_obs, 'row', 'is')} too few to pretrain on", expected="at least 3"
+        )
     order = np.random.default_rng(settings.seed).permutation(n_obs)
     return [(np.sort(order[n_val:]), np.sort(order[:n_val]))]
 
@@ -197,7 +200,10 @@ def new_vae(
         When all features are constant.
     """
     if float(X.std(dim=0).max()) == 0:
-        what = f"all {X.shape[1]} features are constant over {len(X)} training rows"
+        what = (
+            f"all {counted(X.shape[1], 'feature', 'is')} constant over "
+            f"{counted(len(X), 'training row')}"
+        )
         raise InputError(what, expected="features that vary between cells")
     torch.manual_seed(settings.seed)
     sizes = Sizes(X.shape[1], settings.n_latent, settings.encoder_hidden, settings.decoder_hidden)

@@ -21,6 +21,7 @@ from scatd.data.files import release, return_freed_memory
 from scatd.training.chunks import Buffer, Chunk, Chunks
 from scatd.training.draws import Draws, batch_sizes
 from scatd.training.rows import Batch
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +156,10 @@ def _chunk_rows(X: Any, row_bytes: int) -> int:
     stored = int(getattr(X, "block_rows", 1))
     if stored * row_bytes > BUFFER_BYTES:
         logger.warning(
-            "The file stores %d rows (%.0f MB) together. They are read at once, which needs more "
-            "memory, and only they are shuffled together. Write it with smaller chunks.",
-            *(stored, stored * row_bytes / 1e6),
+            "The file stores %s (%.0f MB) together. Such a block is read at once, which needs "
+            "more memory, and only its rows are shuffled together. Write the file with smaller "
+            "chunks.",
+            *(counted(stored, "row"), stored * row_bytes / 1e6),
         )
     wanted = max(CHUNK_BYTES // row_bytes, 1)
     return -(-wanted // stored) * stored

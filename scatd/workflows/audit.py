@@ -21,6 +21,7 @@ from scatd.evaluation.integrity import Finding
 from scatd.evaluation.intervals import bootstrap_interval, fold_mean_interval
 from scatd.evaluation.metrics import response_metrics
 from scatd.ranges import Folds, check_fields
+from scatd.wording import counted
 
 _PROBABILITIES = ("prob_resistant", "prob_response_model")
 _IDS = ("id", "barcode")
@@ -190,7 +191,10 @@ def _auroc(path: Path, table: LabelTable) -> dict[str, tuple[float, float, float
     codes = np.where(rows >= 0, table.codes.iloc[:, 0].to_numpy()[first][rows], -1)
     scored = (codes >= 0) & prob.notna().to_numpy()
     if len(np.unique(codes[scored])) < 2:
-        what = f"{int(scored.sum())} of {len(ids)} predictions have a label, not of both classes"
+        what = (
+            f"{counted(int(scored.sum()), 'prediction', 'has', of=len(ids))} a label, not of both "
+            "classes"
+        )
         raise InputError(what, where=str(path), expected=f"ids as in {table.origin}")
     codes, values = codes[scored], prob.to_numpy(dtype=float)[scored]
     if "fold" in scores:

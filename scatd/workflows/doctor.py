@@ -20,6 +20,7 @@ from scatd.data.catalogue import CATALOGUE
 from scatd.data.downloads import cache_folder, folder_of, is_cached
 from scatd.errors import InputError, ScatdError
 from scatd.nn.devices import pick_device
+from scatd.wording import counted
 
 Verdict = Literal["ok", "note", "fault"]
 
@@ -100,7 +101,7 @@ def _device() -> Iterator[Finding]:
         found = "MPS (Apple)"
     yield Finding("device", "default", f"{found} (--device {device.type})")
     n_threads, n_cores = torch.get_num_threads(), _cores()
-    said = f"{n_threads} of {n_cores} {'core' if n_cores == 1 else 'cores'}"
+    said = f"{n_threads} of {counted(n_cores, 'core')}"
     if n_threads > n_cores:
         remedy = f"Threads wait for each other. Set OMP_NUM_THREADS={n_cores}."
         yield Finding("device", "threads", said, "note", remedy)
@@ -130,7 +131,7 @@ def _store() -> Iterator[Finding]:
     except ScatdError as error:
         yield Finding("store", "MLflow", shown, "fault", str(error))
         return
-    said = "1 registered model" if len(models) == 1 else f"{len(models)} registered models"
+    said = counted(len(models), "registered model")
     yield Finding("store", "MLflow", f"{shown}, {said}")
 
 
@@ -149,9 +150,9 @@ def _cache() -> Iterator[Finding]:
         there = [file for file in dataset.files if is_cached(file, folder_of(dataset, cache))]
         if not dataset.files or len(there) == 0:
             continue
-        n_files = f"{len(there)} of {len(dataset.files)} files"
+        n_files = counted(len(there), "file", of=len(dataset.files))
         if len(there) == len(dataset.files):
-            yield Finding("cache", name, f"all {len(there)} files")
+            yield Finding("cache", name, f"all {counted(len(there), 'file')}")
         else:
             yield Finding("cache", name, n_files, "note", f"Get the others: scatd download {name}")
 

@@ -276,7 +276,7 @@ def test_cells_that_calibrated_a_version_are_called_by_their_name(
     shutil.copy(calibrated / "mlflow.db", tmp_path)
     with inside(tmp_path):
         said = run_scatd(*arguments(cohort["first"], "--stage", "2", "-o", "again")).output
-        assert "800 of these 800 cells are cells that the version was calibrated on" in said
+        assert "800 of 800 cells are known to the version from its calibration" in said
         assert the_run().data.tags["scatd.training_cells"] == "800"
         assert "calibrated on" in Path("again/report.html").read_text()
 
@@ -383,7 +383,7 @@ def test_production_is_not_reached_on_training_cells(promotable, run_scatd, task
     source.write_h5ad("renamed.h5ad")
     scored = ("evaluate", "--drug", "docetaxel", "renamed.h5ad", "--labels", "truth")
     said = run_scatd(*scored, "--stage", "2", "-o", "out").output
-    assert "220 of these 220 cells are cells that the version was trained on" in said
+    assert "220 of 220 cells are known to the version from its training" in said
     run_id = newest_of(2)
     words = ("promote", "--drug", "docetaxel", "--version", "2")
     said = run_scatd(*words, "--evaluation", run_id, code=2).output

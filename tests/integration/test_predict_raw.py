@@ -68,7 +68,7 @@ def test_counts_in_any_order_with_failed_cells(scatd, learned_dist, cohorts, tmp
     )
     other.write_h5ad(tmp_path / "cells.h5ad")
     said = _predict(scatd, tmp_path / "cells.h5ad", tmp_path / "scores.csv").output
-    assert "1 cells could not be scored" in said
+    assert "1 cell could not be scored" in said
     table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, na_values={})
     assert table["barcode"].tolist() == target.obs_names.tolist()
     assert table["reason"].tolist() == ["no counts" if row == 7 else "" for row in range(60)]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 Floats = NDArray[np.float32]
 
@@ -109,7 +110,7 @@ def make_world(symbols: Sequence[str], drugs: Sequence[str] = DRUGS) -> World:
     """
     n_genes = len(symbols)
     if n_genes < MIN_GENES:
-        what = f"a demo cohort of {n_genes} genes has no room for its programmes"
+        what = f"a demo cohort of {counted(n_genes, 'gene')} has no room for its programmes"
         raise InputError(what, where="genes", expected=f"at least {MIN_GENES}")
     rng = np.random.default_rng(WORLD_SEED)
     base = rng.normal(0.0, 1.2, n_genes)

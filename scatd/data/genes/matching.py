@@ -16,6 +16,7 @@ from scipy import sparse
 from scatd.data.genes.genemap import GeneMap
 from scatd.data.genes.names import Kind, kind_of, parse
 from scatd.data.genes.panel import Panel
+from scatd.wording import counted
 
 MAPPED, SUMMED, DROPPED, ZERO_FILLED = "mapped", "summed", "dropped", "zero-filled"
 _MADE_UNIQUE = re.compile(r"(.+)[-.]\d+")
@@ -132,7 +133,10 @@ def _conflict(finder: _Finder, rows: Sequence[Sequence[str]]) -> str:
             odd.append(" and ".join(filter(None, row)))
     if len(odd) < _SLIPS or len(odd) < n_compared / 10:
         return ""
-    return f"{len(odd):,} of {n_compared:,} columns are named as two different genes ({odd[0]})"
+    return (
+        f"{counted(len(odd), 'column', 'is', of=n_compared)} named as two different genes "
+        f"({odd[0]})"
+    )
 
 
 def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") -> sparse.csr_matrix:

@@ -16,6 +16,7 @@ from scatd.data.text.encoding import text_lines
 from scatd.data.text.fields import COMMA, SEMICOLON, TAB, split
 from scatd.data.text.start import quote_error
 from scatd.errors import InputError
+from scatd.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def read_panel(path: Path) -> list[str]:
         raise InputError(what, where=str(path), expected="one gene symbol a row")
     repeated = _repeated(names)
     if repeated:
-        what = f"{len(repeated)} genes are named more than once, such as {repeated[0]}"
+        what = f"{counted(len(repeated), 'gene', 'is')} named more than once, such as {repeated[0]}"
         raise InputError(what, where=str(path), remedy="Keep each gene once.")
     return names
 

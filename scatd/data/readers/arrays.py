@@ -13,6 +13,7 @@ from scatd.data.contents import require_plausible
 from scatd.data.files import reading
 from scatd.data.lazy import file_rows, mapped_rows
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _KIND = "a numpy file of numbers"
 _MOST_GROWTH = 200
@@ -76,7 +77,10 @@ def _require_whole(file: IO[bytes], n_bytes: int) -> None:
         raise ValueError(f"its header claims the shape {sizes}")
     promised, held = math.prod(shape) * dtype.itemsize, n_bytes - file.tell()
     if promised != held:
-        what = f"its header promises {promised:,} bytes, {sizes} of {dtype}, and {held:,} follow"
+        what = (
+            f"its header promises {counted(promised, 'byte')}, {sizes} of {dtype}, and {held:,} "
+            "follow"
+        )
         raise ValueError(what)
 
 
@@ -85,7 +89,7 @@ def _several(path: Path, names: list[str]) -> InputError:
     if set(names) >= _SPARSE:
         remedy = "It is a sparse matrix of scipy: write it as .h5ad, or as an array in .npy."
     return InputError(
-        f"holds {len(names)} arrays ({', '.join(names) or 'none'})",
+        f"holds {counted(len(names), 'array')} ({', '.join(names) or 'none'})",
         where=str(path),
         expected="one array, or one named X",
         remedy=remedy,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scatd.errors import Faults, InputError
+from scatd.wording import counted
 
 _ENTRIES = 1 << 22
 _REMEDY = "The file is damaged or was not written to its end: write it again."
@@ -78,7 +79,10 @@ def check_indptr(indptr: Any, n_rows: int, n_values: int) -> str:
         Number of rows and values that the row ends must fit.
     """
     if tuple(indptr.shape) != (n_rows + 1,):
-        return f"has row ends for {int(indptr.shape[0]) - 1} rows, and {n_rows} rows"
+        return (
+            f"has row ends for {counted(int(indptr.shape[0]) - 1, 'row')}, and "
+            f"{counted(n_rows, 'row')}"
+        )
     last = 0
     for start in range(0, n_rows + 1, _ENTRIES):
         block = np.asarray(indptr[start : start + _ENTRIES])
@@ -88,7 +92,7 @@ def check_indptr(indptr: Any, n_rows: int, n_values: int) -> str:
             return "has row ends that do not ascend"
         last = int(block[-1])
     if last != n_values:
-        return f"has {n_values} values, and row ends that promise {last}"
+        return f"has {counted(n_values, 'value')}, and row ends that promise {last}"
     return ""
 
 
@@ -133,7 +137,7 @@ def _check_rows(element: Any, name: str, n_rows: int, faults: Faults) -> None:
     for part in parts:
         found = _length(part)
         if found is not None and found != n_rows:
-            faults.add(f"{name} has {found} rows", expected=f"{n_rows}", remedy=_REMEDY)
+            faults.add(f"{name} has {counted(found, 'row')}", expected=f"{n_rows}", remedy=_REMEDY)
             return
     if sparse_format(element):
         _check_compressed(element, name, faults)
@@ -177,7 +181,7 @@ def _check_compressed(element: Any, name: str, faults: Faults) -> None:
         return
     (n_values,), (n_indices,) = lengths.values()
     if n_values != n_indices:
-        what = f"{name} has {n_values} values and {n_indices} column numbers"
+        what = f"{name} has {counted(n_values, 'value')} and {counted(n_indices, 'column number')}"
         faults.add(what, expected="as many", remedy=_REMEDY)
         return
     n_rows = shape[0] if sparse_format(element) == "csr" else shape[1]

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 GENE_EXPRESSION = "Gene Expression"
 _OTHERS = frozenset(
@@ -44,7 +45,9 @@ def left_out(var: pd.DataFrame, wanted: NDArray[np.bool_]) -> list[str]:
     if wanted.all():
         return []
     types = var["feature_types"][~wanted]
-    return [f"left out, because they are no genes: {len(types)} features ({_counted(types)})"]
+    return [
+        f"left out, because they are no genes: {counted(len(types), 'feature')} ({_counted(types)})"
+    ]
 
 
 def _counted(types: pd.Series) -> str:

@@ -19,6 +19,7 @@ from scipy import sparse
 from scatd.data.cohort import BLOCK_VALUES, Spool
 from scatd.data.files import reading, release
 from scatd.errors import InputError
+from scatd.wording import counted
 
 MTX_KIND = "a Matrix Market file"
 _LINES = 1 << 22
@@ -185,7 +186,7 @@ def _write_entries(
             entries.tofile(file)
     if n_done != size.n_entries:
         more = "more than " if n_done > size.n_entries else ""
-        what = f"holds {more}{min(n_done, size.n_entries):,} entries"
+        what = f"holds {more}{counted(min(n_done, size.n_entries), 'entry')}"
         expected = f"{size.n_entries:,}, as its header says"
         raise InputError(what, where=str(path), expected=expected, remedy=_CUT)
     return counts, is_sorted

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from scatd.data.location import PACKAGES, Remote
 from scatd.data.remote_faults import network_errors, no_parts, remote_fault
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _SECONDS = 15
 """Time that a server has to connect, and between two parts of an answer."""
@@ -53,7 +54,7 @@ def open_remote_zarr(remote: Remote) -> Any:
         if isinstance(item, zarr.Array):
             claimed = math.prod(item.chunks) * item.dtype.itemsize
             if claimed > _MOST_CHUNK:
-                what = f"{name} claims {claimed:,} bytes in one chunk"
+                what = f"{name} claims {counted(claimed, 'byte')} in one chunk"
                 raise InputError(what, where=str(remote), expected=f"at most {_MOST_CHUNK:,}")
     return root
 

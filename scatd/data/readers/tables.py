@@ -16,6 +16,7 @@ from scatd.data.tables import Table, open_table, read_table
 from scatd.data.text.rows import NotANumberError
 from scatd.data.titles import SUMMARIES
 from scatd.errors import InputError
+from scatd.wording import counted
 
 GDC_PATTERN = "*star_gene_counts.tsv*"
 _GDC_COLUMN = "tpm_unstranded"
@@ -52,7 +53,10 @@ def read_expression_table(path: Path, scratch: Path) -> Cohort:
     n_left_out = table.n_rows - sum(map(len, described))
     notes = columns.notes
     if n_left_out:
-        notes = (*notes, f"left out: {n_left_out} rows that sum up others, or belong to no gene")
+        notes = (
+            *notes,
+            f"left out: {counted(n_left_out, 'row')} that sum up others, or belong to no gene",
+        )
     rows = pd.concat(described).set_index(columns.ids).rename_axis(None)
     columns.require_words(rows)
     rows = rows.set_axis([table.header[column] for column in columns.text], axis=1)
@@ -142,6 +146,9 @@ class _Gaps:
             Names the first place.
         """
         if self.n:
-            what = f"{self.n} values are missing (empty, NA or NaN); the first is in {self._first}"
+            what = (
+                f"{counted(self.n, 'value', 'is')} missing (empty, NA or NaN); the first is in "
+                f"{self._first}"
+            )
             remedy = "Remove these rows or columns, or repair the step that wrote them."
             raise InputError(what, where=str(self.table.path), remedy=remedy)

@@ -15,6 +15,7 @@ from scatd.data.kinds import other_store
 from scatd.data.readers.consistency import check_indptr
 from scatd.data.readers.features import are_genes, left_out
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _KIND = "a 10x .h5 file"
 _PARTS = frozenset(("barcodes", "data", "indices", "indptr"))
@@ -59,7 +60,7 @@ def _group(path: Path, root: Any) -> Any:
         raise other_store(path, root, "10x matrix")
     if len(found) > 1:
         raise InputError(
-            f"holds {len(found)} genomes: {', '.join(found)}",
+            f"holds {counted(len(found), 'genome')}: {', '.join(found)}",
             where=str(path),
             expected="one",
             remedy=f"Take one: scanpy.read_10x_h5('{path.name}', genome='{found[0]}')"
@@ -88,10 +89,16 @@ def _require_fit(path: Path, group: Any, n_genes: int, n_cells: int) -> None:
     n_values = int(group["data"].shape[0])
     wrong = check_indptr(group["indptr"], n_cells, n_values)
     if group["indices"].shape != group["data"].shape:
-        wrong = f"has {n_values} values and {int(group['indices'].shape[0])} row numbers"
+        wrong = (
+            f"has {counted(n_values, 'value')} and "
+            f"{counted(int(group['indices'].shape[0]), 'row number')}"
+        )
     shape = tuple(map(int, group["shape"][:])) if "shape" in group else (n_genes, n_cells)
     if shape != (n_genes, n_cells):
-        wrong = f"is {shape[0]} x {shape[1]}, and lists {n_genes} features and {n_cells} barcodes"
+        wrong = (
+            f"is {shape[0]} x {shape[1]}, and lists {counted(n_genes, 'feature')} and "
+            f"{counted(n_cells, 'barcode')}"
+        )
     if wrong:
         remedy = "The file is damaged or was not written to its end: write it again."
         raise InputError(f"the matrix {wrong}", where=str(path), remedy=remedy)

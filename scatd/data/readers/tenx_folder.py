@@ -18,6 +18,7 @@ from scatd.data.readers.matrix_market import Axis, Size, is_cut_short, read_size
 from scatd.data.text.encoding import open_text
 from scatd.data.titles import names_rows
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _KIND = "a 10x matrix folder"
 _EXPECTED = "a folder with matrix.mtx, features.tsv (or genes.tsv) and barcodes.tsv"
@@ -121,8 +122,14 @@ def _fitted(
         genes, cells = features.fitting(n_genes), barcodes.fitting(n_cells)
         if (len(genes), len(cells)) == (n_genes, n_cells):
             return axis, genes, cells
-    what = f"{matrix_file.name} has {size.n_rows} genes and {size.n_columns} cells"
-    beside = f"{features.name} has {len(features)} lines and {barcodes.name} has {len(barcodes)}"
+    what = (
+        f"{matrix_file.name} has {counted(size.n_rows, 'gene')} and "
+        f"{counted(size.n_columns, 'cell')}"
+    )
+    beside = (
+        f"{features.name} has {counted(len(features), 'line')} and {barcodes.name} has "
+        f"{len(barcodes)}"
+    )
     fits = [
         listed.name
         for listed, n in ((features, size.n_rows), (barcodes, size.n_columns))
@@ -165,7 +172,10 @@ def _one(folder: Path, *names: str) -> Path:
     if not found:
         raise _missing(folder, names)
     if len(found) > 1:
-        what = f"the folder holds {len(found)} files {names[0]}: {', '.join(f.name for f in found)}"
+        what = (
+            f"the folder holds {counted(len(found), 'file')} {names[0]}: "
+            f"{', '.join(f.name for f in found)}"
+        )
         raise InputError(what, where=str(folder), expected="one sample a folder")
     return found[0]
 

@@ -13,6 +13,7 @@ from scatd.data.text.fields import BLANK, COMMA, WORDS
 from scatd.data.text.start import Start, quote_error
 from scatd.data.titles import names_rows
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
@@ -178,7 +179,10 @@ class Survey:
 
     def _ragged(self) -> InputError:
         wanted = len(self.start.header)
-        expected = f"{wanted} fields in every line, as in the header (line {self.start.n_lines})"
+        expected = (
+            f"{counted(wanted, 'field')} in every line, as in the header (line "
+            f"{self.start.n_lines})"
+        )
         separator = WORDS.get(self.start.separator, repr(self.start.separator))
         odd = {count: line for count, line in self._line_of.items() if count != wanted}
         if not odd or (set(odd) == {wanted + 1} and self._first_filled_tail):
@@ -186,7 +190,7 @@ class Survey:
             remedy = "Name every column in the header, also that of the row names."
         else:
             count, number = min(odd.items(), key=lambda item: item[1])
-            what = f"line {number} has {count} fields"
+            what = f"line {number} has {counted(count, 'field')}"
             remedy = f"Fields are separated by {separator}: put quotes around what holds one."
             if self.start.separator in (COMMA, BLANK):
                 remedy += " A comma before decimals or thousands needs another separator."

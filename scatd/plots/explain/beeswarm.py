@@ -16,6 +16,7 @@ from scatd.plots.explain.look import (
     value_colours,
 )
 from scatd.plots.style import GREY, label_axes, new_figure, thinned
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +58,7 @@ def beeswarm(
         )
     axes.set_yticks(np.arange(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    label_axes(axes, f"{subject}: leading features, {len(x):,} cells", ATTRIBUTION, "")
+    label_axes(axes, f"{subject}: leading features, {counted(len(x), 'cell')}", ATTRIBUTION, "")
     value_bar(figure, axes, points, "value of the feature\n(5th to 95th percentile)")
     figure.axes[-1].set_yticks([0, 1], ["low", "high"])
     return figure

@@ -17,6 +17,7 @@ from scatd.plots.style import (
     new_mosaic,
     thinned,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def dependence(
     axes["above"].set_xlim(joint.get_xlim())
     axes["beside"].hist(pair["y"], bins=_BINS, color=GREY, orientation="horizontal")
     axes["beside"].set_ylim(joint.get_ylim())
-    label_axes(axes["above"], f"{subject}: {feature}, {len(pair):,} cells", "", "cells")
+    label_axes(axes["above"], f"{subject}: {feature}, {counted(len(pair), 'cell')}", "", "cells")
     label_axes(axes["beside"], "", "cells", "")
     axes["above"].tick_params(labelbottom=False)
     axes["beside"].tick_params(labelleft=False)

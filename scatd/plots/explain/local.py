@@ -22,6 +22,7 @@ from scatd.plots.style import (
     new_figure,
     write_beside,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def waterfall(
     labels = [f"{name} = {values[name]:.3g}" for name in shown]
     pushes = attributions[shown].to_numpy(dtype=float)
     if n_rest:
-        labels.append(f"{n_rest:,} others")
+        labels.append(counted(n_rest, "other"))
         pushes = np.append(pushes, float(attributions.drop(shown).sum()))
     # The last bar starts at the baseline, so the top bar ends at the score of the cell.
     ends = baseline + np.cumsum(pushes[::-1])[::-1]
@@ -105,7 +106,7 @@ def force(attributions: pd.Series, baseline: float, subject: str, n_features: in
         pushes = leading[np.sign(leading) == sign].abs()
         others = float(rest[np.sign(rest) == sign].abs().sum())
         boxes = [*zip(map(str, pushes.index), pushes, strict=True), ("", others)]
-        labels = (f"towards {name}", f"{len(rest):,} others" if sign > 0 and others else "")
+        labels = (f"towards {name}", counted(len(rest), "other") if sign > 0 and others else "")
         _boxes(axes, total, -sign, boxes, labels, RESPONSE_COLOURS[name])
     axes.axvline(total, color=BLACK, linewidth=1.4)
     axes.axvline(baseline, color=GREY, linewidth=0.9, linestyle="--")

@@ -11,6 +11,7 @@ import pandas as pd
 from scatd.keys import RESPONSES
 from scatd.plots.explain.look import UNIT
 from scatd.plots.style import BLUE, GREY, TEXT_SIZE, VERMILION, label_axes, new_figure
+from scatd.wording import counted, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ _BINS = 50  # as published
 
 
 def importance_ranks(
-    table: pd.DataFrame, subject: str, what: str = "genes", marked: Sequence[str] = ()
+    table: pd.DataFrame, subject: str, what: str = "gene", marked: Sequence[str] = ()
 ) -> Figure:
     """Histogram of the importance, and the logarithm of the importance against its rank.
 
@@ -33,7 +34,7 @@ def importance_ranks(
     subject
         Drug and cohort, for the title.
     what
-        Kind of the features: genes, features.
+        Kind of the features, in the singular: gene, feature.
     marked
         Features to name in the right plot; features that are not in the table are skipped.
     """
@@ -44,7 +45,8 @@ def importance_ranks(
     figure, (left, right) = new_figure(width=9.0, height=3.8, n_axes=2)
     left.hist(importance, bins=_BINS, color=BLUE)
     left.set_yscale("log")
-    label_axes(left, f"{subject}: {len(importance):,} {what}", f"mean absolute {label}", what)
+    title = f"{subject}: {counted(len(importance), what)}"
+    label_axes(left, title, f"mean absolute {label}", plural(what))
 
     positive = importance[importance > 0]
     rank = np.arange(1, len(positive) + 1)
@@ -66,6 +68,6 @@ def importance_ranks(
         )
     right.set_xlim(-0.03 * len(positive), 1.15 * max(1, len(positive)))
     n_zero = len(importance) - len(positive)
-    title = f"by rank ({n_zero:,} {what} have none)" if n_zero else "by rank"
-    label_axes(right, title, f"rank among {what}", f"log10 {label}")
+    title = f"by rank ({counted(n_zero, what, 'has')} none)" if n_zero else "by rank"
+    label_axes(right, title, f"rank among {plural(what)}", f"log10 {label}")
     return figure

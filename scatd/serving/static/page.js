@@ -95,13 +95,17 @@ function row(kind, values) {
   return line;
 }
 
+function counted(n, noun) {
+  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+}
+
 function showResult(found) {
   const calls = Object.entries(found.calls).filter(([, n]) => n > 0);
   const said = calls.map(([name, n]) => `${n} ${name}`).join(", ") || "none could be scored";
   element("summary").textContent =
-    `${found.n_cells} cells: ${said}. Scored by ${found.model.name}, version ${found.model.version}: ${found.model.candidate}.`;
+    `${counted(found.n_cells, "cell")}: ${said}. Scored by ${found.model.name}, version ${found.model.version}: ${found.model.candidate}.`;
   const notes = [found.model.labels, ...found.notes];
-  for (const [reason, n] of Object.entries(found.reasons)) notes.push(`${n} cells have no score: ${reason}`);
+  for (const [reason, n] of Object.entries(found.reasons)) notes.push(`${counted(n, "cell")} without a score: ${reason}`);
   if (found.model.simulated) notes.push("The model was trained on simulated data.");
   element("notes").replaceChildren(...notes.map((note) => {
     const item = document.createElement("li");
@@ -122,7 +126,7 @@ async function follow() {
   for (;;) {
     const about = await (await ask(`/jobs/${job}`)).json();
     if (about.state === "failed") throw new Error(about.error);
-    progress(about.state === "scoring" ? `Scoring: ${about.n_done} cells done`
+    progress(about.state === "scoring" ? `Scoring: ${counted(about.n_done, "cell")} done`
       : about.state === "drawing" ? "Scored. Drawing the map of the cells" : "Finished",
     about.state === "done" ? 1 : undefined);
     if (about.result) {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scatd.candidates.candidate import Values
 from scatd.data.drugs import substance_key
+from scatd.wording import counted
 
 _LEAST_KNOWN = 0.5
 """Share of the training samples that must have a number for the drug itself."""
@@ -80,7 +81,7 @@ class ManyDrugs:
     @property
     def in_words(self) -> str:
         """What it holds: `labels of 82 drugs`."""
-        return f"{self.kind} of {len(self.drugs)} drugs"
+        return f"{self.kind} of {counted(len(self.drugs), 'drug')}"
 
     def sha256(self) -> str:
         """Hex SHA-256 of all of it."""

@@ -18,6 +18,7 @@ from scatd.data.groups import read_groups
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import Faults, InputError
 from scatd.keys import ModelChoice
+from scatd.wording import counted
 from scatd.workflows.bench.request import ALL, BenchRequest, BenchSpec, TargetSpec, TaskSpec
 from scatd.workflows.bench.splits import Pairs, split
 from scatd.workflows.cohorts.training import SHARED
@@ -326,8 +327,8 @@ def _tissues(opened: Opened, task: TaskSpec, codes: np.ndarray) -> np.ndarray | 
     n_gaps = int((found[(codes >= 0).any(axis=1)] == "").sum())
     if n_gaps:
         logger.warning(
-            "%s: %d labelled lines have no %s. They are no part of split tissues.",
-            *(task.name, n_gaps, task.tissue),
+            "%s: %s no %s. Such lines are no part of split tissues.",
+            *(task.name, counted(n_gaps, "labelled line", "has"), task.tissue),
         )
     return found
 
@@ -393,8 +394,8 @@ def _shared_genes(opened: Opened, cells: Path) -> list[str]:
     shared = [name for name in source.names or () if name in held]
     if len(shared) < FEWEST_GENES:
         what = (
-            f"source and cells share {len(shared)} genes (source {source.n_features}, cells "
-            f"{len(names)})"
+            f"source and cells share {counted(len(shared), 'gene')} (source {source.n_features}, "
+            f"cells {len(names)})"
         )
         remedy = "Name the genes of both in the same way."
         raise InputError(what, expected=f"at least {FEWEST_GENES}", remedy=remedy)

@@ -10,6 +10,7 @@ import pandas as pd
 from scatd import __version__
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
+from scatd.wording import counted
 from scatd.workflows.bench.report import Findings, shown
 from scatd.workflows.bench.request import BenchSpec
 from scatd.workflows.bench.tables import words_of
@@ -57,7 +58,8 @@ def _part(spec: BenchSpec, found: Findings) -> str:
     today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     paragraphs = [
         f"Measured by `scatd bench` on {today} with scatd {__version__}: {spec.name}, "
-        f"{spec.folds} folds, {spec.seeds_in_words}, {spec.resamples} resamples.",
+        f"{counted(spec.folds, 'fold')}, {spec.seeds_in_words}, "
+        f"{counted(spec.resamples, 'resample')}.",
         "\n".join(f"- {sentence}" for sentence in [*found.words, *found.cautions]),
     ]
     for one in found.scores:

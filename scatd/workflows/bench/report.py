@@ -14,6 +14,7 @@ from scatd.evaluation.naive import PRIOR
 from scatd.plots import bench as plots
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
+from scatd.wording import counted
 from scatd.workflows.bench.inputs import OpenBench, OpenTask
 from scatd.workflows.bench.request import BenchSpec
 from scatd.workflows.bench.scores import Done, SplitScores, score_splits
@@ -132,7 +133,7 @@ def _about(task: OpenTask) -> dict[str, object]:
         "features": task.opened.cohorts.source.n_features,
         "drugs": len(task.drugs),
         "targets": ", ".join(
-            f"{one.spec.name} ({one.spec.label_kind}, {one.n_features} features shared)"
+            f"{one.spec.name} ({one.spec.label_kind}, {counted(one.n_features, 'feature')} shared)"
             for one in task.targets
         ),
     }

@@ -19,6 +19,7 @@ from scatd.errors import InputError, ScatdError, TrainingError
 from scatd.keys import metric_names
 from scatd.scheduling import open_cluster
 from scatd.scheduling.engine import Engine
+from scatd.wording import counted
 from scatd.workflows.bench.inputs import OpenBench, OpenTarget, OpenTask, open_bench
 from scatd.workflows.bench.markdown import require_marks, write_markdown
 from scatd.workflows.bench.output import place_of, record, record_unit, stored_table
@@ -191,7 +192,7 @@ def _adopted(
         else:
             tracking.move_under(run, done[unit.key])
     if found:
-        logger.info("Continuing: %d units are done", len(found))
+        logger.info("Continuing: %s done", counted(len(found), "unit", "is"))
     return found
 
 

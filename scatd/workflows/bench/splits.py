@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scatd.data.label_words import MISSING
 from scatd.data.splits import shuffled_folds, stratified_folds
 from scatd.errors import InputError
+from scatd.wording import counted
 from scatd.workflows.bench.request import SplitName
 
 Folds = NDArray[np.int_]
@@ -115,7 +116,7 @@ def whole_groups(groups: NDArray[np.str_], n_folds: int, seed: int) -> NDArray[n
     """
     names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < n_folds:
-        what = f"{len(names)} groups cannot be split into {n_folds} folds"
+        what = f"{counted(len(names), 'group')} cannot be split into {counted(n_folds, 'fold')}"
         raise InputError(what, expected="at least one group a fold", remedy="Use fewer folds.")
     shuffled = np.random.default_rng(seed).permutation(len(names))
     order = sorted(shuffled, key=lambda group: -int(np.log2(sizes[group])))

@@ -10,6 +10,7 @@ import pandas as pd
 from scatd.evaluation.finding import finding
 from scatd.evaluation.intervals import FEW_GROUPS
 from scatd.evaluation.standing import Rival, Standing
+from scatd.wording import counted
 from scatd.workflows.bench.scores import BASELINE, CANDIDATE, NAIVE_MEAN, SplitScores
 
 RIVALS = (BASELINE, NAIVE_MEAN)
@@ -138,8 +139,8 @@ def finding_of(scores: SplitScores, leads: pd.DataFrame) -> str:
     standing = Standing(*own, tuple(rivals))
     n_drugs = len(scores.joint.drugs)
     return (
-        f"{scores.task}, {scores.words}, {n_drugs} {'drug' if n_drugs == 1 else 'drugs'}: the best "
-        f"candidate has AUROC {own.mean:.3f} ({own.ci_low:.3f} to {own.ci_high:.3f}). "
+        f"{scores.task}, {scores.words}, {counted(n_drugs, 'drug')}: the best candidate has AUROC "
+        f"{own.mean:.3f} ({own.ci_low:.3f} to {own.ci_high:.3f}). "
         f"{finding(standing, f'candidate {ours}')}"
     )
 
@@ -150,8 +151,8 @@ def cautions(scores: Sequence[SplitScores]) -> list[str]:
     for one in scores:
         if one.kind == "tissues" and one.n_units < FEW_GROUPS:
             found.append(
-                f"{one.task}, {one.words}: {one.n_units} tissues are few, and their intervals are "
-                "too narrow."
+                f"{one.task}, {one.words}: {counted(one.n_units, 'tissue', 'is')} few, and their "
+                "intervals are too narrow."
             )
         if one.joint.mean(best_of(one, CANDIDATE, *RIVALS)).mean < 0.5:
             found.append(

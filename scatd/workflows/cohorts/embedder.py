@@ -20,6 +20,7 @@ from scatd.embedding.settings import EmbedderRequest, ScFoundationSettings
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel, read_panel_file
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.cohorts.weights import (
@@ -95,7 +96,10 @@ class Embedder:
             own = next((panel for panel in panels if panel.sha256 == _PANEL_SHA256), None)
             panel = own or find_panel(None, cohort)
         if panel.sha256 != _PANEL_SHA256:
-            what = f"its {len(panel)} genes are not the 19,264 of scFoundation in their order"
+            what = (
+                f"its {counted(len(panel), 'gene', 'is')} not the 19,264 of scFoundation in their "
+                "order"
+            )
             remedy = f"Get these: scatd download {PANEL}"
             raise InputError(what, where=panel.origin, remedy=remedy)
         return replace(panel, origin="scFoundation")

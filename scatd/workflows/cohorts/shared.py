@@ -16,6 +16,7 @@ from scatd.data.features import Features
 from scatd.data.genes import KIND_WORDS, Panel, is_numbering, kind_of, origin_of, parse
 from scatd.data.limits import REFUSED_BELOW
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +51,17 @@ def shared_panel(cohorts: Sequence[Features]) -> Panel:
     numbered = [cohort for cohort in cohorts if is_numbering(cohort.names or ())]
     if numbered or not genes or (len(genes) < FEWEST_SHARED and share < REFUSED_BELOW):
         reason, remedy = _why_few(cohorts, len(genes))
-        what = f"the cohorts share {len(genes)} genes ({sizes}): {reason}"
+        what = f"the cohorts share {counted(len(genes), 'gene')} ({sizes}): {reason}"
         expected = f"at least {FEWEST_SHARED}, or {REFUSED_BELOW:.0%} of the smallest cohort"
         raise InputError(what, where=OPTION, expected=expected, remedy=remedy)
-    logger.info("Panel: the %d genes that all cohorts have (%s)", len(genes), sizes)
+    logger.info("Panel: %s that all cohorts have (%s)", counted(len(genes), "gene"), sizes)
     if share < REFUSED_BELOW:
         reason, remedy = _why_few(cohorts, len(genes))
         losses = _losses(cohorts, len(genes))
-        what = f"The model reads the {len(genes)} shared genes alone ({losses}): {reason}. {remedy}"
+        what = (
+            f"The model reads the {counted(len(genes), 'shared gene')} alone ({losses}): {reason}. "
+            f"{remedy}"
+        )
         logger.warning("%s", what)
     return Panel(genes, "shared genes")
 

@@ -15,6 +15,7 @@ from scatd.data.genes import Panel, read_panel
 from scatd.data.given import GivenCohort
 from scatd.errors import InputError
 from scatd.keys import InputScale
+from scatd.wording import counted
 from scatd.workflows.cohorts.shared import shared_panel
 
 SHARED = "shared"
@@ -201,7 +202,9 @@ def _panel(
             remedy="Add --panel shared for the genes that all have, or --panel FILE.",
         )
     if backbone_genes is not None and tuple(backbone_genes) != chosen.names:
-        what = f"the backbone reads {len(backbone_genes)} genes, and not those of the panel"
+        what = (
+            f"the backbone reads {counted(len(backbone_genes), 'gene')}, and not those of the panel"
+        )
         raise InputError(what, where="--panel", remedy="Leave --panel or --backbone out.")
     return chosen
 

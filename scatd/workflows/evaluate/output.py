@@ -19,6 +19,7 @@ from scatd.evaluation.labelled import evaluation_metrics
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef
 from scatd.report import write_report
+from scatd.wording import counted
 from scatd.workflows.evaluate.calibrate import Calibration, in_words
 from scatd.workflows.evaluate.report import Evaluation, draw, page
 from scatd.workflows.evaluate.request import EvaluateRequest
@@ -158,7 +159,8 @@ def _register(run: tracking.Run, cells: ScoredCells, made: Calibration) -> int:
         ref.name,
         run.run_id,
         metrics={},
-        description=f"Version {ref.version}, calibrated on {len(cells.codes)} labelled cells "
+        description=f"Version {ref.version}, calibrated on "
+        f"{counted(len(cells.codes), 'labelled cell')} "
         f"of {cells.cells.path.name}. {in_words(made)}\n\n"
         f"{label_kinds.in_words(about.label_kinds)}\n\n{keys.CAVEAT}",
         tags={

@@ -18,13 +18,14 @@ from scatd.evaluation.standing import CHANCE, Standing
 from scatd.plots import decisions, performance
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section
+from scatd.wording import counted
 from scatd.workflows.evaluate.calibrate import Calibration, before_and_after, in_words
 from scatd.workflows.evaluate.scores import ScoredCells
 
 USES = {
-    "source": "trained on",
-    "few_shot": "given to training as few-shot cells",
-    "calibration": "calibrated on",
+    "source": "training",
+    "few_shot": "training, as few-shot cells",
+    "calibration": "calibration",
 }
 
 CAPTIONS = {
@@ -104,10 +105,11 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
     n, n_resistant = len(cells.codes), int(cells.codes.sum())
     auroc = metrics.loc["auroc"]
     found = [
-        f"{cells.ref.name} version {cells.ref.version} scored {n} labelled cells, {n_resistant} of "
-        f"them resistant. Of a resistant and a sensitive cell it gives the resistant one the "
-        f"higher score in {value['auroc']:.0%} of pairs (AUROC {value['auroc']:.3f}, 95% interval "
-        f"{auroc['ci_low']:.3f} to {auroc['ci_high']:.3f}; chance is 0.5)."
+        f"{cells.ref.name} version {cells.ref.version} scored {counted(n, 'labelled cell')}, "
+        f"{n_resistant} of them resistant. Of a resistant and a sensitive cell it gives the "
+        f"resistant one the higher score in {value['auroc']:.0%} of pairs (AUROC "
+        f"{value['auroc']:.3f}, 95% interval {auroc['ci_low']:.3f} to {auroc['ci_high']:.3f}; "
+        "chance is 0.5)."
     ]
     if "group_ci_low" in metrics:
         found[0] += (
@@ -147,9 +149,10 @@ def summary(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]
 def cautions(cells: ScoredCells, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Reasons to trust these numbers less."""
     found = [
-        f"{int(seen.sum())} of these {len(seen)} cells are cells that the version was {USES[use]}: "
-        "the numbers look too good, and are no evidence for promoting it. (If other cells have the "
-        "same ids by chance, make the ids unique, such as by a prefix for the sample.)"
+        f"{counted(int(seen.sum()), 'cell', 'is', of=len(seen))} known to the version from its "
+        f"{USES[use]}: the numbers look too good, and are no evidence for promoting it. (If other "
+        "cells have the same ids by chance, make the ids unique, such as by a prefix for the "
+        "sample.)"
         for use, seen in cells.seen.items()
         if seen.any()
     ]

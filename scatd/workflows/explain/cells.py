@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scatd import console
 from scatd.data.preflight import CellCounts
 from scatd.errors import InputError
+from scatd.wording import counted
 from scatd.workflows.cohorts.made_rows import made_rows
 from scatd.workflows.cohorts.scoring_input import ScoringInput
 
@@ -85,6 +86,6 @@ def cells_of(given: ScoringInput) -> Iterator[Cells]:
         for note in [*given.warnings(counts), *given.notes]:
             logger.info("%s", note)
         if not usable.any():
-            what = f"none of {given.n_obs} cells can be scored ({reason})"
+            what = f"none of {counted(given.n_obs, 'cell')} can be scored ({reason})"
             raise InputError(what, where=str(given.path), remedy="Look at them: scatd check.")
         yield Cells(given, scratch.matrix(), usable)

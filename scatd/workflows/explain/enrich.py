@@ -17,6 +17,7 @@ from scatd.keys import artifact_paths, metric_names
 from scatd.plots.explain.gene_sets import gene_sets
 from scatd.plots.style import save_figure
 from scatd.ranges import Count, RandomSets, Seed, check_fields
+from scatd.wording import counted
 from scatd.workflows.explain.tables import Importance, read_importance, require_targets
 
 _NEEDED = ("feature", "mean_abs_resistant", "mean_resistant")
@@ -95,7 +96,9 @@ def enrich_table(request: EnrichRequest, importance: Importance, sets: GeneSets)
     table = importance.table.drop_duplicates("feature", ignore_index=True)
     genes = list(table["feature"].astype(str))
     if request.top >= len(genes):
-        what = f"a list of {request.top} of the table's {len(genes)} genes is no selection"
+        what = (
+            f"a list of {request.top} of the table's {counted(len(genes), 'gene')} is no selection"
+        )
         raise InputError(what, where="--top", expected=f"fewer than {len(genes)}")
     kept = restricted(sets, genes, request.min_size, request.max_size)
     first = table.nlargest(request.top, "mean_abs_resistant", keep="first")["feature"]

@@ -12,6 +12,7 @@ from scatd import artifact, keys
 from scatd.explanation.controls import Control, controls_table, label
 from scatd.explanation.importance import Tally, group_table
 from scatd.settings import to_mapping
+from scatd.wording import counted
 from scatd.workflows.explain.attribute import attribute, summed
 from scatd.workflows.explain.controls import judge
 from scatd.workflows.explain.genes import GeneReader, GeneResult, explain_genes
@@ -71,7 +72,7 @@ class Explanation:
         settings: Any = subject.request.settings
         lines = [
             f"Features behind {subject.ref.name} version {subject.ref.version} in "
-            f"{int(subject.usable.sum())} cells.",
+            f"{counted(int(subject.usable.sum()), 'cell')}.",
             f"Attributions ({subject.candidate.in_words}): {subject.attribution}; baseline "
             f"{settings.baseline}.",
             f"**Controls: {self.label}**",

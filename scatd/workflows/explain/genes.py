@@ -22,6 +22,7 @@ from scatd.explanation.explainers.making import explainer_of
 from scatd.explanation.randomised import WHOLE
 from scatd.explanation.tokens import TokenAttribution, attribute_tokens, completeness, gene_table
 from scatd.scoring import Scorer
+from scatd.wording import counted
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 from scatd.workflows.explain.subject import Subject
@@ -144,7 +145,7 @@ def explain_genes(subject: Subject, reader: GeneReader) -> GeneResult:
     places = subject.sample(request.settings.seed)[: request.gene_cells]
     found = _over(places, subject, reader, subject.explainer, "Genes of cells")
     if not found:
-        what = f"none of {len(places)} cells has a gene that the foundation model knows"
+        what = f"none of {counted(len(places), 'cell')} has a gene that the foundation model knows"
         raise InputError(what, where=str(subject.cells.given.path))
     table = gene_table(found, reader.names)
     controls: list[Control] = []

@@ -87,7 +87,7 @@ def _drawings(found: Explanation, leads: Leading) -> dict[str, Callable[[], Figu
     subject, importance = found.subject, found.importance
     X, A, title = leads.X, leads.A, _title(subject)
     unit = subject.about.input_scale or "embedding"
-    what = "genes" if subject.ref.family == "dist" else "features"
+    what = "gene" if subject.ref.family == "dist" else "feature"
     one = f"{title}, {leads.cell.index.name}"
     first = list(importance["feature"].head(5))
     pushes, levels = leads.cell["attribution"], leads.cell["value"]

@@ -23,6 +23,7 @@ from scatd.data.text.spreadsheets import to_csv
 from scatd.data.unfinished import long_written
 from scatd.errors import InputError
 from scatd.registry import ModelRef
+from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells, in_words
 
 _GROUP_ROWS = 1 << 16
@@ -68,7 +69,7 @@ def outputs_of(inputs: Sequence[Path | None], output: Path) -> list[Path]:
     is_file = output.suffix in keys.SCORE_SUFFIXES or not (output.is_dir() or not output.suffix)
     if is_file:
         if len(inputs) > 1:
-            what, expected = f"{len(inputs)} inputs and one file", "a folder: -o FOLDER"
+            what, expected = f"{counted(len(inputs), 'input')} and one file", "a folder: -o FOLDER"
             raise InputError(what, where=f"--output {output}", expected=expected)
         return [output]
     names = ["demo" if path is None else path.name.partition(".")[0] for path in inputs]

@@ -22,6 +22,7 @@ from scatd.plots.style import save_figure
 from scatd.report import Page, Section, ShownInNotebook
 from scatd.scheduling import open_cluster
 from scatd.scheduling.engine import Engine
+from scatd.wording import counted
 from scatd.workflows.prepare.inputs import CheckedCohort, checked_cohort
 from scatd.workflows.prepare.join import for_joining, note_part
 from scatd.workflows.prepare.output import require_output, track, write_report
@@ -85,7 +86,10 @@ class PrepareResult(ShownInNotebook):
     def headline(self) -> str:
         """The result in a sentence or two."""
         n_genes = len(self.match.panel)
-        return f"{self.n_obs} cells x {n_genes} genes, {self.n_failed} cells failed QC"
+        return (
+            f"{counted(self.n_obs, 'cell')} x {counted(n_genes, 'gene')}, "
+            f"{counted(self.n_failed, 'cell')} failed QC"
+        )
 
     def page(self, folder: Path) -> Page:
         """Genes that were found, and the quality of the cells."""
@@ -93,9 +97,10 @@ class PrepareResult(ShownInNotebook):
 
         match, report = self.match, self.report
         text = [
-            f"{self.n_obs} cells x {len(match.panel)} genes of {match.panel.origin}; "
-            f"{match.n_found} genes were found ({match.overlap:.0%}). {self.n_failed} cells failed "
-            f"QC. Read: {report.layer}, {report.diagnoses[report.layer].words}.",
+            f"{counted(self.n_obs, 'cell')} x {counted(len(match.panel), 'gene')} of "
+            f"{match.panel.origin}; {counted(match.n_found, 'gene', 'was')} found "
+            f"({match.overlap:.0%}). {counted(self.n_failed, 'cell')} failed QC. Read: "
+            f"{report.layer}, {report.diagnoses[report.layer].words}.",
             *report.warnings,
             *report.notes,
         ]

@@ -21,6 +21,7 @@ from scatd.tracking import Watched
 from scatd.training.backbone import FittedBackbone, Split, UnlabelledCells, fit_backbone, splits
 from scatd.training.checkpoint import SaveTo
 from scatd.training.loop import n_epochs
+from scatd.wording import counted
 from scatd.workflows.pretrain.output import checkpoint_of, log_model, model_of
 from scatd.workflows.pretrain.task import BackboneTask
 
@@ -113,7 +114,7 @@ class _Trainer:
         summary, sizes = fitted.summary, fitted.vae.sizes
         run.log_metrics(summary)
         if not summary["active_units"]:
-            what = f"none of the {sizes.n_latent} latent units of the backbone is active"
+            what = f"none of the {counted(sizes.n_latent, 'latent unit')} of the backbone is active"
             remedy = "Every cell would look alike. Train longer, or raise rec_beta (--rec-beta)."
             raise TrainingError(what, remedy=remedy)
         history = pd.DataFrame(fitted.history)

@@ -7,6 +7,7 @@ import pandas as pd
 from scatd import tracking
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.training import loss_curves
+from scatd.wording import counted
 from scatd.workflows.pretrain.folds import TrainedFold
 from scatd.workflows.pretrain.task import BackboneTask
 
@@ -36,9 +37,10 @@ def describe(task: BackboneTask, fold: TrainedFold, table: pd.DataFrame | None) 
     """Sentences for the registry: data, quality of the weights, folds and teacher."""
     summary = fold.summary
     text = (
-        f"Residual VAE of family {task.family}, pretrained on {task.features.n_obs} cells of "
-        f"{task.features.path.name}. Held-out R2 {summary['r2']:.3f}, "
-        f"{summary['active_units']:.0f} of {fold.model.sizes.n_latent} latent units active. "
+        f"Residual VAE of family {task.family}, pretrained on "
+        f"{counted(task.features.n_obs, 'cell')} of {task.features.path.name}. Held-out R2 "
+        f"{summary['r2']:.3f}, "
+        f"{counted(summary['active_units'], 'latent unit', of=fold.model.sizes.n_latent)} active. "
         f"Weights of epoch {summary['epoch']:.0f} of {summary['epochs']:.0f}."
     )
     if table is not None:

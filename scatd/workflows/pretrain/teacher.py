@@ -24,6 +24,7 @@ from scatd.nn.products import fast_products
 from scatd.registry import ModelRef
 from scatd.registry.named import require_backbone
 from scatd.training.settings import default_pretrain
+from scatd.wording import counted
 from scatd.workflows.pretrain.request import DistillRequest
 from scatd.workflows.pretrain.run import backbone_for
 from scatd.workflows.pretrain.task import Teacher
@@ -69,7 +70,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     model = registry.read(ref)
     require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
-        what = f"reads {model.sizes.n_features} features"
+        what = f"reads {counted(model.sizes.n_features, 'feature')}"
         raise InputError(what, where=name, expected=f"{features.n_features}, as in {path}")
     z = _encode(model, features.X, device)
     return Teacher(z, _about(ref), sha256_array(z))
@@ -117,7 +118,7 @@ def _stored(request: DistillRequest, path: Path, expression: Features) -> Teache
     """A teacher's latent from a file; the version that made it is recorded where it is named."""
     found = read_features(path, DEFAULT_TEACHER, mmap=True)
     if found.n_obs != expression.n_obs:
-        what = f"has {found.n_obs} rows"
+        what = f"has {counted(found.n_obs, 'row')}"
         expected = f"{expression.n_obs}, the cells of {expression.path}"
         raise InputError(what, where=str(path), expected=expected)
     if found.has_ids and expression.has_ids and not np.array_equal(found.ids, expression.ids):

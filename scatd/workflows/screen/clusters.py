@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.errors import InputError
+from scatd.wording import counted
 from scatd.workflows.cohorts.scoring_input import ScoringInput
 
 MOST_CELLS = 50_000
@@ -44,7 +45,7 @@ def leiden(given: ScoringInput, seed: int) -> pd.Categorical[str]:
     """
     require_igraph()
     if given.n_obs > MOST_CELLS:
-        what = f"{given.n_obs:,} cells are too many to cluster here"
+        what = f"{counted(given.n_obs, 'cell', 'is')} too many to cluster here"
         remedy = "Cluster them with scanpy, and name the column: --group-by COLUMN."
         where, expected = "--clusters leiden", f"at most {MOST_CELLS:,} cells"
         raise InputError(what, where=where, expected=expected, remedy=remedy)

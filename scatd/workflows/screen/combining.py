@@ -12,6 +12,7 @@ from scatd.errors import InputError, nearest
 from scatd.evaluation import combinations
 from scatd.evaluation.combinations import Cells, lead
 from scatd.evaluation.fractions import ALL
+from scatd.wording import counted
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -248,5 +249,5 @@ def _cautions(request: ScreenRequest, found: Screened, n_unscored: int) -> list[
             "of the patients, if there are several."
         )
     if n_unscored:
-        said.append(f"{n_unscored} cells without a score of every drug are in no set.")
+        said.append(f"{counted(n_unscored, 'cell')} without a score of every drug: in no set.")
     return said

@@ -17,6 +17,7 @@ from scatd.evaluation.nearness import few_genes_sentence
 from scatd.parts.computing import computed, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts
 from scatd.scoring import Scorer
+from scatd.wording import counted
 from scatd.workflows.cohorts.elsewhere import Elsewhere, plain, refuse_without_genes
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.made_rows import made_rows
@@ -80,7 +81,7 @@ def score_drugs_elsewhere(
         begin,
     )
     every = range(given.n_obs)
-    with console.progress(given.n_obs, f"Screening {len(sent)} drugs", "cell") as bar:
+    with console.progress(given.n_obs, f"Screening {counted(len(sent), 'drug')}", "cell") as bar:
         for part, _ in computed(elsewhere.engine, score_part, shared, unfinished, every):
             joined.add(kept, part)
             bar.update(len(part))

@@ -24,6 +24,7 @@ from scatd.plots import cells, screen
 from scatd.plots.combinations import left_by_sets
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section
+from scatd.wording import counted
 from scatd.workflows.screen.combining import CAVEATS as CAVEATS_OF_SETS
 from scatd.workflows.screen.combining import Combined
 from scatd.workflows.screen.request import ScreenRequest
@@ -153,10 +154,10 @@ def _evidence(about: About) -> dict[str, object]:
 def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str]:
     """The finding, in sentences with numbers."""
     drugs, n_groups = tables["drugs"], len(tables["matrix"]) - 1
-    cohort = f"{len(found.ids)} cells"
+    cohort = counted(len(found.ids), "cell")
     if request.groups_are is not None:
-        cohort += f" of {n_groups} groups ({request.groups_are})"
-    words = [f"{path_of(request.cohort).name}: {cohort}, scored for {len(drugs)} drugs."]
+        cohort += f" of {counted(n_groups, 'group')} ({request.groups_are})"
+    words = [f"{path_of(request.cohort).name}: {cohort}, scored for {counted(len(drugs), 'drug')}."]
     words += [
         f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
         f"{row.ci_low:.0%} to {row.ci_high:.0%})"
@@ -239,7 +240,7 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
     if xy is not None:
         for drug in telling[:MOST_MAPS]:
             figure = cells.cell_map(xy, found.drugs[drug].prob[found.drawn.picked], drug)
-            drawn[f"{drug}: P(resistant) of {len(xy)} cells."] = (f"map_{drug}", figure)
+            drawn[f"{drug}: P(resistant) of {counted(len(xy), 'cell')}."] = (f"map_{drug}", figure)
     return {
         caption: save_figure(figure, folder, name)[0] for caption, (name, figure) in drawn.items()
     }
@@ -307,7 +308,7 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
     return Page(
         f"Screen of {subject}",
         sections,
-        subtitle=f"{len(drugs)} drugs, {len(found.ids)} cells",
+        subtitle=f"{counted(len(drugs), 'drug')}, {counted(len(found.ids), 'cell')}",
         footer=keys.CAVEAT,
     )
 

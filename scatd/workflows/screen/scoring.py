@@ -18,6 +18,7 @@ from scatd.errors import ScatdError
 from scatd.evaluation.domain import is_outside
 from scatd.evaluation.nearness import few_genes_sentence
 from scatd.scoring import Scorer
+from scatd.wording import counted
 from scatd.workflows.cohorts.made_rows import MadeRows, made_rows
 from scatd.workflows.cohorts.scoring_input import ScoringInput
 from scatd.workflows.screen.drawing import Drawing
@@ -104,7 +105,7 @@ def score_some(
         del waiting[drug]
     if not loaded:
         return {}
-    label = f"Screening {len(scoring)} drugs"
+    label = f"Screening {counted(len(scoring), 'drug')}"
     with console.progress(len(cells.rows), label, "cell") as bar:
         for start, X in cells.blocks(again=bool(waiting)):
             for drug, one in list(scoring.items()):

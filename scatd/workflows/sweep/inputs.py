@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from scatd.data.drugs import drug_key, repeated_drugs, resolve_drug
 from scatd.errors import Faults, InputError
+from scatd.wording import counted
 from scatd.workflows.transfer.inputs import Opened, basis_of, drug_labels
 from scatd.workflows.transfer.task import Basis, DrugLabels, DrugTask
 
@@ -53,7 +54,7 @@ def chosen_drugs(
     sensitive, resistant = (codes == 0).sum(), (codes == 1).sum()
     codes = codes.loc[:, sensitive >= min_sensitive]
     if codes.shape[1] == 0:
-        what = f"no drug has {min_sensitive} sensitive samples"
+        what = f"no drug has {counted(min_sensitive, 'sensitive sample')}"
         raise InputError(what, where=where, remedy="Lower --min-sensitive.")
     counts = {str(name): (int(sensitive[name]), int(resistant[name])) for name in codes.columns}
     return dict(sorted(counts.items(), key=lambda item: -min(item[1])))
@@ -78,7 +79,7 @@ def _refuse_repeated(columns: Sequence[str], where: str) -> None:
         if len({drug_key(name) for name in names}) == len(names):
             logger.warning("%s: %s are one drug by several names.", where, listed)
             continue
-        what = f"{len(names)} columns are one drug: {listed}"
+        what = f"{counted(len(names), 'column', 'is')} one drug: {listed}"
         raise InputError(what, where=where, remedy="Keep one of them, or rename the other.")
 
 

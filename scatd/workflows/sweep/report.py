@@ -17,6 +17,7 @@ from scatd.evaluation.evidence import MODEL
 from scatd.evaluation.standing import Place, Rival, Standing
 from scatd.keys import artifact_paths, metric_names
 from scatd.plots.comparison import drugs_and_families
+from scatd.wording import counted
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.task import DrugTask
 
@@ -163,7 +164,7 @@ def draw(table: pd.DataFrame, family: str) -> Figure:
         ci_high=finished["auroc_ci_high"],
         baseline_mean=finished["best_baseline_auroc"],
     )
-    return drugs_and_families(shown, "AUROC", f"{len(shown)} drugs ({family})")
+    return drugs_and_families(shown, "AUROC", f"{counted(len(shown), 'drug')} ({family})")
 
 
 def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
@@ -181,9 +182,8 @@ def integrity(run: tracking.Run, task: DrugTask, table: pd.DataFrame) -> None:
     auroc = {str(drug): tuple(row) for drug, row in finished.T.items()}
     doubts = log_doubts(run, task, auroc, of_drug=False)
     if doubts:
-        logger.warning(
-            "%d doubts about labels or samples: tables/integrity.csv says which", len(doubts)
-        )
+        said = counted(len(doubts), "doubt")
+        logger.warning("%s about labels or samples: see tables/integrity.csv of the run.", said)
 
 
 def _place(row: Mapping[Hashable, Any]) -> Place:
@@ -194,7 +194,7 @@ def _place(row: Mapping[Hashable, Any]) -> Place:
 
 
 def _in_words(table: pd.DataFrame, finished: pd.DataFrame) -> str:
-    text = finding.counted(map(_place, finished.to_dict("records")))
+    text = finding.in_one_sentence(map(_place, finished.to_dict("records")))
     text += f" {int((finished['stage'] == keys.PRODUCTION).sum())} are in production."
     names = table.loc[table["status"] == FAILED, "drug"].tolist()
     if names:

@@ -21,6 +21,7 @@ from scatd.scheduling import open_cluster
 from scatd.scheduling.engine import Engine
 from scatd.training.fitting import LearnedFold
 from scatd.training.heads import can_share
+from scatd.wording import counted
 from scatd.workflows.sweep import report
 from scatd.workflows.sweep.inputs import Counts, chosen_drugs, open_tasks
 from scatd.workflows.sweep.processes import learn_all
@@ -81,7 +82,11 @@ class SweepResult(ShownInNotebook):
             Section("In short", [self.sentence, self.labels], tone="summary"),
             Section("Drugs", tables={"One row a drug": self.table}, figures=captions),
         ]
-        return Page(f"{len(self.table)} drugs, family {self.family}", sections, footer=keys.CAVEAT)
+        return Page(
+            f"{counted(len(self.table), 'drug')}, family {self.family}",
+            sections,
+            footer=keys.CAVEAT,
+        )
 
 
 def sweep(
@@ -127,7 +132,7 @@ def sweep(
             dead = tracking.unfinished(key)
             with tracking.parent_run(
                 "transfer",
-                name=f"{len(counts)} drugs {request.family}",
+                name=f"{counted(len(counts), 'drug')} {request.family}",
                 tags=basis.tags(keys.LEVEL_SWEEP),
                 settings=settings,
                 resume_key=key,
@@ -148,7 +153,7 @@ def sweep(
                 table, sentence = report.write(run, list(rows.values()), request.family, labels)
                 report.integrity(run, next(iter(tasks.values())), table)
                 if (table["status"] == report.FAILED).all():
-                    what = f"none of {len(table)} drugs could be learned"
+                    what = f"none of {counted(len(table), 'drug')} could be learned"
                     raise InputError(what, remedy=f"{table['drug'][0]}: {table['reason'][0]}")
     return SweepResult(run.run_id, table, sentence, labels, request.family)
 
@@ -222,7 +227,7 @@ def _kept(
         else:
             tracking.move_under(run, done[task.drug_key])
     if rows:
-        logger.info("Continuing: %d drugs are done", len(rows))
+        logger.info("Continuing: %s done", counted(len(rows), "drug", "is"))
     return rows
 
 

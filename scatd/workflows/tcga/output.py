@@ -16,6 +16,7 @@ from scatd.keys import artifact_paths, metric_names
 from scatd.plots.style import save_figure
 from scatd.registry import ModelRef
 from scatd.settings import to_mapping
+from scatd.wording import counted
 from scatd.workflows.tcga.report import Study, figures_of
 from scatd.workflows.tcga.request import FAMILY, TcgaRequest
 
@@ -89,7 +90,9 @@ def record(request: TcgaRequest, study: Study) -> str:
         for name, figure in figures_of(patients, study.tables):
             save_figure(figure, request.output / FIGURES, name)
         run.log_files(request.output / FIGURES, artifact_paths.FIGURES)
-        run.describe(f"{len(patients.table)} patients, {patients.subject}.\n\n**{CAVEAT}**")
+        run.describe(
+            f"{counted(len(patients.table), 'patient')}, {patients.subject}.\n\n**{CAVEAT}**"
+        )
     return run.run_id
 
 

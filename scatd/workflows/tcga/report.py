@@ -25,6 +25,7 @@ from scatd.plots.explain.local import local_bars
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
 from scatd.registry import ModelRef
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +162,6 @@ def extremes(patients: Patients) -> dict[str, pd.DataFrame]:
         if len(time) >= 2 * N_EXTREME:
             for name, picked in (("shortest", time[:N_EXTREME]), ("longest", time[-N_EXTREME:])):
                 rows = patients.attributions.loc[picked.index]
-                titles = [f"{sample}\n{days:.0f} days" for sample, days in picked.items()]
+                titles = [f"{sample}\n{counted(days, 'day')}" for sample, days in picked.items()]
                 found[f"{name}_{word}"] = rows.set_axis(titles, axis=0)
     return found

@@ -30,6 +30,7 @@ from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob
 from scatd.training.kept_baselines import LinearBaseline
 from scatd.training.learner import Fitted
+from scatd.wording import counted
 from scatd.workflows.transfer.task import DrugTask
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def run_controls(
         means = table.groupby("repeat")["auroc"].mean()
         mean, sd = means.mean(), means.std(ddof=1)
         run.log_metrics({metric_names.REPEATS_MEAN: mean, metric_names.REPEATS_SD: sd})
-        said.append(f"Cross-validated {asked.repeats} times: AUROC {mean:.3f}, s.d. {sd:.3f}.")
+        said.append(
+            f"Cross-validated {counted(asked.repeats, 'time')}: AUROC {mean:.3f}, s.d. {sd:.3f}."
+        )
     if asked.nested:
         table = _nested(task)
         run.log_table(table, artifact_paths.NESTED)

@@ -28,6 +28,7 @@ from scatd.training.candidates.recipe import Rows
 from scatd.training.jobs import LabelledCells
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
+from scatd.wording import counted
 from scatd.workflows.cohorts.training import (
     Cohorts,
     ExpressionRead,
@@ -125,8 +126,8 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
     require_two_classes(labels.codes[rows], n_folds, f"{labels.origin}: {labels.column}")
     if len(rows) < FEW_SAMPLES:
         logger.warning(
-            "%d labelled samples are few: intervals are wide, and a fold holds only %d.",
-            len(rows),
+            "%s few: intervals are wide, and a fold holds only %d.",
+            counted(len(rows), "labelled sample", "is"),
             len(rows) // n_folds,
         )
     if opened.numbers is not None:
@@ -165,7 +166,9 @@ def _few_cells(codes: NDArray[np.int_], request: TransferRequest, where: str) ->
     for code, word in enumerate(keys.RESPONSES):
         cells = np.flatnonzero(codes == code)
         if len(cells) < request.few.few_shot + 2:
-            what = f"{len(cells)} {word} cells, of which {request.few.few_shot} are to be set aside"
+            what = (
+                f"{counted(len(cells), f'{word} cell')} and {request.few.few_shot} to be set aside"
+            )
             expected = f"at least {request.few.few_shot + 2}, so that two are left to score"
             raise InputError(what, where=where, expected=expected)
         picked.append(rng.choice(cells, request.few.few_shot, replace=False))
@@ -186,7 +189,7 @@ def basis_of(opened: Opened) -> Basis:
     backbone = opened.backbone or _default_backbone(request, cohorts, device)
     found, source = backbone.artifact, cohorts.source
     if found.family != request.family or found.sizes.n_features != source.n_features:
-        what = f"is of family {found.family} with {found.sizes.n_features} features"
+        what = f"is of family {found.family} with {counted(found.sizes.n_features, 'feature')}"
         expected = f"family {request.family} with {source.n_features}, as in {source.path}"
         raise InputError(what, where=f"backbone {backbone.name}", expected=expected)
     simulated[f"backbone {backbone.name}"] = found.simulated
@@ -264,7 +267,7 @@ def _default_backbone(request: TransferRequest, cohorts: Cohorts, device: torch.
         if backbone.artifact.sizes.n_features == source.n_features and same_genes:
             return backbone
     if cohorts.reference is None:
-        what = f"no backbone of family {request.family} for {source.n_features} features"
+        what = f"no backbone of family {request.family} for {counted(source.n_features, 'feature')}"
         remedy = "Add --reference with unlabelled single cells to pretrain one, or --backbone."
         raise InputError(what, expected="a production backbone", remedy=remedy)
     cells = pooled(cohorts.all) if cohorts.is_transductive else cohorts.reference

@@ -35,6 +35,7 @@ from scatd.training.fold_baselines import fit_group_mean, fit_target_only, moved
 from scatd.training.jobs import LabelledCells
 from scatd.training.kept_baselines import KeptBaselines, LinearBaseline
 from scatd.training.standardised import Standardised
+from scatd.wording import counted
 from scatd.workflows.transfer.domain import training_domain
 from scatd.workflows.transfer.task import DrugTask
 
@@ -114,13 +115,19 @@ def choose(task: DrugTask, folds: Folds, domain: Domain | TooFewCells | None = N
     fold: int | None = number
     if request.select == "mean-of-folds":
         model, fold, metrics = _mean_of_folds(model, list(members.values())), None, {}
-        held = f"Holds what all {len(members)} folds learned; a score is the mean of theirs."
+        held = (
+            f"Holds what all {counted(len(members), 'fold')} learned; a score is the mean of "
+            "theirs."
+        )
         model = _chosen(model, strength="", reason="All folds score together.")
         model = replace(model, about=replace(model.about, fold=None))
     elif request.select == "refit":
         model, fold, metrics = _refit(task), None, {}
         model = _with_folds(model, members)
-        held = f"Trained anew on all {len(task.source.rows)} samples; the folds are its evidence."
+        held = (
+            f"Trained anew on all {counted(len(task.source.rows), 'sample')}; the folds are its "
+            "evidence."
+        )
     else:
         model = _with_folds(model, members)
     if fold is None:
@@ -277,7 +284,7 @@ def _knowing_few(model: Artifact, task: DrugTask, few: LabelledCells) -> Artifac
     about = replace(model.about, few_shot=used)
     if request.few.few_shot_use != "threshold":
         return replace(model, about=about)
-    origin = f"Youden's index on {len(few.rows)} few-shot target cells"
+    origin = f"Youden's index on {counted(len(few.rows), 'few-shot target cell')}"
     about = replace(about, threshold_origin=origin)
     return replace(model, about=about, threshold=youden(few.codes, _on_cells(model, few)))
 

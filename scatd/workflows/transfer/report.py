@@ -23,6 +23,7 @@ from scatd.keys import artifact_paths, metric_names
 from scatd.plots import alignment, performance, training
 from scatd.plots.candidates import candidates
 from scatd.scoring import artifact_probability
+from scatd.wording import counted
 from scatd.workflows.transfer.model import Chosen, Folds, alignment_of
 from scatd.workflows.transfer.task import DrugTask, TargetTask
 
@@ -102,7 +103,7 @@ def candidates_in_words(tried: pd.DataFrame) -> str:
         return "There are too few samples for inner folds, so nothing was compared."
     counts = chosen.groupby("fold")["candidate"].first().value_counts()
     listed = ", ".join(f"{name} in {count}" for name, count in counts.items())
-    return f"Inner folds chose {listed} of {tried['fold'].nunique()} folds."
+    return f"Inner folds chose {listed} of {counted(tried['fold'].nunique(), 'fold')}."
 
 
 def write_target(
@@ -146,9 +147,9 @@ def write_target(
     said = finding.on_target(table, len(mine.codes))
     if chosen.fold is not None and auroc - ours["auroc"].item() > FOLD_MARGIN:
         said += (
-            f" The mean of all {len(folds)} folds ranks these cells better than the registered "
-            f"fold (AUROC {auroc:.3f}, {auroc - ours['auroc'].item():+.3f}): "
-            "--select mean-of-folds registers it."
+            f" The mean of all {counted(len(folds), 'fold')} ranks these cells better than the "
+            f"registered fold (AUROC {auroc:.3f}, {auroc - ours['auroc'].item():+.3f}): --select "
+            "mean-of-folds registers it."
         )
     return table, said
 

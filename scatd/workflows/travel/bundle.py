@@ -15,6 +15,7 @@ from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import Faults, InputError
 from scatd.keys import artifact_paths
 from scatd.training import group_mean, kept_baselines
+from scatd.wording import counted
 from scatd.workflows.travel.golden import GOLDEN_FILE
 from scatd.workflows.travel.sources import Source, copied, read_small
 
@@ -141,7 +142,7 @@ def read_manifest(source: Source) -> Manifest:
         if name not in there:
             faults.add(f"lacks {name}")
         elif there[name] != n_bytes:
-            faults.add(f"{name} has {there[name]} bytes, and {MANIFEST} says {n_bytes}")
+            faults.add(f"{name} has {counted(there[name], 'byte')}, and {MANIFEST} says {n_bytes}")
     for name in sorted(set(there) - set(manifest.files) - {MANIFEST, *UNCHECKED, *HUB_FILES}):
         faults.add(f"holds {name}, of which {MANIFEST} says nothing")
     faults.raise_if_any()
@@ -163,7 +164,7 @@ def require_names(manifest: Manifest, where: str) -> None:
         faults.add(f"names {name!r}, which is no file of a bundle")
     total = sum(n_bytes for n_bytes, _ in manifest.files.values())
     if total > MOST_BYTES:
-        faults.add(f"announces {total} bytes", expected=f"at most {MOST_BYTES}")
+        faults.add(f"announces {counted(total, 'byte')}", expected=f"at most {MOST_BYTES}")
     faults.raise_if_any()
 
 

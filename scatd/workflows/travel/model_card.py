@@ -14,6 +14,7 @@ from scatd.cards.rows import feature_names
 from scatd.evaluation.evidence import WORDS
 from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
+from scatd.wording import counted
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel.licence import FOUNDATION_NOTE, OTHER, licence_name
 
@@ -78,14 +79,16 @@ def _learned_from(card: Card) -> str:
             lines.append(f"- {keys.EXPOSURE_CAVEAT}")
     if card.about.few_shot is not None:
         n_cells = len(card.about.few_shot.codes)
-        lines.append(f"- {n_cells} labelled target cells (use: {card.about.few_shot.use}).")
+        lines.append(
+            f"- {counted(n_cells, 'labelled target cell')} (use: {card.about.few_shot.use})."
+        )
     if card.about.backbone:
         lines.append(f"- Backbone: {card.about.backbone} of the store of origin.")
     return "\n".join(lines)
 
 
 def _cohort(used: CohortUsed) -> str:
-    count = f", {used.n_obs} rows" if used.n_obs else ""
+    count = f", {counted(used.n_obs, 'row')}" if used.n_obs else ""
     digest = f", sha256 {used.sha256}" if used.sha256 else ""
     return f"{used.file}{count}{digest}"
 
@@ -94,7 +97,8 @@ def _evidence(carried: CarriedEvidence) -> str:
     lines = ["## Evidence", "", "Computed in the store of origin. Intervals are 95% intervals."]
     for folds in carried.folds:
         n_samples = carried.n_sensitive + carried.n_resistant
-        lines += ["", f"Folds of {n_samples} labelled samples ({carried.n_sensitive} sensitive, "
+        lines += ["", f"Folds of {counted(n_samples, 'labelled sample')} ({carried.n_sensitive} "
+                      "sensitive, "
                       f"{carried.n_resistant} resistant), mean {folds.metric}:", ""]  # fmt: skip
         lines += _table(folds)
     for shown in carried.targets:
@@ -110,7 +114,7 @@ def _evidence(carried: CarriedEvidence) -> str:
 
 def _target(shown: TargetEvidence) -> Iterator[str]:
     yield (
-        f"{shown.n_cells} labelled target cells ({shown.n_sensitive} sensitive, "
+        f"{counted(shown.n_cells, 'labelled target cell')} ({shown.n_sensitive} sensitive, "
         f"{shown.n_resistant} resistant; labels: {shown.label_kind}; run {shown.run_id}), AUROC:"
     )
     if shown.n_training_cells:

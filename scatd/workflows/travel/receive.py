@@ -17,6 +17,7 @@ from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef, hashes, identity, lease, state
 from scatd.training.kept_baselines import KeptBaselines
+from scatd.wording import counted
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel import bundle
 from scatd.workflows.travel.bundle import Manifest
@@ -135,7 +136,7 @@ def _require_baselines(folder: Path, stored: Artifact) -> None:
     kept = KeptBaselines.read(folder / bundle.BASELINES)
     for linear in (kept.linear, kept.target_only):
         if linear is not None and len(linear.weights) != stored.sizes.n_features:
-            what = f"have {len(linear.weights)} weights"
+            what = f"have {counted(len(linear.weights), 'weight')}"
             expected = f"{stored.sizes.n_features}, as the model has features"
             raise InputError(what, where=bundle.BASELINES, expected=expected)
 

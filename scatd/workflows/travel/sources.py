@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 _BLOCK = 1 << 20
 
@@ -145,7 +146,7 @@ def read_small(source: Source, name: str, most: int) -> bytes:
     with _readable(source, name), source.open(name) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise InputError(f"{name} is longer than {most} bytes", where=source.where)
+        raise InputError(f"{name} is longer than {counted(most, 'byte')}", where=source.where)
     return content
 
 

@@ -17,6 +17,7 @@ from scatd.nn.devices import pick_device
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings, default_pretrain
 from scatd.training.space import Space, read_space
+from scatd.wording import counted
 from scatd.workflows.tune.request import TuneRequest
 
 
@@ -107,7 +108,9 @@ def read_search(request: TuneRequest) -> Search:
 def _subsample(n_obs: int, request: TuneRequest) -> NDArray[np.intp]:
     n_rows = round(request.subsample * n_obs)
     if n_rows < 2 * request.folds:
-        what = f"{n_rows} of {n_obs} rows are too few for {request.folds} folds"
+        what = (
+            f"{counted(n_rows, 'row', 'is', of=n_obs)} too few for {counted(request.folds, 'fold')}"
+        )
         remedy = "Raise --subsample, or use fewer --folds."
         raise InputError(what, where=str(request.input or ""), remedy=remedy)
     return np.sort(np.random.default_rng(request.seed).choice(n_obs, n_rows, replace=False))

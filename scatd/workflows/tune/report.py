@@ -14,6 +14,7 @@ from scatd.plots import tuning
 from scatd.settings import to_mapping
 from scatd.training.settings import PretrainSettings
 from scatd.training.study import Study
+from scatd.wording import counted
 
 TUNED = (
     *("epochs", "min_steps", "batch_size", "learning_rate", "weight_decay", "schedule"),
@@ -31,7 +32,7 @@ def write(run: tracking.Run, study: Study, family: str, output: Path) -> pd.Data
     assert best.value is not None
     n_settled = sum(record.is_settled for record in study.trials())
     text = (
-        f"# Best of {n_settled} trials of the study {study.name}: trial {best.number}, "
+        f"# Best of {counted(n_settled, 'trial')} of the study {study.name}: trial {best.number}, "
         f"objective {best.value:.6g}.\n# scatd pretrain --family {family} --settings FILE\n"
         + best_params(settings)
     )

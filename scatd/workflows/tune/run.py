@@ -16,6 +16,7 @@ from scatd.scheduling import open_cluster
 from scatd.training.processes import one_thread
 from scatd.training.settings import PretrainSettings
 from scatd.training.study import Study, Trial, TrialRecord
+from scatd.wording import counted
 from scatd.workflows.tune import report as tune_report
 from scatd.workflows.tune import workers as tune_workers
 from scatd.workflows.tune.elsewhere import elsewhere_of
@@ -111,7 +112,8 @@ def _begin(run: tracking.Run, study: Study, search: Search) -> None:
     tune_workers.pick_up(run, study, owners)
     n_settled = sum(record.is_settled for record in study.trials())
     if n_settled:
-        logger.info("Continuing study %s: %d trials are done", study.name, n_settled)
+        said = counted(n_settled, "trial", "is")
+        logger.info("Continuing study %s: %s done", study.name, said)
 
 
 def _next_trial(run: tracking.Run, study: Study, search: Search, until: float) -> Trial | None:

@@ -131,7 +131,7 @@ def test_features_that_are_no_numbers_have_no_score(tmp_path, network, kind, val
     spoiled = CELLS[:8].copy()
     spoiled[2, 5] = value
     scorer = scorer_of(tmp_path, kind, network)
-    with pytest.raises(InputError, match="1 of 8 scores are not finite"):
+    with pytest.raises(InputError, match="1 of 8 scores is not finite"):
         scorer.score(spoiled)
     scorer.score(np.delete(spoiled, 2, axis=0))
 

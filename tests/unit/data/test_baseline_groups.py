@@ -68,7 +68,7 @@ def test_a_named_column_of_obs_or_of_the_label_table(tmp_path):
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [("patient", "no column 'patient'"), ("site", "has 1 groups"), ("name", "has 12 groups")],
+    [("patient", "no column 'patient'"), ("site", "has 1 group of"), ("name", "has 12 groups")],
 )
 def test_a_named_column_that_holds_no_groups_is_refused(asked, said):
     features = cohort(site=["x"] * N, name=[f"n{row}" for row in range(N)])

@@ -95,7 +95,7 @@ def write_10x_h5(path):
 def test_10x_h5_without_its_antibodies(tmp_path):
     write_10x_h5(tmp_path / "a.h5")
     cohort = check(tmp_path / "a.h5", genes=IDS)
-    assert cohort.notes == ("left out, because they are no genes: 1 features (1 Antibody Capture)",)
+    assert cohort.notes == ("left out, because they are no genes: 1 feature (1 Antibody Capture)",)
     assert list(cohort.matrices["X"].var["gene_symbols"]) == GENES
 
 

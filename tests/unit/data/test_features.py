@@ -258,7 +258,7 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(5, np.float32), "has 1 dimensions"),
+        (np.zeros(5, np.float32), "has 1 dimension "),
         (np.float32(3), "has 0 dimensions"),
         (np.zeros((2, 2, 2), np.float32), r"has 3 dimensions \(2 x 2 x 2\)"),
         (np.array([["a", "b"]]), "values of type <U1"),
@@ -305,7 +305,7 @@ def test_an_archive_of_several_arrays_needs_one_named_X(X: np.ndarray, tmp_path:
 
 def test_repeated_columns_unknown_kinds_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("cell,f0,f0\na,1,2\n")
-    with pytest.raises(InputError, match="occur more than once: 'f0'"):
+    with pytest.raises(InputError, match="occurs more than once: 'f0'"):
         read_features(tmp_path / "a.csv", "sf")
     (tmp_path / "a.pkl").touch()
     with pytest.raises(InputError, match=r"'\.pkl' is no known kind of features"):

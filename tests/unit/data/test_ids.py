@@ -143,7 +143,7 @@ def test_equal_hashes_alone_are_no_repeated_ids(monkeypatch):
     faults = Faults()
     check_ids(held_ids(["ab", "cd", "efg", "cd"]), faults)
     assert [str(fault) for fault in faults] == [
-        "1 ids occur more than once, such as 'cd'. Expected one row an id. Make them unique "
+        "1 id occurs more than once, such as 'cd'. Expected one row an id. Make them unique "
         "(adata.obs_names_make_unique()) or remove the copies."
     ]
 

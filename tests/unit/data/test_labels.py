@@ -196,13 +196,13 @@ def test_samples_without_a_row_stay_unlabelled(
     labels = read_labels(features(["b", "new", "a"]), "docetaxel", str(table))
     assert labels.codes.tolist() == [1, -1, 0]
     assert labels.n_missing == 1
-    assert "1 of 3 samples have no row" in caplog.text
+    assert "1 of 3 samples has no row" in caplog.text
 
 
 def test_repeated_label_ids_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text("id,DOCETAXEL\na,sensitive\nb,resistant\na,resistant\n")
-    with pytest.raises(InputError, match="1 ids occur more than once: 'a'"):
+    with pytest.raises(InputError, match="1 id occurs more than once: 'a'"):
         read_labels(features(), "docetaxel", str(path))
 
 

@@ -187,7 +187,7 @@ def test_values_that_no_model_can_read(value, message):
     found = look(cohort(), {"panel": PANEL})
     quality.judge(found.faults, negative_allowed=False)
     (fault,) = faults(found)
-    assert f"1 values are {message}" in fault
+    assert f"1 value is {message}" in fault
 
 
 def test_an_empty_matrix_is_refused():
@@ -256,7 +256,7 @@ def test_cells_and_genes_of_another_species_are_left_out_and_counted():
     assert found.species == "human"
     assert any("100 of 400 columns are genes of mouse" in note for note in found.notes)
     measure(found, mixed.matrices["X"])
-    assert any("5 of 40 cells have most of their counts in genes of mouse" in one
+    assert any("5 of 40 cells have most counts in genes of mouse" in one
                for one in found.warnings)  # fmt: skip
     reasons = failures(found.cells, 50)
     assert [number for number, reason in enumerate(reasons) if reason] == list(range(5))

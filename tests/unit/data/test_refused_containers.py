@@ -237,7 +237,7 @@ def test_a_cell_without_an_id(h5ad):
     with h5py.File(h5ad, "r+") as file:
         file["obs/_index"][3] = ""
     with open_cohort(h5ad) as opened:
-        assert any("1 cells have no id" in str(fault) for fault in look(opened, {}).faults)
+        assert any("1 cell has no id" in str(fault) for fault in look(opened, {}).faults)
 
 
 def test_a_10x_file_without_one_of_its_parts(tmp_path):

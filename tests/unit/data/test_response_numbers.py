@@ -73,7 +73,7 @@ def test_numbers_that_are_low_where_samples_are_resistant(read, caplog, codes):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (TEXT.replace("zz", "a"), "1 ids occur more than once: 'a'"),
+        (TEXT.replace("zz", "a"), "1 id occurs more than once: 'a'"),
         ("line,D1\nx,1\ny,2\n", "has no row for any of the 3 samples"),
         (TEXT.replace("1.5", "sensitive"), "column 'Docetaxel': holds 'sensitive' in row 1"),
         (TEXT.replace("1.5", "<0.1"), "holds '<0.1' in row 1"),

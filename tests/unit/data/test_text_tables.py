@@ -131,7 +131,7 @@ def test_a_word_among_numbers_is_named(tmp_path, monkeypatch, word, chunk):
 def test_a_gap_among_numbers_is_named(tmp_path, gap):
     lines = [HEADER, *rows()]
     lines[4] = "\t".join(["ZNF7", "1", gap, "2"])
-    refused(written(tmp_path, lines), "1 values are missing", "'ZNF7'", "'AAAG-1'")
+    refused(written(tmp_path, lines), "1 value is missing", "'ZNF7'", "'AAAG-1'")
 
 
 @pytest.mark.parametrize(

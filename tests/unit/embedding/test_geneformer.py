@@ -168,7 +168,7 @@ def configured(folder, **values):
     ("values", "said"),
     [
         ({"model_type": "gpt2"}, "gpt2"),
-        ({"num_hidden_layers": 1}, "1 layers"),
+        ({"num_hidden_layers": 1}, "with 1 layer"),
         ({"num_hidden_layers": 5}, "layer.3"),
         ({"intermediate_size": 64}, "intermediate.dense.weight"),
         ({"vocab_size": 61}, "word_embeddings"),

@@ -41,7 +41,7 @@ def test_isotonic_is_that_of_scikit_learn(caplog):
     grid = np.linspace(0, 1, 501)
     fitted = fit_recalibration(codes, prob, "isotonic")
     np.testing.assert_allclose(fitted(grid), reference.predict(grid), atol=1e-12)
-    assert "400 cells are few for isotonic" in caplog.text
+    assert "400 cells are too few for isotonic" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["platt", "isotonic"])

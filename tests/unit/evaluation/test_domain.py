@@ -25,7 +25,7 @@ def test_a_cohort_of_the_domain():
     assert (shift.n_cells, shift.n_outside, shift.share_outside) == (200, 9, 0.045)
     assert shift.median_p == 0.5025
     assert not shift.is_foreign
-    assert shift.sentence.startswith("9 of 200 cells (4%) lie outside")
+    assert shift.sentence.startswith("9 of 200 cells lie outside")
 
 
 def test_a_foreign_cohort_is_said_to_be_one():

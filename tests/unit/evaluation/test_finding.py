@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scatd.evaluation.evidence import MODEL, FoldPredictions, model_table
-from scatd.evaluation.finding import counted, finding, in_folds, on_target
+from scatd.evaluation.finding import finding, in_folds, in_one_sentence, on_target
 from scatd.evaluation.standing import Rival, Standing
 
 
@@ -69,12 +69,12 @@ def test_bounds_of_zero_cannot_be_told_apart():
 
 def test_many_models_are_counted_by_the_same_rule():
     places = ["ahead", "level", "behind", "behind", "unknown"]
-    assert counted(places) == (
+    assert in_one_sentence(places) == (
         "Of 4 models with an interval of the lead, 1 beats its best baseline, 2 are beaten by it, "
         "and 1 cannot be told apart from it."
     )
-    assert counted(["unknown"]).startswith("No interval of a lead is stored")
-    assert counted(["ahead", "neither", "neither"]).endswith(
+    assert in_one_sentence(["unknown"]).startswith("No interval of a lead is stored")
+    assert in_one_sentence(["ahead", "neither", "neither"]).endswith(
         "Of 2, neither model nor baseline ranks better than chance."
     )
 

@@ -287,4 +287,4 @@ def test_cells_of_exposure_do_not_satisfy_a_gate_that_asks_for_a_target() -> Non
 def test_the_cells_of_a_version_before_its_calibration_are_called_so() -> None:
     found = evidence(target=on_target(before_calibration=True))
     sentence = decide(Gate(), found).rules[0].sentence
-    assert "the version learned from before its calibration" in sentence
+    assert "the version learned before its calibration from" in sentence

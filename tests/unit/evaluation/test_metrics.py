@@ -106,8 +106,8 @@ def test_weights_count_rows() -> None:
     [
         ([0, 1, 1], [0.1, 0.2], "shape"),
         ([], [], "no samples"),
-        ([0, 2], [0.1, 0.2], "1 labels are no response code"),
-        ([0, np.nan], [0.1, 0.2], "1 labels are no response code"),
+        ([0, 2], [0.1, 0.2], "1 label is no response code"),
+        ([0, np.nan], [0.1, 0.2], "1 label is no response code"),
         ([0, 1], [0.1, np.nan], "1 of 2 probabilities"),
         ([0, 1], [-0.1, 1.2], "2 of 2 probabilities"),
     ],

@@ -46,8 +46,9 @@ def test_missing_genes_have_no_part_in_the_distance():
         assert not found.is_known
         assert not found.is_far
         assert found.sentence.startswith(
-            "31 of 125 genes of the model were measured; those lie 0.90 s.d. from its reference "
-            "(median). 94 genes are missing and are filled with 0, which is the mean of z-scores."
+            "31 of 125 model genes were measured; those lie 0.90 s.d. from its reference "
+            "(median). 94 genes are missing. Missing genes are filled with 0, which is the mean of "
+            "z-scores."
         )
         assert "cannot be called near" in found.sentence
 
@@ -59,9 +60,8 @@ def test_a_few_missing_genes_leave_the_distance_known(reference):
     found = nearness(RowSums.of(cells), *reference, missing=missing, scale="log1p")
     assert found.distance == pytest.approx(0.2)
     assert found.is_known
-    assert "20 genes are missing and are filled with 0, as if no cell expressed them." in (
-        found.sentence
-    )
+    filled = "Missing genes are filled with 0, as if no cell expressed them."
+    assert f"20 genes are missing. {filled}" in found.sentence
     assert "near" not in found.sentence
 
 
@@ -71,7 +71,7 @@ def test_most_missing_genes_are_warned_of(n_missing, warned):
     said = few_genes_sentence(missing if n_missing else None)
     assert bool(said) == warned
     if warned:
-        assert said.startswith("62 of 125 genes of the model were measured: with most genes")
+        assert said.startswith("62 of 125 model genes were measured: with most genes")
 
 
 def test_genes_that_hold_nothing_in_the_reference_are_no_distance_of_zero():

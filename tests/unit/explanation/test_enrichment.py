@@ -44,7 +44,7 @@ def test_the_background_is_the_model_s_genes_only(sets):
     wide = {"planted": sets["planted"] | {f"UNREAD{k}" for k in range(50)}}
     kept = restricted(wide, GENES, 5, 100)
     assert kept["planted"] == sets["planted"]
-    with pytest.raises(InputError, match="none of 1 sets has 5 to 10 of the model's genes"):
+    with pytest.raises(InputError, match="none of 1 set has 5 to 10 of the model's genes"):
         restricted(wide, GENES, 5, 10)
 
 

@@ -73,7 +73,7 @@ def test_what_is_has_one_layout_is_told_by_the_number_of_features(width, design,
     sizes = Sizes(width, 4, (6,), (6,))
     state = state_of(design, sizes=sizes)
     said = refusal(state, asked)
-    assert f"reads {width} features, which is family {FAMILY_OF[design]}" in said
+    assert f"reads {width:,} features, which is family {FAMILY_OF[design]}" in said
     assert recognise(state, FAMILY_OF[design], where="x").design == design
 
 

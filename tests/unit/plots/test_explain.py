@@ -109,7 +109,7 @@ def test_ranks_fall_and_name_what_is_asked_for() -> None:
     np.testing.assert_allclose(right.collections[0].get_offsets(), [(1, 1), (2, 0), (3, -1)])
     np.testing.assert_allclose(right.collections[1].get_offsets(), [(3, -1)])
     assert [text.get_text() for text in right.texts] == ["a"]
-    assert title(right) == "by rank (1 genes have none)"
+    assert title(right) == "by rank (1 gene has none)"
 
 
 def test_dependence_shows_the_cells_their_line_and_both_margins(data) -> None:

@@ -33,7 +33,7 @@ def test_a_cell_without_a_call_has_the_colour_of_no_call():
 def test_calls_that_no_cell_has_are_left_out_only_where_models_rarely_give_them():
     (axes,) = score_histogram([0.9], ["resistant"], 0.5, "x").axes
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == ["sensitive (0 cells)", "resistant (1 cells)", "threshold 0.5"]
+    assert legend == ["sensitive (0 cells)", "resistant (1 cell)", "threshold 0.5"]
 
 
 def test_every_scored_cell_of_a_group_is_a_point_of_its_row_and_colour():

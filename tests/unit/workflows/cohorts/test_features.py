@@ -152,4 +152,4 @@ def test_a_value_that_no_model_can_read_is_counted_once_however_often_it_is_met(
                 list(given.blocks(range(given.n_obs)))
             said.append(str(raised.value))
     assert said[0] == said[1]
-    assert "1 values are NaN" in said[0]
+    assert "1 value is NaN" in said[0]
