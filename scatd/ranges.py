@@ -97,6 +97,8 @@ WeightOfSome = Annotated[float, Range(0, 1e9, open="low")]
 Multiplier = Annotated[float, Range(1, 1000)]
 """Target number of samples of a class, as a multiple of its own; 1 adds none."""
 Noise = Annotated[float, Range(0, 1000)]
+DrugsInSet = Annotated[int, Range(1, 3)]
+"""Number of drugs that are given together."""
 Seconds = Annotated[float, Range(0, 1e9, open="low")]
 Port = Annotated[int, Range(0, 65535)]
 

@@ -65,6 +65,8 @@ class ScoreOptions:
         For the posterior draws. Each block has draws of its own.
     fold_sd
         Also compute how far the models of all folds disagree, at the posterior mean.
+    keep_folds
+        With `fold_sd`: also return what the model of each fold says.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
     """
@@ -74,6 +76,7 @@ class ScoreOptions:
     shrunk: bool = True
     seed: int = 0
     fold_sd: bool = False
+    keep_folds: bool = False
     keep_latent: bool = False
 
 
@@ -101,6 +104,8 @@ class Scores:
         the version has no calibration.
     prob_sd_folds
         (n_obs,), its s.d. over the models of all folds; None unless `fold_sd`.
+    prob_folds
+        (n_obs, n_folds), P(resistant) of the model of each fold; None unless `keep_folds`.
     ood_p
         (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
         A low value means that the cell is unlike the training cells. None when the model does not
@@ -114,6 +119,7 @@ class Scores:
     threshold: float
     own: NDArray[np.float64]
     prob_sd_folds: NDArray[np.float64] | None = None
+    prob_folds: NDArray[np.float64] | None = None
     ood_p: NDArray[np.float64] | None = None
 
 
@@ -230,7 +236,7 @@ class Scorer:
     def judged(
         self, moved: Tensor, mu: Tensor, draws: Sequence[Tensor], folds: Sequence[Candidate]
     ) -> Callable[[], dict[str, NDArray[np.float64]]]:
-        """Start to compute the probabilities of a block and their s.d., each (BLOCK,).
+        """Start to compute the probabilities of a block, their s.d., and those of the folds.
 
         What is returned waits for them and gives them.
 
@@ -258,7 +264,8 @@ class Scorer:
                 found["sd"] = prob.std(axis=0)
             if of_folds:
                 each_fold = np.stack([answer() for answer in of_folds])
-                found["sd_folds"] = self.decision.probabilities(each_fold).std(axis=0)
+                by_fold = self.decision.probabilities(each_fold)
+                found |= {"sd_folds": by_fold.std(axis=0), "folds": by_fold.T}
             if self.domain is not None and n_farther is not None:
                 found["ood_p"] = self.domain.p_of(n_farther.wait()).numpy()
             return found
@@ -280,15 +287,23 @@ class Scorer:
             where = "--mc-samples or --uncertainty posterior"
             raise InputError(what, where=where, expected="a network", remedy=remedy)
 
-    def _all_folds(self) -> list[Candidate]:
+    @property
+    def knows_folds(self) -> bool:
+        """Whether the version stores the models of other folds."""
+        return len(self._of_folds()) > 1
+
+    def _of_folds(self) -> list[Candidate]:
         members = [*self.members, *self._folds]
         if self.card.about.select == "mean-of-folds" and isinstance(members[0], Mean):
             members = list(members[0].parts)
-        if len(members) < 2:
+        return members
+
+    def _all_folds(self) -> list[Candidate]:
+        if not self.knows_folds:
             what = "the model holds nothing of other folds"
             remedy = "Learn the drug again with a frozen encoder."
             raise InputError(what, where="--uncertainty folds", remedy=remedy)
-        return members
+        return self._of_folds()
 
     def require_width(self, X: Any) -> None:
         """Refuse features of another number than the model reads.
@@ -429,6 +444,7 @@ class RowScorer:
             threshold=decision.threshold if self.threshold is None else self.threshold,
             own=found["own"],
             prob_sd_folds=found.get("sd_folds"),
+            prob_folds=found.get("folds") if self.options.keep_folds else None,
             ood_p=found.get("ood_p"),
         )
 

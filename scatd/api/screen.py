@@ -21,6 +21,10 @@ def screen(
     drugs: str | Sequence[str] = "all",
     *,
     group_by: str | None = None,
+    clusters: str | None = None,
+    combinations: int = 3,
+    patients: str | None = None,
+    reference_group: str | None = None,
     output: File | None = None,
     stage: str | int = "production",
     family: str | None = None,
@@ -53,7 +57,9 @@ def screen(
     A result that a notebook shows as the report. Its tables are DataFrames: `drugs` (one row a
     drug, most resistant cells first), `fractions` (share of resistant cells of each drug and group,
     0 to 1, with its 95% interval), `matrix` (groups x drugs), and `cells` (one row a cell, with the
-    score of every drug, 0 to 1, high for resistant). `left_out` says why a drug has no scores.
+    score of every drug, 0 to 1, high for resistant). With several drugs, `combinations` (one row a
+    set of drugs: share of cells left, 0 to 1, with its 90% interval) and `groups` (what the drugs
+    leave of each group). `left_out` says why a drug has no scores.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scatd import ranges
 from scatd.cli import paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort as cohorts
@@ -13,6 +14,7 @@ from scatd.cli.options import model, run
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.tables import span, table
+from scatd.keys import Clustering
 
 if TYPE_CHECKING:
     from scatd.workflows.screen.run import ScreenResult
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 @command(
     "scatd screen tumours.h5ad --drugs all --group-by patient",
     "scatd screen tumours.h5ad --drugs docetaxel,cisplatin -o two-drugs",
+    "scatd screen tumour.h5ad --group-by clone --patients patient --reference-group normal",
 )
 @click.argument("cohort", type=paths.COHORT)
 @option(
@@ -32,6 +35,31 @@ if TYPE_CHECKING:
 )
 @cohorts.group_by(
     "Column of obs, such as the patient; each group is a row of the matrix.  [default: all cells]"
+)
+@option(
+    "--clusters",
+    Clustering,
+    "Group the cells by clusters of their features, where obs has no column that groups them "
+    '(pip install "scatd[clusters]").  [default: no clusters]',
+)
+@option(
+    "--combinations",
+    ranges.DrugsInSet,
+    "Most drugs of a set: 2 for pairs, 3 for triples too, 1 for no sets.",
+    3,
+)
+@option(
+    "--patients",
+    values.COLUMN,
+    "Column of obs with the patient of each cell. Intervals of sets of drugs then show what other "
+    "patients would change.  [default: one patient]",
+)
+@option(
+    "--reference-group",
+    values.COLUMN,
+    "Group of --group-by that should be spared, such as normal cells. It is no part of the tumour, "
+    "and the report says how much of it each set leaves.  [default: none]",
+    metavar="GROUP",
 )
 @run.output_folder("Folder for report.html, tables and figures.  [default: screen-COHORT]")
 @model.stage
@@ -48,6 +76,9 @@ def screen(drugs: str, **given: Any) -> None:
     the same. Writes a report (report.html) with a matrix of groups and drugs, the tables, the
     figures, and the scores of every cell (cells.parquet). A drug whose model cannot read the cohort
     is left out, and the reason is given.
+
+    With several drugs, the report also names the pair and the triple of drugs that leave the
+    fewest cells, and what each clone (or other group) resists.
     """
     from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import screen as work
@@ -68,6 +99,10 @@ def _show(result: ScreenResult) -> None:
     click.echo(table(shown))
     for drug, reason in result.left_out.items():
         click.echo(f"{drug} is left out: {reason}")
+    if result.screening.combined is not None:
+        click.echo("\nSets of drugs")
+        for sentence in result.screening.combined.words:
+            click.echo(f"  {sentence}")
     for sentence in result.cautions:
         click.echo(f"\n{sentence}")
     click.echo(f"\nReport: {result.output}/report.html  (run {result.run_id})")

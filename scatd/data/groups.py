@@ -65,7 +65,9 @@ def group_column(
     return words
 
 
-def group_categories(column: str, obs: pd.DataFrame) -> pd.Categorical[str]:
+def group_categories(
+    column: str, obs: pd.DataFrame, *, option: str = OPTION
+) -> pd.Categorical[str]:
     """The group of each row as a number and a name, (n_rows,), by one column of `obs`.
 
     Raises
@@ -73,7 +75,7 @@ def group_categories(column: str, obs: pd.DataFrame) -> pd.Categorical[str]:
     InputError
         As `group_column`.
     """
-    return pd.Categorical(group_column(column, obs))
+    return pd.Categorical(group_column(column, obs, option=option))
 
 
 def read_groups(

@@ -29,6 +29,10 @@ ALIGNED_BY_CELLS = ("coral", "mmd")
 StatsSource = Literal["reference", "cohort"]
 DemoShift = Literal["depth", "dropout", "batch", "composition"]
 """Kinds of difference between the demo's target and the cohorts that a model is trained on."""
+DemoWorld = Literal["biopsy", "clones"]
+"""Kinds of simulated tumours."""
+Clustering = Literal["leiden"]
+"""Methods that group cells."""
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 

@@ -104,6 +104,10 @@ SAMPLES = {
     "waiting": ("0", 0),
     "permutations": ("50", 50),
     "repeats": ("3", 3),
+    "combinations": ("2", 2),
+    "clusters": ("leiden", "leiden"),
+    "patients": ("donor", "donor"),
+    "reference_group": ("normal", "normal"),
     "nested": ("true", True),
     "learning_curve": ("true", True),
     "few_shot": ("5", 5),
@@ -269,7 +273,8 @@ def expected_without_parameters(module):
         output = {"output": Path("prepared.h5ad"), "drop": False, "survival": None}
         return nothing | {"min_genes": 200, "rows": None} | output | NO_SCHEDULER
     if module == "screen":
-        nothing = dict.fromkeys(("output", "drugs", "group_by", "family"))
+        words = ("output", "drugs", "group_by", "family", "patients", "reference_group", "clusters")
+        nothing = dict.fromkeys(words) | {"combinations": 3}
         return (
             nothing
             | NO_SCHEDULER

@@ -136,7 +136,7 @@ def test_the_page_stands_alone_and_says_what_to_mind(screen, tmp_path):
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     for words in ("in vitro", "research only", "before treatment", "Left out", "docetaxel"):
         assert words in page
-    assert page.count("data:image/png") == 4  # heat map, bars, two maps
+    assert page.count("data:image/png") == 5  # heat map, bars, sets of drugs, two maps
     names = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
     assert {"heat_map.pdf", "stacked_bars.png", "map_cisplatin.png"} <= names
     assert (tmp_path / "out" / "fractions.csv").exists()
@@ -205,3 +205,71 @@ def test_a_cohort_with_a_value_that_is_not_finite_is_refused(drugs, run_scatd, t
     done = run_scatd(*words, code=2)
     assert "1 NaN; the first is nan in row 699 (id '699'), column 3" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+# Sets of drugs -----------------------------------------------------------------------------------
+
+
+def test_the_sets_of_drugs_are_products_of_the_cells_table(screen, cohort, tmp_path):
+    done = screen("--group-by", "patient", "--patients", "patient", "--reference-group", "p3")
+    folder = tmp_path / "out"
+    cells = pd.read_parquet(folder / "cells.parquet")
+    first, second = (cells[f"scatd_{drug}_prob_resistant"] for drug in ("cisplatin", "docetaxel"))
+    product = first.astype(float) * second.astype(float)
+    of_tumour = cells["patient"] != "p3"
+    sets = pd.read_csv(folder / "combinations.csv").set_index("drugs")
+    pair = sets.loc["cisplatin + docetaxel"]
+    assert pair["left"] == pytest.approx(product[of_tumour].mean(), rel=1e-6)
+    assert pair["reference_left"] == pytest.approx(product[~of_tumour].mean(), rel=1e-6)
+    assert pair["ci_low"] < pair["left"] < pair["ci_high"]
+    assert pair["dependence_low"] <= pair["left"] <= pair["dependence_high"]
+    assert sets["models_low"].notna().all(), "both models hold heads of other folds"
+    groups = pd.read_csv(folder / "groups.csv").set_index("group")
+    assert list(groups.index) == ["p1", "p2"]
+    by_patient = product.groupby(cells["patient"].to_numpy()).mean()
+    left = groups["left by cisplatin + docetaxel"]
+    np.testing.assert_allclose(left, by_patient.loc[left.index], rtol=1e-6)
+    assert "The pair cisplatin + docetaxel leaves the fewest cells" in done.stdout
+    page = (folder / "report.html").read_text()
+    assert "were not calibrated on labelled single cells" in page
+    assert "Synergy, antagonism, doses and toxicity are not part of it." in page
+
+
+@pytest.mark.parametrize("words", [("--combinations", "1"), ("--drugs", "docetaxel")])
+def test_without_sets_nothing_speaks_of_them(screen, tmp_path, words):
+    done = screen(*words)
+    assert "Sets of drugs" not in done.stdout
+    assert not (tmp_path / "out" / "combinations.csv").exists()
+    assert "Sets of drugs" not in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--reference-group", "p3"), "there are no groups"),
+        (("--group-by", "patient", "--reference-group", "p33"), "one of p3"),
+        (("--group-by", "patient", "--clusters", "leiden"), "named by a column already"),
+        (("--patients", "donor"), "there is no column 'donor'"),
+    ],
+)
+def test_groups_that_make_no_sense_are_refused(screen, tmp_path, words, said):
+    done = screen(*words, code=2)
+    assert said in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_clusters_are_groups_of_alike_cells(screen, cohort, tmp_path):
+    cells = ad.read_h5ad(cohort)
+    cells.obsm["X_scfoundation"][:30] += 5
+    cells.write_h5ad(cohort)
+    screen("--clusters", "leiden", "--drugs", "docetaxel")
+    table = pd.read_parquet(tmp_path / "out" / "cells.parquet")
+    far = table["leiden"].isin(set(table["leiden"][:30]))
+    assert far.tolist() == [True] * 30 + [False] * 90
+    sizes = table["leiden"].value_counts()
+    assert sizes.idxmax() == "cluster 1"
+
+
+def test_too_many_cells_to_cluster_are_refused(screen, monkeypatch):
+    monkeypatch.setattr("scatd.workflows.screen.clusters.MOST_CELLS", 100)
+    assert "--group-by COLUMN" in screen("--clusters", "leiden", code=2).output

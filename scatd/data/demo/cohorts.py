@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.demo.clones import WITHIN_CLONE, Clones
 from scatd.data.demo.counts import Platform, Samples, sample_counts
 from scatd.data.demo.world import (
     CELL_TYPES,
-    DRUG_KEYS,
-    DRUGS,
     FOREIGN_TYPES,
     HOME_TYPES,
     N_FOREIGN_STATES,
@@ -29,9 +28,10 @@ Drawn = tuple[sparse.csr_matrix, pd.DataFrame]
 """Raw counts (n_obs, n_genes), and annotations of the rows."""
 
 _RESISTANT_SHARE = {
-    "source": dict(zip(DRUG_KEYS, (0.45, 0.70, 0.12), strict=True)),
-    "target": dict(zip(DRUG_KEYS, (0.45, 0.60, 0.25), strict=True)),
+    "source": {"docetaxel": 0.45, "gefitinib": 0.70, "cisplatin": 0.12},
+    "target": {"docetaxel": 0.45, "gefitinib": 0.60, "cisplatin": 0.25},
 }
+"""Drugs that are not named here are resisted above an activity of 0, in every cohort."""
 _RESPONSE_NOISE = {"source": 0.4, "target": 0.45}
 """Noise of the response; the activity of the programme has an s.d. of 1."""
 
@@ -88,8 +88,8 @@ def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
     mix[:, 0] += 50.0
     composition = np.zeros((n, len(CELL_TYPES)))
     composition[:, : len(HOME_TYPES)] = [rng.dirichlet(mix[one]) for one in tissue]
-    drugs = rng.normal(size=(n, len(DRUGS)))
-    drugs += 0.3 * rng.normal(size=(len(_TISSUES), len(DRUGS)))[tissue]
+    drugs = rng.normal(size=(n, len(world.drug_keys)))
+    drugs += 0.3 * rng.normal(size=(len(_TISSUES), len(world.drug_keys)))[tissue]
     # Some programmes that differ between cells average out in a bulk sample, others do not.
     spread = rng.lognormal(-1.0, 0.8, N_STATES)
     states = rng.normal(size=(n, N_STATES))
@@ -110,7 +110,7 @@ def source(world: World, n: int, rng: np.random.Generator) -> Drawn:
     )
     obs = pd.DataFrame(index=_names("sample", n))
     obs["tissue"] = _words(_TISSUES, tissue)
-    for drug, key, activity in zip(DRUGS, DRUG_KEYS, drugs.T, strict=True):
+    for drug, key, activity in zip(world.drug_names, world.drug_keys, drugs.T, strict=True):
         obs[drug] = _responses(activity, key, "source", rng)
     return sample_counts(world, samples, platform, rng), obs
 
@@ -121,20 +121,26 @@ def reference(world: World, n: int, rng: np.random.Generator) -> Drawn:
     batch = rng.integers(_N_BATCHES, size=n)
     obs = _cell_table("reference", types, "batch", batch)
     platform = _single_cell(world, rng, batch, _GROUP_EFFECT)
-    return sample_counts(world, _cells(rng, types), platform, rng), obs
+    return sample_counts(world, _cells(world, rng, types), platform, rng), obs
 
 
-def target(world: World, n: int, rng: np.random.Generator, shift: Shift) -> Drawn:
-    """Draw single cells of several patients, with the true response in one column for each drug."""
+def target(
+    world: World, n: int, rng: np.random.Generator, shift: Shift, clones: Clones | None = None
+) -> Drawn:
+    """Draw single cells of several patients, with the true response in one column for each drug.
+
+    With `clones`, the column `clone` holds the clone of each cell.
+    """
     patient = rng.integers(_N_PATIENTS, size=n)
-    mix = np.power(_TARGET_MIX, shift.composition)
-    shares = rng.dirichlet(mix, size=_N_PATIENTS)
-    types = np.array([rng.choice(len(HOME_TYPES), p=shares[one]) for one in patient], dtype=int)
-    drugs = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, len(DRUGS)))[patient]
-    states = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, N_STATES))[patient]
-    samples = _cells(rng, types, drugs=drugs, states=states)
-    obs = _cell_table("target", types, "patient", patient)
-    for key, activity in zip(DRUG_KEYS, samples.drugs.T, strict=True):
+    if clones is None:
+        types, samples = _biopsy(world, patient, rng, shift)
+        obs = _cell_table("target", types, "patient", patient)
+    else:
+        clone, types, drugs, states = clones.draw(patient, rng)
+        samples = _cells(world, rng, types, drugs=drugs, states=states, drug_sd=WITHIN_CLONE)
+        obs = _cell_table("target", types, "patient", patient)
+        obs["clone"] = _words(clones.names, clone)
+    for key, activity in zip(world.drug_keys, samples.drugs.T, strict=True):
         obs[keys.truth_column(key)] = _responses(activity, key, "target", rng)
     platform = _single_cell(
         *(world, rng, patient, shift.batch * _GROUP_EFFECT),
@@ -142,6 +148,18 @@ def target(world: World, n: int, rng: np.random.Generator, shift: Shift) -> Draw
         dropout=shift.dropout * _CELL_DROPOUT,
     )
     return sample_counts(world, samples, platform, rng), obs
+
+
+def _biopsy(
+    world: World, patient: NDArray[np.int64], rng: np.random.Generator, shift: Shift
+) -> tuple[NDArray[np.int64], Samples]:
+    """Draw the type and the state of each cell of a biopsy."""
+    mix = np.power(_TARGET_MIX, shift.composition)
+    shares = rng.dirichlet(mix, size=_N_PATIENTS)
+    types = np.array([rng.choice(len(HOME_TYPES), p=shares[one]) for one in patient], dtype=int)
+    drugs = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, len(world.drug_keys)))[patient]
+    states = 0.2 * _normal(rng, 1.0, (_N_PATIENTS, N_STATES))[patient]
+    return types, _cells(world, rng, types, drugs=drugs, states=states)
 
 
 def foreign(world: World, n: int, rng: np.random.Generator) -> Drawn:
@@ -152,7 +170,7 @@ def foreign(world: World, n: int, rng: np.random.Generator) -> Drawn:
     level = np.random.default_rng(WORLD_SEED).normal(size=(len(FOREIGN_TYPES), N_STATES))
     samples = Samples(
         composition=_one_hot(types),
-        drugs=_f32(np.zeros((n, len(DRUGS)))),
+        drugs=_f32(np.zeros((n, len(world.drug_keys)))),
         states=_f32(2.0 * level[kind]) + _normal(rng, 0.3, (n, N_STATES)),
         foreign_states=_normal(rng, 1.0, (n, N_FOREIGN_STATES)),
     )
@@ -166,21 +184,23 @@ def calibration(world: World) -> sparse.csr_matrix:
     rng = np.random.default_rng(WORLD_SEED + 1)
     types = np.arange(600) % len(CELL_TYPES)
     platform = _single_cell(world, rng, np.zeros(600, dtype=np.int64), group_effect=0.0)
-    return sample_counts(world, _cells(rng, types), platform, rng)
+    return sample_counts(world, _cells(world, rng, types), platform, rng)
 
 
 def _cells(
+    world: World,
     rng: np.random.Generator,
     types: NDArray[Any],
     *,
     drugs: Floats | float = 0.0,
     states: Floats | float = 0.0,
+    drug_sd: float = 1.0,
 ) -> Samples:
     """Draw cells of the given types, with home programmes that vary around the given activities."""
     n = len(types)
     return Samples(
         composition=_one_hot(types),
-        drugs=drugs + _normal(rng, 1.0, (n, len(DRUGS))),
+        drugs=drugs + _normal(rng, drug_sd, (n, len(world.drug_keys))),
         states=states + _normal(rng, 1.0, (n, N_STATES)),
         foreign_states=_f32(np.zeros((n, N_FOREIGN_STATES))),
     )
@@ -211,7 +231,8 @@ def _responses(
 ) -> pd.Categorical:
     """Response words from a noisy value of the resistance programme."""
     reading = activity + _RESPONSE_NOISE[cohort] * rng.normal(size=len(activity))
-    resistant = reading > np.quantile(reading, 1 - _RESISTANT_SHARE[cohort][drug_key])
+    share = _RESISTANT_SHARE[cohort].get(drug_key)
+    resistant = reading > (0.0 if share is None else np.quantile(reading, 1 - share))
     return _words(keys.RESPONSES, resistant.astype(int))
 
 

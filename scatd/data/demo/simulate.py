@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
+from scatd.data.demo.clones import CLONE_DRUGS, Clones
 from scatd.data.demo.cohorts import Shift, calibration, foreign, reference, source, target
 from scatd.data.demo.features import make_feature_map
-from scatd.data.demo.world import World, made_up_symbols, make_world
+from scatd.data.demo.world import DRUGS, World, made_up_symbols, make_world
 from scatd.ranges import Seed, check_fields
 
 COHORTS = {
@@ -38,6 +39,9 @@ class DemoSettings:
         Numbers of bulk samples and of single cells.
     shift
         Distance of the target from the other cohorts, which do not change.
+    world
+        "biopsy": three drugs, and cells whose resistance varies from cell to cell. "clones": eight
+        drugs, and clones that resist some of them (`scatd.data.demo.clones`).
     """
 
     seed: Seed = 0
@@ -47,6 +51,7 @@ class DemoSettings:
     n_target: int = 800
     n_foreign: int = 400
     shift: Shift = field(default_factory=Shift)
+    world: keys.DemoWorld = "biopsy"
 
     def __post_init__(self) -> None:
         """Refuse numbers outside their range."""
@@ -82,21 +87,27 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
     InputError
         When there are too few genes.
     """
-    world = make_world(made_up_symbols(settings.n_genes) if panel is None else panel)
+    clones = Clones.of_seed(settings.seed) if settings.world == "clones" else None
+    drugs = DRUGS if clones is None else CLONE_DRUGS
+    world = make_world(made_up_symbols(settings.n_genes) if panel is None else panel, drugs)
     features = make_feature_map(world, calibration(world))
     # Each cohort has its own random stream, so the size of one does not change the others.
     streams = np.random.default_rng(settings.seed).spawn(4)
     drawn = {
         "source": source(world, settings.n_source, streams[0]),
         "reference": reference(world, settings.n_reference, streams[1]),
-        "target": target(world, settings.n_target, streams[2], settings.shift),
+        "target": target(world, settings.n_target, streams[2], settings.shift, clones),
         "foreign": foreign(world, settings.n_foreign, streams[3]),
     }
     var = pd.DataFrame({"ensembl_id": world.ensembl_ids}, index=world.symbols)
     cohorts = {}
     for name, (counts, obs) in drawn.items():
         cohorts[name] = ad.AnnData(
-            X=counts, obs=obs, var=var.copy(), obsm=features(counts), uns=_uns(world, settings)
+            X=counts,
+            obs=obs,
+            var=var.copy(),
+            obsm=features(counts),
+            uns=_uns(world, settings, clones),
         )
         cohorts[name].uns["simulation"]["features"] = "fixed random map of X, no foundation model"
     cells = cohorts["target"]
@@ -104,15 +115,17 @@ def simulate(settings: DemoSettings, panel: Sequence[str] | None = None) -> dict
         X=cells.X.copy(),
         obs=cells.obs.copy(),
         var=pd.DataFrame({"gene_symbols": world.symbols}, index=world.ensembl_ids),
-        uns=_uns(world, settings),
+        uns=_uns(world, settings, clones),
     )
     return {name: cohorts[name] for name in COHORTS}
 
 
-def _uns(world: World, settings: DemoSettings) -> dict[str, object]:
+def _uns(world: World, settings: DemoSettings, clones: Clones | None) -> dict[str, object]:
     simulation: dict[str, object] = {"seed": settings.seed, "x": "raw counts"}
     if settings.shift != Shift():
         simulation["target_shift"] = asdict(settings.shift)
+    if clones is not None:
+        simulation["clones"] = clones.resisted(world.drug_keys)
     return {
         keys.UNS_SIMULATED: True,
         keys.UNS_CAUSAL_GENES: world.causal_symbols(),

@@ -18,7 +18,6 @@ from scatd.wording import counted
 Floats = NDArray[np.float32]
 
 DRUGS = ("DOCETAXEL", "GEFITINIB", "CISPLATIN")
-DRUG_KEYS = tuple(drug.casefold() for drug in DRUGS)
 N_CAUSAL = 60
 """Number of genes that drive resistance to a drug; no other drug or programme uses them."""
 
@@ -57,6 +56,8 @@ class World:
     drugs, states, foreign_states
         Loadings: the log fold change of a gene for one unit of a programme's activity,
         (n_programmes, n_genes).
+    drug_names
+        Drugs in the order of `drugs`.
     causal
         Positions of the causal genes of each drug key.
     """
@@ -68,12 +69,18 @@ class World:
     drugs: Floats
     states: Floats
     foreign_states: Floats
+    drug_names: tuple[str, ...]
     causal: dict[str, NDArray[np.int64]]
 
     @property
     def n_genes(self) -> int:
         """Number of genes."""
         return len(self.symbols)
+
+    @property
+    def drug_keys(self) -> tuple[str, ...]:
+        """Keys of the drugs, in the order of `drugs`."""
+        return tuple(self.causal)
 
     @property
     def programmes(self) -> Floats:
@@ -86,13 +93,15 @@ class World:
         return {drug: names[genes] for drug, genes in self.causal.items()}
 
 
-def make_world(symbols: Sequence[str]) -> World:
+def make_world(symbols: Sequence[str], drugs: Sequence[str] = DRUGS) -> World:
     """Draw the biology of these genes.
 
     Parameters
     ----------
     symbols
         Gene symbols, each once.
+    drugs
+        Names of the drugs; each has causal genes of its own.
 
     Raises
     ------
@@ -107,15 +116,15 @@ def make_world(symbols: Sequence[str]) -> World:
     base = rng.normal(0.0, 1.2, n_genes)
     # Causal genes are among the more expressed half, where cells can show their changes.
     expressed = np.argsort(base)[n_genes // 2 :]
-    chosen = rng.choice(expressed, (len(DRUGS), N_CAUSAL), replace=False)
-    causal = {key: np.sort(genes) for key, genes in zip(DRUG_KEYS, chosen, strict=True)}
+    chosen = rng.choice(expressed, (len(drugs), N_CAUSAL), replace=False)
+    causal = {drug.casefold(): np.sort(own) for drug, own in zip(drugs, chosen, strict=True)}
     others = np.setdiff1d(np.arange(n_genes), chosen)
     size = max(20, n_genes // 40)
 
-    drugs = np.zeros((len(DRUGS), n_genes))
+    loadings = np.zeros((len(drugs), n_genes))
     for row, genes in enumerate(causal.values()):
         up = rng.random(N_CAUSAL) < 0.6
-        drugs[row, genes] = np.where(up, 1.0, -1.0) * rng.uniform(0.3, 0.6, N_CAUSAL)
+        loadings[row, genes] = np.where(up, 1.0, -1.0) * rng.uniform(0.3, 0.6, N_CAUSAL)
 
     def programmes(count: int, low: float, high: float) -> Floats:
         """Draw loadings of `size` genes a row, nine of ten of them upwards."""
@@ -132,9 +141,10 @@ def make_world(symbols: Sequence[str]) -> World:
         ensembl_ids=[f"ENSG{number:011d}" for number in range(900_001, 900_001 + n_genes)],
         base=(base - np.log(np.exp(base).sum())).astype(np.float32),
         types=programmes(len(CELL_TYPES), 0.5, 1.5),
-        drugs=drugs.astype(np.float32),
+        drugs=loadings.astype(np.float32),
         states=programmes(N_STATES, 0.2, 0.6),
         foreign_states=programmes(N_FOREIGN_STATES, 0.3, 0.8),
+        drug_names=tuple(drugs),
         causal=causal,
     )
 

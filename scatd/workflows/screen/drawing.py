@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from scatd.data.cell_map import MOST_CELLS
 from scatd.scoring import ScoreOptions, Scorer
+from scatd.workflows.screen.scores import FoldScores
+
+MOST_BY_FOLDS = 2000
+"""Cells that the models of all folds score: enough to see how far the models disagree."""
 
 
 class Drawing:
@@ -75,3 +79,13 @@ class Drawing:
         found = scorer.score(self.drawn()[2], options=ScoreOptions(keep_latent=True)).latent
         assert found is not None
         return found
+
+    def by_folds(self, scorer: Scorer) -> FoldScores | None:
+        """What the models of all folds say of some of the cells; None where they are not stored."""
+        if not scorer.knows_folds:
+            return None
+        _, rows, X = self.drawn()
+        step = max(1, -(-len(rows) // MOST_BY_FOLDS))
+        found = scorer.score(X[::step], options=ScoreOptions(fold_sd=True, keep_folds=True))
+        assert found.prob_folds is not None
+        return FoldScores(rows[::step], found.prob_folds.T)

@@ -52,7 +52,7 @@ def record(request: ScreenRequest, screening: Screening) -> tuple[str, Path | No
             folder = Path(scratch)
             for name, table in screening.tables.items():
                 to_csv(counts_in_words(table, found), folder / f"{name}.csv")
-            write_cells(found, request.group_by, folder / "cells.parquet")
+            write_cells(found, request.groups_are, folder / "cells.parquet")
             pictures = draw(screening, subject, folder / artifact_paths.FIGURES)
             write_report(folder / REPORT, page(screening, pictures, subject))
             run.log_files(folder, "")
@@ -93,6 +93,10 @@ def _settings(request: ScreenRequest, found: Screened) -> dict[str, object]:
     return {
         "drugs": ",".join(found.drugs),
         "group_by": request.group_by,
+        "clusters": request.clusters,
+        "combinations": request.combinations,
+        "patients": request.patients,
+        "reference_group": request.reference_group,
         "stage": request.stage,
         "seed": request.seed,
         "models": ",".join(f"{one.ref.name}/{one.ref.version}" for one in found.drugs.values()),

@@ -27,7 +27,7 @@ from scatd.workflows.screen.inputs import DrugModel
 from scatd.workflows.screen.loading import load_some
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Drawn, DrugScores, Scored
-from scatd.workflows.screen.scoring import Cells, allowed_models, score_some
+from scatd.workflows.screen.scoring import Cells, add_folds, allowed_models, score_some
 
 PART_ROWS = 1 << 16
 """Most rows of a part."""
@@ -60,6 +60,7 @@ def score_drugs_elsewhere(
     allowed = allowed_models(request, given, models, found)
     if not allowed:
         return found
+    draws = draws or request.combines
     work = {
         "models": [[drug, *_version(model)] for drug, model in allowed.items()],
         "preparation": plain(request.preparation),
@@ -84,7 +85,7 @@ def score_drugs_elsewhere(
         for part, _ in computed(elsewhere.engine, score_part, shared, unfinished, every):
             joined.add(kept, part)
             bar.update(len(part))
-    joined.finish(found, device)
+    joined.finish(found, device, combines=request.combines)
     return found
 
 
@@ -243,8 +244,13 @@ class _Joined:
         if self._drawing is not None:
             self._drawing.add_drawn(*(arrays[f"drawn_{name}"] for name in _DRAWN))
 
-    def finish(self, found: Scored, device: torch.device) -> None:
+    def finish(self, found: Scored, device: torch.device, *, combines: bool) -> None:
         """Give the scores; cells for pictures get their latent from the first drug.
+
+        Parameters
+        ----------
+        combines
+            Also score the cells that were drawn with the models of all folds.
 
         Raises
         ------
@@ -256,6 +262,9 @@ class _Joined:
         found.left_out |= self._left_out
         found.drugs |= self._scores
         if self._drawing is not None and self._scores:
-            first = next(iter(self._scores))
-            scorer = Scorer(registry.read(self._models[first].ref), str(device))
-            found.drawn = Drawn(self._drawing.picked(), self._drawing.latent(scorer))
+            for drug in self._scores if combines else [next(iter(self._scores))]:
+                scorer = Scorer(registry.read(self._models[drug].ref), str(device))
+                if found.drawn is None:
+                    found.drawn = Drawn(self._drawing.picked(), self._drawing.latent(scorer))
+                if combines:
+                    found.drugs[drug] = add_folds(found.drugs[drug], self._drawing, scorer)

@@ -21,21 +21,28 @@ from scatd.evaluation.fractions import ALL
 from scatd.evaluation.intervals import few_groups_in_words
 from scatd.evaluation.standing import Standing
 from scatd.plots import cells, screen
+from scatd.plots.combinations import left_by_sets
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section
 from scatd.wording import counted
+from scatd.workflows.screen.combining import CAVEATS as CAVEATS_OF_SETS
+from scatd.workflows.screen.combining import Combined
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
 Tables = Mapping[str, pd.DataFrame]
 
 MOST_MAPS = 6
+SETS_CAPTION = (
+    "Share of each group that a drug leaves alone, and that the chosen sets leave. Framed: drugs "
+    "of a chosen set."
+)
 _SAID = 8
 CAVEATS = (
     keys.CAVEAT,
     "To the model, a cell called resistant looks like the samples that were labelled resistant in "
     "its training data; the table of models names these data. The response of cell lines in a dish "
-    "is not the response of a patient, and combinations of drugs are not scored.",
+    "is not the response of a patient.",
     "The table of models says what their labels mean (label kind). Labels of cell lines, and of "
     "cells before treatment, describe samples before treatment. With them, the fraction of a "
     "biopsy taken before treatment estimates how many cells would resist. In a biopsy taken after "
@@ -56,15 +63,18 @@ class Screening:
     found
         The cohort and its scores.
     tables
-        `fractions`, `matrix` and `drugs`.
+        `fractions`, `matrix` and `drugs`; with sets of drugs, `combinations` and `groups`.
     words, cautions
         The finding, and reasons to trust it less, in sentences.
+    combined
+        What sets of drugs leave; None where they were not asked for, or there is one drug.
     """
 
     found: Screened
     tables: Tables
     words: list[str]
     cautions: list[str]
+    combined: Combined | None = None
 
 
 def drug_table(found: Screened, fractions: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +155,8 @@ def summary(found: Screened, tables: Tables, request: ScreenRequest) -> list[str
     """The finding, in sentences with numbers."""
     drugs, n_groups = tables["drugs"], len(tables["matrix"]) - 1
     cohort = counted(len(found.ids), "cell")
-    if request.group_by is not None:
-        cohort += f" of {counted(n_groups, 'group')} ({request.group_by})"
+    if request.groups_are is not None:
+        cohort += f" of {counted(n_groups, 'group')} ({request.groups_are})"
     words = [f"{path_of(request.cohort).name}: {cohort}, scored for {counted(len(drugs), 'drug')}."]
     words += [
         f"{row.drug}: {row.fraction_resistant:.0%} of the cells are called resistant (95% interval "
@@ -190,7 +200,7 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
     if exposed:
         said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
-    if request.group_by is not None:
+    if request.groups_are is not None:
         few = few_groups_in_words(len(tables["matrix"]) - 1)
         said += [few] if few else []
     if found.left_out:
@@ -222,6 +232,10 @@ def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:
             "stacked_bars", screen.stacked_bars(bars, subject)
         ),
     }  # fmt: skip
+    if (sets := screening.combined) is not None:
+        drawn[SETS_CAPTION] = (
+            "combinations", left_by_sets(sets.alone, sets.sets, sets.shares, subject)
+        )  # fmt: skip
     xy = _map(found)
     if xy is not None:
         for drug in telling[:MOST_MAPS]:
@@ -255,7 +269,8 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
     """The report, with the pictures of `draw`."""
     found, tables = screening.found, screening.tables
     maps = {caption: path for caption, path in pictures.items() if "P(resistant) of" in caption}
-    others = {caption: path for caption, path in pictures.items() if caption not in maps}
+    of_sets = {caption: path for caption, path in pictures.items() if caption == SETS_CAPTION}
+    others = {k: path for k, path in pictures.items() if k not in maps and k not in of_sets}
     drugs = tables["drugs"]
     shares = ["drug", "fraction_resistant", "ci_low", "ci_high", "lowest", "highest"]
     counts = ["n_scored", "n_abstained", "n_outside"]
@@ -273,6 +288,8 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
             "outside the model's training domain": with_reasons,
         }),
     ]  # fmt: skip
+    if (sets := screening.combined) is not None:
+        sections.append(_of_sets(sets, of_sets))
     if maps:
         text = [
             "Cells that lie near each other are alike; distances on the map mean little. The map "
@@ -293,4 +310,24 @@ def page(screening: Screening, pictures: Mapping[str, Path], subject: str) -> Pa
         sections,
         subtitle=f"{counted(len(drugs), 'drug')}, {counted(len(found.ids), 'cell')}",
         footer=keys.CAVEAT,
+    )
+
+
+def _of_sets(sets: Combined, pictures: Mapping[str, Path]) -> Section:
+    """The section about sets of drugs."""
+    percent = ["left", "ci_low", "ci_high", "dependence_low", "dependence_high", "reference_left"]
+    shown = sets.table[["drugs", *percent, "chosen", "plain_ranking"]].copy()
+    if shown["reference_left"].isna().all():
+        shown = shown.drop(columns="reference_left")
+    return Section(
+        "Sets of drugs",
+        [*sets.words, *sets.cautions, *CAVEATS_OF_SETS],
+        figures=pictures,
+        tables={
+            "Share of the tumour's cells that a set leaves, with its 90% interval, and its limits "
+            "with any dependence between the drugs. Reference left: share of the reference group "
+            "that the set leaves; high is spared": shown,
+            "Groups of the tumour, the drugs that leave most of their cells (left by) or few of "
+            "them (cleared by), and the share that the chosen sets leave": sets.groups,
+        },
     )

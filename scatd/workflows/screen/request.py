@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scatd.data.given import GivenCohort
 from scatd.data.scoring_request import ScoringRequest
-from scatd.ranges import Seed
+from scatd.keys import Clustering
+from scatd.ranges import DrugsInSet, Seed
 from scatd.scheduling.address import Machines
 
 
@@ -27,6 +28,16 @@ class ScreenRequest(ScoringRequest):
         In any spelling; None takes every drug with a model at `stage`.
     group_by
         Column of obs, such as the patient; None takes all cells as one group.
+    clusters
+        How cells are grouped where no column is named; None makes no clusters.
+    combinations
+        Most drugs of the sets whose share of cells left is reported; with 1 there is no such
+        report.
+    patients
+        Column of obs with the patient of each cell, whom intervals of sets of drugs resample.
+    reference_group
+        Group of `group_by` that the drugs should spare, such as normal cells. It is no part of the
+        tumour.
     seed
         Of resamples, and of the cells in pictures.
     machines
@@ -38,5 +49,19 @@ class ScreenRequest(ScoringRequest):
     writes: bool = True
     drugs: tuple[str, ...] | None = None
     group_by: str | None = None
+    clusters: Clustering | None = None
+    combinations: DrugsInSet = 3
+    patients: str | None = None
+    reference_group: str | None = None
     seed: Seed = 0
     machines: Machines = field(default_factory=Machines)
+
+    @property
+    def groups_are(self) -> str | None:
+        """What the groups are: the name of a column, or of clusters; None without groups."""
+        return self.group_by or self.clusters
+
+    @property
+    def combines(self) -> bool:
+        """Whether sets of drugs are reported."""
+        return self.combinations > 1

@@ -15,7 +15,7 @@ from scatd.data import results
 from scatd.data.cell_map import own_map
 from scatd.data.feature_files import obs_column
 from scatd.data.given import path_of
-from scatd.data.groups import group_categories
+from scatd.data.groups import OPTION, group_categories
 from scatd.data.ids import kept_ids
 from scatd.data.opened import OpenedInput, open_input
 from scatd.errors import InputError, ScatdError
@@ -26,6 +26,8 @@ from scatd.scheduling import open_cluster
 from scatd.workflows.cohorts.elsewhere import Elsewhere
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.models import doubts
+from scatd.workflows.screen.clusters import leiden, require_igraph
+from scatd.workflows.screen.combining import combine, require_reference_group
 from scatd.workflows.screen.inputs import DrugModel, models_of, reading_alike
 from scatd.workflows.screen.output import cells_table, place_of, record
 from scatd.workflows.screen.parts import score_drugs_elsewhere
@@ -77,9 +79,19 @@ class ScreenResult(ShownInNotebook):
         return self.screening.tables["matrix"]
 
     @property
+    def combinations(self) -> pd.DataFrame | None:
+        """One row a set of drugs: see `scatd.evaluation.combinations.table`; None without sets."""
+        return self.screening.tables.get("combinations")
+
+    @property
+    def groups(self) -> pd.DataFrame | None:
+        """One row a group of the tumour, with what drugs and chosen sets leave; None without."""
+        return self.screening.tables.get("groups")
+
+    @property
     def cells(self) -> pd.DataFrame:
         """One row a cell: barcode, its group, and score, response and `ood` of every drug."""
-        return cells_table(self.screening.found, self.request.group_by)
+        return cells_table(self.screening.found, self.request.groups_are)
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -117,6 +129,7 @@ def screen(request: ScreenRequest) -> ScreenResult:
     """
     if (place := place_of(request)) is not None:
         results.require_own(*place)
+    require_sense(request)
     models, device = models_of(request), pick_device(request.device)
     with contextlib.ExitStack() as kept:  # a killed command goes on from the parts in it
         with open_cluster(request.machines) as cluster:
@@ -128,6 +141,22 @@ def screen(request: ScreenRequest) -> ScreenResult:
         screening = screen_cells(request, found)
         run_id, output = record(request, screening)
     return ScreenResult(run_id, output, request, screening)
+
+
+def require_sense(request: ScreenRequest) -> None:
+    """Refuse options that contradict each other, before anything is read.
+
+    Raises
+    ------
+    InputError
+        For the first that makes no sense.
+    """
+    if request.clusters is None:
+        return
+    if request.group_by is not None:
+        what, remedy = "groups are named by a column already", "Leave one of the two out."
+        raise InputError(what, where="--group-by and --clusters", remedy=remedy)
+    require_igraph()
 
 
 def score_all(
@@ -167,7 +196,11 @@ def score_all(
                 except ScatdError as error:
                     whole.left_out |= dict.fromkeys(drugs, str(error))
                     continue
-                groups = _groups(request, cohort)
+                groups = _groups(request.group_by, cohort)
+                if request.clusters is not None:
+                    groups = leiden(given, request.seed)
+                require_reference_group(request, groups)
+                patients = _groups(request.patients, cohort, "--patients")
                 try:
                     if elsewhere is None:
                         scored = score_drugs(request, given, some, device)
@@ -181,7 +214,7 @@ def score_all(
                 if whole.drawn is None and scored.drawn is not None:
                     whole.drawn = scored.drawn
                     own = own_map(cohort, scored.drawn.picked)
-                    first = kept_ids(given.ids), groups, given.simulated, own
+                    first = kept_ids(given.ids), groups, patients, given.simulated, own
             whole.drugs |= scored.drugs
             whole.left_out |= scored.left_out
     for drug, reason in whole.left_out.items():
@@ -189,10 +222,11 @@ def score_all(
     if whole.drawn is None or first is None:
         what, remedy = "no model can read the cohort", next(iter(whole.left_out.values()))
         raise InputError(what, where=str(request.cohort), remedy=remedy)
-    ids, groups, simulated, own = first
+    ids, groups, patients, simulated, own = first
     return Screened(
         ids=ids,
         groups=groups,
+        patients=patients,
         simulated=simulated or any(one.ref.simulated for one in whole.drugs.values()),
         drugs={drug: whole.drugs[drug] for drug in models if drug in whole.drugs},
         left_out=dict(sorted(whole.left_out.items())),
@@ -202,10 +236,13 @@ def score_all(
     )
 
 
-def _groups(request: ScreenRequest, cohort: OpenedInput) -> pd.Categorical[str] | None:
+def _groups(
+    column: str | None, cohort: OpenedInput, option: str = OPTION
+) -> pd.Categorical[str] | None:
     """The group of each cell; no other column of obs is read."""
-    column = request.group_by
-    return None if column is None else group_categories(column, obs_column(cohort, column))
+    if column is None:
+        return None
+    return group_categories(column, obs_column(cohort, column), option=option)
 
 
 def _doubts(drugs: Mapping[str, DrugScores]) -> dict[str, str]:
@@ -226,5 +263,9 @@ def screen_cells(request: ScreenRequest, found: Screened) -> Screening:
         "matrix": fraction_matrix(by_drug).reset_index(),
         "drugs": drug_table(found, fractions),
     }
+    combined = combine(request, found, fractions)
     words = summary(found, tables, request)
-    return Screening(found, tables, words, cautions(found, tables, request))
+    if combined is not None:
+        tables |= {"combinations": combined.table, "groups": combined.groups}
+        words += combined.words
+    return Screening(found, tables, words, cautions(found, tables, request), combined)

@@ -17,6 +17,17 @@ from scatd.registry import ModelRef
 
 
 @dataclass(frozen=True, eq=False)
+class FoldScores:
+    """What the model of each fold says of some cells: (n_folds, n_rows) P(resistant).
+
+    `rows` are their numbers in the cohort, ascending.
+    """
+
+    rows: NDArray[np.intp]
+    prob: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class DrugScores:
     """Scores of the cohort by the model of one drug.
 
@@ -33,6 +44,8 @@ class DrugScores:
         know it.
     few_genes
         A warning where the cohort lacks most genes of the model; else empty.
+    folds
+        What the models of its folds say of some cells; None where they are not stored.
     """
 
     ref: ModelRef
@@ -42,6 +55,7 @@ class DrugScores:
     calls: NDArray[np.int8]
     outside: NDArray[np.bool_] | None
     few_genes: str = ""
+    folds: FoldScores | None = None
 
     @cached_property
     def words(self) -> list[str]:
@@ -107,6 +121,8 @@ class Screened:
         (n_picked, 2 or more) the cohort's own coordinates of these cells, where it has any.
     against
         What labelled target cells show against a drug's version, by drug key.
+    patients
+        (n_obs,) patient of each cell; None without `--patients`.
     """
 
     ids: Ids
@@ -117,3 +133,4 @@ class Screened:
     drawn: Drawn
     own_map: NDArray[np.float64] | None
     against: dict[str, str] = field(default_factory=dict)
+    patients: pd.Categorical[str] | None = None

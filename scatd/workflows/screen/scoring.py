@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -51,6 +52,9 @@ def score_drugs(
             if scoring and found.drawn is None:
                 latent = cells.drawing.latent(next(iter(scoring.values())).scorer)
                 found.drawn = Drawn(cells.drawing.picked(), latent)
+            if request.combines:
+                for drug, one in scoring.items():
+                    found.drugs[drug] = add_folds(found.drugs[drug], cells.drawing, one.scorer)
             del scoring
             return_freed_memory()  # before the next models are loaded
     return found
@@ -114,6 +118,11 @@ def score_some(
     for drug, one in scoring.items():
         found.drugs[drug] = one.scores(cells.has_features)
     return scoring
+
+
+def add_folds(scores: DrugScores, drawing: Drawing, scorer: Scorer) -> DrugScores:
+    """The scores of a drug, with what the models of its folds say of the cells that were drawn."""
+    return replace(scores, folds=drawing.by_folds(scorer))
 
 
 class Cells:
