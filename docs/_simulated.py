@@ -229,3 +229,15 @@ def trials(n: int = 40, seed: int = 8) -> pd.DataFrame:
     value = 0.05 + 0.4 * np.exp(-np.arange(n) / 12) * rng.random(n) + 0.02 * rng.random(n)
     state = np.where(rng.random(n) < 0.25, "pruned", "complete")
     return pd.DataFrame({"trial": np.arange(n), "state": state, "objective": value})
+
+
+def left_by_clone(seed: int = 9) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """What eight drugs, and two sets of them, leave of five clones; and the clones' shares."""
+    rng = np.random.default_rng(seed)
+    clones = [f"clone {letter}" for letter in "ABCDE"]
+    resists = rng.random((5, 8)) < 0.5
+    values = np.where(resists, rng.uniform(0.8, 0.98, (5, 8)), rng.uniform(0.02, 0.2, (5, 8)))
+    alone = pd.DataFrame(values, clones, [f"DRUG {number}" for number in range(1, 9)])
+    pair, triple = ["DRUG 1", "DRUG 3"], ["DRUG 1", "DRUG 3", "DRUG 6"]
+    sets = pd.DataFrame({" + ".join(some): alone[some].prod(axis=1) for some in (pair, triple)})
+    return alone, sets, pd.Series([0.4, 0.25, 0.15, 0.12, 0.08], clones)

@@ -32,6 +32,7 @@ from scatd.plots import (
     bench,
     candidates,
     cells,
+    combinations,
     comparison,
     controls,
     decisions,
@@ -148,6 +149,7 @@ def _of_cells(add: Callable[..., None]) -> None:
     add(screen.heat_map, "`scatd screen`, `scatd.pl.heatmap`", fraction_matrix(tables), "tumour")
     four = pd.concat([tables[name] for name in names[:4]])
     add(screen.stacked_bars, "`scatd screen`", four, "tumour")
+    add(combinations.left_by_sets, "`scatd screen`", *simulated.left_by_clone(), "tumour")
 
 
 def _of_judgement(add: Callable[..., None]) -> None:

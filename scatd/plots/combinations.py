@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.plots.style import (
-    GREY,
-    ORANGE,
-    TEXT_SIZE,
-    label_axes,
-    new_mosaic,
-    write_in_cells,
-)
+from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
+from scatd.plots.style import COLOURS, SHARES, label_axes, new_mosaic, shortened, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,33 +47,31 @@ def left_by_sets(
     alone = alone[[drug for drug in alone if drug in first]].iloc[:MOST_GROUPS]
     sets, shares = sets.loc[alone.index], shares.loc[alone.index]
     n_groups, n_drugs, n_sets = len(alone), alone.shape[1], sets.shape[1]
+    labels = [f"{shortened(group)} ({share:.0%})" for group, share in shares.items()]
     figure, axes = new_mosaic(
         [["alone", "sets"]],
-        3.2 + 0.6 * (n_drugs + n_sets),
-        2.4 + 0.34 * n_groups,
+        2.4 + width_of(labels) + 0.6 * (n_drugs + n_sets),
+        2.6 + 0.34 * n_groups,
         on=on,
         width_ratios=(n_drugs, n_sets),
     )
     one = _map(axes["alone"], alone, f"{subject}: one drug")
     _map(axes["sets"], sets, "chosen sets")
-    labels = [f"{group} ({share:.0%})" for group, share in shares.items()]
     axes["alone"].set_yticks(range(n_groups), labels)
     axes["sets"].set_yticks(range(n_groups), [""] * n_groups)
     _mark(axes["alone"], [place for place, drug in enumerate(alone) if drug in members], n_groups)
-    bar = figure.colorbar(one, ax=list(axes.values()), shrink=0.8)
-    bar.set_label("share of the group's cells that is left", fontsize=TEXT_SIZE - 1)
-    bar.ax.tick_params(labelsize=TEXT_SIZE - 1)
+    colour_bar(axes["sets"], one, "share of the group's cells\nthat is left (0 to 1)")
     return figure
 
 
 def _map(axes: Axes, values: pd.DataFrame, title: str) -> AxesImage:
-    axes.set_facecolor(GREY)
-    drawn = axes.imshow(values.to_numpy(float), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    drawn = axes.imshow(values.to_numpy(float), cmap=SHARES, vmin=0, vmax=1, aspect="auto")
     label_axes(axes, title, "", "")
     axes.grid(visible=False)
     names = [str(name).replace(" + ", " +\n") for name in values]
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    write_in_cells(axes, values.to_numpy(float), ".0%", 0.5)
+    write_in_cells(axes, drawn, values.to_numpy(float), ".0%")
+    mark_missing(axes, values.to_numpy(float), "no cell is scored")
     return drawn
 
 
@@ -88,7 +80,7 @@ def _mark(axes: Axes, places: Sequence[int], n_groups: int) -> None:
     from matplotlib.patches import Rectangle
 
     for place in places:
-        frame = Rectangle((place - 0.5, -0.5), 1, n_groups, fill=False, edgecolor=ORANGE)
+        frame = Rectangle((place - 0.5, -0.5), 1, n_groups, fill=False, edgecolor=COLOURS["model"])
         frame.set(linewidth=2.5, clip_on=False, zorder=3)
         axes.add_patch(frame)
         axes.get_xticklabels()[place].set_fontweight("bold")
