@@ -205,7 +205,7 @@ def mean_products(prob: NDArray[np.floating], size: int) -> dict[tuple[int, ...]
         pairs += block.T @ block
         for one, sums in enumerate(triples):
             sums += (block * block[:, [one]]).T @ block
-    found = {(one,): float(ones[one]) for one in range(n_drugs)}
+    found: dict[tuple[int, ...], float] = {(one,): float(ones[one]) for one in range(n_drugs)}
     if size > 1:
         found |= {pair: float(pairs[pair]) for pair in combinations(range(n_drugs), 2)}
     if size > 2:

@@ -12,8 +12,9 @@ from typing import Any
 from scatd import registry
 from scatd.cards.card import Card
 from scatd.evaluation import label_kinds
+from scatd.evaluation.evidence import named
 from scatd.evaluation.standing import Standing
-from scatd.evaluation.target_evidence import TargetEvidence, named
+from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.registry import ModelRef
 from scatd.serving import logs
 from scatd.workflows.models import stored_evidence
@@ -111,7 +112,7 @@ def _out_of_fold(card: Card) -> list[str]:
     best = folds.best
     if best is None:
         return [said, "It was not compared with a simple baseline."]
-    rival = f"the best simple baseline, {named(best)} ({best.value:.2f})"
+    rival = f"the best simple baseline, {named(best.name)} ({best.value:.2f})"
     beside = {
         "ahead": f"It is better than {rival}.",
         "level": f"It is not clearly better or worse than {rival}.",

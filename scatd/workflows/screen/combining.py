@@ -165,10 +165,8 @@ def group_tables(
     sizes = np.bincount(codes, minlength=len(groups.categories))
     alone = table.loc[table["n_drugs"] == 1, "drugs"]
     by_drug = {drug: _mean_by_group(cells, drug, codes, sizes) for drug in alone}
-    by_set = {
-        f"left by {row.drugs}": _mean_by_group(cells, row.drugs, codes, sizes)
-        for row in table[table["chosen"] & (table["n_drugs"] > 1)].itertuples()
-    }
+    sets = table.loc[table["chosen"] & (table["n_drugs"] > 1), "drugs"]
+    by_set = {f"left by {drugs}": _mean_by_group(cells, drugs, codes, sizes) for drugs in sets}
     rows = []
     for code in np.argsort(-sizes, kind="stable"):
         if not sizes[code]:
@@ -188,8 +186,8 @@ def group_tables(
             }
         )
     groups_found = pd.DataFrame(rows)
-    places = [groups.categories.get_loc(name) for name in groups_found["group"]]
-    return groups_found, pd.DataFrame(by_drug).iloc[places].set_axis(groups_found["group"])
+    by_name = pd.DataFrame(by_drug, index=groups.categories.rename("group"))
+    return groups_found, by_name.loc[groups_found["group"]]
 
 
 def _mean_by_group(
