@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import torch
 
 from scatd.errors import InputError
+from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ class Pieces:
             self._n_pieces *= 2
             logger.warning(
                 "The memory of the device is full: %d %s at once are too many. From here on, they "
-                "are computed in %d pieces.",
-                *(n_rows, self._what, self._n_pieces),
+                "are computed in %s.",
+                *(n_rows, self._what, counted(self._n_pieces, "piece")),
             )
 
 

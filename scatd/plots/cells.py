@@ -22,6 +22,7 @@ from scatd.plots.style import (
     shortened,
     width_of,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def cell_map(
     is_scored = np.isfinite(scores)
     size = _size(len(scores))
     n_missing = int((~is_scored).sum())
-    _crosses(axes, places[~is_scored], size, f"no value ({n_missing:,} cells)")
+    _crosses(axes, places[~is_scored], size, f"no value ({counted(n_missing, 'cell')})")
     if n_missing == len(scores):
         _label(axes, subject, what)
         say(axes, f"No cell has a value of {what}.")

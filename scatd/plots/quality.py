@@ -72,8 +72,8 @@ def quality_scatter(cells: pd.DataFrame, min_genes: int, subject: str) -> Figure
     shown = thinned(cells, _SHOWN)
     is_low = shown[N_GENES] < min_genes
     groups = (
-        (~is_low, COLOURS["data"], "o", f"{min_genes} genes or more"),
-        (is_low, COLOURS["outside"], "x", f"under {min_genes} genes"),
+        (~is_low, COLOURS["data"], "o", f"{counted(min_genes, 'gene')} or more"),
+        (is_low, COLOURS["outside"], "x", f"under {counted(min_genes, 'gene')}"),
     )
     for axes, column in zip(many, panels, strict=True):
         for here, colour, marker, label in groups:

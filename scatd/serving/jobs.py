@@ -236,7 +236,7 @@ def _require_apart(refs: Sequence[ModelRef]) -> None:
     """Refuse two models of one drug, whose scores would have the same names, or too many drugs."""
     most = outcome.MOST_DRUGS
     if len({ref.drug for ref in refs}) < len(refs) or not 1 <= len(refs) <= most:
-        what = f"Expected one model a drug, and at most {most} drugs."
+        what = f"Expected one model a drug, and at most {counted(most, 'drug')}."
         raise refusal(BAD_REQUEST, what, Trouble.NO_SUCH_MODELS, most=str(most))
 
 

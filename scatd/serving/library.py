@@ -17,6 +17,7 @@ from scatd.evaluation.standing import Standing
 from scatd.evaluation.target_evidence import TargetEvidence
 from scatd.registry import ModelRef
 from scatd.serving import logs
+from scatd.wording import counted
 from scatd.workflows.models import stored_evidence
 
 _KEPT_SECONDS = 600.0
@@ -130,7 +131,8 @@ def _on_cells(targets: Sequence[TargetEvidence] | None) -> str:
     shown = next((one for one in targets if not one.n_training_cells and one.n_cells), None)
     if shown is None or math.isnan(shown.standing.value):
         return "Not assessed on single cells."
-    what = f"On {shown.n_cells:,} single cells with known response, its AUROC is"
+    cells = counted(shown.n_cells, "single cell")
+    what = f"On {cells} with known response, its AUROC is"
     few = " These are too few cells to rely on." if shown.not_assessed(allow_exposure=True) else ""
     return f"{what} {_number(shown.standing)}.{few}"
 

@@ -72,7 +72,7 @@ def another(param):
     if param.name in VALUES:
         return VALUES[param.name]
     if isinstance(kind, values.Number):
-        numbers = (3, 150) if kind.is_whole else (0.37, 7.5)
+        numbers = (3, 2, 150) if kind.is_whole else (0.37, 7.5)
         return next(x for x in numbers if not kind.range.refusal(x) and x != param.default)
     if isinstance(kind, click.Choice):
         return next(word for word in reversed(kind.choices) if word != param.default)

@@ -20,6 +20,7 @@ from scatd.plots.style import (
     shortened,
     width_of,
 )
+from scatd.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +90,7 @@ def by_cell(
     image = _image(axes["cells"], table.loc[order].T, is_attribution=is_attribution)
     axes["cells"].set_yticks(np.arange(table.shape[1]), map(shortened, table.columns))
     axes["cells"].set_xticks([])
-    label_axes(axes["cells"], "", f"{len(order):,} columns, by {known.name}", "")
+    label_axes(axes["cells"], "", f"{counted(len(order), 'column')}, by {known.name}", "")
     axes["cells"].grid(visible=False)
     label_axes(axes["band"], subject, "", "")
     _band(axes["band"], [names.index(name) for name in known[order]], words, 90 if turned else 0)

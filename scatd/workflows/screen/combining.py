@@ -215,13 +215,16 @@ def _said(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
     )
     plain = some[some["plain_ranking"]].iloc[0]
     if plain["chosen"]:
-        return [said, f"It is made of the {size} drugs that leave the fewest cells alone."]
+        return [
+            said,
+            "It is made of the drugs that leave the fewest cells when each is given alone.",
+        ]
     more, low, high = lead(cells, _places(cells, best["drugs"]), _places(cells, plain["drugs"]))
     told = "" if low > 0 else " The data do not tell the two apart."
     return [
         said,
-        f"The {size} drugs that leave the fewest cells alone are {plain['drugs']}. Together they "
-        f"would leave {plain['left']:.1%}, which is {more:.1%} of the cells more (90% interval "
+        f"The drugs that leave the fewest cells when each is given alone are {plain['drugs']}. "
+        f"Together they would leave {plain['left']:.1%}, which is {more:.1%} of the cells more (90% interval "
         f"{low:.1%} to {high:.1%}).{told}",
     ]
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.colors import is_color_like, to_rgb
 
 import scatd
+from scatd.evaluation.evidence import NO_ADAPTATION, in_legend
 from scatd.plots.style import (
     CALL_COLOURS,
     CATEGORIES,
@@ -126,7 +127,7 @@ def test_the_ends_of_attributions_are_the_colours_of_responses():
 
 def test_baselines_have_one_colour_and_a_line_style_each():
     ours = look_of("response model: 0.81 (0.76 to 0.86)", 0)
-    control = look_of("same model without alignment (0.70)", 3)
+    control = look_of(f"{in_legend(NO_ADAPTATION)} (0.70)", 3)
     names = ("logistic regression (0.7)", "a random forest (0.7)")
     baselines = [look_of(name, 1) for name in names]
     assert ours["color"] == control["color"] == COLOURS["model"]

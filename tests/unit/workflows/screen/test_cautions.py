@@ -40,7 +40,7 @@ def test_reasons_are_grouped_and_stand_in_place_of_counts():
             "evidence_against": "",
         }
     )
-    said = cautions(found, {"drugs": drugs}, SimpleNamespace(group_by=None))
+    said = cautions(found, {"drugs": drugs}, SimpleNamespace(groups_are=None))
     start = "Whether cells lie outside the training domain of the models of"
     reason = "not assessed: fewer than 200 reference cells"
     older = "not assessed: the model holds no training domain"

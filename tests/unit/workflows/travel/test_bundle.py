@@ -222,7 +222,10 @@ def test_only_rounding_may_differ(folder, store, factor, passes):
         ({"features": np.zeros((0, 12), np.float32), "answers": np.zeros((0, 1))}, "shape"),
         ({"features": np.zeros((10, 11), np.float32), "answers": np.zeros((10, 1))}, "shape"),
         ({"features": np.full((10, 12), np.nan, np.float32), "answers": np.zeros((10, 1))}, "fin"),
-        ({"features": np.zeros((10, 12), np.float32), "answers": np.zeros(10)}, "answers of"),
+        (
+            {"features": np.zeros((10, 12), np.float32), "answers": np.zeros(10)},
+            "answers have shape",
+        ),
         ({"features": np.zeros((10, 12), np.float32)}, "no golden cells"),
         (
             {"features": np.zeros((10, 12), np.float32), "answers": np.full((10, 1), np.nan)},
