@@ -224,8 +224,8 @@ def _said(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
     return [
         said,
         f"The drugs that leave the fewest cells when each is given alone are {plain['drugs']}. "
-        f"Together they would leave {plain['left']:.1%}, which is {more:.1%} of the cells more (90% interval "
-        f"{low:.1%} to {high:.1%}).{told}",
+        f"Together they would leave {plain['left']:.1%}, which is {more:.1%} of the cells more "
+        f"(90% interval {low:.1%} to {high:.1%}).{told}",
     ]
 
 
