@@ -114,10 +114,9 @@ def test_moves_of_two_hosts_follow_each_other(names, lab):
 def test_a_host_goes_on_after_another_was_killed_in_a_move(names, lab):
     dies, lives = (lab.hosts[name] for name in names)
     answers = [moved(dies, "promote", 1, f"{names} 1"), moved(lives, "promote", 2, f"{names} 2")]
-    begun = time.monotonic()
     answers.append(moved(dies, "promote", 3, f"{names} 3"))
     promoters.tell(dies, ("promote", 2, f"{names} killed"))
-    time.sleep((time.monotonic() - begun) * 0.6)
+    wait_for_event(lab, f"{names} killed")
     dies.kill()
     dies.wait()
     assert dies.stdout.read() == "", "it was killed in its move"
@@ -126,6 +125,14 @@ def test_a_host_goes_on_after_another_was_killed_in_a_move(names, lab):
     assert [answer["moved"] for answer in answers[-4:]] == [True] * 4
     assert lab.audit(answers) == []
     assert [fault.what for fault in registry.examine()] == []
+
+
+def wait_for_event(lab, reason):
+    """Wait until the plan of a move is in the store; the move itself comes after it."""
+    end = time.monotonic() + 60
+    while all(event["reason"] != reason for event in promoters.read(lab.database).events):
+        assert time.monotonic() < end, reason
+        time.sleep(0.005)
 
 
 def moved(host, action, version, reason):
