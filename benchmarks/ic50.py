@@ -29,7 +29,7 @@ from scatd.candidates.conformal import NO_GROUP, Residuals, cv_plus
 from scatd.data.drugs import substance_key
 from scatd.data.splits import shuffled_folds, whole_groups
 from scatd.evaluation.naive import LINE_MEAN
-from scatd.evaluation.numbers import NUMBER_METRICS, coverage, naive_numbers, number_metrics
+from scatd.evaluation.numbers import coverage, models_table, naive_numbers
 from scatd.training.numbers.choosing import choose
 from scatd.training.numbers.filling import Numbers
 from scatd.training.numbers.recipes import RECIPES, RIDGE
@@ -102,7 +102,6 @@ def one_fold(folder: Path, train: Rows, val: Rows) -> dict[str, Floats]:
     known[train] = True
     substances = [substance_key(name) for name in lines.drugs]
     found: dict[str, Floats] = {}
-    names: list[str] = []
     for drug in range(len(lines.drugs)):
         both = {MODEL: choose(rows, drug), RIDGE: choose(rows, drug, RECIPES[:1])}
         made = {name: predict(one.model, lines.X[val]) for name, one in both.items()}
@@ -111,7 +110,6 @@ def one_fold(folder: Path, train: Rows, val: Rows) -> dict[str, Floats]:
         others[val, drug] = False
         more = naive_numbers(lines.given, others, drug, substances)[LINE_MEAN]
         made |= {name: values[val] for name, values in naive.items()} | {KNOWING: more[val]}
-        names.append(both[MODEL].name)
         for name, values in made.items():
             found.setdefault(name, np.empty(shape))[:, drug] = values
     return found
@@ -200,17 +198,17 @@ def _regression(pool: ProcessPoolExecutor, folder: Path, lines: Lines) -> pd.Dat
     """Means over drugs of the metrics within a drug, by model, on the same folds."""
     parts = shuffled_folds(len(lines.X), N_FOLDS, SEED)
     made: dict[str, Floats] = {}
+    fold = np.empty(len(lines.X), dtype=int)
     jobs = pool.map(one_fold, repeat(folder), *zip(*parts, strict=True))
-    for (_, val), of_fold in zip(parts, jobs, strict=True):
+    for number, ((_, val), of_fold) in enumerate(zip(parts, jobs, strict=True)):
+        fold[val] = number
         for name, values in of_fold.items():
             made.setdefault(name, np.full(lines.given.shape, np.nan))[val] = values
-    rows = {}
-    for name, values in made.items():
-        metrics = pd.DataFrame(
-            [number_metrics(lines.given[:, d], values[:, d]) for d in range(len(lines.drugs))]
-        )
-        rows[name] = metrics[list(NUMBER_METRICS)].mean()
-    return pd.DataFrame(rows).T
+    tables = [
+        models_table(given, {name: values[:, drug] for name, values in made.items()}, fold)
+        for drug, given in enumerate(lines.given.T)
+    ]
+    return pd.concat(tables).groupby("model", sort=False).mean()
 
 
 def _coverage(

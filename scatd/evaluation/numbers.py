@@ -48,8 +48,8 @@ def _correlation(a: Array, b: Array) -> float:
     return float(a @ b / lengths) if varies else 0.0
 
 
-def models_table(numbers: Array, predicted: Mapping[str, Array]) -> pd.DataFrame:
-    """One row a model: its metrics on the same lines.
+def models_table(numbers: Array, predicted: Mapping[str, Array], fold: npt.NDArray) -> pd.DataFrame:
+    """One row a model: means over folds of its metrics, on the same lines.
 
     Parameters
     ----------
@@ -57,8 +57,13 @@ def models_table(numbers: Array, predicted: Mapping[str, Array]) -> pd.DataFrame
         (n_obs,), NaN where there is none, or where it is censored.
     predicted
         Predictions (n_obs,) by model.
+    fold
+        (n_obs,), the fold that each line was left out in. Models of two folds are not compared.
     """
-    rows = [{"model": name, **number_metrics(numbers, made)} for name, made in predicted.items()]
+    rows = []
+    for name, made in predicted.items():
+        of_folds = [number_metrics(numbers[fold == n], made[fold == n]) for n in np.unique(fold)]
+        rows.append({"model": name, **pd.DataFrame(of_folds).mean().to_dict()})
     return pd.DataFrame(rows)
 
 

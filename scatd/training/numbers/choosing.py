@@ -1,4 +1,7 @@
-"""Nested selection of a regression: inner folds choose the strength, and the candidate."""
+"""Nested selection of a regression: inner folds choose the strength, and the candidate.
+
+Nothing here sees a row that the outer folds score.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import numpy as np
 from scatd.candidates.candidate import Candidate, Values
 from scatd.candidates.mean import Mean
 from scatd.training.candidates.recipe import Rows
-from scatd.training.numbers.recipes import RECIPES, USUAL, NumberRecipe
+from scatd.training.numbers.filling import Numbers
+from scatd.training.numbers.recipes import RECIPES, NumberRecipe
 from scatd.training.numbers.rows import NumberRows
 
 MEAN = "mean"
@@ -19,7 +23,7 @@ MEAN = "mean"
 
 @dataclass(frozen=True)
 class TriedNumber:
-    """A candidate at the strength that inner folds chose for it.
+    """A candidate at its strength, as inner folds scored it.
 
     Parameters
     ----------
@@ -63,8 +67,8 @@ def choose(
 ) -> ChosenNumber:
     """Choose a candidate for a drug by inner folds, and fit it to all rows.
 
-    The candidates compete at the strength with the least error, and so does the mean of all of
-    them. A prediction above the bound of a censored number is no error.
+    The mean of all candidates is taken, which varies least, unless the squared error of one of them
+    is lower by more than one standard error of the difference.
 
     Parameters
     ----------
@@ -73,44 +77,43 @@ def choose(
     """
     usable = [recipe for recipe in recipes if recipe.can_fit(rows)]
     judged = np.concatenate([val for _, val in rows.inner]) if rows.inner else np.empty(0, int)
-    known = np.isfinite(rows.numbers.values[judged, drug])
-    if not known.any():
-        model = usable[0].fit(rows, drug, USUAL)
-        return ChosenNumber(model, (TriedNumber(usable[0].name, USUAL, math.nan, is_chosen=True),))
-    scored = [_best(rows, drug, recipe, judged) for recipe in usable]
-    found = [
-        (recipe.name, strength, predicted)
-        for recipe, (strength, predicted) in zip(usable, scored, strict=True)
+    predicted = [
+        np.concatenate([recipe.inner(rows, drug, number) for number in range(len(rows.inner))])
+        for recipe in usable
+        if rows.inner
     ]
-    if len(found) > 1:
-        found.append((MEAN, math.nan, np.mean([one for _, one in scored], axis=0)))
-    errors = [_rmse(rows, drug, judged, predicted) for _, _, predicted in found]
-    best = int(np.argmin(errors))
-    tried = tuple(
-        TriedNumber(name, strength, error, is_chosen=place == best)
-        for place, ((name, strength, _), error) in enumerate(zip(found, errors, strict=True))
+    squared = np.array([_squared(rows, drug, judged, made) for made in predicted])
+    if not squared.size or len(usable) == 1:
+        errors = _rmse(squared) if squared.size else [math.nan] * len(usable)
+        tried = _tried(rows, usable, errors, chosen=0)
+        return ChosenNumber(usable[0].fit(rows, drug), tried)
+    of_mean = _squared(rows, drug, judged, np.mean(predicted, axis=0))
+    lead = of_mean - squared
+    se = lead.std(axis=1, ddof=1) / math.sqrt(lead.shape[1]) if lead.shape[1] > 1 else np.inf
+    sure = np.where(lead.mean(axis=1) > se, lead.mean(axis=1), -np.inf)
+    best = int(sure.argmax()) if np.isfinite(sure).any() else len(usable)
+    tried = _tried(rows, usable, _rmse([*squared, of_mean]), chosen=best)
+    if best < len(usable):
+        return ChosenNumber(usable[best].fit(rows, drug), tried)
+    return ChosenNumber(Mean(tuple(recipe.fit(rows, drug) for recipe in usable)), tried)
+
+
+def _squared(rows: NumberRows, drug: int, judged: Rows, predicted: Values) -> Values:
+    """Squared errors of the judged rows that have a number."""
+    own = Numbers(rows.numbers.values[judged, drug], rows.numbers.is_least[judged, drug])
+    errors = own.errors(predicted)
+    return np.asarray(errors[np.isfinite(own.values)] ** 2)
+
+
+def _rmse(squared: Sequence[Values]) -> list[float]:
+    return [math.sqrt(float(one.mean())) for one in squared]
+
+
+def _tried(
+    rows: NumberRows, usable: Sequence[NumberRecipe], errors: Sequence[float], *, chosen: int
+) -> tuple[TriedNumber, ...]:
+    named = [(recipe.name, recipe.strength(rows)) for recipe in usable] + [(MEAN, math.nan)]
+    return tuple(
+        TriedNumber(name, strength, error, is_chosen=place == chosen)
+        for place, ((name, strength), error) in enumerate(zip(named, errors, strict=False))
     )
-    parts = [
-        recipe.fit(rows, drug, strength)
-        for place, (recipe, (strength, _)) in enumerate(zip(usable, scored, strict=True))
-        if best in (place, len(usable))
-    ]
-    return ChosenNumber(parts[0] if best < len(usable) else Mean(tuple(parts)), tried)
-
-
-def _best(rows: NumberRows, drug: int, recipe: NumberRecipe, judged: Rows) -> tuple[float, Values]:
-    """The strength with the least error, and its predictions for the judged rows."""
-    found = {
-        strength: np.concatenate(
-            [recipe.inner(rows, drug, strength, number) for number in range(len(rows.inner))]
-        )
-        for strength in recipe.strengths
-    }
-    return min(found.items(), key=lambda item: _rmse(rows, drug, judged, item[1]))
-
-
-def _rmse(rows: NumberRows, drug: int, judged: Rows, predicted: Values) -> float:
-    numbers = rows.numbers
-    errors = numbers.values[judged, drug] - predicted
-    errors = np.where(numbers.is_least[judged, drug], np.maximum(errors, 0), errors)
-    return math.sqrt(float(np.nanmean(errors**2)))

@@ -40,6 +40,11 @@ class Numbers:
         """Those of some rows."""
         return Numbers(self.values[rows], self.is_least[rows])
 
+    def errors(self, predicted: Values) -> Values:
+        """Numbers minus predictions; 0 for a prediction above the bound of a censored number."""
+        errors = self.values - predicted
+        return np.where(self.is_least, np.maximum(errors, 0.0), errors)
+
     @property
     def is_exact(self) -> NDArray[np.bool_]:
         """(n_obs, n_drugs), whether a number is known and not censored."""

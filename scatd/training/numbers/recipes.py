@@ -24,10 +24,8 @@ RIDGE, LOW_RANK, TREES, ON_LATENT = (
     "extra trees",
     "ridge on the latent",
 )
-PENALTIES = (10.0, 3.0, 1.0, 0.3)
-"""The strongest first; see `Shrinkage.ridge`."""
-USUAL = 3.0
-"""Where inner folds cannot choose, and where censored numbers are filled for trees."""
+PENALTIES = (2.5, 10.0, 5.0, 1.25, 0.6, 0.3)
+"""The usual one first; see `Shrinkage.ridge`."""
 RANK = 20
 """Patterns over the drugs that answers may be made of, at most."""
 N_TREES, LEAF = 60, 5
@@ -40,23 +38,24 @@ class NumberRecipe(ABC):
     ----------------
     name
         Of the candidate.
-    strengths
-        All that is tried.
     """
 
     name: ClassVar[str]
-    strengths: ClassVar[tuple[float, ...]] = PENALTIES
 
     def can_fit(self, rows: NumberRows) -> bool:  # noqa: ARG002
         """Whether the rows hold what it needs."""
         return True
 
     @abstractmethod
-    def inner(self, rows: NumberRows, drug: int, strength: float, number: int) -> Values:
+    def strength(self, rows: NumberRows) -> float:
+        """Penalty, or least number of rows in a leaf."""
+
+    @abstractmethod
+    def inner(self, rows: NumberRows, drug: int, number: int) -> Values:
         """Predictions for the rows that an inner fold scores, by a model that did not see them."""
 
     @abstractmethod
-    def fit(self, rows: NumberRows, drug: int, strength: float) -> Linear | Trees:
+    def fit(self, rows: NumberRows, drug: int) -> Linear | Trees:
         """Fit all rows. What it calls log odds are numbers here."""
 
 
@@ -67,18 +66,21 @@ class RidgeRecipe(NumberRecipe):
     space: ClassVar[Space] = "features"
     rank: ClassVar[int | None] = None
 
-    def inner(self, rows: NumberRows, drug: int, strength: float, number: int) -> Values:
+    def strength(self, rows: NumberRows) -> float:
+        """The penalty that inner folds choose, for all drugs together."""
+        return rows.penalty(self.space, self.rank, PENALTIES)
+
+    def inner(self, rows: NumberRows, drug: int, number: int) -> Values:
         """Predictions for the rows of an inner fold."""
-        coef, level = self._weights(rows, drug, strength, number)
+        coef, level = self._weights(rows, drug, number)
         return np.asarray(rows.columns(self.space)[rows.inner[number][1]] @ coef + level)
 
-    def fit(self, rows: NumberRows, drug: int, strength: float) -> Linear:
+    def fit(self, rows: NumberRows, drug: int) -> Linear:
         """Fit all rows."""
-        return rows.linear(self.space, *self._weights(rows, drug, strength, -1))
+        return rows.linear(self.space, *self._weights(rows, drug, -1))
 
-    def _weights(
-        self, rows: NumberRows, drug: int, strength: float, number: int
-    ) -> tuple[Values, float]:
+    def _weights(self, rows: NumberRows, drug: int, number: int) -> tuple[Values, float]:
+        strength = self.strength(rows)
         if self.rank is None:
             ridge = rows.ridge(self.space, strength, number)
         else:
@@ -109,34 +111,36 @@ class LatentRecipe(RidgeRecipe):
 
 
 class TreesRecipe(NumberRecipe):
-    """A forest of extremely randomised trees; censored numbers are filled by a ridge before."""
+    """A forest of extremely randomised trees; a ridge fills censored numbers before."""
 
     name: ClassVar[str] = TREES
-    strengths: ClassVar[tuple[float, ...]] = (LEAF,)
 
-    def inner(self, rows: NumberRows, drug: int, strength: float, number: int) -> Values:
+    def strength(self, rows: NumberRows) -> float:  # noqa: ARG002
+        """One: forests differ little in what inner folds can tell apart."""
+        return LEAF
+
+    def inner(self, rows: NumberRows, drug: int, number: int) -> Values:
         """Predictions for the rows of an inner fold."""
-        forest = self._grown(rows, drug, strength, number)
+        forest = self._grown(rows, drug, number)
         return np.asarray(forest.predict(rows.X[rows.inner[number][1]]), dtype=np.float64)
 
-    def fit(self, rows: NumberRows, drug: int, strength: float) -> Trees:
+    def fit(self, rows: NumberRows, drug: int) -> Trees:
         """Fit all rows."""
-        return additive(self._grown(rows, drug, strength, -1))
+        return additive(self._grown(rows, drug, -1))
 
-    def _grown(
-        self, rows: NumberRows, drug: int, strength: float, number: int
-    ) -> ExtraTreesRegressor:
+    def _grown(self, rows: NumberRows, drug: int, number: int) -> ExtraTreesRegressor:
         from sklearn.ensemble import ExtraTreesRegressor
 
         train = rows.train(number)
         wanted, is_least = rows.numbers.values[train, drug], rows.numbers.is_least[train, drug]
+        known = np.isfinite(wanted)
         if is_least.any():
-            wanted = rows.ridge("features", USUAL, number).filled[:, drug]
-        known = np.isfinite(rows.numbers.values[train, drug])
+            penalty = rows.penalty("features", None, PENALTIES)
+            wanted = rows.ridge("features", penalty, number).filled[:, drug]
         forest = ExtraTreesRegressor(
             N_TREES if number < 0 else round(INNER_SHARE * N_TREES),
             max_features=min(math.ceil(FEATURE_SHARE * rows.X.shape[1]), MOST_FEATURES),
-            min_samples_leaf=int(strength),
+            min_samples_leaf=LEAF,
             random_state=rows.seed,
         )
         return grown(forest, rows.X[train[known]], wanted[known])

@@ -45,6 +45,7 @@ class NumberRows:
     _spaces: dict[Space, Standardised] = field(default_factory=dict, init=False)
     _shared: dict[tuple[Space, int], Shrinkage] = field(default_factory=dict, init=False)
     _ridges: dict[tuple[Space, int, float], Ridge] = field(default_factory=dict, init=False)
+    _penalties: dict[tuple[Space, int | None], float] = field(default_factory=dict, init=False)
     _low_ranks: dict[tuple[Space, int, float, int], Ridge] = field(default_factory=dict, init=False)
 
     def columns(self, space: Space) -> Values:
@@ -72,6 +73,39 @@ class NumberRows:
             ridge = self.ridge(space, penalty, number)
             self._low_ranks[key] = ridge.of_rank(rank, self.columns(space)[self.train(number)])
         return self._low_ranks[key]
+
+    def penalty(self, space: Space, rank: int | None, tried: Sequence[float]) -> float:
+        """The penalty with the least error in inner folds, over all drugs that are known.
+
+        What the rows hold is the same for all drugs, and the error of one drug is too noisy to
+        choose by. Errors are in s.d. of each drug. A prediction above the bound of a censored
+        number is no error.
+
+        Parameters
+        ----------
+        rank
+            Of the answers; None is not reduced.
+        tried
+            Penalties, the usual one first: it is taken where there are no inner folds.
+        """
+        key = (space, rank)
+        if key not in self._penalties:
+            self._penalties[key] = min(tried, key=lambda one: self._error(space, one, rank))
+        return self._penalties[key]
+
+    def _error(self, space: Space, penalty: float, rank: int | None) -> float:
+        """Mean over drugs of the squared error in inner folds; 0 without any."""
+        squared = np.full(self.numbers.values.shape, np.nan)
+        for number, (_, val) in enumerate(self.inner):
+            ridge = self.ridge(space, penalty, number)
+            if rank is not None:
+                ridge = self.of_rank(space, penalty, number, rank)
+            errors = self.numbers.of(val).errors(ridge.predict(self.columns(space)[val]))
+            squared[val] = (errors / ridge.spread) ** 2
+        known = np.isfinite(squared)
+        n_known = known.sum(axis=0)
+        sums = np.where(known, squared, 0.0).sum(axis=0)[n_known > 0]
+        return float((sums / n_known[n_known > 0]).mean()) if len(sums) else 0.0
 
     def linear(self, space: Space, coef: Values, level: float) -> Linear:
         """Weights of components as a model of single features, or of the latent."""
