@@ -118,9 +118,7 @@ def said_of_members(members: tuple[Candidate, ...]) -> tuple[Said, ...]:
     return tuple(said_of(member) for member in members)
 
 
-def require_regression(
-    said: RegressionSaid, tensors: Stored, widths: Widths, where: str
-) -> None:
+def require_regression(said: RegressionSaid, tensors: Stored, widths: Widths, where: str) -> None:
     """Refuse tensors that are no such regression: each is needed, in its shape and type, finite.
 
     Raises

@@ -184,7 +184,9 @@ def _regression(fields: Fields | None) -> RegressionSaid | None:
         one.needs_network for one in found.members
     ):
         what = f"predicts numbers by {counted(len(found.members), 'model')}"
-        raise InputError(what, where=fields.where, expected="one a fold, of which none is a network")
+        raise InputError(
+            what, where=fields.where, expected="one a fold, of which none is a network"
+        )
     return found
 
 

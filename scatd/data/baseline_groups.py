@@ -135,10 +135,17 @@ def groups_in(cells: Features, column: str, labels: LabelSource | None = None) -
     tables = [cells.obs]
     if labels is not None and labels.file is not None:
         tables.append(labels.table.of(cells).others)
-    for table in tables:
-        for name in table.columns:
-            if _plain(name) == _plain(column):
-                return group_words(table[name])
+    return next(
+        (found for table in tables for found in [groups_of(table, column)] if found is not None),
+        None,
+    )
+
+
+def groups_of(table: pd.DataFrame, column: str) -> Words | None:
+    """Groups of the rows of a table by a column, whatever its case and separators; None without."""
+    for name in table.columns:
+        if _plain(name) == _plain(column):
+            return group_words(table[name])
     return None
 
 

@@ -55,7 +55,15 @@ NumberUnits = Literal["ln uM", "AUC"]
 resistant."""
 NUMBER_NAMES: dict[NumberUnits, str] = {"ln uM": "ln_ic50_um", "AUC": "response_auc"}
 """Column of a predicted number by its units; `_low` and `_high` are the ends of its interval."""
-NUMBER_COLUMNS = tuple(f"{name}{end}" for name in NUMBER_NAMES.values() for end in ("", "_low", "_high"))
+
+
+def number_names(units: NumberUnits) -> tuple[str, str, str]:
+    """Columns of a predicted number and of the ends of its interval."""
+    name = NUMBER_NAMES[units]
+    return name, f"{name}_low", f"{name}_high"
+
+
+NUMBER_COLUMNS = tuple(name for units in NUMBER_NAMES for name in number_names(units))
 NUMBER_CAVEAT = (
     "Numbers are those of cell lines in vitro, never a dose for a person. Intervals hold for lines "
     "like those of the training; they claim nothing of single cells."

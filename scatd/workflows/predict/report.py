@@ -99,9 +99,26 @@ def provenance(ref: ModelRef, scorer: Scorer, request: PredictRequest) -> dict[s
         "alignment": request.alignment or scorer.alignment.method,
         "stats": request.stats,
         **_calibration(scorer, request),
+        **_numbers(scorer),
         "mc_samples": request.n_draws,
         "versions": artifact.versions(),
         "use": keys.CAVEAT,
+    }
+
+
+def _numbers(scorer: Scorer) -> dict[str, Any]:
+    """What the numbers mean that stand beside the probabilities; empty where there are none."""
+    if scorer.regression is None:
+        return {}
+    said = scorer.regression.said
+    return {
+        "numbers": {
+            "units": said.units,
+            "columns": list(keys.number_names(said.units)),
+            "level": said.level,
+            "groups": said.column or "none",
+            "use": keys.NUMBER_CAVEAT,
+        }
     }
 
 

@@ -225,5 +225,8 @@ def _require_numbers(labelled: LabelFiles) -> None:
         return
     for option, value in (("--ic50-units", labelled.ic50_units), ("--censored", labelled.censored)):
         if value is not None:
-            what, remedy = "is for numbers that are learned", "Add --response ic50, or leave it out."
+            what, remedy = (
+                "is for numbers that are learned",
+                "Add --response ic50, or leave it out.",
+            )
             raise InputError(what, where=option, remedy=remedy)
