@@ -135,10 +135,8 @@ def groups_in(cells: Features, column: str, labels: LabelSource | None = None) -
     tables = [cells.obs]
     if labels is not None and labels.file is not None:
         tables.append(labels.table.of(cells).others)
-    return next(
-        (found for table in tables for found in [groups_of(table, column)] if found is not None),
-        None,
-    )
+    found = (groups_of(table, column) for table in tables)
+    return next((words for words in found if words is not None), None)
 
 
 def groups_of(table: pd.DataFrame, column: str) -> Words | None:

@@ -153,17 +153,23 @@ def _by_drug(
         raise InputError(what, where=where, expected="one row a sample and drug")
     values = _numbers(table[by_name[_VALUE]], f"{where} column '{by_name[_VALUE]}'")
     keep = np.isfinite(values)
-    index = pd.MultiIndex.from_arrays([ids[keep], drugs[keep]])
-    wide = pd.Series(values[keep], index).unstack()
+    row, names = pd.factorize(ids[keep])
+    column, titles = pd.factorize(drugs[keep])
+
+    def wide(numbers: NDArray, *, otherwise: float | bool) -> pd.DataFrame:
+        found = np.full((len(names), len(titles)), otherwise)
+        found[row, column] = numbers[keep]
+        return pd.DataFrame(found, columns=titles)
+
+    found = wide(values, otherwise=np.nan)
+    found.insert(0, table.columns[0], names)
     if censored is None:
-        return wide.reset_index(), None
+        return found, None
     if censored not in table:
         known = ", ".join(map(str, table.columns))
         what = f"there is no column '{censored}' in {where}"
         raise InputError(what, where="--censored", expected=f"one of {known}")
-    is_least = _is_least(table[censored], f"{where} column '{censored}'")
-    least = pd.Series(is_least[keep], index).unstack().reindex_like(wide)
-    return wide.reset_index(), least.eq(True)  # noqa: FBT003
+    return found, wide(_is_least(table[censored], f"{where} column '{censored}'"), otherwise=False)
 
 
 def _is_least(column: pd.Series, where: str) -> NDArray[np.bool_]:

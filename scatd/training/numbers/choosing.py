@@ -100,9 +100,9 @@ def choose(
 
 def _squared(rows: NumberRows, drug: int, judged: Rows, predicted: Values) -> Values:
     """Squared errors of the judged rows that have a number."""
-    own = Numbers(rows.numbers.values[judged, drug], rows.numbers.is_least[judged, drug])
+    own = Numbers(rows.numbers.given[judged, drug], rows.numbers.is_least[judged, drug])
     errors = own.errors(predicted)
-    return np.asarray(errors[np.isfinite(own.values)] ** 2)
+    return np.asarray(errors[np.isfinite(own.given)] ** 2)
 
 
 def _rmse(squared: Sequence[Values]) -> list[float]:

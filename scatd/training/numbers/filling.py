@@ -27,28 +27,28 @@ class Numbers:
 
     Parameters
     ----------
-    values
+    given
         (n_obs, n_drugs), NaN where there is none.
     is_least
         (n_obs, n_drugs), whether the true number is at least the value (right-censored).
     """
 
-    values: Values
+    given: Values
     is_least: NDArray[np.bool_]
 
     def of(self, rows: NDArray[np.intp]) -> Numbers:
         """Those of some rows."""
-        return Numbers(self.values[rows], self.is_least[rows])
+        return Numbers(self.given[rows], self.is_least[rows])
 
     def errors(self, predicted: Values) -> Values:
         """Numbers minus predictions; 0 for a prediction above the bound of a censored number."""
-        errors = self.values - predicted
+        errors = self.given - predicted
         return np.where(self.is_least, np.maximum(errors, 0.0), errors)
 
     @property
     def is_exact(self) -> NDArray[np.bool_]:
         """(n_obs, n_drugs), whether a number is known and not censored."""
-        return np.isfinite(self.values) & ~self.is_least
+        return np.isfinite(self.given) & ~self.is_least
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +124,9 @@ class Shrinkage:
         alpha = max(penalty * float(self._squares.sum()) / n_obs, _TINY)
         shrunk = (self._axes / (self._squares + alpha)) @ self._axes.T
         n_free = 1 + float((self._squares / (self._squares + alpha)).sum())
-        known, exact = np.isfinite(numbers.values), numbers.is_exact
-        level, spread = _mean_and_spread(numbers.values)
-        given = np.where(known, (numbers.values - level) / spread, 0.0)
+        known, exact = np.isfinite(numbers.given), numbers.is_exact
+        level, spread = _mean_and_spread(numbers.given)
+        given = np.where(known, (numbers.given - level) / spread, 0.0)
         z = given
         for _ in range(_STEPS):
             mean = z.mean(axis=0)

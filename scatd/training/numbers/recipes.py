@@ -96,7 +96,7 @@ class LowRankRecipe(RidgeRecipe):
 
     def can_fit(self, rows: NumberRows) -> bool:
         """Whether there are more drugs than patterns."""
-        return rows.numbers.values.shape[1] > RANK
+        return rows.numbers.given.shape[1] > RANK
 
 
 class LatentRecipe(RidgeRecipe):
@@ -132,7 +132,7 @@ class TreesRecipe(NumberRecipe):
         from sklearn.ensemble import ExtraTreesRegressor
 
         train = rows.train(number)
-        wanted, is_least = rows.numbers.values[train, drug], rows.numbers.is_least[train, drug]
+        wanted, is_least = rows.numbers.given[train, drug], rows.numbers.is_least[train, drug]
         known = np.isfinite(wanted)
         if is_least.any():
             penalty = rows.penalty("features", None, PENALTIES)

@@ -95,7 +95,7 @@ class NumberRows:
 
     def _error(self, space: Space, penalty: float, rank: int | None) -> float:
         """Mean over drugs of the squared error in inner folds; 0 without any."""
-        squared = np.full(self.numbers.values.shape, np.nan)
+        squared = np.full(self.numbers.given.shape, np.nan)
         for number, (_, val) in enumerate(self.inner):
             ridge = self.ridge(space, penalty, number)
             if rank is not None:

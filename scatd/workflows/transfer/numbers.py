@@ -99,7 +99,7 @@ def learn_numbers(task: DrugTask) -> LearnedNumbers | None:
         tried += [{"fold": number + 1, **row} for row in fitted.tried]
     words = None if task.basis.groups is None else task.basis.groups.source[source.rows]
     made |= _naive(source, folds, words)
-    own = source.numbers.values[:, 0]
+    own = source.numbers.given[:, 0]
     is_least = source.numbers.is_least[:, 0]
     names, group = _enough(words, n_lines)
     column = "" if task.basis.groups is None or not names else task.basis.groups.column
@@ -202,9 +202,9 @@ def _naive(
     """Naive means of every line, from all numbers but those of the drug in its own fold."""
     found: dict[str, Values] = {}
     for _, val in folds:
-        known = np.ones(source.numbers.values.shape, dtype=bool)
+        known = np.ones(source.numbers.given.shape, dtype=bool)
         known[val, 0] = False
-        means = naive_numbers(source.numbers.values, known, 0, source.substances, words)
+        means = naive_numbers(source.numbers.given, known, 0, source.substances, words)
         for name, values in means.items():
             found.setdefault(name, np.empty(len(values)))[val] = values[val]
     if len(source.substances) == 1:
