@@ -180,13 +180,11 @@ def _regression(fields: Fields | None) -> RegressionSaid | None:
         groups=fields.take("groups", list_of(text), ()),
     )
     fields.require_all_taken()
-    if not 2 <= len(found.members) <= _MOST_MEMBERS or any(
-        one.needs_network for one in found.members
-    ):
-        what = f"predicts numbers by {counted(len(found.members), 'model')}"
-        raise InputError(
-            what, where=fields.where, expected="one a fold, of which none is a network"
-        )
+    n_members, has_network = len(found.members), any(one.needs_network for one in found.members)
+    if has_network or not 2 <= n_members <= _MOST_MEMBERS:
+        what = f"predicts numbers by {counted(n_members, 'model')}"
+        expected = "one a fold, of which none is a network"
+        raise InputError(what, where=fields.where, expected=expected)
     return found
 
 

@@ -92,7 +92,7 @@ def choose(
     se = lead.std(axis=1, ddof=1) / math.sqrt(lead.shape[1]) if lead.shape[1] > 1 else np.inf
     sure = np.where(lead.mean(axis=1) > se, lead.mean(axis=1), -np.inf)
     best = int(sure.argmax()) if np.isfinite(sure).any() else len(usable)
-    tried = _tried(rows, usable, _rmse([*squared, of_mean]), chosen=best)
+    tried = _tried(rows, usable, _rmse(np.vstack([squared, of_mean])), chosen=best)
     if best < len(usable):
         return ChosenNumber(usable[best].fit(rows, drug), tried)
     return ChosenNumber(Mean(tuple(recipe.fit(rows, drug) for recipe in usable)), tried)
@@ -105,7 +105,7 @@ def _squared(rows: NumberRows, drug: int, judged: Rows, predicted: Values) -> Va
     return np.asarray(errors[np.isfinite(own.given)] ** 2)
 
 
-def _rmse(squared: Sequence[Values]) -> list[float]:
+def _rmse(squared: Values) -> list[float]:
     return [math.sqrt(float(one.mean())) for one in squared]
 
 

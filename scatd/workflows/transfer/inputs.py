@@ -184,14 +184,14 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
         groups = read_groups(cohort, rows, opened.request.labelled.group_by, opened.labels)
     # The drug itself is the first one; other columns of it would give it away.
     others = [place for place, name in enumerate(names) if name != substance_key(drug)]
-    columns = [own[0], *others]
+    columns = np.array([own[0], *others], dtype=np.intp)
     return NumberedSource(
         rows=rows,
         numbers=Numbers(
             numbers.values[np.ix_(rows, columns)].astype(np.float64),
             is_least[np.ix_(rows, columns)],
         ),
-        substances=tuple(names[place] for place in columns),
+        substances=tuple(names[place] for place in columns.tolist()),
         groups=groups,
     )
 

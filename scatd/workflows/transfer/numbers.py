@@ -128,9 +128,9 @@ def record_numbers(run: tracking.Run, learned: LearnedNumbers) -> None:
     run.log_table(learned.models, artifact_paths.NUMBERS)
     run.log_table(learned.out_of_fold, artifact_paths.NUMBERS_OUT_OF_FOLD)
     run.log_table(learned.tried, artifact_paths.NUMBERS_CANDIDATES)
-    ours = learned.models.set_index("model").loc[OURS]
+    (ours,) = (row for row in learned.card_rows() if row["model"] == OURS)
     run.log_metrics(
-        {metric_names.NUMBERS.format(metric=name): float(ours[name]) for name in NUMBER_METRICS}
+        {metric_names.NUMBERS.format(metric=name): ours[name] for name in NUMBER_METRICS}
     )
 
 
@@ -230,8 +230,8 @@ def _in_words(
     task: DrugTask, models: pd.DataFrame, chosen: Sequence[str], is_least: NDArray[np.bool_]
 ) -> str:
     """What the folds show of the numbers."""
-    by_model = models.set_index("model")
-    ours = by_model.loc[OURS]
+    by_model = {str(row["model"]): row for row in models.to_dict("records")}
+    ours = by_model[OURS]
     units = task.basis.request.labelled.ic50_units
     n_censored = int(is_least.sum())
     censored = f" ({n_censored} of them censored)" if n_censored else ""
@@ -242,9 +242,9 @@ def _in_words(
     ]
     beside = {RIDGE: "ridge regression", **_WORDS}
     others = [
-        f"{words}: {by_model.loc[name, 'spearman']:.3f}, RMSE {by_model.loc[name, 'rmse']:.3g}"
+        f"{words}: {by_model[name]['spearman']:.3f}, RMSE {by_model[name]['rmse']:.3g}"
         for name, words in beside.items()
-        if name in by_model.index
+        if name in by_model
     ]
     said.append(f"Spearman on the same folds by {'; by '.join(others)}.")
     counts = ", ".join(f"{name} in {n}" for name, n in Counter(chosen).most_common())

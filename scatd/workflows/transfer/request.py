@@ -223,10 +223,9 @@ def _require_numbers(labelled: LabelFiles) -> None:
             what, remedy = "the table does not say what its numbers mean", "Add --ic50-units."
             raise InputError(what, where="--response ic50", expected=units, remedy=remedy)
         return
-    for option, value in (("--ic50-units", labelled.ic50_units), ("--censored", labelled.censored)):
+    only = {"--ic50-units": labelled.ic50_units, "--censored": labelled.censored}
+    for option, value in only.items():
         if value is not None:
-            what, remedy = (
-                "is for numbers that are learned",
-                "Add --response ic50, or leave it out.",
-            )
+            what = "is for numbers that are learned"
+            remedy = "Add --response ic50, or leave it out."
             raise InputError(what, where=option, remedy=remedy)
