@@ -84,8 +84,8 @@ def choose(
     ]
     squared = np.array([_squared(rows, drug, judged, made) for made in predicted])
     if not squared.size or len(usable) == 1:
-        errors = _rmse(squared) if squared.size else [math.nan] * len(usable)
-        tried = _tried(rows, usable, errors, chosen=0)
+        errors = _rmse(squared) if squared.size else [math.nan]
+        tried = _tried(rows, usable[:1], errors, chosen=0)
         return ChosenNumber(usable[0].fit(rows, drug), tried)
     of_mean = _squared(rows, drug, judged, np.mean(predicted, axis=0))
     lead = of_mean - squared

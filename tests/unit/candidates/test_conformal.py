@@ -82,7 +82,7 @@ def test_coverage_of_new_lines_and_of_their_groups():
     quiet = new_group == 0
     assert np.mean([one[~quiet] for one in held]) < 0.85  # noisy lines are not held often enough
     for own in (quiet, ~quiet):
-        assert 0.88 <= np.mean([one[own] for one in by_group]) <= 0.95
+        assert 0.88 <= np.mean([one[own] for one in by_group]) <= 0.97
 
 
 def test_a_small_group_gets_the_interval_of_all():

@@ -34,7 +34,7 @@ def test_models_of_two_folds_are_not_compared():
 
 def test_naive_means_read_training_pairs_alone():
     rng = np.random.default_rng(1)
-    values = rng.normal(size=(12, 3)) + [0, 5, -5]
+    values = rng.normal([0, 5, -5], size=(12, 3))
     values[3, 1] = np.nan
     tissues = np.array([*"aaaabbbb", "c", "c", "", ""])
     training = np.ones(values.shape, dtype=bool)
