@@ -113,3 +113,30 @@ def test_groups_have_intervals_of_their_own(learned):
     assert np.bincount(group).min() >= fewest_lines()
     words = np.array(["tissue1", "elsewhere"])
     np.testing.assert_array_equal(stored.regression.codes(words), [1, -1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--response", "ic50"), "there are no numbers to learn"),
+        (("--response", "ic50", "--ic50", "TABLE"), "does not say what its numbers mean"),
+        (
+            ("--ic50", "TABLE", "--ic50-units", "AUC"),
+            "--ic50-units: is for numbers that are learned",
+        ),
+        (("--censored", "relation"), "--censored: is for numbers that are learned"),
+        ((*UNITS, "--ic50", "TABLE"), "has no numbers of 'RARE'"),
+        ((*UNITS, "--ic50", "FEW"), "has 30 numbers of RARE that are not censored"),
+    ],
+)
+def test_what_cannot_be_learned(scatd, task, numbers, tmp_path, options, message):
+    _, table, _ = numbers
+    few = tmp_path / "few.csv"
+    pd.DataFrame({"line": [f"line{n}" for n in range(30)], "RARE": range(30)}).to_csv(
+        few, index=False
+    )
+    files = {"TABLE": str(table), "FEW": str(few)}
+    asked = [files.get(word, word) for word in options]
+    done = scatd(*task.transfer_arguments("RARE"), "--folds", "3", *asked, code=2)
+    assert message in " ".join(done.output.split())
+    assert registry.find("scatd-sf-rare", "staging") is None
