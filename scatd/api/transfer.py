@@ -97,9 +97,9 @@ def transfer(
     -------
     A result that a notebook shows. Of one drug: `ref` (the registered version), `sentence` (the
     finding), `verdict` (of the gate), `promoted`, and the DataFrames `folds`, `models` (the model
-    beside its baselines, with 95% intervals), `target`, and `predictions` (out of fold: model, id,
-    truth, prob_resistant, 0 to 1, high for resistant, and fold). Of a sweep: `table`, one row a
-    drug.
+    beside its baselines, with 95% intervals), `target`, `numbers` (with `response="ic50"`), and
+    `predictions` (out of fold: model, id, truth, prob_resistant, 0 to 1, high for resistant, and
+    fold). Of a sweep: `table`, one row a drug.
 
     Raises
     ------

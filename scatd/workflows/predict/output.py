@@ -216,8 +216,8 @@ class _Json:
 
 def _objects(table: pd.DataFrame) -> Iterator[str]:
     """Each row as an object of JSON; numbers are exact, and what is missing or endless is null."""
-    plain = table.replace([np.inf, -np.inf], np.nan).astype(object)
-    plain = plain.where(plain.notna(), None)
+    bounded = table.replace([np.inf, -np.inf], np.nan)
+    plain = bounded.astype(object).where(bounded.notna(), None)
     for row in zip(*(plain[name].tolist() for name in plain), strict=True):
         yield json.dumps(dict(zip(plain.columns, row, strict=True)))
 

@@ -39,6 +39,8 @@ def summary(
     notes[:0] = given.warnings(totals.cells)
     for note in notes:
         logger.info("%s", note)
+    if scorer.regression is not None:
+        notes.append(keys.NUMBER_CAVEAT)
     if totals.sample is not None:
         notes += _nearness_note(scorer, given, request, totals.sample)
     shift, not_assessed = _shift(scorer, totals), why_not_assessed_by(scorer)

@@ -152,6 +152,7 @@ def record_drug(
         labels=labels,
         findings=findings,
         predictions=evidence.fold_predictions(folds.predictions, task.source.cohort.ids),
+        numbers=None if numbers is None else numbers.models,
     )
 
 
