@@ -69,6 +69,8 @@ class ScoreOptions:
         With `fold_sd`: also return what the model of each fold says.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
+    numbers
+        Also return the numbers, such as ln IC50, of a model that predicts them.
     """
 
     alignment: AlignmentMethod | None = None
@@ -78,6 +80,7 @@ class ScoreOptions:
     fold_sd: bool = False
     keep_folds: bool = False
     keep_latent: bool = False
+    numbers: bool = False
 
 
 DEFAULTS = ScoreOptions()
@@ -111,8 +114,8 @@ class Scores:
         A low value means that the cell is unlike the training cells. None when the model does not
         store its training domain.
     numbers
-        (n_obs, 3), predicted number, such as ln IC50, and the ends of its interval; None when the
-        model predicts none.
+        (n_obs, 3), predicted number, such as ln IC50, and the ends of its interval; None unless
+        `numbers`, and when the model predicts none.
     """
 
     prob_resistant: NDArray[np.float64]
@@ -436,8 +439,8 @@ class RowScorer:
     def _numbers(
         self, start: int, n_rows: int, moved: Tensor, mu: Tensor
     ) -> NDArray[np.float64] | None:
-        """Numbers of the first rows of a block; None where the model predicts none."""
-        if self.scorer.regression is None:
+        """Numbers of the first rows of a block; None where they are not wanted, or not known."""
+        if self.scorer.regression is None or not self.options.numbers:
             return None
         groups = None if self.groups is None else self.groups[start : start + n_rows]
         return self.scorer.regression.estimates(moved, mu, groups, n_rows)

@@ -40,6 +40,11 @@ _TITLES = {
     "prob_sd": "s.d.",
     "prob_sd_folds": "s.d. of the folds",
     "ood_p": "p of the domain",
+    **{
+        name: f"{units}, in vitro{end}"
+        for units in keys.NUMBER_NAMES
+        for name, end in zip(keys.number_names(units), ("", ", low", ", high"), strict=True)
+    },
 }
 
 WHAT_IT_MEANS = (

@@ -97,6 +97,20 @@ def test_every_output_holds_the_numbers(scatd, task, numbers, learned):
     pd.testing.assert_frame_equal(pd.read_csv("joined.csv"), table)
 
 
+def test_a_drug_of_a_sweep_without_numbers_is_named(scatd, task, numbers):
+    source, table, _ = numbers
+    labels = pd.read_csv(task.labels, index_col=0)[["DOCETAXEL"]]
+    labels.assign(NEW=labels["DOCETAXEL"]).to_csv("labels.csv")
+    asked = task.transfer_arguments("DOCETAXEL,NEW")
+    asked[asked.index("--source") + 1] = str(source)
+    asked[asked.index("--labels") + 1] = "labels.csv"
+    done = scatd(*asked, "--model", "linear", "--folds", "3", *UNITS, "--ic50", table)
+    assert "has no numbers of 'NEW'" in " ".join(done.output.split())
+    stored = registry.read(registry.find("scatd-sf-docetaxel", "staging"))
+    assert len(stored.regression.members) == 3
+    assert registry.find("scatd-sf-new", "staging") is None
+
+
 def test_changed_tensors_are_refused(learned, tmp_path):
     del learned
     stored = registry.read(registry.find("scatd-sf-docetaxel", "staging"))

@@ -92,6 +92,7 @@ def score_options(request: PredictRequest) -> ScoreOptions:
         seed=request.seed,
         fold_sd="folds" in request.uncertainty,
         keep_latent=request.keeps_latent,
+        numbers=True,
     )
 
 
