@@ -62,8 +62,8 @@ _NETWORK = {
     "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
     "scatd transfer --drug DOCETAXEL --model linear",
-    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --response ic50 --ic50 "
-    "ln_ic50.csv --ic50-units 'ln uM'",
+    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --response ic50 --ic50 auc.csv "
+    "--ic50-units AUC",
     demo_for=("source", "source"),
 )
 @option(
