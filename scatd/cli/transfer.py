@@ -62,7 +62,7 @@ _NETWORK = {
     "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
     "scatd transfer --drug DOCETAXEL --model linear",
-    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --response ic50 --ic50 auc.csv "
+    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --response ic50 --ic50 a.csv "
     "--ic50-units AUC",
     demo_for=("source", "source"),
 )
