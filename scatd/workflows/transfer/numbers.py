@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from scatd.evaluation.naive import DRUG_MEAN, LINE_MEAN, TISSUE_MEAN
 from scatd.evaluation.numbers import NUMBER_METRICS, models_table, naive_numbers
 from scatd.keys import artifact_paths, metric_names
 from scatd.training.candidates.inner import INNER_FOLDS
+from scatd.training.candidates.recipe import Split
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob
 from scatd.training.numbers.choosing import choose
@@ -167,11 +167,10 @@ def _fold(
     encoder = learner.trainer.untrained
     # The latent of an encoder that is trained on labels is no other model's.
     latent = posterior_of(encoder, data.X_train)[0] if can_share(task.settings) else None
-    groups = None if source.groups is None else source.groups[train]
     rows = NumberRows(
         X=data.X_train.cpu().numpy(),
         numbers=source.numbers.of(train),
-        inner=unlabelled_folds(len(train), INNER_FOLDS, seed, groups),
+        inner=_inner(len(train), seed, None if source.groups is None else source.groups[train]),
         seed=seed,
         latent=None if latent is None else latent.cpu().numpy(),
     )
@@ -189,9 +188,15 @@ def _fold(
         }
         for one in own.tried
     ]
-    X_val: torch.Tensor = data.X_val
     ridge = choose(rows, recipes=RECIPES[:1]).model
-    return _Fold(own.model, predict(own.model, X_val), predict(ridge, X_val), tried)
+    return _Fold(own.model, predict(own.model, data.X_val), predict(ridge, data.X_val), tried)
+
+
+def _inner(n_lines: int, seed: int, groups: NDArray[np.str_] | None) -> list[Split]:
+    """Inner folds of training lines; none where there are too few groups."""
+    if groups is not None and len(np.unique(groups)) < INNER_FOLDS:
+        return []
+    return unlabelled_folds(n_lines, INNER_FOLDS, seed, groups)
 
 
 def _naive(
