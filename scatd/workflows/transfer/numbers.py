@@ -129,9 +129,8 @@ def record_numbers(run: tracking.Run, learned: LearnedNumbers) -> None:
     run.log_table(learned.out_of_fold, artifact_paths.NUMBERS_OUT_OF_FOLD)
     run.log_table(learned.tried, artifact_paths.NUMBERS_CANDIDATES)
     (ours,) = (row for row in learned.card_rows() if row["model"] == OURS)
-    run.log_metrics(
-        {metric_names.NUMBERS.format(metric=name): ours[name] for name in NUMBER_METRICS}
-    )
+    known = {name: ours[name] for name in NUMBER_METRICS if pd.notna(ours[name])}
+    run.log_metrics({metric_names.NUMBERS.format(metric=name): v for name, v in known.items()})
 
 
 @dataclass(frozen=True, eq=False)
