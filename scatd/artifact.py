@@ -21,6 +21,7 @@ from scatd import __version__
 from scatd.candidates import storing
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.network import Network
+from scatd.candidates.regression import Regression, read_regression
 from scatd.candidates.storing import Said, said_of
 from scatd.cards import checksums
 from scatd.cards.agreement import (
@@ -29,6 +30,7 @@ from scatd.cards.agreement import (
     FOLD_CANDIDATE,
     FOLD_HEAD,
     HEAD,
+    REGRESSION,
     STATISTICS,
     WEIGHTS,
     require_agreement,
@@ -78,6 +80,8 @@ class Artifact:
         What scores in other folds, where that is no network.
     domain
         Statistics of the training cells; None when unknown.
+    regression
+        What predicts numbers, such as ln IC50, beside the probabilities; None where nothing does.
     about
         All other facts: features, metrics, baselines, data, settings, versions.
     """
@@ -95,6 +99,7 @@ class Artifact:
     candidate: Candidate | None = None
     fold_candidates: tuple[Candidate, ...] = ()
     domain: Domain | None = None
+    regression: Regression | None = None
     about: About = field(default_factory=About)
 
     def card(self, *, complete: bool = True) -> Card:
@@ -130,6 +135,7 @@ class Artifact:
             about=self.about,
             scatd_version=__version__,
             schema_version=SCHEMA_VERSION,
+            regression=None if self.regression is None else self.regression.said,
         )
 
     def backbone(self) -> ResidualVAE:
@@ -221,6 +227,9 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
         held[CANDIDATE] = artifact.candidate
     for prefix, candidate in held.items():
         named |= {prefix + name: value for name, value in candidate.tensors().items()}
+    if artifact.regression is not None:
+        own = artifact.regression.tensors()
+        named |= {REGRESSION + name: value for name, value in own.items()}
     if artifact.domain is not None:
         named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
     if artifact.alignment is not None:
@@ -304,6 +313,9 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         more_heads=_read_heads(tensors, HEAD, card.more_heads),
         fold_heads=_read_heads(tensors, FOLD_HEAD, card.fold_heads),
         domain=_read_domain(card.domain, tensors),
+        regression=None
+        if card.regression is None
+        else read_regression(card.regression, under(tensors, REGRESSION)),
         about=card.about,
     )
     return _with_candidates(bare, card, tensors)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from scatd.candidates.regression import require_regression
 from scatd.candidates.storing import Widths, head_shapes, require
 from scatd.cards.card import Card
 from scatd.errors import InputError
@@ -14,6 +15,7 @@ from scatd.nn.recognise import Recognised, require_network, require_tensor, unde
 WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
 HEAD, FOLD_HEAD = "head", "fold_head"
 CANDIDATE, FOLD_CANDIDATE = "candidate.", "fold_candidate"
+REGRESSION = "regression."
 """Prefixes of tensor names in a folder; a number follows those of heads and of other folds."""
 
 
@@ -29,6 +31,10 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
     network = Recognised(card.kind, card.design, card.sizes, card.candidate.name == "network")
     require_network(state, network, where=where)
     known = {WEIGHTS + name for name in state} | _require_candidates(card, tensors, where)
+    if card.regression is not None:
+        own, widths = under(tensors, REGRESSION), Widths(card.design, card.sizes)
+        require_regression(card.regression, own, widths, f"{where}: regression")
+        known |= {REGRESSION + name for name in own}
     expected = _statistics(card) | _heads(card)
     if card.domain is not None:
         _require_domain(card, tensors, where)
