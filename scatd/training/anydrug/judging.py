@@ -26,8 +26,8 @@ from scatd.training.anydrug.solver import Eigen, Floats, solve
 CLOSE = 0.5
 """Tanimoto similarity from which two drugs are close analogues: they are left out together."""
 INNER_FOLDS, LINE_FOLDS = 5, 5
-LEAST_ANSWERED = 0.2
-"""Share of inner drugs that a threshold must leave to answer for."""
+LEAST_PART = 0.2
+"""Share of inner drugs that must be over a threshold, and under it."""
 _LEVEL_SPREAD = 1.96
 
 Integers = NDArray[np.intp]
@@ -175,11 +175,12 @@ def choose(table: Table, alike_lines: Floats, seed: int) -> Chosen:
 
 
 def threshold_of(near: Floats, score: Floats, lead: Floats) -> float:
-    """The lowest similarity from which structures helped, in drugs that were left out.
+    """The similarity that best tells drugs apart for which structures helped, of drugs left out.
 
-    From it on, the mean lead over the line mean must be over 0 by its interval, and the mean
-    correlation must be above that of the drugs under it. Where no similarity does both, the first
-    is enough. Where none does that, it is 1: every drug but a known structure is refused.
+    The drugs from it on must have a mean lead over the line mean whose interval is over 0. If
+    possible, their mean correlation is above that of the drugs under it. Of such similarities, it
+    is the one with the largest difference in lead, in standard errors. Where there is none, it is
+    1: only a structure that is known is answered for.
 
     Parameters
     ----------
@@ -189,20 +190,18 @@ def threshold_of(near: Floats, score: Floats, lead: Floats) -> float:
     """
     known = np.isfinite(score) & np.isfinite(lead)
     near, score, lead = near[known], score[known], lead[known]
-    enough = max(2, int(np.ceil(LEAST_ANSWERED * len(near))))
-    only_lead = 1.0
+    enough = max(2, int(np.ceil(LEAST_PART * len(near))))
+    found = []
     for limit in np.unique(near):
-        answered = near >= limit
-        own = lead[answered]
-        if len(own) < enough:
-            break
-        is_ahead = own.mean() > _LEVEL_SPREAD * own.std(ddof=1) / np.sqrt(len(own))
-        if not is_ahead:
+        over = near >= limit
+        own, other = lead[over], lead[~over]
+        if min(len(own), len(other)) < enough:
             continue
-        only_lead = min(only_lead, float(limit))
-        if answered.all() or score[answered].mean() > score[~answered].mean():
-            return float(limit)
-    return only_lead
+        error, error_other = (part.std(ddof=1) / np.sqrt(len(part)) for part in (own, other))
+        if own.mean() > _LEVEL_SPREAD * error:
+            apart = (own.mean() - other.mean()) / max(np.hypot(error, error_other), 1e-12)
+            found.append((score[over].mean() > score[~over].mean(), apart, float(limit)))
+    return max(found)[2] if found else 1.0
 
 
 @dataclass(frozen=True, eq=False)

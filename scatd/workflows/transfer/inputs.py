@@ -13,7 +13,7 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import drug_key, refuse_reserved
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
@@ -142,6 +142,7 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
     target = None
     if opened.target_labels is not None:
         target = _target_task(opened.target_labels, drug, request)
+    refuse_reserved(drug, labels.origin)
     return DrugLabels(drug_key(drug), LabelledSource(cohort, labels, groups), target)
 
 
