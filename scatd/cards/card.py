@@ -13,7 +13,6 @@ from scatd.keys import AlignmentMethod, FewShotUse, LabelKind, Select
 from scatd.nn.domain import Role, TooFewCells
 from scatd.nn.residual_vae import Sizes
 
-
 ModelKind = Literal["backbone", "response", "anydrug"]
 """What a folder holds: a backbone, a model of one drug, or one of drugs never seen."""
 

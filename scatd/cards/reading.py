@@ -171,9 +171,7 @@ def _candidate(fields: Fields | None, depth: int = 0) -> Said:
 def _anydrug(fields: Fields | None) -> AnyDrugSaid | None:
     if fields is None:
         return None
-    found = AnyDrugSaid(
-        fields.take("drugs", list_of(text)), fields.take("smiles", list_of(text))
-    )
+    found = AnyDrugSaid(fields.take("drugs", list_of(text)), fields.take("smiles", list_of(text)))
     fields.require_all_taken()
     if not found.drugs or len(found.drugs) != len(found.smiles):
         what = f"names {counted(len(found.drugs), 'drug')} and {len(found.smiles)} structures"

@@ -50,4 +50,6 @@ def _draw(axes: Axes, drugs: pd.DataFrame, column: str) -> None:
                      label=f"{label} ({len(own)})", linewidth=1.2, alpha=0.85)  # fmt: skip
         if len(own):
             mean = own[column].mean()
-            axes.hlines(mean, own["nearest"].min(), own["nearest"].max(), color=colour, linewidth=1.6)
+            axes.hlines(
+                mean, own["nearest"].min(), own["nearest"].max(), color=colour, linewidth=1.6
+            )

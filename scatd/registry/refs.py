@@ -184,7 +184,9 @@ def resolve_backbone(spec: str) -> ModelRef:
 
 def production_versions() -> dict[str, int]:
     """Version in production by registered name, of every model of one drug that has one."""
-    others = {f(family) for family in keys.FAMILIES for f in (keys.backbone_name, keys.anydrug_name)}
+    others = {
+        f(family) for family in keys.FAMILIES for f in (keys.backbone_name, keys.anydrug_name)
+    }
     return {
         model.name: model.aliases[keys.PRODUCTION]
         for model in state.read_all(connect())

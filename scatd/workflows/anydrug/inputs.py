@@ -11,10 +11,9 @@ from scatd import keys
 from scatd.data.drugs import refuse_reserved
 from scatd.data.response_numbers import ResponseNumbers, read_response_numbers
 from scatd.data.simulated import refuse_mixing
-from scatd.data.structures import fingerprints, require_rdkit, structures_for
+from scatd.data.structures import fingerprints, require_rdkit, structures_for, tanimoto
 from scatd.errors import InputError
 from scatd.training.anydrug.judging import Table, families
-from scatd.data.structures import tanimoto
 from scatd.wording import counted
 from scatd.workflows.anydrug.request import AnyDrugRequest
 from scatd.workflows.cohorts.training import Cohorts, read_embeddings, read_expression

@@ -12,10 +12,9 @@ from scatd.data.files import sha256_file
 from scatd.keys import artifact_paths
 from scatd.nn.residual_vae import Sizes
 from scatd.plots.anydrug import drugs_left_out
+from scatd.tracking import Run
 from scatd.training.anydrug.judging import Chosen, Judged, choose, judge
 from scatd.training.anydrug.model import Lines, fit
-from scatd.tracking import DataName, Run
-from scatd.wording import counted
 from scatd.workflows.anydrug.inputs import Inputs, read_inputs
 from scatd.workflows.anydrug.report import as_table, summary_in_words
 from scatd.workflows.anydrug.request import AnyDrugRequest, AnyDrugResult
@@ -116,9 +115,7 @@ def _model(
         cells = np.asarray(reference.X, dtype=np.float64)
         moved = cells.mean(axis=0), cells.std(axis=0)
     strengths = chosen.strengths
-    model = fit(
-        lines, found.table.bits, found.table.responses, strengths, chosen.threshold, moved
-    )
+    model = fit(lines, found.table.bits, found.table.responses, strengths, chosen.threshold, moved)
     about = About(
         features=FeaturesRead(source.n_features, source.key, source.names),
         input_scale=found.cohorts.input_scale,
