@@ -36,7 +36,7 @@ def main() -> None:
     rows = []
     for end, lines in (("", "lines of the training"), ("_new", "new lines")):
         for part, drugs in PARTS.items():
-            for column in ("within_drug", "line_mean", "lead"):
+            for column in ("within_drug", "line_mean", "lead", "beyond"):
                 name = f"{column}{end}{part}"
                 if f"{name}_mean" in found:
                     said = "{:+.3f} ({:+.3f} to {:+.3f})".format(
@@ -46,7 +46,7 @@ def main() -> None:
     rows.append(("drugs, refused", f"{found['n_drugs']:.0f}, {found['n_refused']:.0f}", ""))
     common.report("anydrug: within-drug Spearman of drugs never seen, 95 % intervals", rows)
     quantiles = pd.qcut(judged.drugs["nearest"], np.linspace(0, 1, 7))
-    columns = ["within_drug", "lead", "within_drug_new", "lead_new"]
+    columns = ["within_drug", "lead", "beyond", "within_drug_new", "lead_new", "beyond_new"]
     print(judged.drugs.groupby(quantiles, observed=True)[columns].mean().round(3))
     print(judged.drugs.groupby("fold")["threshold"].first().round(3).to_dict())
 
@@ -58,7 +58,7 @@ def read(folder: Path) -> Table:
     structures = structures_for(numbers.drugs, folder / "drug_smiles.csv")
     known = [place for place, drug in enumerate(numbers.drugs) if drug in structures]
     bits = fingerprints(structures, "drug_smiles.csv")
-    return Table(np.asarray(lines.X), numbers.values[:, known].astype(np.float64), bits)
+    return Table(np.asarray(lines.X), np.asarray(numbers.values)[:, known].astype(np.float64), bits)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @option(
     "--reference",
     paths.COHORT,
-    "Unlabelled single cells, by whose mean and s.d. cells are standardised.  [default: none; cells "
-    "are standardised as the lines]",
+    "Unlabelled single cells, by whose mean and s.d. cells are standardised.  [default: none; "
+    "cells are standardised as the lines]",
 )
 @option(
     "--panel",
@@ -60,9 +60,10 @@ def anydrug(**given: Any) -> None:
     """Learn all drugs at once, for drugs that were never seen.
 
     SOURCE holds lines with the features of the family. A kernel ridge regression learns how lines
-    respond to a drug from its structure (RDKit's Morgan fingerprints, the extra chem). It is judged
-    by leaving out drugs together with close analogues, beside the mean response of each line. `scatd
-    predict --drug-smiles` uses it, and refuses a drug that is too unlike those that were learned.
+    respond to a drug from its structure (RDKit's Morgan fingerprints, the extra chem). It is
+    judged by leaving out drugs together with close analogues, beside the mean response of each
+    line. `scatd predict --drug-smiles` uses it, and refuses a drug that is too unlike those that
+    were learned.
     """
     from scatd.workflows.anydrug.request import AnyDrugRequest
     from scatd.workflows.anydrug.run import anydrug as work

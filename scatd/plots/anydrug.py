@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def drugs_left_out(drugs: pd.DataFrame, subject: str, *, on: Figure | None = None) -> Figure:
-    """Correlation within each left-out drug by its nearest known drug, and the lead over line means.
+    """Correlation within each left-out drug, and its lead, by the nearest known drug.
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ INNER_FOLDS, LINE_FOLDS = 5, 5
 LEAST_PART = 0.2
 """Share of inner drugs that must be over a threshold, and under it."""
 _LEVEL_SPREAD = 1.96
+_ROUNDING = 1e-9
 
 Integers = NDArray[np.intp]
 
@@ -81,6 +82,18 @@ def within_drug(predicted: Floats, responses: Floats) -> Floats:
         if seen.sum() > 2 and np.ptp(own[seen]) > 0 and np.ptp(ours[seen]) > 0:
             found[drug] = np.corrcoef(rankdata(ours[seen]), rankdata(own[seen]))[0, 1]
     return found
+
+
+def beyond(predicted: Floats, baseline: Floats, responses: Floats) -> Floats:
+    """Correlation within each drug that the baseline does not explain, (n_drugs,).
+
+    It is the partial Spearman correlation of prediction and response, given the baseline.
+    """
+    score, other = within_drug(predicted, responses), within_drug(baseline, responses)
+    shared = within_drug(np.where(np.isfinite(responses), predicted, np.nan), baseline)
+    left = (1 - shared**2) * (1 - other**2)
+    top = score - shared * other
+    return np.divide(top, np.sqrt(left), out=np.full(len(top), np.nan), where=left > _ROUNDING)
 
 
 def line_means(responses: Floats) -> Floats:
@@ -168,28 +181,27 @@ def choose(table: Table, alike_lines: Floats, seed: int) -> Chosen:
     best = GRID[int(means.argmax())]
     baseline = within_drug(baseline_left_out(table, fold), truth)
     near = nearest_outside(alike, fold)
-    threshold = threshold_of(near, scores[best], scores[best] - baseline)
+    threshold = threshold_of(near, scores[best] - baseline)
     rows = [(one.common, one.own, one.penalty, mean) for one, mean in zip(GRID, means, strict=True)]
     columns = ["common", "own", "penalty", "within_drug"]
     return Chosen(best, threshold, pd.DataFrame(rows, columns=columns))
 
 
-def threshold_of(near: Floats, score: Floats, lead: Floats) -> float:
+def threshold_of(near: Floats, lead: Floats) -> float:
     """The similarity that best tells drugs apart for which structures helped, of drugs left out.
 
-    The drugs from it on must have a mean lead over the line mean whose interval is over 0. If
-    possible, their mean correlation is above that of the drugs under it. Of such similarities, it
-    is the one with the largest difference in lead, in standard errors. Where there is none, it is
-    1: only a structure that is known is answered for.
+    The drugs from it on must have a mean lead over the line mean whose interval is over 0. Of such
+    similarities, it is the one with the largest difference in lead, in standard errors, from the
+    drugs under it. Where there is none, it is 1: only a structure that is known is answered for.
 
     Parameters
     ----------
-    near, score, lead
-        (n_drugs,) similarity to the nearest drug that was not left out, within-drug correlation,
-        and its lead over the line mean.
+    near, lead
+        (n_drugs,) similarity to the nearest drug that was not left out, and the lead over the line
+        mean.
     """
-    known = np.isfinite(score) & np.isfinite(lead)
-    near, score, lead = near[known], score[known], lead[known]
+    known = np.isfinite(lead)
+    near, lead = near[known], lead[known]
     enough = max(2, int(np.ceil(LEAST_PART * len(near))))
     found = []
     for limit in np.unique(near):
@@ -200,8 +212,8 @@ def threshold_of(near: Floats, score: Floats, lead: Floats) -> float:
         error, error_other = (part.std(ddof=1) / np.sqrt(len(part)) for part in (own, other))
         if own.mean() > _LEVEL_SPREAD * error:
             apart = (own.mean() - other.mean()) / max(np.hypot(error, error_other), 1e-12)
-            found.append((score[over].mean() > score[~over].mean(), apart, float(limit)))
-    return max(found)[2] if found else 1.0
+            found.append((apart, float(limit)))
+    return max(found)[1] if found else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +224,8 @@ class Judged:
     ----------
     drugs
         One row a drug: fold, family, nearest (similarity), refused, within_drug and line_mean
-        (correlations, on lines of the training), lead, and the same three with `_new` on lines that
+        (correlations, on lines of the training), lead, beyond (the correlation that the line mean
+        does not explain), and the same four with `_new` on lines that
         were left out, too.
     summary
         Means, with 95 % intervals over families of drugs, by name of the metric.
@@ -266,7 +279,7 @@ def judge(table: Table, n_folds: int, seed: int, progress: Callable[[], object] 
             weights = solve(by_line, Eigen.of(blind), values, strengths.penalty)
             base_new[np.ix_(new, left)] = (to_lines @ weights).sum(axis=1)[:, None]
         progress()
-    near = nearest_outside(alike, fold)
+    near, base = nearest_outside(alike, fold), baseline_left_out(table, fold)
     frame = pd.DataFrame(
         {
             "fold": fold,
@@ -275,9 +288,11 @@ def judge(table: Table, n_folds: int, seed: int, progress: Callable[[], object] 
             "threshold": threshold,
             "refused": near < threshold,
             "within_drug": within_drug(made, truth),
-            "line_mean": within_drug(baseline_left_out(table, fold), truth),
+            "line_mean": within_drug(base, truth),
+            "beyond": beyond(made, base, truth),
             "within_drug_new": within_drug(made_new, truth),
             "line_mean_new": within_drug(base_new, truth),
+            "beyond_new": beyond(made_new, base_new, truth),
         }
     )
     for end in ("", "_new"):
@@ -293,7 +308,7 @@ def summarised(drugs: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
     """
     refused = drugs["refused"].to_numpy(bool)
     parts = {"": np.ones(len(drugs), bool), "_answered": ~refused, "_refused": refused}
-    columns = ["within_drug", "line_mean", "lead"]
+    columns = ["within_drug", "line_mean", "lead", "beyond"]
     columns += [f"{name}_new" for name in columns]
     found: dict[str, float] = {"n_drugs": len(drugs), "n_refused": int(refused.sum())}
     drawn = np.concatenate(list(bootstrap.weights(len(drugs), drugs["family"].to_numpy())))

@@ -76,7 +76,7 @@ class PredictRequest(ScoringRequest):
     smiles_table: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse no drug, parts of what is in memory, and to re-centre a part of a cohort on itself.
+        """Refuse no drug, parts of what is in memory, and a part re-centred on itself.
 
         Raises
         ------
