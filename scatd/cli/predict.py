@@ -119,7 +119,6 @@ def predict(**given: Any) -> None:
 
 def _show_relative(result: PredictResult) -> None:
     about, ref = result.about, result.ref
-    nearest = ", ".join(f"{one['drug']} ({one['similarity']:.2f})" for one in about["nearest"])
     click.echo(f"{result.output}: {counted(result.n_obs, 'cell')}")
     if result.n_failed:
         click.echo(
@@ -128,7 +127,7 @@ def _show_relative(result: PredictResult) -> None:
         )
     if about["known_as"]:
         click.echo(f"The drug is known: the model was trained on {about['known_as']}.")
-    click.echo(f"Nearest known drugs (similarity): {nearest}")
+    click.echo(f"Nearest known drugs (similarity): {about['nearest']}")
     click.echo(about["meaning"])
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}).")
 

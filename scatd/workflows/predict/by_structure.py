@@ -211,7 +211,7 @@ def _result(scorer: StructureScorer, given: ScoringInput, totals: Totals) -> Pre
         **asdict(scorer.ref),
         "meaning": MEANING,
         "known_as": scorer.known_as,
-        "nearest": [{"drug": name, "similarity": value} for name, value in scorer.asked.nearest],
+        "nearest": scorer.asked.nearest_in_words,
         "threshold": scorer.asked.model.threshold,
         "versions": artifact.versions(),
         "use": keys.CAVEAT,
