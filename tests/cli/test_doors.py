@@ -37,7 +37,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serve", "bench", "anydrug")
+WITHOUT_DRUG = (
+    "demo",
+    "check",
+    "prepare",
+    "pretrain",
+    "tune",
+    "distill",
+    "serve",
+    "bench",
+    "anydrug",
+)
 NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import shutil
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -14,6 +18,7 @@ from scatd.data.structures import fingerprint
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.workflows.models.promote import promote
+from scatd.workflows.predict import by_structure
 from tests.molecules import ETHYL_SALICYLATE, FAR, SMILES, needs_rdkit, write_inputs
 
 pytestmark = needs_rdkit
@@ -23,11 +28,11 @@ NAME = "scatd-dist-anydrug"
 @pytest.fixture(scope="module")
 def trained(migrated_store, run_scatd, tmp_path_factory):
     """A folder with a store in which a small model is registered, and its inputs."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("anydrug")
-    shutil.copytree(migrated_store, folder, dirs_exist_ok=True)
+    shutil.copy(migrated_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
         patch.chdir(folder)
         paths = write_inputs(folder)
         said = run_scatd(*command(paths), "--folds", "4").stdout
@@ -36,6 +41,8 @@ def trained(migrated_store, run_scatd, tmp_path_factory):
 
 @pytest.fixture
 def here(trained, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
     monkeypatch.chdir(trained[0])
     return trained
 
@@ -49,33 +56,17 @@ def stored():
     return registry.read(registry.at(NAME, "staging"))
 
 
-def limit():
-    model = stored().anydrug
-    assert model is not None
-    return model.threshold
-
-
 def predict(run_scatd, paths, *words, code=0):
     given = ("predict", *words, "--family", "dist", "--stage", "staging", paths["lines"])
     return run_scatd(*given, code=code)
 
 
 @pytest.fixture
-def lenient(here, monkeypatch, tmp_path):
-    """The model as it would be with a low threshold: the small table teaches no other."""
-    return lower(0.3, monkeypatch)
-
-
-def lower(threshold, monkeypatch):
-    import dataclasses
-
-    from scatd.workflows.predict import by_structure
-
+def lenient(here, monkeypatch):
+    """The model with a threshold of 0.3: what a small table teaches of it is by chance."""
     found = stored()
-    model = dataclasses.replace(found.anydrug, threshold=threshold)
-    monkeypatch.setattr(
-        by_structure, "read", lambda ref: dataclasses.replace(found, anydrug=model)
-    )
+    model = dataclasses.replace(found.anydrug, threshold=0.3)
+    monkeypatch.setattr(by_structure, "read", lambda ref: dataclasses.replace(found, anydrug=model))
     return model
 
 
@@ -129,8 +120,6 @@ def test_what_is_stored_is_checked(here, tmp_path):
 
 
 def _with(found: Artifact, **changed) -> Artifact:
-    import dataclasses
-
     return dataclasses.replace(found, anydrug=dataclasses.replace(found.anydrug, **changed))
 
 
@@ -199,7 +188,7 @@ def test_what_cannot_be_asked_is_refused(here, run_scatd, tmp_path, words, what)
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_plain_mlflow_scores_by_structure(here, monkeypatch):
+def test_plain_mlflow_scores_by_structure(here):
     import mlflow
 
     model = mlflow.pyfunc.load_model(f"models:/{NAME}/1")
@@ -238,9 +227,11 @@ def test_tables_that_teach_too_little_are_refused(store, run_scatd, tmp_path, ch
 
 
 def test_the_name_is_reserved(store, run_scatd, task):
-    words = task.transfer_arguments()
-    labels = pd.DataFrame({"id": ["a"], "anydrug": ["sensitive"]})
-    labels.to_csv("labels.csv", index=False)
-    words[words.index("--drug") + 1] = "anydrug"
+    labels = pd.read_csv(task.labels, index_col=0)
+    labels.rename(columns={"DOCETAXEL": "Any-Drug"}).to_csv("labels.csv")
+    words = [
+        "labels.csv" if w == str(task.labels) else w for w in task.transfer_arguments("Any-Drug")
+    ]
     said = run_scatd(*words, code=2).stderr
-    assert "anydrug" in said
+    assert "'Any-Drug' is no drug" in said
+    assert "Train it with scatd anydrug" in " ".join(said.split())
