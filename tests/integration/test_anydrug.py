@@ -229,9 +229,8 @@ def test_tables_that_teach_too_little_are_refused(store, run_scatd, tmp_path, ch
 def test_the_name_is_reserved(store, run_scatd, task):
     labels = pd.read_csv(task.labels, index_col=0)
     labels.rename(columns={"DOCETAXEL": "Any-Drug"}).to_csv("labels.csv")
-    words = [
-        "labels.csv" if w == str(task.labels) else w for w in task.transfer_arguments("Any-Drug")
-    ]
+    given = task.transfer_arguments("Any-Drug")
+    words = ["labels.csv" if word == str(task.labels) else word for word in given]
     said = run_scatd(*words, code=2).stderr
     assert "'Any-Drug' is no drug" in said
     assert "Train it with scatd anydrug" in " ".join(said.split())

@@ -9,7 +9,7 @@ from scatd.artifact import Artifact, versions
 from scatd.cards.card import About, CohortUsed, DataUsed, FeaturesRead
 from scatd.data.drugs import drug_key
 from scatd.data.files import sha256_file
-from scatd.keys import artifact_paths
+from scatd.keys import artifact_paths, metric_names
 from scatd.nn.residual_vae import Sizes
 from scatd.plots.anydrug import drugs_left_out
 from scatd.tracking import Run
@@ -19,8 +19,6 @@ from scatd.workflows.anydrug.inputs import Inputs, read_inputs
 from scatd.workflows.anydrug.report import as_table, summary_in_words
 from scatd.workflows.anydrug.request import AnyDrugRequest, AnyDrugResult
 from scatd.workflows.models.promote import judge_unseen, promote_version
-
-LEVEL = keys.LEVEL_DRUG
 
 
 def anydrug(request: AnyDrugRequest) -> AnyDrugResult:
@@ -89,7 +87,11 @@ def _settings(request: AnyDrugRequest, found: Inputs) -> dict[str, object]:
 
 def _metrics(judged: Judged) -> dict[str, float]:
     """Numbers of the summary that are defined, for MLflow."""
-    return {f"anydrug/{n}": value for n, value in judged.summary.items() if np.isfinite(value)}
+    return {
+        metric_names.ANYDRUG.format(name=name): value
+        for name, value in judged.summary.items()
+        if np.isfinite(value)
+    }
 
 
 def _log(run: Run, found: Inputs, judged: Judged, chosen: Chosen) -> None:
