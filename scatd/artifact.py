@@ -190,7 +190,7 @@ class Artifact:
 
     def _require(self, kind: str) -> None:
         if self.kind != kind:
-            raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
+            raise InputError(f"this model is of kind {self.kind}", expected=f"one of kind {kind}")
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
