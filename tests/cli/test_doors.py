@@ -57,7 +57,7 @@ NEEDED = {
     "anydrug": {"source": "cells.h5ad", "ic50": "table.csv", "smiles_table": "table.csv"},
 }
 """Parameters that a command needs, other than a drug."""
-ARGUMENTS = ("input", "target", "expression", "cohort", "tasks")
+ARGUMENTS = ("input", "target", "expression", "cohort", "tasks", "source")
 NOT_LISTED = {"quiet", "verbose", "help", "model", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -528,7 +528,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
     words = [
         word
         for needed, given in needed_by(module).items()
-        for word in ([given] if needed in ARGUMENTS else [f"--{needed}", given])
+        for word in ([given] if needed in ARGUMENTS else [f"--{needed.replace('_', '-')}", given])
     ]
     value = command.make_context(point, words).params[option.name]
     if isinstance(value, bool):
