@@ -172,7 +172,7 @@ def test_a_known_drug_is_said_to_be_known(here, run_scatd, tmp_path):
     ("words", "what"),
     [
         (("--drug-smiles", "C1CC"), "cannot be read as a structure"),
-        (("--drug", "Aspirine", "--smiles-table", "smiles.csv"), "Did you mean Aspirin?"),
+        (("--drug", "Aspirine", "--smiles-table", "smiles.csv"), "Did you mean Aspirin "),
         (("--drug", "anydrug"), "it is the name of the model of drugs never seen"),
         (("--drug", "X", "--drug-smiles", "CCO", "--smiles-table", "smiles.csv"), "beside"),
         (("--smiles-table", "smiles.csv"), "no drug is named"),
@@ -217,7 +217,7 @@ def test_other_commands_do_not_take_it_for_a_drug(here, run_scatd):
     [
         (lambda y: y.rename(columns={"Aspirin": "anydrug"}), "'anydrug' is no drug"),
         (lambda y: y.iloc[:, :5], "5 drugs can be learned from"),
-        (lambda y: y.where(y.index.isin(y.index[:12])), "12 lines can be learned from"),
+        (lambda y: y.iloc[:12], "12 lines can be learned from"),
     ],
 )
 def test_tables_that_teach_too_little_are_refused(store, run_scatd, tmp_path, change, what):
