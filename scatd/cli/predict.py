@@ -108,13 +108,11 @@ def predict(**given: Any) -> None:
         for cells, output in zip(inputs, outputs, strict=True)
     ]
     results = [work(requests[0])] if outputs == [output] else predict_all(requests)
-    if requests[0].is_by_structure:
-        for result in results:
-            _show_relative(result)
-        return
+    by_structure = "meaning" in results[0].about
     for result in results:
-        _show_cells(result)
-    _show_model(results[0])
+        (_show_relative if by_structure else _show_cells)(result)
+    if not by_structure:
+        _show_model(results[0])
 
 
 def _show_relative(result: PredictResult) -> None:

@@ -218,6 +218,7 @@ OF_DATA = (
         "space",
         "teacher_z",
         "labels",
+        "smiles_table",
     ),
     *("label_kind", "target_label_kind"),
     *("label_map", "ic50", "reference", "target", "target_labels", "source"),
