@@ -174,7 +174,8 @@ def _anydrug(fields: Fields | None) -> AnyDrugSaid | None:
     found = AnyDrugSaid(fields.take("drugs", list_of(text)), fields.take("smiles", list_of(text)))
     fields.require_all_taken()
     if not found.drugs or len(found.drugs) != len(found.smiles):
-        what = f"names {counted(len(found.drugs), 'drug')} and {len(found.smiles)} structures"
+        named, given = counted(len(found.drugs), "drug"), counted(len(found.smiles), "structure")
+        what = f"names {named} and {given}"
         raise InputError(what, where=fields.where, expected="as many of both")
     return found
 

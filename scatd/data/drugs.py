@@ -65,8 +65,8 @@ def refuse_reserved(name: str, where: str = "") -> None:
     if _key(name) == keys.ANYDRUG:
         what = f"'{name}' is no drug: it is the name of the model of drugs never seen"
         remedy = (
-            "Train it with scatd anydrug. It scores a drug by its structure: scatd predict "
-            "--drug-smiles SMILES, or --drug NAME --smiles-table FILE"
+            "Train it with scatd anydrug. It scores a drug that has a structure: "
+            "scatd predict --drug-smiles SMILES"
         )
         raise InputError(what, where=where, expected="the name of a drug", remedy=remedy)
 
