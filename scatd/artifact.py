@@ -18,13 +18,15 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from scatd import __version__
-from scatd.candidates import storing
+from scatd.candidates import anydrug, storing
+from scatd.candidates.anydrug import AnyDrug
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.network import Network
 from scatd.candidates.regression import Regression, read_regression
 from scatd.candidates.storing import Said, said_of
 from scatd.cards import checksums
 from scatd.cards.agreement import (
+    ANYDRUG,
     CANDIDATE,
     DOMAIN,
     FOLD_CANDIDATE,
@@ -35,14 +37,14 @@ from scatd.cards.agreement import (
     WEIGHTS,
     require_agreement,
 )
-from scatd.cards.card import About, AlignmentSaid, Card, DomainSaid
+from scatd.cards.card import About, AlignmentSaid, AnyDrugSaid, Card, DomainSaid, ModelKind
 from scatd.cards.reading import read_card as parse_card
 from scatd.cards.writing import SCHEMA_VERSION, to_mapping
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
-from scatd.nn.recognise import Kind, under, unfilled
+from scatd.nn.recognise import under, unfilled
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 WEIGHTS_FILE = "model.safetensors"
@@ -51,12 +53,12 @@ CARD_FILE = "card.json"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A backbone or a response model, as it is stored.
+    """A backbone, a response model, or a model of drugs never seen, as it is stored.
 
     Parameters
     ----------
     kind
-        "backbone" (a residual VAE) or "response" (its encoder, and what scores).
+        "backbone" (a residual VAE), "response" (its encoder, and what scores), or "anydrug".
     family, design
         Family, and name of its network design (`dist_script` differs from `dist`).
     sizes
@@ -82,11 +84,14 @@ class Artifact:
         Statistics of the training cells; None when unknown.
     regression
         What predicts numbers, such as ln IC50, beside the probabilities; None where nothing does.
+    anydrug, structures
+        What scores drugs never seen, and SMILES by name of the drugs that it was trained on; None
+        and empty for other models.
     about
         All other facts: features, metrics, baselines, data, settings, versions.
     """
 
-    kind: Kind
+    kind: ModelKind
     family: str
     design: str
     sizes: Sizes
@@ -100,6 +105,8 @@ class Artifact:
     fold_candidates: tuple[Candidate, ...] = ()
     domain: Domain | None = None
     regression: Regression | None = None
+    anydrug: AnyDrug | None = None
+    structures: Mapping[str, str] = field(default_factory=dict)
     about: About = field(default_factory=About)
 
     def card(self, *, complete: bool = True) -> Card:
@@ -136,6 +143,9 @@ class Artifact:
             scatd_version=__version__,
             schema_version=SCHEMA_VERSION,
             regression=None if self.regression is None else self.regression.said,
+            anydrug=None
+            if self.anydrug is None
+            else AnyDrugSaid(tuple(self.structures), tuple(self.structures.values())),
         )
 
     def backbone(self) -> ResidualVAE:
@@ -186,7 +196,7 @@ class Artifact:
 
     def _require(self, kind: str) -> None:
         if self.kind != kind:
-            raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
+            raise InputError(f"this model is of kind {self.kind}", expected=f"one of kind {kind}")
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
@@ -238,6 +248,9 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
             if stats is not None:
                 named[f"{STATISTICS}{role}.mean"] = stats.mean
                 named[f"{STATISTICS}{role}.std"] = stats.std
+    if artifact.anydrug is not None:
+        own = artifact.anydrug.tensors()
+        named |= {ANYDRUG + name: value for name, value in own.items()}
     # Cloned, because safetensors refuses tensors that share memory (the Swish of dist).
     return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
 
@@ -301,6 +314,18 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     if base is not None:
         tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
     require_agreement(card, tensors, str(folder))
+    if card.anydrug is not None:
+        return Artifact(
+            kind=card.kind,
+            family=card.family,
+            design=card.design,
+            sizes=card.sizes,
+            state={},
+            simulated=card.simulated,
+            anydrug=anydrug.read(under(tensors, ANYDRUG)),
+            structures=dict(zip(card.anydrug.drugs, card.anydrug.smiles, strict=True)),
+            about=card.about,
+        )
     bare = Artifact(
         kind=card.kind,
         family=card.family,

@@ -12,6 +12,7 @@ from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
     AlignmentSaid,
+    AnyDrugSaid,
     Band,
     Calibrated,
     Card,
@@ -21,6 +22,7 @@ from scatd.cards.card import (
     FeaturesRead,
     FewShot,
     LabelsUsed,
+    ModelKind,
     SeenCells,
 )
 from scatd.cards.fields import (
@@ -39,12 +41,12 @@ from scatd.cards.writing import SCHEMA_VERSION
 from scatd.decision import Isotonic, Platt, Recalibration
 from scatd.errors import InputError
 from scatd.nn.domain import Role, TooFewCells
-from scatd.nn.recognise import FAMILY_DESIGNS, Kind
+from scatd.nn.recognise import FAMILY_DESIGNS
 from scatd.nn.residual_vae import Sizes
 from scatd.wording import counted
 
 _FIRST_SCHEMA = 1
-_KINDS: tuple[Kind, ...] = ("backbone", "response")
+_KINDS: tuple[ModelKind, ...] = ("backbone", "response", "anydrug")
 _ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
 _DEEPEST = 3
@@ -91,7 +93,7 @@ def read_card(content: str, where: str) -> Card:
         kind=kind,
         family=family,
         design=fields.take("design", among(FAMILY_DESIGNS[family])),
-        sizes=_sizes(fields),
+        sizes=_sizes(fields, kind),
         simulated=fields.take("simulated", flag),
         threshold=_threshold(fields, kind),
         alignment=_alignment(fields),
@@ -105,13 +107,14 @@ def read_card(content: str, where: str) -> Card:
         scatd_version=fields.take("scatd_version", text),
         schema_version=schema,
         about=_about(fields, schema),
+        anydrug=_anydrug(fields.inner("anydrug")),
     )
     fields.require_all_taken()
     _require_agreement(card, where)
     return card
 
 
-def _sizes(fields: Fields) -> Sizes:
+def _sizes(fields: Fields, kind: ModelKind) -> Sizes:
     sizes = fields.inner("sizes")
     if sizes is None:
         raise InputError("has no entry 'sizes'", where=fields.where)
@@ -123,13 +126,14 @@ def _sizes(fields: Fields) -> Sizes:
     )
     sizes.require_all_taken()
     widths = (found.n_features, found.n_latent, *found.encoder_hidden, *found.decoder_hidden)
-    if not found.encoder_hidden or max(widths) > _MOST or len(widths) > 100:
+    has_layers = bool(found.encoder_hidden) != (kind == "anydrug")
+    if not has_layers or max(widths) > _MOST or len(widths) > 100:
         raise InputError(f"sizes are {widths}", where=fields.where, expected="widths of layers")
     return found
 
 
-def _threshold(fields: Fields, kind: Kind) -> float | None:
-    if kind == "backbone":
+def _threshold(fields: Fields, kind: ModelKind) -> float | None:
+    if kind != "response":
         return None
     polarity = fields.take("polarity", mapping)
     if polarity != keys.POLARITY:
@@ -185,6 +189,18 @@ def _regression(fields: Fields | None) -> RegressionSaid | None:
         what = f"predicts numbers by {counted(n_members, 'model')}"
         expected = "one a fold, of which none is a network"
         raise InputError(what, where=fields.where, expected=expected)
+    return found
+
+
+def _anydrug(fields: Fields | None) -> AnyDrugSaid | None:
+    if fields is None:
+        return None
+    found = AnyDrugSaid(fields.take("drugs", list_of(text)), fields.take("smiles", list_of(text)))
+    fields.require_all_taken()
+    if not found.drugs or len(found.drugs) != len(found.smiles):
+        named, given = counted(len(found.drugs), "drug"), counted(len(found.smiles), "structure")
+        what = f"names {named} and {given}"
+        raise InputError(what, where=fields.where, expected="as many of both")
     return found
 
 
@@ -394,7 +410,9 @@ def _require_agreement(card: Card, where: str) -> None:
         fault = "names a feature twice"
     elif card.kind == "backbone" and not card.sizes.decoder_hidden:
         fault = "is a backbone without a decoder"
-    elif card.kind == "backbone" and (
+    elif (card.kind == "anydrug") != (card.anydrug is not None):
+        fault = "is of one kind, and holds the drugs of another"
+    elif card.kind != "response" and (
         card.more_heads
         or card.fold_heads
         or card.fold_candidates
@@ -402,7 +420,7 @@ def _require_agreement(card: Card, where: str) -> None:
         or card.regression is not None
         or about.calibration
     ):
-        fault = "is a backbone with the heads or the calibration of a response model"
+        fault = f"is a model '{card.kind}' with the heads or the calibration of a response model"
     elif card.more_heads and card.candidate.name != "network":
         fault = f"has further heads beside its candidate, {card.candidate.name}"
     elif card.domain is not None and about.too_few_for_domain is not None:

@@ -50,6 +50,8 @@ def to_mapping(card: Card) -> dict[str, Any]:
         said["fold_candidates"] = [_candidate(one) for one in card.fold_candidates]
     if card.regression is not None:
         said["regression"] = _regression(card.regression)
+    if card.anydrug is not None:
+        said["anydrug"] = asdict(card.anydrug)
     if not card.complete:
         said["complete"] = False
     return plain(said | _about(card.about, is_response=card.kind == "response"))

@@ -120,6 +120,7 @@ response_column = _column_of("response")  # sensitive / resistant / abstain
 ood_column = _column_of("ood")  # outside the training domain or not; missing: not assessed
 ood_p_column = _column_of("ood_p")  # p-value of the distance from the training domain; low is far
 number_columns = {name: _column_of(name) for name in NUMBER_COLUMNS}  # numbers, and their ends
+relative_column = _column_of("relative_response")  # of a drug never seen; high: resistant
 reason_column = _column_of("reason")  # the reason for a missing score; empty where there is one
 
 
@@ -160,6 +161,15 @@ def response_model_name(family: str, drug_key: str) -> str:
 def backbone_name(family: str) -> str:
     """Registered name of a family's backbones."""
     return f"scatd-{family}-backbone"
+
+
+ANYDRUG = "anydrug"
+"""In place of a drug in the name of a family's model of drugs never seen: no drug may have it."""
+
+
+def anydrug_name(family: str) -> str:
+    """Registered name of a family's model of drugs never seen."""
+    return response_model_name(family, ANYDRUG)
 
 
 PUBLISHED_ORIGIN = "published by the scATD authors"

@@ -42,6 +42,10 @@ CHECKPOINTS = "checkpoints"
 FOLD_ROWS = "rows/fold_{fold}.json"
 """Rows of a fold, of a drug of a sweep."""
 
+# Drugs never seen --------------------------------------------------------------------------
+LEFT_OUT = "tables/drugs_left_out.csv"
+"""Of a model of drugs never seen: each drug that was left out, with its correlations."""
+
 # A version that came in a bundle -------------------------------------------------------------
 BUNDLE = "bundle"
 """What the bundle held beside the model folder."""

@@ -73,6 +73,10 @@ COVERAGE, ERROR_ANSWERED = "coverage", "error_answered"
 DRUGS_FINISHED, DRUGS_FAILED = "drugs_finished", "drugs_failed"
 DRUGS_IN_PRODUCTION, RESISTANT_FRACTION = "drugs_in_production", "resistant_fraction/{drug}"
 
+# Drugs never seen --------------------------------------------------------------------------
+# Of `scatd.training.anydrug.judging.summarised`: `lead_mean`, `lead_ci_low`, `n_refused`, ...
+ANYDRUG = "anydrug/{name}"
+
 # A bench -----------------------------------------------------------------------------------
 # Mean AUROC of a model in a split of a task, with its interval (`ci_low`, `ci_high`).
 BENCH_AUROC = "bench/{task}/{split}/{model}/auroc"

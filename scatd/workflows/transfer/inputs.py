@@ -13,7 +13,7 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
-from scatd.data.drugs import drug_key, substance_key
+from scatd.data.drugs import drug_key, refuse_reserved, substance_key
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
@@ -150,6 +150,7 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
     numbered = None
     if request.labelled.response == "ic50":
         numbered = _numbered(opened, drug)
+    refuse_reserved(drug, labels.origin)
     return DrugLabels(drug_key(drug), LabelledSource(cohort, labels, groups), target, numbered)
 
 
