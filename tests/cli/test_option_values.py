@@ -16,8 +16,8 @@ from scatd.cli import main, path_or_name, paths, values
 from tests.cli.commands import NEEDED, WORKING, words_with, work_of
 
 A_NAME = {
-    "--layer", "--drug", "--drug-smiles", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
-    "--group-baseline", "--patients", "--reference-group",
+    "--layer", "--drug", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
+    "--drug-smiles", "--group-baseline", "--patients", "--reference-group",
     "--weights", "--backbone", "--teacher", "--study", "--storage", "--evaluation", "--reason",
     "--origin", "--time", "--event", "--features", "--host", "--revision",
 }  # fmt: skip
