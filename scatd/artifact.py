@@ -22,6 +22,7 @@ from scatd.candidates import anydrug, storing
 from scatd.candidates.anydrug import AnyDrug
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.network import Network
+from scatd.candidates.regression import Regression, read_regression
 from scatd.candidates.storing import Said, said_of
 from scatd.cards import checksums
 from scatd.cards.agreement import (
@@ -31,6 +32,7 @@ from scatd.cards.agreement import (
     FOLD_CANDIDATE,
     FOLD_HEAD,
     HEAD,
+    REGRESSION,
     STATISTICS,
     WEIGHTS,
     require_agreement,
@@ -80,6 +82,8 @@ class Artifact:
         What scores in other folds, where that is no network.
     domain
         Statistics of the training cells; None when unknown.
+    regression
+        What predicts numbers, such as ln IC50, beside the probabilities; None where nothing does.
     anydrug, structures
         What scores drugs never seen, and SMILES by name of the drugs that it was trained on; None
         and empty for other models.
@@ -100,6 +104,7 @@ class Artifact:
     candidate: Candidate | None = None
     fold_candidates: tuple[Candidate, ...] = ()
     domain: Domain | None = None
+    regression: Regression | None = None
     anydrug: AnyDrug | None = None
     structures: Mapping[str, str] = field(default_factory=dict)
     about: About = field(default_factory=About)
@@ -137,6 +142,7 @@ class Artifact:
             about=self.about,
             scatd_version=__version__,
             schema_version=SCHEMA_VERSION,
+            regression=None if self.regression is None else self.regression.said,
             anydrug=None
             if self.anydrug is None
             else AnyDrugSaid(tuple(self.structures), tuple(self.structures.values())),
@@ -231,6 +237,9 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
         held[CANDIDATE] = artifact.candidate
     for prefix, candidate in held.items():
         named |= {prefix + name: value for name, value in candidate.tensors().items()}
+    if artifact.regression is not None:
+        own = artifact.regression.tensors()
+        named |= {REGRESSION + name: value for name, value in own.items()}
     if artifact.domain is not None:
         named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
     if artifact.alignment is not None:
@@ -329,6 +338,9 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         more_heads=_read_heads(tensors, HEAD, card.more_heads),
         fold_heads=_read_heads(tensors, FOLD_HEAD, card.fold_heads),
         domain=_read_domain(card.domain, tensors),
+        regression=None
+        if card.regression is None
+        else read_regression(card.regression, under(tensors, REGRESSION)),
         about=card.about,
     )
     return _with_candidates(bare, card, tensors)

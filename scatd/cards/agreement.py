@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from scatd.candidates import anydrug
+from scatd.candidates.regression import require_regression
 from scatd.candidates.storing import Widths, head_shapes, require
 from scatd.cards.card import Card
 from scatd.errors import InputError
@@ -15,6 +16,7 @@ from scatd.nn.recognise import Recognised, require_network, require_tensor, unde
 WEIGHTS, STATISTICS, DOMAIN, ANYDRUG = "weights.", "alignment.", "domain.", "anydrug."
 HEAD, FOLD_HEAD = "head", "fold_head"
 CANDIDATE, FOLD_CANDIDATE = "candidate.", "fold_candidate"
+REGRESSION = "regression."
 """Prefixes of tensor names in a folder; a number follows those of heads and of other folds."""
 
 
@@ -33,6 +35,10 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
     network = Recognised(card.kind, card.design, card.sizes, card.candidate.name == "network")
     require_network(state, network, where=where)
     known = {WEIGHTS + name for name in state} | _require_candidates(card, tensors, where)
+    if card.regression is not None:
+        own, widths = under(tensors, REGRESSION), Widths(card.design, card.sizes)
+        require_regression(card.regression, own, widths, f"{where}: regression")
+        known |= {REGRESSION + name for name in own}
     expected = _statistics(card) | _heads(card)
     if card.domain is not None:
         _require_domain(card, tensors, where)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from scatd import keys
+from scatd.candidates.regression import RegressionSaid
 from scatd.candidates.storing import Said
 from scatd.decision import Decision, Recalibration
 from scatd.keys import AlignmentMethod, FewShotUse, LabelKind, Select
@@ -273,6 +274,8 @@ class Card:
         Number of further heads that score, and of heads that measure the disagreement of folds.
     fold_candidates
         What scores in other folds, where that is no network.
+    regression
+        What predicts numbers beside the probabilities; None where nothing does.
     complete
         False when entries of a backbone were left out.
     about
@@ -301,6 +304,7 @@ class Card:
     about: About
     scatd_version: str
     schema_version: int
+    regression: RegressionSaid | None = None
     anydrug: AnyDrugSaid | None = None
 
     @property

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from scatd import keys
+from scatd.candidates.regression import RegressionSaid
 from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
@@ -51,6 +52,7 @@ _ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
 _DEEPEST = 3
 """A mean over folds of means of candidates needs no more."""
+_MOST_MEMBERS = 100
 _AS_GIVEN = "as given"
 """Scale of a student's expression when it was not counts."""
 
@@ -101,6 +103,7 @@ def read_card(content: str, where: str) -> Card:
         fold_heads=fields.take("fold_heads", whole(1), 0),
         candidate=_candidate(fields.inner("candidate")),
         fold_candidates=fields.take("fold_candidates", list_of(_fold_candidate(where)), ()),
+        regression=_regression(fields.inner("regression")),
         complete=fields.take("complete", flag, True),  # noqa: FBT003
         scatd_version=fields.take("scatd_version", text),
         schema_version=schema,
@@ -167,6 +170,27 @@ def _candidate(fields: Fields | None, depth: int = 0) -> Said:
     if depth > _DEEPEST or (name == "mean") != bool(parts):
         raise InputError(f"is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
     return Said(name, tuple(_candidate(part, depth + 1) for part in parts))
+
+
+def _regression(fields: Fields | None) -> RegressionSaid | None:
+    if fields is None:
+        return None
+    fields.take("use", text)
+    where = f"{fields.where}: members"
+    found = RegressionSaid(
+        units=fields.take("units", among(keys.NUMBER_NAMES)),
+        members=fields.take("members", list_of(lambda one: _candidate(Fields(one, where)))),
+        level=fields.take("level", number(0.5, 0.999)),
+        column=fields.take("column", text, ""),
+        groups=fields.take("groups", list_of(text), ()),
+    )
+    fields.require_all_taken()
+    n_members, has_network = len(found.members), any(one.needs_network for one in found.members)
+    if has_network or not 2 <= n_members <= _MOST_MEMBERS:
+        what = f"predicts numbers by {counted(n_members, 'model')}"
+        expected = "one a fold, of which none is a network"
+        raise InputError(what, where=fields.where, expected=expected)
+    return found
 
 
 def _anydrug(fields: Fields | None) -> AnyDrugSaid | None:
@@ -394,6 +418,7 @@ def _require_agreement(card: Card, where: str) -> None:
         or card.fold_heads
         or card.fold_candidates
         or card.candidate.name != "network"
+        or card.regression is not None
         or about.calibration
     ):
         fault = f"is {_A_KIND[card.kind]} with the heads or the calibration of a response model"

@@ -94,7 +94,9 @@ def predict(**given: Any) -> None:
     INPUT holds the features of the model's family (.h5ad, .zarr, .npy, .npz, .csv, .parquet), or
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
     them first. Several INPUTs are scored one after the other. Without INPUT, the demo target is
-    scored. Every cell is kept.
+    scored. Every cell is kept. A model that learned numbers (transfer --response ic50) also writes
+    the number and its interval, which holds for lines like those of the training and not for
+    cells. Numbers are in vitro, never a dose for a person.
     """
     from scatd.workflows.predict.output import outputs_of
     from scatd.workflows.predict.request import PredictRequest
@@ -156,3 +158,9 @@ def _show_model(result: PredictResult) -> None:
     ref, scores = result.ref, result.about["candidate_in_words"]
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}): {scores}.")
     click.echo(result.about["labels_in_words"])
+    if numbers := result.about.get("numbers"):
+        name, low, high = numbers["columns"]
+        click.echo(
+            f"Column {name} holds the predicted number ({numbers['units']}), {low} and {high} its "
+            f"{numbers['level']:.0%} interval. {numbers['use']}"
+        )

@@ -44,6 +44,10 @@ NESTED_MEAN, REPEATS_MEAN, REPEATS_SD = (
     "repeats/auroc_sd",
 )
 
+# Numbers beside the labels -----------------------------------------------------------------
+# Mean over folds of lines: `spearman`, `pearson`, `rmse`.
+NUMBERS = "numbers/{metric}"
+
 # Labelled target cells ---------------------------------------------------------------------
 # Of the registered model, and the mean over the models of all folds.
 TARGET, TARGET_MEAN = "target/{metric}", "target/{metric}_mean"

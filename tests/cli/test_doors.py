@@ -101,6 +101,9 @@ SAMPLES = {
     "target_label_kind": ("cell-line", "cell-line"),
     "target_labels": ("truth.csv:DRUG", "truth.csv:DRUG"),
     "ic50": ("table.csv", Path("table.csv")),
+    "response": ("ic50", "ic50"),
+    "ic50_units": ("ln uM", "ln uM"),
+    "censored": ("relation", "relation"),
     "panel": ("shared", "shared"),
     "scale": ("zscore", "zscore"),
     "mmd_weight": ("0.25", 0.25),
@@ -221,6 +224,7 @@ OF_DATA = (
         "smiles_table",
     ),
     *("label_kind", "target_label_kind"),
+    *("response", "ic50_units", "censored"),
     *("label_map", "ic50", "reference", "target", "target_labels", "source"),
 )
 """Parameters that are never used with the demo: they belong to data of the user's."""
@@ -418,6 +422,9 @@ def expected_without_parameters(module):
             "family": "sf",
             **nothing,
             **NO_SCHEDULER,
+            "response": "labels",
+            "ic50_units": None,
+            "censored": None,
             "group_by": None,
             "group_baseline": None,
             "permutations": 0,

@@ -215,8 +215,9 @@ class _Json:
 
 
 def _objects(table: pd.DataFrame) -> Iterator[str]:
-    """Each row as an object of JSON; numbers are exact, and a missing value is null."""
-    plain = table.astype(object).where(table.notna(), None)
+    """Each row as an object of JSON; numbers are exact, and what is missing or endless is null."""
+    bounded = table.replace([np.inf, -np.inf], np.nan)
+    plain = bounded.astype(object).where(bounded.notna(), None)
     for row in zip(*(plain[name].tolist() for name in plain), strict=True):
         yield json.dumps(dict(zip(plain.columns, row, strict=True)))
 
@@ -322,6 +323,7 @@ def column_names(drug: str) -> dict[str, str]:
         "ood_p": keys.ood_p_column(drug),
         "prob_sd": keys.prob_sd_column(drug),
         "prob_sd_folds": keys.prob_sd_folds_column(drug),
+        **{name: column(drug) for name, column in keys.number_columns.items()},
     }
 
 

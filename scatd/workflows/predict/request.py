@@ -178,8 +178,8 @@ class PredictedCells:
     result
         Its numbers.
     table
-        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds and
-        ood_p where they are known.
+        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds,
+        ood_p and the numbers of a regression where they are known.
     latent
         Posterior means, (n_obs, n_latent), NaN for a cell without a score; None where none were
         wanted.

@@ -200,7 +200,10 @@ def score_cells(
         When simulated and real would mix, or the model cannot score as the request asks.
     """
     require_unmixed(request, ref, given)
-    rows, totals = row_scorer(request, scorer, cohort_stats(request, scorer, given)), Totals()
+    rows, totals = (
+        row_scorer(request, scorer, given, cohort_stats(request, scorer, given)),
+        Totals(),
+    )
     tables: list[pd.DataFrame] = []
     latents: list[NDArray[np.float32]] = []
     with console.progress(given.n_obs, f"Scoring {ref.drug}", "cell") as bar:
