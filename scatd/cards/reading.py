@@ -47,6 +47,7 @@ from scatd.wording import counted
 
 _FIRST_SCHEMA = 1
 _KINDS: tuple[ModelKind, ...] = ("backbone", "response", "anydrug")
+_A_KIND = {"backbone": "a backbone", "anydrug": "a model of drugs never seen"}
 _ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
 _DEEPEST = 3
@@ -420,7 +421,7 @@ def _require_agreement(card: Card, where: str) -> None:
         or card.regression is not None
         or about.calibration
     ):
-        fault = f"is a model '{card.kind}' with the heads or the calibration of a response model"
+        fault = f"is {_A_KIND[card.kind]} with the heads or the calibration of a response model"
     elif card.more_heads and card.candidate.name != "network":
         fault = f"has further heads beside its candidate, {card.candidate.name}"
     elif card.domain is not None and about.too_few_for_domain is not None:
