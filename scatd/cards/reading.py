@@ -7,12 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from scatd import keys
-from scatd.candidates.regression import RegressionSaid
-from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
     AlignmentSaid,
-    AnyDrugSaid,
     Band,
     Calibrated,
     Card,
@@ -27,7 +24,6 @@ from scatd.cards.card import (
 )
 from scatd.cards.fields import (
     Fields,
-    Reader,
     among,
     flag,
     list_of,
@@ -37,6 +33,7 @@ from scatd.cards.fields import (
     text,
     whole,
 )
+from scatd.cards.scorers import anydrug, candidate, fold_candidate, regression
 from scatd.cards.writing import SCHEMA_VERSION
 from scatd.decision import Isotonic, Platt, Recalibration
 from scatd.errors import InputError
@@ -50,9 +47,6 @@ _KINDS: tuple[ModelKind, ...] = ("backbone", "response", "anydrug")
 _A_KIND = {"backbone": "a backbone", "anydrug": "a model of drugs never seen"}
 _ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
-_DEEPEST = 3
-"""A mean over folds of means of candidates needs no more."""
-_MOST_MEMBERS = 100
 _AS_GIVEN = "as given"
 """Scale of a student's expression when it was not counts."""
 
@@ -101,14 +95,14 @@ def read_card(content: str, where: str) -> Card:
         domain=_domain(fields),
         more_heads=fields.take("more_heads", whole(1), 0),
         fold_heads=fields.take("fold_heads", whole(1), 0),
-        candidate=_candidate(fields.inner("candidate")),
-        fold_candidates=fields.take("fold_candidates", list_of(_fold_candidate(where)), ()),
-        regression=_regression(fields.inner("regression")),
+        candidate=candidate(fields.inner("candidate")),
+        fold_candidates=fields.take("fold_candidates", list_of(fold_candidate(where)), ()),
+        regression=regression(fields.inner("regression")),
         complete=fields.take("complete", flag, True),  # noqa: FBT003
         scatd_version=fields.take("scatd_version", text),
         schema_version=schema,
         about=_about(fields, schema),
-        anydrug=_anydrug(fields.inner("anydrug")),
+        anydrug=anydrug(fields.inner("anydrug")),
     )
     fields.require_all_taken()
     _require_agreement(card, where)
@@ -158,55 +152,6 @@ def _alignment(fields: Fields) -> AlignmentSaid | None:
         what = f"alignment '{found.method}' lacks statistics"
         raise InputError(what, where=fields.where, expected="those of source and reference")
     return found
-
-
-def _candidate(fields: Fields | None, depth: int = 0) -> Said:
-    if fields is None:
-        return Said()
-    name = fields.take("name", among(typing.get_args(keys.CandidateName)))
-    where = f"{fields.where}: parts"
-    parts = fields.take("parts", list_of(lambda part: Fields(part, where)), ())
-    fields.require_all_taken()
-    if depth > _DEEPEST or (name == "mean") != bool(parts):
-        raise InputError(f"is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
-    return Said(name, tuple(_candidate(part, depth + 1) for part in parts))
-
-
-def _regression(fields: Fields | None) -> RegressionSaid | None:
-    if fields is None:
-        return None
-    fields.take("use", text)
-    where = f"{fields.where}: members"
-    found = RegressionSaid(
-        units=fields.take("units", among(keys.NUMBER_NAMES)),
-        members=fields.take("members", list_of(lambda one: _candidate(Fields(one, where)))),
-        level=fields.take("level", number(0.5, 0.999)),
-        column=fields.take("column", text, ""),
-        groups=fields.take("groups", list_of(text), ()),
-    )
-    fields.require_all_taken()
-    n_members, has_network = len(found.members), any(one.needs_network for one in found.members)
-    if has_network or not 2 <= n_members <= _MOST_MEMBERS:
-        what = f"predicts numbers by {counted(n_members, 'model')}"
-        expected = "one a fold, of which none is a network"
-        raise InputError(what, where=fields.where, expected=expected)
-    return found
-
-
-def _anydrug(fields: Fields | None) -> AnyDrugSaid | None:
-    if fields is None:
-        return None
-    found = AnyDrugSaid(fields.take("drugs", list_of(text)), fields.take("smiles", list_of(text)))
-    fields.require_all_taken()
-    if not found.drugs or len(found.drugs) != len(found.smiles):
-        named, given = counted(len(found.drugs), "drug"), counted(len(found.smiles), "structure")
-        what = f"names {named} and {given}"
-        raise InputError(what, where=fields.where, expected="as many of both")
-    return found
-
-
-def _fold_candidate(where: str) -> Reader[Said]:
-    return lambda value: _candidate(Fields(value, f"{where}: fold_candidates"))
 
 
 def _domain(fields: Fields) -> DomainSaid | None:
