@@ -56,10 +56,10 @@ def take(page: Page, address: str, text: str, picture: Path, closed: Sequence[st
     smaller(picture)
 
 
-def smaller(picture: Path) -> None:
-    """Keep 128 colours: a third of the bytes, and the same to the eye."""
+def smaller(picture: Path, n_colours: int = 128) -> None:
+    """Keep some colours: a third of the bytes, and the same to the eye."""
     with Image.open(picture) as taken:
-        taken.convert("RGB").quantize(128).save(picture, optimize=True)
+        taken.convert("RGB").quantize(n_colours).save(picture, optimize=True)
 
 
 def main(server: str) -> None:

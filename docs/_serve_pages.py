@@ -45,15 +45,15 @@ def main(server: str) -> None:
         page.set_default_timeout(WAIT)
         score(page, server)
         page.locator("#result").screenshot(path=HERE / "serve-page.png")
-        smaller(HERE / "serve-page.png")
+        smaller(HERE / "serve-page.png", 256)  # the colour bar needs them
 
         page = browser.new_page(**PHONE)
         page.set_default_timeout(WAIT)
         score(page, server)
         taken = []
-        for heading in ("1. Drugs", "4. Result"):
-            page.get_by_role("heading", name=heading).evaluate("item => item.scrollIntoView()")
-            taken.append(Path(folder) / f"{heading[0]}.png")
+        for title in ("1. Drugs", "4. Result"):
+            page.get_by_text(title).first.evaluate("item => item.parentElement.scrollIntoView()")
+            taken.append(Path(folder) / f"{title[0]}.png")
             page.screenshot(path=taken[-1])
         browser.close()
         with Image.open(taken[0]) as left, Image.open(taken[1]) as right:

@@ -97,7 +97,7 @@ def find_features(
         if family not in keys.OBSM_FEATURES and genes_are_rows_of(opened.table):
             return _turned(opened, scale)
         return _from_table(opened.table, family, faults, on_disk=mmap)
-    raise unknown_kind(path, "features", f"{COHORT_KINDS}, or {MATRIX_KINDS}")
+    raise unknown_kind(path, "features", f"{COHORT_KINDS}, or a matrix ({MATRIX_KINDS})")
 
 
 def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool, as_stream: bool) -> Found:

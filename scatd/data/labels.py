@@ -361,8 +361,12 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
     try:
         return resolve_drug(drug, drug_columns(frame) or names, where=where)
     except InputError as error:
-        remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN".strip()
-        raise InputError(error.what, where=where, expected=error.expected, remedy=remedy) from error
+        what, remedy = error.what, "Name the column: --labels COLUMN or FILE:COLUMN"
+        if error.remedy:
+            remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN"
+        elif error.expected:
+            what = f"no column is named like drug '{drug}'"
+        raise InputError(what, where=where, expected=error.expected, remedy=remedy) from error
 
 
 def _labels(
