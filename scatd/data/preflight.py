@@ -346,8 +346,9 @@ def _judge_genes(
 ) -> None:
     n_nameless = sum(not any(of_one) for of_one in zip(*names, strict=True))
     if is_numbering(names[0]) or n_nameless == len(names[0]):
-        are = "are numbered and" if is_numbering(names[0]) else "of the matrix"
-        what = f"the columns {are} have no names of genes"
+        what = "the columns are numbered and have no names of genes"
+        if n_nameless:
+            what = "no column has the name of a gene"
         expected = "gene symbols, Ensembl ids or Entrez ids"
         report.faults.add(what, expected=expected, kind=FaultKind.NO_GENE_NAMES)
         return

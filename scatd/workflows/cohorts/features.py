@@ -196,8 +196,8 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        lacks = f'has no obsm["{slot}"]{_other_families(opened, family)}'
-        what = f"{lacks}, and there are no weights to make it. {error.what}"
+        what = f'has no obsm["{slot}"], and there are no weights to make it'
+        what += f"{_other_families(opened, family)}. {error.what}"
         own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (
             f"{error.remedy}\nOr embed the cells first: "
