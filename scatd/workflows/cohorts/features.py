@@ -166,7 +166,7 @@ def _embedded(
     opened: OpenedInput, family: str, preparation: Preparation, device: torch.device
 ) -> Iterator[ScoringInput]:
     """Rows of family sf or gf, embedded from counts block by block."""
-    cohort = opened.cohort
+    cohort = _counts(opened, family)
     require_human(cohort)
     embedder = _embedder(opened, family, preparation, device)
     report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
@@ -174,6 +174,28 @@ def _embedded(
     with ExitStack() as stack:
         about = embedder.slot, keys.BACKENDS[family], width
         yield Embedded(opened, stack, rows, report, *about)
+
+
+def _counts(opened: OpenedInput, family: str) -> Cohort:
+    """What an embedding is made of.
+
+    Raises
+    ------
+    InputError
+        When there are no counts; it says which embedding is there instead.
+    """
+    try:
+        return opened.cohort
+    except InputError as error:
+        held = _other_families(opened, family)
+        if not held:
+            raise
+        what = f'has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
+        expected = f"features of family {family}, or raw counts"
+        remedy = "Give the counts, or use a model of a family that is there (--family)."
+        raise InputError(
+            what, where=str(opened.path), expected=expected, remedy=remedy, kind=error.kind
+        ) from error
 
 
 @of_kind(FaultKind.NO_WEIGHTS)
