@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scatd import keys
@@ -36,6 +37,11 @@ _TITLES = {
     "prob_resistant": "P(resistant)",
     "response": "Response",
     "reason": "Why it has no score",
+    **{
+        name: f"{units}, in vitro{end}"
+        for units in keys.NUMBER_NAMES
+        for name, end in zip(keys.number_names(units), ("", ", low", ", high"), strict=True)
+    },
 }
 
 WHAT_IT_MEANS = (
@@ -80,7 +86,7 @@ def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
     """
     if len(found) == 1:
         (cells,) = found
-        table = cells.table[["barcode", "prob_resistant", "response", "reason"]].head(_ROWS)
+        table = cells.table[[name for name in cells.table if name in _TITLES]].head(_ROWS)
         if not cells.result.not_assessed:
             is_outside = cells.table["ood"].head(_ROWS).fillna(value=False).astype(bool)
             table["response"] = table["response"].mask(is_outside, table["response"] + _OUTSIDE)
@@ -97,7 +103,9 @@ def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
                 .itertuples(index=False)
             ]
     first = shown.head(_ROWS)
-    rows = first.astype(object).where(first.notna(), None).to_numpy().tolist()
+    # JSON has no infinity, which is the upper end of a number that the data do not bound.
+    bounded = first.replace([np.inf, -np.inf], np.nan)
+    rows = bounded.astype(object).where(bounded.notna(), None).to_numpy().tolist()
     return {"columns": list(first.columns), "rows": rows}
 
 
