@@ -1,5 +1,6 @@
-"""Shared by the rows "combinations" and "suggest": models of simulated worlds of clones, and tumours
-that were drawn from these worlds and scored with the models.
+"""Shared by the rows "combinations" and "suggest": tumours of simulated worlds of clones.
+
+The models of a world are learned once, and score tumours that were drawn from the same world.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mlflow import MlflowClient
 from numpy.typing import NDArray
 from scipy.stats import norm
 

@@ -32,6 +32,7 @@ _QUANTILE = 1.6448536269514722
 """Of the standard normal distribution, for an interval of 90 %."""
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _NEWTON_STEPS = 30
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +203,9 @@ class Choices:
 
     def closest(self, of_shifts: Floats) -> Choice:
         """Against the rival whose lead is least sure: lowest in s.d. of itself."""
-        return min(self._all, key=lambda one: one.lead / math.sqrt(one.variance(of_shifts) or 1e-300))
+        return min(
+            self._all, key=lambda one: one.lead / math.sqrt(max(one.variance(of_shifts), _TINY))
+        )
 
 
 def _compared(belief: Belief, drugs: Places, rival: Places) -> Choice:
@@ -231,35 +234,57 @@ class Suggestion:
     reduction: float
 
 
-def suggest(belief: Belief, size: int, n: int, *, any_cell: bool = False) -> list[Suggestion]:
-    """The labels that make the lead surest, one after the other, the most useful one first.
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Labels, the most useful one first, and the variances of the shifts that they would leave."""
 
-    Each counts the labels before it as done, so that a second label of the same kind is worth less.
-    No cell is taken twice: a cell that was tested with one drug is dead.
+    labels: list[Suggestion]
+    variance: Floats
+
+
+def width(variance: float) -> float:
+    """Width of the 90 % interval of something normal."""
+    return 2 * _QUANTILE * math.sqrt(max(variance, 0.0))
+
+
+def suggest_labels(
+    belief: Belief,
+    size: int,
+    n: int,
+    *,
+    any_cell: bool = False,
+    tested: NDArray[np.intp] | None = None,
+) -> Plan:
+    """The labels that make the lead surest.
+
+    They are chosen one after the other. Each counts the labels before it as done, so that a second
+    label of the same kind is worth less. No cell is taken twice: a tested cell is dead.
 
     Parameters
     ----------
     size
         Number of drugs of a set.
     n
-        Number of labels; fewer are given where there are fewer cells.
+        Number of labels; fewer are given where no other label would help.
     any_cell
         Name groups, of which a mean cell is tested, and not cells.
+    tested
+        Numbers of cells that cannot be suggested.
     """
     choices, variance = Choices(belief, size), belief.variance.copy()
-    stock = _Groups(belief) if any_cell else _Cells(belief, n)
+    stock = _Groups(belief) if any_cell else _Cells(belief, n, tested)
     found: list[Suggestion] = []
     for _ in range(n):
         choice, gained = choices.closest(variance), stock.information()
         saved = choice.slopes**2 * variance**2 * gained / (1 + variance * gained)
-        group, drug = np.unravel_index(int(saved.argmax()), saved.shape)
+        group, drug = divmod(int(saved.argmax()), saved.shape[1])
         if not saved[group, drug] > 0:
             break
-        before, after = choice.variance(variance), choice.variance(variance) - saved[group, drug]
-        width = 2 * _QUANTILE * (math.sqrt(before) - math.sqrt(max(after, 0)))
+        before = choice.variance(variance)
+        reduction = width(before) - width(before - saved[group, drug])
         variance[group, drug] /= 1 + variance[group, drug] * gained[group, drug]
-        found.append(Suggestion(stock.take(int(group), int(drug)), int(group), int(drug), width))
-    return found
+        found.append(Suggestion(stock.take(group, drug), group, drug, reduction))
+    return Plan(found, variance)
 
 
 class _Groups:
@@ -282,11 +307,13 @@ class _Groups:
 class _Cells:
     """Cells that were not taken yet: of each group and drug, the most informative ones."""
 
-    def __init__(self, belief: Belief, n: int) -> None:
+    def __init__(self, belief: Belief, n: int, tested: NDArray[np.intp] | None) -> None:
         self._value, self._taken = belief.information, np.zeros(len(belief.odds), dtype=bool)
+        if tested is not None:
+            self._taken[tested] = True
         self._queues = {}
         for group in range(len(belief.shift)):
-            rows = np.flatnonzero(belief.groups == group)
+            rows = np.flatnonzero((belief.groups == group) & ~self._taken)
             for drug in range(belief.odds.shape[1]):
                 order = np.argsort(-self._value[rows, drug], kind="stable")[:n]
                 self._queues[group, drug] = rows[order].tolist()[::-1]

@@ -43,6 +43,7 @@ NEEDED = {
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
     "screen": {"cohort": "cells.h5ad"},
+    "suggest": {"cohort": "cells.h5ad"},
     "bench": {"tasks": "tasks.yaml"},
 }
 """Parameters that a command needs, other than a drug."""
@@ -108,6 +109,9 @@ SAMPLES = {
     "clusters": ("leiden", "leiden"),
     "patients": ("donor", "donor"),
     "reference_group": ("normal", "normal"),
+    "n": ("5", 5),
+    "per": ("group", "group"),
+    "results": ("table.csv", Path("table.csv")),
     "nested": ("true", True),
     "learning_curve": ("true", True),
     "few_shot": ("5", 5),
@@ -184,6 +188,7 @@ OWN_SAMPLES = {
     ("embed", "version"): ("ce", "ce"),
     ("bench", "tasks"): ("a space.yaml", Path("a space.yaml")),
     ("screen", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
+    ("suggest", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
@@ -288,6 +293,19 @@ def expected_without_parameters(module):
                 "allow_simulated": False,
             }
         )
+    if module == "suggest":
+        words = ("output", "drugs", "group_by", "family", "reference_group", "results")
+        return dict.fromkeys(words) | {
+            "cohort": Path("cells.h5ad"),
+            "combinations": 1,
+            "n": 20,
+            "per": "cell",
+            "stage": "production",
+            "preparation": Preparation(),
+            "seed": 0,
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "bench":
         nothing = dict.fromkeys(("output", "drugs", "markdown"))
         asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
@@ -436,7 +454,7 @@ def expected_with(module, name, value):
         return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
-    reads_counts = module in ("predict", "explain", "evaluate", "screen")
+    reads_counts = module in ("predict", "explain", "evaluate", "screen", "suggest")
     if reads_counts and name in ("scale", "layer", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if (module, name) == ("tcga", "survival"):
@@ -466,7 +484,7 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "tcga", "screen", "bench", "promote",
+        "predict", "explain", "evaluate", "tcga", "screen", "suggest", "bench", "promote",
         "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]

@@ -100,7 +100,7 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
     drugs = tuple(found.drugs)
     prob = np.column_stack([found.drugs[drug].prob for drug in drugs])
     is_scored = np.isfinite(prob).all(axis=1)
-    spared = _in_reference(request, found)
+    spared = in_reference(request, found)
     of_tumour = is_scored & ~spared
     if not of_tumour.any():
         return None
@@ -111,7 +111,7 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
         drugs,
         prob[of_tumour],
         patients,
-        _of_folds(found, of_tumour),
+        said_by_folds(found, of_tumour)[1],
         prob[is_scored & spared] if request.reference_group is not None else None,
     )
     table = combinations.table(cells, request.combinations)
@@ -120,26 +120,33 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
     return Combined(table, groups, alone, words, _cautions(request, found, int((~is_scored).sum())))
 
 
-def _in_reference(request: ScreenRequest, found: Screened) -> NDArray[np.bool_]:
+def in_reference(request: ScreenRequest, found: Screened) -> NDArray[np.bool_]:
+    """Which cells are in the group that should be spared, (n_obs,)."""
     if request.reference_group is None or found.groups is None:
         return np.zeros(len(found.ids), dtype=bool)
     return np.asarray(found.groups == request.reference_group)
 
 
-def _of_folds(
+def said_by_folds(
     found: Screened, of_tumour: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64] | None, ...]:
-    """What the models of folds say of cells of the tumour that all of them have scored."""
+) -> tuple[NDArray[np.intp], tuple[NDArray[np.float64] | None, ...]]:
+    """What the models of folds say of cells of the tumour that all of them have scored.
+
+    Returns
+    -------
+    Numbers of the cells, ascending, and P(resistant) (n_folds, n_rows) for each drug: None where
+    the models of its folds are not stored. Nothing where no drug knows them, or there is no cell.
+    """
     known = [one.folds for one in found.drugs.values() if one.folds is not None]
     if not known:
-        return ()
+        return np.zeros(0, np.intp), ()
     rows = known[0].rows
     for one in known[1:]:
         rows = np.intersect1d(rows, one.rows)
     rows = rows[of_tumour[rows]]
     if not len(rows):
-        return ()
-    return tuple(
+        return rows, ()
+    return rows, tuple(
         None if one.folds is None else one.folds.prob[:, np.isin(one.folds.rows, rows)]
         for one in found.drugs.values()
     )
