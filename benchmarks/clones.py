@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -94,6 +95,12 @@ def tumours(folder: Path, seeds: list[int], n_draws: int) -> dict[int, list[Tumo
                 for draw in range(n_draws)
             ]
     return found
+
+
+def markdown(table: pd.DataFrame) -> list[str]:
+    """The lines of a table of text and whole numbers."""
+    rows = [list(table), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    return ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def true_prob(seed: int) -> Floats:

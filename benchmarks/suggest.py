@@ -38,7 +38,7 @@ def main() -> None:
         for size in (1, 2)
         for row in _of(tumour, seed, number, size)
     ]
-    print(_summary(pd.DataFrame(rows)).to_markdown(index=False))
+    print("\n".join(clones.markdown(_summary(pd.DataFrame(rows)))))
 
 
 def _of(tumour: Tumour, seed: int, number: int, size: int) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.decision import expit, logit
-from scatd.evaluation.combinations import mean_products
+from scatd.evaluation.combinations import mean_products, slopes_of
 
 Floats = NDArray[np.float64]
 Places = tuple[int, ...]
@@ -68,25 +68,18 @@ class Belief:
             found += weight * prob * (1 - prob)
         return found
 
-    def slopes(self, drugs: Places) -> Floats:
-        """(n_groups, n_drugs) change of the share left by a set for a small shift."""
-        product, found = self.prob[:, drugs].prod(axis=1), np.zeros_like(self.shift)
-        for drug in drugs:
-            change = product * (1 - self.prob[:, drug])
-            found[:, drug] = np.bincount(self.groups, change, len(found)) / len(product)
-        return found
-
 
 def before_labels(
     prob: NDArray[np.floating],
     groups: NDArray[np.intp],
     of_folds: Sequence[NDArray[np.floating] | None] = (),
     groups_of_folds: NDArray[np.intp] | None = None,
+    shared_sd: Sequence[float | None] = (),
 ) -> Belief:
     """What the models alone say.
 
     The variance of a shift is that between the models of folds (the jackknife, for the log odds of
-    the mean of the group), and `SHARED_SD` squared for what no fold shows.
+    the mean of the group), and that of the error between groups, which no fold shows.
 
     Parameters
     ----------
@@ -99,9 +92,15 @@ def before_labels(
         None where it is not known. Empty: of no drug.
     groups_of_folds
         (n_sample,) number of the group of each of these cells.
+    shared_sd
+        For each drug, the s.d. of its error between groups where labelled cells have shown it, in
+        place of `SHARED_SD`. Empty: of no drug.
     """
     shape = int(groups.max()) + 1, prob.shape[1]
     variance = np.full(shape, SHARED_SD**2)
+    for drug, sd in enumerate(shared_sd):
+        if sd is not None:
+            variance[:, drug] = sd**2
     for drug, each in enumerate(of_folds):
         if each is None or groups_of_folds is None or len(each) < 2:
             continue
@@ -210,8 +209,8 @@ class Choices:
 
 def _compared(belief: Belief, drugs: Places, rival: Places) -> Choice:
     more = belief.prob[:, rival].prod(axis=1) - belief.prob[:, drugs].prod(axis=1)
-    slopes = belief.slopes(rival) - belief.slopes(drugs)
-    return Choice(drugs, rival, float(more.mean()), float(more.var()) / len(more), slopes)
+    own, other = (slopes_of(belief.prob, belief.groups, some) for some in (drugs, rival))
+    return Choice(drugs, rival, float(more.mean()), float(more.var()) / len(more), other - own)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.cards.card import Card
 from scatd.errors import InputError, nearest
 from scatd.evaluation import combinations
 from scatd.evaluation.combinations import Cells, lead
@@ -113,11 +114,20 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
         patients,
         said_by_folds(found, of_tumour)[1],
         prob[is_scored & spared] if request.reference_group is not None else None,
+        None if found.groups is None else found.groups.codes[of_tumour].astype(np.intp),
+        tuple(errors_of(one.card) for one in found.drugs.values()),
     )
     table = combinations.table(cells, request.combinations)
     groups, alone = group_tables(found, cells, of_tumour, fractions, table)
     words = [sentence for size in SIZES for sentence in _said(cells, table, size)]
     return Combined(table, groups, alone, words, _cautions(request, found, int((~is_scored).sum())))
+
+
+def errors_of(card: Card) -> tuple[float, int] | None:
+    """S.d. of the error of a model between groups of labelled cells, and their number."""
+    made = card.about.calibration
+    held = None if made is None else made.group_errors
+    return None if held is None else (held.sd, held.n_groups)
 
 
 def in_reference(request: ScreenRequest, found: Screened) -> NDArray[np.bool_]:
@@ -244,6 +254,17 @@ def _cautions(request: ScreenRequest, found: Screened, n_unscored: int) -> list[
             "Sets of drugs are made of probabilities. These models were not calibrated on labelled "
             "single cells, so that their probabilities may be too high or too low: "
             f"{', '.join(plain)}."
+        )
+    ungrouped = [
+        drug
+        for drug, one in found.drugs.items()
+        if one.card.about.calibration is not None and errors_of(one.card) is None
+    ]
+    if ungrouped:
+        said.append(
+            f"The models of {', '.join(ungrouped)} were calibrated on cells without groups. The "
+            "intervals of sets with them do not show that a model errs more in one clone than in "
+            "another. Calibrate with --group-by."
         )
     alone = [drug for drug, one in found.drugs.items() if one.folds is None]
     if alone:

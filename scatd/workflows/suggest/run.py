@@ -26,7 +26,7 @@ from scatd.evaluation.suggesting import (
 )
 from scatd.nn.devices import pick_device
 from scatd.wording import counted
-from scatd.workflows.screen.combining import in_reference, said_by_folds
+from scatd.workflows.screen.combining import errors_of, in_reference, said_by_folds
 from scatd.workflows.screen.inputs import models_of
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.run import score_all
@@ -137,7 +137,9 @@ def _tumour(asked: ScreenRequest, found: Screened, request: SuggestRequest) -> _
     used, own = np.unique(codes[rows], return_inverse=True)
     of_folds_rows, of_folds = said_by_folds(found, of_tumour)
     places = np.searchsorted(used, codes[of_folds_rows])
-    belief = before_labels(prob[rows], own, of_folds, places)
+    errors = [errors_of(one.card) for one in found.drugs.values()]
+    shared = [None if one is None else one[0] for one in errors]
+    belief = before_labels(prob[rows], own, of_folds, places, shared)
     return _Tumour(rows, drugs, [names[code] for code in used], belief)
 
 
