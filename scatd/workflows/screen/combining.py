@@ -119,7 +119,7 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
     )
     table = combinations.table(cells, request.combinations)
     groups, alone = group_tables(found, cells, of_tumour, fractions, table)
-    words = [sentence for size in SIZES for sentence in _said(cells, table, size)]
+    words = [sentence for size in SIZES for sentence in in_sentences(cells, table, size)]
     return Combined(table, groups, alone, words, _cautions(request, found, int((~is_scored).sum())))
 
 
@@ -218,7 +218,7 @@ def _places(cells: Cells, drugs: str) -> list[int]:
     return [cells.drugs.index(drug) for drug in drugs.split(combinations.SEPARATOR)]
 
 
-def _said(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
+def in_sentences(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
     """The chosen set of a size, and what plain ranking would choose, in sentences."""
     some = table[table["n_drugs"] == size]
     if some.empty:
