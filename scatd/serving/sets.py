@@ -17,8 +17,8 @@ TO_MIND = (
     "Synergy, antagonism, doses and toxicity are not part of it.",
     "All cells of the file are counted, normal cells too. The intervals show what other cells "
     "would change, but not how wrong a model is. Many sets are compared, and the best of them "
-    "looks better than it is. scatd screen gives intervals over patients and models, and the "
-    "clones.",
+    "looks better than it is. The report of a screen has intervals over patients and models, and "
+    "the clones.",
 )
 
 
