@@ -196,7 +196,7 @@ def test_cohorts_side_by_side(here, run_scatd, tmp_path):
     [
         (("--group-by", "cluster"), "there is no column 'cluster'"),
         (("-o", "list.txt"), "unknown kind of output '.txt'"),
-        (("--gene-cells", "3"), "needs scFoundation"),
+        (("--gene-cells", "3"), "scFoundation's models.ckpt is needed"),
         (("--steps", "1"), "steps is 1"),
     ],
 )

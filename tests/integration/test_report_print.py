@@ -73,6 +73,7 @@ def reach(page, selector: str) -> float:
     return max(page.evaluate(script, selector))
 
 
+@pytest.mark.as_shipped
 def test_a_printed_page_holds_all_tables_and_figures(page, tmp_path):
     page.emulate_media(media="print", color_scheme="dark")
     assert style(page, "nav", "display") == "none"

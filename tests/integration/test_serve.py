@@ -42,7 +42,7 @@ class Served:
                 raise AssertionError(self.log.read_text())
             for line in self.log.read_text().splitlines():
                 about = json.loads(line) if line.startswith("{") else {}
-                if about.get("process") == self.process.pid:
+                if about.get("process") == self.process.pid and "url" in about:
                     with contextlib.suppress(OSError):
                         self.port = int(about["url"].rstrip("/").rpartition(":")[2])
                         self.ask("GET", "/healthz")

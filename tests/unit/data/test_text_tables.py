@@ -237,9 +237,10 @@ def test_sheets_and_parquet_are_judged_alike(tmp_path, kind, transposed):
     broken.iloc[2, 1] = "1,024"
     refused(write(broken), "'1,024'", str(frame.index[2]), str(frame.columns[1]))
     if not transposed:
-        named = frame.astype(float).set_axis([f"f{place}" for place in range(len(GENES))], axis=1)
-        features = read_features(write(named), "sf")
-        np.testing.assert_array_equal(features.X, COUNTS)
+        names = [f"f{place}" for place in range(len(GENES))]
+        halves = (frame.T + 0.5).set_axis(names, axis=1)
+        features = read_features(write(halves), "sf")
+        np.testing.assert_array_equal(features.X, halves)
 
 
 # Orientation ---------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_accepted_evidence_is_judged_and_marked(bring):
         (CarriedEvidence((standing(0.8, lead=-0.05),), 150, 150), "baseline: "),
         (CarriedEvidence((standing(0.8),), 150, 15), "min_samples_per_class: "),
         (CarriedEvidence((standing(0.8),), 150, 150, (AGAINST,)), "target_auroc: "),
-        (CarriedEvidence(), "minimum: auroc_mean is nan"),
+        (CarriedEvidence(), "minimum: auroc_mean is not known"),
     ],
 )
 def test_accepted_evidence_still_has_to_pass_the_gate(bring, carried, rule):
