@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scatd.api.prepare import prepare as prepare
     from scatd.api.pretrain import pretrain as pretrain
     from scatd.api.screen import screen as screen
+    from scatd.api.suggest import suggest as suggest
     from scatd.api.transfer import transfer as transfer
     from scatd.errors import InputError as InputError
     from scatd.errors import ScatdError as ScatdError
@@ -30,8 +31,8 @@ __version__ = "0.2.0"
 _MODULES = ("datasets", "pl")
 _OF_MODELS = ("ResponseModel", "load_model", "models")
 _USE_CASES = (
-    *("check", "prepare", "embed", "predict", "screen", "evaluate", "explain"),
-    *("transfer", "pretrain"),
+    *("check", "prepare", "embed", "predict", "screen", "suggest", "evaluate"),
+    *("explain", "transfer", "pretrain"),
 )
 _ERRORS = ("InputError", "ScatdError", "StoreError", "TrainingError")
 _PLACES = {
@@ -51,6 +52,7 @@ __all__ = [  # noqa: RUF022 (as a user needs them)
     "embed",
     "predict",
     "screen",
+    "suggest",
     "evaluate",
     "explain",
     "transfer",

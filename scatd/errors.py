@@ -13,11 +13,13 @@ from typing import Any
 
 from scatd.wording import counted
 
-_VERBS = {
-    *("is", "was", "holds", "has", "lacks", "cannot", "does", "would", "reads", "names", "knows"),
-    *("says", "draws", "chooses", "deletes", "follows", "needs", "announces", "contradicts"),
-    *("abstains", "runs", "takes", "can"),
-}
+_VERBS = frozenset(
+    (
+        *("is", "was", "holds", "has", "lacks", "cannot", "does", "would", "reads"),
+        *("names", "knows", "says", "draws", "chooses", "deletes", "follows", "needs", "announces"),
+        *("contradicts", "abstains", "runs", "takes", "can"),
+    )
+)
 """Words that begin a fault whose subject is the place where it was found."""
 
 

@@ -23,7 +23,7 @@ FLOORS = [
     "cohorts models",
     "predict embed prepare pretrain tune evaluate screen audit check compare travel doctor anydrug",
     "transfer explain join",
-    "sweep tcga demo",
+    "sweep tcga demo suggest",
     "bench",
 ]
 

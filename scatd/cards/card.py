@@ -100,6 +100,22 @@ class Band:
 
 
 @dataclass(frozen=True)
+class GroupErrors:
+    """How far calibrated log odds are wrong in groups of labelled cells, such as clones.
+
+    Parameters
+    ----------
+    sd
+        S.d. of the error between groups, in log odds.
+    n_groups
+        Number of groups that it was estimated from.
+    """
+
+    sd: float
+    n_groups: int
+
+
+@dataclass(frozen=True)
 class Calibrated:
     """A calibration, and the labelled cells that it was computed from.
 
@@ -121,6 +137,8 @@ class Calibrated:
         MLflow run of the calibration.
     label_kind
         What the labels of the cells say.
+    group_errors
+        How the error differs between groups of these cells; None where they were not grouped.
     """
 
     from_version: int | None = None
@@ -131,6 +149,7 @@ class Calibrated:
     abstain: Band | None = None
     run_id: str = ""
     label_kind: LabelKind = keys.UNSAID
+    group_errors: GroupErrors | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from scatd.cards.card import (
     DomainSaid,
     FeaturesRead,
     FewShot,
+    GroupErrors,
     LabelsUsed,
     ModelKind,
     SeenCells,
@@ -302,8 +303,17 @@ def _calibration(fields: Fields) -> Calibrated | None:
         abstain=_band(inner.inner("abstain")),
         run_id=inner.take("run_id", text, ""),
         label_kind=_label_kind(inner, "label_kind"),
+        group_errors=_group_errors(inner.inner("group_errors")),
     )
     inner.require_all_taken()
+    return found
+
+
+def _group_errors(fields: Fields | None) -> GroupErrors | None:
+    if fields is None:
+        return None
+    found = GroupErrors(fields.take("sd", number(0)), fields.take("n_groups", whole(2)))
+    fields.require_all_taken()
     return found
 
 

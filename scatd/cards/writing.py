@@ -157,6 +157,7 @@ def _calibration(made: Calibrated) -> dict[str, Any]:
             "abstain": None if band is None else {"low": band.low, "high": band.high, **band.about},
             "run_id": made.run_id,
             "label_kind": made.label_kind,
+            "group_errors": None if made.group_errors is None else asdict(made.group_errors),
         }
     )
 

@@ -17,7 +17,7 @@ from scatd.cli.arguments import AUTO
 ENTRY_POINTS = (
     *("demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer"),
     *("anydrug", "predict"),
-    *("explain", "evaluate", "tcga", "screen", "bench", "promote", "serve"),
+    *("explain", "evaluate", "tcga", "screen", "suggest", "bench", "promote", "serve"),
 )
 """Commands that log a run, prepare one, or serve what it made; `main` is the demo."""
 _NOT_LISTED = frozenset(("quiet", "verbose", "model", "multiplier", "json"))

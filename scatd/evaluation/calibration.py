@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 CalibrationMethod = Literal["platt", "isotonic"]
 
+_SDS = np.linspace(0, 4, 81)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 FEW_FOR_ISOTONIC = 1000
 """With fewer cells, isotonic regression fits their noise (Niculescu-Mizil & Caruana 2005)."""
 
@@ -61,6 +64,34 @@ def fit_recalibration(
             )
         return _isotonic(truth, scores)
     return fit_platt(truth, scores)
+
+
+def error_between_groups(
+    codes: npt.ArrayLike, prob: npt.ArrayLike, groups: npt.NDArray[np.intp]
+) -> float:
+    """S.d. of the error of log odds between groups: the most probable one, of `_SDS`.
+
+    The error of a group is a shift of the log odds of its cells, normal around 0. It is integrated
+    out.
+
+    Parameters
+    ----------
+    codes
+        (n_obs,) 0 sensitive, 1 resistant.
+    prob
+        (n_obs,) calibrated P(resistant).
+    groups
+        (n_obs,) number of the group of each cell.
+    """
+    odds, resistant = logit(prob)[:, None], np.asarray(codes)[:, None] == 1
+    starts = np.arange(int(groups.max()) + 1)
+    found = []
+    for sd in _SDS:
+        shifted = odds + sd * _NODES
+        own = -np.logaddexp(0, np.where(resistant, -shifted, shifted))
+        by_group = np.stack([own[groups == one].sum(axis=0) for one in starts])
+        found.append(np.logaddexp.reduce(by_group + np.log(_WEIGHTS), axis=1).sum())
+    return float(_SDS[int(np.argmax(found))])
 
 
 def fit_platt(truth: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Platt:

@@ -27,7 +27,8 @@ MOST_DRUGS = 3
 """Of a set."""
 COLUMNS = (
     "drugs", "n_drugs", "left", "ci_low", "ci_high", "cells_low", "cells_high", "patients_low",
-    "patients_high", "models_low", "models_high", "dependence_low", "dependence_high",
+    "patients_high", "models_low", "models_high", "groups_low", "groups_high", "dependence_low",
+    "dependence_high",
     "reference_left", "chosen", "plain_ranking",
 )  # fmt: skip
 SEPARATOR = " + "
@@ -37,6 +38,26 @@ _ROWS_AT_ONCE = 1 << 14
 def name_of(drugs: Sequence[str]) -> str:
     """The name of a set: `erlotinib + olaparib`."""
     return SEPARATOR.join(drugs)
+
+
+def slopes_of(prob: NDArray[np.floating], groups: NDArray[np.intp], drugs: Sequence[int]) -> Floats:
+    """Change of the share left by a set for a small shift of log odds, (n_groups, n_drugs).
+
+    Parameters
+    ----------
+    prob
+        (n_cells, n_drugs) P(resistant).
+    groups
+        (n_cells,) number of each cell's group: all of its log odds are shifted.
+    drugs
+        Places of the drugs of the set.
+    """
+    product = prob[:, list(drugs)].prod(axis=1, dtype=np.float64)
+    found = np.zeros((int(groups.max()) + 1, prob.shape[1]))
+    for drug in drugs:
+        change = product * (1 - prob[:, drug])
+        found[:, drug] = np.bincount(groups, change, len(found)) / len(product)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +77,11 @@ class Cells:
         fold; None where the model holds nothing of other folds. Empty: of no drug.
     reference
         (n_reference, n_drugs) P(resistant) of cells that should be spared; None without them.
+    groups
+        (n_cells,) number of each cell's group, such as its clone; None: all are one group.
+    errors
+        For each drug, the error of its calibrated log odds between groups: its s.d., and the number
+        of groups that it was estimated from. None where it is not known. Empty: of no drug.
     """
 
     drugs: tuple[str, ...]
@@ -63,6 +89,30 @@ class Cells:
     patients: NDArray[np.intp] | None = None
     of_folds: tuple[NDArray[np.floating] | None, ...] = ()
     reference: NDArray[np.floating] | None = None
+    groups: NDArray[np.intp] | None = None
+    errors: tuple[tuple[float, int] | None, ...] = ()
+
+    def slopes(self, drugs: Sequence[int]) -> Floats:
+        """`slopes_of` a set, (n_groups, n_drugs)."""
+        groups = np.zeros(len(self.prob), np.intp) if self.groups is None else self.groups
+        return slopes_of(self.prob, groups, drugs)
+
+    def between_groups(self, slopes: Floats) -> tuple[float, float] | None:
+        """Variance of what has these slopes, and its degrees of freedom; None: not known.
+
+        Every drug whose slope is not 0 counts.
+        """
+        used = np.flatnonzero(slopes.any(axis=0))
+        held = [self.errors[one] if self.errors else None for one in used]
+        known = [each for each in held if each is not None]
+        if len(known) < len(held) or not held:
+            return None
+        parts = [
+            (float((slopes[:, one] ** 2).sum()) * sd**2, n_groups - 1)
+            for one, (sd, n_groups) in zip(used, known, strict=True)
+        ]
+        total, spent = sum(v for v, _ in parts), sum(v**2 / free for v, free in parts)
+        return total, total**2 / spent if spent else math.inf
 
     def products(self, drugs: Sequence[int]) -> Floats:
         """P(left by every drug of a set) of each cell, (n_cells,), under independent action."""
@@ -85,24 +135,32 @@ class Spread:
 
     Parameters
     ----------
-    cells, patients, models
-        Between other cells of these patients, other patients, and models of other samples. None:
-        not known.
+    cells, patients, models, groups
+        Between other cells of these patients, other patients, models of other samples, and errors
+        of the calibrated models in other groups. None: not known.
     n_patients, n_folds
-        What the last two were estimated from.
+        What the second and third were estimated from.
+    free_groups
+        Degrees of freedom of the last one.
     """
 
     cells: float
     patients: float | None = None
     models: float | None = None
+    groups: float | None = None
     n_patients: int = 0
     n_folds: int = 0
+    free_groups: float = math.inf
 
     @classmethod
     def of(
-        cls, values: Floats, patients: NDArray[np.intp] | None, by_fold: Floats | None
+        cls,
+        values: Floats,
+        patients: NDArray[np.intp] | None,
+        by_fold: Floats | None,
+        by_group: tuple[float, float] | None = None,
     ) -> Spread:
-        """From the value of each cell, and the mean under the models of each fold."""
+        """From the value of each cell, the mean under the models of each fold, and `by_group`."""
         n_cells, found = len(values), {"cells": values.var() / len(values)}
         if patients is not None:
             n_patients = int((np.bincount(patients) > 0).sum())
@@ -113,13 +171,16 @@ class Spread:
         if by_fold is not None and len(by_fold) > 1:
             # Folds share most of their samples, so that their models differ little: the jackknife.
             found |= {"models": (len(by_fold) - 1) * by_fold.var(), "n_folds": len(by_fold)}
+        if by_group is not None:
+            found |= {"groups": by_group[0], "free_groups": by_group[1]}
         return cls(**found)
 
     @property
     def known(self) -> tuple[str, ...]:
-        """All that is known: between patients (else cells), and models."""
+        """All that is known: between patients (else cells), models, and groups."""
         first = "cells" if self.patients is None else "patients"
-        return (first,) if self.models is None else (first, "models")
+        others = (name for name in ("models", "groups") if getattr(self, name) is not None)
+        return (first, *others)
 
     def half_width(self, *parts: str) -> float:
         """Half the width of the interval from some parts; NaN where one of them is not known.
@@ -128,6 +189,7 @@ class Spread:
         patients and folds are few.
         """
         freedom = {"cells": math.inf, "patients": self.n_patients - 1, "models": self.n_folds - 1}
+        freedom["groups"] = self.free_groups
         variances = {part: getattr(self, part) for part in parts}
         if any(value is None for value in variances.values()):
             return math.nan
@@ -170,7 +232,8 @@ def left_by(cells: Cells, drugs: Sequence[int]) -> Left:
         Places of the drugs in `cells.drugs`.
     """
     product = cells.products(drugs)
-    spread = Spread.of(product, cells.patients, cells.means_by_fold(drugs))
+    by_group = cells.between_groups(cells.slopes(drugs))
+    spread = Spread.of(product, cells.patients, cells.means_by_fold(drugs), by_group)
     return Left(float(product.mean()), spread)
 
 
@@ -182,7 +245,8 @@ def lead(cells: Cells, drugs: Sequence[int], over: Sequence[int]) -> tuple[float
     if own is not None and other is not None:
         n_folds = min(len(own), len(other))
         by_fold = other[:n_folds] - own[:n_folds]
-    spread = Spread.of(more, cells.patients, by_fold)
+    by_group = cells.between_groups(cells.slopes(over) - cells.slopes(drugs))
+    spread = Spread.of(more, cells.patients, by_fold, by_group)
     mean, half = float(more.mean()), spread.half_width(*spread.known)
     return mean, mean - half, mean + half
 
@@ -227,10 +291,10 @@ def table(cells: Cells, size: int = MOST_DRUGS, shown: int = 10) -> pd.DataFrame
     -------
     One row a set; those of one drug first, then by `left`. Columns: drugs (names with ` + `),
     n_drugs, left (share of cells, independent action), ci_low and ci_high (90 %: patients, or cells
-    without them, and models of folds together), cells_, patients_ and models_low and _high (each
-    alone), dependence_low and _high, reference_left (share of the reference cells that are left;
-    high is spared), chosen (leaves the fewest of its number of drugs), and plain_ranking (the drugs
-    that leave the fewest when each is given alone). Missing: not known.
+    without them, models of folds, and groups, together), cells_, patients_, models_ and groups_low
+    and _high (each alone), dependence_low and _high, reference_left (share of the reference cells
+    that are left; high is spared), chosen (leaves the fewest of its number of drugs), and
+    plain_ranking (the drugs that leave the fewest when each is given alone). Missing: not known.
     """
     size = min(size, len(cells.drugs))
     shares = mean_products(cells.prob, size)
@@ -259,7 +323,7 @@ def _row(cells: Cells, places: tuple[int, ...], *, chosen: bool, plain: bool) ->
         "reference_left": math.nan,
     }
     row["ci_low"], row["ci_high"] = left.interval()
-    for part in ("cells", "patients", "models"):
+    for part in ("cells", "patients", "models", "groups"):
         row[f"{part}_low"], row[f"{part}_high"] = left.interval(part)
     row["dependence_low"], row["dependence_high"] = dependence_bounds(cells, places)
     if cells.reference is not None and len(cells.reference):

@@ -33,6 +33,8 @@ DemoWorld = Literal["biopsy", "clones"]
 """Kinds of simulated tumours."""
 Clustering = Literal["leiden"]
 """Methods that group cells."""
+SuggestedUnit = Literal["cell", "group"]
+"""What a suggestion of labels names."""
 InputScale = Literal["counts", "cpm", "log1p", "zscore", "rma"]
 """Scale of the expression that a model of family `dist` reads."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from scatd.data.cell_map import FEWEST_CELLS, MOST_CELLS
 from scatd.decision import call_codes
 from scatd.registry import ModelRef
-from scatd.serving import grouped, logs, outcome, page_words
+from scatd.serving import grouped, logs, outcome, page_words, sets
 from scatd.serving.refusals import (
     BAD_REQUEST,
     BUSY,
@@ -194,6 +194,7 @@ class Jobs:
                 for ref, error in found.left_out.items()
             ],
             "notes": [],
+            "sets": await asyncio.to_thread(sets.in_words, found.cells),
             "groups": columns,
             **outcome.first_rows(found.cells),
         }

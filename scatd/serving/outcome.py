@@ -20,6 +20,7 @@ from scatd.plots.cells import cell_map as draw_map
 from scatd.plots.scores import score_histogram
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section, write_report
+from scatd.serving import sets
 from scatd.wording import counted
 from scatd.workflows.predict.request import PredictedCells
 
@@ -176,6 +177,8 @@ def write_page(found: Sequence[PredictedCells], folder: Path, file: str) -> None
     is_made_up = any(cells.ref.simulated for cells in found)
     caution = [*(made_up if is_made_up else []), *dict.fromkeys(labels), *WHAT_IT_MEANS]
     sections.insert(1, Section("Before you use it", caution, tone="caution"))
+    if said_of_sets := sets.in_words(found):
+        sections.append(Section("Sets of drugs", said_of_sets))
     sections.append(Section("Cells", tables={"By cell": table_of(found)}))
     drugs = ", ".join(cells.ref.drug for cells in found)
     models = "; ".join(

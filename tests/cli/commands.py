@@ -25,6 +25,7 @@ NEEDED = {
     "join": ("table.csv", "-o", "whole.csv"),
     "promote": ("--drug", "D"),
     "screen": ("cells.h5ad",),
+    "suggest": ("cells.h5ad",),
     "tcga": ("tpm.tsv", "--drug", "D", "--survival", "os.tsv"),
     "push": ("D@production", "me/d"),
     "pull": ("me/d",),

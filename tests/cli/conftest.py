@@ -188,6 +188,23 @@ def make_screen_result():
     return ScreenResult("run-1", Path("out"), ScreenRequest(Path("cells.h5ad")), screening)
 
 
+def make_suggest_result():
+    from scatd.workflows.suggest.run import SuggestResult
+
+    table = pd.DataFrame(
+        {
+            "rank": [1],
+            "barcode": ["cell7"],
+            "group": ["clone A"],
+            "drug": ["docetaxel"],
+            "prob_resistant": [0.4],
+            "expected_reduction": [0.012],
+            "response": [""],
+        }
+    )
+    return SuggestResult(table, ["It leads."], {"cisplatin": "has no such genes"})
+
+
 def make_bench_result():
     from scatd.workflows.bench.run import BenchResult
 
@@ -278,6 +295,8 @@ def result_of(name):
         return make_tcga_result()
     if name == "screen":
         return make_screen_result()
+    if name == "suggest":
+        return make_suggest_result()
     if name == "bench":
         return make_bench_result()
     if name == "anydrug":

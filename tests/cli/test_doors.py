@@ -53,6 +53,7 @@ NEEDED = {
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
     "tcga": {"drug": "D", "expression": "tpm.tsv", "survival": "os.tsv"},
     "screen": {"cohort": "cells.h5ad"},
+    "suggest": {"cohort": "cells.h5ad"},
     "bench": {"tasks": "tasks.yaml"},
     "anydrug": {"source": "cells.h5ad", "ic50": "table.csv", "smiles_table": "table.csv"},
 }
@@ -124,6 +125,9 @@ SAMPLES = {
     "clusters": ("leiden", "leiden"),
     "patients": ("donor", "donor"),
     "reference_group": ("normal", "normal"),
+    "n": ("5", 5),
+    "per": ("group", "group"),
+    "results": ("table.csv", Path("table.csv")),
     "nested": ("true", True),
     "learning_curve": ("true", True),
     "few_shot": ("5", 5),
@@ -201,6 +205,7 @@ OWN_SAMPLES = {
     ("embed", "version"): ("ce", "ce"),
     ("bench", "tasks"): ("a space.yaml", Path("a space.yaml")),
     ("screen", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
+    ("suggest", "cohort"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
     ("evaluate", "target"): ("-cells 1.h5ad", Path("-cells 1.h5ad")),
 }
 """Where a name means something else than elsewhere."""
@@ -307,6 +312,19 @@ def expected_without_parameters(module):
                 "allow_simulated": False,
             }
         )
+    if module == "suggest":
+        words = ("output", "drugs", "group_by", "family", "reference_group", "results")
+        return dict.fromkeys(words) | {
+            "cohort": Path("cells.h5ad"),
+            "combinations": 1,
+            "n": 20,
+            "per": "cell",
+            "stage": "production",
+            "preparation": Preparation(),
+            "seed": 0,
+            "device": "auto",
+            "allow_simulated": False,
+        }
     if module == "bench":
         nothing = dict.fromkeys(("output", "drugs", "markdown"))
         asked = {"tasks": Path("tasks.yaml"), "device": "auto", "allow_simulated": False}
@@ -472,7 +490,7 @@ def expected_with(module, name, value):
         return asked | {"group_by": value}
     if name == "no_controls":
         return asked | {"controls": False}
-    reads_counts = module in ("predict", "explain", "evaluate", "screen")
+    reads_counts = module in ("predict", "explain", "evaluate", "screen", "suggest")
     if reads_counts and name in ("scale", "layer", "weights", "gene_map"):
         return asked | {"preparation": Preparation(**{name: value})}
     if (module, name) == ("tcga", "survival"):
@@ -502,8 +520,8 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "anydrug", "predict", "explain", "evaluate", "tcga", "screen", "bench", "promote",
-        "serve",
+        "anydrug", "predict", "explain", "evaluate", "tcga", "screen", "suggest", "bench",
+        "promote", "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 

@@ -32,7 +32,7 @@ def test_the_commands_are_those_promised():
         "demo", "demo-data", "download", "pretrain", "tune", "distill", "transfer", "predict",
         "explain", "tcga", "anydrug",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
-        "join", "check", "prepare", "embed", "evaluate", "screen", "bench",
+        "join", "check", "prepare", "embed", "evaluate", "screen", "suggest", "bench",
         "serve", "push", "pull", "doctor",
     }  # fmt: skip
     assert set(main.commands["registry"].commands) == {

@@ -35,7 +35,17 @@ INPUT = {
 """Data in place of the demo."""
 WITH_A_REQUEST = (
     *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
-    *("screen", "join", "bench", "evaluate", "explain", "explain enrich", "tcga", "serve"),
+    *(
+        "screen",
+        "suggest",
+        "join",
+        "bench",
+        "evaluate",
+        "explain",
+        "explain enrich",
+        "tcga",
+        "serve",
+    ),
     "anydrug",
     *("import-checkpoint", "export-checkpoint"),
 )

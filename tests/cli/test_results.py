@@ -62,6 +62,16 @@ def test_transfer_that_was_not_promoted(scatd, workflow, transfer_result):
     assert "--stage staging" in said
 
 
+def test_suggest(scatd, workflow):
+    workflow("suggest")
+    said = scatd("suggest", "cells.h5ad").stdout
+    assert said.splitlines()[1].split() == [
+        *("1", "cell7", "clone", "A", "docetaxel", "0.40", "1.20%")
+    ]
+    assert "cisplatin is left out: has no such genes" in said
+    assert said.endswith("It leads.\n")
+
+
 def test_screen(scatd, workflow):
     workflow("screen")
     lines = scatd("screen", "cells.h5ad").stdout.splitlines()

@@ -314,7 +314,8 @@ def test_promises_that_exclude_each_other_are_refused(here, run_scatd, cohort):
 def test_calibrated_probabilities_alone_change_no_call(evaluated, run_scatd, cohort, tmp_path):
     shutil.copy(evaluated / "mlflow.db", tmp_path)
     with inside(tmp_path):
-        run_scatd(*arguments(cohort["first"], "--calibrate-probability", "platt", "-o", "platt"))
+        words = ("--calibrate-probability", "platt", "--group-by", "patient", "-o", "platt")
+        run_scatd(*arguments(cohort["first"], *words))
         for version in ("1", "2"):
             stage = ("--stage", version, "-o", f"{version}.csv")
             run_scatd("predict", "--drug", "docetaxel", cohort["first"], *stage)
@@ -322,6 +323,9 @@ def test_calibrated_probabilities_alone_change_no_call(evaluated, run_scatd, coh
         assert (old["prob_resistant"] - new["prob_resistant"]).abs().max() > 0.01
         assert (old["response"] == new["response"]).all()
         assert "calls unchanged" in card(2)["threshold_origin"]
+        errors = card(2)["calibration"]["group_errors"]
+        assert errors["n_groups"] == 10
+        assert 0 <= errors["sd"] < 1.5, "patients of this cohort are alike"
 
 
 def test_what_cannot_be_evaluated_is_refused_in_a_line(here, run_scatd, cohort):
@@ -373,7 +377,9 @@ def test_an_evaluation_of_another_version_is_no_evidence(promotable, run_scatd):
     words = ("promote", "--drug", "docetaxel", "--version", "2", "--evaluation")
     for run_id in (newest_of(1), "nosuch"):
         said = run_scatd(*words, run_id, code=2).output
-        assert f"run '{run_id}' is not a finished evaluation of scatd-sf-docetaxel " in said
+        assert (
+            f"run '{run_id}' is not a finished evaluation of scatd-sf-docetaxel version 2" in said
+        )
         assert newest_of(2) in said
 
 

@@ -173,6 +173,7 @@ def test_a_person_scores_a_file(page, server, page_folder, tmp_path):
     assert "tumour.h5ad, 120 cells" in page.inner_text("#result-title")
     assert "Labels of the source: kind not said." in page.inner_text("#notes")
     assert page.locator("#cells tbody tr").count() == 100
+    assert page.locator("#sets-of-drugs").is_hidden(), "there is one drug"
     for picture in ("histogram-0", "map-0"):
         # The address of a picture is set before the picture has arrived.
         page.wait_for_function(f"document.querySelector('#{picture} img').naturalWidth > 300")
@@ -231,6 +232,19 @@ def test_several_drugs_are_scored_and_counted_by_group(page, server, page_folder
             drawn = row.locator(".bar .resistant").bounding_box()["width"]
             share = counts.loc[patient].get("resistant", 0) / 40
             assert drawn == pytest.approx(share * whole, abs=3)
+    prob = scored[[f"scatd_{drug}_prob_resistant" for drug in drugs]].dropna()
+    left = {
+        " + ".join(sorted(pair)): prob[[f"scatd_{drug}_prob_resistant" for drug in pair]]
+        .prod(axis=1)
+        .mean()
+        for pair in itertools.combinations(drugs, 2)
+    }
+    best = min(left, key=left.get)
+    said = page.locator("#sets p").all_inner_texts()
+    start = f"The pair {best} leaves the fewest cells: {left[best]:.1%} (90% interval "
+    assert said[0].startswith(start)
+    assert any(line.startswith("The triple docetaxel + erlotinib + gefitinib") for line in said)
+    assert "Synergy, antagonism, doses and toxicity are not part of it." in said[-2]
     # A call has the colour that it has in the figures.
     red, green, blue = (int(CALL_COLOURS["resistant"][at : at + 2], 16) for at in (1, 3, 5))
     swatch = page.locator(".swatch.resistant")

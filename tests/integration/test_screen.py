@@ -273,3 +273,80 @@ def test_clusters_are_groups_of_alike_cells(screen, cohort, tmp_path):
 def test_too_many_cells_to_cluster_are_refused(screen, monkeypatch):
     monkeypatch.setattr("scatd.workflows.screen.clusters.MOST_CELLS", 100)
     assert "--group-by COLUMN" in screen("--clusters", "leiden", code=2).output
+
+
+# Labels that are worth having --------------------------------------------------------------------
+
+
+@pytest.fixture
+def suggest(drugs, cohort, run_scatd, tmp_path):
+    """Suggest labels of that cohort, in a table."""
+
+    def suggest(*words, code=0):
+        output = ("-o", tmp_path / "suggested.csv")
+        return run_scatd("suggest", cohort, "--group-by", "patient", *output, *words, code=code)
+
+    return suggest
+
+
+def test_labels_are_suggested_and_what_is_found_is_used(suggest, run_scatd, cohort, tmp_path):
+    said = suggest("--n", "8", "--reference-group", "p3").stdout
+    first = pd.read_csv(tmp_path / "suggested.csv")
+    assert list(first["rank"]) == list(range(1, 9))
+    assert first["barcode"].is_unique
+    assert set(first["group"]) <= {"p1", "p2"}, "the reference is no part of the tumour"
+    obs = ad.read_h5ad(cohort).obs
+    assert list(obs.loc[first["barcode"], "patient"]) == list(first["group"])
+    assert set(first["drug"]) <= {"cisplatin", "docetaxel"}
+    assert (first["expected_reduction"] > 0).all()
+    assert "leaves the fewest cells" in said
+    assert "After 8 labels, this interval is expected to be" in said
+    for drug in first["drug"].unique():
+        run_scatd("predict", "--drug", drug, cohort, "-o", tmp_path / "alone.csv")
+        alone = pd.read_csv(tmp_path / "alone.csv").set_index("barcode")["prob_resistant"]
+        own = first[first["drug"] == drug].set_index("barcode")["prob_resistant"]
+        np.testing.assert_allclose(own, alone[own.index], atol=1e-6)
+    first["response"] = ["resistant"] * 7 + [""]
+    first.to_csv(tmp_path / "found.csv", index=False)
+    again = suggest("--n", "8", "--reference-group", "p3", "--results", tmp_path / "found.csv")
+    second = pd.read_csv(tmp_path / "suggested.csv")
+    assert not set(second["barcode"]) & set(first["barcode"][:7])
+    assert again.stdout != said
+
+
+def test_groups_are_suggested_with_the_number_of_their_cells(suggest, tmp_path):
+    suggest("--n", "12", "--per", "group")
+    table = pd.read_csv(tmp_path / "suggested.csv")
+    assert table["n_cells"].sum() == 12
+    assert not table[["group", "drug"]].duplicated().any()
+    assert table["expected_reduction"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--drugs", "docetaxel"), "so that there is nothing to choose"),
+        (("--combinations", "2"), "more than 2 drugs"),
+        (("--results", "rows.csv"), "there is no column 'response'"),
+        (("--results", "words.csv"), "'maybe' in row 2 is not a response"),
+        (("--results", "cells.csv"), "1 of 1 cell is not in the cohort"),
+        (("--results", "drug.csv"), "the drug 'imatinib' is none of the choice"),
+    ],
+)
+def test_what_cannot_be_suggested_leaves_nothing(suggest, tmp_path, words, said):
+    rows = {
+        "rows": "barcode,drug\nx,docetaxel\n",
+        "words": "barcode,drug,response\nx,docetaxel,maybe\n",
+        "cells": "barcode,drug,response\nx,docetaxel,resistant\n",
+        "drug": "barcode,drug,response\nx,imatinib,resistant\n",
+    }
+    for name, text in rows.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    words = [tmp_path / word if word.endswith(".csv") else word for word in words]
+    assert said in suggest(*words, code=2).stderr
+    assert not (tmp_path / "suggested.csv").exists()
+
+
+def test_groups_without_a_column_are_refused(drugs, cohort, run_scatd):
+    said = run_scatd("suggest", cohort, "--per", "group", code=2).stderr
+    assert "there are no groups. Add --group-by COLUMN." in said

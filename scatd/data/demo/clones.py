@@ -26,7 +26,7 @@ CLONE_DRUGS = (
 )
 NORMAL = "normal"
 """The group of the cells that are no tumour cells."""
-_SHARES = {"clone A": 0.40, "clone B": 0.25, "clone C": 0.15, "clone D": 0.12, "clone E": 0.08}
+SHARES = {"clone A": 0.40, "clone B": 0.25, "clone C": 0.15, "clone D": 0.12, "clone E": 0.08}
 """Mean share of each clone among tumour cells."""
 _PATTERNS = ("CD", "CE", "AD", "AC", "BCDE", "ACE", "ABC", "ABCDE")
 """The clones that resist a drug, by the last letter of their names; a pattern for each drug."""
@@ -37,7 +37,7 @@ _EVENNESS = 40.0
 """How near the shares of clones in a patient are to their means: Dirichlet's concentration."""
 WITHIN_CLONE = 0.5
 """S.d. of the activity of the programme of a drug within a clone."""
-_ACTIVITY = 1.5
+ACTIVITY = 1.5
 """Mean activity of the programme of a drug in cells that resist it; of the others, the negative."""
 _STATE = 0.8
 """S.d. of the level of a state programme between clones."""
@@ -59,7 +59,7 @@ class Clones:
     def of_seed(cls, seed: int) -> Clones:
         """The clones of a seed: it decides which drug has which pattern."""
         order = np.random.default_rng([seed, len(_PATTERNS)]).permutation(len(_PATTERNS))
-        clones = [[name[-1] in _PATTERNS[one] for one in order] for name in _SHARES]
+        clones = [[name[-1] in _PATTERNS[one] for one in order] for name in SHARES]
         return cls(np.array([*clones, [one not in _TOXIC for one in order]]))
 
     def resisted(self, drug_keys: tuple[str, ...]) -> dict[str, list[str]]:
@@ -72,7 +72,7 @@ class Clones:
     @property
     def names(self) -> tuple[str, ...]:
         """Clones, then the normal cells."""
-        return (*_SHARES, NORMAL)
+        return (*SHARES, NORMAL)
 
     def draw(
         self, patient: NDArray[np.int64], rng: np.random.Generator
@@ -90,11 +90,11 @@ class Clones:
         drugs, (n_obs, n_drugs), and of states, (n_obs, n_states).
         """
         n_patients = int(patient.max(initial=0)) + 1
-        tumour = rng.dirichlet(_EVENNESS * np.array([*_SHARES.values()]), size=n_patients)
+        tumour = rng.dirichlet(_EVENNESS * np.array([*SHARES.values()]), size=n_patients)
         shares = np.column_stack([(1 - _NORMAL_SHARE) * tumour, np.full(n_patients, _NORMAL_SHARE)])
         group = np.array([rng.choice(len(self.names), p=shares[one]) for one in patient], dtype=int)
         is_normal = group == len(self.names) - 1
         types = np.where(is_normal, rng.integers(1, len(HOME_TYPES), size=len(group)), 0)
-        activity = np.where(self.resists, _ACTIVITY, -_ACTIVITY)[group]
+        activity = np.where(self.resists, ACTIVITY, -ACTIVITY)[group]
         levels = _STATE * rng.normal(size=(len(self.names), N_STATES))
         return group, types, activity.astype(np.float32), levels[group].astype(np.float32)

@@ -32,7 +32,7 @@ _RESISTANT_SHARE = {
     "target": {"docetaxel": 0.45, "gefitinib": 0.60, "cisplatin": 0.25},
 }
 """Drugs that are not named here are resisted above an activity of 0, in every cohort."""
-_RESPONSE_NOISE = {"source": 0.4, "target": 0.45}
+RESPONSE_NOISE = {"source": 0.4, "target": 0.45}
 """Noise of the response; the activity of the programme has an s.d. of 1."""
 
 _TISSUES = ("lung", "breast", "prostate", "colon", "skin", "ovary")
@@ -230,7 +230,7 @@ def _responses(
     activity: NDArray[Any], drug_key: str, cohort: str, rng: np.random.Generator
 ) -> pd.Categorical:
     """Response words from a noisy value of the resistance programme."""
-    reading = activity + _RESPONSE_NOISE[cohort] * rng.normal(size=len(activity))
+    reading = activity + RESPONSE_NOISE[cohort] * rng.normal(size=len(activity))
     share = _RESISTANT_SHARE[cohort].get(drug_key)
     resistant = reading > (0.0 if share is None else np.quantile(reading, 1 - share))
     return _words(keys.RESPONSES, resistant.astype(int))

@@ -159,6 +159,8 @@ function showResult(found) {
   element("summary").replaceChildren(...found.drugs.map(summaryLine));
   element("left-out").replaceChildren(...found.left_out.map((one) => made("p", `${one.drug} could not be scored. ${one.why}`)));
   show("left-out", found.left_out.length > 0);
+  element("sets").replaceChildren(...found.sets.map((sentence) => made("p", sentence)));
+  show("sets-of-drugs", found.sets.length > 0);
   const part = found.rows.length < found.n_cells ? ` (the first ${found.rows.length})` : "";
   element("cells-title").textContent = `Cells${part}`;
   fillTable(element("cells"), found.columns, found.rows);

@@ -17,9 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.cards.card import Band, Calibrated, SeenCells
+from scatd.cards.card import Band, Calibrated, GroupErrors, SeenCells
 from scatd.decision import Decision
-from scatd.evaluation.calibration import fit_recalibration
+from scatd.evaluation.calibration import error_between_groups, fit_recalibration
 from scatd.evaluation.metrics import CALIBRATION_METRICS, CONFUSION_METRICS, response_metrics
 from scatd.evaluation.selective import choose_band
 from scatd.evaluation.thresholds import FIXED, Cut, choose_cut, cuts_between
@@ -113,6 +113,7 @@ def _entry(
         fingerprints=tuple(sorted({*earlier.fingerprints, *mine.fingerprints})),
     )
     return Calibrated(
+        group_errors=_group_errors(cells, decision),
         from_version=cells.ref.version,
         goals=tuple(str(goal) for goal in request.calibrate),
         data={
@@ -127,6 +128,17 @@ def _entry(
         abstain=None if band is None else _band(band),
         label_kind=_kind(cells),
     )
+
+
+def _group_errors(cells: ScoredCells, decision: Decision) -> GroupErrors | None:
+    """How the error of the calibrated log odds differs between groups; None without groups."""
+    if cells.cells.groups is None or decision.recalibration is None:
+        return None
+    names, groups = np.unique(cells.cells.groups, return_inverse=True)
+    if len(names) < 2:
+        return None
+    sd = error_between_groups(cells.codes, decision.probabilities(cells.own), groups)
+    return GroupErrors(sd, len(names))
 
 
 def _kind(cells: ScoredCells) -> LabelKind:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd.cards.card import Card
 from scatd.errors import InputError, nearest
 from scatd.evaluation import combinations
 from scatd.evaluation.combinations import Cells, lead
@@ -100,7 +101,7 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
     drugs = tuple(found.drugs)
     prob = np.column_stack([found.drugs[drug].prob for drug in drugs])
     is_scored = np.isfinite(prob).all(axis=1)
-    spared = _in_reference(request, found)
+    spared = in_reference(request, found)
     of_tumour = is_scored & ~spared
     if not of_tumour.any():
         return None
@@ -111,35 +112,51 @@ def combine(request: ScreenRequest, found: Screened, fractions: pd.DataFrame) ->
         drugs,
         prob[of_tumour],
         patients,
-        _of_folds(found, of_tumour),
+        said_by_folds(found, of_tumour)[1],
         prob[is_scored & spared] if request.reference_group is not None else None,
+        None if found.groups is None else found.groups.codes[of_tumour].astype(np.intp),
+        tuple(errors_of(one.card) for one in found.drugs.values()),
     )
     table = combinations.table(cells, request.combinations)
     groups, alone = group_tables(found, cells, of_tumour, fractions, table)
-    words = [sentence for size in SIZES for sentence in _said(cells, table, size)]
+    words = [sentence for size in SIZES for sentence in in_sentences(cells, table, size)]
     return Combined(table, groups, alone, words, _cautions(request, found, int((~is_scored).sum())))
 
 
-def _in_reference(request: ScreenRequest, found: Screened) -> NDArray[np.bool_]:
+def errors_of(card: Card) -> tuple[float, int] | None:
+    """S.d. of the error of a model between groups of labelled cells, and their number."""
+    made = card.about.calibration
+    held = None if made is None else made.group_errors
+    return None if held is None else (held.sd, held.n_groups)
+
+
+def in_reference(request: ScreenRequest, found: Screened) -> NDArray[np.bool_]:
+    """Which cells are in the group that should be spared, (n_obs,)."""
     if request.reference_group is None or found.groups is None:
         return np.zeros(len(found.ids), dtype=bool)
     return np.asarray(found.groups == request.reference_group)
 
 
-def _of_folds(
+def said_by_folds(
     found: Screened, of_tumour: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64] | None, ...]:
-    """What the models of folds say of cells of the tumour that all of them have scored."""
+) -> tuple[NDArray[np.intp], tuple[NDArray[np.float64] | None, ...]]:
+    """What the models of folds say of cells of the tumour that all of them have scored.
+
+    Returns
+    -------
+    Numbers of the cells, ascending, and P(resistant) (n_folds, n_rows) for each drug: None where
+    the models of its folds are not stored. Nothing where no drug knows them, or there is no cell.
+    """
     known = [one.folds for one in found.drugs.values() if one.folds is not None]
     if not known:
-        return ()
+        return np.zeros(0, np.intp), ()
     rows = known[0].rows
     for one in known[1:]:
         rows = np.intersect1d(rows, one.rows)
     rows = rows[of_tumour[rows]]
     if not len(rows):
-        return ()
-    return tuple(
+        return rows, ()
+    return rows, tuple(
         None if one.folds is None else one.folds.prob[:, np.isin(one.folds.rows, rows)]
         for one in found.drugs.values()
     )
@@ -201,7 +218,7 @@ def _places(cells: Cells, drugs: str) -> list[int]:
     return [cells.drugs.index(drug) for drug in drugs.split(combinations.SEPARATOR)]
 
 
-def _said(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
+def in_sentences(cells: Cells, table: pd.DataFrame, size: int) -> list[str]:
     """The chosen set of a size, and what plain ranking would choose, in sentences."""
     some = table[table["n_drugs"] == size]
     if some.empty:
@@ -237,6 +254,17 @@ def _cautions(request: ScreenRequest, found: Screened, n_unscored: int) -> list[
             "Sets of drugs are made of probabilities. These models were not calibrated on labelled "
             "single cells, so that their probabilities may be too high or too low: "
             f"{', '.join(plain)}."
+        )
+    ungrouped = [
+        drug
+        for drug, one in found.drugs.items()
+        if one.card.about.calibration is not None and errors_of(one.card) is None
+    ]
+    if ungrouped:
+        said.append(
+            f"The models of {', '.join(ungrouped)} were calibrated on cells without groups. The "
+            "intervals of sets with them do not show that a model errs more in one clone than in "
+            "another. Calibrate with --group-by."
         )
     alone = [drug for drug, one in found.drugs.items() if one.folds is None]
     if alone:

@@ -22,7 +22,7 @@ from scatd.errors import InputError
 
 FUNCTIONS = (
     *("check", "prepare", "embed", "predict", "screen"),
-    *("evaluate", "explain", "transfer", "pretrain"),
+    *("suggest", "evaluate", "explain", "transfer", "pretrain"),
 )
 ONLY_HERE = {"adata", "copy", "keep_cells"}
 """Arguments that a command has no option for: objects in memory."""
@@ -61,7 +61,7 @@ def test_defaults_are_those_of_the_command(name):
             continue
         words = ["--drug", "D"] if "drug" in options_of(name) else []
         words += ["--backend", given["backend"]] if name == "embed" else []
-        words += ["cells.h5ad"] if name in ("embed", "screen", "evaluate") else []
+        words += ["cells.h5ad"] if name in ("embed", "screen", "suggest", "evaluate") else []
         context = main.commands[name].make_context(name, words)
         assert context.params[param.name] == default, option
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from scatd import artifact
-from scatd.cards.card import Calibrated, DataUsed, FewShot, LabelsUsed, SeenCells
+from scatd.cards.card import Calibrated, DataUsed, FewShot, GroupErrors, LabelsUsed, SeenCells
 from scatd.cards.reading import read_card
 from scatd.cards.writing import to_mapping
 from scatd.errors import InputError
@@ -34,7 +34,8 @@ def with_labels(card, *, of_target=None, few_shot=None, calibration=None):
 
 def test_a_card_comes_back_as_it_was(old):
     target = LabelsUsed("cells.h5ad", "truth", "pre-treatment")
-    card = with_labels(old, of_target=target, calibration=Calibrated(label_kind=EXPOSURE))
+    made = Calibrated(label_kind=EXPOSURE, group_errors=GroupErrors(1.25, 5))
+    card = with_labels(old, of_target=target, calibration=made)
     written = to_mapping(card)
     assert written["data"]["labels"] == {"file": "y.csv", "column": "D", "kind": "cell-line"}
     assert written["data"]["target_labels"]["kind"] == "pre-treatment"

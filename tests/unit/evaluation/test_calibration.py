@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
 from scatd.errors import InputError
-from scatd.evaluation.calibration import fit_recalibration
+from scatd.evaluation.calibration import error_between_groups, fit_recalibration
 from scatd.evaluation.metrics import response_metrics
 
 
@@ -67,3 +67,15 @@ def test_scores_that_are_upside_down_are_not_turned_around(method):
     codes, prob = overconfident(300, 3)
     with pytest.raises(InputError, match=r"no better than chance \(AUROC 0\.[01234]"):
         fit_recalibration(codes, 1 - prob, method)
+
+
+@pytest.mark.parametrize("sd", [0.0, 1.5])
+def test_the_error_between_groups_is_found(sd):
+    """Many groups, whose shifts were drawn; and none where cells are calibrated in each group."""
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(200), 40)
+    odds = rng.normal(0, 2, 8000)
+    shifted = odds + rng.normal(0, sd, 200)[groups]
+    codes = rng.random(8000) < 1 / (1 + np.exp(-shifted))
+    found = error_between_groups(codes, 1 / (1 + np.exp(-odds)), groups)
+    assert found == pytest.approx(sd, abs=0.25)

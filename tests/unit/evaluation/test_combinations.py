@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from scatd.evaluation.combinations import (
     Cells,
@@ -97,6 +98,40 @@ def test_models_of_folds_give_the_variance_of_a_mean():
         found.append(Spread.of(np.zeros(2), None, by_fold).models)
     # Folds are trained on 40 of 50 samples, hence not exactly 1 / 50.
     assert np.mean(found) == pytest.approx(1 / 50, rel=0.05)
+
+
+def test_an_error_of_groups_gives_the_variance_of_shifted_groups(prob):
+    """Against drawn shifts of the log odds, which are small."""
+    rng, groups = np.random.default_rng(4), np.arange(300) % 5
+    cells = Cells(DRUGS, prob, groups=groups, errors=((0.1, 6), (0.2, 6), None, (0.1, 3)))
+    found = left_by(cells, (0, 1)).spread
+    odds, shares = np.log(prob / (1 - prob)), []
+    for shift in rng.normal(0, 1, (4000, 5, 2)) * [0.1, 0.2]:
+        moved = 1 / (1 + np.exp(-odds[:, :2] - shift[groups]))
+        shares.append(moved.prod(axis=1).mean())
+    assert found.groups == pytest.approx(np.var(shares), rel=0.1)
+    # Satterthwaite: between the 5 degrees of freedom of one drug and the 10 of both.
+    assert 5 < found.free_groups < 10
+    assert found.known == ("cells", "groups")
+    assert left_by(cells, (0, 2)).spread.groups is None, "of one of them nothing is known"
+    low, high = left_by(cells, (0, 1)).interval()
+    alone = left_by(Cells(DRUGS, prob), (0, 1)).interval()
+    assert low < alone[0] < alone[1] < high
+
+
+def test_the_lead_does_not_change_with_a_drug_that_both_sets_hold_in_full(prob):
+    """The errors of the shared drug do not cancel, those of the others count once."""
+    groups = np.zeros(300, int)
+    cells = Cells(DRUGS, prob, groups=groups, errors=((0.3, 5), (0.0, 5), (0.0, 5), None))
+    mean, low, high = lead(cells, (0, 1), (0, 2))
+    plain = lead(Cells(DRUGS, prob), (0, 1), (0, 2))
+    slope = (prob[:, 0] * (1 - prob[:, 0]) * (prob[:, 2] - prob[:, 1])).mean()
+    assert mean == plain[0]
+    assert (high - low) >= (plain[2] - plain[1])
+    more = (prob[:, 0] * (prob[:, 2] - prob[:, 1])).var() / 300
+    total = more + (0.3 * slope) ** 2
+    free = total**2 / ((0.3 * slope) ** 4 / 4)
+    assert high - low == pytest.approx(2 * t.ppf(0.95, free) * np.sqrt(total))
 
 
 def test_what_is_not_known_is_missing(prob):

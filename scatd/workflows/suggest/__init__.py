@@ -1,0 +1,1 @@
+"""Use case: name the cells whose labels would make the choice of drugs surer."""
