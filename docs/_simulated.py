@@ -241,3 +241,13 @@ def left_by_clone(seed: int = 9) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]
     pair, triple = ["DRUG 1", "DRUG 3"], ["DRUG 1", "DRUG 3", "DRUG 6"]
     sets = pd.DataFrame({" + ".join(some): alone[some].prod(axis=1) for some in (pair, triple)})
     return alone, sets, pd.Series([0.4, 0.25, 0.15, 0.12, 0.08], clones)
+
+
+def left_out(seed: int = 4, n_drugs: int = 120) -> pd.DataFrame:
+    """Drugs that were left out: the lead over the line mean grows with similarity."""
+    rng = np.random.default_rng(seed)
+    near = rng.uniform(0.12, 0.5, n_drugs)
+    lead = 0.15 * np.clip(near - 0.25, 0, None) + rng.normal(scale=0.02, size=n_drugs)
+    score = np.clip(rng.normal(0.6, 0.15, n_drugs) + lead, -1, 1)
+    columns = {"nearest": near, "within_drug": score, "lead": lead, "refused": near < 0.27}
+    return pd.DataFrame(columns)

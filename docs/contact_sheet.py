@@ -29,6 +29,7 @@ from scatd.evaluation.survival import at_risk, cox, kaplan_meier, log_rank, rank
 from scatd.plots import (
     agreement,
     alignment,
+    anydrug,
     bench,
     candidates,
     cells,
@@ -153,6 +154,7 @@ def _of_cells(add: Callable[..., None]) -> None:
 
 
 def _of_judgement(add: Callable[..., None]) -> None:
+    add(anydrug.drugs_left_out, "run of `scatd anydrug`", simulated.left_out(), "lines")
     codes, prob = simulated.scores()
     _, weaker = simulated.scores(lead=1.0)
     models = {"response model": prob, "logistic regression": weaker, "a random forest": prob**0.5}

@@ -18,29 +18,33 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from scatd import __version__
-from scatd.candidates import storing
+from scatd.candidates import anydrug, storing
+from scatd.candidates.anydrug import AnyDrug
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.network import Network
+from scatd.candidates.regression import Regression, read_regression
 from scatd.candidates.storing import Said, said_of
 from scatd.cards import checksums
 from scatd.cards.agreement import (
+    ANYDRUG,
     CANDIDATE,
     DOMAIN,
     FOLD_CANDIDATE,
     FOLD_HEAD,
     HEAD,
+    REGRESSION,
     STATISTICS,
     WEIGHTS,
     require_agreement,
 )
-from scatd.cards.card import About, AlignmentSaid, Card, DomainSaid
+from scatd.cards.card import About, AlignmentSaid, AnyDrugSaid, Card, DomainSaid, ModelKind
 from scatd.cards.reading import read_card as parse_card
 from scatd.cards.writing import SCHEMA_VERSION, to_mapping
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
-from scatd.nn.recognise import Kind, under, unfilled
+from scatd.nn.recognise import under, unfilled
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 
 WEIGHTS_FILE = "model.safetensors"
@@ -49,12 +53,12 @@ CARD_FILE = "card.json"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A backbone or a response model, as it is stored.
+    """A backbone, a response model, or a model of drugs never seen, as it is stored.
 
     Parameters
     ----------
     kind
-        "backbone" (a residual VAE) or "response" (its encoder, and what scores).
+        "backbone" (a residual VAE), "response" (its encoder, and what scores), or "anydrug".
     family, design
         Family, and name of its network design (`dist_script` differs from `dist`).
     sizes
@@ -78,11 +82,16 @@ class Artifact:
         What scores in other folds, where that is no network.
     domain
         Statistics of the training cells; None when unknown.
+    regression
+        What predicts numbers, such as ln IC50, beside the probabilities; None where nothing does.
+    anydrug, structures
+        What scores drugs never seen, and SMILES by name of the drugs that it was trained on; None
+        and empty for other models.
     about
         All other facts: features, metrics, baselines, data, settings, versions.
     """
 
-    kind: Kind
+    kind: ModelKind
     family: str
     design: str
     sizes: Sizes
@@ -95,6 +104,9 @@ class Artifact:
     candidate: Candidate | None = None
     fold_candidates: tuple[Candidate, ...] = ()
     domain: Domain | None = None
+    regression: Regression | None = None
+    anydrug: AnyDrug | None = None
+    structures: Mapping[str, str] = field(default_factory=dict)
     about: About = field(default_factory=About)
 
     def card(self, *, complete: bool = True) -> Card:
@@ -130,6 +142,10 @@ class Artifact:
             about=self.about,
             scatd_version=__version__,
             schema_version=SCHEMA_VERSION,
+            regression=None if self.regression is None else self.regression.said,
+            anydrug=None
+            if self.anydrug is None
+            else AnyDrugSaid(tuple(self.structures), tuple(self.structures.values())),
         )
 
     def backbone(self) -> ResidualVAE:
@@ -180,7 +196,7 @@ class Artifact:
 
     def _require(self, kind: str) -> None:
         if self.kind != kind:
-            raise InputError(f"this model is a {self.kind}", expected=f"a {kind}")
+            raise InputError(f"this model is of kind {self.kind}", expected=f"one of kind {kind}")
 
 
 def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None = None) -> None:
@@ -221,6 +237,9 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
         held[CANDIDATE] = artifact.candidate
     for prefix, candidate in held.items():
         named |= {prefix + name: value for name, value in candidate.tensors().items()}
+    if artifact.regression is not None:
+        own = artifact.regression.tensors()
+        named |= {REGRESSION + name: value for name, value in own.items()}
     if artifact.domain is not None:
         named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
     if artifact.alignment is not None:
@@ -229,6 +248,9 @@ def _tensors(artifact: Artifact) -> dict[str, Tensor]:
             if stats is not None:
                 named[f"{STATISTICS}{role}.mean"] = stats.mean
                 named[f"{STATISTICS}{role}.std"] = stats.std
+    if artifact.anydrug is not None:
+        own = artifact.anydrug.tensors()
+        named |= {ANYDRUG + name: value for name, value in own.items()}
     # Cloned, because safetensors refuses tensors that share memory (the Swish of dist).
     return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
 
@@ -292,6 +314,18 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     if base is not None:
         tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
     require_agreement(card, tensors, str(folder))
+    if card.anydrug is not None:
+        return Artifact(
+            kind=card.kind,
+            family=card.family,
+            design=card.design,
+            sizes=card.sizes,
+            state={},
+            simulated=card.simulated,
+            anydrug=anydrug.read(under(tensors, ANYDRUG)),
+            structures=dict(zip(card.anydrug.drugs, card.anydrug.smiles, strict=True)),
+            about=card.about,
+        )
     bare = Artifact(
         kind=card.kind,
         family=card.family,
@@ -304,6 +338,9 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
         more_heads=_read_heads(tensors, HEAD, card.more_heads),
         fold_heads=_read_heads(tensors, FOLD_HEAD, card.fold_heads),
         domain=_read_domain(card.domain, tensors),
+        regression=None
+        if card.regression is None
+        else read_regression(card.regression, under(tensors, REGRESSION)),
         about=card.about,
     )
     return _with_candidates(bare, card, tensors)

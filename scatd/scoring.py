@@ -69,6 +69,8 @@ class ScoreOptions:
         With `fold_sd`: also return what the model of each fold says.
     keep_latent
         Also return the posterior means: 1.7 GB for a million cells of sf.
+    numbers
+        Also return the numbers, such as ln IC50, of a model that predicts them.
     """
 
     alignment: AlignmentMethod | None = None
@@ -78,6 +80,7 @@ class ScoreOptions:
     fold_sd: bool = False
     keep_folds: bool = False
     keep_latent: bool = False
+    numbers: bool = False
 
 
 DEFAULTS = ScoreOptions()
@@ -110,6 +113,9 @@ class Scores:
         (n_obs,), conformal p-value: the fraction of training cells that lie at least as far out.
         A low value means that the cell is unlike the training cells. None when the model does not
         store its training domain.
+    numbers
+        (n_obs, 3), predicted number, such as ln IC50, and the ends of its interval; None unless
+        `numbers`, and when the model predicts none.
     """
 
     prob_resistant: NDArray[np.float64]
@@ -121,6 +127,7 @@ class Scores:
     prob_sd_folds: NDArray[np.float64] | None = None
     prob_folds: NDArray[np.float64] | None = None
     ood_p: NDArray[np.float64] | None = None
+    numbers: NDArray[np.float64] | None = None
 
 
 def joined(parts: Sequence[Scores]) -> Scores:
@@ -151,6 +158,8 @@ class Scorer:
         self.n_latent = stored.sizes.n_latent
         self.decision = self.card.decision
         self.alignment = (stored.alignment or Alignment("none")).to(self.device)
+        regression = stored.regression
+        self.regression = None if regression is None else regression.to(self.device)
         self.domain = None if stored.domain is None else stored.domain.to(self.device)
         self.network = stored.classifier().to(self.device)
         self.members = [one.to(self.device) for one in stored.members(self.network)]
@@ -209,6 +218,7 @@ class Scorer:
         mc_samples: int = 0,
         options: ScoreOptions = DEFAULTS,
         cohort: FeatureStats | None = None,
+        groups: NDArray[np.int32] | None = None,
     ) -> RowScorer:
         """Make what scores a cohort block by block, so that it is never in memory.
 
@@ -218,6 +228,9 @@ class Scorer:
             As in `score`.
         cohort
             From `cohort_stats`.
+        groups
+            (n_obs,), groups of all cells of the cohort, as the regression numbers them; their
+            numbers get the intervals of their groups.
 
         Raises
         ------
@@ -231,6 +244,7 @@ class Scorer:
             *(self, threshold, mc_samples, options),
             move=lambda block: aligned.move_target(block, cohort),
             folds=self._all_folds() if options.fold_sd else [],
+            groups=groups,
         )
 
     def judged(
@@ -376,6 +390,8 @@ class RowScorer:
         Aligns rows (n_rows, n_features).
     folds
         What scores in all folds when their disagreement is wanted, else empty.
+    groups
+        As in `Scorer.by_rows`.
     """
 
     scorer: Scorer
@@ -384,6 +400,7 @@ class RowScorer:
     options: ScoreOptions
     move: Callable[[Tensor], Tensor]
     folds: Sequence[Candidate]
+    groups: NDArray[np.int32] | None = None
 
     def score(self, start: int, X: NDArray[np.float32]) -> Scores:
         """Scores of rows of the cohort.
@@ -416,7 +433,17 @@ class RowScorer:
             draws = list(self._draws(start, mu, logvar))
             answers = scorer.judged(moved, mu, draws, self.folds)
             latent = Arriving(mu[: len(rows)]) if self.options.keep_latent else None
-        return partial(self._finished, start, len(rows), answers, latent)
+            numbers = partial(self._numbers, start, len(rows), moved, mu)
+        return partial(self._finished, start, len(rows), answers, latent, numbers)
+
+    def _numbers(
+        self, start: int, n_rows: int, moved: Tensor, mu: Tensor
+    ) -> NDArray[np.float64] | None:
+        """Numbers of the first rows of a block; None where they are not wanted, or not known."""
+        if self.scorer.regression is None or not self.options.numbers:
+            return None
+        groups = None if self.groups is None else self.groups[start : start + n_rows]
+        return self.scorer.regression.estimates(moved, mu, groups, n_rows)
 
     def _finished(
         self,
@@ -424,6 +451,7 @@ class RowScorer:
         n_rows: int,
         answers: Callable[[], dict[str, NDArray[np.float64]]],
         latent: Arriving | None,
+        numbers: Callable[[], NDArray[np.float64] | None],
     ) -> Scores:
         """The scores of a block of which `n_rows` are cells, once they are here."""
         decision = self.scorer.decision
@@ -446,6 +474,7 @@ class RowScorer:
             prob_sd_folds=found.get("sd_folds"),
             prob_folds=found.get("folds") if self.options.keep_folds else None,
             ood_p=found.get("ood_p"),
+            numbers=numbers(),
         )
 
     def _draws(self, start: int, mu: Tensor, logvar: Tensor) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ MODULES = {
 # of its own floor.
 FLOORS = [
     "cohorts models",
-    "predict embed prepare pretrain tune evaluate screen audit check compare travel doctor",
+    "predict embed prepare pretrain tune evaluate screen audit check compare travel doctor anydrug",
     "transfer explain join",
     "sweep tcga demo suggest",
     "bench",

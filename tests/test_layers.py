@@ -24,7 +24,7 @@ LAYERS = [
     "parts",
     "nn",
     "embedding",
-    "cards artifact candidates decision scoring drawn_rows",
+    "cards artifact candidates decision scoring drawn_rows scoring_by_structure",
     # The scripts that MLflow stores with a version: they know how to score, and no more.
     "registry.pyfunc",
     "evaluation",

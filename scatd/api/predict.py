@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @documented(command)
 def predict(
     adata: Cells,
-    drug: str | Sequence[str],
+    drug: str | Sequence[str] | None = None,
     *,
     copy: bool = False,
     output: File | None = None,
@@ -43,6 +43,8 @@ def predict(
     weights: File | None = None,
     gene_map: File | None = None,
     rows: str | None = None,
+    drug_smiles: str | None = None,
+    smiles_table: File | None = None,
     scheduler: str | None = None,
     allow_insecure: bool = False,
     seed: int = 0,
@@ -63,7 +65,7 @@ def predict(
         file, of any kind that `scatd predict` reads. An AnnData is annotated in place.
     drug
         Name in any spelling, or a list of names. Of several drugs, all are scored before anything
-        is written.
+        is written. None for a structure without a name (`drug_smiles`).
     copy
         Annotate a copy, and return it.
     {options}
@@ -76,6 +78,9 @@ def predict(
 
     `obs["scatd_DRUG_prob_resistant"]`
         P(resistant), 0 to 1. High: the cell resists the drug. NaN for a cell without a score.
+    `obs["scatd_DRUG_relative_response"]`
+        In place of both, for a drug that is given by its structure. High: the cell is expected to
+        resist the drug more than others. No probability.
     `obs["scatd_DRUG_response"]`
         sensitive, resistant or abstain.
     `obs["scatd_DRUG_reason"]`
@@ -104,7 +109,8 @@ def predict(
     """
     given = locals()
     with called(command, given, input="adata") as read:
-        return score([read(drug=name) for name in names_of(drug)], copy=copy)
+        names = [None] if drug is None else names_of(drug)
+        return score([read(drug=name) for name in names], copy=copy)
 
 
 def score(
@@ -122,6 +128,7 @@ def score(
         A model that is loaded; None finds that of each drug.
     """
     from scatd.data.opened import open_input
+    from scatd.workflows.predict.by_structure import predict_by_structure
     from scatd.workflows.predict.output import require_output
     from scatd.workflows.predict.request import PredictRequest
     from scatd.workflows.predict.run import score_into_files
@@ -137,7 +144,10 @@ def score(
     given = requests[0].input
     assert given is not None
     if isinstance(given, Path) and output is not None and not copy and len(requests) == 1:
-        score_into_files(requests[:1], _loaded(requests[0], model))  # never whole in memory
+        if requests[0].is_by_structure:
+            predict_by_structure(requests[:1])
+        else:
+            score_into_files(requests[:1], _loaded(requests[0], model))  # never whole in memory
         return None
     if output is not None and (requests[0].rows or requests[0].machines.scheduler):
         what = "rows= and scheduler= are for the scores of one drug, without copy=True"
@@ -149,8 +159,11 @@ def score(
 
 
 def _scored(request: PredictRequest, opened: OpenedInput, model: Loaded | None) -> PredictedCells:
+    from scatd.workflows.predict.by_structure import score_opened_by_structure
     from scatd.workflows.predict.run import score_opened
 
+    if request.is_by_structure:
+        return score_opened_by_structure(request, opened)
     loaded = _loaded(request, model)
     return score_opened(request, loaded.ref, loaded.scorer, opened)
 
@@ -161,7 +174,9 @@ def _loaded(request: PredictRequest, model: Loaded | None) -> Loaded:
 
     if model is not None:
         return model
-    return load_model(request.drug, request.family, request.stage, pick_device(request.device))
+    return load_model(
+        request.named_drug, request.family, request.stage, pick_device(request.device)
+    )
 
 
 def _written(

@@ -28,7 +28,10 @@ def transfer(
     labels: Labels | None = None,
     label_map: str | Mapping[str, str] | None = None,
     label_kind: str | None = None,
+    response: str = "labels",
     ic50: File | None = None,
+    ic50_units: str | None = None,
+    censored: str | None = None,
     reference: Cells | None = None,
     target: Cells | None = None,
     target_labels: Labels | None = None,
@@ -94,9 +97,9 @@ def transfer(
     -------
     A result that a notebook shows. Of one drug: `ref` (the registered version), `sentence` (the
     finding), `verdict` (of the gate), `promoted`, and the DataFrames `folds`, `models` (the model
-    beside its baselines, with 95% intervals), `target`, and `predictions` (out of fold: model, id,
-    truth, prob_resistant, 0 to 1, high for resistant, and fold). Of a sweep: `table`, one row a
-    drug.
+    beside its baselines, with 95% intervals), `target`, `numbers` (with `response="ic50"`), and
+    `predictions` (out of fold: model, id, truth, prob_resistant, 0 to 1, high for resistant, and
+    fold). Of a sweep: `table`, one row a drug.
 
     Raises
     ------

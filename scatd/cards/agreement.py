@@ -6,14 +6,17 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from scatd.candidates import anydrug
+from scatd.candidates.regression import require_regression
 from scatd.candidates.storing import Widths, head_shapes, require
 from scatd.cards.card import Card
 from scatd.errors import InputError
 from scatd.nn.recognise import Recognised, require_network, require_tensor, under
 
-WEIGHTS, STATISTICS, DOMAIN = "weights.", "alignment.", "domain."
+WEIGHTS, STATISTICS, DOMAIN, ANYDRUG = "weights.", "alignment.", "domain.", "anydrug."
 HEAD, FOLD_HEAD = "head", "fold_head"
 CANDIDATE, FOLD_CANDIDATE = "candidate.", "fold_candidate"
+REGRESSION = "regression."
 """Prefixes of tensor names in a folder; a number follows those of heads and of other folds."""
 
 
@@ -25,10 +28,17 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
     InputError
         Names the first tensor that disagrees.
     """
+    if card.kind == "anydrug":
+        _require_anydrug(card, tensors, where)
+        return
     state = under(tensors, WEIGHTS)
     network = Recognised(card.kind, card.design, card.sizes, card.candidate.name == "network")
     require_network(state, network, where=where)
     known = {WEIGHTS + name for name in state} | _require_candidates(card, tensors, where)
+    if card.regression is not None:
+        own, widths = under(tensors, REGRESSION), Widths(card.design, card.sizes)
+        require_regression(card.regression, own, widths, f"{where}: regression")
+        known |= {REGRESSION + name for name in own}
     expected = _statistics(card) | _heads(card)
     if card.domain is not None:
         _require_domain(card, tensors, where)
@@ -42,6 +52,15 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
         is_spread = name.startswith(STATISTICS) and name.endswith(".std")
         if is_spread and bool((value < 0).any()):
             raise InputError(f"tensor '{name}' is negative", where=where, expected="0 or more")
+
+
+def _require_anydrug(card: Card, tensors: Mapping[str, Tensor], where: str) -> None:
+    assert card.anydrug is not None
+    sizes, n_drugs = card.sizes, len(card.anydrug.drugs)
+    anydrug.require(under(tensors, ANYDRUG), sizes.n_features, sizes.n_latent, n_drugs, where)
+    if unknown := sorted(name for name in tensors if not name.startswith(ANYDRUG)):
+        what = f"holds tensor '{unknown[0]}', of which its card says nothing"
+        raise InputError(what, where=where)
 
 
 def _statistics(card: Card) -> dict[str, tuple[int, ...]]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from scatd import keys
+from scatd.candidates.regression import RegressionSaid
 from scatd.candidates.storing import Said
 from scatd.decision import Decision, Recalibration
 from scatd.keys import AlignmentMethod, FewShotUse, LabelKind, Select
 from scatd.nn.domain import Role, TooFewCells
-from scatd.nn.recognise import Kind
 from scatd.nn.residual_vae import Sizes
+
+ModelKind = Literal["backbone", "response", "anydrug"]
+"""What a folder holds: a backbone, a model of one drug, or one of drugs never seen."""
 
 
 @dataclass(frozen=True)
@@ -262,13 +265,22 @@ class DomainSaid:
 
 
 @dataclass(frozen=True)
+class AnyDrugSaid:
+    """The drugs that a model of drugs never seen was trained on: names, and SMILES beside them."""
+
+    drugs: tuple[str, ...]
+    smiles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Card:
     """The content of `card.json`: the description of the weights, and all other facts.
 
     Parameters
     ----------
     kind, family, design, sizes
-        The network.
+        The network. A model of drugs never seen has none: its latent are the leading components of
+        features.
     simulated
         True when simulated data were used.
     threshold
@@ -281,6 +293,8 @@ class Card:
         Number of further heads that score, and of heads that measure the disagreement of folds.
     fold_candidates
         What scores in other folds, where that is no network.
+    regression
+        What predicts numbers beside the probabilities; None where nothing does.
     complete
         False when entries of a backbone were left out.
     about
@@ -289,9 +303,11 @@ class Card:
         Version of scatd that wrote the card.
     schema_version
         1 for a card of scatd before 0.2.
+    anydrug
+        Drugs of a model of drugs never seen; None for other models.
     """
 
-    kind: Kind
+    kind: ModelKind
     family: str
     design: str
     sizes: Sizes
@@ -307,6 +323,8 @@ class Card:
     about: About
     scatd_version: str
     schema_version: int
+    regression: RegressionSaid | None = None
+    anydrug: AnyDrugSaid | None = None
 
     @property
     def candidate_in_words(self) -> str:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 from scatd import keys
-from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
     AlignmentSaid,
@@ -21,11 +20,11 @@ from scatd.cards.card import (
     FewShot,
     GroupErrors,
     LabelsUsed,
+    ModelKind,
     SeenCells,
 )
 from scatd.cards.fields import (
     Fields,
-    Reader,
     among,
     flag,
     list_of,
@@ -35,20 +34,20 @@ from scatd.cards.fields import (
     text,
     whole,
 )
+from scatd.cards.scorers import anydrug, candidate, fold_candidate, regression
 from scatd.cards.writing import SCHEMA_VERSION
 from scatd.decision import Isotonic, Platt, Recalibration
 from scatd.errors import InputError
 from scatd.nn.domain import Role, TooFewCells
-from scatd.nn.recognise import FAMILY_DESIGNS, Kind
+from scatd.nn.recognise import FAMILY_DESIGNS
 from scatd.nn.residual_vae import Sizes
 from scatd.wording import counted
 
 _FIRST_SCHEMA = 1
-_KINDS: tuple[Kind, ...] = ("backbone", "response")
+_KINDS: tuple[ModelKind, ...] = ("backbone", "response", "anydrug")
+_A_KIND = {"backbone": "a backbone", "anydrug": "a model of drugs never seen"}
 _ROLES: tuple[Role, ...] = typing.get_args(Role)
 _MOST = 1_000_000
-_DEEPEST = 3
-"""A mean over folds of means of candidates needs no more."""
 _AS_GIVEN = "as given"
 """Scale of a student's expression when it was not counts."""
 
@@ -90,26 +89,28 @@ def read_card(content: str, where: str) -> Card:
         kind=kind,
         family=family,
         design=fields.take("design", among(FAMILY_DESIGNS[family])),
-        sizes=_sizes(fields),
+        sizes=_sizes(fields, kind),
         simulated=fields.take("simulated", flag),
         threshold=_threshold(fields, kind),
         alignment=_alignment(fields),
         domain=_domain(fields),
         more_heads=fields.take("more_heads", whole(1), 0),
         fold_heads=fields.take("fold_heads", whole(1), 0),
-        candidate=_candidate(fields.inner("candidate")),
-        fold_candidates=fields.take("fold_candidates", list_of(_fold_candidate(where)), ()),
+        candidate=candidate(fields.inner("candidate")),
+        fold_candidates=fields.take("fold_candidates", list_of(fold_candidate(where)), ()),
+        regression=regression(fields.inner("regression")),
         complete=fields.take("complete", flag, True),  # noqa: FBT003
         scatd_version=fields.take("scatd_version", text),
         schema_version=schema,
         about=_about(fields, schema),
+        anydrug=anydrug(fields.inner("anydrug")),
     )
     fields.require_all_taken()
     _require_agreement(card, where)
     return card
 
 
-def _sizes(fields: Fields) -> Sizes:
+def _sizes(fields: Fields, kind: ModelKind) -> Sizes:
     sizes = fields.inner("sizes")
     if sizes is None:
         raise InputError("has no entry 'sizes'", where=fields.where)
@@ -121,13 +122,14 @@ def _sizes(fields: Fields) -> Sizes:
     )
     sizes.require_all_taken()
     widths = (found.n_features, found.n_latent, *found.encoder_hidden, *found.decoder_hidden)
-    if not found.encoder_hidden or max(widths) > _MOST or len(widths) > 100:
+    has_layers = bool(found.encoder_hidden) != (kind == "anydrug")
+    if not has_layers or max(widths) > _MOST or len(widths) > 100:
         raise InputError(f"sizes are {widths}", where=fields.where, expected="widths of layers")
     return found
 
 
-def _threshold(fields: Fields, kind: Kind) -> float | None:
-    if kind == "backbone":
+def _threshold(fields: Fields, kind: ModelKind) -> float | None:
+    if kind != "response":
         return None
     polarity = fields.take("polarity", mapping)
     if polarity != keys.POLARITY:
@@ -151,22 +153,6 @@ def _alignment(fields: Fields) -> AlignmentSaid | None:
         what = f"alignment '{found.method}' lacks statistics"
         raise InputError(what, where=fields.where, expected="those of source and reference")
     return found
-
-
-def _candidate(fields: Fields | None, depth: int = 0) -> Said:
-    if fields is None:
-        return Said()
-    name = fields.take("name", among(typing.get_args(keys.CandidateName)))
-    where = f"{fields.where}: parts"
-    parts = fields.take("parts", list_of(lambda part: Fields(part, where)), ())
-    fields.require_all_taken()
-    if depth > _DEEPEST or (name == "mean") != bool(parts):
-        raise InputError(f"is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
-    return Said(name, tuple(_candidate(part, depth + 1) for part in parts))
-
-
-def _fold_candidate(where: str) -> Reader[Said]:
-    return lambda value: _candidate(Fields(value, f"{where}: fold_candidates"))
 
 
 def _domain(fields: Fields) -> DomainSaid | None:
@@ -380,14 +366,17 @@ def _require_agreement(card: Card, where: str) -> None:
         fault = "names a feature twice"
     elif card.kind == "backbone" and not card.sizes.decoder_hidden:
         fault = "is a backbone without a decoder"
-    elif card.kind == "backbone" and (
+    elif (card.kind == "anydrug") != (card.anydrug is not None):
+        fault = "is of one kind, and holds the drugs of another"
+    elif card.kind != "response" and (
         card.more_heads
         or card.fold_heads
         or card.fold_candidates
         or card.candidate.name != "network"
+        or card.regression is not None
         or about.calibration
     ):
-        fault = "is a backbone with the heads or the calibration of a response model"
+        fault = f"is {_A_KIND[card.kind]} with the heads or the calibration of a response model"
     elif card.more_heads and card.candidate.name != "network":
         fault = f"has further heads beside its candidate, {card.candidate.name}"
     elif card.domain is not None and about.too_few_for_domain is not None:

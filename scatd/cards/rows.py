@@ -128,6 +128,8 @@ def _require_table(given: Any, card: Card) -> None:
         what = f"an {kind.__name__} is no table of features"
         drug = card.about.drug_key or "DRUG"
         remedy = f'Use scatd.predict(adata, drug="{drug}").'
+        if card.kind == keys.ANYDRUG:
+            remedy = "Use scatd.predict(adata, drug_smiles=SMILES)."
         if card.kind == "backbone":
             remedy = "Give the matrix of its features."
         raise InputError(what, expected=_wanted(card), remedy=remedy)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scatd import keys
+from scatd.candidates.regression import RegressionSaid
 from scatd.candidates.storing import Said
 from scatd.cards.card import (
     About,
@@ -47,6 +48,10 @@ def to_mapping(card: Card) -> dict[str, Any]:
         said["candidate"] = _candidate(card.candidate)
     if card.fold_candidates:
         said["fold_candidates"] = [_candidate(one) for one in card.fold_candidates]
+    if card.regression is not None:
+        said["regression"] = _regression(card.regression)
+    if card.anydrug is not None:
+        said["anydrug"] = asdict(card.anydrug)
     if not card.complete:
         said["complete"] = False
     return plain(said | _about(card.about, is_response=card.kind == "response"))
@@ -55,6 +60,18 @@ def to_mapping(card: Card) -> dict[str, Any]:
 def _candidate(said: Said) -> dict[str, Any]:
     parts = [_candidate(part) for part in said.parts]
     return {"name": said.name, "parts": parts} if parts else {"name": said.name}
+
+
+def _regression(said: RegressionSaid) -> dict[str, Any]:
+    members = [_candidate(one) for one in said.members]
+    return {
+        "use": keys.NUMBER_CAVEAT,
+        "units": said.units,
+        "members": members,
+        "level": said.level,
+        "column": said.column,
+        "groups": list(said.groups),
+    }
 
 
 def _about(about: About, *, is_response: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import click
 
 from scatd import __version__
 from scatd.cli import (
+    anydrug,
     audit,
     bench,
     check,
@@ -63,6 +64,7 @@ for command in (
     distill.distill,
     audit.audit,
     transfer.transfer,
+    anydrug.anydrug,
     compare.compare,
     predict.predict,
     join.join,

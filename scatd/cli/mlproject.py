@@ -15,7 +15,8 @@ from scatd.cli import main
 from scatd.cli.arguments import AUTO
 
 ENTRY_POINTS = (
-    *("demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
+    *("demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer"),
+    *("anydrug", "predict"),
     *("explain", "evaluate", "tcga", "screen", "suggest", "bench", "promote", "serve"),
 )
 """Commands that log a run, prepare one, or serve what it made; `main` is the demo."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scatd import ranges
-from scatd.cli import paths
+from scatd.cli import paths, values
 from scatd.cli.base import command
 from scatd.cli.options import cohort, model, run
 from scatd.cli.options.build import option
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
     "scatd predict --drug afatinib --stage staging cells.npy -o scored.csv",
     "scatd predict --drug docetaxel first.h5ad second.h5ad -o scored/",
     "scatd predict --drug docetaxel atlas.zarr --rows 0:51200 -o part1.parquet",
+    "scatd predict --drug-smiles CC(=O)Oc1ccccc1C(=O)O tumour.h5ad -o scored.csv",
     demo_for=("input", "target"),
 )
 @click.argument("input", type=paths.COHORT, nargs=-1)
-@model.drug()
+@model.drug(
+    "Name of the drug in any spelling: 5-Fluorouracil, X5.FLUOROURACIL. With a structure, the name "
+    "of its column.",
+    required=False,
+)
 @option(
     "--output -o",
     paths.SCORES,
@@ -67,6 +72,17 @@ if TYPE_CHECKING:
 )
 @cohort.read_as_features("INPUT")
 @cohort.rows
+@option(
+    "--drug-smiles",
+    values.Text(name="smiles"),
+    "Structure of a drug without a model, as SMILES: the model of drugs never seen scores, or "
+    "refuses.  [default: none]",
+)
+@option(
+    "--smiles-table",
+    paths.FILE,
+    "Table with the columns drug and smiles, in which --drug has its structure.  [default: none]",
+)
 @run.seed("Seed of the draws of --mc-samples.")
 @run.device
 @run.machines
@@ -78,7 +94,9 @@ def predict(**given: Any) -> None:
     INPUT holds the features of the model's family (.h5ad, .zarr, .npy, .npz, .csv, .parquet), or
     raw counts (also 10x .h5 and .mtx, .loom): genes are then matched, and families sf and gf embed
     them first. Several INPUTs are scored one after the other. Without INPUT, the demo target is
-    scored. Every cell is kept.
+    scored. Every cell is kept. A model that learned numbers (transfer --response ic50) also writes
+    the number and its interval, which holds for lines like those of the training and not for
+    cells. Numbers are in vitro, never a dose for a person.
     """
     from scatd.workflows.predict.output import outputs_of
     from scatd.workflows.predict.request import PredictRequest
@@ -92,9 +110,26 @@ def predict(**given: Any) -> None:
         for cells, output in zip(inputs, outputs, strict=True)
     ]
     results = [work(requests[0])] if outputs == [output] else predict_all(requests)
+    by_structure = "meaning" in results[0].about
     for result in results:
-        _show_cells(result)
-    _show_model(results[0])
+        (_show_relative if by_structure else _show_cells)(result)
+    if not by_structure:
+        _show_model(results[0])
+
+
+def _show_relative(result: PredictResult) -> None:
+    about, ref = result.about, result.ref
+    click.echo(f"{result.output}: {counted(result.n_obs, 'cell')}")
+    if result.n_failed:
+        click.echo(
+            f"{counted(result.n_failed, 'cell')} could not be scored; the column of reasons says "
+            "why."
+        )
+    if about["known_as"]:
+        click.echo(f"The drug is known: the model was trained on {about['known_as']}.")
+    click.echo(f"Nearest known drugs (similarity): {about['nearest']}")
+    click.echo(about["meaning"])
+    click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}).")
 
 
 def _show_cells(result: PredictResult) -> None:
@@ -123,3 +158,9 @@ def _show_model(result: PredictResult) -> None:
     ref, scores = result.ref, result.about["candidate_in_words"]
     click.echo(f"Scored by {ref.name} version {ref.version} ({ref.stage}): {scores}.")
     click.echo(result.about["labels_in_words"])
+    if numbers := result.about.get("numbers"):
+        name, low, high = numbers["columns"]
+        click.echo(
+            f"Column {name} holds the predicted number ({numbers['units']}), {low} and {high} its "
+            f"{numbers['level']:.0%} interval. {numbers['use']}"
+        )

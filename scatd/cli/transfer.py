@@ -14,7 +14,7 @@ from scatd.cli.options import settings as of_settings
 from scatd.cli.options.build import option
 from scatd.cli.requests import filled
 from scatd.cli.sweep import is_sweep, run_sweep
-from scatd.keys import FAMILIES, FewShotUse, Select
+from scatd.keys import FAMILIES, FewShotUse, NumberUnits, ResponseKind, Select
 from scatd.training.settings import default_transfer, published_transfer
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ _NETWORK = {
     "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --reference cells.npy",
     "scatd transfer --drug all --min-sensitive 30 --source bulk.npy --labels y.csv",
     "scatd transfer --drug DOCETAXEL --model linear",
+    "scatd transfer --drug AFATINIB --source bulk.npy --labels y.csv --response ic50 --ic50 a.csv "
+    "--ic50-units AUC",
     demo_for=("source", "source"),
 )
 @option(
@@ -97,6 +99,27 @@ _NETWORK = {
     paths.FILE,
     "Table of numbers beside the labels, such as ln IC50: one row a sample, one column a drug; "
     "high is resistant. The candidate mean learns from all of its drugs.  [default: none]",
+)
+@option(
+    "--response",
+    ResponseKind,
+    "What is learned: the labels, or also the numbers of --ic50 beside them. Predictions then hold "
+    "a number with a 90 % interval, which holds for lines like the source's and never for cells. "
+    "Numbers are in vitro, never a dose for a person.",
+    "labels",
+)
+@option(
+    "--ic50-units",
+    NumberUnits,
+    "With --response ic50: ln IC50 in ln micromolar, or area under a dose response curve.  "
+    "[default: none]",
+)
+@option(
+    "--censored",
+    values.COLUMN,
+    "With --response ic50: column that says which numbers are only known to be at least so high "
+    "(yes or >). The table then has one row a sample and drug: columns drug and value.  [default: "
+    "none]",
 )
 @option(
     "--reference",

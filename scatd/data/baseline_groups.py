@@ -135,10 +135,15 @@ def groups_in(cells: Features, column: str, labels: LabelSource | None = None) -
     tables = [cells.obs]
     if labels is not None and labels.file is not None:
         tables.append(labels.table.of(cells).others)
-    for table in tables:
-        for name in table.columns:
-            if _plain(name) == _plain(column):
-                return group_words(table[name])
+    found = (groups_of(table, column) for table in tables)
+    return next((words for words in found if words is not None), None)
+
+
+def groups_of(table: pd.DataFrame, column: str) -> Words | None:
+    """Groups of the rows of a table by a column, whatever its case and separators; None without."""
+    for name in table.columns:
+        if _plain(name) == _plain(column):
+            return group_words(table[name])
     return None
 
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from scatd import keys
 from scatd.data.drug_synonyms import SYNONYMS
 from scatd.errors import InputError, nearest
 
@@ -51,6 +52,23 @@ def drug_key(name: str) -> str:
         what = f"'{name}' is no drug name"
         raise InputError(what, expected="a name with letters or digits, such as DOCETAXEL")
     return key
+
+
+def refuse_reserved(name: str, where: str = "") -> None:
+    """Refuse the name of the model of drugs never seen in place of a drug's.
+
+    Raises
+    ------
+    InputError
+        Says how such a model is trained and used.
+    """
+    if _key(name) == keys.ANYDRUG:
+        what = f"'{name}' is no drug: it is the name of the model of drugs never seen"
+        remedy = (
+            "Train it with scatd anydrug. It scores a drug that has a structure: "
+            "scatd predict --drug-smiles SMILES"
+        )
+        raise InputError(what, where=where, expected="the name of a drug", remedy=remedy)
 
 
 def substance_key(name: str) -> str:

@@ -84,6 +84,48 @@ def shuffled_folds(n_obs: int, n_folds: int, seed: int = 42) -> list[tuple[np.nd
     return list(splitter.split(np.zeros((n_obs, 1))))
 
 
+def whole_groups(groups: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """The fold of each row, from 1, where no group is split; folds are about equally large.
+
+    Groups are put into the smallest fold, large ones first. Those of about the same size (within a
+    factor of two) come in a random order.
+
+    Raises
+    ------
+    InputError
+        When there are fewer groups than folds.
+    """
+    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < n_folds:
+        what = f"{counted(len(names), 'group')} cannot be split into {counted(n_folds, 'fold')}"
+        raise InputError(what, expected="at least one group a fold", remedy="Use fewer folds.")
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = sorted(shuffled, key=lambda group: -int(np.log2(sizes[group])))
+    held, fold_of = np.zeros(n_folds, dtype=int), np.zeros(len(names), dtype=int)
+    for group in order:
+        fold = int(held.argmin())
+        fold_of[group] = fold + 1
+        held[fold] += sizes[group]
+    return np.asarray(fold_of[member])
+
+
+def unlabelled_folds(
+    n_obs: int, n_folds: int, seed: int, groups: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Shuffled folds of rows without classes; with groups (n_obs,), no group is split.
+
+    Raises
+    ------
+    InputError
+        When there are too few rows, or fewer groups than folds.
+    """
+    if groups is None:
+        return shuffled_folds(n_obs, n_folds, seed)
+    member = whole_groups(groups, n_folds, seed)
+    numbers = range(1, n_folds + 1)
+    return [(np.flatnonzero(member != n), np.flatnonzero(member == n)) for n in numbers]
+
+
 def fold_seed(seed: int, number: int) -> int:
     """Seed of all draws of a fold: different for each fold, the same in every run."""
     return seed + number

@@ -7,7 +7,9 @@ Labelled target cells decide before the validation folds: a model is judged on w
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scatd import keys
 from scatd.evaluation.evidence import named
@@ -120,6 +122,29 @@ def decide(gate: Gate, evidence: Evidence, *, allow_exposure: bool = False) -> V
             *_exposure(learned=evidence.learned_exposure, allowed=allow_exposure),
         )
     )
+
+
+def decide_unseen(metrics: Mapping[str, Any]) -> Verdict:
+    """Judge a model of drugs never seen by its lead over the line mean, in drugs left out.
+
+    Parameters
+    ----------
+    metrics
+        As `scatd.training.anydrug.judging.summarised` names them. What is missing never passes.
+    """
+    rules = []
+    for name, drugs in (
+        ("lead", "of all drugs left out, on lines of the training"),
+        ("lead_new_answered", "of drugs left out and not refused, on lines left out, too"),
+    ):
+        values = [metrics.get(f"{name}_{part}") for part in ("mean", "ci_low", "ci_high")]
+        mean, low, high = (math.nan if value is None else float(value) for value in values)
+        sentence = (
+            f"{name}: the lead over the line mean is {with_interval(mean, low, high, form='+.3f')} "
+            f"({drugs}), the interval must lie wholly over 0"
+        )
+        rules.append(RuleResult(name, low > 0, sentence))
+    return Verdict(tuple(rules))
 
 
 _TARGET_AUROC = "target_auroc"

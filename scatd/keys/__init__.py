@@ -50,6 +50,27 @@ ModelChoice = Literal["auto", "network", "linear", "trees", "mean"]
 READING_MANY_DRUGS: tuple[ModelChoice, ...] = ("auto", "mean")
 """Choices that may learn from the responses to other drugs."""
 
+ResponseKind = Literal["labels", "ic50"]
+"""What a transfer learns: the labels alone, or also the numbers beside them."""
+NumberUnits = Literal["ln uM", "AUC"]
+"""What numbers mean: ln IC50 in ln micromolar, or the area under a dose response curve; high is
+resistant."""
+NUMBER_NAMES: dict[NumberUnits, str] = {"ln uM": "ln_ic50_um", "AUC": "response_auc"}
+"""Column of a predicted number by its units; `_low` and `_high` are the ends of its interval."""
+
+
+def number_names(units: NumberUnits) -> tuple[str, str, str]:
+    """Columns of a predicted number and of the ends of its interval."""
+    name = NUMBER_NAMES[units]
+    return name, f"{name}_low", f"{name}_high"
+
+
+NUMBER_COLUMNS = tuple(name for units in NUMBER_NAMES for name in number_names(units))
+NUMBER_CAVEAT = (
+    "Numbers are those of cell lines in vitro, never a dose for a person. Intervals hold for lines "
+    "like those of the training; they claim nothing of single cells."
+)
+
 LabelKind = Literal["cell-line", "pre-treatment", "treated-against-untreated", "unknown"]
 """What the labels of a cohort say: the response of lines, of cells before treatment, or only
 whether cells were treated."""
@@ -100,6 +121,8 @@ prob_sd_folds_column = _column_of("prob_sd_folds")  # its s.d. over the models o
 response_column = _column_of("response")  # sensitive / resistant / abstain
 ood_column = _column_of("ood")  # outside the training domain or not; missing: not assessed
 ood_p_column = _column_of("ood_p")  # p-value of the distance from the training domain; low is far
+number_columns = {name: _column_of(name) for name in NUMBER_COLUMNS}  # numbers, and their ends
+relative_column = _column_of("relative_response")  # of a drug never seen; high: resistant
 reason_column = _column_of("reason")  # the reason for a missing score; empty where there is one
 
 
@@ -140,6 +163,15 @@ def response_model_name(family: str, drug_key: str) -> str:
 def backbone_name(family: str) -> str:
     """Registered name of a family's backbones."""
     return f"scatd-{family}-backbone"
+
+
+ANYDRUG = "anydrug"
+"""In place of a drug in the name of a family's model of drugs never seen: no drug may have it."""
+
+
+def anydrug_name(family: str) -> str:
+    """Registered name of a family's model of drugs never seen."""
+    return response_model_name(family, ANYDRUG)
 
 
 PUBLISHED_ORIGIN = "published by the scATD authors"

@@ -30,6 +30,9 @@ TARGET_PREDICTIONS = "tables/target_predictions.csv"
 PERMUTATIONS = "tables/permutations.csv"
 REPEATS = "tables/repeats.csv"
 CANDIDATES = "tables/candidates.csv"
+NUMBERS, NUMBERS_OUT_OF_FOLD = "tables/numbers.csv", "tables/numbers_out_of_fold.csv"
+NUMBERS_CANDIDATES = "tables/numbers_candidates.csv"
+"""Of a drug whose numbers, such as ln IC50, are learned beside its labels."""
 NESTED = "tables/nested.csv"
 LEARNING_CURVE = "tables/learning_curve.csv"
 BASELINES = "baselines"
@@ -38,6 +41,10 @@ CHECKPOINTS = "checkpoints"
 """Heads of all folds, of a drug of a sweep."""
 FOLD_ROWS = "rows/fold_{fold}.json"
 """Rows of a fold, of a drug of a sweep."""
+
+# Drugs never seen --------------------------------------------------------------------------
+LEFT_OUT = "tables/drugs_left_out.csv"
+"""Of a model of drugs never seen: each drug that was left out, with its correlations."""
 
 # A version that came in a bundle -------------------------------------------------------------
 BUNDLE = "bundle"

@@ -44,6 +44,10 @@ NESTED_MEAN, REPEATS_MEAN, REPEATS_SD = (
     "repeats/auroc_sd",
 )
 
+# Numbers beside the labels -----------------------------------------------------------------
+# Mean over folds of lines: `spearman`, `pearson`, `rmse`.
+NUMBERS = "numbers/{metric}"
+
 # Labelled target cells ---------------------------------------------------------------------
 # Of the registered model, and the mean over the models of all folds.
 TARGET, TARGET_MEAN = "target/{metric}", "target/{metric}_mean"
@@ -68,6 +72,10 @@ COVERAGE, ERROR_ANSWERED = "coverage", "error_answered"
 # Many drugs --------------------------------------------------------------------------------
 DRUGS_FINISHED, DRUGS_FAILED = "drugs_finished", "drugs_failed"
 DRUGS_IN_PRODUCTION, RESISTANT_FRACTION = "drugs_in_production", "resistant_fraction/{drug}"
+
+# Drugs never seen --------------------------------------------------------------------------
+# Of `scatd.training.anydrug.judging.summarised`: `lead_mean`, `lead_ci_low`, `n_refused`, ...
+ANYDRUG = "anydrug/{name}"
 
 # A bench -----------------------------------------------------------------------------------
 # Mean AUROC of a model in a split of a task, with its interval (`ci_low`, `ci_high`).

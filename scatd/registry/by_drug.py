@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.data.drugs import drug_key as key_of
-from scatd.data.drugs import resolve_drug
+from scatd.data.drugs import refuse_reserved, resolve_drug
 from scatd.errors import InputError, nearest
 from scatd.registry import state
 from scatd.registry.config import load_config
@@ -78,7 +78,9 @@ def _nothing_there(
     families: Sequence[str],
 ) -> InputError:
     where = f"family {', '.join(families)}"
-    what = f"drug '{drug_key}' has no {place}"
+    is_any = drug_key == keys.ANYDRUG
+    subject = "the model of drugs never seen" if is_any else f"drug '{drug_key}'"
+    what = f"{subject} has no {place}"
     others = [keys.response_model_name(each, drug_key) for each in keys.FAMILIES]
     models = models or [model for name in others if (model := state.read(client, name))]
     if models:
@@ -157,7 +159,32 @@ def find_model(drug: str, family: str | None, wanted: str) -> ModelRef:
     InputError
         When there is none.
     """
-    key = key_of(drug)
+    refuse_reserved(drug)
+    return _found(key_of(drug), family, wanted)
+
+
+def find_anydrug(family: str | None, wanted: str) -> ModelRef:
+    """The registered model of drugs never seen: the first family that has one.
+
+    Parameters
+    ----------
+    family, wanted
+        As in `find_model`.
+
+    Raises
+    ------
+    InputError
+        When there is none; the message says which command trains it.
+    """
+    if not any(state.read(connect(), keys.anydrug_name(each)) for each in keys.FAMILIES):
+        remedy = "Train one: scatd anydrug LINES.h5ad --ic50 TABLE --smiles-table TABLE"
+        what = "there is no model of drugs never seen"
+        raise InputError(what, where="registry", remedy=remedy)
+    return _found(keys.ANYDRUG, family, wanted)
+
+
+def _found(key: str, family: str | None, wanted: str) -> ModelRef:
+    """A version of the model with a drug key."""
     families = load_config(key).families if family is None else (family,)
     if wanted.isdecimal():
         return resolve(key, version=int(wanted), families=families)

@@ -22,7 +22,7 @@ class Described(Protocol):
 
     @property
     def kind(self) -> str:
-        """Backbone or response."""
+        """Backbone, response or anydrug."""
         ...
 
     @property
@@ -56,6 +56,8 @@ def as_tags(card: Described) -> dict[str, str]:
     if card.kind == "response":
         said[keys.TAG_CANDIDATE] = NETWORK if card.candidate is None else card.candidate.name
         said[keys.TAG_LABEL_KIND] = card.about.label_kind
+    if card.kind == keys.ANYDRUG:
+        said[keys.TAG_CANDIDATE] = keys.ANYDRUG
     return said if card.about.drug_key is None else said | {keys.TAG_DRUG: card.about.drug_key}
 
 

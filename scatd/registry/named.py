@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scatd import keys
 from scatd.errors import InputError
 from scatd.registry.files import read
 from scatd.registry.refs import ModelRef, resolve_backbone
@@ -55,5 +56,7 @@ def require_backbone(where: str, found: Artifact) -> None:
     """
     if found.kind != "backbone":
         what = "is a response model, whose encoder belongs to one drug"
+        if found.kind == keys.ANYDRUG:
+            what = "is a model of drugs never seen, which has no encoder"
         remedy = "See the backbones: scatd registry list"
         raise InputError(what, where=where, expected="a backbone", remedy=remedy)

@@ -183,12 +183,14 @@ def resolve_backbone(spec: str) -> ModelRef:
 
 
 def production_versions() -> dict[str, int]:
-    """Version in production by registered name, of every response model that has one."""
-    backbones = {keys.backbone_name(family) for family in keys.FAMILIES}
+    """Version in production by registered name, of every model of one drug that has one."""
+    others = {
+        f(family) for family in keys.FAMILIES for f in (keys.backbone_name, keys.anydrug_name)
+    }
     return {
         model.name: model.aliases[keys.PRODUCTION]
         for model in state.read_all(connect())
-        if keys.PRODUCTION in model.aliases and model.name not in backbones
+        if keys.PRODUCTION in model.aliases and model.name not in others
     }
 
 

@@ -224,6 +224,11 @@ def _signature(kind: str) -> ModelSignature:
     and refuse all else with its values in the message. The example and the metadata show the input,
     and the script checks it.
     """
+    if kind == keys.ANYDRUG:
+        return ModelSignature(
+            outputs=Schema([ColSpec(DataType.double, "relative_response")]),
+            params=ParamSchema([ParamSpec("smiles", DataType.string, "")]),
+        )
     if kind == "backbone":
         return ModelSignature(outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, -1))]))
     outputs = Schema(

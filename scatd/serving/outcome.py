@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from scatd import keys
@@ -40,6 +41,11 @@ _TITLES = {
     "prob_sd": "s.d.",
     "prob_sd_folds": "s.d. of the folds",
     "ood_p": "p of the domain",
+    **{
+        name: f"{units}, in vitro{end}"
+        for units in keys.NUMBER_NAMES
+        for name, end in zip(keys.number_names(units), ("", ", low", ", high"), strict=True)
+    },
 }
 
 WHAT_IT_MEANS = (
@@ -97,7 +103,9 @@ def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
                 .itertuples(index=False)
             ]
     first = shown.head(_ROWS)
-    rows = first.astype(object).where(first.notna(), None).to_numpy().tolist()
+    # JSON has no infinity, which is the upper end of a number that the data do not bound.
+    bounded = first.replace([np.inf, -np.inf], np.nan)
+    rows = bounded.astype(object).where(bounded.notna(), None).to_numpy().tolist()
     return {"columns": list(first.columns), "rows": rows}
 
 

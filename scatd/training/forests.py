@@ -8,9 +8,13 @@ import torch
 from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        RandomForestClassifier,
+    )
 
-F = TypeVar("F", bound="ExtraTreesClassifier | RandomForestClassifier")
+F = TypeVar("F", bound="ExtraTreesClassifier | ExtraTreesRegressor | RandomForestClassifier")
 
 
 def grown(forest: F, X: ArrayLike, codes: ArrayLike, weights: ArrayLike | None = None) -> F:
@@ -22,7 +26,7 @@ def grown(forest: F, X: ArrayLike, codes: ArrayLike, weights: ArrayLike | None =
     Parameters
     ----------
     X, codes, weights
-        (n_obs, n_features), (n_obs,) and (n_obs,).
+        (n_obs, n_features), (n_obs,) and (n_obs,); numbers in place of codes for a regression.
     """
     forest.set_params(n_jobs=torch.get_num_threads())
     forest.fit(X, codes, weights)

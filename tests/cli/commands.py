@@ -15,6 +15,7 @@ NEEDED = {
     "import-checkpoint": ("x.pth", "--family", "sf"),
     "export-checkpoint": ("scatd-sf-backbone", "-o", "new.pth"),
     "audit": ("cells.h5ad",),
+    "anydrug": ("cells.h5ad", "--ic50", "table.csv", "--smiles-table", "table.csv"),
     "bench": ("tasks.yaml",),
     "evaluate": ("cells.h5ad", "--drug", "D"),
     "explain": ("cells.h5ad", "--drug", "D"),

@@ -239,6 +239,19 @@ ELSEWHERE = {
 """Modules of use cases that are not the `run` of a package of their own name."""
 
 
+def make_anydrug_result():
+    from scatd.training.anydrug.judging import Judged
+    from scatd.workflows.anydrug.request import AnyDrugResult
+
+    summary = {"n_drugs": 20, "n_refused": 8}
+    for name in ("within_drug", "lead", "within_drug_new", "lead_new"):
+        for part in ("", "_answered", "_refused"):
+            values = {"mean": 0.25, "ci_low": 0.125, "ci_high": 0.375}
+            summary |= {f"{name}{part}_{end}": value for end, value in values.items()}
+    judged = Judged(pd.DataFrame(), summary)
+    return AnyDrugResult(REF, judged, 0.25, PASSED, "run-1")
+
+
 def module_of(name):
     """Module of the use case that a command calls."""
     if name == "serve":
@@ -286,6 +299,8 @@ def result_of(name):
         return make_suggest_result()
     if name == "bench":
         return make_bench_result()
+    if name == "anydrug":
+        return make_anydrug_result()
     prediction = make_predict_result(scored)
     if name == "predict":
         return prediction

@@ -29,7 +29,7 @@ def proposed(shell, words, incomplete):
     [
         ([], "pre", {"predict", "prepare", "pretrain"}),
         (["registry"], "ro", {"rollback"}),
-        (["predict"], "--dr", {"--drug"}),
+        (["predict"], "--dr", {"--drug", "--drug-smiles"}),
         (["transfer", "--family"], "", {"sf", "gf", "dist"}),
         (["evaluate", "--calibrate-probability"], "pl", {"platt"}),
     ],

@@ -37,7 +37,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((REPOSITORY / "MLproject").read_text())
 POINTS = PROJECT["entry_points"]
 PARAMETERS = [(point, name) for point in POINTS for name in POINTS[point]["parameters"]]
-WITHOUT_DRUG = ("demo", "check", "prepare", "pretrain", "tune", "distill", "serve", "bench")
+WITHOUT_DRUG = (
+    "demo",
+    "check",
+    "prepare",
+    "pretrain",
+    "tune",
+    "distill",
+    "serve",
+    "bench",
+    "anydrug",
+)
 NEEDED = {
     "embed": {"input": "cells.h5ad", "backend": "geneformer"},
     "evaluate": {"drug": "D", "target": "cells.h5ad"},
@@ -45,9 +55,10 @@ NEEDED = {
     "screen": {"cohort": "cells.h5ad"},
     "suggest": {"cohort": "cells.h5ad"},
     "bench": {"tasks": "tasks.yaml"},
+    "anydrug": {"source": "cells.h5ad", "ic50": "table.csv", "smiles_table": "table.csv"},
 }
 """Parameters that a command needs, other than a drug."""
-ARGUMENTS = ("input", "target", "expression", "cohort", "tasks")
+ARGUMENTS = ("input", "target", "expression", "cohort", "tasks", "source")
 NOT_LISTED = {"quiet", "verbose", "help", "model", "multiplier", "json"}
 
 # A value that differs from the default, as text and as the workflow must get it.
@@ -79,6 +90,8 @@ SAMPLES = {
     "checkpoint_every": ("3", 3),
     "cosine_beta": ("2.5", 2.5),
     "drugs": ("A, B", ("A", "B")),
+    "drug_smiles": ("CC(=O)O", "CC(=O)O"),
+    "smiles_table": ("truth.csv", Path("truth.csv")),
     "device": ("cpu", "cpu"),
     "dictionaries": ("a folder", Path("a folder")),
     "drop": ("true", True),
@@ -89,6 +102,9 @@ SAMPLES = {
     "target_label_kind": ("cell-line", "cell-line"),
     "target_labels": ("truth.csv:DRUG", "truth.csv:DRUG"),
     "ic50": ("table.csv", Path("table.csv")),
+    "response": ("ic50", "ic50"),
+    "ic50_units": ("ln uM", "ln uM"),
+    "censored": ("relation", "relation"),
     "panel": ("shared", "shared"),
     "scale": ("zscore", "zscore"),
     "mmd_weight": ("0.25", 0.25),
@@ -179,6 +195,7 @@ SAMPLES = {
 }
 OWN_SAMPLES = {
     **{(name, "panel"): ("genes.txt", Path("genes.txt")) for name in ("check", "prepare", "embed")},
+    ("anydrug", "ic50"): ("truth.csv", Path("truth.csv")),
     ("embed", "precision"): ("mixed", "mixed"),
     ("explain", "target"): ("both", "both"),
     ("tcga", "survival"): ("other os.tsv", Path("other os.tsv")),
@@ -209,8 +226,10 @@ OF_DATA = (
         "space",
         "teacher_z",
         "labels",
+        "smiles_table",
     ),
     *("label_kind", "target_label_kind"),
+    *("response", "ic50_units", "censored"),
     *("label_map", "ic50", "reference", "target", "target_labels", "source"),
 )
 """Parameters that are never used with the demo: they belong to data of the user's."""
@@ -400,6 +419,18 @@ def expected_without_parameters(module):
             "device": "auto",
             "allow_simulated": False,
         }
+    if module == "anydrug":
+        return {
+            "source": Path("cells.h5ad"),
+            "ic50": Path("table.csv"),
+            "smiles_table": Path("table.csv"),
+            "family": "sf",
+            **dict.fromkeys(("reference", "panel", "scale")),
+            "folds": 10,
+            "seed": 0,
+            "no_promote": False,
+            "allow_simulated": False,
+        }
     if module == "transfer":
         files = ("source", "labels", "label_map", "ic50", "reference", "target", "target_labels")
         kinds = ("label_kind", "target_label_kind")
@@ -409,6 +440,9 @@ def expected_without_parameters(module):
             "family": "sf",
             **nothing,
             **NO_SCHEDULER,
+            "response": "labels",
+            "ic50_units": None,
+            "censored": None,
             "group_by": None,
             "group_baseline": None,
             "permutations": 0,
@@ -437,6 +471,8 @@ def expected_without_parameters(module):
         "stats": "reference",
         "stats_from": None,
         "rows": None,
+        "drug_smiles": None,
+        "smiles_table": None,
         **NO_SCHEDULER,
         "preparation": Preparation(),
         "device": "auto",
@@ -461,7 +497,7 @@ def expected_with(module, name, value):
         return asked | {"survival": Survival(value)}
     if module == "tcga" and name in ("time", "event"):
         return asked | {"survival": dataclasses.replace(asked["survival"], **{name: value})}
-    if name == "no_promote":
+    if name == "no_promote" and module != "anydrug":
         return asked | {"promote": False}
     if name == "published":
         published = {
@@ -484,7 +520,8 @@ def expected_with(module, name, value):
 def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
-        "predict", "explain", "evaluate", "tcga", "screen", "suggest", "bench", "promote",
+        "anydrug", "predict", "explain", "evaluate", "tcga", "screen", "suggest", "bench",
+        "promote",
         "serve",
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
@@ -518,7 +555,7 @@ def test_a_parameter_has_the_default_of_its_option(point, name):
     words = [
         word
         for needed, given in needed_by(module).items()
-        for word in ([given] if needed in ARGUMENTS else [f"--{needed}", given])
+        for word in ([given] if needed in ARGUMENTS else [f"--{needed.replace('_', '-')}", given])
     ]
     value = command.make_context(point, words).params[option.name]
     if isinstance(value, bool):

@@ -30,7 +30,7 @@ IDS = [" ".join(path) or "scatd" for path in COMMANDS]
 def test_the_commands_are_those_promised():
     assert set(main.commands) == {
         "demo", "demo-data", "download", "pretrain", "tune", "distill", "transfer", "predict",
-        "explain", "tcga",
+        "explain", "tcga", "anydrug",
         "promote", "registry", "import-checkpoint", "export-checkpoint", "audit", "compare",
         "join", "check", "prepare", "embed", "evaluate", "screen", "suggest", "bench",
         "serve", "push", "pull", "doctor",

@@ -1,7 +1,8 @@
-"""SCATD_DETERMINISTIC: one order of sums inside a command, and no trace of it afterwards."""
+"""What a command changes of its process while it runs, and that no trace of it is left."""
 
 from __future__ import annotations
 
+import gc
 import os
 
 import click
@@ -77,3 +78,14 @@ def test_another_value_is_refused(monkeypatch, command, seen):
     with pytest.raises(InputError), as_asked():
         pass
     assert not seen
+
+
+def test_garbage_is_looked_for_seldom_while_a_command_runs():
+    @click.command("look", cls=ScatdCommand)
+    def look():
+        click.echo(gc.get_threshold()[0])
+
+    usual = gc.get_threshold()
+    done = CliRunner().invoke(look, [])
+    assert int(done.output.split()[-1]) > 10 * usual[0]
+    assert gc.get_threshold() == usual

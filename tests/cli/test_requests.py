@@ -36,7 +36,7 @@ INPUT = {
 WITH_A_REQUEST = (
     *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
     *("screen", "suggest", "join", "bench", "evaluate", "explain", "explain enrich"),
-    *("tcga", "serve"),
+    *("tcga", "serve", "anydrug"),
     *("import-checkpoint", "export-checkpoint"),
 )
 """Commands whose work takes a dataclass; that of the others takes a few arguments."""

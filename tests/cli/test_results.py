@@ -451,3 +451,13 @@ def test_doctor(scatd, monkeypatch):
     monkeypatch.setattr(doctor, "doctor", lambda: findings[:1])
     assert scatd("doctor").stdout.endswith("No faults.\n")
     assert json.loads(scatd("doctor", "--json").stdout)[0]["found"] == "0.9"
+
+
+def test_anydrug(scatd, workflow):
+    calls = workflow("anydrug")
+    tables = ("--ic50", "table.csv", "--smiles-table", "truth.csv")
+    said = scatd("anydrug", "cells.h5ad", *tables, "--no-promote").stdout
+    assert calls[0]["request"].no_promote
+    assert "20 drugs left out with close analogues, 8 refused." in said
+    assert "lead over the line mean +0.250 (95 % interval +0.125 to +0.375)" in said
+    assert "It refuses a drug with a similarity under 0.25." in said

@@ -16,7 +16,7 @@ from scatd.training.candidates.recipe import Recipe, Setting, TrainingRows
 from scatd.training.forests import grown
 
 if TYPE_CHECKING:
-    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 EXTRA_TREES = "extra trees"
 TREE_ROWS = 109_000
@@ -81,8 +81,11 @@ def _forest(rows: TrainingRows, setting: Setting, share: float) -> ExtraTreesCla
     )
 
 
-def additive(forest: ExtraTreesClassifier) -> Trees:
-    """The trees of a forest of two classes as arrays; their sum is the forest's P(resistant)."""
+def additive(forest: ExtraTreesClassifier | ExtraTreesRegressor) -> Trees:
+    """The trees of a forest as arrays; their sum is the forest's answer.
+
+    It is the P(resistant) of a forest of two classes, and the number of a forest of one number.
+    """
     trees = [member.tree_ for member in forest.estimators_]
     firsts = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
 
@@ -97,14 +100,18 @@ def additive(forest: ExtraTreesClassifier) -> Trees:
     leaf = np.concatenate([tree.children_left < 0 for tree in trees])
     feature = np.concatenate([tree.feature for tree in trees])
     threshold = _down(np.concatenate([tree.threshold for tree in trees]))
-    shares = np.concatenate([tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) for tree in trees])
+    has_classes = trees[0].value.shape[2] == 2
+    answers = [
+        tree.value[:, 0, 1] / tree.value[:, 0].sum(axis=1) if has_classes else tree.value[:, 0, 0]
+        for tree in trees
+    ]
     return Trees(
         roots=firsts.astype(np.int32),
         left=joined("children_left"),
         right=joined("children_right"),
         feature=np.where(leaf, 0, feature).astype(np.int32),
         threshold=np.where(leaf, np.float32(0), threshold),
-        value=np.where(leaf, shares / len(trees), 0.0),
+        value=np.where(leaf, np.concatenate(answers) / len(trees), 0.0),
         bias=0.0,
     )
 

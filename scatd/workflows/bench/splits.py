@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.data.label_words import MISSING
-from scatd.data.splits import shuffled_folds, stratified_folds
+from scatd.data.splits import shuffled_folds, stratified_folds, whole_groups
 from scatd.errors import InputError
-from scatd.wording import counted
 from scatd.workflows.bench.request import SplitName
 
 Folds = NDArray[np.int_]
@@ -101,31 +100,6 @@ def _drug_folds(substances: Sequence[str]) -> NDArray[np.int_]:
         what = "one drug cannot be left out of one drug"
         raise InputError(what, expected="at least two drugs for the split drugs")
     return np.array([1 + names.index(name) for name in substances])
-
-
-def whole_groups(groups: NDArray[np.str_], n_folds: int, seed: int) -> NDArray[np.int_]:
-    """The fold of each row, from 1, where no group is split; folds are about equally large.
-
-    Groups are put into the smallest fold, large ones first. Those of about the same size (within a
-    factor of two) come in a random order.
-
-    Raises
-    ------
-    InputError
-        When there are fewer groups than folds.
-    """
-    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(names) < n_folds:
-        what = f"{counted(len(names), 'group')} cannot be split into {counted(n_folds, 'fold')}"
-        raise InputError(what, expected="at least one group a fold", remedy="Use fewer folds.")
-    shuffled = np.random.default_rng(seed).permutation(len(names))
-    order = sorted(shuffled, key=lambda group: -int(np.log2(sizes[group])))
-    held, fold_of = np.zeros(n_folds, dtype=int), np.zeros(len(names), dtype=int)
-    for group in order:
-        fold = int(held.argmin())
-        fold_of[group] = fold + 1
-        held[fold] += sizes[group]
-    return np.asarray(fold_of[member])
 
 
 def parts(folds: Folds, drug: int) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cards.card import About, FeaturesRead
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import drug_key, refuse_reserved
 from scatd.data.files import sha256_file
 from scatd.embedding.loading import load_tensors
 from scatd.errors import InputError
@@ -130,6 +130,7 @@ def _registered_as(request: ImportRequest) -> tuple[str, dict[str, str]]:
     """Registered name, and tags that name the drug."""
     if request.drug is None:
         return keys.backbone_name(request.family), {}
+    refuse_reserved(request.drug, "--drug")
     named = drug_key(request.drug)
     return keys.response_model_name(request.family, named), {keys.TAG_DRUG: named}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scatd import keys, registry, tracking
 from scatd.data.drugs import drug_key
 from scatd.errors import InputError
-from scatd.evaluation.gate import Evidence, Verdict, decide
+from scatd.evaluation.gate import Evidence, Verdict, decide, decide_unseen
 from scatd.evaluation.target_evidence import TargetEvidence, against
 from scatd.registry import DrugConfig, ModelRef, identity
 from scatd.workflows.models import carried_evidence as carried
@@ -59,6 +59,14 @@ def promote(
     families = config.families if family is None else (family,)
     ref = registry.resolve(wanted, stage=keys.STAGING, version=version, families=families)
     registry.read(ref)  # a version that cannot be read must not serve
+    if wanted == keys.ANYDRUG:
+        if evaluation is not None or carried_evidence:
+            what = "is for a model of one drug: this one is judged by the drugs that were left out"
+            where = "--carried-evidence" if evaluation is None else "--evaluation"
+            raise InputError(what, where=where, remedy="Leave it out.")
+        verdict = judge_unseen(ref)
+        _require_passed(ref, verdict)
+        return PromoteResult(ref, verdict, promote_version(ref, verdict, None))
     brought = carried.of(ref)
     if brought is None:
         if carried_evidence:
@@ -69,14 +77,18 @@ def promote(
     else:
         shown, found = _of_import(ref, config, brought, evaluation, accepts=carried_evidence)
     verdict = judge(ref, config, found)
+    _require_passed(ref, verdict)
+    is_here = brought is None or shown not in brought.targets
+    return PromoteResult(ref, verdict, promote_version(ref, verdict, shown if is_here else None))
+
+
+def _require_passed(ref: ModelRef, verdict: Verdict) -> None:
     if not verdict.passed:
         rules = "\n".join(f"  - {line}" for line in verdict.refusal().splitlines())
         raise InputError(
             f"the gate holds {ref.name} version {ref.version} back, by these rules:\n{rules}\n"
             "The rules are in registry_configs/."
         )
-    is_here = brought is None or shown not in brought.targets
-    return PromoteResult(ref, verdict, promote_version(ref, verdict, shown if is_here else None))
 
 
 def _of_import(
@@ -136,12 +148,20 @@ def _shown(
 
 def judge(ref: ModelRef, config: DrugConfig, found: Evidence) -> Verdict:
     """Hold the evidence of a version against the gate of its drug, and record the verdict."""
-    verdict = decide(config.gate, found, allow_exposure=config.allow_exposure_labels)
+    return _recorded(ref, decide(config.gate, found, allow_exposure=config.allow_exposure_labels))
+
+
+def _recorded(ref: ModelRef, verdict: Verdict) -> Verdict:
     text = "\n".join(rule.sentence for rule in verdict.rules)
     registry.set_gate_verdict(
         ref.name, ref.version, text if verdict.passed else verdict.refusal(), passed=verdict.passed
     )
     return verdict
+
+
+def judge_unseen(ref: ModelRef) -> Verdict:
+    """Hold a model of drugs never seen against its gate, and record the verdict."""
+    return _recorded(ref, decide_unseen(registry.read_card(ref).about.metrics))
 
 
 def promote_version(ref: ModelRef, verdict: Verdict, shown: TargetEvidence | None) -> bool:

@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scatd import keys
+from scatd.data.baseline_groups import groups_of
 from scatd.evaluation.domain import is_outside
+from scatd.keys import NumberUnits
 from scatd.nn.alignment import FeatureStats
 from scatd.scoring import RowScorer, ScoreOptions, Scorer, Scores
 from scatd.workflows.cohorts.scoring_input import ScoringInput
@@ -20,8 +23,10 @@ from scatd.workflows.predict.totals import Totals
 COLUMNS = (
     *("barcode", "prob_resistant", "response", "ood", "reason"),
     *("prob_sd", "prob_sd_folds", "ood_p"),
+    *keys.NUMBER_COLUMNS,
 )
-"""Columns of a table of scores, in their order; the last three where they are known."""
+"""Columns of a table of scores, in their order; those behind `reason` where they are known."""
+_MORE = ("prob_sd", "prob_sd_folds", "ood_p")
 SAMPLED_ROWS = 2000
 """About so many rows tell how far a cohort lies from the reference."""
 
@@ -48,8 +53,13 @@ class Chunk:
     totals: Totals
 
 
-def row_scorer(request: PredictRequest, scorer: Scorer, cohort: FeatureStats | None) -> RowScorer:
+def row_scorer(
+    request: PredictRequest, scorer: Scorer, given: ScoringInput, cohort: FeatureStats | None
+) -> RowScorer:
     """What scores cells as a request asks; `cohort` are the statistics of `--stats cohort`.
+
+    Where obs has the column of groups that a regression knows, such as the tissue, the numbers of
+    a cell get the interval of its group.
 
     Raises
     ------
@@ -61,7 +71,17 @@ def row_scorer(request: PredictRequest, scorer: Scorer, cohort: FeatureStats | N
         mc_samples=request.n_draws,
         options=score_options(request),
         cohort=cohort,
+        groups=_groups(scorer, given),
     )
+
+
+def _groups(scorer: Scorer, given: ScoringInput) -> NDArray[np.int32] | None:
+    """Groups of all cells, as the regression of the model numbers them; None without any."""
+    found = scorer.regression
+    if found is None or not found.said.groups:
+        return None
+    words = groups_of(given.obs(), found.said.column)
+    return None if words is None else found.codes(words)
 
 
 def score_options(request: PredictRequest) -> ScoreOptions:
@@ -72,6 +92,7 @@ def score_options(request: PredictRequest) -> ScoreOptions:
         seed=request.seed,
         fold_sd="folds" in request.uncertainty,
         keep_latent=request.keeps_latent,
+        numbers=True,
     )
 
 
@@ -94,9 +115,12 @@ def scored_chunks(
         When a value cannot be read by the model, or a score is not finite.
     """
     every = max(given.n_obs // SAMPLED_ROWS, 1)
+    regression = scorer.scorer.regression
+    units = None if regression is None else regression.said.units
     for block in given.blocks(rows):
         scores = scorer.score(block.start, block.X)
-        table = score_table(given.ids[block.start : block.stop], block.reasons, scores)
+        ids = given.ids[block.start : block.stop]
+        table = score_table(ids, block.reasons, scores, units)
         if scores.latent is not None:
             scores.latent[block.reasons != ""] = np.nan
         yield Chunk(block.start, table, scores.latent, Totals.of(table, block, every))
@@ -104,7 +128,10 @@ def scored_chunks(
 
 
 def score_table(
-    ids: NDArray[np.str_], reasons: NDArray[np.object_], scores: Scores
+    ids: NDArray[np.str_],
+    reasons: NDArray[np.object_],
+    scores: Scores,
+    units: NumberUnits | None = None,
 ) -> pd.DataFrame:
     """The table of a prediction, one row a cell.
 
@@ -112,6 +139,8 @@ def score_table(
     ----------
     ids, reasons
         (n_obs,) names of the cells, and reasons why they have no features; empty where they have.
+    units
+        Of the numbers of the scores, which name their columns.
     """
     is_scored = reasons == ""
     table = pd.DataFrame(
@@ -124,9 +153,12 @@ def score_table(
             "reason": reasons,
         }
     )
-    for name in COLUMNS[-3:]:
+    for name in _MORE:
         values = getattr(scores, name)
         if values is not None:
+            table[name] = np.where(is_scored, values, np.nan)
+    if scores.numbers is not None and units is not None:
+        for name, values in zip(keys.number_names(units), scores.numbers.T, strict=True):
             table[name] = np.where(is_scored, values, np.nan)
     return table
 

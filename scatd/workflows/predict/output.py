@@ -215,8 +215,9 @@ class _Json:
 
 
 def _objects(table: pd.DataFrame) -> Iterator[str]:
-    """Each row as an object of JSON; numbers are exact, and a missing value is null."""
-    plain = table.astype(object).where(table.notna(), None)
+    """Each row as an object of JSON; numbers are exact, and what is missing or endless is null."""
+    bounded = table.replace([np.inf, -np.inf], np.nan)
+    plain = bounded.astype(object).where(bounded.notna(), None)
     for row in zip(*(plain[name].tolist() for name in plain), strict=True):
         yield json.dumps(dict(zip(plain.columns, row, strict=True)))
 
@@ -294,7 +295,8 @@ class _Annotated:
             if name not in table or (name == "ood" and self._not_assessed):
                 continue
             self._columns[name] = cohort.column(title, _KINDS.get(name, "float64"))
-        self._columns["response"].categories = list(keys.CALLS)
+        if "response" in self._columns:
+            self._columns["response"].categories = list(keys.CALLS)
         if latent is not None:
             slot = keys.latent_key(self._ref.family)
             self._latent = cohort.matrix(slot, latent.shape[1], np.float32)
@@ -314,12 +316,14 @@ def column_names(drug: str) -> dict[str, str]:
     """Columns of `obs` for the scores of a drug, by their names in the table of scores."""
     return {
         "prob_resistant": keys.prob_column(drug),
+        "relative_response": keys.relative_column(drug),
         "response": keys.response_column(drug),
         "reason": keys.reason_column(drug),
         "ood": keys.ood_column(drug),
         "ood_p": keys.ood_p_column(drug),
         "prob_sd": keys.prob_sd_column(drug),
         "prob_sd_folds": keys.prob_sd_folds_column(drug),
+        **{name: column(drug) for name, column in keys.number_columns.items()},
     }
 
 
@@ -344,12 +348,12 @@ def annotate(cohort: AnnData, cells: PredictedCells) -> None:
     # A column of an earlier prediction would be taken for one of this.
     for column in cohort.obs.columns.intersection(list(names.values())):
         del cohort.obs[column]
-    call = table["response"].where(cells.is_scored)
-    found = {
-        "response": pd.Categorical(call, categories=list(keys.CALLS)),
-        "reason": table["reason"].to_numpy().astype(str),
-        "ood": table["ood"].array,
-    }
+    found: dict[str, Any] = {"reason": table["reason"].to_numpy().astype(str)}
+    if "response" in table:
+        call = table["response"].where(cells.is_scored)
+        found["response"] = pd.Categorical(call, categories=list(keys.CALLS))
+    if "ood" in table:
+        found["ood"] = table["ood"].array
     for name, column in names.items():
         if name in table and not (name == "ood" and result.not_assessed):
             cohort.obs[column] = found.get(name, table[name].to_numpy())

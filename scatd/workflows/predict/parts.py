@@ -105,7 +105,7 @@ def chunks_of(
     """
     request, given, rows, output = work.request, work.given, work.rows, work.request.output
     most = _LATENT_ROWS if request.keeps_latent else PART_ROWS
-    by_rows = row_scorer(request, work.model.scorer, work.cohort)
+    by_rows = row_scorer(request, work.model.scorer, given, work.cohort)
     is_file = given.opened.adata is None
     if output is None or (cluster is None and (len(rows) <= most or not is_file)):
         yield from scored_chunks(given, by_rows, rows, progress)
@@ -220,7 +220,7 @@ def begin(work: PartWork) -> Ready:
     opened = stack.enter_context(open_input(request.input))
     reads = opened, work.family, scorer.card, request.preparation, scorer.device
     given = stack.enter_context(scoring_input(*reads))
-    return Ready(given, row_scorer(request, scorer, work.cohort), work.kept)
+    return Ready(given, row_scorer(request, scorer, given, work.cohort), work.kept)
 
 
 def score_part(ready: Ready, rows: range) -> range:

@@ -39,6 +39,8 @@ def summary(
     notes[:0] = given.warnings(totals.cells)
     for note in notes:
         logger.info("%s", note)
+    if scorer.regression is not None:
+        notes.append(keys.NUMBER_CAVEAT)
     if totals.sample is not None:
         notes += _nearness_note(scorer, given, request, totals.sample)
     shift, not_assessed = _shift(scorer, totals), why_not_assessed_by(scorer)
@@ -99,9 +101,26 @@ def provenance(ref: ModelRef, scorer: Scorer, request: PredictRequest) -> dict[s
         "alignment": request.alignment or scorer.alignment.method,
         "stats": request.stats,
         **_calibration(scorer, request),
+        **_numbers(scorer),
         "mc_samples": request.n_draws,
         "versions": artifact.versions(),
         "use": keys.CAVEAT,
+    }
+
+
+def _numbers(scorer: Scorer) -> dict[str, Any]:
+    """What the numbers mean that stand beside the probabilities; empty where there are none."""
+    if scorer.regression is None:
+        return {}
+    said = scorer.regression.said
+    return {
+        "numbers": {
+            "units": said.units,
+            "columns": list(keys.number_names(said.units)),
+            "level": said.level,
+            "groups": said.column or "none",
+            "use": keys.NUMBER_CAVEAT,
+        }
     }
 
 

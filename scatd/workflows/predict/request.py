@@ -35,7 +35,7 @@ class PredictRequest(ScoringRequest):
     Parameters
     ----------
     drug
-        In any spelling.
+        In any spelling; None for a structure without a name.
     input
         Cohort or feature matrix; None takes the demo target.
     output
@@ -56,9 +56,11 @@ class PredictRequest(ScoringRequest):
         Score these rows only, as a part; None scores all.
     machines
         Where the cells are scored.
+    drug_smiles, smiles_table
+        Structure of the drug, or a table of structures: the model of drugs never seen scores.
     """
 
-    drug: str
+    drug: str | None
     input: GivenCohort | None
     output: Path | None
     threshold: ShareInside | None = None
@@ -70,9 +72,11 @@ class PredictRequest(ScoringRequest):
     stats_from: GivenCohort | None = None
     rows: RowSpan | None = None
     machines: Machines = field(default_factory=Machines)
+    drug_smiles: str | None = None
+    smiles_table: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse parts of what is in memory, and to re-centre a part of a cohort on itself.
+        """Refuse no drug, parts of what is in memory, and a part re-centred on itself.
 
         Raises
         ------
@@ -81,11 +85,25 @@ class PredictRequest(ScoringRequest):
             `stats_from` is missing.
         """
         super().__post_init__()
+        if self.drug is None and not self.is_by_structure:
+            expected = "--drug NAME, or a structure: --drug-smiles SMILES"
+            raise InputError("no drug is named", where="--drug", expected=expected)
         require_files(self.input, self.output, self.rows, self.machines)
         if self.rows is not None and self.stats == "cohort" and self.stats_from is None:
             what = "with --stats cohort, each part would be re-centred on itself"
             remedy = "Use --stats reference, or name the whole cohort: --stats-from INPUT"
             raise InputError(what, where="--rows", remedy=remedy)
+
+    @property
+    def is_by_structure(self) -> bool:
+        """Whether the drug is given by its structure."""
+        return self.drug_smiles is not None or self.smiles_table is not None
+
+    @property
+    def named_drug(self) -> str:
+        """The drug of a model of its own."""
+        assert self.drug is not None
+        return self.drug
 
     @property
     def keeps_latent(self) -> bool:
@@ -160,8 +178,8 @@ class PredictedCells:
     result
         Its numbers.
     table
-        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds and
-        ood_p where they are known.
+        One row a cell: barcode, prob_resistant, response, ood, reason; prob_sd, prob_sd_folds,
+        ood_p and the numbers of a regression where they are known.
     latent
         Posterior means, (n_obs, n_latent), NaN for a cell without a score; None where none were
         wanted.

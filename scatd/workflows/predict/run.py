@@ -25,6 +25,7 @@ from scatd.scheduling.engine import Engine
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.scoring_input import ScoringInput
+from scatd.workflows.predict.by_structure import predict_by_structure
 from scatd.workflows.predict.chunks import row_scorer, score_options, scored_chunks
 from scatd.workflows.predict.output import require_output, write_prediction, writing
 from scatd.workflows.predict.parts import Work, chunks_of, note_part
@@ -45,6 +46,8 @@ def predict(request: PredictRequest) -> PredictResult:
     """
     assert request.output is not None, "score_file keeps the scores in memory"
     require_output(request.output)
+    if request.is_by_structure:
+        return predict_by_structure([request])[0]
     (result,) = score_into_files([request], _model_of(request))
     return result
 
@@ -64,15 +67,20 @@ def predict_all(requests: Sequence[PredictRequest]) -> list[PredictResult]:
     InputError
         When there is no such model, or a cohort cannot be used.
     """
-    model = _model_of(requests[0])
+    by_structure = requests[0].is_by_structure
+    model = None if by_structure else _model_of(requests[0])
     for request in requests:
         assert request.output is not None
         make_folder(request.output.parent, remedy="Choose another folder.")
+    if model is None:
+        return predict_by_structure(requests)
     return score_into_files(requests, model)
 
 
 def _model_of(request: PredictRequest) -> Loaded:
-    return load_model(request.drug, request.family, request.stage, pick_device(request.device))
+    return load_model(
+        request.named_drug, request.family, request.stage, pick_device(request.device)
+    )
 
 
 def score_into_files(requests: Sequence[PredictRequest], model: Loaded) -> list[PredictResult]:
@@ -192,7 +200,10 @@ def score_cells(
         When simulated and real would mix, or the model cannot score as the request asks.
     """
     require_unmixed(request, ref, given)
-    rows, totals = row_scorer(request, scorer, cohort_stats(request, scorer, given)), Totals()
+    rows, totals = (
+        row_scorer(request, scorer, given, cohort_stats(request, scorer, given)),
+        Totals(),
+    )
     tables: list[pd.DataFrame] = []
     latents: list[NDArray[np.float32]] = []
     with console.progress(given.n_obs, f"Scoring {ref.drug}", "cell") as bar:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from scatd import registry
+from scatd import keys, registry
 from scatd.cards.card import Card
 from scatd.data.drugs import resolve_drug
 from scatd.errors import InputError
@@ -47,7 +47,7 @@ def models_of(request: ScreenRequest) -> dict[str, DrugModel]:
 
 
 def _found(request: ScreenRequest) -> dict[str, ModelRef]:
-    known = sorted(set(require_any(request.family, "scatd transfer")["drug"]))
+    known = sorted(set(require_any(request.family, "scatd transfer")["drug"]) - {keys.ANYDRUG})
     if request.drugs is not None:
         wanted = [resolve_drug(name, known, where="--drugs") for name in request.drugs]
         return {

@@ -13,19 +13,20 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import drug_key, refuse_reserved, substance_key
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
 from scatd.data.response_numbers import ResponseNumbers, read_response_numbers
 from scatd.data.simulated import refuse_mixing
-from scatd.errors import InputError
+from scatd.errors import InputError, nearest
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
 from scatd.registry.named import open_model, read_named, require_backbone
 from scatd.training.candidates.recipe import Rows
 from scatd.training.jobs import LabelledCells
+from scatd.training.numbers.filling import Numbers
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
 from scatd.wording import counted
@@ -41,10 +42,12 @@ from scatd.workflows.transfer.request import TransferRequest, require_sense
 from scatd.workflows.transfer.swapped import require_roles
 from scatd.workflows.transfer.task import (
     FEW_SAMPLES,
+    FEWEST_NUMBERS,
     Backbone,
     Basis,
     DrugLabels,
     LabelledSource,
+    NumberedSource,
     TargetTask,
 )
 
@@ -106,7 +109,9 @@ def open_inputs(request: TransferRequest) -> Opened:
         )
     numbers = None
     if request.labelled.ic50 is not None:
-        numbers = read_response_numbers(request.labelled.ic50, cohorts.source)
+        numbers = read_response_numbers(
+            request.labelled.ic50, cohorts.source, request.labelled.censored
+        )
     groups = baseline_groups(request.labelled.group_baseline, labels, cohorts.target, target_labels)
     if groups is not None:
         logger.info("%s", groups.in_words)
@@ -142,7 +147,54 @@ def drug_labels(opened: Opened, drug: str) -> DrugLabels:
     target = None
     if opened.target_labels is not None:
         target = _target_task(opened.target_labels, drug, request)
-    return DrugLabels(drug_key(drug), LabelledSource(cohort, labels, groups), target)
+    numbered = None
+    if request.labelled.response == "ic50":
+        numbered = _numbered(opened, drug)
+    refuse_reserved(drug, labels.origin)
+    return DrugLabels(drug_key(drug), LabelledSource(cohort, labels, groups), target, numbered)
+
+
+def _numbered(opened: Opened, drug: str) -> NumberedSource:
+    """Lines with a number for a drug, and what is known of them for all drugs.
+
+    Raises
+    ------
+    InputError
+        When there is no such drug among the numbers, or there are too few lines.
+    """
+    numbers, cohort = opened.numbers, opened.cohorts.source
+    assert numbers is not None
+    names = [substance_key(name) for name in numbers.drugs]
+    own = [place for place, name in enumerate(names) if name == substance_key(drug)]
+    if not own:
+        listed = ", ".join(nearest(drug, numbers.drugs) or numbers.drugs[:10])
+        what, expected = f"has no numbers of '{drug}'", f"a column of it, among {listed}"
+        raise InputError(what, where=str(numbers.file), expected=expected)
+    column = numbers.values[:, own[0]].astype(np.float64)
+    is_least = numbers.is_least
+    if is_least is None:
+        is_least = np.zeros(numbers.values.shape, dtype=bool)
+    rows = np.flatnonzero(np.isfinite(column))
+    n_exact = int((~is_least[rows, own[0]]).sum())
+    if n_exact < FEWEST_NUMBERS:
+        what = f"has {counted(n_exact, 'number')} of {numbers.drugs[own[0]]} that are not censored"
+        expected = f"at least {FEWEST_NUMBERS}"
+        raise InputError(what, where=str(numbers.file), expected=expected)
+    groups = None
+    if opened.request.labelled.group_by is not None:
+        groups = read_groups(cohort, rows, opened.request.labelled.group_by, opened.labels)
+    # The drug itself is the first one; other columns of it would give it away.
+    others = [place for place, name in enumerate(names) if name != substance_key(drug)]
+    columns = np.array([own[0], *others], dtype=np.intp)
+    return NumberedSource(
+        rows=rows,
+        numbers=Numbers(
+            numbers.values[np.ix_(rows, columns)].astype(np.float64),
+            is_least[np.ix_(rows, columns)],
+        ),
+        substances=tuple(names[place] for place in columns.tolist()),
+        groups=groups,
+    )
 
 
 def _target_task(labels: LabelSource, drug: str, request: TransferRequest) -> TargetTask:

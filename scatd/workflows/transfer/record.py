@@ -33,6 +33,7 @@ from scatd.workflows.transfer.domain import training_domain
 from scatd.workflows.transfer.folds import candidates_table, record_at_once, write_checkpoint
 from scatd.workflows.transfer.integrity import log_doubts
 from scatd.workflows.transfer.model import Chosen, Folds, choose
+from scatd.workflows.transfer.numbers import LearnedNumbers, learn_numbers, record_numbers
 from scatd.workflows.transfer.report import Report
 from scatd.workflows.transfer.request import TransferRequest
 from scatd.workflows.transfer.result import TransferResult
@@ -65,6 +66,18 @@ class InSweep:
     figures: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What is known of a drug's model: its folds, the labelled target cells, and its numbers."""
+
+    report: Report
+    target: pd.DataFrame | None
+    numbers: LearnedNumbers | None
+
+
+_PARAGRAPH = "\n\n"
+
+
 def record_drug(
     run: tracking.Run,
     task: DrugTask,
@@ -93,6 +106,11 @@ def record_drug(
         report = drug_report.write(run, task, folds, figures=figures)
         chosen = choose(task, folds, None if sweep is None else sweep.domain)
         said = [report.sentence, f"Registered: {chosen.in_words}", labels]
+        numbers = learn_numbers(task)
+        if numbers is not None:
+            record_numbers(run, numbers)
+            chosen = replace(chosen, model=replace(chosen.model, regression=numbers.regression))
+            said.append(numbers.sentence)
         if few := chosen.model.about.too_few_for_domain:
             said.append(not_assessed_sentence(few))
         run.describe("\n\n".join(said))
@@ -100,11 +118,14 @@ def record_drug(
     if sweep is None:
         target, findings = _beside_the_folds(run, task, folds, chosen, report)
         run.describe("\n\n".join([*said, *findings]))
+    if numbers is not None:
+        findings = [numbers.sentence, *findings]
     name = task.model_name
     version = registry.find_version(name, resumed.dead_runs) if resumed.dead_runs else None
     if version is None:
         shown_there = drug_report.shown_in_mlflow(run, figures=figures)
-        version = _register(run, task, chosen, report, target, resumed.resume_key, shown_there)
+        evidence_of = Shown(report, target, numbers)
+        version = _register(run, task, chosen, evidence_of, resumed.resume_key, shown_there)
     config = registry.load_config(task.drug_key)
     ref = registry.get(name, version)
     shown = _target_evidence(run, task)
@@ -131,6 +152,7 @@ def record_drug(
         labels=labels,
         findings=findings,
         predictions=evidence.fold_predictions(folds.predictions, task.source.cohort.ids),
+        numbers=None if numbers is None else numbers.models,
     )
 
 
@@ -204,6 +226,11 @@ def settings_of(basis: Basis) -> dict[str, object]:
         found["target_sha256"] = basis.cohorts.target.sha256()  # as `evaluate` notes it
     if basis.numbers is not None:
         found["ic50"] = basis.numbers.file.name
+    if request.labelled.response == "ic50":
+        found["response"] = request.labelled.response
+        found["ic50_units"] = request.labelled.ic50_units
+        if request.labelled.censored is not None:
+            found["censored"] = request.labelled.censored
     if basis.many_drugs is not None:
         found["many_drugs"] = basis.many_drugs.in_words
     if basis.groups is not None:
@@ -266,18 +293,20 @@ def _register(
     run: tracking.Run,
     task: DrugTask,
     chosen: Chosen,
-    report: Report,
-    target: pd.DataFrame | None,
+    shown: Shown,
     resume_key: str,
     shown_there: str,
 ) -> int:
     """Register a model with its evidence, and keep its baselines; returns the version."""
+    report, target, numbers = shown.report, shown.target, shown.numbers
     log_baselines(run, chosen.baselines)
     metrics: dict[str, Any] = {"out_of_fold": report.summary}
     if chosen.fold is not None:
         metrics["chosen_fold"] = dict(chosen.metrics)
     if target is not None:
         metrics["target"] = _rows(target)
+    if numbers is not None:
+        metrics["numbers"] = numbers.card_rows()
     about, rows = chosen.model.about, task.source.rows
     assert about.data.source is not None
     source = replace(about.data.source, cells=cell_ledger(task.source.cohort, rows))
@@ -312,6 +341,7 @@ def _register(
         data=data,
         description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n"
         f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}\n\n"
+        f"{'' if numbers is None else numbers.sentence + _PARAGRAPH}"
         f"{shown_there}",
         tags=tags,
     )

@@ -8,10 +8,11 @@ from pathlib import Path
 from scatd import keys
 from scatd.data.given import GivenCohort, GivenLabels
 from scatd.errors import InputError
-from scatd.keys import FewShotUse, InputScale, LabelKind, Select
+from scatd.keys import FewShotUse, InputScale, LabelKind, NumberUnits, ResponseKind, Select
 from scatd.ranges import CountOrNone, Repeats, check_fields
 from scatd.scheduling.address import Machines
 from scatd.training.settings import TransferSettings
+from scatd.wording import any_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,11 @@ class LabelFiles:
         Of the source.
     target_labels
         Of the target. They are used for scoring only, but for few-shot cells.
-    ic50
-        Table of numbers beside the labels of the source; see `scatd.data.response_numbers`.
+    response
+        With "ic50", the numbers of the drug are learned too, beside its labels.
+    ic50, ic50_units, censored
+        Table of numbers beside the labels of the source, what they mean, and the column that says
+        which of them are censored; see `scatd.data.response_numbers`.
     group_by
         Column (of obs, or of the label table) whose values are never split between folds, such as
         the patient.
@@ -61,7 +65,10 @@ class LabelFiles:
     labels: GivenLabels | None = None
     label_map: str | None = None
     target_labels: GivenLabels | None = None
+    response: ResponseKind = "labels"
     ic50: Path | None = None
+    ic50_units: NumberUnits | None = None
+    censored: str | None = None
     group_by: str | None = None
     label_kind: LabelKind | None = None
     target_label_kind: LabelKind | None = None
@@ -182,9 +189,14 @@ def require_sense(request: TransferRequest) -> None:
     if request.few.few_shot and request.labelled.target_labels is None:
         what = "few-shot cells need target labels"
         raise InputError(what, where="--few-shot", remedy="Add --target and --target-labels.")
-    if request.labelled.ic50 is not None and settings.model not in keys.READING_MANY_DRUGS:
+    labelled = request.labelled
+    _require_numbers(labelled)
+    learns_numbers = labelled.response == "ic50"
+    reads_numbers = settings.model in keys.READING_MANY_DRUGS or learns_numbers
+    if labelled.ic50 is not None and not reads_numbers:
         what = f"model {settings.model} reads no numbers: only mean does"
-        raise InputError(what, where="--ic50", remedy="Take --model auto or mean, or leave it out.")
+        remedy = "Take --model auto or mean, add --response ic50, or leave it out."
+        raise InputError(what, where="--ic50", remedy=remedy)
     if request.select == "mean-of-folds" and settings.trains_encoder:
         what = "the folds share no encoder when it is trained"
         remedy = "Take --select refit or best-fold, or keep the encoder frozen."
@@ -198,3 +210,22 @@ def require_sense(request: TransferRequest) -> None:
         what = "alignment mmd has nothing to act on while the encoder is frozen"
         remedy = "Add --train-encoder, or --post-training with a number of epochs."
         raise InputError(what, where="--alignment", remedy=remedy)
+
+
+def _require_numbers(labelled: LabelFiles) -> None:
+    """Refuse numbers that are to be learned and are not there, or whose meaning nobody says."""
+    if labelled.response == "ic50":
+        if labelled.ic50 is None:
+            what, remedy = "there are no numbers to learn", "Add --ic50 FILE."
+            raise InputError(what, where="--response ic50", remedy=remedy)
+        if labelled.ic50_units is None:
+            units = any_of([f"'{name}'" for name in keys.NUMBER_NAMES])
+            what, remedy = "the table does not say what its numbers mean", "Add --ic50-units."
+            raise InputError(what, where="--response ic50", expected=units, remedy=remedy)
+        return
+    only = {"--ic50-units": labelled.ic50_units, "--censored": labelled.censored}
+    for option, value in only.items():
+        if value is not None:
+            what = "is for numbers that are learned"
+            remedy = "Add --response ic50, or leave it out."
+            raise InputError(what, where=option, remedy=remedy)

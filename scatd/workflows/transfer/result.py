@@ -45,12 +45,15 @@ class TransferResult(ShownInNotebook):
     labels
         What the labels of source and target mean, in sentences.
     findings
-        What the target, and each control that was asked for, shows, in plain words.
+        What the numbers, the target, and each control that was asked for, show, in plain words.
     target
         As `models`, for the labelled target cells, scored by the registered model.
     predictions
         Out of fold: one row for each model and sample, with columns model, id, truth (sensitive or
         resistant), prob_resistant and fold.
+    numbers
+        One row a model of the numbers beside the labels: means over folds of Spearman's and
+        Pearson's correlation and RMSE. None where they were not learned.
     """
 
     ref: ModelRef
@@ -66,6 +69,7 @@ class TransferResult(ShownInNotebook):
     findings: list[str] = field(default_factory=list)
     target: pd.DataFrame | None = None
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    numbers: pd.DataFrame | None = None
 
     @property
     def headline(self) -> str:
@@ -85,6 +89,8 @@ class TransferResult(ShownInNotebook):
         if self.target is not None:
             words = self.target["model"].map(in_legend)
             tables["Labelled target cells"] = self.target.assign(model=words)
+        if self.numbers is not None:
+            tables["Numbers beside the labels, means over folds of lines"] = self.numbers
         return Page(
             f"{self.ref.name}, version {self.ref.version}",
             [

@@ -29,12 +29,15 @@ from scatd.training.candidates.recipe import Rows, Split
 from scatd.training.group_mean import FoldGroups
 from scatd.training.jobs import Codes, FoldJob, LabelledCells
 from scatd.training.learner import Learner, LearnerInputs
+from scatd.training.numbers.filling import Numbers
 from scatd.training.settings import TransferSettings
 from scatd.workflows.cohorts.training import Cohorts
 from scatd.workflows.transfer.request import TransferRequest
 
 FEW_SAMPLES = 200
 """Fewer labelled samples give wide intervals."""
+FEWEST_NUMBERS = 40
+"""Lines with a number that are needed to learn numbers: with fewer, intervals are of no use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,28 @@ class LabelledSource:
 
 
 @dataclass(frozen=True, eq=False)
+class NumberedSource:
+    """Lines of the source that have a number for the drug.
+
+    Parameters
+    ----------
+    rows
+        Their positions in the source.
+    numbers
+        (n_lines, n_drugs) of these lines; the drug itself stands first.
+    substances
+        (n_drugs,), what each column is.
+    groups
+        (n_lines,), groups that are never split between folds; None without any.
+    """
+
+    rows: Rows
+    numbers: Numbers
+    substances: tuple[str, ...]
+    groups: NDArray[np.str_] | None
+
+
+@dataclass(frozen=True, eq=False)
 class TargetTask:
     """Target cells whose response is known.
 
@@ -117,11 +142,14 @@ class DrugLabels:
         The source with its labels.
     target
         Labelled target cells; None without `--target-labels`.
+    numbered
+        Lines with a number for the drug; None where numbers are not learned.
     """
 
     drug_key: str
     source: LabelledSource
     target: TargetTask | None
+    numbered: NumberedSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,6 +375,9 @@ def basis_identity(basis: Basis) -> dict[str, Any]:
         "label_kinds": [request.kind_of_labels, request.kind_of_target_labels],
         "baselines": [baselines.RECIPE, None if basis.groups is None else basis.groups.sha256()],
         "many_drugs": None if known is None else known.sha256(),
+        "numbers": None
+        if request.labelled.response == "labels" or basis.numbers is None
+        else [basis.numbers.sha256, request.labelled.ic50_units, request.labelled.censored],
         "settings": to_mapping(request.settings),
         "family": request.family,
         "source": basis.cohorts.source.sha256(),

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from scatd import artifact, registry, tracking
+from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cards.card import Card
 from scatd.data.files import atomic_path, check_writable
@@ -87,6 +87,10 @@ def packed(ref: ModelRef) -> Iterator[tuple[Path, Manifest, list[str]]]:
         When the version is damaged.
     """
     stored = registry.read(ref)
+    if stored.kind == keys.ANYDRUG:
+        what = f"{ref.name} is a model of drugs never seen, which no bundle holds"
+        remedy = "Train it where it is needed: scatd anydrug"
+        raise InputError(what, remedy=remedy)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bundle"
         shutil.copytree(registry.fetch(ref), folder / bundle.MODEL)

@@ -90,3 +90,47 @@ def test_what_is_no_table_of_numbers(read, text, said):
         read(text)
     assert said in str(refused.value)
     assert "ic50.csv" in str(refused.value)
+
+
+LONG = """\
+line,drug,value,censored
+c,Docetaxel,1.5,yes
+a,Docetaxel,-2,no
+a,X5.FLUOROURACIL,7,
+zz,Docetaxel,9,no
+"""
+
+
+def test_one_row_a_sample_and_drug(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text(LONG)
+    found = read_response_numbers(path, cohort(), "censored")
+    assert found.drugs == ("Docetaxel", "X5.FLUOROURACIL")
+    np.testing.assert_array_equal(found.values, [[-2, 7], [np.nan, np.nan], [1.5, np.nan]])
+    np.testing.assert_array_equal(found.is_least, [[0, 0], [0, 0], [1, 0]])
+    assert read_response_numbers(path, cohort()).is_least is None
+
+
+@pytest.mark.parametrize("words", [("1", "0"), (">", "="), ("True", "False"), (">", "")])
+def test_words_that_say_what_is_censored(tmp_path, words):
+    path = tmp_path / "long.csv"
+    path.write_text(LONG.replace("yes", words[0]).replace("no", words[1]))
+    found = read_response_numbers(path, cohort(), "censored")
+    np.testing.assert_array_equal(found.is_least, [[0, 0], [0, 0], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "censored", "message"),
+    [
+        (LONG.replace("yes", "<"), "censored", "column 'censored'.*holds '<' in row 1"),
+        (LONG.replace("zz,", "a,"), "censored", "has 'a' with Docetaxel twice, again in row 4"),
+        (LONG, "sensored", "there is no column 'sensored'.*one of line, drug, value, censored"),
+        (TEXT, "censored", "no column 'censored' can say.*one row a sample and drug"),
+        (LONG.replace("1.5", "high"), None, "column 'value'.*holds 'high' in row 1"),
+    ],
+)
+def test_long_tables_that_cannot_be_read(tmp_path, text, censored, message):
+    path = tmp_path / "long.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_response_numbers(path, cohort(), censored)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from scatd.evaluation.gate import Evidence, decide
+from scatd.evaluation.gate import Evidence, decide, decide_unseen
 from scatd.evaluation.rules import Gate, TargetGate
 from scatd.evaluation.standing import Rival, Standing
 from scatd.evaluation.target_evidence import TargetEvidence, against
@@ -288,3 +288,34 @@ def test_the_cells_of_a_version_before_its_calibration_are_called_so() -> None:
     found = evidence(target=on_target(before_calibration=True))
     sentence = decide(Gate(), found).rules[0].sentence
     assert "the version learned before its calibration from" in sentence
+
+
+UNSEEN = {
+    f"{name}_{part}": value
+    for name in ("lead", "lead_new_answered")
+    for part, value in (("mean", 0.02), ("ci_low", 0.01), ("ci_high", 0.03))
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        ({}, []),
+        ({"lead_ci_low": 0.0}, ["lead"]),
+        ({"lead_ci_low": -0.001}, ["lead"]),
+        ({"lead_new_answered_ci_low": -0.001}, ["lead_new_answered"]),
+        ({"lead_new_ci_low": -0.001}, []),  # drugs that are refused have a part in it
+        ({"lead_ci_low": None}, ["lead"]),
+        ({"lead_new_answered_ci_low": math.nan}, ["lead_new_answered"]),
+    ],
+)
+def test_a_model_of_drugs_never_seen_must_lead_the_line_mean(
+    change: dict[str, float | None], failing: list[str]
+) -> None:
+    verdict = decide_unseen(UNSEEN | change)
+    assert [rule.name for rule in verdict.failed] == failing
+    assert all("+0.020" in rule.sentence for rule in verdict.rules)
+
+
+def test_a_model_of_drugs_never_seen_without_evidence_does_not_pass() -> None:
+    assert len(decide_unseen({}).failed) == 2

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
+from scatd.data.splits import whole_groups
 from scatd.errors import InputError
-from scatd.workflows.bench.splits import Pairs, parts, split, whole_groups
+from scatd.workflows.bench.splits import Pairs, parts, split
 
 N_LINES, N_FOLDS = 90, 3
 
