@@ -98,6 +98,13 @@ def draw_stacks(_app: Any, tree: nodes.document) -> None:
         block.replace_self(nodes.raw("", drawn, format="html"))
 
 
+def examples_as_code(_app: Any, _command: Any, lines: list[str]) -> None:
+    """Show the examples of a command as code: `*` and `--` stay as they are typed."""
+    title, *commands = [line.removeprefix("| ").strip() for line in lines if line.strip()] or [""]
+    if title.startswith("Example"):
+        lines[:] = [title, "", ".. code-block:: sh", "", *(f"   {line}" for line in commands), ""]
+
+
 def in_a_line(text: str) -> str:
     """Text of a box without its line breaks."""
     return text.replace("<br/>", " ")
@@ -115,3 +122,4 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", prepare_tutorials)
     app.connect("source-read", lead_to_pages)
     app.connect("doctree-read", draw_stacks)
+    app.connect("sphinx-click-process-epilog", examples_as_code)

@@ -13,6 +13,15 @@ from typing import Any
 
 from scatd.wording import counted
 
+_VERBS = frozenset(
+    (
+        *("is", "was", "holds", "has", "lacks", "cannot", "does", "would", "reads"),
+        *("names", "knows", "says", "draws", "chooses", "deletes", "follows", "needs", "announces"),
+        *("contradicts", "abstains", "runs", "takes", "can"),
+    )
+)
+"""Words that begin a fault whose subject is the place where it was found."""
+
 
 class FaultKind(StrEnum):
     """What is wrong with an input, for those who say it in their own words, as the page does."""
@@ -71,7 +80,10 @@ class ScatdError(Exception):
         self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
         self.kind = kind
         self.collected: tuple[ScatdError, ...] = ()
-        place = f"{where}: " if where else ""
+        of_place = what.partition(" ")[0] in _VERBS  # `cells.csv is empty`, `cells.csv: no header`
+        place = f"{where}{'' if of_place else ':'} " if where else ""
+        if expected.startswith("one of ") and "," not in expected:
+            expected = expected.removeprefix("one of ")  # of one, there is no choice
         wanted = f" Expected {expected}." if expected else ""
         advice = f" {remedy}" if remedy else ""
         super().__init__(f"{place}{what.rstrip('.')}.{wanted}{advice}")

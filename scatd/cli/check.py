@@ -57,19 +57,25 @@ def _show(report: Report) -> None:
     click.echo(
         f"{report.path}: {counted(report.n_obs, 'cell')} x {counted(report.n_columns, 'gene')}"
     )
+    rows: dict[str, str] = {}
     for name, found in report.diagnoses.items():
         is_used = "  <- used" if name == report.layer and len(report.diagnoses) > 1 else ""
-        click.echo(f"  {name:<20}{found}{is_used}")
+        rows[name] = f"{found}{is_used}"
     species = f", {report.species}" if report.species else ""
-    click.echo(f"  {'genes':<20}{KIND_WORDS[report.kind]}{species}")
+    rows["genes"] = f"{KIND_WORDS[report.kind]}{species}"
     if report.n_versions:
-        click.echo(f"  {'versions':<20}{counted(report.n_versions, 'name')}")
+        rows["versions"] = counted(report.n_versions, "name")
     for name, panel in told["panels"].items():
         share = f"{counted(panel['found'], 'gene', of=panel['of'])} ({panel['overlap']:.0%})"
-        click.echo(f"  {name:<20}{share}")
+        rows[name] = share
     for name, value in (told["cells"] or {}).items():
-        shown = f"{value:.1%}" if name.endswith("share") else f"{value:,.0f}"
-        click.echo(f"  {name.replace('_', ' '):<20}{shown}")
+        if name.endswith("_pct_counts_mt"):
+            rows["median mitochondrial"] = f"{value:.1f}%"
+        else:
+            rows[name.replace("_", " ")] = f"{value:,.0f}"
+    width = max(map(len, rows)) + 2
+    for name, shown in rows.items():
+        click.echo(f"  {name:<{width}}{shown}")
     for title, lines in (
         ("Notes", told["notes"]),
         ("Warnings", told["warnings"]),

@@ -149,7 +149,8 @@ def _show_cells(result: PredictResult) -> None:
             "why."
         )
     if result.shift is not None:
-        click.echo(f"{result.shift.n_outside} lie outside the model's training domain.")
+        outside = counted(result.shift.n_outside, "cell", "lies")
+        click.echo(f"{outside} outside the model's training domain.")
     if result.not_assessed:
         click.echo(f"Cells outside the model's training domain: {result.not_assessed}.")
 

@@ -215,7 +215,7 @@ def address(template: str) -> str:
     for server, (variable, default) in _SERVERS.items():
         given = os.environ.get(variable) or default
         if not re.match(r"https?://[^\s/]+", given):
-            expected = "an address that begins with https://, or no variable"
+            expected = "an address that begins with https://, or an unset variable"
             raise InputError(f"is '{given}'", where=variable, expected=expected)
         template = template.replace(server, given.rstrip("/"))
     return template

@@ -139,7 +139,7 @@ def cache_folder() -> Path:
         folder = Path(given).expanduser().absolute()
         if not given.strip() or folder.is_file():
             what = f"'{given}' is {'a file' if folder.is_file() else 'empty'}"
-            raise InputError(what, where="SCATD_CACHE", expected="a folder, or no variable")
+            raise InputError(what, where="SCATD_CACHE", expected="a folder, or an unset variable")
         return folder
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scatd"
 

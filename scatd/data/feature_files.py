@@ -24,7 +24,7 @@ from scatd.data.files import reading
 from scatd.data.gene_titles import folded
 from scatd.data.genes import gene_names
 from scatd.data.ids import Ids, stored_ids
-from scatd.data.io import STORE_SUFFIXES
+from scatd.data.io import COHORT_KINDS
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
@@ -97,7 +97,7 @@ def find_features(
         if family not in keys.OBSM_FEATURES and genes_are_rows_of(opened.table):
             return _turned(opened, scale)
         return _from_table(opened.table, family, faults, on_disk=mmap)
-    raise unknown_kind(path, "features", f"{', '.join(STORE_SUFFIXES)}, {MATRIX_KINDS}")
+    raise unknown_kind(path, "features", f"{COHORT_KINDS}, or a matrix ({MATRIX_KINDS})")
 
 
 def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool, as_stream: bool) -> Found:

@@ -146,7 +146,7 @@ def read_features(
         )
     if not n_obs or not width:
         what = f"{found.key} has {counted(n_obs, 'row')} and {counted(width, 'feature')}"
-        faults.add(what, expected="at least one", kind=FaultKind.NO_EXPRESSION)
+        faults.add(what, expected="at least one of each", kind=FaultKind.NO_EXPRESSION)
     ids = row_numbers(n_obs) if found.ids is None else _as_ids(found.ids)
     has_ids = check_ids(ids, faults, unique=unique_ids) and found.ids is not None
     X: Any

@@ -86,7 +86,7 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
             yield read_10x_folder(path, scratch)
         else:
             raise unknown_kind(
-                path, "cohort", f"{COHORT_KINDS}, or a table ({', '.join(TABLE_SUFFIXES)})"
+                path, "a cohort", f"{COHORT_KINDS}, or a table ({', '.join(TABLE_SUFFIXES)})"
             )
 
 

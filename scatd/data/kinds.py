@@ -62,7 +62,7 @@ def unknown_kind(path: Path, noun: str, expected: str) -> InputError:
     path
         The file.
     noun
-        The expected kind of content, such as "cohort".
+        The expected content, such as "a cohort".
     expected
         Kinds of files that can be read.
     """
@@ -77,9 +77,10 @@ def unknown_kind(path: Path, noun: str, expected: str) -> InputError:
         if has_suffix(path, endings):
             advice = remedy.format(name=path.name, stem=path.name.rsplit(".", 1)[0])
             ending = next(ending for ending in endings if has_suffix(path, (ending,)))
-            what = f"'{ending}' is no known kind of {noun}: it is {what}"
+            what = f"scatd does not read '{ending}' as {noun}: it is {what}"
             return InputError(what, where=str(path), expected=expected, remedy=advice)
-    what = f"'{path.suffix}' is no known kind of {noun}"
+    ending = f"'{path.suffix}'" if path.suffix else "a name without an ending"
+    what = f"scatd does not read {ending} as {noun}"
     return InputError(what, where=str(path), expected=expected)
 
 

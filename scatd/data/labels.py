@@ -138,7 +138,7 @@ class LabelSource:
         """
         features, frame, file = self.features, self.frame, self.file
         if file is None:
-            where = f"{features.path}: obs"
+            where = f"{features.path}, obs"
             if not len(frame.columns):
                 asked = f"'{self.column}' is no label file, and the" if self.column else "the"
                 raise InputError(
@@ -251,7 +251,7 @@ def _table(
         where, first = str(file), str(frame.columns[0])
     else:
         assert features is not None
-        frame, where, ids = frame.reset_index(drop=True), f"{features.path}: obs", features.ids
+        frame, where, ids = frame.reset_index(drop=True), f"{features.path}, obs", features.ids
     names = drug_columns(frame, meanings)
     if column is not None:
         names = [_find_column(frame, column, "", where)]
@@ -361,8 +361,12 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
     try:
         return resolve_drug(drug, drug_columns(frame) or names, where=where)
     except InputError as error:
-        remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN".strip()
-        raise InputError(error.what, where=where, expected=error.expected, remedy=remedy) from error
+        what, remedy = error.what, "Name the column: --labels COLUMN or FILE:COLUMN"
+        if error.remedy:
+            remedy = f"{error.remedy} Or name the column: --labels COLUMN or FILE:COLUMN"
+        elif error.expected:
+            what = f"no column is named like drug '{drug}'"
+        raise InputError(what, where=where, expected=error.expected, remedy=remedy) from error
 
 
 def _labels(

@@ -129,7 +129,7 @@ class OpenedInput:
         if self.store is not None:
             return read_anndata(self.path, self.store)
         if not self.is_cohort:
-            raise unknown_kind(self.path, "cohort", COHORT_KINDS)
+            raise unknown_kind(self.path, "a cohort", COHORT_KINDS)
         return adata_of(self.cohort)
 
 

@@ -209,6 +209,7 @@ def _new_report(
     cohort: Cohort, choice: Choice, names: list[str], origin: Origin, min_genes: int
 ) -> Report:
     parsed = [parse(name) for name in names]
+    named = [gene for gene, name in zip(parsed, names, strict=True) if name]
     return Report(
         path=cohort.path,
         n_obs=cohort.n_obs,
@@ -218,7 +219,7 @@ def _new_report(
         kind=kind_of(names),
         species=origin.species,
         n_versions=sum(gene.versioned for gene in parsed),
-        n_duplicates=len(parsed) - len({(gene.kind, gene.key) for gene in parsed}),
+        n_duplicates=len(named) - len({(gene.kind, gene.key) for gene in named}),
         min_genes=min_genes,
         other_species=origin.other,
         others=origin.others if origin.other else None,
@@ -343,8 +344,11 @@ def _judge_genes(
     panels: Mapping[str, Panel],
     maps: Mapping[str, GeneMap | None],
 ) -> None:
-    if is_numbering(names[0]):
+    n_nameless = sum(not any(of_one) for of_one in zip(*names, strict=True))
+    if is_numbering(names[0]) or n_nameless == len(names[0]):
         what = "the columns are numbered and have no names of genes"
+        if n_nameless:
+            what = "no column has the name of a gene"
         expected = "gene symbols, Ensembl ids or Entrez ids"
         report.faults.add(what, expected=expected, kind=FaultKind.NO_GENE_NAMES)
         return
@@ -355,6 +359,8 @@ def _judge_genes(
         report.faults.take(_no_human(report.species, names))
         return
     _judge_names(report, names)
+    if n_nameless:
+        report.notes.append(f"Columns without a gene name: {n_nameless}; they are left out.")
     if report.n_duplicates:
         adds = "added up" if report.scale == "counts" else "averaged"
         report.notes.append(f"Columns that repeat a gene: {report.n_duplicates}; they are {adds}.")

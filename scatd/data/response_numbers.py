@@ -153,12 +153,12 @@ def _by_drug(
         raise InputError(what, where=where, expected="one row a sample and drug")
     values = _numbers(table[by_name[_VALUE]], f"{where} column '{by_name[_VALUE]}'")
     keep = np.isfinite(values)
-    row, names = pd.factorize(ids[keep])
+    line, names = pd.factorize(ids[keep])
     column, titles = pd.factorize(drugs[keep])
 
     def wide(numbers: NDArray, *, otherwise: float | bool) -> pd.DataFrame:
         found = np.full((len(names), len(titles)), otherwise)
-        found[row, column] = numbers[keep]
+        found[line, column] = numbers[keep]
         return pd.DataFrame(found, columns=titles)
 
     found = wide(values, otherwise=np.nan)

@@ -146,7 +146,7 @@ def open_table(path: Path) -> Table:
             return Table(path, groups.header, groups.n_rows, names, groups=groups)
         header, cells = _parquet(groups)
     else:
-        what = f"'{path.suffix}' is no known kind of table"
+        what = f"scatd does not read '{path.suffix}' as a table"
         raise InputError(what, where=str(path), expected=", ".join(TABLE_SUFFIXES))
     return Table(path, header, len(cells), _first(cells), cells=cells)
 

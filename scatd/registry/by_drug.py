@@ -17,6 +17,7 @@ from scatd.registry.refs import ModelRef, chosen, ref_of, split_spec
 from scatd.registry.state import Model
 from scatd.registry.tables import list_models
 from scatd.tracking import connect
+from scatd.wording import any_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,10 +78,12 @@ def _nothing_there(
     models: Sequence[Model],
     families: Sequence[str],
 ) -> InputError:
-    where = f"family {', '.join(families)}"
+    where = "registry"
     is_any = drug_key == keys.ANYDRUG
     subject = "the model of drugs never seen" if is_any else f"drug '{drug_key}'"
     what = f"{subject} has no {place}"
+    if not set(families).issuperset(keys.FAMILIES):
+        what += f" of family {any_of(families)}"
     others = [keys.response_model_name(each, drug_key) for each in keys.FAMILIES]
     models = models or [model for name in others if (model := state.read(client, name))]
     if models:

@@ -32,15 +32,12 @@ HISTOGRAMS, MAPS = (
 )
 """Names of the pictures of each drug, in the order of the drugs."""
 _ROWS = 100
+_OUTSIDE = " (outside the training domain)"
 _TITLES = {
     "barcode": "Cell",
     "prob_resistant": "P(resistant)",
     "response": "Response",
-    "ood": "Outside the training domain",
     "reason": "Why it has no score",
-    "prob_sd": "s.d.",
-    "prob_sd_folds": "s.d. of the folds",
-    "ood_p": "p of the domain",
     **{
         name: f"{units}, in vitro{end}"
         for units in keys.NUMBER_NAMES
@@ -85,11 +82,15 @@ def summary(cells: PredictedCells, threshold: float) -> dict[str, Any]:
 def first_rows(found: Sequence[PredictedCells]) -> dict[str, Any]:
     """The first hundred cells as a table for the page: `columns` and `rows`.
 
-    Of several drugs, score and response are in one column, so that the table fits on a phone.
+    It fits on a phone: of several drugs, score and response are in one column; of one, the response
+    says where a cell lies outside the training domain. The files hold all columns.
     """
     if len(found) == 1:
         (cells,) = found
-        table = cells.table.drop(columns=["ood"] if cells.result.not_assessed else [])
+        table = cells.table[[name for name in cells.table if name in _TITLES]].head(_ROWS)
+        if not cells.result.not_assessed:
+            is_outside = cells.table["ood"].head(_ROWS).fillna(value=False).astype(bool)
+            table["response"] = table["response"].mask(is_outside, table["response"] + _OUTSIDE)
         if (table["reason"] == "").all():
             table = table.drop(columns="reason")
         shown = table.rename(columns=_TITLES)

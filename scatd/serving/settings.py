@@ -68,7 +68,9 @@ class ServeSettings:
             what = f"is '{shortened(self.host)}'"
             raise InputError(what, where="--host", expected="a name or an address of this computer")
         if self.token is not None and not self.token.strip():
-            raise InputError("is empty", where=TOKEN_VARIABLE, expected="a secret, or no variable")
+            raise InputError(
+                "is empty", where=TOKEN_VARIABLE, expected="a secret, or an unset variable"
+            )
         if self.token is None and self.host not in LOCAL_HOSTS:
             raise InputError(
                 f"would listen on {self.host}, where others can reach it, without a token",

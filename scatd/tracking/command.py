@@ -105,7 +105,7 @@ def _claim_project_run(client: MlflowClient, command: str) -> Run | None:
         tags = client.get_run(run_id).data.tags
     except MlflowException as error:
         faults.raise_if_lost(error)
-        what, expected = f"there is no run '{run_id}'", "the id of one, or no variable"
+        what, expected = f"there is no run '{run_id}'", "the id of one, or an unset variable"
         raise InputError(what, where="MLFLOW_RUN_ID", expected=expected) from error
     entry_point = tags.get(mlflow_tags.MLFLOW_PROJECT_ENTRY_POINT)
     if command != ("demo" if entry_point == "main" else entry_point):

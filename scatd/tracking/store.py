@@ -83,7 +83,7 @@ def _require_known(uri: str) -> None:
         "an address that begins with http://, https://, sqlite:///, postgresql:// or mysql://"
     )
     remedy = f"Correct {VARIABLE}."
-    what = f"'{scheme}://' begins no address of a store"
+    what = f"no address of a store begins with '{scheme}://'"
     raise InputError(what, where=no_password(uri), expected=expected, remedy=remedy)
 
 
@@ -145,7 +145,7 @@ def find_experiment(client: MlflowClient) -> Experiment | None:
         return client.get_experiment(given)
     except MlflowException as error:
         raise_if_lost(error)
-        what, expected = f"there is no experiment '{given}'", "the id of one, or no variable"
+        what, expected = f"there is no experiment '{given}'", "the id of one, or an unset variable"
         raise InputError(what, where="MLFLOW_EXPERIMENT_ID", expected=expected) from error
 
 

@@ -160,7 +160,7 @@ def test_settings_of_a_family(scatd, workflow, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epoch: 9", "unknown key 'epoch'. Expected one of epochs"),
+        ("epoch: 9", "unknown key 'epoch'. Expected epochs"),
         ("epochs: many", "'many' is a str. Expected a int"),
         ("folds: 1", "folds is 1. Expected at least 2"),
         ("- 1", "holds a list"),

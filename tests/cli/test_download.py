@@ -104,7 +104,7 @@ def test_the_list_works_offline(scatd, offline):
     assert done.exit_code == 0, done.output
     assert "geneformer-12L" in done.stdout
     (line,) = done.stderr.splitlines()
-    assert line.startswith("Warning: 127.0.0.1: cannot be reached")
+    assert line.startswith("Warning: 127.0.0.1 cannot be reached")
 
 
 @pytest.mark.parametrize("name", ["scatd", "geneformer-12L", "scfoundation-genes"])
@@ -112,7 +112,7 @@ def test_offline_is_one_line(scatd, offline, name):
     done = scatd("download", name)
     assert done.exit_code == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("Error: 127.0.0.1: cannot be reached from this machine.")
+    assert line.startswith("Error: 127.0.0.1 cannot be reached from this machine.")
 
 
 def test_a_wrong_checksum_is_one_line_and_leaves_nothing(scatd, cache, publisher):

@@ -35,8 +35,18 @@ INPUT = {
 """Data in place of the demo."""
 WITH_A_REQUEST = (
     *("check", "prepare", "embed", "pretrain", "tune", "distill", "transfer", "predict"),
-    *("screen", "suggest", "join", "bench", "evaluate", "explain", "explain enrich"),
-    *("tcga", "serve", "anydrug"),
+    *(
+        "screen",
+        "suggest",
+        "join",
+        "bench",
+        "evaluate",
+        "explain",
+        "explain enrich",
+        "tcga",
+        "serve",
+    ),
+    "anydrug",
     *("import-checkpoint", "export-checkpoint"),
 )
 """Commands whose work takes a dataclass; that of the others takes a few arguments."""

@@ -104,7 +104,7 @@ def test_nothing_found(scatd, files):
         ((), "Give a SOURCE, --labels, or both."),
         (("--labels", "nowhere.csv"), "nowhere.csv"),
         (("--labels", "labels.csv", "--group-by", "batch"), "Name the SOURCE as well."),
-        (("source.csv", "--labels", "labels.csv", "--group-by", "btch"), "Expected one of batch"),
+        (("source.csv", "--labels", "labels.csv", "--group-by", "btch"), "Expected batch"),
         (("--labels", "labels.csv", "--predictions", "scores.csv"), "labels of 3"),
         (("--labels", "labels.csv:D", "--predictions", "labels.csv"), "prob_resistant"),
         (("--labels", "labels.csv", "-o", "no/such/folder.csv"), "no/such"),

@@ -377,7 +377,9 @@ def test_an_evaluation_of_another_version_is_no_evidence(promotable, run_scatd):
     words = ("promote", "--drug", "docetaxel", "--version", "2", "--evaluation")
     for run_id in (newest_of(1), "nosuch"):
         said = run_scatd(*words, run_id, code=2).output
-        assert f"run '{run_id}' is no finished evaluation of scatd-sf-docetaxel version 2" in said
+        assert (
+            f"run '{run_id}' is not a finished evaluation of scatd-sf-docetaxel version 2" in said
+        )
         assert newest_of(2) in said
 
 

@@ -7,6 +7,7 @@ was expected and what to do, with commands that can be copied.
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -65,6 +66,14 @@ MISTAKES = (
     Mistake("a_workbook_of_words", "predict notes.xlsx --drug docetaxel -o scored.csv"),
     Mistake("an_empty_table", "predict empty.csv --drug docetaxel -o scored.csv"),
     Mistake("an_empty_h5ad", "predict empty.h5ad --drug docetaxel -o scored.csv"),
+    Mistake("no_cells_left", "predict none.h5ad --drug docetaxel -o scored.csv"),
+    Mistake("a_packed_h5ad", "predict tumour.h5ad.gz --drug docetaxel -o scored.csv"),
+    Mistake("genes_without_names", "check nameless.h5ad"),
+    Mistake("some_genes_without_names", "check some.h5ad"),
+    Mistake("embedding_of_another_family", "predict other.h5ad --drug docetaxel -o scored.csv"),
+    Mistake("no_column_of_the_drug", f"{TRANSFER} vorinostat.csv"),
+    Mistake("weights_are_not_there", "embed counts.h5ad --backend geneformer -o e.h5ad"),
+    Mistake("a_value_is_missing", "predict gap.h5ad --drug docetaxel -o scored.csv"),
     # Somebody who trains models
     Mistake("wrong_tracking_uri", "registry list", (("MLFLOW_TRACKING_URI", "htp://server"),)),
     Mistake("wrong_device", f"{PREDICT} --device gpu"),
@@ -114,6 +123,19 @@ def write_cohorts():
     var = pd.DataFrame(index=GENES)
     frame = pd.DataFrame(index=CELLS)
     ad.AnnData(counts.to_numpy(np.float32), frame, var).write_h5ad("counts.h5ad")
+    ad.AnnData(counts.to_numpy(np.float32), frame, var.set_axis([""] * len(GENES))).write_h5ad(
+        "nameless.h5ad"
+    )
+    some = var.set_axis(["", "", *GENES[2:]])
+    ad.AnnData(counts.to_numpy(np.float32), frame, some).write_h5ad("some.h5ad")
+    embedded([]).write_h5ad("none.h5ad")
+    gap = embedded(CELLS)
+    gap.obsm["X_scfoundation"][3, 2] = np.nan
+    gap.write_h5ad("gap.h5ad")
+    other = embedded(CELLS)
+    other.obsm["X_geneformer"] = other.obsm.pop("X_scfoundation")
+    other.write_h5ad("other.h5ad")
+    Path("tumour.h5ad.gz").write_bytes(gzip.compress(Path("tumour.h5ad").read_bytes()))
     np.save("narrow.npy", rng.normal(size=(5, WIDTH - 2)).astype(np.float32))
     Path("genes.txt").write_text("\n".join(GENES))
     Path("tumour.rds").write_bytes(b"\x1f\x8b\x08 an object of R")
@@ -129,6 +151,7 @@ def write_labels():
     for name, ids in {"labels": LINES, "others": [f"X{n}" for n in range(40)]}.items():
         pd.DataFrame({"DOCETAXEL": words[:40]}, index=ids).to_csv(f"{name}.csv")
     pd.DataFrame({"DOCETAXEL": words}, index=CELLS).to_csv("labels_of_cells.csv")
+    pd.DataFrame({"VORINOSTAT": words[:40]}, index=LINES).to_csv("vorinostat.csv")
     numbers = pd.DataFrame({"DOCETAXEL": np.arange(40) % 2}, index=LINES)
     numbers.to_csv("numbers.csv")
 

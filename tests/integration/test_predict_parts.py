@@ -103,7 +103,7 @@ def test_what_does_not_belong_together_is_refused(run, cells):
         assert not Path("joined.csv").exists()
     Path("b.csv").write_bytes(Path("a.csv").read_bytes())
     said = run("join", "a.csv", "b.csv", "c.csv", "-o", "joined.csv", fails=True)
-    assert "b.csv: was changed after it was made" in said
+    assert "b.csv was changed after it was made" in said
 
 
 def test_scores_alone_cannot_become_a_cohort(run, cells):

@@ -172,7 +172,7 @@ def test_a_token_that_is_empty_and_a_port_that_is_taken(run_scatd, store, monkey
         port = taken.getsockname()[1]
         assert "cannot listen" in run_scatd("serve", "--port", port, code=2).output
     monkeypatch.setenv("SCATD_TOKEN", " ")
-    assert "SCATD_TOKEN: is empty" in run_scatd("serve", code=2).output
+    assert "SCATD_TOKEN is empty" in run_scatd("serve", code=2).output
 
 
 def test_mlflow_serves_tensors_and_parquet(copied_registry, tiny_registry, tmp_path):

@@ -104,7 +104,7 @@ def test_a_folder_keeps_the_files(tmp_path, monkeypatch):
     assert sorted(path.stem for path in Path("kept").glob("*.h5ad")) == sorted(DEMO_PARTS)
     assert_equal(target, ad.read_h5ad("kept/target.h5ad"))
     np.testing.assert_array_equal(datasets.demo(seed=2, folder="kept").target.X.data, target.X.data)
-    with pytest.raises(InputError, match=r"kept: holds the demo of seed 2.*seed 3"):
+    with pytest.raises(InputError, match=r"kept holds the demo of seed 2.*seed 3"):
         datasets.demo(seed=3, folder="kept")
 
 

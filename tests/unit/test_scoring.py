@@ -158,7 +158,7 @@ def test_damaged_folders_are_refused(tmp_path):
         artifact.read(tmp_path)
     make(tmp_path, Alignment("none"))
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
-    with pytest.raises(InputError, match=r"model\.safetensors: is damaged or was changed"):
+    with pytest.raises(InputError, match=r"model\.safetensors is damaged or was changed"):
         artifact.read(tmp_path)
     (tmp_path / "checksums.json").unlink()
     with pytest.raises(InputError, match=r"lacks checksums\.json"):

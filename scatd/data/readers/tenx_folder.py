@@ -188,7 +188,7 @@ def _is_title(field: str) -> bool:
 def _missing(folder: Path, names: tuple[str, ...]) -> InputError:
     """The error for a missing file; it names the program that wrote the folder, if known."""
     if any((folder / name).exists() for name in ("zarr.json", ".zgroup")):
-        return unknown_kind(folder, "cohort", _EXPECTED)
+        return unknown_kind(folder, "a cohort", _EXPECTED)
     what = f"the folder holds no {' or '.join(names)} (or .gz)"
     where = str(folder)
     for pattern, writer, remedy in _OTHERS:

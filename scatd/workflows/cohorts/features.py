@@ -104,7 +104,7 @@ def _needs_preparation(
 def _is_table_of_genes(opened: OpenedInput, n_features: int) -> bool:
     if not opened.is_table or not holds_expression(opened.table, n_features):
         return False
-    logger.info("%s: is a table of genes, so its cells are embedded first.", opened.path)
+    logger.info("%s is a table of genes, so its cells are embedded first.", opened.path)
     return True
 
 
@@ -166,9 +166,9 @@ def _embedded(
     opened: OpenedInput, family: str, preparation: Preparation, device: torch.device
 ) -> Iterator[ScoringInput]:
     """Rows of family sf or gf, embedded from counts block by block."""
-    cohort = opened.cohort
+    cohort = _counts(opened, family)
     require_human(cohort)
-    embedder = _embedder(cohort, family, preparation, device)
+    embedder = _embedder(opened, family, preparation, device)
     report = embedder.look(cohort, layer=preparation.layer, scale=preparation.scale)
     rows, width = embedder.rows(cohort, report), embedder.encoder.width
     with ExitStack() as stack:
@@ -176,9 +176,31 @@ def _embedded(
         yield Embedded(opened, stack, rows, report, *about)
 
 
+def _counts(opened: OpenedInput, family: str) -> Cohort:
+    """What an embedding is made of.
+
+    Raises
+    ------
+    InputError
+        When there are no counts; it says which embedding is there instead.
+    """
+    try:
+        return opened.cohort
+    except InputError as error:
+        held = _other_families(opened, family)
+        if not held:
+            raise
+        what = f'has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
+        expected = f"features of family {family}, or raw counts"
+        remedy = "Give the counts, or use a model of a family that is there (--family)."
+        raise InputError(
+            what, where=str(opened.path), expected=expected, remedy=remedy, kind=error.kind
+        ) from error
+
+
 @of_kind(FaultKind.NO_WEIGHTS)
 def _embedder(
-    cohort: Cohort, family: str, preparation: Preparation, device: torch.device
+    opened: OpenedInput, family: str, preparation: Preparation, device: torch.device
 ) -> Embedder:
     """The foundation model.
 
@@ -196,10 +218,18 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        what = f'has no obsm["{slot}"], and there are no weights to make it. {error.what}'
+        what = f'has no obsm["{slot}"], and there are no weights to make it'
+        what += f"{_other_families(opened, family)}. {error.what}"
         own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (
             f"{error.remedy}\nOr embed the cells first: "
-            f"scatd embed {cohort.path} --backend {backend}{own} -o embedded.h5ad"
+            f"scatd embed {opened.path} --backend {backend}{own} -o embedded.h5ad"
         )
-        raise InputError(what, where=str(cohort.path), remedy=remedy) from error
+        raise InputError(what, where=str(opened.path), remedy=remedy) from error
+
+
+def _other_families(opened: OpenedInput, family: str) -> str:
+    """The embeddings of other families that the file has, for a message."""
+    slots = [(slot, of) for of, slot in keys.OBSM_FEATURES.items() if of != family]
+    held = [f'obsm["{slot}"] of family {of}' for slot, of in slots if slot in opened.embeddings]
+    return f" (it has {' and '.join(held)})" if held else ""

@@ -65,9 +65,10 @@ def geneformer_weights(given: str | None) -> str:
         return name
     if (_folder(name) / "config.json").is_file():
         return str(_folder(name))
-    what = f"{CATALOGUE[name].about}: the weights are not here"
+    about, licence = CATALOGUE[name].about, CATALOGUE[name].licence
+    what = f"the weights are not here ({about}; licence {licence})"
     remedy = (
-        f"{_WITHOUT_WEIGHTS} Get them ({CATALOGUE[name].licence}): scatd download {name}\n"
+        f"{_WITHOUT_WEIGHTS} Get them: scatd download {name}\n"
         f"Without network, take files that you carried here: scatd download {name} --from FOLDER"
     )
     raise InputError(what, where=f"--weights {name}", remedy=remedy)

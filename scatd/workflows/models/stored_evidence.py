@@ -136,7 +136,7 @@ def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
     Raises
     ------
     InputError
-        When the run is no finished evaluation of the version, and not its transfer.
+        When the run is not a finished evaluation of the version, and not its transfer.
     """
     own = [run for run in _evaluations(ref) if _is_of(ref, run)]
     for run in own:
@@ -146,7 +146,7 @@ def of_run(ref: ModelRef, run_id: str) -> TargetEvidence:
     for shown in known:
         if shown.run_id == run_id:
             return shown
-    what = f"run '{run_id}' is no finished evaluation of {ref.name} version {ref.version}"
+    what = f"run '{run_id}' is not a finished evaluation of {ref.name} version {ref.version}"
     transfer = [shown for shown in known if shown.run_id == registry.training_run(ref)]
     lines = [_in_a_line(run) for run in own[:_LISTED]]
     lines += [f"and {counted(len(own) - _LISTED, 'older one')}"] if len(own) > _LISTED else []

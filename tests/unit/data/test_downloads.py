@@ -202,7 +202,7 @@ def test_offline_is_said_at_once(tmp_path, waits, publisher):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/model.pth"
-        with pytest.raises(DownloadError, match=r"^127\.0\.0\.1: cannot be reached") as caught:
+        with pytest.raises(DownloadError, match=r"^127\.0\.0\.1 cannot be reached") as caught:
             fetch_payload(url, tmp_path)
     assert "\n" not in str(caught.value)
     assert waits == []
@@ -427,7 +427,7 @@ def test_a_folder_that_cannot_be_made(publisher, article, tmp_path):
 def test_a_damaged_record_is_one_message(publisher, article, tmp_path):
     folder = downloads.download(downloads.find("scatd"), tmp_path)
     (folder / ".source.json").write_text("{")
-    with pytest.raises(InputError, match=r"source\.json: is damaged"):
+    with pytest.raises(InputError, match=r"source\.json is damaged"):
         downloads.download(downloads.find("scatd"), tmp_path)
 
 

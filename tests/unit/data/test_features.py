@@ -308,7 +308,7 @@ def test_repeated_columns_unknown_kinds_and_missing_files(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="occurs more than once: 'f0'"):
         read_features(tmp_path / "a.csv", "sf")
     (tmp_path / "a.pkl").touch()
-    with pytest.raises(InputError, match=r"'\.pkl' is no known kind of features"):
+    with pytest.raises(InputError, match=r"does not read '\.pkl' as features"):
         read_features(tmp_path / "a.pkl", "sf")
     with pytest.raises(InputError, match="no such file"):
         read_features(tmp_path / "none.npy", "sf")

@@ -120,7 +120,9 @@ def test_a_damaged_zarr_store(adata: anndata.AnnData, tmp_path: Path) -> None:
 
 def test_unknown_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.rds").touch()
-    with pytest.raises(InputError, match=r"'\.rds' is no known kind of cohort.*h5ad"):
+    with pytest.raises(
+        InputError, match=r"does not read '\.rds' as a cohort: it is an R object.*h5ad"
+    ):
         read_whole(tmp_path / "a.rds")
     with pytest.raises(InputError, match=r"no matrix.mtx"):
         read_whole(tmp_path)

@@ -319,5 +319,5 @@ def test_real_tables_load_as_they_are(real_data: Path) -> None:
 def test_a_table_in_memory_with_two_levels_of_ids_is_refused() -> None:
     ids = pd.MultiIndex.from_arrays([["a", "b"], [1, 2]])
     labels = TableInMemory(pd.DataFrame({"D": ["sensitive", "resistant"]}, index=ids), "labels")
-    with pytest.raises(InputError, match=r"labels: has an index of 2 levels"):
+    with pytest.raises(InputError, match=r"labels has an index of 2 levels"):
         open_labels(features(), labels)

@@ -88,7 +88,7 @@ def test_a_layer_that_was_asked_for_is_judged_and_the_right_one_named():
     (fault,) = faults(look(cohort(X=COUNTS, logs=LOGS), {"panel": PANEL}, layer="logs"))
     assert "layers['logs'] holds log1p" in fault
     assert "--layer X" in fault
-    with pytest.raises(InputError, match=r"no layer 'nosuch'.*one of X"):
+    with pytest.raises(InputError, match=r"no layer 'nosuch'.*Expected X"):
         look(cohort(), {"panel": PANEL}, layer="nosuch")
 
 

@@ -428,8 +428,8 @@ def test_a_loom_file_that_does_not_fit(tmp_path, attribute, match):
         ("cells.xls", r"Save it as \.xlsx or \.csv"),
         ("cells.pkl", "may run code"),
         ("cells.bam", "reads, not counts"),
-        ("cells.unheardof", "no known kind"),
-        ("cells", "no known kind"),
+        ("cells.unheardof", "does not read '.unheardof' as a cohort"),
+        ("cells", "does not read a name without an ending"),
     ],
 )
 def test_kinds_that_are_not_read_say_how_to_convert(tmp_path, name, says):

@@ -187,7 +187,7 @@ def test_a_fault_under_way_is_one_message(server):
     rows = getattr(found.X, "_raw", found.X)
     rows[:10]
     server.status = 503
-    with pytest.raises(InputError, match=r"v2\.zarr: cannot be read.*503") as error:
+    with pytest.raises(InputError, match=r"v2\.zarr cannot be read.*503") as error:
         rows[300:310]
     assert "pass-word" not in str(error.value)
 

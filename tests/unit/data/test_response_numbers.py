@@ -75,7 +75,7 @@ def test_numbers_that_are_low_where_samples_are_resistant(read, caplog, codes):
     [
         (TEXT.replace("zz", "a"), "1 id occurs more than once: 'a'"),
         ("line,D1\nx,1\ny,2\n", "has no row for any of the 3 samples"),
-        (TEXT.replace("1.5", "sensitive"), "column 'Docetaxel': holds 'sensitive' in row 1"),
+        (TEXT.replace("1.5", "sensitive"), "column 'Docetaxel' holds 'sensitive' in row 1"),
         (TEXT.replace("1.5", "<0.1"), "holds '<0.1' in row 1"),
         (TEXT.replace("1.5", "inf"), "holds an infinite value in row 1"),
         ("line,D1\na,\nc,\n", "holds no number for any sample"),

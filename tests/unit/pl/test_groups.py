@@ -59,7 +59,7 @@ def test_what_is_not_there_is_refused(cells):
         pl.heatmap(cells, groupby="sample")
     with pytest.raises(InputError, match="no scores of 'gefitinib'"):
         pl.heatmap(cells, drugs=["gefitinib"])
-    with pytest.raises(InputError, match=r"'gefitinib' was not screened.*one of docetaxel"):
+    with pytest.raises(InputError, match=r"'gefitinib' was not screened.*Expected docetaxel"):
         pl.heatmap(SimpleNamespace(matrix=pd.DataFrame({"docetaxel": [1]})), drugs=["gefitinib"])
     cells.obs = cells.obs[["patient"]]
     with pytest.raises(InputError, match=r"has no scores.*Run scatd.predict"):

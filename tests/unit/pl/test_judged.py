@@ -118,7 +118,7 @@ def test_what_cannot_be_judged_is_refused(draw, cells, predictions):
         draw(cells, "docetaxel")
     with pytest.raises(InputError, match=r"scores of 2 drugs.*docetaxel, 5fluorouracil"):
         draw(cells, labels="truth")
-    with pytest.raises(InputError, match=r"no column 'truths'.*one of truth"):
+    with pytest.raises(InputError, match=r"no column 'truths'.*Expected truth"):
         draw(cells, "docetaxel", labels="truths")
     with pytest.raises(InputError, match="no column truth and prob_resistant"):
         draw(predictions.drop(columns=["truth", "prob_resistant"]))

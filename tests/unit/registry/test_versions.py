@@ -289,7 +289,7 @@ def test_a_version_by_its_number_and_by_its_stage(add):
     assert registry.at(NAME, "staging") == registry.get(NAME, 2)
     with pytest.raises(InputError, match=r"no version 3.*one of 1, 2"):
         registry.get(NAME, 3)
-    with pytest.raises(InputError, match=r"no alias 'production'.*one of staging"):
+    with pytest.raises(InputError, match=r"no alias 'production'.*Expected staging"):
         registry.at(NAME, "production")
     with pytest.raises(InputError, match="no registered model"):
         registry.get("scatd-sf-nothing", 1)

@@ -123,5 +123,5 @@ def test_a_study_of_another_program_is_refused(tmp_path):
 @pytest.mark.parametrize("storage", ["nosuch://host/db", "{}/missing/x.journal", "{}/text.txt"])
 def test_a_storage_that_cannot_be_used_is_told_in_a_line(storage, tmp_path):
     (tmp_path / "text.txt").write_text("cells\nand more cells\n")
-    with pytest.raises(InputError, match="--storage: cannot keep a study"):
+    with pytest.raises(InputError, match="--storage cannot keep a study"):
         Study(storage.format(tmp_path), "s", IDENTITY, seed=1)

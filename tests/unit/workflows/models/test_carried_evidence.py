@@ -173,7 +173,7 @@ def test_evidence_that_was_changed_in_the_store_is_refused(bring, store):
     bring(CarriedEvidence((standing(0.55),), 150, 150))
     (file,) = (store / "mlartifacts").rglob("evidence.json")
     file.write_text(GOOD.to_json())
-    with pytest.raises(InputError, match=r"evidence\.json: is damaged"):
+    with pytest.raises(InputError, match=r"evidence\.json is damaged"):
         promote("docetaxel", carried_evidence=True)
     file.unlink()
     with pytest.raises(InputError, match="the evidence that it brought is gone"):

@@ -136,7 +136,7 @@ def test_a_wrong_run_is_told_which_evaluations_there_are(monkeypatch: pytest.Mon
         stored_evidence.of_run(REF, "nosuch")
     first, *lines = str(refused.value).splitlines()
     assert first == (
-        "--evaluation: run 'nosuch' is no finished evaluation of scatd-sf-docetaxel version 1. "
+        "--evaluation: run 'nosuch' is not a finished evaluation of scatd-sf-docetaxel version 1. "
         "Its evaluations are:"
     )
     assert lines[0] == "  - run0  2026-01-01 00:00  cells.h5ad  AUROC 0.800"
