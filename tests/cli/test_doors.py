@@ -521,12 +521,7 @@ def test_the_entry_points_are_those_promised():
     assert list(POINTS) == [
         "main", "demo", "check", "prepare", "embed", "pretrain", "tune", "distill", "transfer",
         "anydrug", "predict", "explain", "evaluate", "tcga", "screen", "suggest", "bench",
-<<<<<<< HEAD
-        "promote",
-        "serve",
-=======
         "promote", "serve",
->>>>>>> all
     ]  # fmt: skip
     assert POINTS["main"] == POINTS["demo"]
 
