@@ -229,7 +229,6 @@ OF_DATA = (
         "smiles_table",
     ),
     *("label_kind", "target_label_kind"),
-    *("response", "ic50_units", "censored"),
     *("label_map", "ic50", "reference", "target", "target_labels", "source"),
 )
 """Parameters that are never used with the demo: they belong to data of the user's."""
