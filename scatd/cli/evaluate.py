@@ -41,7 +41,8 @@ _SHOWN = (
     "against untreated cells.  [default: unknown]"
 )
 @run.output_folder(
-    "Folder for report.html, tables/ and figures/.  [default: evaluation-DRUG-FAMILY-vVERSION]"
+    "Folder for report.html, tables/ and figures/.  "
+    "[default: evaluation-DRUG-FAMILY-vVERSION-COHORT]"
 )
 @model.stage
 @model.model_family

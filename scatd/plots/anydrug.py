@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.plots.style import COLOURS, GUIDE, label_axes, legend_beside, new_mosaic
+from scatd.plots.style import COLOURS, GUIDE, INK, label_axes, legend_beside, new_mosaic
 from scatd.wording import counted
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def drugs_left_out(drugs: pd.DataFrame, subject: str, *, on: Figure | None = Non
     label_axes(axes["score"], title, x, "correlation within the drug\n(Spearman, high is good)")
     _draw(axes["lead"], drugs, "lead")
     label_axes(axes["lead"], "Lead over the line mean", x, "difference of correlations")
+    axes["lead"].plot([], [], color=INK, linewidth=1.6, label="mean")
     legend_beside(axes["lead"])
     return figure
 

@@ -136,9 +136,9 @@ def test_groups_have_intervals_of_their_own(learned):
         (("--response", "ic50", "--ic50", "TABLE"), "does not say what its numbers mean"),
         (
             ("--ic50", "TABLE", "--ic50-units", "AUC"),
-            "--ic50-units: is for numbers that are",
+            "--ic50-units is for numbers that are",
         ),
-        (("--censored", "relation"), "--censored: is for numbers that are learned"),
+        (("--censored", "relation"), "--censored is for numbers that are learned"),
         ((*UNITS, "--ic50", "TABLE"), "has no numbers of 'RARE'"),
         ((*UNITS, "--ic50", "FEW"), "has 30 numbers of RARE that are not censored"),
     ],

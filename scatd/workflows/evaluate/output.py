@@ -47,14 +47,16 @@ class Place:
 
 
 def place_of(request: EvaluateRequest, ref: ModelRef) -> Place | None:
-    """The folder that was asked for, or one that is named after the version; None to write none."""
+    """The folder that was asked for, or one named after version and cells; None to write none."""
     if not request.writes:
         return None
-    folder = request.output or Path(f"evaluation-{ref.drug}-{ref.family}-v{ref.version}")
+    cells = path_of(request.target)
+    of_version = f"evaluation-{ref.drug}-{ref.family}-v{ref.version}"
+    folder = request.output or Path(f"{of_version}-{cells.name.partition('.')[0]}")
     about = {
         "command": "evaluate",
         "model": f"{ref.name}/{ref.version}",
-        "cells": str(path_of(request.target).absolute()),
+        "cells": str(cells.absolute()),
     }
     return Place(folder, about)
 

@@ -73,7 +73,7 @@ def test_a_card_says_what_the_numbers_are(model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda one: one.update(units="mg"), "units is 'mg'"),
+        (lambda one: one.update(units="mg"), 'units is "mg"'),
         (lambda one: one.update(members=one["members"][:1]), "predicts numbers by 1 model"),
         (lambda one: one["members"].append({"name": "network"}), "of which none is a network"),
         (lambda one: one.update(level=1.5), "level is 1.5"),
