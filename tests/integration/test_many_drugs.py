@@ -98,7 +98,7 @@ def test_only_mean_reads_numbers(scatd, task, numbers, choosing, model):
     [
         (lambda table: table.set_axis(table.index + "x"), "has no row for any of the 220 samples"),
         (lambda table: table.set_axis(["line1"] * len(table)), "occurs more than once: 'line1'"),
-        (lambda table: table.assign(DRUG1="resistant"), "column 'DRUG1': holds 'resistant'"),
+        (lambda table: table.assign(DRUG1="resistant"), "column 'DRUG1' holds 'resistant'"),
         (lambda table: table[[]], "holds no number for any sample"),
     ],
 )
