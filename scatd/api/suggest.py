@@ -53,7 +53,7 @@ def suggest(
 
     Returns
     -------
-    A result with `table` (one row a label, the most useful one first: barcode, group, drug,
+    A result with `table` (one row a label, in the order to take them: barcode, group, drug,
     probability of resistance from 0 to 1, and the expected reduction of the width of the interval
     of the lead, as a share of all cells from 0 to 1), `words` (the choice as it is now, in
     sentences) and `left_out` (why a drug has no scores).

@@ -235,7 +235,7 @@ class Suggestion:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Labels, the most useful one first, and the variances of the shifts that they would leave."""
+    """Labels in the order to take them, and the variances of the shifts that they would leave."""
 
     labels: list[Suggestion]
     variance: Floats

@@ -45,7 +45,7 @@ class SuggestResult:
     Parameters
     ----------
     table
-        One row a label, the most useful one first: rank, barcode, group, drug, prob_resistant (what
+        One row a label, in the order to take them: rank, barcode, group, drug, prob_resistant (what
         is known now), expected_reduction (of the width of the interval of the lead, as a share of
         all cells, after the labels of the rows before it), response (empty, to be filled in). With
         groups in place of cells, one row a group and drug: rank, group, drug, n_cells,
