@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scatd import datasets as datasets
     from scatd import pl as pl
+    from scatd.api.anydrug import anydrug as anydrug
     from scatd.api.check import check as check
     from scatd.api.embed import embed as embed
     from scatd.api.evaluate import evaluate as evaluate
@@ -32,7 +33,7 @@ _MODULES = ("datasets", "pl")
 _OF_MODELS = ("ResponseModel", "load_model", "models")
 _USE_CASES = (
     *("check", "prepare", "embed", "predict", "screen", "suggest", "evaluate"),
-    *("explain", "transfer", "pretrain"),
+    *("explain", "transfer", "anydrug", "pretrain"),
 )
 _ERRORS = ("InputError", "ScatdError", "StoreError", "TrainingError")
 _PLACES = {
@@ -56,6 +57,7 @@ __all__ = [  # noqa: RUF022 (as a user needs them)
     "evaluate",
     "explain",
     "transfer",
+    "anydrug",
     "pretrain",
     "pl",
     "datasets",
