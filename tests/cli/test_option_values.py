@@ -17,7 +17,7 @@ from tests.cli.commands import NEEDED, WORKING, words_with, work_of
 
 A_NAME = {
     "--layer", "--drug", "--drugs", "--labels", "--target-labels", "--groups", "--group-by",
-    "--drug-smiles", "--group-baseline", "--patients", "--reference-group",
+    "--drug-smiles", "--group-baseline", "--censored", "--patients", "--reference-group",
     "--weights", "--backbone", "--teacher", "--study", "--storage", "--evaluation", "--reason",
     "--origin", "--time", "--event", "--features", "--host", "--revision",
 }  # fmt: skip

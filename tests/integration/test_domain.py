@@ -41,7 +41,7 @@ def test_foreign_cells_are_marked_and_the_targets_are_not(
     done = run_scatd("predict", "--drug", "docetaxel", task.target, "-o", tmp_path / "own.csv")
     own = pd.read_csv(tmp_path / "own.csv")
     assert own["ood"].mean() <= 0.10
-    assert f"{own['ood'].sum()} lie outside the model's training domain." in done.stdout
+    assert f"{own['ood'].sum()} cells lie outside the model's training domain." in done.stdout
     assert "do not trust" not in done.stderr
     done = run_scatd("predict", "--drug", "docetaxel", foreign, "-o", tmp_path / "foreign.csv")
     other = pd.read_csv(tmp_path / "foreign.csv")

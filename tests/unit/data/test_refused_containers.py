@@ -428,7 +428,7 @@ def test_a_loom_file_that_does_not_fit(tmp_path, attribute, match):
         ("cells.xls", r"Save it as \.xlsx or \.csv"),
         ("cells.pkl", "may run code"),
         ("cells.bam", "reads, not counts"),
-        ("cells.unheardof", "does not read '.unheardof' as a cohort"),
+        ("cells.unheardof", "does not read '.unheardof' as (a cohort|features)"),
         ("cells", "does not read a name without an ending"),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_drug_has_any_spelling(cells, name):
             r"no scores of 'docetaxel'.*Run scatd.predict\(adata, drug='docetaxel'\)",
         ),
         ("no uns", {}, "does not say the threshold.*uns_merge='first'"),
-        (None, {"groupby": "patients"}, "no column 'patients'.*one of patient"),
+        (None, {"groupby": "patients"}, "no column 'patients'.*Expected patient"),
         (None, {"groupby": "barcode"}, "column 'barcode' has 61 different values.*at most 60"),
     ],
 )
@@ -222,7 +222,7 @@ def test_colours_that_scanpy_stored_are_kept(cells, made):
 @pytest.mark.parametrize(
     ("change", "color", "said"),
     [
-        ("none", "patiens", "no column 'patiens'.*one of patient"),
+        ("none", "patiens", "no column 'patiens'.*Expected patient"),
         ("no ood", "ood", "does not know its training domain"),
         ("no latent", "response", r"neither obsm\['X_umap'\] nor obsm\['X_scatd_sf'\]"),
         ("few", "response", "4 cells have a latent.*at least 10"),
