@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,22 +74,35 @@ class Measured:
     cpu_seconds: float
 
 
+_STARTER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+used = [os.waitstatus_to_exitcode(status), time.perf_counter() - started]
+used += [usage.ru_maxrss, usage.ru_utime + usage.ru_stime]
+with open(sys.argv[1], "w") as file:
+    json.dump(used, file)
+"""
+"""Starts a command. Linux counts the memory of the process that starts one as the peak of the new
+one, so this is a small one."""
+
+
 def run_scatd(folder: Path, *arguments: str) -> Measured:
     """Run and measure a scatd command in `folder`, which also holds the MLflow store."""
     script = Path(sys.executable).with_name("scatd")
     environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
-    log = folder / "log.txt"
-    started = time.perf_counter()
+    log, used = folder / "log.txt", folder / "used.json"
+    command = [sys.executable, "-S", "-c", _STARTER, used, script, *arguments]
     with log.open("w") as output:
-        child = subprocess.Popen(
-            [script, *arguments], cwd=folder, env=environment, stdout=output, stderr=output
+        subprocess.run(
+            command, cwd=folder, env=environment, stdout=output, stderr=output, check=True
         )
-        _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - started
-    if os.waitstatus_to_exitcode(status) != 0:
+    code, seconds, peak, cpu_seconds = json.loads(used.read_text())
+    if code != 0:
         sys.exit(f"scatd {' '.join(arguments)} failed:\n{log.read_text()}")
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
-    return Measured(seconds, usage.ru_maxrss * unit / 1e9, usage.ru_utime + usage.ru_stime)
+    return Measured(seconds, peak * unit / 1e9, cpu_seconds)
 
 
 def keep(path: Path | None, **sections: Any) -> None:
