@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     "scatd screen tumour.h5ad --group-by clone --patients patient --reference-group normal",
 )
 @click.argument("cohort", type=paths.COHORT)
-@option(
-    "--drugs",
-    values.DRUGS,
-    "Drugs in any spelling, or all those that have a model at --stage.",
-    values.ALL,
-    metavar="all|A,B,C",
-)
+@model.drugs
 @cohorts.group_by(
     "Column of obs, such as the patient; each group is a row of the matrix.  [default: all cells]"
 )

@@ -28,13 +28,7 @@ _SHOWN = 10
     "scatd suggest tumour.h5ad --group-by clone --results suggested.csv -o second.csv",
 )
 @click.argument("cohort", type=paths.COHORT)
-@option(
-    "--drugs",
-    values.DRUGS,
-    "Drugs in any spelling, or all those that have a model at --stage.",
-    values.ALL,
-    metavar="all|A,B,C",
-)
+@model.drugs
 @cohorts.group_by(
     "Column of obs with the clone, or another group of cells that are alike.  [default: all cells]"
 )

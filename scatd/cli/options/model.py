@@ -14,6 +14,13 @@ stage = option(
     "Stage of the model (production, staging, previous, archived), or a version number.",
     PRODUCTION,
 )
+drugs = option(
+    "--drugs",
+    values.DRUGS,
+    "Drugs in any spelling, or all those that have a model at --stage.",
+    values.ALL,
+    metavar="all|A,B,C",
+)
 alignment = option(
     "--alignment",
     AlignmentMethod,
