@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scatd.errors import Faults, InputError, nearest
+from scatd.errors import Faults, InputError
 from scatd.ranges import DECIMAL, hints_of, narrowed, plain_type, shortened
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 T = TypeVar("T")

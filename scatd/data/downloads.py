@@ -17,7 +17,8 @@ from scatd.data.catalogue import CATALOGUE, Dataset, RemoteFile, address
 from scatd.data.figshare import listed
 from scatd.data.files import atomic_path
 from scatd.data.remote import DownloadError, fetch, has_checksum
-from scatd.errors import Faults, InputError, nearest
+from scatd.errors import Faults, InputError
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 _RECORD = ".source.json"
@@ -43,7 +44,9 @@ def find(name: str) -> Dataset:
     by_fold = {known.casefold(): dataset for known, dataset in CATALOGUE.items()}
     dataset = by_fold.get(first.casefold())
     if dataset is None:
-        remedy = f"Did you mean {' or '.join(nearest(first, CATALOGUE) or CATALOGUE)}?"
+        close = nearest(first, CATALOGUE)
+        listed = f"There is {', '.join(CATALOGUE)}."
+        remedy = f"Did you mean {' or '.join(close)}?" if close else listed
         raise InputError(f"there is no data set '{first}'", where="NAME", remedy=remedy)
     if dataset.by_hand:
         what = f"{dataset.about} is given to people, not to programs ({dataset.licence})"

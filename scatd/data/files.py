@@ -28,10 +28,12 @@ import numpy as np
 from scatd.data import disk_faults
 from scatd.data.location import Remote
 from scatd.data.remote_faults import network_errors, remote_fault
-from scatd.errors import FaultKind, InputError, ScatdError, nearest
+from scatd.errors import FaultKind, InputError, ScatdError
 from scatd.ranges import shortened
+from scatd.spelling import nearest
 
 _BLOCK_BYTES = 1 << 25
+_LISTED = 3
 _LONGEST_NAME = 220
 """Bytes of a name. Most disks allow 255, and unfinished files, locks and notes add up to 30."""
 _TRIES, _TRIES_GONE, _SECONDS_BETWEEN = 40, 4, 0.05
@@ -64,15 +66,20 @@ def require_existing(path: Path) -> None:
     Raises
     ------
     InputError
-        Names similar files of the same folder.
+        Names files of the same folder with a similar name, else some of the same kind.
     """
     if path.exists():
         return
     siblings: list[str] = []
     with contextlib.suppress(OSError):
-        siblings = [entry.name for entry in path.parent.iterdir()]
+        names = sorted(entry.name for entry in path.parent.iterdir())
+        siblings = [name for name in names if not name.startswith(".")]
     close = nearest(path.name, siblings)
-    remedy = f"The folder holds {', '.join(close)}." if close else "Check the path."
+    if not close:
+        close = [name for name in siblings if Path(name).suffix == path.suffix]
+    more = f" and {len(close) - _LISTED} more" if len(close) > _LISTED else ""
+    listed = f"The folder holds {', '.join(close[:_LISTED])}{more}."
+    remedy = listed if close else "Check the path."
     raise InputError("there is no such file", where=str(path), remedy=remedy)
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from scatd.data.features import Features
 from scatd.data.labels import LabelSource
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 OPTION = "--group-by"

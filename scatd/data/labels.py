@@ -20,7 +20,8 @@ from scatd.data.given import GivenLabels, TableInMemory
 from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_label_map, word_of
 from scatd.data.pairing import pair_rows
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 logger = logging.getLogger(__name__)

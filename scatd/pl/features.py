@@ -10,10 +10,11 @@ import pandas as pd
 
 from scatd import keys
 from scatd.data.storable import mapping
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.pl.showing import finish
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.local import waterfall as draw_waterfall
+from scatd.spelling import nearest
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -14,7 +14,8 @@ from scatd import keys
 from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.groups import group_words
 from scatd.data.storable import mapping
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.cards.card import Card
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.evaluation import combinations
 from scatd.evaluation.combinations import Cells, lead
 from scatd.evaluation.fractions import ALL
+from scatd.spelling import nearest
 from scatd.wording import counted
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened

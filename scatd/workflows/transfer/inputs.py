@@ -13,13 +13,13 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
-from scatd.data.drugs import drug_key, refuse_reserved, substance_key
+from scatd.data.drugs import drug_key, near_drugs, refuse_reserved, substance_key
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
 from scatd.data.response_numbers import ResponseNumbers, read_response_numbers
 from scatd.data.simulated import refuse_mixing
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
@@ -167,7 +167,7 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     names = [substance_key(name) for name in numbers.drugs]
     own = [place for place, name in enumerate(names) if name == substance_key(drug)]
     if not own:
-        listed = ", ".join(nearest(drug, numbers.drugs) or numbers.drugs[:10])
+        listed = ", ".join(near_drugs(drug, numbers.drugs) or numbers.drugs[:10])
         what, expected = f"has no numbers of '{drug}'", f"a column of it, among {listed}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     column = numbers.values[:, own[0]].astype(np.float64)
