@@ -277,7 +277,7 @@ def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        what = f"is no model folder ({CARD_FILE} cannot be read)"
+        what = f"... is no model folder ({CARD_FILE} cannot be read)"
         raise InputError(what, where=str(folder), expected="a folder written by scatd") from error
     said = checksums.read(folder)
     if said is not None:
@@ -285,10 +285,10 @@ def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise InputError("is no text", where=str(path)) from error
+        raise InputError("... is no text", where=str(path)) from error
     card = parse_card(text, str(path))
     if said is None and card.schema_version > 1:
-        what = f"lacks {checksums.CHECKSUMS_FILE}"
+        what = f"... lacks {checksums.CHECKSUMS_FILE}"
         raise InputError(what, where=str(folder), expected="a whole model folder")
     return card, said
 
@@ -308,7 +308,7 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     """
     card, said = _checked_card(folder)
     if not card.complete and base is None:
-        what = "holds only what differs from its backbone"
+        what = "... holds only what differs from its backbone"
         raise InputError(what, where=str(folder), expected="a complete model folder")
     tensors = _read_tensors(folder / WEIGHTS_FILE, said)
     if base is not None:
@@ -369,7 +369,7 @@ def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tenso
         # The same order in every process, because hashes over all weights are compared.
         return dict(sorted(load(content).items()))
     except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"cannot be read ({error})", where=str(path)) from error
+        raise InputError(f"... cannot be read ({error})", where=str(path)) from error
 
 
 def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
@@ -377,7 +377,7 @@ def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise InputError(f"... cannot be read ({error.strerror})", where=str(path)) from error
     if said is not None:
         checksums.require(path, content, said)
     return content

@@ -119,9 +119,9 @@ def _faults_in_python(command: click.Command) -> Iterator[None]:
     except click.UsageError as error:
         raise InputError(in_python(command, error.format_message())) from None
     except InputError as error:
-        parts = (error.what, error.where, error.expected, error.remedy)
-        what, where, expected, remedy = (in_python(command, part) for part in parts)
-        raise InputError(what, where=where, expected=expected, remedy=remedy) from error
+        parts = ("what", "where", "expected", "remedy")
+        said = {part: in_python(command, getattr(error, part)) for part in parts}
+        raise error.changed(**said) from error
     except ScatdError:
         raise
     except Exception as error:

@@ -100,7 +100,7 @@ def download(dataset: Dataset, cache: Path, source: Path | None = None) -> Path:
                     is_new = fetch(url, path, file.size, file.checksum)
                 _write_record(folder, dataset, file, url if is_new else None)
     except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
+        what = f"... cannot be written ({error.strerror or error})"
         remedy = "Name another folder in SCATD_CACHE."
         raise InputError(what, where=str(folder), remedy=remedy) from error
     return folder
@@ -193,7 +193,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         remedy = "Delete the file; the same command then writes it again."
-        raise InputError("is damaged", where=str(path), remedy=remedy) from error
+        raise InputError("... is damaged", where=str(path), remedy=remedy) from error
 
 
 def _write_record(folder: Path, dataset: Dataset, file: RemoteFile, url: str | None) -> None:

@@ -100,14 +100,14 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except ScatdError:  # in words already
         raise
     except MemoryError as error:
-        what = f"cannot be read as {kind}: it needs more memory than there is"
+        what = f"... cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path), kind=FaultKind.NO_MEMORY) from error
     except _DAMAGE + _unknown_elements() + network_errors() as error:
         if isinstance(path, Remote):
             raise remote_fault(path, kind, error) from None
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cannot be read as {kind} ({detail})",
+            f"... cannot be read as {kind} ({detail})",
             where=str(path),
             remedy="The file may be truncated, damaged or of another type: copy or write it again.",
             kind=FaultKind.DAMAGED,
@@ -166,7 +166,9 @@ def _require_place(target: Path) -> None:
         except (FileNotFoundError, PermissionError) as error:
             raise InputError(what, where=str(target), remedy=remedy) from error
     if target.is_dir():
-        raise InputError("is a folder", where=str(target), expected="the path of a file to write")
+        raise InputError(
+            "... is a folder", where=str(target), expected="the path of a file to write"
+        )
 
 
 def make_folder(folder: Path, *, remedy: str) -> None:
@@ -180,7 +182,7 @@ def make_folder(folder: Path, *, remedy: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"cannot be written ({error.strerror})"
+        what = f"... cannot be written ({error.strerror})"
         raise InputError(what, where=str(folder), remedy=remedy) from error
 
 

@@ -72,13 +72,13 @@ def encode(values: pd.Series, meanings: Mapping[str, int], where: str) -> np.nda
             f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
         )
         raise InputError(
-            f"holds {listed}, of which scatd does not know the meaning",
+            f"... holds {listed}, of which scatd does not know the meaning",
             where=where,
             expected=" or ".join(keys.RESPONSES),
             remedy=f"Say which is which (keep one of two): --label-map '{_template(unknown)}'",
         )
     if not present:
-        raise InputError("holds no labels at all", where=where)
+        raise InputError("... holds no labels at all", where=where)
     codes = np.array([meanings.get(word, MISSING) for word in words] + [MISSING], dtype=np.int8)
     return codes[places]
 

@@ -279,9 +279,12 @@ def _as_text(table: TableInMemory) -> pd.DataFrame:
     frame = table.frame
     if not frame.columns.is_unique:
         twice = ", ".join(sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}))
-        raise InputError(f"has columns with the same name: {twice}", where=table.name)
+        raise InputError(f"... has columns with the same name: {twice}", where=table.name)
     if frame.index.nlevels > 1:
-        what, expected = f"has an index of {counted(frame.index.nlevels, 'level')}", "one id a row"
+        what, expected = (
+            f"... has an index of {counted(frame.index.nlevels, 'level')}",
+            "one id a row",
+        )
         raise InputError(what, where=table.name, expected=expected)
     ids = frame.index.astype(str).to_numpy(dtype=object)
     words = {str(name): _words(frame[name]) for name in frame.columns}

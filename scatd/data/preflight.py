@@ -322,7 +322,7 @@ def mitochondrial(matrix: Matrix) -> NDArray[np.bool_]:
 
 def _judge_ids(report: Report, ids: pd.Index) -> None:
     if not report.n_obs or not report.n_columns:
-        what = f"holds {counted(report.n_obs, 'cell')} and {counted(report.n_columns, 'gene')}"
+        what = f"... holds {counted(report.n_obs, 'cell')} and {counted(report.n_columns, 'gene')}"
         report.faults.add(what, expected="at least one of each", kind=FaultKind.NO_EXPRESSION)
     is_empty = ids.isna() | (ids == "")
     if is_empty.any():
@@ -411,14 +411,7 @@ def require_human(cohort: Cohort) -> None:
     for matrix in cohort.matrices.values():
         species = origin_of(matrix.var).species
         if species not in ("", HUMAN):
-            fault = _no_human(species, spellings(matrix.var))
-            raise InputError(
-                fault.what,
-                where=str(cohort.path),
-                expected=fault.expected,
-                remedy=fault.remedy,
-                kind=fault.kind,
-            )
+            raise _no_human(species, spellings(matrix.var)).within(str(cohort.path))
 
 
 def _no_human(species: str, names: list[list[str]]) -> InputError:

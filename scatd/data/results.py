@@ -42,13 +42,13 @@ def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--outp
     remedy = f"Choose another {option}, or remove this folder."
     mark = _mark(folder)
     if mark is None:
-        what = f"holds files that are no results of scatd {about['command']} ({_some(held)})"
+        what = f"... holds files that are no results of scatd {about['command']} ({_some(held)})"
         raise InputError(what, where=str(folder), expected="a new folder", remedy=other)
     if mark["about"] != dict(about):
-        what = f"holds the results of {_in_words(mark['about'])}"
+        what = f"... holds the results of {_in_words(mark['about'])}"
         raise InputError(what, where=str(folder), expected="a folder of its own", remedy=remedy)
     if mark["files"] is not None and (others := held - set(mark["files"])):
-        what = f"holds files beside the results that would be made anew ({_some(others)})"
+        what = f"... holds files beside the results that would be made anew ({_some(others)})"
         raise InputError(what, where=str(folder), remedy=other)
 
 

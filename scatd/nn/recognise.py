@@ -76,13 +76,13 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     if misfits[own]:
         hint = f"It looks like family {' or '.join(looks_like)}; --family says which."
         raise InputError(
-            f"is no {KIND_WORDS[kind]} of family {family}\n{_table(misfits[own])}",
+            f"... is no {KIND_WORDS[kind]} of family {family}\n{_table(misfits[own])}",
             where=where,
             remedy="" if family in looks_like else hint,
         )
     if family not in looks_like:
         raise InputError(
-            f"reads {counted(sizes.n_features, 'feature')}, which is family {looks_like[0]}",
+            f"... reads {counted(sizes.n_features, 'feature')}, which is family {looks_like[0]}",
             where=where,
             expected=f"a {KIND_WORDS[kind]} of family {family}, which has the same layout",
             remedy=f"Use --family {looks_like[0]}.",
@@ -108,7 +108,7 @@ def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str
     """
     misfits = _misfits(state, said.kind, said.sizes, said.design, has_head=said.has_head)
     if misfits:
-        what = f"does not hold the {KIND_WORDS[said.kind]} that its card describes"
+        what = f"... does not hold the {KIND_WORDS[said.kind]} that its card describes"
         raise InputError(f"{what}\n{_table(misfits)}", where=where)
     _require_finite(state, where)
     if DESIGNS[said.design].swish == "shared":
@@ -139,7 +139,7 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
         some = ", ".join(list(state)[:4]) or "nothing"
         more = f" and {len(state) - 4} more" if len(state) > 4 else ""
         raise InputError(
-            f"holds no whole encoder of scATD, but {some}{more}",
+            f"... holds no whole encoder of scATD, but {some}{more}",
             where=where,
             expected="names such as Encoder_resblocks.0.fc.weight and fc21.bias",
         )
@@ -148,7 +148,7 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
         return Sizes(n_features, n_latent, encoder, ())
     if not decoder:
         raise InputError(
-            "holds an encoder alone",
+            "... holds an encoder alone",
             where=where,
             expected="a decoder (Decoder_resblocks, fc4) or a classifier's head (fc3, bn3, fc4)",
         )
@@ -300,7 +300,7 @@ def require_tensor(
     """
     found = tensors.get(name)
     if found is None:
-        raise InputError(f"lacks tensor '{name}'", where=where)
+        raise InputError(f"... lacks tensor '{name}'", where=where)
     is_like = len(shape) == found.dim() and all(
         length in (None, own) for length, own in zip(shape, found.shape, strict=True)
     )

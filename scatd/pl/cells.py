@@ -177,7 +177,7 @@ def _inside_or_outside(adata: AnnData, drug: str) -> np.ndarray:
     """Where each cell lies, (n_obs,); empty where nobody knows."""
     name = keys.ood_column(drug)
     if name not in adata.obs:
-        what = f"has no column '{name}': the model of {drug} does not know its training domain"
+        what = f"... has no column '{name}': the model of {drug} does not know its training domain"
         raise InputError(what, where=f"{WHERE}: obs", remedy="Choose another color.")
     is_outside = adata.obs[name]
     known = is_outside.notna()

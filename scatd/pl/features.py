@@ -69,7 +69,7 @@ def importance(
     table = _importance(data)
     missing = [name for name in _NEEDED if name not in table]
     if missing:
-        what = f"has no column {' and '.join(missing)}"
+        what = f"... has no column {' and '.join(missing)}"
         raise InputError(what, where="the table of importance", remedy=_REMEDY)
     draw = partial(importance_bars, table, _title(data, table), n)
     return finish(lambda on: draw(on=on), ax=ax, show=show, return_fig=return_fig)
@@ -117,7 +117,7 @@ def waterfall(
         raise InputError(f"n is {n}", expected="1 or more features")
     cells = _cells(data)
     if cells is None or _LAYER not in cells.layers or keys.BASELINE_LOGIT not in cells.obs:
-        what = f"cannot draw the attributions of a {type(data).__name__}"
+        what = f"... cannot draw the attributions of a {type(data).__name__}"
         expected = f"layers['{_LAYER}'] and obs['{keys.BASELINE_LOGIT}']"
         raise InputError(what, expected=expected, remedy=_CELLS_REMEDY)
     row = _row(cells, cell)
@@ -139,7 +139,7 @@ def _importance(data: Any) -> pd.DataFrame:
     cells = _cells(data)
     stored = None if cells is None else cells.varm.get("importance")
     if not isinstance(stored, pd.DataFrame):
-        what = f"cannot draw the importance of a {type(data).__name__}"
+        what = f"... cannot draw the importance of a {type(data).__name__}"
         raise InputError(what, expected="an explanation or its table", remedy=_REMEDY)
     return stored.rename_axis("feature").reset_index()
 

@@ -186,7 +186,7 @@ class Run:
         """
         path, beside = self.fetch(artifact_file), self.fetch(artifact_file + HASH_SUFFIX)
         if sha256_file(path) not in beside.read_bytes().decode(errors="replace").split():
-            what, remedy = "is damaged", "Give the same command again: the work starts anew."
+            what, remedy = "... is damaged", "Give the same command again: the work starts anew."
             raise InputError(what, where=str(path), remedy=remedy)
         return path
 

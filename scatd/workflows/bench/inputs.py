@@ -194,8 +194,7 @@ def _collected(faults: Faults, where: str) -> Iterator[None]:
     try:
         yield
     except InputError as fault:
-        place = ": ".join(part for part in (where, fault.where) if part)
-        faults.add(fault.what, where=place, expected=fault.expected, remedy=fault.remedy)
+        faults.take(fault.within(where))
 
 
 def _asked(request: BenchRequest, tasks: Sequence[TaskSpec]) -> tuple[str, ...] | None:
@@ -339,11 +338,8 @@ def _said_of(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as fault:
-        where = fault.where if fault.where and not fault.where.startswith("--") else ""
-        whole = ": ".join(part for part in (place, where) if part)
-        raise InputError(
-            fault.what, where=whole, expected=fault.expected, remedy=fault.remedy
-        ) from fault
+        where = "" if fault.where.startswith("--") else fault.where
+        raise fault.changed(where=where).within(place) from fault
 
 
 def _open_target(
@@ -389,7 +385,7 @@ def _shared_genes(opened: Opened, cells: Path) -> list[str]:
     names = read_features(cells, "dist", scale=opened.request.cohorts.scale).names
     if names is None:
         expected = "an .h5ad, or a table whose columns are genes"
-        raise InputError("has no gene names", where=str(cells), expected=expected)
+        raise InputError("... has no gene names", where=str(cells), expected=expected)
     held = set(names)
     shared = [name for name in source.names or () if name in held]
     if len(shared) < FEWEST_GENES:

@@ -190,7 +190,7 @@ def _counts(opened: OpenedInput, family: str) -> Cohort:
         held = _other_families(opened, family)
         if not held:
             raise
-        what = f'has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
+        what = f'... has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
         expected = f"features of family {family}, or raw counts"
         remedy = "Give the counts, or use a model of a family that is there (--family)."
         raise InputError(
@@ -218,7 +218,7 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        what = f'has no obsm["{slot}"], and there are no weights to make it'
+        what = f'... has no obsm["{slot}"], and there are no weights to make it'
         what += f"{_other_families(opened, family)}. {error.what}"
         own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (

@@ -168,7 +168,7 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     own = [place for place, name in enumerate(names) if name == substance_key(drug)]
     if not own:
         listed = ", ".join(near_drugs(drug, numbers.drugs) or numbers.drugs[:10])
-        what, expected = f"has no numbers of '{drug}'", f"a column of it, among {listed}"
+        what, expected = f"... has no numbers of '{drug}'", f"a column of it, among {listed}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     column = numbers.values[:, own[0]].astype(np.float64)
     is_least = numbers.is_least
@@ -177,7 +177,9 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     rows = np.flatnonzero(np.isfinite(column))
     n_exact = int((~is_least[rows, own[0]]).sum())
     if n_exact < FEWEST_NUMBERS:
-        what = f"has {counted(n_exact, 'number')} of {numbers.drugs[own[0]]} that are not censored"
+        what = (
+            f"... has {counted(n_exact, 'number')} of {numbers.drugs[own[0]]} that are not censored"
+        )
         expected = f"at least {FEWEST_NUMBERS}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     groups = None
@@ -243,7 +245,7 @@ def basis_of(opened: Opened) -> Basis:
     backbone = opened.backbone or _default_backbone(request, cohorts, device)
     found, source = backbone.artifact, cohorts.source
     if found.family != request.family or found.sizes.n_features != source.n_features:
-        what = f"is of family {found.family} with {counted(found.sizes.n_features, 'feature')}"
+        what = f"... is of family {found.family} with {counted(found.sizes.n_features, 'feature')}"
         expected = f"family {request.family} with {source.n_features}, as in {source.path}"
         raise InputError(what, where=f"backbone {backbone.name}", expected=expected)
     simulated[f"backbone {backbone.name}"] = found.simulated

@@ -119,7 +119,7 @@ def _require_place(output: Path, *, is_zip: bool) -> None:
         check_writable(output)
         if output.exists() and not is_zip:
             expected = "a folder, or a file that ends in .zip"
-            raise InputError("is a file", where=str(output), expected=expected)
+            raise InputError("... is a file", where=str(output), expected=expected)
     elif any(output.iterdir()):
         remedy = "Name a new folder, or a file that ends in .zip."
         raise InputError("the folder is not empty", where=str(output), remedy=remedy)

@@ -127,7 +127,7 @@ def _without_scratch(error: InputError, folder: Path, where: str) -> InputError:
     place = error.where.replace(f"{folder}/", "")
     place = f"{where}: {place}" if place else where
     what = error.what.replace(f"{folder}/", "")
-    return InputError(what, where=place, expected=error.expected, remedy=error.remedy)
+    return error.changed(what=what, where=place)
 
 
 def _require_baselines(folder: Path, stored: Artifact) -> None:
@@ -148,11 +148,11 @@ def _require_agreement(manifest: Manifest, stored: Artifact) -> str:
         # Cards of models in memory may lack the drug; the registered name then says it.
         key = stored.about.drug_key or _drug_of(manifest.name)
         if not key or drug_key(key) != key:
-            what = f"names the drug {key!r}"
+            what = f"... names the drug {key!r}"
             raise InputError(what, where=f"{bundle.MODEL}/card.json", expected="a drug key")
         name = keys.response_model_name(stored.family, key)
     if manifest.name != name:
-        what = f"says '{manifest.name}', and the card of the model says '{name}'"
+        what = f"... says '{manifest.name}', and the card of the model says '{name}'"
         raise InputError(what, where=bundle.MANIFEST)
     if manifest.simulated != stored.simulated:
         what = "its mark of simulated data is not that of the card"
