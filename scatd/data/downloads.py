@@ -44,9 +44,9 @@ def find(name: str) -> Dataset:
     by_fold = {known.casefold(): dataset for known, dataset in CATALOGUE.items()}
     dataset = by_fold.get(first.casefold())
     if dataset is None:
-        close = nearest(first, CATALOGUE)
-        listed = f"There is {', '.join(CATALOGUE)}."
-        remedy = f"Did you mean {' or '.join(close)}?" if close else listed
+        remedy = f"There is {', '.join(CATALOGUE)}."
+        if close := nearest(first, CATALOGUE):
+            remedy = f"Did you mean {' or '.join(close)}?"
         raise InputError(f"there is no data set '{first}'", where="NAME", remedy=remedy)
     if dataset.by_hand:
         what = f"{dataset.about} is given to people, not to programs ({dataset.licence})"

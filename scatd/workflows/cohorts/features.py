@@ -14,11 +14,12 @@ from scatd.cards.card import Card
 from scatd.data.cohort import Cohort
 from scatd.data.expression import LOG1P, on_panel
 from scatd.data.features import Features, read_features
+from scatd.data.findings import Report, Requirements
 from scatd.data.genes import Panel
 from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import Report, Requirements, look, require_human
+from scatd.data.preflight import look, require_human
 from scatd.data.preparation import Preparation
 from scatd.data.table_content import holds_expression
 from scatd.embedding.settings import EmbedderRequest

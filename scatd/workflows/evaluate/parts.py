@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.cell_findings import CellCounts
 from scatd.data.limits import BLOCK
 from scatd.data.opened import open_input
-from scatd.data.preflight import CellCounts
 from scatd.data.preparation import Preparation
 from scatd.parts.computing import computed, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts

@@ -12,10 +12,10 @@ import pandas as pd
 
 from scatd import artifact, console, keys
 from scatd.artifact import Artifact
+from scatd.data.cell_findings import CellCounts
 from scatd.data.demo_files import given_or_demo
 from scatd.data.drugs import drug_key, find_drug, refuse_reserved
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import CellCounts
 from scatd.data.simulated import refuse_mixing
 from scatd.data.structures import structure_of
 from scatd.errors import InputError

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scatd.artifact import CARD_FILE, WEIGHTS_FILE
 from scatd.cards.checksums import CHECKSUMS_FILE
 from scatd.cards.fields import Fields, flag, mapping, parse_json, text, whole
+from scatd.cards.model_folder import CARD_FILE, WEIGHTS_FILE
 from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import Faults, InputError
 from scatd.keys import artifact_paths

@@ -11,6 +11,7 @@ from typing import Any
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards import model_folder
 from scatd.data.drugs import drug_key
 from scatd.data.files import sha256_file, write_hashes
 from scatd.errors import InputError
@@ -170,7 +171,7 @@ def _known(found: _Checked) -> ModelRef | None:
     client = tracking.connect(create=True)
     if state.read(client, found.name) is None:
         return None
-    own = artifact.verify(found.folder / bundle.MODEL)
+    own = model_folder.verify(found.folder / bundle.MODEL)
     for item in reversed(state.versions(client, found.name)):
         if hashes.of_tags(item.tags) == own and keys.TAG_LOST not in item.tags:
             # A process that was killed may have left it without its stage.
