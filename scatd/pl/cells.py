@@ -15,8 +15,8 @@ from scatd.pl.scored import WHERE, Scored, column, scored
 from scatd.pl.showing import finish
 from scatd.pl.words import colours_of, words_of
 from scatd.plots import cells as plots
+from scatd.plots.colours import CALL_COLOURS, COLOURS
 from scatd.plots.scores import score_histogram, scores_by_group
-from scatd.plots.style import CALL_COLOURS, COLOURS
 
 if TYPE_CHECKING:
     from anndata import AnnData
