@@ -1,4 +1,4 @@
-"""Numbers of things in words: `1 drug`, `2 drugs`, `1,200 cells`."""
+"""Words of messages: numbers of things (`1 drug`, `1,200 cells`), choices, and strangers' texts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def counted(number: float, noun: str, verb: str = "", *, of: float | None = None
 def any_of(words: Sequence[str]) -> str:
     """Words of which one is to be chosen: `a, b or c`."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def printable(text: object, at_most: int) -> str:
+    """A stranger's text, cut, without line breaks and signs that steer a terminal."""
+    return "".join(filter(str.isprintable, str(text)))[:at_most]
 
 
 def plural(noun: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scatd.wording import counted, plural
+from scatd.wording import counted, plural, printable
 from tests.house import PACKAGE
 
 TREES = {
@@ -76,6 +76,11 @@ def test_a_number_its_noun_and_its_verb_agree(said, expected):
 )
 def test_plurals(one, many):
     assert plural(one) == many
+
+
+def test_the_text_of_a_stranger_cannot_steer_a_terminal():
+    assert printable("a\x1b[31m\nb\u202ec", 10) == "a[31mbc"
+    assert printable(12345, 3) == "123"
 
 
 def _nouns() -> set[str]:

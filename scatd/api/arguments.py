@@ -21,6 +21,7 @@ from scatd import console
 from scatd.cli import path_or_name, paths, repeatable
 from scatd.cli.faults import fault_of_store
 from scatd.cli.former import FormerName
+from scatd.cli.values import is_all, split_names
 from scatd.data.given import CohortInMemory, TableInMemory
 from scatd.errors import InputError, ScatdError
 from scatd.ranges import shortened
@@ -208,6 +209,19 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name}= is {shortened(value)}", expected="True or False")
     return bool(value)
+
+
+def with_drugs(read: Callable[..., dict[str, Any]], drugs: str | Sequence[str]) -> dict[str, Any]:
+    """The parameters of a command for several drugs, whose `drugs` is None for all of them.
+
+    Parameters
+    ----------
+    read
+        What `called` yields.
+    """
+    found = read(drugs=",".join(names_of(drugs, "drugs")))
+    text = found["drugs"]
+    return {**found, "drugs": None if is_all(text) else split_names(text)}
 
 
 def names_of(drug: str | Sequence[str], argument: str = "drug") -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from scatd.wording import counted
 
 Kind = Literal["backbone", "response"]
 N = TypeVar("N", bound=ResidualVAE | ResponseClassifier)
+T = TypeVar("T")
 
 FAMILY_DESIGNS = {"sf": ("sf",), "gf": ("gf",), "dist": ("dist", "dist_script")}
 """Published classes of a family; gf and the pretraining script of dist have the same layout."""
@@ -275,7 +276,7 @@ def is_finite(values: Tensor) -> bool:
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 
-def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def under(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
     """Return the entries whose names start with a prefix, without the prefix."""
     return {
         name.removeprefix(prefix): value

@@ -18,7 +18,7 @@ from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef, hashes, identity, lease, state
 from scatd.training.kept_baselines import KeptBaselines
-from scatd.wording import counted
+from scatd.wording import counted, printable
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel import bundle
 from scatd.workflows.travel.bundle import Manifest
@@ -227,5 +227,4 @@ def _origin_tag(manifest: Manifest, came_by: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Text of a stranger, cut, without line breaks and signs that steer a terminal."""
-    return "".join(filter(str.isprintable, str(value)))[:_MOST_LETTERS]
+    return printable(value, _MOST_LETTERS)
