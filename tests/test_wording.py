@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scatd.wording import counted, plural, printable
+from scatd.wording import all_of, any_of, counted, plural, printable, some_of
 from tests.house import PACKAGE
 
 TREES = {
@@ -76,6 +76,13 @@ def test_a_number_its_noun_and_its_verb_agree(said, expected):
 )
 def test_plurals(one, many):
     assert plural(one) == many
+
+
+def test_lists_in_words():
+    assert [any_of("a"), any_of("ab"), any_of("abc")] == ["a", "a or b", "a, b or c"]
+    assert [all_of("a"), all_of("ab"), all_of("abc")] == ["a", "a and b", "a, b and c"]
+    assert [some_of("abc", 3), some_of("abcde", 3)] == ["a, b, c", "a, b, c and 2 more"]
+    assert some_of([], 3) == ""
 
 
 def test_the_text_of_a_stranger_cannot_steer_a_terminal():

@@ -11,6 +11,7 @@ from scatd import keys
 from scatd.data.drug_synonyms import SYNONYMS
 from scatd.errors import InputError
 from scatd.spelling import nearest
+from scatd.wording import LISTED, some_of
 
 logger = logging.getLogger(__name__)
 
@@ -135,9 +136,7 @@ def resolve_drug(name: str, known: Iterable[str], *, where: str = "") -> str:
     if close:
         expected, remedy = "", f"Did you mean {' or '.join(close)}?"
     else:
-        listed = sorted(entries)
-        more = f" and {len(listed) - 10} more" if len(listed) > 10 else ""
-        expected, remedy = f"one of {', '.join(listed[:10])}{more}" if listed else "", ""
+        expected, remedy = f"one of {some_of(sorted(entries), LISTED)}" if entries else "", ""
     raise InputError(f"unknown drug '{name}'", where=where, expected=expected, remedy=remedy)
 
 

@@ -31,6 +31,7 @@ from scatd.data.remote_faults import network_errors, remote_fault
 from scatd.errors import FaultKind, InputError, ScatdError
 from scatd.ranges import shortened
 from scatd.spelling import nearest
+from scatd.wording import some_of
 
 _BLOCK_BYTES = 1 << 25
 _LISTED = 3
@@ -77,9 +78,7 @@ def require_existing(path: Path) -> None:
     close = nearest(path.name, siblings)
     if not close:
         close = [name for name in siblings if Path(name).suffix == path.suffix]
-    more = f" and {len(close) - _LISTED} more" if len(close) > _LISTED else ""
-    listed = f"The folder holds {', '.join(close[:_LISTED])}{more}."
-    remedy = listed if close else "Check the path."
+    remedy = f"The folder holds {some_of(close, _LISTED)}." if close else "Check the path."
     raise InputError("there is no such file", where=str(path), remedy=remedy)
 
 

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from scatd.errors import InputError
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.wording import counted
+from scatd.wording import counted, some_of
 
 Kind = Literal["backbone", "response"]
 N = TypeVar("N", bound=ResidualVAE | ResponseClassifier)
@@ -137,10 +137,8 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
     n_latent = _length(state, ["fc21.bias", "fc22.bias", "fc21.weight", "fc21.weight_orig"])
     encoder = _block_widths(state, "Encoder_resblocks")
     if not (n_features and n_latent and encoder):
-        some = ", ".join(list(state)[:4]) or "nothing"
-        more = f" and {len(state) - 4} more" if len(state) > 4 else ""
         raise InputError(
-            f"... holds no whole encoder of scATD, but {some}{more}",
+            f"... holds no whole encoder of scATD, but {some_of(state, 4) or 'nothing'}",
             where=where,
             expected="names such as Encoder_resblocks.0.fc.weight and fc21.bias",
         )
@@ -262,8 +260,8 @@ def _table(misfits: Sequence[_Misfit]) -> str:
     lines = [f"  {a:<{name_width}}  {b:<{expected_width}}  {c}" for a, b, c in rows]
     if len(shown) < len(misfits):
         lines.append("  ...")
-    counted = f"{len(missing)} missing, {len(unexpected)} unexpected"
-    return "\n".join([*lines, f"  {counted}, {len(different)} of another shape or type"])
+    numbers = f"{len(missing)} missing, {len(unexpected)} unexpected"
+    return "\n".join([*lines, f"  {numbers}, {len(different)} of another shape or type"])
 
 
 def _described(tensor: Tensor) -> str:
@@ -328,10 +326,9 @@ def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
         if not is_finite(value)
     }
     if bad:
-        some = ", ".join(f"{name} ({count})" for name, count in list(bad.items())[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        some = some_of([f"{name} ({count})" for name, count in bad.items()], 5)
         raise InputError(
-            f"NaN or infinite values in {counted(len(bad), 'tensor', of=len(state))}: {some}{more}",
+            f"NaN or infinite values in {counted(len(bad), 'tensor', of=len(state))}: {some}",
             where=where,
             remedy="Its training diverged: take an earlier checkpoint.",
         )

@@ -15,6 +15,7 @@ from scatd.pl.showing import finish
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.local import waterfall as draw_waterfall
 from scatd.spelling import nearest
+from scatd.wording import some_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -173,7 +174,7 @@ def _row(cells: AnnData, cell: str | None) -> int:
         return int(np.nanargmax(prob))
     names = list(cells.obs_names.astype(str))
     if cell not in names:
-        listed = ", ".join(nearest(cell, names) or names[:3])
+        listed = some_of(nearest(cell, names) or names, 3)
         raise InputError(f"there is no cell '{cell}'", expected=f"a name such as {listed}")
     row = names.index(cell)
     if not np.isfinite(prob[row]):

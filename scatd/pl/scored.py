@@ -16,7 +16,7 @@ from scatd.data.groups import group_words
 from scatd.data.storable import mapping
 from scatd.errors import InputError
 from scatd.spelling import nearest
-from scatd.wording import counted
+from scatd.wording import counted, some_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -144,7 +144,7 @@ def column(adata: AnnData, name: str, remedy: str = "") -> pd.Series:
     """
     if name not in adata.obs:
         held = [str(one) for one in adata.obs.columns]
-        listed = ", ".join(nearest(name, held) or held[:_NAMES])
+        listed = some_of(nearest(name, held) or held, _NAMES)
         expected = f"one of {listed}" if listed else "a column of obs"
         what, where = f"... has no column '{name}'", f"{WHERE}: obs"
         raise InputError(what, where=where, expected=expected, remedy=remedy)

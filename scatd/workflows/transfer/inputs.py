@@ -29,7 +29,7 @@ from scatd.training.jobs import LabelledCells
 from scatd.training.numbers.filling import Numbers
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
-from scatd.wording import counted
+from scatd.wording import LISTED, counted, some_of
 from scatd.workflows.cohorts.training import (
     Cohorts,
     ExpressionRead,
@@ -167,7 +167,7 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     names = [substance_key(name) for name in numbers.drugs]
     own = [place for place, name in enumerate(names) if name == substance_key(drug)]
     if not own:
-        listed = ", ".join(near_drugs(drug, numbers.drugs) or numbers.drugs[:10])
+        listed = some_of(near_drugs(drug, numbers.drugs) or numbers.drugs, LISTED)
         what, expected = f"... has no numbers of '{drug}'", f"a column of it, among {listed}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     column = numbers.values[:, own[0]].astype(np.float64)
