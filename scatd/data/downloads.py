@@ -41,7 +41,7 @@ def find(name: str) -> Dataset:
         When figshare cannot be reached.
     """
     first, _, wanted = name.partition("/")
-    by_fold = {known.casefold(): dataset for known, dataset in CATALOGUE.items()}
+    by_fold = {title.casefold(): dataset for title, dataset in CATALOGUE.items()}
     dataset = by_fold.get(first.casefold())
     if dataset is None:
         remedy = f"There is {', '.join(CATALOGUE)}."

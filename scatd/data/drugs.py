@@ -155,8 +155,8 @@ def _say(name: str, entry: str, entries: list[str], where: str) -> None:
 
 def _source(*names: str) -> str:
     """The source that lists these names as one drug."""
-    keys = {_plain(_key(name)) for name in names}
-    sources = (one.source for one in SYNONYMS if keys & {_plain(_key(name)) for name in one.names})
+    asked = {_plain(_key(name)) for name in names}
+    sources = (one.source for one in SYNONYMS if asked & {_plain(_key(name)) for name in one.names})
     return next(sources, "Greek letters in words")
 
 
