@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from scatd import console
@@ -30,12 +29,8 @@ from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
 from scatd.data.preflight import CellCounts, Report, measure, quality_of
 from scatd.errors import Faults
+from scatd.scoring import rows_at_once
 from scatd.workflows.cohorts.token_rows import RowEmbedder
-
-_READ_BYTES = 48 << 20
-"""About so much of the features is read at once."""
-_LEAST_BLOCKS = 4
-"""So many blocks are read at once, however wide, where as many threads score them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +148,7 @@ class ScoringInput(ABC):
 
     def pieces(self, rows: range) -> Iterator[slice]:
         """Consecutive rows, so many as are read at once."""
-        n_blocks = _READ_BYTES // (4 * self.n_features * BLOCK)
-        # A thread scores a block: a wide block for each of some threads, although it takes memory.
-        at_once = max(n_blocks, min(torch.get_num_threads(), _LEAST_BLOCKS)) * BLOCK
+        at_once = rows_at_once(self.n_features)
         for start in range(rows.start, rows.stop, at_once):
             yield slice(start, min(start + at_once, rows.stop))
 
