@@ -127,24 +127,24 @@ def _descending(
 ) -> NDArray[np.int64]:
     """Places of the scores above 0 of each row, highest first; ties by the order of their columns.
 
-    Numbers are sorted several times as fast as places by numbers. So the place of a score is written
-    into its last bits: floats that are not negative have the order of their bits. The few scores
-    whose other bits are equal are sorted again.
+    Numbers are sorted several times as fast as places by numbers. So the place of a score is
+    written into its last bits: floats that are not negative have the order of their bits. The few
+    scores whose other bits are equal are sorted again.
     """
     mask = (1 << max(len(scores) - 1, 1).bit_length()) - 1
-    sorted_ = ~scores.view(np.int64)
-    sorted_ &= ~mask
-    sorted_ |= np.arange(len(scores))
+    bits = scores.view(np.int64) | mask
+    sorted_ = np.subtract(np.arange(mask, mask + len(bits)), bits, out=bits)
     for start, stop in rows:
         sorted_[start:stop].sort()
     used = [sorted_[start : start + n] for (start, _), n in zip(rows, n_used, strict=True)]
     found = np.concatenate(used) if used else sorted_
     order = found & mask
-    is_close = np.zeros(len(found), bool)
-    is_close[1:] = (found[1:] ^ found[:-1]) <= mask
-    starts = np.array([*itertools.accumulate(n_used)][:-1], np.int64)
-    is_close[starts[starts < len(found)]] = False
-    if is_close.any():
+    apart = found[1:] ^ found[:-1]
+    if len(apart) and apart.min() <= mask:
+        is_close = np.zeros(len(found), bool)
+        is_close[1:] = apart <= mask
+        starts = np.array([*itertools.accumulate(n_used)][:-1], np.int64)
+        is_close[starts[starts < len(found)]] = False
         # A group starts at the last place that is not close; the whole group is sorted.
         in_group = is_close.copy()
         in_group[:-1] |= is_close[1:]
