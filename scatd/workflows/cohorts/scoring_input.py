@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.ahead import read_ahead
 from scatd.data.cells import add_no_expression, failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
@@ -25,7 +26,6 @@ from scatd.data.files import take_room
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
-from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
 from scatd.data.preflight import CellCounts, Report, measure, quality_of
 from scatd.errors import Faults
@@ -270,8 +270,9 @@ class FromExpression(ScoringInput):
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read, measure and align cells in their order."""
-        for piece in self.pieces(rows):
-            block, min_genes = self._matrix.rows(piece.start, piece.stop), self._report.min_genes
+        pieces, min_genes = [*self.pieces(rows)], self._report.min_genes
+        read = read_ahead(lambda piece: self._matrix.rows(piece.start, piece.stop), pieces)
+        for piece, block in zip(pieces, read, strict=True):
             cells = self._quality.measure(block)
             if self._quality.n_not_finite or self._quality.n_negative:
                 self._refuse_values()
