@@ -157,7 +157,7 @@ def _sums_of(block: sparse.csr_matrix, is_wanted: NDArray[np.bool_]) -> NDArray[
     """Sum of each row (n_rows,) over the wanted columns."""
     places = np.flatnonzero(is_wanted[block.indices])
     rows = np.searchsorted(block.indptr, places, side="right") - 1
-    return np.bincount(rows, block.data[places], minlength=block.shape[0])
+    return np.asarray(np.bincount(rows, block.data[places], block.shape[0]), np.float64)
 
 
 def add_no_expression(faults: Faults) -> None:

@@ -87,7 +87,7 @@ class RankTokenizer:
         rows = [*itertools.pairwise(indptr.tolist())]
         scores = self._scores(columns, values, rows, n_counts)
         is_used = scores > 0
-        n_used = [np.count_nonzero(is_used[start:stop]) for start, stop in rows]
+        n_used = [int(np.count_nonzero(is_used[start:stop])) for start, stop in rows]
         order = _descending(scores, rows, n_used, self._tie_order, columns)
         kept = np.minimum(np.array(n_used, np.int64), self._max_tokens)
         if kept.sum() < len(order):

@@ -63,7 +63,7 @@ class GeneMatch:
     @cached_property
     def is_one_to_one(self) -> bool:
         """Whether each gene of the panel has one column at most."""
-        return self.n_found == np.count_nonzero(self.positions != _NOWHERE)
+        return self.n_found == int(np.count_nonzero(self.positions != _NOWHERE))
 
     @property
     def missing(self) -> NDArray[np.bool_]:
