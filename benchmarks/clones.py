@@ -30,7 +30,8 @@ from scatd.data.demo.clones import (
 from scatd.data.demo.cohorts import RESPONSE_NOISE, calibration, target
 from scatd.data.demo.features import make_feature_map
 from scatd.data.demo.world import made_up_symbols, make_world
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 
 DRUGS = tuple(name.casefold() for name in CLONE_DRUGS)
 FAMILY = "sf"

@@ -20,7 +20,8 @@ from scatd.explanation.settings import ExplainSettings
 from scatd.nn.alignment import feature_stats
 from scatd.nn.losses import kl_to_standard_normal, reconstruction_loss
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align

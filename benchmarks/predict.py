@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from benchmarks import common
 from benchmarks.registered import register
 from scatd import artifact
+from scatd.data.limits import BLOCK
 from scatd.nn.classifier import ResponseClassifier
-from scatd.scoring import BLOCK, Scorer
+from scatd.scoring import Scorer
 
 FEW = 64
 PREDICT = ("predict", "--drug", "bench", "--stage", "staging", "-o", "scored.csv")

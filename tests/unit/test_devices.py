@@ -26,7 +26,9 @@ from scatd.explanation.settings import ExplainSettings
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.scoring import ScoreOptions, Scorer, _one_ahead
+from scatd.row_scoring import _one_ahead
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.training import fitting, heads
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.domain import fit_domain

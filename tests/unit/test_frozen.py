@@ -19,7 +19,8 @@ from scatd.embedding.cells import DIGEST_TYPE
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.training.loop import adamw

@@ -17,7 +17,9 @@ from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, adain, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
-from scatd.scoring import RowScorer, ScoreOptions, Scorer, rows_at_once
+from scatd.row_scoring import RowScorer, rows_at_once
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.training.domain import fit_domain
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))

@@ -30,7 +30,7 @@ from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.opened import OpenedInput
 from scatd.errors import Faults
-from scatd.scoring import rows_at_once
+from scatd.row_scoring import rows_at_once
 from scatd.workflows.cohorts.token_rows import RowEmbedder
 
 

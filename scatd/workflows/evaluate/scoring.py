@@ -14,10 +14,11 @@ from scatd import console, keys
 from scatd.cards.card import SeenCells
 from scatd.data.cell_findings import CellCounts
 from scatd.data.files import ArrayDigest
+from scatd.data.limits import BLOCK
 from scatd.evaluation.domain import cohort_shift
 from scatd.evaluation.ledger import row_prints, seen_cells
 from scatd.nn.alignment import Alignment
-from scatd.scoring import BLOCK, Scorer
+from scatd.scoring import Scorer
 from scatd.workflows.cohorts.scoring_input import FeatureRows, ScoringInput
 from scatd.workflows.evaluate.inputs import (
     LabelledCells,

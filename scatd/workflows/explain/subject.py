@@ -26,7 +26,8 @@ from scatd.explanation.settings import BaselineName
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.registry import ModelRef
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.settings import to_mapping
 from scatd.workflows.explain.cells import Cells
 from scatd.workflows.explain.request import ExplainRequest

@@ -15,7 +15,9 @@ from scatd.data.baseline_groups import groups_of
 from scatd.evaluation.domain import is_outside
 from scatd.keys import NumberUnits
 from scatd.nn.alignment import FeatureStats
-from scatd.scoring import RowScorer, ScoreOptions, Scorer, Scores
+from scatd.row_scoring import RowScorer
+from scatd.scores import ScoreOptions, Scores
+from scatd.scoring import Scorer
 from scatd.workflows.cohorts.scoring_input import ScoringInput
 from scatd.workflows.predict.request import PredictRequest
 from scatd.workflows.predict.totals import Totals

@@ -23,9 +23,10 @@ from scatd.parts.kept import Arrays, KeptParts, unfinished_work
 from scatd.parts.note import PartNote, write_note
 from scatd.parts.rows import rows_a_part
 from scatd.registry.loaded import Loaded
+from scatd.row_scoring import RowScorer
 from scatd.scheduling import here
 from scatd.scheduling.engine import Engine
-from scatd.scoring import RowScorer, Scorer
+from scatd.scoring import Scorer
 from scatd.settings import to_mapping
 from scatd.workflows.cohorts.features import scoring_input
 from scatd.workflows.cohorts.scoring_input import ScoringInput

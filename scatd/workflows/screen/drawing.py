@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.data.cell_map import MOST_CELLS
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.workflows.screen.scores import FoldScores
 
 MOST_BY_FOLDS = 2000

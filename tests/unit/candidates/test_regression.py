@@ -16,7 +16,8 @@ from scatd.candidates.regression import Regression, RegressionSaid, said_of_memb
 from scatd.cards.reading import read_card
 from scatd.cards.writing import to_mapping
 from scatd.errors import InputError
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from tests.candidates import linear, response_network, rows, stored, trees
 
 N_LINES = 50

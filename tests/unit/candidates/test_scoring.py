@@ -15,7 +15,8 @@ from scatd.cards.card import About
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scores import ScoreOptions
+from scatd.scoring import Scorer
 from scatd.training.domain import fit_domain
 from tests.candidates import KINDS, candidate, response_network, rows, stored
 
