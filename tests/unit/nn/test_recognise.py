@@ -104,7 +104,7 @@ def test_a_long_table_is_cut_and_counted():
     assert len(said) < 25
     assert said[-3].strip() == "..."
     assert f"{len(missing)} missing, {len(unexpected)} unexpected, 0 of another" in said[-2]
-    assert said[-1] == "It looks like family gf; --family says which."
+    assert said[-1] == "It looks like family gf or dist; --family says which."
 
 
 @pytest.mark.parametrize("name", list(state_of("dist")))
