@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 
 import pandas as pd
 
@@ -98,7 +99,7 @@ def _new_report(
         kind=kind_of(names),
         species=origin.species,
         n_versions=sum(gene.versioned for gene in parsed),
-        n_duplicates=len(named) - len({(gene.kind, gene.key) for gene in named}),
+        n_duplicates=len(named) - len(set(map(itemgetter(0, 1), named))),  # kind and key
         min_genes=min_genes,
         other_species=origin.other,
         others=origin.others if origin.other else None,

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.data.cohort import BLOCK_VALUES, Spool
+from scatd.data.cohort import PASS_VALUES, Spool
 from scatd.data.files import reading, release
 from scatd.errors import InputError
 from scatd.wording import counted
@@ -156,11 +156,11 @@ def _buckets(
 
 
 def _bounds(ends: NDArray[np.int64]) -> list[int]:
-    """Row numbers that cut the rows into buckets of a few blocks of entries each."""
+    """Row numbers that cut the rows into buckets of about `PASS_VALUES` entries each."""
     bounds = [0]
     while bounds[-1] < len(ends):
         before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0
-        last = int(np.searchsorted(ends, before + 4 * BLOCK_VALUES, side="right"))
+        last = int(np.searchsorted(ends, before + PASS_VALUES, side="right"))
         bounds.append(min(max(last, bounds[-1] + 1), len(ends)))
     return bounds
 
