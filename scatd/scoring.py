@@ -311,7 +311,7 @@ class Scorer:
         """
         if n_draws and not all(member.draws for member in self.members):
             name = self.card.candidate.in_words
-            what = f"draws from the posterior need a network, and this model is: {name}"
+            what = f"... draws from the posterior need a network, and this model is: {name}"
             remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
             where = "--mc-samples or --uncertainty posterior"
             raise InputError(what, where=where, expected="a network", remedy=remedy)

@@ -112,14 +112,14 @@ def _require_counts(path: Path, banner: str) -> None:
     form, field, symmetry = (*banner.lower().split()[2:], "", "", "")[:3]
     what, remedy = "", "Write it as 'coordinate integer general': scipy.io.mmwrite does."
     if form != "coordinate":
-        what = f"is a Matrix Market file of the form '{form}'"
+        what = f"... is a Matrix Market file of the form '{form}'"
     elif field == "pattern":
-        what = "is a 'pattern': it says where values are, and not how large they are"
+        what = "... is a 'pattern': it says where values are, and not how large they are"
         remedy = "Export the counts themselves."
     elif field not in _FIELDS:
-        what = f"holds values of the kind '{field}'"
+        what = f"... holds values of the kind '{field}'"
     elif symmetry not in ("general", ""):
-        what = f"is a '{symmetry}' matrix, and genes x cells are not"
+        what = f"... is a '{symmetry}' matrix, and genes x cells are not"
     if what:
         expected = "a sparse matrix of counts (matrix coordinate integer general)"
         raise InputError(what, where=str(path), expected=expected, remedy=remedy)
@@ -186,7 +186,7 @@ def _write_entries(
             entries.tofile(file)
     if n_done != size.n_entries:
         more = "more than " if n_done > size.n_entries else ""
-        what = f"holds {more}{counted(min(n_done, size.n_entries), 'entry')}"
+        what = f"... holds {more}{counted(min(n_done, size.n_entries), 'entry')}"
         expected = f"{size.n_entries:,}, as its header says"
         raise InputError(what, where=str(path), expected=expected, remedy=_CUT)
     return counts, is_sorted

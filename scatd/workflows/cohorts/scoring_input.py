@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 
 from scatd import console
 from scatd.data.ahead import read_ahead
+from scatd.data.cell_findings import CellCounts, measure, quality_of
 from scatd.data.cells import add_no_expression, failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
 from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
 from scatd.data.files import take_room
+from scatd.data.findings import Report
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
 from scatd.data.opened import OpenedInput
-from scatd.data.preflight import CellCounts, Report, measure, quality_of
 from scatd.errors import Faults
 from scatd.scoring import rows_at_once
 from scatd.workflows.cohorts.token_rows import RowEmbedder

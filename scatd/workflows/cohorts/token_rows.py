@@ -13,9 +13,9 @@ from scipy import sparse
 from scatd.data.ahead import read_ahead
 from scatd.data.cells import OF_ANOTHER, CellQuality, of_another
 from scatd.data.cohort import Cohort, Matrix
+from scatd.data.findings import Report
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.limits import BLOCK
-from scatd.data.preflight import Report
 from scatd.embedding import runner, scfoundation_input
 from scatd.embedding.cells import Cells
 from scatd.embedding.geneformer import Geneformer
