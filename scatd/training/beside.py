@@ -6,7 +6,7 @@ The numbers of a candidate are those that `scatd transfer --model NAME` gives on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scatd.candidates.candidate import Values
@@ -82,13 +82,18 @@ def fit_beside(
 
 
 class _Fits:
-    """Everything that is fitted for some jobs; the rows of one job are held at a time."""
+    """Everything that is fitted for some jobs; as many jobs hold their rows as there are cores."""
 
     def __init__(
         self, learner: Learner, jobs: Sequence[FoldJob], candidates: Sequence[ModelChoice]
     ) -> None:
         self._learner, self._jobs, self._wanted = learner, jobs, candidates
-        self.baselines: list[FoldBaselines] = []
+        self._baselines: dict[int, FoldBaselines] = {}
+
+    @property
+    def baselines(self) -> list[FoldBaselines]:
+        """Those of each job."""
+        return [self._baselines[place] for place in range(len(self._jobs))]
 
     def fit(self) -> list[dict[str, Fitted]]:
         """Fit all of them; the models of each job by name."""
@@ -96,20 +101,26 @@ class _Fits:
         entered: list[Entered | None] = [None] * len(jobs)
         chosen: list[Selection | None] = [None] * len(jobs)
         if "auto" in self._wanted:
-            chosen[:], entered[:] = learner.choose(jobs, self._aligned())
+            chosen[:], entered[:] = learner.choose(jobs, self._aligned)
         else:
-            for place, fold in enumerate(self._aligned()):
-                if (choice := self._contest()) is not None:
-                    entered[place] = learner.enter(jobs[place], fold, choice)
+            entered[:] = learner.by_place(self._entered, range(len(jobs)))
         places = [place for place, one in enumerate(chosen) if self._needs_network(one)]
-        trained = iter(learner.trainer.fit(learner.aligned(jobs[place]) for place in places))
-        found: list[dict[str, Fitted]] = []
-        for place, job in enumerate(jobs):
+        begun = learner.by_place(
+            lambda place: learner.trainer.begin(learner.aligned(jobs[place])), places
+        )
+        networks = dict(zip(places, learner.trainer.finish(begun), strict=True))
+
+        def models(place: int) -> dict[str, Fitted]:
             network = None
-            if place in places:
-                network = learner.of_network(next(trained), chosen[place] or NETWORK)
-            found.append(self._named(job, entered[place], chosen[place], network))
-        return found
+            if place in networks:
+                network = learner.of_network(networks[place], chosen[place] or NETWORK)
+            return self._named(jobs[place], entered[place], chosen[place], network)
+
+        return learner.by_place(models, range(len(jobs)))
+
+    def _entered(self, place: int) -> Entered | None:
+        fold, choice = self._aligned(place), self._contest()
+        return None if choice is None else self._learner.enter(self._jobs[place], fold, choice)
 
     def _contest(self) -> ModelChoice | None:
         """What a contest has to fit: one candidate, all of them, or nothing."""
@@ -147,12 +158,12 @@ class _Fits:
                 found[name] = self._learner.only(name, job, self._learner.aligned(job))
         return found
 
-    def _aligned(self) -> Iterator[AlignedFold]:
-        """Aligned rows, one job after the other; the baselines are fitted on the way."""
-        for job in self._jobs:
-            fold = self._learner.aligned(job)
-            self.baselines.append(self._fit_baselines(job, fold))
-            yield fold
+    def _aligned(self, place: int) -> AlignedFold:
+        """Aligned rows of a job; the baselines are fitted on the way."""
+        job = self._jobs[place]
+        fold = self._learner.aligned(job)
+        self._baselines[place] = self._fit_baselines(job, fold)
+        return fold
 
     def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
         # All components that candidates will ask for: it takes less time than a second search.

@@ -18,6 +18,7 @@ from torch import Tensor
 from scatd.evaluation.domain import FEWEST
 from scatd.nn.domain import Domain, Role, TooFewCells
 from scatd.nn.moving import doubles, like
+from scatd.training.cores import one_thread
 
 MOST_AXES, MOST_CLUSTERS = 50, 16
 VARIANCE = 0.95
@@ -95,8 +96,10 @@ def clusters(place: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     n_clusters = min(max(len(place) // CLUSTER_CELLS, 1), MOST_CLUSTERS)
     rows = doubles(place).numpy()
-    found = GaussianMixture(n_clusters, covariance_type="tied", random_state=seed).fit(rows)
-    return like(found.means_, place), torch.from_numpy(found.predict(rows)).to(place.device)
+    with one_thread():
+        found = GaussianMixture(n_clusters, covariance_type="tied", random_state=seed).fit(rows)
+        nearest = found.predict(rows)
+    return like(found.means_, place), torch.from_numpy(nearest).to(place.device)
 
 
 def shrunken_covariance(centred: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,7 +24,7 @@ from scatd.training.jobs import FoldJob
 from scatd.training.kept_baselines import KeptBaselines
 from scatd.training.learner import Entered, Fitted, Learner
 from scatd.training.loop import Reporter, Silent
-from scatd.training.trainer import AlignedFold, Counts
+from scatd.training.trainer import AlignedFold, BegunFold, Counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +106,14 @@ class _Fold:
 
 
 class _Models:
-    """Everything that is fitted for some jobs; the rows of one job are held at a time."""
+    """Everything that is fitted for some jobs; as many jobs hold their rows as there are cores."""
 
     def __init__(
         self, learner: Learner, jobs: Sequence[FoldJob], reporters: Sequence[Reporter]
     ) -> None:
         self._learner, self._jobs, self._reporters = learner, jobs, reporters
         self._has_control = learner.settings.alignment != "none"
-        self._baselines: list[Callable[[], FoldBaselines]] = []
+        self._baselines: dict[int, Callable[[], FoldBaselines]] = {}
 
     def fit(self) -> list[_Fold]:
         """Fit all of them.
@@ -131,38 +131,45 @@ class _Models:
         chosen: Sequence[Selection] = [selection.NETWORK] * len(jobs)
         entered: list[Entered] = []
         if learner.settings.model != "network":
-            chosen, entered = learner.choose(jobs, self._aligned(range(len(jobs))))
+            chosen, entered = learner.choose(jobs, self._aligned)
         networks = [place for place, one in enumerate(chosen) if one.candidate is None]
-        trained = iter(learner.trainer.fit(self._networks(networks)))
-        found = []
-        for place, one in enumerate(chosen):
+        begun = learner.by_place(self._begun, networks)
+        trained = iter(learner.trainer.finish([one for pair in begun for one in pair]))
+        fitted = {
+            place: [next(trained) for _ in pair]
+            for place, pair in zip(networks, begun, strict=True)
+        }
+
+        def fold(place: int) -> _Fold:
             unadapted: Fitted | None = None
-            if one.candidate is None:
-                own = learner.of_network(next(trained), one)
-                if self._has_control:
-                    unadapted = learner.of_network(next(trained), one)
+            if (one := chosen[place]).candidate is None:
+                own, *control = (learner.of_network(network, one) for network in fitted[place])
+                unadapted = control[0] if control else None
             else:
                 own = learner.of(entered[place], one)
                 if self._has_control:
                     unadapted = self._unadapted(jobs[place], own)
             prob = entered[place].prob_val if entered else {}
-            found.append(_Fold(own, unadapted, self._baselines[place](), prob))
-        return found
+            return _Fold(own, unadapted, self._baselines[place](), prob)
 
-    def _aligned(self, places: Sequence[int]) -> Iterator[AlignedFold]:
-        """Aligned rows, one job after the other; the baselines are fitted on the way."""
-        for place in places:
-            fold = self._learner.aligned(self._jobs[place], reporter=self._reporters[place])
-            if len(self._baselines) <= place:
-                begun = self._aside.begin(self._fit_baselines, self._jobs[place], fold)
-                self._baselines.append(begun)
-            yield fold
+        return learner.by_place(fold, range(len(jobs)))
 
-    def _networks(self, places: Sequence[int]) -> Iterator[AlignedFold]:
-        for place, fold in zip(places, self._aligned(places), strict=True):
-            yield fold
-            if self._has_control:
-                yield self._learner.aligned(self._jobs[place], method="none")
+    def _aligned(self, place: int) -> AlignedFold:
+        """Aligned rows of a job; the baselines are fitted on the way, unless they were before."""
+        fold = self._learner.aligned(self._jobs[place], reporter=self._reporters[place])
+        if place not in self._baselines:
+            fitted = self._aside.begin(self._fit_baselines, self._jobs[place], fold)
+            self._baselines[place] = fitted
+        return fold
+
+    def _begun(self, place: int) -> list[BegunFold]:
+        """The network of a job, and the one without adaptation, ready to be trained."""
+        learner = self._learner
+        begun = [learner.trainer.begin(self._aligned(place))]
+        if self._has_control:
+            unmoved = learner.aligned(self._jobs[place], method="none")
+            begun.append(learner.trainer.begin(unmoved))
+        return begun
 
     def _unadapted(self, job: FoldJob, own: Fitted) -> Fitted:
         """The same candidate, fitted to rows that are not moved.

@@ -7,12 +7,13 @@ same order of rows, same schedule, same optimiser. Only the arithmetic is shared
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -22,20 +23,20 @@ from torch.nn.utils.rnn import pad_sequence
 
 from scatd.nn.classifier import ResponseClassifier, resistant_probability
 from scatd.nn.products import fast_products
+from scatd.training.cores import one_thread
 from scatd.training.draws import Draws, batch_sizes
 from scatd.training.loop import (
     Reporter,
     Silent,
     learning_rate,
     n_epochs,
-    one_thread,
     require_finite,
 )
 from scatd.training.settings import TransferSettings
 from scatd.training.stacked_heads import StackedHeads
 
 AT_ONCE = 5
-"""Heads whose weights stay in a processor's cache from one operation to the next."""
+"""Most heads whose weights stay in a processor's cache from one operation to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +100,7 @@ def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[T
     """
     on_processor = tasks[0].z_train.device.type == "cpu"
     n_threads = torch.get_num_threads() if on_processor else 1
-    at_once = AT_ONCE if on_processor else len(tasks)
-    hands = [tasks[start : start + at_once] for start in range(0, len(tasks), at_once)]
+    hands = _hands(tasks) if on_processor else [tasks]
     with (
         one_thread(when=on_processor),
         fast_products(),
@@ -113,6 +113,17 @@ def train_heads(tasks: Sequence[HeadTask], settings: TransferSettings) -> list[T
             stop.set()  # or the pool would wait for what nobody wants any more
             raise
     return [head for hand in dealt for head in hand]
+
+
+def _hands(tasks: Sequence[HeadTask]) -> list[Sequence[HeadTask]]:
+    """Neighbouring heads that train side by side.
+
+    Their number is even, so that two cores have as much to do. It does not depend on the cores:
+    the last digits depend on how many heads share a product.
+    """
+    n_hands = min(2 * math.ceil(len(tasks) / (2 * AT_ONCE)), len(tasks))
+    ends = [len(tasks) * number // n_hands for number in range(n_hands + 1)]
+    return [tasks[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _train(
@@ -223,7 +234,7 @@ class _Heads:
 
     def _together(self, taking: Sequence[int], step: int) -> Iterator[tuple[int, list[int]]]:
         """Neighbours that take a step as one, with their rows in it; all are as far in training."""
-        for (n_rows, _, _), places in groupby(
+        for (n_rows, _, _), places in itertools.groupby(
             taking,
             lambda place: (self._sizes[place][step], len(self._sizes[place]), self._epochs[place]),
         ):

@@ -6,8 +6,9 @@ other or all at once. It gives a fold the numbers that the fold gets alone, with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,15 +27,19 @@ from scatd.training.candidates import selection
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import TrainingRows
 from scatd.training.candidates.selection import Contest, Selection
+from scatd.training.cores import side_by_side
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob, LabelledCells
+from scatd.training.logistic import rough_fits
 from scatd.training.loop import Reporter, Silent
 from scatd.training.settings import TransferSettings
 from scatd.training.standardised import Standardised
-from scatd.training.trainer import AlignedFold, Counts, Trainer
+from scatd.training.trainer import AlignedFold, BegunFold, Counts, Trainer
 from scatd.training.transfer import FittedFold, posterior_of
+
+T = TypeVar("T")
 
 BALANCED = 0.5
 """Threshold of a network, whose classes are balanced in training."""
@@ -189,9 +194,10 @@ class Learner:
         chosen: list[Selection] = [selection.NETWORK] * len(jobs)
         entered: list[Entered] = []
         if self.settings.model != "network":
-            chosen, entered = self.choose(jobs, map(self.aligned, jobs))
+            chosen, entered = self.choose(jobs, lambda place: self.aligned(jobs[place]))
         places = [place for place, one in enumerate(chosen) if one.candidate is None]
-        trained = iter(self.trainer.fit(self.aligned(jobs[place]) for place in places))
+        begun = self.by_place(lambda place: self.trainer.begin(self.aligned(jobs[place])), places)
+        trained = iter(self.trainer.finish(begun))
         return [
             self.of_network(next(trained), one)
             if one.candidate is None
@@ -199,22 +205,34 @@ class Learner:
             for place, one in enumerate(chosen)
         ]
 
+    def by_place(self, function: Callable[[int], T], places: Sequence[int]) -> list[T]:
+        """Results of a function of the places of some jobs; cores take one job each at a time."""
+        with rough_fits():
+            return side_by_side(function, places, self.device)
+
     def choose(
-        self, jobs: Sequence[FoldJob], folds: Iterator[AlignedFold]
+        self, jobs: Sequence[FoldJob], fold_at: Callable[[int], AlignedFold]
     ) -> tuple[list[Selection], list[Entered]]:
-        """Let inner folds choose the candidate of each job; folds are taken one by one."""
-        entered: list[Entered] = []
+        """Let inner folds choose the candidate of each job.
 
-        def inner_networks() -> Iterator[AlignedFold]:
-            for job, fold in zip(jobs, folds, strict=True):
-                posterior = posterior_of(self.trainer.untrained, fold.data.X_train)
-                entered.append(self._enter(job, fold, self.settings.model, posterior[0]))
-                if self.settings.model == "auto":
-                    known = posterior if can_share(self.settings) else None
-                    yield from _inner_folds(job, fold, known)
+        Parameters
+        ----------
+        fold_at
+            Aligned rows of the job at a place. Several threads ask for them, once for each job.
+        """
 
-        networks = iter(self.trainer.fit(inner_networks()))
-        chosen = []
+        def enter(place: int) -> tuple[Entered, list[BegunFold]]:
+            job, fold = jobs[place], fold_at(place)
+            posterior = posterior_of(self.trainer.untrained, fold.data.X_train)
+            own = self._enter(job, fold, self.settings.model, posterior[0])
+            if self.settings.model != "auto":
+                return own, []
+            known = posterior if can_share(self.settings) else None
+            return own, [self.trainer.begin(inner) for inner in _inner_folds(job, fold, known)]
+
+        found = self.by_place(enter, range(len(jobs)))
+        networks = iter(self.trainer.finish([one for _, begun in found for one in begun]))
+        entered, chosen = [own for own, _ in found], []
         for job, one in zip(jobs, entered, strict=True):
             scores = None
             if self.settings.model == "auto" and job.inner:

@@ -6,8 +6,9 @@ components), and share no code with this.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +88,6 @@ def chosen_C(columns: Values, codes: Codes, inner: Sequence[Split]) -> float:
     columns
         (n_obs, n_columns), rows that are standardised.
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
@@ -99,12 +99,24 @@ def chosen_C(columns: Values, codes: Codes, inner: Sequence[Split]) -> float:
         # From a strong to a weak penalty, each is a good start for the next one.
         model = LogisticRegression(warm_start=True, max_iter=2000, tol=_ROUGH)
         for place, C in enumerate(GRID):
-            with warnings.catch_warnings():
-                # float32 ends the search before the tolerance is reached, at ranks that are final.
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with rough_fits():
                 model.set_params(C=C).fit(columns[train], codes[train])
             found[fold, place] = roc_auc_score(codes[val], columns[val] @ model.coef_[0])
     return GRID[int(found.mean(axis=0).argmax())]
+
+
+@contextlib.contextmanager
+def rough_fits() -> Iterator[None]:
+    """Say nothing of fits to choose by, which end early.
+
+    float32 ends the search before the tolerance is reached, at ranks that are final. Filters are
+    shared by all threads: who fits in several enters this before they start.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def inner_folds(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -50,18 +49,6 @@ def learning_rate(schedule: Schedule, epoch: int, n_epochs: int, initial: float)
     period = max(n_epochs // 4, 1) if schedule == "published-cosine" else n_epochs
     lowest = ETA_MIN * initial
     return lowest + (initial - lowest) * (1 + math.cos(math.pi * (epoch - 1) / period)) / 2
-
-
-@contextlib.contextmanager
-def one_thread(*, when: bool) -> Iterator[None]:
-    """Compute on one core: with small matrices, several threads would wait for each other."""
-    before = torch.get_num_threads()
-    if when:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def n_epochs(epochs: int, min_steps: int, batch_size: int, n_rows: int) -> int:

@@ -1,15 +1,8 @@
-"""Work with one learner, spread over processes. Each process has a learner of its own.
-
-On a processor the matrices are so small that cores which share them wait for each other.
-"""
+"""Work with one learner, spread over processes. Each process has a learner of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from threadpoolctl import threadpool_limits
 
 from scatd.training.learner import Learner, LearnerInputs
 
@@ -26,15 +19,3 @@ def processes_for(device: torch.device, n_pieces: int, *, least: int) -> int:
 def learner_of(inputs: LearnerInputs) -> Learner:
     """The learner of a process, for many drugs."""
     return Learner(inputs, has_many_drugs=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread, as each worker does: the last digits depend on the number."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(n_threads)

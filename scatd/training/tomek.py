@@ -17,6 +17,8 @@ BLOCK = 4096
 DOUBT = 1e-5
 """Share of the squared lengths under which single precision cannot tell two distances apart."""
 DOUBTFUL_BLOCK = 1024
+PAIRS = 128
+"""Pairs of rows that are measured at once: their doubles stay in a processor's cache."""
 
 
 def without_tomek_links(X: Tensor, codes: NDArray[np.int_]) -> NDArray[np.intp]:
@@ -108,7 +110,7 @@ def _measured(X: Tensor, rows: Tensor, is_candidate: Tensor) -> Tensor:
     """Which candidate, of (n_rows, n_obs), is nearest to each row, in double precision."""
     row, other = torch.nonzero(is_candidate, as_tuple=True)
     distances = torch.full(is_candidate.shape, torch.inf, dtype=torch.float64)
-    pairs = zip(row.split(DOUBTFUL_BLOCK), other.split(DOUBTFUL_BLOCK), strict=True)
+    pairs = zip(row.split(PAIRS), other.split(PAIRS), strict=True)
     for here, there in pairs:
         apart = doubles(X[rows[here]]) - doubles(X[there])
         distances[here.cpu(), there.cpu()] = apart.square().sum(dim=1)

@@ -6,7 +6,7 @@ folds (and drugs) then train together. An encoder that moves is trained with eac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -52,6 +52,26 @@ class AlignedFold:
     z_val: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class BegunFold:
+    """What the training of a fold needs of no other fold.
+
+    Parameters
+    ----------
+    fold
+        Its rows; None where `task` holds all that a head needs of them.
+    alignment
+        How its rows were moved.
+    task, counts
+        Balanced rows in latent space, for a head on a frozen encoder; None where the encoder moves.
+    """
+
+    fold: AlignedFold | None
+    alignment: Alignment
+    task: HeadTask | None = None
+    counts: Counts = field(default_factory=dict)
+
+
 class Trainer:
     """Trains response models on one backbone.
 
@@ -72,23 +92,39 @@ class Trainer:
     def fit(self, folds: Iterable[AlignedFold]) -> list[FittedFold]:
         """Augment and train; each fold gets the numbers that it gets alone.
 
-        Folds are taken one by one, and no rows are kept of those whose encoder is frozen.
+        Raises
+        ------
+        TrainingError
+            When a loss is no longer finite.
+        """
+        return self.finish([self.begin(fold) for fold in folds])
+
+    def begin(self, fold: AlignedFold) -> BegunFold:
+        """Balance a fold whose encoder is frozen; its rows are not kept then."""
+        if not can_share(self.settings):
+            return BegunFold(fold, fold.alignment)
+        return BegunFold(None, fold.alignment, *self.task(fold))
+
+    def finish(self, begun: Sequence[BegunFold]) -> list[FittedFold]:
+        """Train what `begin` began, as many at once as their settings allow.
 
         Raises
         ------
         TrainingError
             When a loss is no longer finite.
         """
-        if not can_share(self.settings):
-            return [self._fit_alone(fold) for fold in folds]
-        prepared = [(fold.alignment, *self.task(fold)) for fold in folds]
-        if not prepared:
-            return []
-        trained = train_heads([task for _, task, _ in prepared], self.settings)
-        return [
-            FittedFold(task.classifier, alignment, head.prob_val, head.history, counts)
-            for (alignment, task, counts), head in zip(prepared, trained, strict=True)
-        ]
+        tasks = [one.task for one in begun if one.task is not None]
+        trained = iter(train_heads(tasks, self.settings) if tasks else [])
+        found = []
+        for one in begun:
+            if one.task is None:
+                assert one.fold is not None
+                found.append(self._fit_alone(one.fold))
+            else:
+                own, head = one.task.classifier, next(trained)
+                prob, history = head.prob_val, head.history
+                found.append(FittedFold(own, one.alignment, prob, history, one.counts))
+        return found
 
     def task(self, fold: AlignedFold) -> tuple[HeadTask, Counts]:
         """Balanced rows of a fold in latent space, for a head on the frozen encoder."""

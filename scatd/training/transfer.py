@@ -23,6 +23,7 @@ from scatd.nn.moving import like
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
+from scatd.training.cores import one_thread
 from scatd.training.draws import Draws
 from scatd.training.folds import FoldData
 from scatd.training.loop import (
@@ -30,7 +31,6 @@ from scatd.training.loop import (
     adamw,
     learning_rate,
     n_epochs,
-    one_thread,
     require_finite,
     set_learning_rate,
 )

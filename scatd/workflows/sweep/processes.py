@@ -13,10 +13,11 @@ from scatd.data.files import return_freed_memory
 from scatd.errors import ScatdError
 from scatd.scheduling import here
 from scatd.scheduling.engine import Engine
+from scatd.training.cores import one_thread
 from scatd.training.fitting import LearnedFold, fit_folds
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
-from scatd.training.processes import learner_of, one_thread, processes_for
+from scatd.training.processes import learner_of, processes_for
 
 DRUGS_AT_ONCE = {"cpu": 2, "cuda": 16}
 """More heads fall out of a processor's cache; a GPU waits for its instructions otherwise."""

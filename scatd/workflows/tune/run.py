@@ -13,7 +13,7 @@ from scatd import console, keys, tracking
 from scatd.data.files import check_writable
 from scatd.errors import TrainingError
 from scatd.scheduling import open_cluster
-from scatd.training.processes import one_thread
+from scatd.training.cores import one_thread
 from scatd.training.settings import PretrainSettings
 from scatd.training.study import Study, Trial, TrialRecord
 from scatd.wording import counted

@@ -90,8 +90,16 @@ def test_divergence_is_an_error(vae):
         train_heads([tasks[0], bad], SETTINGS)
 
 
-def test_one_that_fails_stops_the_others(vae, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_that_fails_stops_the_others(vae):
     _, _, tasks = alone_and_together(vae, replace(SETTINGS, epochs=1, min_steps=0), (30, 30))
     bad = replace(tasks[0], z_train=tasks[0].z_train * float("nan"))
     long = replace(tasks[1], reporter=Silent())
