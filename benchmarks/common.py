@@ -91,7 +91,13 @@ one, so this is a small one."""
 def run_scatd(folder: Path, *arguments: str) -> Measured:
     """Run and measure a scatd command in `folder`, which also holds the MLflow store."""
     script = Path(sys.executable).with_name("scatd")
-    environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
+    # Python keeps what it compiled of a module, as it does of an installed scatd.
+    left_out = ("MLFLOW", "PYTHONDONTWRITEBYTECODE")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not any(word in name for word in left_out)
+    }
     log, used = folder / "log.txt", folder / "used.json"
     command = [sys.executable, "-S", "-c", _STARTER, used, script, *arguments]
     with log.open("w") as output:

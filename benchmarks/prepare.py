@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from benchmarks import common
+from scatd.data.cell_findings import judge_cells, quality_of
 from scatd.data.genes import Panel
 from scatd.data.io import open_cohort
-from scatd.data.preflight import judge_cells, look, quality_of
+from scatd.data.preflight import look
 from scatd.data.writing import writing_cohort
 from scatd.workflows.prepare.rows import Recipe, prepared_rows
 

@@ -46,6 +46,7 @@ from scatd.plots import (
     tuning,
 )
 from scatd.plots import scores as spread
+from scatd.plots.colours import CALL_COLOURS
 from scatd.plots.explain import (
     bars,
     beeswarm,
@@ -56,7 +57,7 @@ from scatd.plots.explain import (
     ranks,
 )
 from scatd.plots.explain import curves as removal
-from scatd.plots.style import CALL_COLOURS, save_figure
+from scatd.plots.style import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

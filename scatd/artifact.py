@@ -1,4 +1,4 @@
-"""Read and write a model folder: `model.safetensors`, `card.json`, `checksums.json`.
+"""A model as it is stored, and as a model folder holds it.
 
 A folder is complete: weights, sizes, description of the features, alignment statistics, polarity,
 the threshold and its origin. It cannot run code. Its files are used only after their hashes and
@@ -7,48 +7,55 @@ their agreement with each other are checked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from scatd import __version__
-from scatd.candidates import anydrug, storing
+from scatd.candidates import anydrug
 from scatd.candidates.anydrug import AnyDrug
 from scatd.candidates.candidate import Candidate
 from scatd.candidates.network import Network
 from scatd.candidates.regression import Regression, read_regression
 from scatd.candidates.storing import Said, said_of
-from scatd.cards import checksums
 from scatd.cards.agreement import (
     ANYDRUG,
-    CANDIDATE,
-    DOMAIN,
-    FOLD_CANDIDATE,
     FOLD_HEAD,
     HEAD,
     REGRESSION,
-    STATISTICS,
     WEIGHTS,
     require_agreement,
 )
 from scatd.cards.card import About, AlignmentSaid, AnyDrugSaid, Card, DomainSaid, ModelKind
+from scatd.cards.model_folder import (
+    CARD_FILE,
+    card_text,
+    checked_card,
+    read_tensors,
+    write_files,
+)
+from scatd.cards.packing import (
+    named,
+    pack_alignment,
+    pack_candidates,
+    pack_domain,
+    pack_heads,
+    unpack_alignment,
+    unpack_candidates,
+    unpack_domain,
+    unpack_heads,
+)
 from scatd.cards.reading import read_card as parse_card
-from scatd.cards.writing import SCHEMA_VERSION, to_mapping
+from scatd.cards.writing import SCHEMA_VERSION
 from scatd.errors import InputError
-from scatd.nn.alignment import Alignment, FeatureStats
+from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.domain import Domain
 from scatd.nn.recognise import under, unfilled
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-
-WEIGHTS_FILE = "model.safetensors"
-CARD_FILE = "card.json"
 
 
 @dataclass(frozen=True)
@@ -214,83 +221,35 @@ def write(folder: Path, artifact: Artifact, *, base: Mapping[str, Tensor] | None
         When `read` would refuse the folder; nothing is written then.
     """
     card = artifact.card(complete=base is None)
-    text = json.dumps(to_mapping(card), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = card_text(card)
     tensors = _tensors(artifact)
     require_agreement(parse_card(text, str(folder / CARD_FILE)), tensors, str(folder))
     if base is not None:
         tensors = {name: value for name, value in tensors.items() if not _is_in(base, name, value)}
-    files = {WEIGHTS_FILE: save(tensors), CARD_FILE: text.encode()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    checksums.write(folder, {name: checksums.of_bytes(files[name]) for name in files})
+    write_files(folder, text, tensors)
 
 
 def _tensors(artifact: Artifact) -> dict[str, Tensor]:
     """All tensors of a folder, by their names in the file."""
-    named = {WEIGHTS + name: value for name, value in artifact.state.items()}
-    for kind, heads in ((HEAD, artifact.more_heads), (FOLD_HEAD, artifact.fold_heads)):
-        for number, head in enumerate(heads):
-            named |= {f"{kind}{number}.{name}": value for name, value in head.items()}
-    held = {f"{FOLD_CANDIDATE}{n}.": one for n, one in enumerate(artifact.fold_candidates)}
-    if artifact.candidate is not None:
-        held[CANDIDATE] = artifact.candidate
-    for prefix, candidate in held.items():
-        named |= {prefix + name: value for name, value in candidate.tensors().items()}
+    packed = {
+        **named(WEIGHTS, artifact.state),
+        **pack_heads(HEAD, artifact.more_heads),
+        **pack_heads(FOLD_HEAD, artifact.fold_heads),
+        **pack_candidates(artifact.candidate, artifact.fold_candidates),
+        **pack_domain(artifact.domain),
+        **pack_alignment(artifact.alignment),
+    }
     if artifact.regression is not None:
-        own = artifact.regression.tensors()
-        named |= {REGRESSION + name: value for name, value in own.items()}
-    if artifact.domain is not None:
-        named |= {DOMAIN + name: value for name, value in artifact.domain.tensors().items()}
-    if artifact.alignment is not None:
-        for role in ("source", "reference"):
-            stats: FeatureStats | None = getattr(artifact.alignment, role)
-            if stats is not None:
-                named[f"{STATISTICS}{role}.mean"] = stats.mean
-                named[f"{STATISTICS}{role}.std"] = stats.std
+        packed |= named(REGRESSION, artifact.regression.tensors())
     if artifact.anydrug is not None:
-        own = artifact.anydrug.tensors()
-        named |= {ANYDRUG + name: value for name, value in own.items()}
+        packed |= named(ANYDRUG, artifact.anydrug.tensors())
     # Cloned, because safetensors refuses tensors that share memory (the Swish of dist).
-    return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in packed.items()}
 
 
 def _is_in(base: Mapping[str, Tensor], name: str, value: Tensor) -> bool:
     own = name.removeprefix(WEIGHTS)
     return name.startswith(WEIGHTS) and own in base and torch.equal(value, base[own].cpu())
-
-
-def read_card(folder: Path) -> Card:
-    """Read the card alone.
-
-    Raises
-    ------
-    InputError
-        When there is no card, it is damaged or was changed, or a newer scatd wrote it.
-    """
-    return _checked_card(folder)[0]
-
-
-def _checked_card(folder: Path) -> tuple[Card, dict[str, str] | None]:
-    """Read the card, and the hashes of the files (None: scatd before 0.2 wrote none)."""
-    path = folder / CARD_FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        what = f"is no model folder ({CARD_FILE} cannot be read)"
-        raise InputError(what, where=str(folder), expected="a folder written by scatd") from error
-    said = checksums.read(folder)
-    if said is not None:
-        checksums.require(path, content, said)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise InputError("is no text", where=str(path)) from error
-    card = parse_card(text, str(path))
-    if said is None and card.schema_version > 1:
-        what = f"lacks {checksums.CHECKSUMS_FILE}"
-        raise InputError(what, where=str(folder), expected="a whole model folder")
-    return card, said
 
 
 def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
@@ -306,11 +265,11 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
     InputError
         When a file is missing, damaged or changed, or card and weights do not agree.
     """
-    card, said = _checked_card(folder)
+    card, said = checked_card(folder)
     if not card.complete and base is None:
-        what = "holds only what differs from its backbone"
+        what = "... holds only what differs from its backbone"
         raise InputError(what, where=str(folder), expected="a complete model folder")
-    tensors = _read_tensors(folder / WEIGHTS_FILE, said)
+    tensors = read_tensors(folder, said)
     if base is not None:
         tensors = {**{WEIGHTS + name: value.cpu() for name, value in base.items()}, **tensors}
     require_agreement(card, tensors, str(folder))
@@ -326,100 +285,26 @@ def read(folder: Path, *, base: Mapping[str, Tensor] | None = None) -> Artifact:
             structures=dict(zip(card.anydrug.drugs, card.anydrug.smiles, strict=True)),
             about=card.about,
         )
-    bare = Artifact(
+    candidate, fold_candidates = unpack_candidates(card, tensors)
+    return Artifact(
         kind=card.kind,
         family=card.family,
         design=card.design,
         sizes=card.sizes,
         state=under(tensors, WEIGHTS),
-        alignment=_read_alignment(card.alignment, tensors),
+        alignment=unpack_alignment(card.alignment, tensors),
         threshold=card.threshold,
         simulated=card.simulated,
-        more_heads=_read_heads(tensors, HEAD, card.more_heads),
-        fold_heads=_read_heads(tensors, FOLD_HEAD, card.fold_heads),
-        domain=_read_domain(card.domain, tensors),
+        more_heads=unpack_heads(tensors, HEAD, card.more_heads),
+        fold_heads=unpack_heads(tensors, FOLD_HEAD, card.fold_heads),
+        candidate=candidate,
+        fold_candidates=fold_candidates,
+        domain=unpack_domain(card.domain, tensors),
         regression=None
         if card.regression is None
         else read_regression(card.regression, under(tensors, REGRESSION)),
         about=card.about,
     )
-    return _with_candidates(bare, card, tensors)
-
-
-def _with_candidates(bare: Artifact, card: Card, tensors: Mapping[str, Tensor]) -> Artifact:
-    """The artifact with what scores in place of a network, and in other folds."""
-    said = [(CANDIDATE, card.candidate)] if card.candidate.name != "network" else []
-    said += [(f"{FOLD_CANDIDATE}{n}.", one) for n, one in enumerate(card.fold_candidates)]
-    if not said:
-        return bare
-    base = None
-    if any(one.needs_network for _, one in said):
-        has_none = card.candidate.name != "network"
-        base = ResponseClassifier(bare.sizes, DESIGNS[bare.design])
-        base.load_state_dict(dict(bare.state), strict=not has_none)
-        base.eval()
-    found = [storing.read(one, under(tensors, prefix), base) for prefix, one in said]
-    own = found.pop(0) if card.candidate.name != "network" else None
-    return replace(bare, candidate=own, fold_candidates=tuple(found))
-
-
-def _read_tensors(path: Path, said: Mapping[str, str] | None) -> dict[str, Tensor]:
-    content = _read_checked(path, said)
-    try:
-        # The same order in every process, because hashes over all weights are compared.
-        return dict(sorted(load(content).items()))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"cannot be read ({error})", where=str(path)) from error
-
-
-def _read_checked(path: Path, said: Mapping[str, str] | None) -> bytes:
-    """Read a file, and compare it with its hash when the folder has one."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    if said is not None:
-        checksums.require(path, content, said)
-    return content
-
-
-def verify(folder: Path) -> dict[str, str]:
-    """Check every file of a model folder, and return the hashes.
-
-    Raises
-    ------
-    InputError
-        When a file does not have its hash.
-    """
-    _, said = _checked_card(folder)
-    paths = (folder / CARD_FILE, folder / WEIGHTS_FILE)
-    return {path.name: checksums.of_bytes(_read_checked(path, said)) for path in paths}
-
-
-def _read_heads(
-    tensors: Mapping[str, Tensor], kind: str, n_heads: int
-) -> tuple[Mapping[str, Tensor], ...]:
-    return tuple(under(tensors, f"{kind}{number}.") for number in range(n_heads))
-
-
-def _read_domain(said: DomainSaid | None, tensors: Mapping[str, Tensor]) -> Domain | None:
-    if said is None:  # written by an older scatd, or there were too few training cells
-        return None
-    return Domain(role=said.role, **under(tensors, DOMAIN))
-
-
-def _read_alignment(said: AlignmentSaid | None, tensors: Mapping[str, Tensor]) -> Alignment | None:
-    if said is None:
-        return None
-
-    def stats(role: str, n_obs: int | None) -> FeatureStats | None:
-        if n_obs is None:
-            return None
-        mean, std = (tensors[f"{STATISTICS}{role}.{part}"] for part in ("mean", "std"))
-        return FeatureStats(mean, std, n_obs)
-
-    source = stats("source", said.source_n_obs)
-    return Alignment(said.method, source, stats("reference", said.reference_n_obs))
 
 
 def versions() -> dict[str, str]:

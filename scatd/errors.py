@@ -6,21 +6,14 @@ A message says the value, where it was found, what was expected and what to do a
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum, auto
-from typing import Any
+from typing import Any, Self
 
 from scatd.wording import counted
 
-_VERBS = frozenset(
-    (
-        *("is", "was", "holds", "has", "lacks", "cannot", "does", "would", "reads"),
-        *("names", "knows", "says", "draws", "chooses", "deletes", "follows", "needs", "announces"),
-        *("contradicts", "abstains", "runs", "takes", "can"),
-    )
-)
-"""Words that begin a fault whose subject is the place where it was found."""
+_OF_PLACE = "... "
+"""Begins a fault whose subject is the place where it was found."""
 
 
 class FaultKind(StrEnum):
@@ -55,7 +48,9 @@ class ScatdError(Exception):
     Parameters
     ----------
     what
-        The fault, with the offending value.
+        The fault, with the offending value: a sentence, which stands after the place and a colon
+        (`cells.csv: there is no header`). Where it begins with three dots, as in `... is empty`,
+        the place is its subject (`cells.csv is empty`). The attribute has no dots.
     where
         File, column, option or row where it was found.
     expected
@@ -77,16 +72,44 @@ class ScatdError(Exception):
         remedy: str = "",
         kind: FaultKind = FaultKind.OTHER,
     ) -> None:
-        self.what, self.where, self.expected, self.remedy = what, where, expected, remedy
+        self.of_place = what.startswith(_OF_PLACE)
+        self.what = what.removeprefix(_OF_PLACE)
+        self.where, self.expected, self.remedy = where, expected, remedy
         self.kind = kind
         self.collected: tuple[ScatdError, ...] = ()
-        of_place = what.partition(" ")[0] in _VERBS  # `cells.csv is empty`, `cells.csv: no header`
-        place = f"{where}{'' if of_place else ':'} " if where else ""
+        place = f"{where}{'' if self.of_place else ':'} " if where else ""
         if expected.startswith("one of ") and "," not in expected:
             expected = expected.removeprefix("one of ")  # of one, there is no choice
-        wanted = f" Expected {expected}." if expected else ""
-        advice = f" {remedy}" if remedy else ""
-        super().__init__(f"{place}{what.rstrip('.')}.{wanted}{advice}")
+        wanted = f"Expected {expected}." if expected else ""
+        advice = " ".join(filter(None, (wanted, remedy)))
+        # A list may end with a command to copy: nothing stands behind it in its line.
+        is_list = "\n" in self.what
+        said = self.what if is_list else f"{self.what.rstrip('.')}."
+        super().__init__(("\n" if is_list else " ").join(filter(None, (place + said, advice))))
+
+    def changed(
+        self,
+        *,
+        what: str | None = None,
+        where: str | None = None,
+        expected: str | None = None,
+        remedy: str | None = None,
+    ) -> Self:
+        """The same fault, with other words in some of its parts."""
+        said = self.what if what is None else what
+        other = type(self)(
+            f"{_OF_PLACE}{said}" if self.of_place else said,
+            where=self.where if where is None else where,
+            expected=self.expected if expected is None else expected,
+            remedy=self.remedy if remedy is None else remedy,
+            kind=self.kind,
+        )
+        other.collected = self.collected
+        return other
+
+    def within(self, place: str) -> Self:
+        """The same fault, found in a part of a larger place: `bulk.csv: row 3`."""
+        return self.changed(where=": ".join(filter(None, (place, self.where))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes with all parts."""
@@ -178,23 +201,9 @@ class Faults:
         if not self._found:
             return
         if len(self._found) == 1:
-            fault = self._found[0]
-            raise InputError(
-                fault.what,
-                where=": ".join(part for part in (self.where, fault.where) if part),
-                expected=fault.expected,
-                remedy=fault.remedy,
-                kind=fault.kind,
-            )
+            raise self._found[0].within(self.where)
         lines = "\n".join(f"  - {fault}" for fault in self._found)
         message = f"{counted(len(self._found), 'fault')}\n{lines}"
         error = InputError(message, where=self.where)
         error.collected = tuple(self._found)
         raise error
-
-
-def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Names in `known` that look like `name`, best first, for a "did you mean" hint."""
-    by_fold = {candidate.casefold(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.casefold(), by_fold, n=n, cutoff=0.5)
-    return [by_fold[fold] for fold in found]

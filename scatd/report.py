@@ -113,7 +113,7 @@ def _html(template: str, page: Page) -> str:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
-    from scatd.plots.style import css_variables
+    from scatd.plots.colours import css_variables
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),

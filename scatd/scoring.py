@@ -85,6 +85,21 @@ class ScoreOptions:
 
 DEFAULTS = ScoreOptions()
 
+_READ_BYTES = 48 << 20
+"""About so much of the features is scored together."""
+_LEAST_BLOCKS = 4
+"""So many blocks are scored together, however wide, where as many threads score them."""
+
+
+def rows_at_once(n_features: int) -> int:
+    """Rows that are read and scored together, a multiple of `BLOCK`.
+
+    A thread scores one block. So there must be some blocks for each thread, also wide ones,
+    although they take memory.
+    """
+    n_blocks = _READ_BYTES // (4 * n_features * BLOCK)
+    return max(n_blocks, min(torch.get_num_threads(), _LEAST_BLOCKS)) * BLOCK
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -205,9 +220,9 @@ class Scorer:
         rows = self.by_rows(
             threshold=threshold, mc_samples=mc_samples, options=options, cohort=cohort
         )
-        parts = []
-        for start in range(0, max(len(X), 1), BLOCK):
-            parts.append(rows.score(start, X[start : start + BLOCK]))
+        parts, at_once = [], rows_at_once(self.n_features)
+        for start in range(0, max(len(X), 1), at_once):
+            parts.append(rows.score(start, X[start : start + at_once]))
             progress(len(parts[-1].own))
         return joined(parts)
 
@@ -296,7 +311,7 @@ class Scorer:
         """
         if n_draws and not all(member.draws for member in self.members):
             name = self.card.candidate.in_words
-            what = f"draws from the posterior need a network, and this model is: {name}"
+            what = f"... draws from the posterior need a network, and this model is: {name}"
             remedy = "Leave --mc-samples out, and take --uncertainty folds in place of posterior."
             where = "--mc-samples or --uncertainty posterior"
             raise InputError(what, where=where, expected="a network", remedy=remedy)

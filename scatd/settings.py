@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scatd.errors import Faults, InputError, nearest
+from scatd.errors import Faults, InputError
 from scatd.ranges import DECIMAL, hints_of, narrowed, plain_type, shortened
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         every value outside its range (`check_fields`).
     """
     if not isinstance(values, Mapping):
-        what = f"holds {type(values).__name__}, not names and values"
+        what = f"... holds {type(values).__name__}, not names and values"
         raise InputError(what, where=where, expected="a mapping such as 'epochs: 25'")
     faults = Faults(where)
     hints = hints_of(cls)
@@ -55,7 +56,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
         try:
             ready[name] = _convert(hints[name], value, where=f"{where}: {name}")
         except InputError as error:
-            faults.add(error.what, where=str(name), expected=error.expected, remedy=error.remedy)
+            faults.take(error.changed(where=str(name)))
     faults.raise_if_any()
     try:
         return cls(**ready)
@@ -64,8 +65,7 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
     except InputError as error:
         if error.where:
             raise
-        what, expected, remedy = error.what, error.expected, error.remedy
-        raise InputError(what, where=where, expected=expected, remedy=remedy) from error
+        raise error.changed(where=where) from error
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -84,22 +84,22 @@ def load_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             held = file.read(strict_yaml.LARGEST + 1)
         if len(held) > strict_yaml.LARGEST:
-            what = f"holds more than {counted(strict_yaml.LARGEST, 'byte')}"
+            what = f"... holds more than {counted(strict_yaml.LARGEST, 'byte')}"
             raise InputError(what, where=str(path), expected="a file of settings")
         content = strict_yaml.load(held.decode("utf-8-sig"))
     except OSError as error:
-        what = f"cannot be read ({error.strerror})"
+        what = f"... cannot be read ({error.strerror})"
         raise InputError(what, where=str(path)) from error
     except strict_yaml.NotStrictError as error:
         remedy = "Write plain names and values, each once: epochs: 25"
         raise InputError(str(error), where=str(path), remedy=remedy) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first_line = str(error).splitlines()[0]
-        raise InputError(f"is not valid YAML ({first_line})", where=str(path)) from error
+        raise InputError(f"... is not valid YAML ({first_line})", where=str(path)) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        what = f"holds a {type(content).__name__}"
+        what = f"... holds a {type(content).__name__}"
         raise InputError(what, where=str(path), expected="a mapping of names to values")
     return content
 

@@ -1,11 +1,13 @@
-"""Numbers of things in words: `1 drug`, `2 drugs`, `1,200 cells`."""
+"""Words of messages: numbers of things (`1 drug`, `1,200 cells`), choices, and strangers' texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _PLURALS = {"matrix": "matrices", "index": "indices"}
 _VERBS = {"is": "are", "has": "have", "was": "were", "does": "do"}
+LISTED = 10
+"""The most names of which one may be meant."""
 _ADD_ES = ("s", "x", "z", "ch", "sh")
 
 
@@ -35,6 +37,23 @@ def counted(number: float, noun: str, verb: str = "", *, of: float | None = None
 def any_of(words: Sequence[str]) -> str:
     """Words of which one is to be chosen: `a, b or c`."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def all_of(words: Sequence[str]) -> str:
+    """Words that belong together: `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def some_of(names: Iterable[str], at_most: int) -> str:
+    """The first of some names, and the number of the others: `a, b and 3 more`."""
+    listed = list(names)
+    more = f" and {len(listed) - at_most} more" if len(listed) > at_most else ""
+    return ", ".join(listed[:at_most]) + more
+
+
+def printable(text: object, at_most: int) -> str:
+    """A stranger's text, cut, without line breaks and signs that steer a terminal."""
+    return "".join(filter(str.isprintable, str(text)))[:at_most]
 
 
 def plural(noun: str) -> str:

@@ -18,7 +18,8 @@ from tests.house import FLOORS, MODULES, PACKAGE, circles, crossings, graph, imp
 # From the ground up: a module may import its own line and the lines above it, never one below.
 # A longer name wins over the package that it is in.
 LAYERS = [
-    "errors keys notes ranges settings strict_yaml wording activity console training.settings",
+    "errors keys notes ranges settings strict_yaml wording spelling activity console "
+    "training.settings",
     "data",
     "scheduling",
     "parts",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scatd.wording import counted, plural
+from scatd.wording import all_of, any_of, counted, plural, printable, some_of
 from tests.house import PACKAGE
 
 TREES = {
@@ -76,6 +76,18 @@ def test_a_number_its_noun_and_its_verb_agree(said, expected):
 )
 def test_plurals(one, many):
     assert plural(one) == many
+
+
+def test_lists_in_words():
+    assert [any_of("a"), any_of("ab"), any_of("abc")] == ["a", "a or b", "a, b or c"]
+    assert [all_of("a"), all_of("ab"), all_of("abc")] == ["a", "a and b", "a, b and c"]
+    assert [some_of("abc", 3), some_of("abcde", 3)] == ["a, b, c", "a, b, c and 2 more"]
+    assert some_of([], 3) == ""
+
+
+def test_the_text_of_a_stranger_cannot_steer_a_terminal():
+    assert printable("a\x1b[31m\nb\u202ec", 10) == "a[31mbc"
+    assert printable(12345, 3) == "123"
 
 
 def _nouns() -> set[str]:
@@ -214,6 +226,98 @@ def test_a_command_to_copy_ends_its_line():
         for file, tree in TREES.items()
         for line, text in _texts(tree)
         if _glued(text)
+    ]
+    assert found == []
+
+
+# Faults whose subject is the place ---------------------------------------------------------------
+
+MARK = "... "
+_ERRORS = ("InputError", "ScatdError", "StoreError", "TrainingError", "DownloadError", "HubError")
+MAKERS = (*_ERRORS, "DiskError", "faults.add", "no_embedding")
+_ONLY_HERE = (
+    "abstains announces can cannot chooses contradicts deletes draws follows lacks needs would"
+)
+OF_PLACES = (VERBS - {"alone", "as", "its", "less", "this"}) | set(_ONLY_HERE.split())
+
+
+def _beginnings(node: ast.expr, values: dict[str, list[ast.expr]]) -> Iterator[tuple[int, str]]:
+    """Line and text of each string that may begin the value of an expression."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield node.lineno, text
+        case ast.JoinedStr(values=[ast.Constant(value=text), *_]):
+            yield node.lineno, str(text)
+        case ast.JoinedStr(values=[ast.FormattedValue(value=first), *_]):
+            yield from _beginnings(first, values)
+        case ast.BinOp(left=left):
+            yield from _beginnings(left, values)
+        case ast.IfExp(body=one, orelse=other):
+            yield from _beginnings(one, values)
+            yield from _beginnings(other, values)
+        case ast.Name(id=name):
+            # A name is looked up once, as it may be a part of its own new value.
+            for value in values.pop(name, []):
+                yield from _beginnings(value, values)
+
+
+def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
+    """Values that each name of a function gets."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=True))
+            for name, value in pairs:
+                if isinstance(name, ast.Name):
+                    found.setdefault(name.id, []).append(value)
+    return found
+
+
+def _faults(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and beginning of each text that an error of scatd or a list of faults is made of."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            is_call = isinstance(node, ast.Call) and node.args
+            if is_call and ast.unparse(node.func).endswith(MAKERS):
+                yield from _beginnings(node.args[0], _assigned(function))
+
+
+def _is_marked_wrongly(text: str) -> bool:
+    """True where a verb begins a fault without the mark, or something else stands behind it."""
+    first = text.removeprefix(MARK).partition(" ")[0]
+    return " " in text and (first in OF_PLACES) is not text.startswith(MARK)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_wrong"),
+    [
+        ('raise InputError("is empty", where=path)', True),
+        ('raise InputError("... is empty", where=path)', False),
+        ('raise InputError("there is no header", where=path)', False),
+        ('raise InputError("... there is no header", where=path)', True),
+        ('what = f"holds {n}"\n    raise InputError(what, where=path)', True),
+        ('what, why = f"... holds {n}", ""\n    raise InputError(what, where=path)', False),
+        ('raise InputError("a" if b else "has c", where=path)', True),
+        ('raise ValueError("is empty")', False),
+    ],
+)
+def test_a_fault_about_its_place_has_the_mark(code, is_wrong):
+    tree = ast.parse(f"def f(path, n, b):\n    {code}")
+    assert any(_is_marked_wrongly(text) for _, text in _faults(tree)) is is_wrong
+
+
+def test_every_fault_about_its_place_has_the_mark():
+    found = [
+        f"{file} line {line}: {text}"
+        for file, tree in TREES.items()
+        for line, text in _faults(tree)
+        if _is_marked_wrongly(text)
     ]
     assert found == []
 

@@ -21,6 +21,7 @@ from scatd import console
 from scatd.cli import path_or_name, paths, repeatable
 from scatd.cli.faults import fault_of_store
 from scatd.cli.former import FormerName
+from scatd.cli.values import is_all, split_names
 from scatd.data.given import CohortInMemory, TableInMemory
 from scatd.errors import InputError, ScatdError
 from scatd.ranges import shortened
@@ -119,9 +120,9 @@ def _faults_in_python(command: click.Command) -> Iterator[None]:
     except click.UsageError as error:
         raise InputError(in_python(command, error.format_message())) from None
     except InputError as error:
-        parts = (error.what, error.where, error.expected, error.remedy)
-        what, where, expected, remedy = (in_python(command, part) for part in parts)
-        raise InputError(what, where=where, expected=expected, remedy=remedy) from error
+        parts = ("what", "where", "expected", "remedy")
+        said = {part: in_python(command, getattr(error, part)) for part in parts}
+        raise error.changed(**said) from error
     except ScatdError:
         raise
     except Exception as error:
@@ -208,6 +209,19 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name}= is {shortened(value)}", expected="True or False")
     return bool(value)
+
+
+def with_drugs(read: Callable[..., dict[str, Any]], drugs: str | Sequence[str]) -> dict[str, Any]:
+    """The parameters of a command for several drugs, whose `drugs` is None for all of them.
+
+    Parameters
+    ----------
+    read
+        What `called` yields.
+    """
+    found = read(drugs=",".join(names_of(drugs, "drugs")))
+    text = found["drugs"]
+    return {**found, "drugs": None if is_all(text) else split_names(text)}
 
 
 def names_of(drug: str | Sequence[str], argument: str = "drug") -> tuple[str, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from scatd.api.arguments import Cells, File
-    from scatd.data.preflight import Report
+    from scatd.data.findings import Report
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scatd.api.arguments import called, names_of
+from scatd.api.arguments import called, with_drugs
 from scatd.api.docstrings import documented
 from scatd.cli.requests import filled
 from scatd.cli.screen import screen as command
@@ -72,13 +72,9 @@ def screen(
     >>> adata = scatd.datasets.demo().target
     >>> scatd.screen(adata, group_by="patient").matrix  # doctest: +SKIP
     """
-    from scatd.cli.values import is_all, split_names
     from scatd.workflows.screen.request import ScreenRequest
     from scatd.workflows.screen.run import screen as work
 
     given = locals()
     with called(command, given, cohort="adata") as read:
-        found = read(drugs=",".join(names_of(drugs, "drugs")))
-        text = found.pop("drugs")
-        wanted = None if is_all(text) else split_names(text)
-        return work(filled(ScreenRequest, found, drugs=wanted, writes=output is not None))
+        return work(filled(ScreenRequest, with_drugs(read, drugs), writes=output is not None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from scatd.api.arguments import called, names_of
+from scatd.api.arguments import called, with_drugs
 from scatd.api.docstrings import documented
 from scatd.cli.requests import filled
 from scatd.cli.suggest import suggest as command
@@ -69,13 +69,9 @@ def suggest(
     >>> adata = scatd.datasets.demo().target
     >>> scatd.suggest(adata, group_by="patient", n=10).table  # doctest: +SKIP
     """
-    from scatd.cli.values import is_all, split_names
     from scatd.workflows.suggest.request import SuggestRequest
     from scatd.workflows.suggest.run import suggest as work
 
     given = locals()
     with called(command, given, cohort="adata") as read:
-        found = read(drugs=",".join(names_of(drugs, "drugs")))
-        text = found.pop("drugs")
-        wanted = None if is_all(text) else split_names(text)
-        return work(filled(SuggestRequest, found, drugs=wanted))
+        return work(filled(SuggestRequest, with_drugs(read, drugs)))

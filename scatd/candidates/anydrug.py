@@ -98,7 +98,7 @@ def require(
         require_tensor(tensors, name, shape, where, torch.float64)
     require_tensor(tensors, "bits", (n_drugs, N_BITS), where, torch.bool)
     if unknown := sorted(set(tensors) - set(shapes) - {"bits"}):
-        raise InputError(f"holds tensor '{unknown[0]}', which is unknown", where=where)
+        raise InputError(f"... holds tensor '{unknown[0]}', which is unknown", where=where)
     for name in ("common", "threshold"):
         if not 0 <= float(tensors[name]) <= 1:
             raise InputError(f"tensor '{name}' is {float(tensors[name])}", where=where,

@@ -141,7 +141,7 @@ def require_regression(said: RegressionSaid, tensors: Stored, widths: Widths, wh
         require(member, own, widths, f"{where}: model of fold {number + 1} ({member.in_words})")
         left -= {f"member{number}.{name}" for name in own}
     if left:
-        raise InputError(f"holds tensor '{min(left)}', which is unknown", where=where)
+        raise InputError(f"... holds tensor '{min(left)}', which is unknown", where=where)
 
 
 def read_regression(said: RegressionSaid, tensors: Stored) -> Regression:

@@ -85,7 +85,7 @@ def require(said: Said, tensors: Stored, widths: Widths, where: str) -> None:
         if name in tensors:
             require_tensor(tensors, name, shape, where, dtype)
     if unknown := sorted(set(tensors) - set(needed) - set(optional)):
-        raise InputError(f"holds tensor '{unknown[0]}', which is unknown", where=where)
+        raise InputError(f"... holds tensor '{unknown[0]}', which is unknown", where=where)
     if said.name == "trees":
         _require_paths(tensors, widths.sizes.n_features, where)
 
@@ -165,7 +165,7 @@ def _require_parts(said: Said, tensors: Stored, widths: Widths, where: str) -> N
         require(part, own, widths, f"{where}: part {number} ({part.name})")
         left -= {f"part{number}.{name}" for name in own}
     if left:
-        raise InputError(f"holds tensor '{min(left)}', which is unknown", where=where)
+        raise InputError(f"... holds tensor '{min(left)}', which is unknown", where=where)
 
 
 def _require_paths(tensors: Stored, n_features: int, where: str) -> None:

@@ -46,7 +46,7 @@ def require_agreement(card: Card, tensors: Mapping[str, Tensor], where: str) -> 
     for name, shape in expected.items():
         require_tensor(tensors, name, shape, where)
     if unknown := sorted(set(tensors) - known - set(expected)):
-        what = f"holds tensor '{unknown[0]}', of which its card says nothing"
+        what = f"... holds tensor '{unknown[0]}', of which its card says nothing"
         raise InputError(what, where=where)
     for name, value in tensors.items():
         is_spread = name.startswith(STATISTICS) and name.endswith(".std")
@@ -59,7 +59,7 @@ def _require_anydrug(card: Card, tensors: Mapping[str, Tensor], where: str) -> N
     sizes, n_drugs = card.sizes, len(card.anydrug.drugs)
     anydrug.require(under(tensors, ANYDRUG), sizes.n_features, sizes.n_latent, n_drugs, where)
     if unknown := sorted(name for name in tensors if not name.startswith(ANYDRUG)):
-        what = f"holds tensor '{unknown[0]}', of which its card says nothing"
+        what = f"... holds tensor '{unknown[0]}', of which its card says nothing"
         raise InputError(what, where=where)
 
 
@@ -127,4 +127,4 @@ def _require_domain(card: Card, tensors: Mapping[str, Tensor], where: str) -> No
         raise InputError("its training domain knows no cells", where=where)
     named = {DOMAIN + name for name in (*shapes,)}
     if unknown := {name for name in tensors if name.startswith(DOMAIN)} - named:
-        raise InputError(f"holds tensor '{min(unknown)}', which is unknown", where=where)
+        raise InputError(f"... holds tensor '{min(unknown)}', which is unknown", where=where)

@@ -40,14 +40,14 @@ def read(folder: Path) -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise InputError(f"... cannot be read ({error.strerror})", where=str(path)) from error
     try:
         found = json.loads(content)
         is_whole = _as_bytes(found) == content and all(isinstance(v, str) for v in found.values())
     except (ValueError, TypeError, AttributeError, RecursionError):
         is_whole = False
     if not is_whole:
-        raise InputError("is damaged", where=str(path), remedy=_REMEDY)
+        raise InputError("... is damaged", where=str(path), remedy=_REMEDY)
     return found
 
 
@@ -60,7 +60,7 @@ def require(path: Path, content: bytes, said: Mapping[str, str]) -> None:
         When the hash differs, or the file has none.
     """
     if said.get(path.name) != of_bytes(content):
-        what = f"is damaged or was changed: its SHA-256 is not that of {CHECKSUMS_FILE}"
+        what = f"... is damaged or was changed: its SHA-256 is not that of {CHECKSUMS_FILE}"
         raise InputError(what, where=str(path), remedy=_REMEDY)
 
 

@@ -64,7 +64,7 @@ class Fields:
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
-            raise InputError(f"is {_shown(value)}", where=where, expected="names and values")
+            raise InputError(f"... is {_shown(value)}", where=where, expected="names and values")
         self.where = where
         self._left = dict(value)
 
@@ -79,7 +79,7 @@ class Fields:
         value = self._left.pop(name, None)
         if value is None:
             if default is _NEEDED:
-                raise InputError(f"has no entry '{name}'", where=self.where)
+                raise InputError(f"... has no entry '{name}'", where=self.where)
             return default
         try:
             return read(value)
@@ -106,7 +106,7 @@ class Fields:
             When an entry is left.
         """
         if self._left:
-            what = f"has the entry '{next(iter(self._left))}', which this scatd does not know"
+            what = f"... has the entry '{next(iter(self._left))}', which this scatd does not know"
             raise InputError(what, where=self.where, remedy="A newer scatd may read it.")
 
 

@@ -75,12 +75,12 @@ def read_card(content: str, where: str) -> Card:
         if isinstance(found, dict) and found.get("schema_version") != _FIRST_SCHEMA:
             found = parse_json(content, nan=False)
     except (ValueError, RecursionError) as error:
-        what = f"is no card ({error})"
+        what = f"... is no card ({error})"
         raise InputError(what, where=where, expected="JSON as scatd writes it") from error
     fields = Fields(found, where)
     schema = fields.take("schema_version", whole(_FIRST_SCHEMA))
     if schema > SCHEMA_VERSION:
-        what, expected = f"has schema version {schema}", f"at most {SCHEMA_VERSION}"
+        what, expected = f"... has schema version {schema}", f"at most {SCHEMA_VERSION}"
         raise InputError(what, where=where, expected=expected, remedy="Update scatd to read it.")
     fields.take("use", text)
     family = fields.take("family", among(FAMILY_DESIGNS))
@@ -113,7 +113,7 @@ def read_card(content: str, where: str) -> Card:
 def _sizes(fields: Fields, kind: ModelKind) -> Sizes:
     sizes = fields.inner("sizes")
     if sizes is None:
-        raise InputError("has no entry 'sizes'", where=fields.where)
+        raise InputError("... has no entry 'sizes'", where=fields.where)
     found = Sizes(
         n_features=sizes.take("n_features", whole(1)),
         n_latent=sizes.take("n_latent", whole(1)),
@@ -331,7 +331,7 @@ def _recalibration(fields: Fields | None) -> Recalibration | None:
     line = Isotonic(fields.take("own", shares), fields.take("calibrated", shares))
     fields.require_all_taken()
     if not line.own or len(line.own) != len(line.calibrated):
-        what = f"has {len(line.own)} and {counted(len(line.calibrated), 'knot')}"
+        what = f"... has {len(line.own)} and {counted(len(line.calibrated), 'knot')}"
         raise InputError(what, where=fields.where, expected="as many of both")
     if any(a > b for knots in (line.own, line.calibrated) for a, b in pairwise(knots)):
         raise InputError("its knots fall", where=fields.where, expected="a line that never falls")
@@ -343,7 +343,7 @@ def _band(fields: Fields | None) -> Band | None:
         return None
     low, high = (fields.take(name, number(0, 1)) for name in ("low", "high"))
     if low > high:
-        what = f"runs from {low} to {high}"
+        what = f"... runs from {low} to {high}"
         raise InputError(what, where=fields.where, expected="the lower end first")
     return Band(low, high, fields.rest())
 
@@ -388,4 +388,4 @@ def _require_agreement(card: Card, where: str) -> None:
         if band is not None and not band[0] <= card.decision.threshold <= band[1]:
             fault = f"abstains from {band[0]} to {band[1]}, around {card.decision.threshold}"
     if fault:
-        raise InputError(f"contradicts itself: it {fault}", where=where)
+        raise InputError(f"... contradicts itself: it {fault}", where=where)

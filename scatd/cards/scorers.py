@@ -26,7 +26,7 @@ def candidate(fields: Fields | None, depth: int = 0) -> Said:
     parts = fields.take("parts", list_of(lambda part: Fields(part, where)), ())
     fields.require_all_taken()
     if depth > _DEEPEST or (name == "mean") != bool(parts):
-        raise InputError(f"is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
+        raise InputError(f"... is '{name}' of {counted(len(parts), 'part')}", where=fields.where)
     return Said(name, tuple(candidate(part, depth + 1) for part in parts))
 
 
@@ -51,7 +51,7 @@ def regression(fields: Fields | None) -> RegressionSaid | None:
     fields.require_all_taken()
     n_members, has_network = len(found.members), any(one.needs_network for one in found.members)
     if has_network or not 2 <= n_members <= _MOST_MEMBERS:
-        what = f"predicts numbers by {counted(n_members, 'model')}"
+        what = f"... predicts numbers by {counted(n_members, 'model')}"
         expected = "one a fold, of which none is a network"
         raise InputError(what, where=fields.where, expected=expected)
     return found
@@ -65,6 +65,6 @@ def anydrug(fields: Fields | None) -> AnyDrugSaid | None:
     fields.require_all_taken()
     if not found.drugs or len(found.drugs) != len(found.smiles):
         named, given = counted(len(found.drugs), "drug"), counted(len(found.smiles), "structure")
-        what = f"names {named} and {given}"
+        what = f"... names {named} and {given}"
         raise InputError(what, where=fields.where, expected="as many of both")
     return found

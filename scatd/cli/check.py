@@ -13,7 +13,7 @@ from scatd.cli.requests import filled
 from scatd.wording import counted
 
 if TYPE_CHECKING:
-    from scatd.data.preflight import Report
+    from scatd.data.findings import Report
 
 _FAULTY = 2
 

@@ -84,7 +84,9 @@ class NameOrPath(OnDisk):
         if looks_like_one or value.lower().endswith(self.suffixes or ("\0",)):
             Existing().require(value, option)
         if Path(value).is_file() and "file" not in self.kinds:
-            raise InputError("is a file", where=f"{option} {value}", expected="a name or a folder")
+            raise InputError(
+                "... is a file", where=f"{option} {value}", expected="a name or a folder"
+            )
 
 
 class AddressOrFile(OnDisk):

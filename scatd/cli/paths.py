@@ -64,7 +64,7 @@ class Existing(OnDisk):
         from scatd.data.location import Remote
 
         if isinstance(value, Remote):
-            what, remedy = "is on another computer", "Copy it to this computer first."
+            what, remedy = "... is on another computer", "Copy it to this computer first."
             raise InputError(what, where=f"{option} {value}", remedy=remedy)
         path = Path(value)
         try:
@@ -74,18 +74,18 @@ class Existing(OnDisk):
 
             with said_of(option), contextlib.suppress(OSError):  # a name that is too long
                 require_existing(path)
-            what = f"cannot be read ({error.strerror})"
+            what = f"... cannot be read ({error.strerror})"
             raise InputError(what, where=f"{option} {shortened(str(path))}") from error
         kind = "folder" if path.is_dir() else "file"
         if kind not in self.kinds:
             expected = f"the path of a {self.kinds[0]}"
-            raise InputError(f"is a {kind}", where=f"{option} {path}", expected=expected)
+            raise InputError(f"... is a {kind}", where=f"{option} {path}", expected=expected)
         if not os.access(path, os.R_OK):
-            raise InputError("cannot be read (no permission)", where=f"{option} {path}")
+            raise InputError("... cannot be read (no permission)", where=f"{option} {path}")
         # Every file is read more than once, and a pipe that nobody fills is waited for for ever.
         if not (path.is_dir() or path.is_file()):
             remedy = "Save its content as a file first."
-            raise InputError("is a pipe or a device", where=f"{option} {path}", remedy=remedy)
+            raise InputError("... is a pipe or a device", where=f"{option} {path}", remedy=remedy)
 
 
 class ExistingCohort(Existing):
@@ -153,7 +153,7 @@ class NewFolder(OnDisk):
         whole = path.absolute()
         place = next(each for each in (whole, *whole.parents) if os.access(each, os.F_OK))
         if not place.is_dir():
-            what = "is a file" if place == whole else f"{place} is a file"
+            what = "... is a file" if place == whole else f"{place} is a file"
             raise InputError(what, where=f"{option} {path}", expected="the path of a folder")
         if not os.access(place, os.W_OK | os.X_OK):
             what = f"the folder {place} cannot be written to"
@@ -199,12 +199,7 @@ def said_of(option: str) -> Any:
     try:
         yield
     except InputError as error:
-        raise InputError(
-            error.what,
-            where=f"{option} {error.where}",
-            expected=error.expected,
-            remedy=error.remedy,
-        ) from error
+        raise error.changed(where=f"{option} {error.where}") from error
 
 
 COHORT, FILE, FOLDER = ExistingCohort(), ExistingFile(), ExistingFolder()

@@ -216,6 +216,6 @@ def address(template: str) -> str:
         given = os.environ.get(variable) or default
         if not re.match(r"https?://[^\s/]+", given):
             expected = "an address that begins with https://, or an unset variable"
-            raise InputError(f"is '{given}'", where=variable, expected=expected)
+            raise InputError(f"... is '{given}'", where=variable, expected=expected)
         template = template.replace(server, given.rstrip("/"))
     return template

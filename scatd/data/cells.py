@@ -50,8 +50,8 @@ class CellQuality:
         others: NDArray[np.bool_] | None = None,
         other: str = "",
     ) -> None:
-        self._mitochondrial = mitochondrial.astype(np.float64)
-        self._others = np.zeros(len(mitochondrial)) if others is None else others.astype(float)
+        self._mitochondrial = mitochondrial
+        self._others = np.zeros(len(mitochondrial), bool) if others is None else others
         self._other = other
         self.begin()
 
@@ -99,17 +99,21 @@ class CellQuality:
         if data.dtype.kind == "f":
             self.n_not_finite += int(np.count_nonzero(~np.isfinite(data)))
         self.n_negative += int(np.count_nonzero(data < 0))
-        ones = np.ones(block.shape[1])
-        expressed = sparse.csr_matrix((data > 0, block.indices, block.indptr), block.shape)
-        totals = block @ ones
-        mito = block @ self._mitochondrial
+        totals = block @ np.ones(block.shape[1])
+        mito = _sums_of(block, self._mitochondrial)
         with np.errstate(invalid="ignore", divide="ignore"):
             percent = np.where(totals > 0, 100 * (mito / totals), 0.0)
-            other_share = np.where(totals > 0, block @ self._others / totals, 0.0)
-        n_genes = (expressed @ (ones - self._others)).astype(np.int64)
+        is_expressed = data > 0
+        if self._other:
+            is_expressed &= ~self._others[block.indices]
+        n_genes = np.diff(block.indptr).astype(np.int64)
+        if not is_expressed.all():
+            n_genes = np.diff(np.searchsorted(np.flatnonzero(is_expressed), block.indptr))
         measured = {TOTAL: totals, N_GENES: n_genes, PCT_MITO: percent}
         if self._other:
-            measured[OTHER_SHARE] = other_share
+            with np.errstate(invalid="ignore", divide="ignore"):
+                share = _sums_of(block, self._others) / totals
+                measured[OTHER_SHARE] = np.where(totals > 0, share, 0.0)
         self.n_cells += block.shape[0]
         self.n_expressing += int(np.count_nonzero(n_genes))
         return pd.DataFrame(measured)
@@ -147,6 +151,13 @@ class CellQuality:
             faults.add(what, expected="expression of 0 and more", kind=FaultKind.VALUES)
         if self.n_cells and not self.n_expressing and not may_be_empty:
             add_no_expression(faults)
+
+
+def _sums_of(block: sparse.csr_matrix, is_wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Sum of each row (n_rows,) over the wanted columns."""
+    places = np.flatnonzero(is_wanted[block.indices])
+    rows = np.searchsorted(block.indptr, places, side="right") - 1
+    return np.asarray(np.bincount(rows, block.data[places], block.shape[0]), np.float64)
 
 
 def add_no_expression(faults: Faults) -> None:

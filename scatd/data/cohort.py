@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd import keys
+from scatd.data.ahead import read_ahead
 from scatd.data.blocks import stored_blocks
 
-BLOCK_VALUES = 1 << 22
+BLOCK_VALUES = 1 << 20
 """Approximate number of nonzero values in a block of rows."""
+PASS_VALUES = 1 << 24
+"""The same for a pass over a file whose values are not in the order of its rows."""
 
 X, RAW = "X", "raw"
 
@@ -52,8 +55,9 @@ class Matrix:
             Consecutive rows; None takes all.
         """
         step, wanted = self.block_rows, rows or range(self.shape[0])
-        for start in range(wanted.start, wanted.stop, step):
-            yield start, self.rows(start, min(start + step, wanted.stop))
+        starts = range(wanted.start, wanted.stop, step)
+        read = read_ahead(lambda start: self.rows(start, min(start + step, wanted.stop)), starts)
+        yield from zip(starts, read, strict=True)
 
     @property
     def block_rows(self) -> int:
@@ -243,7 +247,7 @@ def turned(stored: Matrix, var: pd.DataFrame, scratch: Path) -> Matrix:
 
 
 def _turn(stored: Matrix, scratch: Path) -> Spool:
-    """Transpose a matrix in several passes; each pass holds the rows of one block."""
+    """Transpose a matrix in several passes; each pass holds `PASS_VALUES`."""
     n_obs = stored.shape[1]
     lengths = np.zeros(n_obs, np.int64)
     for _, block in stored.blocks():
@@ -253,7 +257,7 @@ def _turn(stored: Matrix, scratch: Path) -> Spool:
     first = 0
     while first < n_obs:
         before = ends[first - 1] if first else 0
-        last = int(np.searchsorted(ends, before + 4 * BLOCK_VALUES, side="right"))
+        last = int(np.searchsorted(ends, before + PASS_VALUES, side="right"))
         last = min(max(last, first + 1), n_obs)
         parts = [block[:, first:last] for _, block in stored.blocks()]
         spool.add(sparse.vstack(parts, format="csr").T.tocsr())

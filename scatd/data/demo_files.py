@@ -50,7 +50,7 @@ def demo_file(
     if not _all_exist(files):
         _make(files, folder, seed or 0, quick=quick)
     if seed is not None and (held := _seed_of(files[part])) != seed:
-        what = f"holds the demo of seed {held}"
+        what = f"... holds the demo of seed {held}"
         remedy = "Choose another --folder, or remove this one."
         raise InputError(what, where=str(folder), expected=f"seed {seed}", remedy=remedy)
     if seed is not None:
@@ -107,7 +107,7 @@ def _require_size(source: Path, *, quick: bool) -> None:
 
     held = _n_samples(source)
     if held != (wanted := settings_of(quick=quick).n_source):
-        what = f"holds a demo of {counted(held, 'sample')}"
+        what = f"... holds a demo of {counted(held, 'sample')}"
         expected = f"{counted(wanted, 'sample')}, as the {'smaller' if quick else 'full'} demo has"
         remedy = "Choose another --folder, or remove this one."
         raise InputError(what, where=str(source.parent), expected=expected, remedy=remedy)

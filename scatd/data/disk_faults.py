@@ -173,7 +173,9 @@ def _fault(number: int, place: Path | None, target: Path | None, needed: int) ->
         expected = f"room for about {in_units(needed)} more"
     where = "" if place is None else str(target if target and place == target.absolute() else place)
     verb = "read or written" if number == errno.EIO else "written"
-    fault = DiskError(f"cannot be {verb}: {what}", where=where, expected=expected, remedy=remedy)
+    fault = DiskError(
+        f"... cannot be {verb}: {what}", where=where, expected=expected, remedy=remedy
+    )
     fault.errno = number
     return fault
 

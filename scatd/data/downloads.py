@@ -17,7 +17,8 @@ from scatd.data.catalogue import CATALOGUE, Dataset, RemoteFile, address
 from scatd.data.figshare import listed
 from scatd.data.files import atomic_path
 from scatd.data.remote import DownloadError, fetch, has_checksum
-from scatd.errors import Faults, InputError, nearest
+from scatd.errors import Faults, InputError
+from scatd.spelling import nearest
 from scatd.wording import counted
 
 _RECORD = ".source.json"
@@ -40,10 +41,12 @@ def find(name: str) -> Dataset:
         When figshare cannot be reached.
     """
     first, _, wanted = name.partition("/")
-    by_fold = {known.casefold(): dataset for known, dataset in CATALOGUE.items()}
+    by_fold = {title.casefold(): dataset for title, dataset in CATALOGUE.items()}
     dataset = by_fold.get(first.casefold())
     if dataset is None:
-        remedy = f"Did you mean {' or '.join(nearest(first, CATALOGUE) or CATALOGUE)}?"
+        remedy = f"There is {', '.join(CATALOGUE)}."
+        if close := nearest(first, CATALOGUE):
+            remedy = f"Did you mean {' or '.join(close)}?"
         raise InputError(f"there is no data set '{first}'", where="NAME", remedy=remedy)
     if dataset.by_hand:
         what = f"{dataset.about} is given to people, not to programs ({dataset.licence})"
@@ -97,7 +100,7 @@ def download(dataset: Dataset, cache: Path, source: Path | None = None) -> Path:
                     is_new = fetch(url, path, file.size, file.checksum)
                 _write_record(folder, dataset, file, url if is_new else None)
     except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
+        what = f"... cannot be written ({error.strerror or error})"
         remedy = "Name another folder in SCATD_CACHE."
         raise InputError(what, where=str(folder), remedy=remedy) from error
     return folder
@@ -190,7 +193,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         remedy = "Delete the file; the same command then writes it again."
-        raise InputError("is damaged", where=str(path), remedy=remedy) from error
+        raise InputError("... is damaged", where=str(path), remedy=remedy) from error
 
 
 def _write_record(folder: Path, dataset: Dataset, file: RemoteFile, url: str | None) -> None:

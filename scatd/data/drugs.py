@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 from scatd import keys
 from scatd.data.drug_synonyms import SYNONYMS
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
+from scatd.spelling import nearest
+from scatd.wording import LISTED, some_of
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +93,20 @@ def find_drug(name: str, known: Iterable[str]) -> list[str]:
     return [entry for entry in entries if _substance(_key(entry)) == _substance(key)]
 
 
+def near_drugs(name: str, known: Iterable[str]) -> list[str]:
+    """Entries of `known` that a mistyped drug name may stand for, best first.
+
+    A drug that `SYNONYMS` knows is no typing error of another one: sapitinib is not sunitinib.
+    """
+    own = _substance(drug_key(name))
+    by_key = {_key(entry): entry for entry in known}
+    return [
+        by_key[key]
+        for key in nearest(drug_key(name), by_key)
+        if own not in _SUBSTANCES or _substance(key) not in _SUBSTANCES
+    ]
+
+
 def repeated_drugs(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Groups of names for one drug: with equal drug keys, or synonyms."""
     groups: dict[str, list[str]] = {}
@@ -116,14 +132,11 @@ def resolve_drug(name: str, known: Iterable[str], *, where: str = "") -> str:
     if found:
         what = f"drug '{name}' fits more than one name: {', '.join(found)}"
         raise InputError(what, where=where, remedy="Name one of them exactly.")
-    by_key = {_key(entry): entry for entry in entries}
-    close = [by_key[key] for key in nearest(drug_key(name), by_key)]
+    close = near_drugs(name, entries)
     if close:
         expected, remedy = "", f"Did you mean {' or '.join(close)}?"
     else:
-        listed = sorted(entries)
-        more = f" and {len(listed) - 10} more" if len(listed) > 10 else ""
-        expected, remedy = f"one of {', '.join(listed[:10])}{more}" if listed else "", ""
+        expected, remedy = f"one of {some_of(sorted(entries), LISTED)}" if entries else "", ""
     raise InputError(f"unknown drug '{name}'", where=where, expected=expected, remedy=remedy)
 
 
@@ -142,8 +155,8 @@ def _say(name: str, entry: str, entries: list[str], where: str) -> None:
 
 def _source(*names: str) -> str:
     """The source that lists these names as one drug."""
-    keys = {_plain(_key(name)) for name in names}
-    sources = (one.source for one in SYNONYMS if keys & {_plain(_key(name)) for name in one.names})
+    asked = {_plain(_key(name)) for name in names}
+    sources = (one.source for one in SYNONYMS if asked & {_plain(_key(name)) for name in one.names})
     return next(sources, "Greek letters in words")
 
 
@@ -163,3 +176,4 @@ def _substance(key: str) -> str:
 
 ALIASES = {_key(name): _key(one.substance) for one in SYNONYMS for name in one.names}
 """Drug key of the substance, by the drug key of a brand name or code."""
+_SUBSTANCES = frozenset(ALIASES.values())

@@ -106,7 +106,7 @@ def on_panel(features: Features, panel: Panel, combine: Combine) -> Features:
         return features
     found = match(features.names or (), panel)
     if found.overlap < REFUSED_BELOW:
-        what = f"has {found.n_found} of the {counted(len(panel), 'gene')} of {panel.origin}"
+        what = f"... has {found.n_found} of the {counted(len(panel), 'gene')} of {panel.origin}"
         expected = f"at least {REFUSED_BELOW:.0%}"
         raise InputError(what, where=str(features.path), expected=expected)
     if found.overlap < WARNED_BELOW:

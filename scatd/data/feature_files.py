@@ -89,7 +89,7 @@ def find_features(
         return _from_obsm(opened, family, mmap=mmap, as_stream=as_stream)
     if opened.is_cohort:
         if family in keys.OBSM_FEATURES:
-            raise no_embedding(path, family, "is a file of counts without obsm")
+            raise no_embedding(path, family, "... is a file of counts without obsm")
         return _from_expression(opened, scale, mmap=mmap)
     if has_suffix(path, ARRAY_SUFFIXES):
         return _from_array(path, faults, mmap=mmap)
@@ -106,7 +106,7 @@ def _from_obsm(opened: OpenedInput, family: str, *, mmap: bool, as_stream: bool)
     slots = opened.embeddings
     if name not in slots:
         held = ", ".join(sorted(slots)) or "nothing"
-        raise no_embedding(path, family, f'has no obsm["{name}"] (obsm holds {held})')
+        raise no_embedding(path, family, f'... has no obsm["{name}"] (obsm holds {held})')
     store = opened.store
     if store is None or hasattr(store["obs"], "shape"):  # before anndata 0.7 obs was one table
         return _from_memory(opened, name)
@@ -239,7 +239,7 @@ def _from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> 
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES
     if not is_named and holds_expression(table, len(table.header)):
-        raise no_embedding(path, family, "is a table of genes, and no embedding")
+        raise no_embedding(path, family, "... is a table of genes, and no embedding")
     id_column = _id_column(table)
     aside = [
         column

@@ -28,10 +28,13 @@ import numpy as np
 from scatd.data import disk_faults
 from scatd.data.location import Remote
 from scatd.data.remote_faults import network_errors, remote_fault
-from scatd.errors import FaultKind, InputError, ScatdError, nearest
+from scatd.errors import FaultKind, InputError, ScatdError
 from scatd.ranges import shortened
+from scatd.spelling import nearest
+from scatd.wording import some_of
 
 _BLOCK_BYTES = 1 << 25
+_LISTED = 3
 _LONGEST_NAME = 220
 """Bytes of a name. Most disks allow 255, and unfinished files, locks and notes add up to 30."""
 _TRIES, _TRIES_GONE, _SECONDS_BETWEEN = 40, 4, 0.05
@@ -64,15 +67,18 @@ def require_existing(path: Path) -> None:
     Raises
     ------
     InputError
-        Names similar files of the same folder.
+        Names files of the same folder with a similar name, else some of the same kind.
     """
     if path.exists():
         return
     siblings: list[str] = []
     with contextlib.suppress(OSError):
-        siblings = [entry.name for entry in path.parent.iterdir()]
+        names = sorted(entry.name for entry in path.parent.iterdir())
+        siblings = [name for name in names if not name.startswith(".")]
     close = nearest(path.name, siblings)
-    remedy = f"The folder holds {', '.join(close)}." if close else "Check the path."
+    if not close:
+        close = [name for name in siblings if Path(name).suffix == path.suffix]
+    remedy = f"The folder holds {some_of(close, _LISTED)}." if close else "Check the path."
     raise InputError("there is no such file", where=str(path), remedy=remedy)
 
 
@@ -93,14 +99,14 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except ScatdError:  # in words already
         raise
     except MemoryError as error:
-        what = f"cannot be read as {kind}: it needs more memory than there is"
+        what = f"... cannot be read as {kind}: it needs more memory than there is"
         raise InputError(what, where=str(path), kind=FaultKind.NO_MEMORY) from error
     except _DAMAGE + _unknown_elements() + network_errors() as error:
         if isinstance(path, Remote):
             raise remote_fault(path, kind, error) from None
         detail = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cannot be read as {kind} ({detail})",
+            f"... cannot be read as {kind} ({detail})",
             where=str(path),
             remedy="The file may be truncated, damaged or of another type: copy or write it again.",
             kind=FaultKind.DAMAGED,
@@ -159,7 +165,9 @@ def _require_place(target: Path) -> None:
         except (FileNotFoundError, PermissionError) as error:
             raise InputError(what, where=str(target), remedy=remedy) from error
     if target.is_dir():
-        raise InputError("is a folder", where=str(target), expected="the path of a file to write")
+        raise InputError(
+            "... is a folder", where=str(target), expected="the path of a file to write"
+        )
 
 
 def make_folder(folder: Path, *, remedy: str) -> None:
@@ -173,7 +181,7 @@ def make_folder(folder: Path, *, remedy: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"cannot be written ({error.strerror})"
+        what = f"... cannot be written ({error.strerror})"
         raise InputError(what, where=str(folder), remedy=remedy) from error
 
 

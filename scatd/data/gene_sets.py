@@ -35,5 +35,5 @@ def read_gene_sets(path: Path) -> GeneSets:
             raise InputError(f"set '{name}' occurs more than once", where=where)
         found[name] = genes
     if not found:
-        raise InputError("holds no gene sets", where=str(path), expected="a GMT file")
+        raise InputError("... holds no gene sets", where=str(path), expected="a GMT file")
     return found

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from scatd.data.features import Features
 from scatd.data.labels import LabelSource
-from scatd.errors import InputError, nearest
-from scatd.wording import counted
+from scatd.errors import InputError
+from scatd.spelling import nearest
+from scatd.wording import LISTED, counted, some_of
 
 OPTION = "--group-by"
 _GAPS = {"", "na", "n/a", "nan", "<na>", "nat"}
@@ -52,7 +53,7 @@ def group_column(
     found = next((table for table in tables if column in table), None)
     if found is None:
         known = [str(name) for table in tables for name in table.columns]
-        listed = ", ".join(nearest(column, known) or known[:10])
+        listed = some_of(nearest(column, known) or known, LISTED)
         places = "obs" if len(tables) == 1 else "obs or in the label table"
         expected = f"one of {listed}" if listed else f"a column of {places}"
         what = f"there is no column '{column}' in {places}"

@@ -93,7 +93,7 @@ def open_cohort(path: Path) -> Iterator[Cohort]:
 def _require_bytes(path: Path) -> None:
     if path.is_file() and not path.stat().st_size:
         remedy = "It was perhaps not written to its end: write or copy it again."
-        raise InputError("is empty (0 bytes)", where=str(path), remedy=remedy)
+        raise InputError("... is empty (0 bytes)", where=str(path), remedy=remedy)
 
 
 @contextlib.contextmanager

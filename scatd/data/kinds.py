@@ -68,7 +68,7 @@ def unknown_kind(path: Path, noun: str, expected: str) -> InputError:
     """
     if path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zgroup")):
         return InputError(
-            "is a zarr store whose name does not say so",
+            "... is a zarr store whose name does not say so",
             where=str(path),
             expected=expected,
             remedy=f"Rename it: mv {path.name} {path.name}.zarr",
@@ -107,7 +107,7 @@ def other_store(path: Path, root: Any, wanted: str) -> InputError:
     what, remedy = _what_it_holds(path, root)
     if remedy == _RENAME.format(name=path.name, new=path.name):
         what, remedy = f"{what} without all of its parts", "The file is damaged: write it again."
-    says = f"holds no {wanted} ({what})"
+    says = f"... holds no {wanted} ({what})"
     return InputError(says, where=str(path), remedy=remedy, kind=FaultKind.OTHER_STORE)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from scatd import keys
 from scatd.errors import InputError
+from scatd.wording import some_of
 
 MISSING = -1
 """Code of a row without a label."""
@@ -68,17 +69,15 @@ def encode(values: pd.Series, meanings: Mapping[str, int], where: str) -> np.nda
     present = {word for word in words if word not in _BLANKS}
     unknown = sorted(present - set(meanings))
     if unknown:
-        listed = ", ".join(f"'{word}'" for word in unknown[:6]) + (
-            f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
-        )
+        listed = some_of([f"'{word}'" for word in unknown], 6)
         raise InputError(
-            f"holds {listed}, of which scatd does not know the meaning",
+            f"... holds {listed}, of which scatd does not know the meaning",
             where=where,
             expected=" or ".join(keys.RESPONSES),
             remedy=f"Say which is which (keep one of two): --label-map '{_template(unknown)}'",
         )
     if not present:
-        raise InputError("holds no labels at all", where=where)
+        raise InputError("... holds no labels at all", where=where)
     codes = np.array([meanings.get(word, MISSING) for word in words] + [MISSING], dtype=np.int8)
     return codes[places]
 

@@ -20,8 +20,9 @@ from scatd.data.given import GivenLabels, TableInMemory
 from scatd.data.label_words import CODES, MISSING, drug_columns, encode, read_label_map, word_of
 from scatd.data.pairing import pair_rows
 from scatd.data.tables import TABLE_SUFFIXES, has_suffix, read_table
-from scatd.errors import InputError, nearest
-from scatd.wording import counted
+from scatd.errors import InputError
+from scatd.spelling import nearest
+from scatd.wording import LISTED, counted, some_of
 
 logger = logging.getLogger(__name__)
 
@@ -278,10 +279,10 @@ def _as_text(table: TableInMemory) -> pd.DataFrame:
     frame = table.frame
     if not frame.columns.is_unique:
         twice = ", ".join(sorted({str(name) for name in frame.columns[frame.columns.duplicated()]}))
-        raise InputError(f"has columns with the same name: {twice}", where=table.name)
+        raise InputError(f"... has columns with the same name: {twice}", where=table.name)
     if frame.index.nlevels > 1:
-        what, expected = f"has an index of {counted(frame.index.nlevels, 'level')}", "one id a row"
-        raise InputError(what, where=table.name, expected=expected)
+        what = f"... has an index of {counted(frame.index.nlevels, 'level')}"
+        raise InputError(what, where=table.name, expected="one id a row")
     ids = frame.index.astype(str).to_numpy(dtype=object)
     words = {str(name): _words(frame[name]) for name in frame.columns}
     return _checked_table(pd.DataFrame({"id": ids} | words), table.name)
@@ -353,9 +354,9 @@ def _find_column(frame: pd.DataFrame, column: str | None, drug: str, where: str)
     if column is not None:
         if column in names:
             return column
-        close = nearest(column, names) or names[:10]
         what = f"there is no column '{column}'"
-        raise InputError(what, where=where, expected=f"one of {', '.join(close)}")
+        listed = some_of(nearest(column, names) or names, LISTED)
+        raise InputError(what, where=where, expected=f"one of {listed}")
     if len(find_drug(drug, names)) == 1:
         return find_drug(drug, names)[0]
     try:

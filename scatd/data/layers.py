@@ -119,13 +119,7 @@ def choose_to_learn(cohort: Cohort, scale: InputScale | None = None) -> Choice:
         return choice
     if choice.is_unclear or X not in cohort.matrices:
         remedy = f"Put the right one into X: scatd prepare {cohort.path} --layer NAME -o ONE.h5ad"
-        raise InputError(
-            choice.fault.what,
-            where=str(cohort.path),
-            expected=choice.fault.expected,
-            remedy=remedy,
-            kind=choice.fault.kind,
-        )
+        raise choice.fault.changed(where=str(cohort.path), remedy=remedy)
     return Choice(X, choice.diagnoses)
 
 

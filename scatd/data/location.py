@@ -66,7 +66,7 @@ class Remote(_Local):  # type: ignore[misc, valid-type]  # the class depends on 
         return hash(self.url)
 
     def __fspath__(self) -> NoReturn:
-        what = "is on another computer, and only files of this computer can be used here"
+        what = "... is on another computer, and only files of this computer can be used here"
         raise InputError(what, where=str(self), remedy=_COPY)
 
     @property
@@ -123,7 +123,7 @@ def location(given: str | Path) -> Path:
     scheme = found[1].lower()
     if not found[2]:
         if scheme in PACKAGES:
-            what = "has one slash after the colon, as an address has when a Path is made of it"
+            what = "... has one slash after the colon, as an address has when a Path is made of it"
             raise InputError(what, where=str(given), remedy=f"Give it as text: {scheme}://...")
         return Path(given)
     if scheme == "file":
@@ -134,7 +134,7 @@ def location(given: str | Path) -> Path:
         expected = f"an address that begins with {', '.join(f'{name}://' for name in PACKAGES)}"
         raise InputError(f"'{scheme}://' is unknown", where=str(remote), expected=expected)
     if not str(remote).lower().endswith(REMOTE_SUFFIXES):
-        what = "is on another computer, and cannot be read in parts"
+        what = "... is on another computer, and cannot be read in parts"
         expected = f"there: {' or '.join(REMOTE_SUFFIXES)}"
         raise InputError(what, where=str(remote), expected=expected, remedy=_COPY)
     return remote

@@ -47,13 +47,13 @@ def pair_rows(
     if features.has_ids:
         if ids is None:
             expected = "ids in the first column"
-            raise InputError("has no id column", where=str(file), expected=expected)
+            raise InputError("... has no id column", where=str(file), expected=expected)
         return _match_ids(features, pd.Index(ids), file), "id"
     if ids is not None and set(ids) == set(features.ids):
         return pd.Index(ids).get_indexer(pd.Index(features.ids)), "id"
     if n_rows != features.n_obs:
         raise InputError(
-            f"has {counted(n_rows, 'row')}, but {features.path} has "
+            f"... has {counted(n_rows, 'row')}, but {features.path} has "
             f"{counted(features.n_obs, 'row')} and no ids",
             where=str(file),
             remedy=f"Put the ids beside it, one a line: {features.path.with_suffix('.ids.txt')}",
@@ -73,8 +73,8 @@ def _match_ids(features: Features, ids: pd.Index, file: Path) -> np.ndarray:
     if not n_found:
         here, there = (", ".join(map(repr, some[:3].tolist())) for some in (ids, features.ids))
         raise InputError(
-            f"has no row for any of the {counted(features.n_obs, 'sample')} of {features.path}: "
-            f"its ids look like {here}; the samples are called {there}",
+            f"... has no row for any of the {counted(features.n_obs, 'sample')} of "
+            f"{features.path}: its ids look like {here}; the samples are called {there}",
             where=str(file),
             remedy="Use a table of the same samples, with the same ids in the first column.",
         )

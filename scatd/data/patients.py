@@ -52,7 +52,9 @@ def join_patients(obs: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, str]:
         if best is None or n_found > best[0]:
             best = n_found, ids, by_id
     if best is None or not best[0]:
-        what = f"has no row for any of the {counted(len(obs), 'sample')}, such as '{obs.index[0]}'"
+        what = (
+            f"... has no row for any of the {counted(len(obs), 'sample')}, such as '{obs.index[0]}'"
+        )
         raise InputError(what, where=str(path), expected="a column with their ids")
     n_found, ids, by_id = best
     joined = by_id.reindex(ids.fillna("")).set_axis(obs.index, axis=0)

@@ -106,7 +106,7 @@ def fetch(url: str, target: Path, size: int, checksum: str) -> bool:
         remedy = "They were thrown away. Try again; if it stays so, the published file changed."
         raise DownloadError(what, where=url, remedy=remedy) from error
     except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
+        what = f"... cannot be written ({error.strerror or error})"
         remedy = "Make room, or name another folder in SCATD_CACHE."
         raise InputError(what, where=str(target.parent), remedy=remedy) from error
     return transfer.ran
@@ -155,7 +155,7 @@ class _Transfer:
         with _get(url, {**asked, "Accept-Encoding": "identity"}) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 self.part.unlink(missing_ok=True)
-                what = f"is shorter than the {counted(self.size, 'byte')} that were announced"
+                what = f"... is shorter than the {counted(self.size, 'byte')} that were announced"
                 raise DownloadError(what, where=url)
             if not _continues(answer, have):
                 have = 0
@@ -166,9 +166,8 @@ class _Transfer:
                     have += len(block)
                     if have > self.size:
                         file.truncate(0)
-                        what = (
-                            f"is longer than the {counted(self.size, 'byte')} that were announced"
-                        )
+                        announced = counted(self.size, "byte")
+                        what = f"... is longer than the {announced} that were announced"
                         raise DownloadError(what, where=url)
                     file.write(block)
                     bar.update(len(block))
@@ -213,7 +212,7 @@ def _patiently(step: Callable[[], T], url: str, remedy: Callable[[], str] | None
             return step()
         except (_PassingFaultError, requests.RequestException) as error:
             if _is_offline(error):
-                what = "cannot be reached from this machine"
+                what = "... cannot be reached from this machine"
                 advice = "Check the connection; behind a proxy, set HTTPS_PROXY."
                 raise DownloadError(what, where=host, remedy=advice) from error
             what, is_passing = _in_words(error)

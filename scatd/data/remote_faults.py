@@ -48,11 +48,11 @@ def remote_fault(remote: Remote, kind: str, error: Exception) -> InputError:
     if "range requests" in detail:
         return no_parts(remote)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return InputError("does not answer in time", where=where, remedy=_REACH)
+        return InputError("... does not answer in time", where=where, remedy=_REACH)
     if isinstance(error, ConnectionError) or type(error).__name__ in _UNREACHABLE:
-        return InputError(f"cannot be reached ({detail})", where=where, remedy=_REACH)
+        return InputError(f"... cannot be reached ({detail})", where=where, remedy=_REACH)
     remedy = "Try again; or copy it to this computer, and look whether it is damaged."
-    return InputError(f"cannot be read as {kind} ({detail})", where=where, remedy=remedy)
+    return InputError(f"... cannot be read as {kind} ({detail})", where=where, remedy=remedy)
 
 
 def no_parts(remote: Remote) -> InputError:

@@ -97,7 +97,7 @@ def read_response_numbers(
     if {_DRUG, _VALUE} <= {str(name).casefold() for name in table.columns[1:]}:
         table, least = _by_drug(table, where, censored)
     elif censored is not None:
-        what = f"has one column a drug, so that no column '{censored}' can say what is censored"
+        what = f"... has one column a drug, so that no column '{censored}' can say what is censored"
         expected = f"one row a sample and drug, with the columns {_DRUG}, {_VALUE} and {censored}"
         raise InputError(what, where=where, expected=expected)
     ids = table.iloc[:, 0].astype(str)
@@ -118,7 +118,7 @@ def read_response_numbers(
             if least is not None:
                 bounds.append(np.where(rows >= 0, least[name].to_numpy()[rows], False))  # noqa: FBT003
     if not columns:
-        what = "holds no number for any sample"
+        what = "... holds no number for any sample"
         raise InputError(what, where=where, expected="one column of numbers a drug")
     values = np.column_stack(columns).astype(np.float32)
     is_least = np.column_stack(bounds).astype(bool) if bounds else None
@@ -149,7 +149,7 @@ def _by_drug(
     repeated = pd.DataFrame({"id": ids, "drug": drugs}).duplicated()
     if repeated.any():
         row = int(repeated.to_numpy().argmax())
-        what = f"has '{ids.iloc[row]}' with {drugs.iloc[row]} twice, again in row {row + 1}"
+        what = f"... has '{ids.iloc[row]}' with {drugs.iloc[row]} twice, again in row {row + 1}"
         raise InputError(what, where=where, expected="one row a sample and drug")
     values = _numbers(table[by_name[_VALUE]], f"{where} column '{by_name[_VALUE]}'")
     keep = np.isfinite(values)
@@ -178,7 +178,7 @@ def _is_least(column: pd.Series, where: str) -> NDArray[np.bool_]:
     unknown = ~words.isin(_LEAST | _EXACT).to_numpy()
     if unknown.any():
         row = int(unknown.argmax())
-        what = f"holds '{column.iloc[row]}' in row {row + 1}"
+        what = f"... holds '{column.iloc[row]}' in row {row + 1}"
         expected = "yes, true, 1 or > for a number that is at least so high, else no, false, 0 or ="
         raise InputError(what, where=where, expected=expected)
     return words.isin(_LEAST).to_numpy()
@@ -188,6 +188,6 @@ def _numbers(column: pd.Series, where: str) -> NDArray[np.float64]:
     """A column as numbers, NaN for a gap."""
     numbers = require_numbers(column, where).to_numpy()
     if np.isinf(numbers).any():
-        what = f"holds an infinite value in row {int(np.isinf(numbers).argmax()) + 1}"
+        what = f"... holds an infinite value in row {int(np.isinf(numbers).argmax()) + 1}"
         raise InputError(what, where=where, expected="numbers, or nothing where there is none")
     return numbers

@@ -14,6 +14,7 @@ from typing import Any
 
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
+from scatd.wording import some_of
 
 MARK = ".scatd-results.json"
 _SHOWN = 3
@@ -42,13 +43,15 @@ def require_own(folder: Path, about: Mapping[str, str], *, option: str = "--outp
     remedy = f"Choose another {option}, or remove this folder."
     mark = _mark(folder)
     if mark is None:
-        what = f"holds files that are no results of scatd {about['command']} ({_some(held)})"
+        what = f"... holds files that are no results of scatd {about['command']}"
+        what += f" ({some_of(sorted(held), _SHOWN)})"
         raise InputError(what, where=str(folder), expected="a new folder", remedy=other)
     if mark["about"] != dict(about):
-        what = f"holds the results of {_in_words(mark['about'])}"
+        what = f"... holds the results of {_in_words(mark['about'])}"
         raise InputError(what, where=str(folder), expected="a folder of its own", remedy=remedy)
     if mark["files"] is not None and (others := held - set(mark["files"])):
-        what = f"holds files beside the results that would be made anew ({_some(others)})"
+        some = some_of(sorted(others), _SHOWN)
+        what = f"... holds files beside the results that would be made anew ({some})"
         raise InputError(what, where=str(folder), remedy=other)
 
 
@@ -112,11 +115,6 @@ def _files(folder: Path) -> set[str]:
         return set()
     found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return {str(path) for path in found if not any(part.startswith(".") for part in path.parts)}
-
-
-def _some(names: set[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(sorted(names)[:_SHOWN]) + more
 
 
 def _in_words(about: Mapping[str, str]) -> str:

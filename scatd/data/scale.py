@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,30 +84,34 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
     show nothing; then values that are whole multiples of the smallest value of their row are scaled
     counts. Values that are not finite are ignored.
     """
-    rows = [row[np.isfinite(row)] for row in np.split(X.data.astype(np.float64), X.indptr[1:-1])]
-    rows = [row[row != 0] for row in rows]
-    values = np.concatenate(rows) if rows else np.empty(0)
+    stored = X.data.astype(np.float64)
+    values, ends = stored, X.indptr
+    is_used = np.isfinite(stored) & (stored != 0)
+    if not is_used.all():
+        places = np.flatnonzero(is_used)
+        values, ends = stored[places], np.searchsorted(places, X.indptr)
+    rows = [values[start:stop] for start, stop in itertools.pairwise(ends.tolist())]
     if not len(values):
         return Diagnosis("counts", "nothing but zeros", "no value differs from zero")
     low, high = float(values.min()), float(values.max())
+    share = float(np.mean(values == np.floor(values)))
     span = f"{low:.4g} to {high:.4g}"
     if low < 0:
         return _centred(X, span)
-    if np.mean(values == np.floor(values)) >= _WHOLE:
-        return _whole(rows, span, presence=high == 1)
+    if share >= _WHOLE:
+        return _whole(rows, values, span, presence=high == 1)
     if high <= _LARGEST_LOG:
         for undo, name in ((np.expm1, "log1p"), (_exp2m1, "log2(1 + x)")):
             found = _scaled([undo(row) for row in rows])
             if found:
                 words, why = f"{name} of {found[0]}", f"{span}; {found[1]}"
                 return Diagnosis("log1p", words, why, logarithm=name)
-        share = len(values) / max(1, X.shape[0] * X.shape[1])
-        if share > _DENSE:
-            why = f"{span}, {share:.0%} of values above zero, no common total when undone"
+        full = len(values) / max(1, X.shape[0] * X.shape[1])
+        if full > _DENSE:
+            why = f"{span}, {full:.0%} of values above zero, no common total when undone"
             return Diagnosis("rma", "logarithms of bulk expression, as RMA gives them", why)
         why = f"{span}, not whole numbers, no common total when undone"
         return Diagnosis("log1p", "logarithms of unknown totals", why)
-    share = float(np.mean(values == np.floor(values)))
     found = _scaled(rows) if share < _MOSTLY else None
     if found:
         return Diagnosis("cpm", found[0], f"{span}; {found[1]}")
@@ -115,12 +120,13 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
     return Diagnosis("cpm", "values that are neither counts nor logarithms", why, doubt)
 
 
-def _whole(rows: list[NDArray[np.float64]], span: str, *, presence: bool) -> Diagnosis:
+def _whole(
+    rows: list[NDArray[np.float64]], values: NDArray[np.float64], span: str, *, presence: bool
+) -> Diagnosis:
     """Whole numbers: counts, unless they are 0 or 1, or were scaled and rounded."""
     why = f"whole numbers from {span}"
     if presence:
         return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
-    values = np.concatenate(rows)
     n_odd = int(np.count_nonzero(values != np.floor(values)))
     doubt = f"{counted(n_odd, 'value', 'is', of=len(values))} not whole" if n_odd else ""
     rounded = _rounded(rows)
@@ -140,8 +146,8 @@ def _rounded(rows: list[NDArray[np.float64]]) -> tuple[str, str] | None:
     rows = [row for row in rows if len(row) >= 10]
     if not rows:
         return None
-    totals = np.array([row.sum() for row in rows])
-    units = np.array([row.min() for row in rows])
+    totals = np.array([np.add.reduce(row) for row in rows])
+    units = np.array([np.minimum.reduce(row) for row in rows])
     total = float(np.median(totals))
     is_million = abs(total / 1e6 - 1) < _ALIKE
     spread = float(np.std(totals)) / total

@@ -107,14 +107,14 @@ def read_structures(path: Path) -> dict[str, str]:
     where, table = str(path), read_table(path, as_text=True)
     by_name = {str(name).strip().casefold(): name for name in table.columns}
     if missing := [name for name in COLUMNS if name not in by_name]:
-        what = f"has no column '{missing[0]}'"
+        what = f"... has no column '{missing[0]}'"
         raise InputError(what, where=where, expected="columns drug and smiles")
     drugs, smiles = (table[by_name[name]].fillna("").astype(str).str.strip() for name in COLUMNS)
     if empty := [drug for drug, text in zip(drugs, smiles, strict=True) if not text]:
         what = f"drug '{empty[0]}' has no structure"
         raise InputError(what, where=where, remedy="Fill it in, or delete the row.")
     if not len(drugs):
-        raise InputError("holds no drug", where=where, expected="one drug a row")
+        raise InputError("... holds no drug", where=where, expected="one drug a row")
     for name in drugs:
         drug_key(name)
     if twice := repeated_drugs(drugs):

@@ -212,7 +212,7 @@ def _sheet(path: Path) -> tuple[list[str], pd.DataFrame]:
     cells = cells.apply(as_text).map(plain)
     cells = cells[(cells != "").any(axis=1)]
     if cells.empty:
-        raise InputError("is empty", where=str(path), expected="a header row and data rows")
+        raise InputError("... is empty", where=str(path), expected="a header row and data rows")
     first, cells = cells.iloc[0], cells.iloc[1:]
     kept = [
         column

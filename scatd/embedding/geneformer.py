@@ -63,8 +63,8 @@ class Geneformer:
         highest = max(vocabulary.tokens.values())
         if highest >= model.config.vocab_size:
             what = (
-                f"knows {counted(model.config.vocab_size, 'token')}, and the dictionaries go up to "
-                f"{highest}"
+                f"... knows {counted(model.config.vocab_size, 'token')}, and the dictionaries go "
+                f"up to {highest}"
             )
             remedy = "Model and dictionaries must belong together (both of the 30M models)."
             raise InputError(what, where=weights, remedy=remedy)
@@ -140,7 +140,7 @@ def _folder_of(weights: str) -> Path:
         found = snapshot_download(weights, allow_patterns=["config.json", *_WEIGHTS_FILES])
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         first_line = str(error).strip().splitlines()[0]
-        what = f"is no folder here, and the hub does not give it ({first_line})"
+        what = f"... is no folder here, and the hub does not give it ({first_line})"
         remedy = (
             "Get a model, and name it with --weights geneformer-12L: scatd download geneformer-12L"
         )
@@ -153,7 +153,7 @@ def _weights_file(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     expected = f"config.json and {' or '.join(_WEIGHTS_FILES)}"
-    raise InputError("holds no model", where=str(folder), expected=expected)
+    raise InputError("... holds no model", where=str(folder), expected=expected)
 
 
 def _load(folder: Path) -> Any:
@@ -170,7 +170,9 @@ def _load(folder: Path) -> Any:
         raise InputError(what, where=str(folder), expected=expected) from error
     n_layers = config.num_hidden_layers - _LAYERS_LEFT_OUT
     if config.model_type != "bert" or n_layers < 1:
-        what = f"holds a model of type {config.model_type} with {counted(n_layers + 1, 'layer')}"
+        what = (
+            f"... holds a model of type {config.model_type} with {counted(n_layers + 1, 'layer')}"
+        )
         raise InputError(what, where=str(folder), expected=expected)
     config.num_hidden_layers = n_layers
     model = BertModel(config, add_pooling_layer=False)
@@ -178,7 +180,7 @@ def _load(folder: Path) -> Any:
     wanted = {name: value.shape for name, value in model.named_parameters()}
     missing = [name for name in wanted if name not in state]
     if missing:
-        what = f"has no tensor '{missing[0]}' ({len(missing)} of {len(wanted)} are missing)"
+        what = f"... has no tensor '{missing[0]}' ({len(missing)} of {len(wanted)} are missing)"
         raise InputError(what, where=str(weights), expected=expected)
     for name, shape in wanted.items():
         if state[name].shape != shape:
@@ -196,10 +198,10 @@ def _own_state(path: Path, expected: str) -> dict[str, torch.Tensor]:
         try:
             found = load_file(path)
         except (SafetensorError, OSError) as error:
-            what, remedy = f"cannot be read ({error})", "Copy or download it again."
+            what, remedy = f"... cannot be read ({error})", "Copy or download it again."
             raise InputError(what, where=str(path), expected=expected, remedy=remedy) from error
     else:
         found = load_tensors(path, expected=expected)
     if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
-        raise InputError("holds no dictionary of tensors", where=str(path), expected=expected)
+        raise InputError("... holds no dictionary of tensors", where=str(path), expected=expected)
     return {name.removeprefix("bert."): value for name, value in found.items()}

@@ -32,7 +32,7 @@ def load_tensors(path: Path, *, expected: str) -> Any:
     """
     require_existing(path)
     if path.is_dir():
-        raise InputError("is a folder", where=str(path), expected=expected)
+        raise InputError("... is a folder", where=str(path), expected=expected)
     try:
         with (
             activity.doing(f"Loading {path.name}"),
@@ -42,10 +42,10 @@ def load_tensors(path: Path, *, expected: str) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_mapped)
     except Exception as error:  # a damaged file can make the unpickler raise anything
         # The message of torch advises to load the file without restriction.
-        what, remedy = "is no PyTorch checkpoint, or is damaged", "Copy or download it again."
+        what, remedy = "... is no PyTorch checkpoint, or is damaged", "Copy or download it again."
         code = re.search(r"GLOBAL (\S+)", str(error))
         if code is not None:
-            what = f"holds more than tensors ({code[1]}), and loading that would run code"
+            what = f"... holds more than tensors ({code[1]}), and loading that would run code"
             remedy = "Nothing of it was run."
         raise InputError(what, where=str(path), expected=expected, remedy=remedy) from error
 
@@ -69,15 +69,15 @@ def load_dictionary(path: Path) -> dict[str, Any]:
             with path.open("rb") as file:
                 found = _NumbersOnly(file).load()
     except _AsksForCodeError as error:
-        what = f"holds more than words and numbers ({error}), and loading that would run code"
+        what = f"... holds more than words and numbers ({error}), and loading that would run code"
         remedy = "Nothing of it was run."
         raise InputError(what, where=str(path), expected=expected, remedy=remedy) from error
     except Exception as error:  # a damaged file can make the unpickler raise anything
         remedy = "Copy or download it again."
-        what = f"cannot be read ({type(error).__name__})"
+        what = f"... cannot be read ({type(error).__name__})"
         raise InputError(what, where=str(path), expected=expected, remedy=remedy) from error
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        what = f"holds a {type(found).__name__}"
+        what = f"... holds a {type(found).__name__}"
         raise InputError(what, where=str(path), expected=f"{expected}, with names as keys")
     return found
 

@@ -12,7 +12,7 @@ from scatd.embedding.loading import load_tensors
 from scatd.embedding.scfoundation_input import N_GENES
 from scatd.embedding.scfoundation_network import CellEncoder, EncoderSizes
 from scatd.embedding.settings import VERSION_ENTRIES, WeightsVersion
-from scatd.errors import Faults, InputError, nearest
+from scatd.errors import Faults, InputError
 from scatd.wording import counted
 
 _EXPECTED = "scFoundation's models.ckpt"
@@ -41,7 +41,7 @@ def read_encoder(path: Path, version: WeightsVersion) -> CellEncoder:
     for name, empty in network.state_dict().items():
         value = state.get(name)
         if not isinstance(value, torch.Tensor):
-            faults.add(f"has no tensor '{name}'", expected=_EXPECTED)
+            faults.add(f"... has no tensor '{name}'", expected=_EXPECTED)
         elif value.shape != empty.shape or not value.is_floating_point():
             shape, wanted = tuple(value.shape), tuple(empty.shape)
             faults.add(f"'{name}' is {shape} of {value.dtype}", expected=f"{wanted}, real numbers")
@@ -55,13 +55,13 @@ def read_encoder(path: Path, version: WeightsVersion) -> CellEncoder:
 def _entry(loaded: Any, version: WeightsVersion, path: Path) -> Mapping[str, Any]:
     key = VERSION_ENTRIES[version]
     if not isinstance(loaded, dict) or not any(name in loaded for name in VERSION_ENTRIES.values()):
-        what = "is another kind of checkpoint: it has none of the entries rde and cell"
+        what = "... is another kind of checkpoint: it has none of the entries rde and cell"
         raise InputError(what, where=str(path), expected=_EXPECTED)
     if key not in loaded:
         there = [word for word, name in VERSION_ENTRIES.items() if name in loaded]
         remedy = f"It has --version {' and '.join(there)}."
         raise InputError(
-            f"has no entry '{key}'", where=f"{path}: --version {version}", remedy=remedy
+            f"... has no entry '{key}'", where=f"{path}: --version {version}", remedy=remedy
         )
     entry = loaded[key]
     if not (
@@ -95,12 +95,11 @@ def _sizes(entry: Mapping[str, Any], path: Path) -> EncoderSizes:
         what = f"its configuration is not as published ({type(error).__name__}: {error})"
         raise InputError(what, where=str(path), expected=_EXPECTED) from error
     if kind != ("mae_autobin", "transformer"):
-        what = f"holds a network of kind {kind[0]} with layers of kind {kind[1]}"
-        remedy = f"Did you mean {nearest(kind[0], ['mae_autobin']) or 'another file'}?"
-        raise InputError(what, where=str(path), expected="mae_autobin, transformer", remedy=remedy)
+        what = f"... holds a network of kind {kind[0]} with layers of kind {kind[1]}"
+        raise InputError(what, where=str(path), expected="mae_autobin, transformer")
     if sizes.n_positions < N_GENES + 2 or sizes.hidden % sizes.heads:
         what = (
-            f"holds a network of {counted(sizes.n_positions, 'position')} and "
+            f"... holds a network of {counted(sizes.n_positions, 'position')} and "
             f"{counted(sizes.heads, 'head')}"
         )
         raise InputError(what, where=str(path), expected=f"at least {N_GENES + 2} positions")

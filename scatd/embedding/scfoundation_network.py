@@ -6,6 +6,7 @@ stored one after the other without padding. Only attention uses padding, to sepa
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +48,9 @@ class Layout:
         (n_cells, length), False for padding; None without padding.
     ends
         Place of the last token of each cell among the tokens, (n_cells,).
+    cells
+        Start and end of each cell among the tokens, where cells of different lengths are on a
+        processor; else empty.
     """
 
     n_cells: int
@@ -54,6 +58,7 @@ class Layout:
     places: Tensor
     is_token: Tensor | None
     ends: Tensor
+    cells: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, lengths: Tensor) -> Layout:
@@ -64,7 +69,10 @@ class Layout:
         is_token = torch.arange(length, device=lengths.device) < lengths[:, None]
         places = is_token.flatten().nonzero().squeeze(1)
         ends = lengths.cumsum(0) - 1
-        return cls(n_cells, length, places, None if is_even else is_token, ends)
+        cells: tuple[tuple[int, int], ...] = ()
+        if not is_even and lengths.device.type == "cpu":
+            cells = tuple(itertools.pairwise([0, *(ends + 1).tolist()]))
+        return cls(n_cells, length, places, None if is_even else is_token, ends, cells)
 
     def pad(self, x: Tensor, value: float = 0.0) -> Tensor:
         """(n_tokens, width) as (n_cells, length, width)."""
@@ -120,11 +128,18 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """Mix tokens (n_tokens, hidden)."""
         x = x.to(self.in_proj_weight.dtype)
-        qkv = layout.pad(functional.linear(x, self.in_proj_weight, self.in_proj_bias))
-        q, k, v = qkv.unflatten(2, (3, self._heads, -1)).permute(2, 0, 3, 1, 4)
+        qkv = functional.linear(x, self.in_proj_weight, self.in_proj_bias)
+        if layout.cells:
+            # A processor takes one cell after the other: padding would cost more than it gains.
+            of_cells = [self._mixed(qkv[None, start:stop])[0] for start, stop in layout.cells]
+            return self.out_proj(torch.cat(of_cells).flatten(1))
         mask = None if layout.is_token is None else layout.is_token[:, None, None, :]
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self.out_proj(layout.pack(mixed.transpose(1, 2)))
+        return self.out_proj(layout.pack(self._mixed(layout.pad(qkv), mask)))
+
+    def _mixed(self, qkv: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attention of cells (n_cells, length, 3 x hidden): (n_cells, length, heads, size)."""
+        q, k, v = qkv.unflatten(2, (3, self._heads, -1)).permute(2, 0, 3, 1, 4)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2)
 
 
 class Layer(nn.Module):

@@ -89,7 +89,7 @@ class EmbeddingStore:
             first = len(shard)
             shard.append(digests, embeddings)
         except OSError as error:
-            what = f"cannot be written ({error.strerror or error})"
+            what = f"... cannot be written ({error.strerror or error})"
             remedy = "Name another folder in SCATD_CACHE."
             raise InputError(what, where=str(self.folder), remedy=remedy) from error
         index.add(digests, self._shards.index(shard), first)

@@ -103,10 +103,7 @@ def near_copies(X: npt.NDArray, exact: Sequence[Sequence[int]] = ()) -> list[Nea
     limit = _limit(standard, X, rows)
     if not limit < 1:
         return []
-    pairs = _neighbours(standard.on_axes(X, rows), limit)
-    links = standard.correlations(X, rows[pairs])
-    linked = links >= limit
-    groups = _joined(pairs[linked], links[linked], len(rows))
+    groups = _joined(*_near_pairs(standard, X, rows, limit), len(rows))
     copies_of = {group[0]: list(group) for group in exact}
     found = [
         NearCopies(
@@ -116,6 +113,16 @@ def near_copies(X: npt.NDArray, exact: Sequence[Sequence[int]] = ()) -> list[Nea
         for members, weakest in _merged(groups, standard, X, rows, limit)
     ]
     return sorted(found, key=lambda one: (-len(one.rows), one.rows))
+
+
+def _near_pairs(
+    standard: Standard, X: npt.NDArray, rows: Rows, limit: float
+) -> tuple[Rows, npt.NDArray]:
+    """Pairs of positions in `rows` (n_pairs, 2) whose profiles correlate by `limit`, and how."""
+    pairs = _neighbours(standard.on_axes(X, rows), limit)
+    links = standard.correlations(X, rows[pairs])
+    linked = links >= limit
+    return pairs[linked], links[linked]
 
 
 def _limit(standard: Standard, X: npt.NDArray, rows: Rows) -> float:
@@ -185,10 +192,7 @@ def _merged(
     if len(groups) < 2:
         return groups
     heads = rows[[members[0] for members, _ in groups]]
-    pairs = _neighbours(standard.on_axes(X, heads), limit)
-    links = standard.correlations(X, heads[pairs])
-    linked = links >= limit
-    bridges = _joined(pairs[linked], links[linked], len(groups))
+    bridges = _joined(*_near_pairs(standard, X, heads, limit), len(groups))
     if not bridges:
         return groups
     alone = set(range(len(groups))) - {int(one) for members, _ in bridges for one in members}

@@ -18,7 +18,7 @@ from scipy.special import binom
 
 from scatd.evaluation.confounding import confounding, gram_matrix, sample_rows
 from scatd.evaluation.copies import equal_rows, exact_copies, near_copies
-from scatd.wording import counted
+from scatd.wording import all_of, counted, some_of
 
 SERIOUS, WARNING, NOTE = "serious", "warning", "note"
 SEVERITIES = (SERIOUS, WARNING, NOTE)
@@ -194,7 +194,7 @@ def id_findings(ids: npt.NDArray) -> list[Finding]:
             (name,),
             len(rows),
             f"Id '{name}' stands on {counted(len(rows), 'row')} "
-            f"({_some(str(row) for row in rows)}, from 0).",
+            f"({some_of(map(str, rows), _NAMED)}, from 0).",
         )
         for name, rows in rows_of.items()
         if len(rows) > 1
@@ -206,7 +206,8 @@ def id_findings(ids: npt.NDArray) -> list[Finding]:
             (),
             tuple(sorted(same)),
             len(same),
-            f"Ids {_some(sorted(same))} are one name in {counted(len(same), 'spelling')}.",
+            f"Ids {some_of(sorted(same), _NAMED)} are one name in "
+            f"{counted(len(same), 'spelling')}.",
         )
         for same in spellings.values()
         if len(same) > 1
@@ -257,7 +258,7 @@ def _columns_alike(
                 n = int(both[sets[first][0], sets[second][0]])
                 verb = "is" if len(left) == 1 else "are"
                 text = (
-                    f"{_and(left)} {verb} the exact inverse of {_and(right)} "
+                    f"{all_of(left)} {verb} the exact inverse of {all_of(right)} "
                     f"({counted(n, 'sample')})."
                 )
                 yield Finding(SERIOUS, "inverted labels", left + right, (), n, text)
@@ -302,7 +303,7 @@ def _equal_vectors(
         text = (
             f"{counted(n, 'sample', 'shares')} one label vector over "
             f"{counted(len(columns), 'drug')} (sensitive to {int((vector == 0).sum())}): "
-            f"{_some(same)}."
+            f"{some_of(same, _NAMED)}."
         )
         yield Finding(NOTE, "same label vector", (), same, n, text)
 
@@ -313,11 +314,12 @@ def _copies(
     """Find samples with identical or almost identical profiles, and compare their labels."""
     exact = exact_copies(X)
     for members in exact:
-        text = f"Samples {_some(names[members])} have one and the same profile"
+        text = f"Samples {some_of(names[members], _NAMED)} have one and the same profile"
         yield _copied("copies", text, members, len(members), (values, columns, names))
     for near in near_copies(X, exact):
         members = list(near.rows)
-        text = f"Samples {_some(names[members])} have almost the same profile ({near.in_words})"
+        some = some_of(names[members], _NAMED)
+        text = f"Samples {some} have almost the same profile ({near.in_words})"
         yield _copied("near copies", text, members, near.correlation, (values, columns, names))
 
 
@@ -336,7 +338,7 @@ def _copied(
     if not differ.any():
         return Finding(WARNING, check, (), same, value, f"{text}.")
     drugs = tuple(name for name, odd in zip(columns, differ, strict=True) if odd)
-    text += f", and other labels for {_some(drugs)}."
+    text += f", and other labels for {some_of(drugs, _NAMED)}."
     return Finding(SERIOUS, f"contradicting {check}", drugs, same, value, text)
 
 
@@ -378,13 +380,3 @@ def _confounded(
             )
             drugs = (name, str(groups.name))
             yield Finding(SERIOUS, "confounding", drugs, (), told.groups, text)
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(listed[:_NAMED]) + more
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -273,7 +273,7 @@ def _by_formula(codes: Array, prob: Array, threshold: float | Array, level: floa
     """Bounds of the AUROC and of `PROPORTIONS`; NaN where the metric is not defined."""
     low, high = delong.interval_of_mean([delong.ranking(codes, prob)], level=level)
     resistant, called = codes == 1, prob > threshold
-    counted = {
+    fractions = {
         "prevalence": (resistant, np.ones_like(resistant)),
         "recall": (called, resistant),
         "specificity": (~called, ~resistant),
@@ -281,11 +281,11 @@ def _by_formula(codes: Array, prob: Array, threshold: float | Array, level: floa
         "accuracy": (called == resistant, np.ones_like(resistant)),
     }
     lows, highs = wilson_interval(
-        [int((hits & among).sum()) for hits, among in counted.values()],
-        [int(among.sum()) for _, among in counted.values()],
+        [int((hits & among).sum()) for hits, among in fractions.values()],
+        [int(among.sum()) for _, among in fractions.values()],
         level=level,
     )
-    wilson = zip(counted, lows, highs, strict=True)
+    wilson = zip(fractions, lows, highs, strict=True)
     return {"auroc": (float(low), float(high))} | {
         name: (float(lower), float(upper)) for name, lower, upper in wilson
     }

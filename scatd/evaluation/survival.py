@@ -62,7 +62,7 @@ def survival_columns(rows: pd.DataFrame, time: str, event: str, where: str) -> p
     for name, column in columns.items():
         if column not in rows:
             held = ", ".join(map(str, rows.columns[:12]))
-            what = f"has no column '{column}' for the {name}"
+            what = f"... has no column '{column}' for the {name}"
             raise InputError(what, where=where, remedy=f"It has {held}.")
     table = pd.DataFrame(
         {

@@ -34,7 +34,7 @@ def ranked(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     classes = [name for name in table.columns if str(name).startswith(MEAN_ABS)]
     if "feature" not in table or not classes:
-        what = "is no importance table"
+        what = "... is no importance table"
         expected = "columns feature and mean_abs_resistant, as scatd explain writes them"
         raise InputError(what, where=where, expected=expected)
     importance = pd.DataFrame(

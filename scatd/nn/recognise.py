@@ -18,10 +18,11 @@ from torch.overrides import TorchFunctionMode
 from scatd.errors import InputError
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
-from scatd.wording import counted
+from scatd.wording import counted, some_of
 
 Kind = Literal["backbone", "response"]
 N = TypeVar("N", bound=ResidualVAE | ResponseClassifier)
+T = TypeVar("T")
 
 FAMILY_DESIGNS = {"sf": ("sf",), "gf": ("gf",), "dist": ("dist", "dist_script")}
 """Published classes of a family; gf and the pretraining script of dist have the same layout."""
@@ -76,13 +77,13 @@ def recognise(state: Mapping[str, Tensor], family: str, *, where: str) -> Recogn
     if misfits[own]:
         hint = f"It looks like family {' or '.join(looks_like)}; --family says which."
         raise InputError(
-            f"is no {KIND_WORDS[kind]} of family {family}\n{_table(misfits[own])}",
+            f"... is no {KIND_WORDS[kind]} of family {family}\n{_table(misfits[own])}",
             where=where,
             remedy="" if family in looks_like else hint,
         )
     if family not in looks_like:
         raise InputError(
-            f"reads {counted(sizes.n_features, 'feature')}, which is family {looks_like[0]}",
+            f"... reads {counted(sizes.n_features, 'feature')}, which is family {looks_like[0]}",
             where=where,
             expected=f"a {KIND_WORDS[kind]} of family {family}, which has the same layout",
             remedy=f"Use --family {looks_like[0]}.",
@@ -108,7 +109,7 @@ def require_network(state: Mapping[str, Tensor], said: Recognised, *, where: str
     """
     misfits = _misfits(state, said.kind, said.sizes, said.design, has_head=said.has_head)
     if misfits:
-        what = f"does not hold the {KIND_WORDS[said.kind]} that its card describes"
+        what = f"... does not hold the {KIND_WORDS[said.kind]} that its card describes"
         raise InputError(f"{what}\n{_table(misfits)}", where=where)
     _require_finite(state, where)
     if DESIGNS[said.design].swish == "shared":
@@ -136,10 +137,8 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
     n_latent = _length(state, ["fc21.bias", "fc22.bias", "fc21.weight", "fc21.weight_orig"])
     encoder = _block_widths(state, "Encoder_resblocks")
     if not (n_features and n_latent and encoder):
-        some = ", ".join(list(state)[:4]) or "nothing"
-        more = f" and {len(state) - 4} more" if len(state) > 4 else ""
         raise InputError(
-            f"holds no whole encoder of scATD, but {some}{more}",
+            f"... holds no whole encoder of scATD, but {some_of(state, 4) or 'nothing'}",
             where=where,
             expected="names such as Encoder_resblocks.0.fc.weight and fc21.bias",
         )
@@ -148,7 +147,7 @@ def _sizes(state: Mapping[str, Tensor], kind: Kind, where: str) -> Sizes:
         return Sizes(n_features, n_latent, encoder, ())
     if not decoder:
         raise InputError(
-            "holds an encoder alone",
+            "... holds an encoder alone",
             where=where,
             expected="a decoder (Decoder_resblocks, fc4) or a classifier's head (fc3, bn3, fc4)",
         )
@@ -261,8 +260,8 @@ def _table(misfits: Sequence[_Misfit]) -> str:
     lines = [f"  {a:<{name_width}}  {b:<{expected_width}}  {c}" for a, b, c in rows]
     if len(shown) < len(misfits):
         lines.append("  ...")
-    counted = f"{len(missing)} missing, {len(unexpected)} unexpected"
-    return "\n".join([*lines, f"  {counted}, {len(different)} of another shape or type"])
+    numbers = f"{len(missing)} missing, {len(unexpected)} unexpected"
+    return "\n".join([*lines, f"  {numbers}, {len(different)} of another shape or type"])
 
 
 def _described(tensor: Tensor) -> str:
@@ -275,7 +274,7 @@ def is_finite(values: Tensor) -> bool:
     return not values.numel() or all(bool(end.isfinite()) for end in values.aminmax())
 
 
-def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def under(tensors: Mapping[str, T], prefix: str) -> dict[str, T]:
     """Return the entries whose names start with a prefix, without the prefix."""
     return {
         name.removeprefix(prefix): value
@@ -300,7 +299,7 @@ def require_tensor(
     """
     found = tensors.get(name)
     if found is None:
-        raise InputError(f"lacks tensor '{name}'", where=where)
+        raise InputError(f"... lacks tensor '{name}'", where=where)
     is_like = len(shape) == found.dim() and all(
         length in (None, own) for length, own in zip(shape, found.shape, strict=True)
     )
@@ -327,10 +326,9 @@ def _require_finite(state: Mapping[str, Tensor], where: str) -> None:
         if not is_finite(value)
     }
     if bad:
-        some = ", ".join(f"{name} ({count})" for name, count in list(bad.items())[:5])
-        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        some = some_of([f"{name} ({count})" for name, count in bad.items()], 5)
         raise InputError(
-            f"NaN or infinite values in {counted(len(bad), 'tensor', of=len(state))}: {some}{more}",
+            f"NaN or infinite values in {counted(len(bad), 'tensor', of=len(state))}: {some}",
             where=where,
             remedy="Its training diverged: take an earlier checkpoint.",
         )

@@ -32,10 +32,10 @@ def require_files(
     named = [option for option, value in given.items() if value is not None]
     if named and output is None:
         remedy = "Name an output, or leave this out."
-        raise InputError("is for an output in a file", where=named[0], remedy=remedy)
+        raise InputError("... is for an output in a file", where=named[0], remedy=remedy)
     if named and isinstance(cohort, CohortInMemory):
         remedy = "Write them to a file first, or leave this out."
-        raise InputError("is not for cells in memory", where=named[0], remedy=remedy)
+        raise InputError("... is not for cells in memory", where=named[0], remedy=remedy)
     if rows is None or output is None or not isinstance(cohort, Path):
         return
     if cohort.absolute() == output.absolute():

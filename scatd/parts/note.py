@@ -77,17 +77,17 @@ def read_note(part: Path) -> PartNote:
     path = note_path(part)
     remedy = "Make it with --rows A:B, and keep the file and its note together."
     if not path.is_file():
-        what = f"is no part: there is no {path.name} beside it"
+        what = f"... is no part: there is no {path.name} beside it"
         raise InputError(what, where=str(part), remedy=remedy)
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         kind = held.pop("format")
         note = PartNote(**held)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        what = "is damaged, or was written by another version of scatd"
+        what = "... is damaged, or was written by another version of scatd"
         raise InputError(what, where=str(path), remedy=remedy) from error
     if kind != _FORMAT or note.sha256 != content_hash(part):
-        what = "was changed after it was made"
+        what = "... was changed after it was made"
         raise InputError(what, where=str(part), remedy="Make this part again.")
     return note
 

@@ -15,8 +15,8 @@ from scatd.pl.scored import WHERE, Scored, column, scored
 from scatd.pl.showing import finish
 from scatd.pl.words import colours_of, words_of
 from scatd.plots import cells as plots
+from scatd.plots.colours import CALL_COLOURS, COLOURS
 from scatd.plots.scores import score_histogram, scores_by_group
-from scatd.plots.style import CALL_COLOURS, COLOURS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -177,7 +177,7 @@ def _inside_or_outside(adata: AnnData, drug: str) -> np.ndarray:
     """Where each cell lies, (n_obs,); empty where nobody knows."""
     name = keys.ood_column(drug)
     if name not in adata.obs:
-        what = f"has no column '{name}': the model of {drug} does not know its training domain"
+        what = f"... has no column '{name}': the model of {drug} does not know its training domain"
         raise InputError(what, where=f"{WHERE}: obs", remedy="Choose another color.")
     is_outside = adata.obs[name]
     known = is_outside.notna()

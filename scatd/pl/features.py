@@ -10,10 +10,12 @@ import pandas as pd
 
 from scatd import keys
 from scatd.data.storable import mapping
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.pl.showing import finish
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.local import waterfall as draw_waterfall
+from scatd.spelling import nearest
+from scatd.wording import some_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -68,7 +70,7 @@ def importance(
     table = _importance(data)
     missing = [name for name in _NEEDED if name not in table]
     if missing:
-        what = f"has no column {' and '.join(missing)}"
+        what = f"... has no column {' and '.join(missing)}"
         raise InputError(what, where="the table of importance", remedy=_REMEDY)
     draw = partial(importance_bars, table, _title(data, table), n)
     return finish(lambda on: draw(on=on), ax=ax, show=show, return_fig=return_fig)
@@ -116,7 +118,7 @@ def waterfall(
         raise InputError(f"n is {n}", expected="1 or more features")
     cells = _cells(data)
     if cells is None or _LAYER not in cells.layers or keys.BASELINE_LOGIT not in cells.obs:
-        what = f"cannot draw the attributions of a {type(data).__name__}"
+        what = f"... cannot draw the attributions of a {type(data).__name__}"
         expected = f"layers['{_LAYER}'] and obs['{keys.BASELINE_LOGIT}']"
         raise InputError(what, expected=expected, remedy=_CELLS_REMEDY)
     row = _row(cells, cell)
@@ -138,7 +140,7 @@ def _importance(data: Any) -> pd.DataFrame:
     cells = _cells(data)
     stored = None if cells is None else cells.varm.get("importance")
     if not isinstance(stored, pd.DataFrame):
-        what = f"cannot draw the importance of a {type(data).__name__}"
+        what = f"... cannot draw the importance of a {type(data).__name__}"
         raise InputError(what, expected="an explanation or its table", remedy=_REMEDY)
     return stored.rename_axis("feature").reset_index()
 
@@ -172,7 +174,7 @@ def _row(cells: AnnData, cell: str | None) -> int:
         return int(np.nanargmax(prob))
     names = list(cells.obs_names.astype(str))
     if cell not in names:
-        listed = ", ".join(nearest(cell, names) or names[:3])
+        listed = some_of(nearest(cell, names) or names, 3)
         raise InputError(f"there is no cell '{cell}'", expected=f"a name such as {listed}")
     row = names.index(cell)
     if not np.isfinite(prob[row]):

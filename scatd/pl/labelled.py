@@ -71,7 +71,7 @@ def judged(data: Any, drug: str | None, labels: str | None, label_map: str | Non
         return replace(found, bounds=_bounds(data), ece=_ece(data))
     cells = scored(data, drug)
     if labels is None:
-        what, where = "is scored, but no labels are named", WHERE
+        what, where = "... is scored, but no labels are named", WHERE
         raise InputError(what, where=where, expected="labels= a column of obs with the truth")
     meanings = CODES | read_label_map(label_map)
     codes = encode(column(data, labels), meanings, f"{WHERE}: obs column '{labels}'")
@@ -90,7 +90,7 @@ def _of_table(table: pd.DataFrame, subject: str) -> Judged:
     """Every model of a table of predictions."""
     missing = [name for name in _COLUMNS if name not in table]
     if missing:
-        what = f"has no column {' and '.join(missing)}"
+        what = f"... has no column {' and '.join(missing)}"
         expected = f"columns {', '.join(_COLUMNS)}, and model and fold where there are several"
         raise InputError(what, where="the predictions", expected=expected)
     codes = encode(table["truth"], CODES, "the predictions: column 'truth'")

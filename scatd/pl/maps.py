@@ -60,7 +60,7 @@ def _family(adata: AnnData, found: Scored) -> str:
     there = [family for family in families if keys.latent_key(family) in adata.obsm]
     if not there:
         names = " or ".join(f"obsm['{keys.latent_key(family)}']" for family in families)
-        what = f"has neither obsm['{MAP_KEY}'] nor {names}"
+        what = f"... has neither obsm['{MAP_KEY}'] nor {names}"
         remedy = (
             f"Run scatd.predict(adata, drug={found.drug!r}), or scanpy's sc.pp.neighbors and "
             "sc.tl.umap, first."
@@ -71,7 +71,7 @@ def _family(adata: AnnData, found: Scored) -> str:
 
 def _two(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     if xy.ndim != 2 or xy.shape[1] < 2:
-        what = f"is a map of shape {xy.shape}"
+        what = f"... is a map of shape {xy.shape}"
         expected = "two columns"
         raise InputError(what, where=f"{WHERE}: obsm['{MAP_KEY}']", expected=expected)
     return xy[:, :2]

@@ -85,7 +85,7 @@ def survival(
     rows = pd.DataFrame({name: column(adata, name) for name in (time, event)})
     rows = rows.assign(**{_SCORE: found.prob, _CALL: found.calls})
     if not rows.index.is_unique:
-        what = "has repeated names of rows"
+        what = "... has repeated names of rows"
         raise InputError(what, where=WHERE, remedy="Run adata.obs_names_make_unique() first.")
     if groupby is not None:
         rows = _by_patient(rows, column(adata, groupby), found)

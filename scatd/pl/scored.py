@@ -14,8 +14,9 @@ from scatd import keys
 from scatd.data.drugs import find_drug, resolve_drug
 from scatd.data.groups import group_words
 from scatd.data.storable import mapping
-from scatd.errors import InputError, nearest
-from scatd.wording import counted
+from scatd.errors import InputError
+from scatd.spelling import nearest
+from scatd.wording import counted, some_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -61,7 +62,7 @@ class Scored:
             When the AnnData does not say it.
         """
         if "threshold" not in self.about:
-            what = f"does not say the threshold of the scores of {self.drug}"
+            what = f"... does not say the threshold of the scores of {self.drug}"
             where = f"{WHERE}: uns['{keys.UNS_SCATD}']"
             remedy = f"{_run(self.drug)} again. (anndata.concat keeps uns with uns_merge='first'.)"
             raise InputError(what, where=where, remedy=remedy)
@@ -83,7 +84,7 @@ def scored(adata: AnnData, drug: str | None = None) -> Scored:
     """
     known = scored_drugs(adata)
     if not known:
-        what = "has no scores" if drug is None else f"has no scores of '{drug}'"
+        what = "... has no scores" if drug is None else f"... has no scores of '{drug}'"
         raise InputError(what, where=WHERE, remedy=f"{_run(drug or '...')} first.")
     key = _only(known) if drug is None else _found(drug, known)
     obs = adata.obs
@@ -123,7 +124,7 @@ def require_anndata(data: object) -> None:
     from anndata import AnnData
 
     if not isinstance(data, AnnData):
-        what = f"cannot draw the scores of a {type(data).__name__}"
+        what = f"... cannot draw the scores of a {type(data).__name__}"
         remedy = "Read a file first: anndata.read_h5ad(PATH)."
         raise InputError(what, expected="an AnnData", remedy=remedy)
 
@@ -143,16 +144,16 @@ def column(adata: AnnData, name: str, remedy: str = "") -> pd.Series:
     """
     if name not in adata.obs:
         held = [str(one) for one in adata.obs.columns]
-        listed = ", ".join(nearest(name, held) or held[:_NAMES])
+        listed = some_of(nearest(name, held) or held, _NAMES)
         expected = f"one of {listed}" if listed else "a column of obs"
-        what, where = f"has no column '{name}'", f"{WHERE}: obs"
+        what, where = f"... has no column '{name}'", f"{WHERE}: obs"
         raise InputError(what, where=where, expected=expected, remedy=remedy)
     return adata.obs[name]
 
 
 def _found(drug: str, known: list[str]) -> str:
     if not find_drug(drug, known):
-        what, expected = f"has no scores of '{drug}'", f"one of {', '.join(known[:_NAMES])}"
+        what, expected = f"... has no scores of '{drug}'", f"one of {', '.join(known[:_NAMES])}"
         remedy = f"{_run(drug)} first."
         raise InputError(what, where=WHERE, expected=expected, remedy=remedy)
     return resolve_drug(drug, known, where=WHERE)
@@ -160,7 +161,7 @@ def _found(drug: str, known: list[str]) -> str:
 
 def _only(known: list[str]) -> str:
     if len(known) > 1:
-        what, listed = f"has scores of {counted(len(known), 'drug')}", ", ".join(known[:_NAMES])
+        what, listed = f"... has scores of {counted(len(known), 'drug')}", ", ".join(known[:_NAMES])
         raise InputError(what, where=WHERE, remedy=f"Say which one: drug= one of {listed}.")
     return known[0]
 

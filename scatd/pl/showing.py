@@ -51,7 +51,7 @@ def _figure() -> Figure:
     """An empty figure that pyplot can show, in a window or in a notebook."""
     from matplotlib import pyplot as plt
 
-    from scatd.plots.style import PAPER
+    from scatd.plots.colours import PAPER
 
     return plt.figure(layout="constrained", facecolor=PAPER)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scatd.data.groups import group_words
 from scatd.errors import InputError
-from scatd.plots.style import CATEGORIES, MANY
+from scatd.plots.colours import CATEGORIES, MANY
 from scatd.wording import counted
 
 MOST = 60

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scatd.plots.colours import CORRELATIONS, VALUES
 from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
-from scatd.plots.style import CORRELATIONS, TEXT_SIZE, VALUES, label_axes, new_figure, shortened
+from scatd.plots.style import TEXT_SIZE, label_axes, new_figure, shortened
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scatd.plots.style import COLOURS, GUIDE, label_axes, legend_inside, new_figure
+from scatd.plots.colours import COLOURS, GUIDE
+from scatd.plots.style import label_axes, legend_inside, new_figure
 from scatd.wording import counted
 
 if TYPE_CHECKING:

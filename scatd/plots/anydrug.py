@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.plots.style import COLOURS, GUIDE, INK, label_axes, legend_beside, new_mosaic
+from scatd.plots.colours import COLOURS, GUIDE, INK
+from scatd.plots.style import label_axes, legend_beside, new_mosaic
 from scatd.wording import counted
 
 if TYPE_CHECKING:

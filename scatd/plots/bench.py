@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.plots.colours import CATEGORIES, COLOURS, GUIDE, INK, SHARES
 from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
-from scatd.plots.style import (
-    CATEGORIES,
-    COLOURS,
-    GUIDE,
-    INK,
-    SHARES,
-    TEXT_SIZE,
-    label_axes,
-    legend_beside,
-    new_figure,
-    shortened,
-)
+from scatd.plots.style import TEXT_SIZE, label_axes, legend_beside, new_figure, shortened
 from scatd.wording import counted
 
 if TYPE_CHECKING:

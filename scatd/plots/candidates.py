@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import CandidateName
-from scatd.plots.style import CATEGORIES, GUIDE, INK, PAPER, TEXT_SIZE, label_axes, new_mosaic, say
+from scatd.plots.colours import CATEGORIES, GUIDE, INK, PAPER
+from scatd.plots.style import TEXT_SIZE, label_axes, new_mosaic, say
 from scatd.wording import counted
 
 if TYPE_CHECKING:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from scatd.plots.colours import COLOURS, SHARES, VALUES
 from scatd.plots.shades import colour_bar
 from scatd.plots.style import (
-    COLOURS,
-    SHARES,
     TEXT_SIZE,
-    VALUES,
     axes_on,
     figure_of,
     label_axes,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from scatd.plots.colours import COLOURS, SHARES
 from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
-from scatd.plots.style import COLOURS, SHARES, label_axes, new_mosaic, shortened, width_of
+from scatd.plots.style import label_axes, new_mosaic, shortened, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import FAMILIES
-from scatd.plots.style import (
-    COLOURS,
-    FAMILY_COLOURS,
-    GUIDE,
-    TEXT_SIZE,
-    label_axes,
-    legend_beside,
-    new_figure,
-    shortened,
-)
+from scatd.plots.colours import COLOURS, FAMILY_COLOURS, GUIDE
+from scatd.plots.style import TEXT_SIZE, label_axes, legend_beside, new_figure, shortened
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.evaluation.evidence import in_legend
-from scatd.plots.style import COLOURS, GUIDE, INK, label_axes, legend_beside, look_of, new_figure
+from scatd.plots.colours import COLOURS, GUIDE, INK, look_of
+from scatd.plots.style import label_axes, legend_beside, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

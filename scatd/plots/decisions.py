@@ -8,13 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
+from scatd.plots.colours import CATEGORIES, COLOURS, COUNTS, GUIDE, INK, RESPONSE_COLOURS
 from scatd.plots.style import (
-    CATEGORIES,
-    COLOURS,
-    COUNTS,
-    GUIDE,
-    INK,
-    RESPONSE_COLOURS,
     TEXT_SIZE,
     label_axes,
     legend_beside,

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.plots.colours import CATEGORIES, GUIDE, INK
 from scatd.plots.style import (
-    CATEGORIES,
-    GUIDE,
-    INK,
     TEXT_SIZE,
     label_axes,
     legend_beside,

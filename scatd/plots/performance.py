@@ -10,18 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.keys import RESPONSES
+from scatd.plots.colours import COLOURS, GUIDE, INK, RESPONSE_COLOURS, look_of
 from scatd.plots.style import (
-    COLOURS,
-    GUIDE,
-    INK,
-    RESPONSE_COLOURS,
     TEXT_SIZE,
     axes_on,
     figure_of,
     label_axes,
     legend_beside,
     legend_inside,
-    look_of,
     new_figure,
     unit_square,
 )

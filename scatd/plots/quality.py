@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from scatd.data.cells import N_GENES, PCT_MITO, TOTAL
-from scatd.plots.style import COLOURS, INK, TEXT_SIZE, label_axes, new_figure, say, thinned, violin
+from scatd.plots.colours import COLOURS, INK
+from scatd.plots.style import TEXT_SIZE, label_axes, new_figure, say, thinned, violin
 from scatd.wording import counted
 
 if TYPE_CHECKING:

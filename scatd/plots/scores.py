@@ -9,10 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from scatd.keys import ABSTAIN, CALLS, RESISTANT
+from scatd.plots.colours import CALL_COLOURS, INK
 from scatd.plots.explain.beeswarm import swarm
 from scatd.plots.style import (
-    CALL_COLOURS,
-    INK,
     axes_on,
     figure_of,
     label_axes,

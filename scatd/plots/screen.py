@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import ABSTAIN, RESISTANT, SENSITIVE
+from scatd.plots.colours import CALL_COLOURS, SHARES
 from scatd.plots.shades import colour_bar, mark_missing, write_in_cells
 from scatd.plots.style import (
-    CALL_COLOURS,
-    SHARES,
     TEXT_SIZE,
     axes_on,
     figure_of,

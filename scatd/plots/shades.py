@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scatd.plots.style import COLOURS, PAPER, TEXT_SIZE, TITLE_SIZE, figure_of
+from scatd.plots.colours import COLOURS, PAPER
+from scatd.plots.style import TEXT_SIZE, TITLE_SIZE, figure_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

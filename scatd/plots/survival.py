@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
+from scatd.plots.colours import CALL_COLOURS, CATEGORIES, GUIDE, INK
 from scatd.plots.style import (
-    CALL_COLOURS,
-    CATEGORIES,
-    GUIDE,
-    INK,
     TEXT_SIZE,
     figure_of,
     label_axes,

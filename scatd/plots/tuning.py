@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scatd.plots.style import (
-    COLOURS,
-    GUIDE,
-    INK,
-    TEXT_SIZE,
-    label_axes,
-    legend_inside,
-    new_figure,
-    write_beside,
-)
+from scatd.plots.colours import COLOURS, GUIDE, INK
+from scatd.plots.style import TEXT_SIZE, label_axes, legend_inside, new_figure, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from mlflow.tracking import MlflowClient
 
 from scatd import keys
 from scatd.data.drugs import drug_key as key_of
-from scatd.data.drugs import refuse_reserved, resolve_drug
-from scatd.errors import InputError, nearest
+from scatd.data.drugs import near_drugs, refuse_reserved, resolve_drug
+from scatd.errors import InputError
 from scatd.registry import state
 from scatd.registry.config import load_config
 from scatd.registry.refs import ModelRef, chosen, ref_of, split_spec
@@ -96,7 +96,7 @@ def _nothing_there(
     if not drugs:
         remedy = f"No drug has a model yet. Train one: scatd transfer --drug {drug_key}"
         return InputError(what, where=where, remedy=remedy)
-    close = nearest(drug_key, drugs)
+    close = near_drugs(drug_key, drugs)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     known = ", ".join(f"{drug} ({stages})" for drug, stages in sorted(drugs.items()))
     remedy = f"{hint}Registered: {known}."

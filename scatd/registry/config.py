@@ -69,7 +69,7 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
         own = Path(CONFIG_FOLDER)
         folder = own if own.is_dir() else shipped_rules()
     elif not folder.is_dir():
-        raise InputError("is no folder", where=str(folder), expected="a folder of YAML files")
+        raise InputError("... is no folder", where=str(folder), expected="a folder of YAML files")
     values: dict[str, Any] = {}
     config = DrugConfig()
     # Files are compared with the key, never opened by it: a key is not trusted as a path.
@@ -78,7 +78,7 @@ def load_config(drug_key: str, folder: Path | None = None) -> DrugConfig:
     for other in find_drug(drug_key, [Path(name).stem for name in files]):
         if other != drug_key:
             remedy = f"Rename it to {overrides}."
-            what = f"holds rules for {drug_key} under another name, so they would not be read"
+            what = f"... holds rules for {drug_key} under another name, so they would not be read"
             raise InputError(what, where=str(files[f"{other}.yaml"]), remedy=remedy)
     for name in (DEFAULT_FILE, overrides):
         if path := files.get(name):

@@ -60,14 +60,14 @@ def diff(name: str, first: str, second: str) -> pd.DataFrame:
 
 def _values(ref: ModelRef) -> dict[tuple[str, str], str]:
     """Everything known of a version, by section and name."""
-    from scatd import artifact
+    from scatd.cards import model_folder
     from scatd.cards.writing import to_mapping
 
     folder = fetch(ref)
-    digests = artifact.verify(folder)
-    card = to_mapping(artifact.read_card(folder))
+    digests = model_folder.verify(folder)
+    card = to_mapping(model_folder.read_card(folder))
     values = {(_section(name), name): text for name, text in _flat(card)}
-    values["model", "weights"] = f"sha256 {digests[artifact.WEIGHTS_FILE][:16]}"
+    values["model", "weights"] = f"sha256 {digests[model_folder.WEIGHTS_FILE][:16]}"
     stored = connect().get_model_version(ref.name, str(ref.version))
     values["registry", "run_id"] = str(stored.run_id)
     skipped = (keys.TAG_FAMILY, keys.TAG_DRUG, keys.TAG_SIMULATED, keys.TAG_GATE)

@@ -156,18 +156,18 @@ def _damage(folder: Path, version: ModelVersion) -> str:
 
 
 def _note_hashes(client: MlflowClient, version: ModelVersion) -> None:
-    from scatd import artifact
+    from scatd.cards import model_folder
 
     with _copied(client, version) as folder:
-        found = artifact.verify(folder)
+        found = model_folder.verify(folder)
     _set_tags(client, version, hashes.as_tags(found))
 
 
 def _card(client: MlflowClient, version: ModelVersion) -> Card:
-    from scatd import artifact
+    from scatd.cards import model_folder
 
     with _copied(client, version) as folder:
-        return artifact.read_card(folder)
+        return model_folder.read_card(folder)
 
 
 def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:

@@ -46,9 +46,9 @@ def read(ref: ModelRef) -> Artifact:
 
 def read_card(ref: ModelRef) -> Card:
     """The card of a version, checked as `read` checks it; the weights are not read."""
-    from scatd import artifact
+    from scatd.cards import model_folder
 
-    return _checked(ref, artifact.read_card)[1]
+    return _checked(ref, model_folder.read_card)[1]
 
 
 def fetch(ref: ModelRef) -> Path:
@@ -56,9 +56,9 @@ def fetch(ref: ModelRef) -> Path:
 
     A folder that came from a server is kept in a cache.
     """
-    from scatd import artifact
+    from scatd.cards import model_folder
 
-    return _checked(ref, artifact.read_card)[0]
+    return _checked(ref, model_folder.read_card)[0]
 
 
 def _checked(ref: ModelRef, reader: Callable[[Path], T]) -> tuple[Path, T]:
@@ -112,10 +112,10 @@ def _fetched(client: MlflowClient, ref: ModelRef, tags: Mapping[str, str]) -> Pa
 
 
 def _is_whole(folder: Path, tags: Mapping[str, str]) -> bool:
-    from scatd import artifact
+    from scatd.cards import model_folder
 
     try:
-        artifact.verify(folder)
+        model_folder.verify(folder)
         return not hashes.changed_file(folder, tags)
     except InputError:
         return False

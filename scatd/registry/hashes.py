@@ -43,13 +43,12 @@ def changed_file(folder: Path, tags: Mapping[str, str]) -> str:
     InputError
         When the folder is damaged.
     """
-    from scatd import artifact
-    from scatd.cards import checksums
+    from scatd.cards import checksums, model_folder
 
     registered = of_tags(tags)
     if not registered:
         return ""
-    return checksums.changed(checksums.read(folder) or artifact.verify(folder), registered)
+    return checksums.changed(checksums.read(folder) or model_folder.verify(folder), registered)
 
 
 def require_unchanged(folder: Path, tags: Mapping[str, str], where: str) -> None:

@@ -104,7 +104,7 @@ def require_tags(tags: Mapping[str, str], where: str) -> None:
     """
     for tag in _NEEDED:
         if tag not in tags:
-            raise InputError(f"has lost its tag {tag}", where=where, remedy=_REMEDY)
+            raise InputError(f"... has lost its tag {tag}", where=where, remedy=_REMEDY)
 
 
 def require_agreement(card: Described, tags: Mapping[str, str], where: str) -> None:

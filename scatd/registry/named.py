@@ -55,8 +55,8 @@ def require_backbone(where: str, found: Artifact) -> None:
         Says what it is.
     """
     if found.kind != "backbone":
-        what = "is a response model, whose encoder belongs to one drug"
+        what = "... is a response model, whose encoder belongs to one drug"
         if found.kind == keys.ANYDRUG:
-            what = "is a model of drugs never seen, which has no encoder"
+            what = "... is a model of drugs never seen, which has no encoder"
         remedy = "See the backbones: scatd registry list"
         raise InputError(what, where=where, expected="a backbone", remedy=remedy)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scatd.tracking import lives
+from scatd.wording import printable
 
 _MOST_LETTERS = 100
 
@@ -58,7 +59,9 @@ class Owner:
         """An owner as `as_json` wrote it; one that nobody knows where the text was edited."""
         try:
             read = json.loads(text)
-            said: dict[str, Any] = {field.name: _plain(read[field.name]) for field in fields(cls)}
+            said: dict[str, Any] = {
+                field.name: printable(read[field.name], _MOST_LETTERS) for field in fields(cls)
+            }
             return cls(**{**said, "process": int(said["process"])})
         except (ValueError, TypeError, KeyError, RecursionError):
             return cls(subject, "unknown", "somebody", "an unknown host", 0, "", "move", "")
@@ -107,8 +110,3 @@ def _machine() -> str:
         except OSError:  # not Linux
             parts.append("")
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-
-def _plain(value: object) -> str:
-    """Text without signs that steer a terminal."""
-    return "".join(filter(str.isprintable, str(value)))[:_MOST_LETTERS]

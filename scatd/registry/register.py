@@ -73,11 +73,12 @@ def register_artifact(
     The version number.
     """
     from scatd import artifact
+    from scatd.cards import model_folder
 
     client = connect()
     with _folder(model) as folder:
         stored = artifact.read(folder) if isinstance(model, Path) else model
-        card, files = artifact.read_card(folder), artifact.verify(folder)
+        card, files = model_folder.read_card(folder), model_folder.verify(folder)
         packing = _Packing(card, files, _example(stored), description)
         logged = _logged_model(client, folder, name, run_id, packing)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])

@@ -16,9 +16,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from scatd import keys
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.registry import events
 from scatd.registry.events import Event
+from scatd.spelling import nearest
 from scatd.tracking.search import every
 
 _NAME_PREFIX = "scatd-"

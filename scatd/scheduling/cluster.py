@@ -46,7 +46,8 @@ def connected(machines: Machines) -> Iterator[OnCluster]:
     """
     if importlib.util.find_spec("distributed") is None:
         remedy = 'Install it with: pip install "scatd[distributed]"'
-        raise InputError(f"{OPTION} needs Dask, which is not installed", remedy=remedy)
+        what = "... needs Dask, which is not installed"
+        raise InputError(what, where=OPTION, remedy=remedy)
     import dask
     import distributed  # noqa: F401  (its defaults first: they would be taken back with ours)
 
@@ -137,17 +138,18 @@ def _client_of(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout=SECONDS_TO_ANSWER, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        what = f"{OPTION}: no scheduler of Dask answers at {address} ({type(error).__name__})"
+        what = f"no scheduler of Dask answers at {address} ({type(error).__name__})"
         remedy = "Check the address, and that the scheduler runs."
         if address.startswith("tls"):
             remedy += " Dask's configuration must name ca-file, key and certificate of its clients."
-        raise InputError(what, remedy=remedy) from error
+        raise InputError(what, where=OPTION, remedy=remedy) from error
     with contextlib.closing(client):
         until = time.monotonic() + SECONDS_TO_ANSWER / 2
         while not client.nthreads():
             if time.monotonic() > until:
-                what = f"{OPTION}: the scheduler at {address} has no workers"
-                raise InputError(what, remedy="Start some: dask worker ADDRESS --nthreads 1")
+                what = f"the scheduler at {address} has no workers"
+                remedy = "Start some: dask worker ADDRESS --nthreads 1"
+                raise InputError(what, where=OPTION, remedy=remedy)
             time.sleep(0.1)
         yield client
 

@@ -28,7 +28,7 @@ from scatd.serving.refusals import (
     unusable,
 )
 from scatd.serving.service import Service
-from scatd.wording import counted
+from scatd.wording import counted, printable
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -244,7 +244,7 @@ def _require_apart(refs: Sequence[ModelRef]) -> None:
 def _plain(name: str) -> str:
     """The name of a file without folders and without what cannot be shown."""
     last = re.split(r"[/\\]", name)[-1]
-    return "".join(letter for letter in last if letter.isprintable())[:_LONGEST_NAME].strip()
+    return printable(last, _LONGEST_NAME).strip()
 
 
 def _columns(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from starlette.staticfiles import StaticFiles
 
 from scatd import __version__
-from scatd.plots.style import css_variables
+from scatd.plots.colours import css_variables
 from scatd.serving import grouped, outcome
 from scatd.serving.formats import UPLOADS
 from scatd.serving.jobs import FILES, Jobs

@@ -105,6 +105,6 @@ def _listener(settings: ServeSettings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        what = f"cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+        what = f"... cannot listen on {settings.host}:{settings.port} ({error.strerror})"
         raise InputError(what, remedy="Choose another --port or --host.") from error
     return listener

@@ -65,15 +65,15 @@ class ServeSettings:
     def __post_init__(self) -> None:
         check_fields(self)
         if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,253}", self.host):
-            what = f"is '{shortened(self.host)}'"
+            what = f"... is '{shortened(self.host)}'"
             raise InputError(what, where="--host", expected="a name or an address of this computer")
         if self.token is not None and not self.token.strip():
             raise InputError(
-                "is empty", where=TOKEN_VARIABLE, expected="a secret, or an unset variable"
+                "... is empty", where=TOKEN_VARIABLE, expected="a secret, or an unset variable"
             )
         if self.token is None and self.host not in LOCAL_HOSTS:
             raise InputError(
-                f"would listen on {self.host}, where others can reach it, without a token",
+                f"... would listen on {self.host}, where others can reach it, without a token",
                 where="--host",
                 expected=f"one of {', '.join(LOCAL_HOSTS)}, or a token",
                 remedy=f"Set {TOKEN_VARIABLE} to a secret that clients send.",

@@ -94,7 +94,7 @@ def _store_faults(*, keeps: bool) -> Iterator[None]:
         if not isinstance(fault, StoreError):
             raise fault from error
         remedy = fault.remedy if kept in fault.remedy else f"{said} {fault.remedy}"
-        raise StoreError(fault.what, where=fault.where, remedy=remedy) from error
+        raise fault.changed(remedy=remedy) from error
 
 
 def _claim_project_run(client: MlflowClient, command: str) -> Run | None:

@@ -96,7 +96,7 @@ class GroupMean:
         """
         path = folder / FILE
         remedy = "Learn the drug again: scatd transfer --drug DRUG"
-        damaged = InputError("is damaged", where=str(path), remedy=remedy)
+        damaged = InputError("... is damaged", where=str(path), remedy=remedy)
         if not is_whole(path):
             raise damaged
         try:

@@ -69,7 +69,7 @@ class LinearBaseline:
             When the file is damaged. One of scatd before 0.2 has no hash beside it.
         """
         path = folder / file
-        what, remedy = "is damaged", "Learn the drug again: scatd transfer --drug DRUG"
+        what, remedy = "... is damaged", "Learn the drug again: scatd transfer --drug DRUG"
         damaged = InputError(what, where=str(path), remedy=remedy)
         if stored_hashes(path) and not is_whole(path):
             raise damaged

@@ -173,7 +173,7 @@ def read_space(path: Path | None, family: str) -> Space:
         try:
             choices[name] = _choice(name, value)
         except InputError as error:
-            faults.add(error.what, where=str(name), expected=error.expected, remedy=error.remedy)
+            faults.take(error.changed(where=str(name)))
     widths = {name for name in TYPES if name.endswith("width") or name == "blocks"} & set(choices)
     lacking = [name for name in _WIDTHS if widths and name not in choices]
     if not lacking and widths and _most(choices["blocks"]) > 1 and "encoder_width" not in choices:
@@ -193,17 +193,17 @@ def _choice(name: str, value: Any) -> Any:
         what = "layer widths are searched as blocks, first_width, encoder_width and last_width"
         raise InputError(what, remedy="See the published spaces.")
     if name not in TYPES:
-        raise InputError("cannot be searched", expected="one of " + ", ".join(TYPES))
+        raise InputError("... cannot be searched", expected="one of " + ", ".join(TYPES))
     if isinstance(value, dict | list) and name == "rec_beta":
         what = "trials with different weights of the reconstruction cannot be compared"
         raise InputError(what, expected="one value")
     if isinstance(value, dict):
         found = from_mapping(Range, value, where="")
         if TYPES[name] not in (int, float):
-            raise InputError("has no low and high", expected="a value or a list of values")
+            raise InputError("... has no low and high", expected="a value or a list of values")
         numbers = [found.low, found.high, found.step or 0]
         if TYPES[name] is int and any(number != int(number) for number in numbers):
-            raise InputError("is a count", expected="whole numbers")
+            raise InputError("... is a count", expected="whole numbers")
         for end in (found.low, found.high):
             _plain(name, int(end) if TYPES[name] is int else end)
         return found
@@ -217,7 +217,7 @@ def _choice(name: str, value: Any) -> Any:
 def _plain(name: str, value: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and (value < 0 or (value == 0 and name != "weight_decay")):
-        raise InputError(f"is {value:g}", expected="more than 0")
+        raise InputError(f"... is {value:g}", expected="more than 0")
     return getattr(from_mapping(Searchable, {name: value}, where=""), name)
 
 

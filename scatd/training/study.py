@@ -113,7 +113,7 @@ class Study:
             )
         except (SQLAlchemyError, ImportError, OSError, LookupError, TypeError, ValueError) as error:
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            what = f"cannot keep a study ({type(error).__name__}: {first_line})"
+            what = f"... cannot keep a study ({type(error).__name__}: {first_line})"
             expected = "a database URL that Optuna can open, or a journal file of its own"
             raise InputError(what, where="--storage", expected=expected) from error
         # As JSON and back, so that lists and tuples are alike.

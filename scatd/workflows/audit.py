@@ -185,7 +185,9 @@ def _auroc(path: Path, table: LabelTable) -> dict[str, tuple[float, float, float
     prob, ids = (_column(scores, names, path) for names in (_PROBABILITIES, _IDS))
     prob = require_numbers(prob, f"{path}: column '{prob.name}'")
     if table.ids is None:
-        raise InputError("has no id column", where=table.origin, expected="ids of the predictions")
+        raise InputError(
+            "... has no id column", where=table.origin, expected="ids of the predictions"
+        )
     first = ~pd.Index(table.ids).duplicated()
     rows = pd.Index(table.ids[first]).get_indexer(pd.Index(ids.astype(str)))
     codes = np.where(rows >= 0, table.codes.iloc[:, 0].to_numpy()[first][rows], -1)
@@ -212,5 +214,5 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...], path: Path) -> pd.Serie
     for name in names:
         if name in frame:
             return frame[name]
-    what = f"has no column {' or '.join(names)}"
+    what = f"... has no column {' or '.join(names)}"
     raise InputError(what, where=str(path), expected="a table of predict or transfer")

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scatd import console
+from scatd.data.cell_findings import measure
 from scatd.data.demo_files import given_or_demo
+from scatd.data.findings import Report, Requirements
 from scatd.data.genes import GeneMap
 from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import open_input
-from scatd.data.preflight import Report, Requirements, look, measure
+from scatd.data.preflight import look
 from scatd.keys import InputScale
 from scatd.ranges import CountOrNone, check_fields
 from scatd.workflows.cohorts.genes import (

@@ -115,7 +115,7 @@ def make_tcga_result():
 
 
 def make_report():
-    from scatd.data.preflight import Report
+    from scatd.data.findings import Report
     from scatd.data.scale import Diagnosis
 
     found = {"X": Diagnosis("counts", "counts", "whole numbers from 1 to 9")}

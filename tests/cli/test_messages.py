@@ -59,8 +59,8 @@ def test_faults(transfer, outcome, code, line):
 
 
 def test_all_faults_of_an_input_are_listed(transfer):
-    done = transfer(InputError("2 faults\n  - one\n  - two", where="x.h5ad"))
-    assert done.stderr.splitlines()[-3:] == ["Error: x.h5ad: 2 faults", "  - one", "  - two."]
+    done = transfer(InputError("2 faults\n  - one.\n  - two.", where="x.h5ad"))
+    assert done.stderr.splitlines()[-3:] == ["Error: x.h5ad: 2 faults", "  - one.", "  - two."]
 
 
 def test_a_bug_shows_its_traceback_when_asked(transfer):

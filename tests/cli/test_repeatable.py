@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -14,6 +17,8 @@ from scatd.api.arguments import called
 from scatd.cli.base import ScatdCommand
 from scatd.cli.repeatable import VARIABLE, as_asked
 from scatd.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def state():
@@ -89,3 +94,37 @@ def test_garbage_is_looked_for_seldom_while_a_command_runs():
     done = CliRunner().invoke(look, [])
     assert int(done.output.split()[-1]) > 10 * usual[0]
     assert gc.get_threshold() == usual
+
+
+_ENDS = """
+import sys
+import click
+from scatd.cli.base import ScatdCommand
+
+class Told:
+    def __del__(self):
+        print("looked at")
+
+@click.command("keep", cls=ScatdCommand)
+def keep():
+    pass
+
+if "--run" in sys.argv:
+    keep([], standalone_mode=False)
+told = Told()
+told.itself = told
+del told
+"""
+
+
+@pytest.mark.parametrize(("words", "seen_at_end"), [([], "looked at\n"), (["--run"], "")])
+def test_after_a_command_the_process_ends_without_a_look_for_garbage(words, seen_at_end):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDS, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert ended.stdout == seen_at_end

@@ -172,7 +172,7 @@ def test_a_known_drug_is_said_to_be_known(here, run_scatd, tmp_path):
     ("words", "what"),
     [
         (("--drug-smiles", "C1CC"), "cannot be read as a structure"),
-        (("--drug", "Aspirine", "--smiles-table", "smiles.csv"), "Did you mean Aspirin "),
+        (("--drug", "Aspirine", "--smiles-table", "smiles.csv"), "Did you mean Aspirin?"),
         (("--drug", "anydrug"), "it is the name of the model of drugs never seen"),
         (("--drug", "X", "--drug-smiles", "CCO", "--smiles-table", "smiles.csv"), "beside"),
         (("--smiles-table", "smiles.csv"), "no drug is named"),

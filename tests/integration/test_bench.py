@@ -289,7 +289,7 @@ def _changed(where, **values):
 
 
 REFUSED = {
-    "unknown key": (_changed("task", drgs=["A"]), "unknown key 'drgs'. Expected one of drugs"),
+    "unknown key": (_changed("task", drgs=["A"]), "unknown key 'drgs'. Expected drugs"),
     "unknown at the top": (_changed("file", seed=3), "unknown key 'seed'"),
     "no such split": (_changed("task", splits=["patients"]), "'patients' is no choice"),
     "no such candidate": (_changed("file", candidates=["forest"]), "'forest' is no choice"),

@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 
 from scatd import artifact, registry, tracking
+from scatd.cards import model_folder
 from scatd.cards.writing import to_mapping
 from scatd.cli import main
 from scatd.data.files import sha256_file
@@ -129,7 +130,7 @@ def test_the_card_of_a_backbone(save):
     file = save(network("gf", "backbone").state_dict())
     assert scatd("import-checkpoint", file, "--family", "gf").exit_code == 0
     ref = registry.resolve_backbone("scatd-gf-backbone@staging")
-    card = to_mapping(artifact.read_card(registry.fetch(ref)))
+    card = to_mapping(model_folder.read_card(registry.fetch(ref)))
     assert card["kind"] == "backbone"
     assert card["features"] == {"key": 'obsm["X_geneformer"]', "n_features": 12}
     assert card["provenance"]["origin"] == "published by the scATD authors"
@@ -141,7 +142,9 @@ def test_the_card_of_a_backbone(save):
 def test_published_dist_reads_counts_and_keeps_its_threshold_apart(save):
     file = save(network("dist").state_dict())
     assert scatd("import-checkpoint", file, "--family", "dist", "--drug", "d").exit_code == 0
-    card = to_mapping(artifact.read_card(registry.fetch(registry.resolve("d", stage="staging"))))
+    card = to_mapping(
+        model_folder.read_card(registry.fetch(registry.resolve("d", stage="staging")))
+    )
     assert card["input_scale"] == "counts"
     assert card["threshold"] == 0.5
 

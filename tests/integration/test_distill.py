@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from scatd import artifact, registry, tracking
+from scatd.cards import model_folder
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.lazy import LazyMatrix
@@ -109,7 +110,7 @@ def test_held_out_likeness_of_student_and_teacher():
 @pytest.mark.usefixtures("there")
 def test_the_card_names_the_teacher():
     ref = student()
-    card = to_mapping(artifact.read_card(registry.fetch(ref)))
+    card = to_mapping(model_folder.read_card(registry.fetch(ref)))
     teacher = registry.resolve_backbone("scatd-sf-backbone/1")
     assert card["teacher"] == {
         "name": "scatd-sf-backbone", "version": 1, "family": "sf",
@@ -131,10 +132,10 @@ def test_a_stored_latent_teaches_the_same(scatd):
     """The same numbers from a file make the same student."""
     np.save("z.npy", teacher_latent())
     words = ("--teacher", "scatd-sf-backbone/1", "--teacher-z", "z.npy", "--rec-beta", "50")
-    first = to_mapping(artifact.read_card(registry.fetch(student())))
+    first = to_mapping(model_folder.read_card(registry.fetch(student())))
     scatd("distill", *words, "--input", "cells.h5ad", "--settings", "small.yaml",
           "--weight-decay", "0.5", "--device", "cpu")  # fmt: skip
-    card = to_mapping(artifact.read_card(registry.fetch(student())))
+    card = to_mapping(model_folder.read_card(registry.fetch(student())))
     assert card["teacher"]["version"] == 1
     assert card["teacher"]["file"] == "z.npy"
     assert card["metrics"]["cosine"] == pytest.approx(first["metrics"]["cosine"], abs=0.02)
@@ -182,7 +183,7 @@ def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
     words = ("--input", "cells.h5ad", "--settings", "small.yaml", "--epochs", "1")
     scatd("distill", *words)
     assert registry.resolve_backbone("scatd-sf-backbone").version == 2
-    card = to_mapping(artifact.read_card(registry.fetch(student())))
+    card = to_mapping(model_folder.read_card(registry.fetch(student())))
     assert (card["teacher"]["name"], card["teacher"]["version"]) == ("scatd-sf-backbone", 2)
     scatd("distill", *words, "--seed", "7")
     assert registry.resolve_backbone("scatd-sf-backbone").version == 2, "the same teacher again"

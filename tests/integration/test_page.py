@@ -18,7 +18,7 @@ import anndata as ad
 import pandas as pd
 import pytest
 
-from scatd.plots.style import CALL_COLOURS
+from scatd.plots.colours import CALL_COLOURS
 from tests import forked
 from tests.page_models import make_files, make_registry
 

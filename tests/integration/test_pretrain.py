@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from scatd import artifact, keys, registry, tracking
+from scatd.cards import model_folder
 from scatd.cards.writing import to_mapping
 from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.features import CheckedRows
@@ -61,7 +62,7 @@ def curve(client, run_id, name="val_total"):
 
 
 def card_of(name):
-    return to_mapping(artifact.read_card(registry.fetch(registry.resolve_backbone(name))))
+    return to_mapping(model_folder.read_card(registry.fetch(registry.resolve_backbone(name))))
 
 
 def encode():

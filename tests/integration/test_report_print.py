@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scatd.plots.style import COLOURS, PAGE, label_axes, new_figure, save_figure
+from scatd.plots.colours import COLOURS, PAGE
+from scatd.plots.style import label_axes, new_figure, save_figure
 from scatd.report import WIDEST, Page, Section, write_report
 
 CHROMIUM = Path(os.environ.get("SCATD_CHROMIUM", "/usr/bin/chromium"))

@@ -247,7 +247,7 @@ def test_without_sets_nothing_speaks_of_them(screen, tmp_path, words):
     ("words", "said"),
     [
         (("--reference-group", "p3"), "there are no groups"),
-        (("--group-by", "patient", "--reference-group", "p33"), "Expected p3"),
+        (("--group-by", "patient", "--reference-group", "p33"), "Expected one of p1, p2, p3"),
         (("--group-by", "patient", "--clusters", "leiden"), "named by a column already"),
         (("--patients", "donor"), "there is no column 'donor'"),
     ],

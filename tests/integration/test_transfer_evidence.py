@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from scatd import artifact, registry, tracking
+from scatd.cards import model_folder
 from scatd.cards.writing import to_mapping
 from scatd.keys import LEVEL_DRUG, TAG_LEVEL
 from scatd.scoring import Scorer
@@ -142,13 +143,13 @@ def test_a_group_baseline_that_is_not_there_is_refused(run_of):
 @pytest.mark.parametrize("use", ["train", "threshold", "select"])
 def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
     run, folder = run_of("--few-shot", 4, "--few-shot-use", use, "--model", "network")
-    ledger = to_mapping(artifact.read_card(folder))["few_shot"]
+    ledger = to_mapping(model_folder.read_card(folder))["few_shot"]
     assert ledger["use"] == use
     assert np.bincount(ledger["codes"]).tolist() == [4, 4]
     scored = _table(run, "target_predictions.csv")
     assert len(scored) == 120 - 8
     assert not set(scored["id"]) & set(ledger["ids"])
-    card = to_mapping(artifact.read_card(folder))
+    card = to_mapping(model_folder.read_card(folder))
     assert ("Youden" in card["threshold_origin"]) == (use == "threshold")
     assert (card["threshold"] != 0.5) == (use == "threshold")
 
@@ -156,7 +157,7 @@ def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
 @pytest.mark.parametrize("select", ["mean-of-folds", "refit"])
 def test_select(run_of, task, select):
     run, folder = run_of("--select", select, "--model", "network")
-    card = to_mapping(artifact.read_card(folder))
+    card = to_mapping(model_folder.read_card(folder))
     assert card["select"] == select
     assert "chosen_fold" not in card["metrics"]
     assert card["metrics"]["out_of_fold"]["auroc_mean"] == pytest.approx(

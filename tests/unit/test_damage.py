@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scatd import artifact, registry, tracking
-from scatd.cards import checksums
+from scatd.cards import checksums, model_folder
 from scatd.cards.card import About
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
@@ -154,7 +154,7 @@ def test_numbers_that_are_not_finite_are_not_written(model, tmp_path, part, valu
 def test_a_changed_model_is_written_with_its_own_card(model, tmp_path):
     stored = artifact.read(model)
     artifact.write(tmp_path / "new", replace(stored, simulated=True, more_heads=stored.fold_heads))
-    card = artifact.read_card(tmp_path / "new")
+    card = model_folder.read_card(tmp_path / "new")
     assert (card.simulated, card.more_heads, card.schema_version) == (True, 2, 2)
 
 

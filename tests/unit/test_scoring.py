@@ -12,11 +12,12 @@ import torch
 
 from scatd import artifact
 from scatd.artifact import Artifact
+from scatd.data.limits import BLOCK
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment, adain, feature_stats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, Sizes
-from scatd.scoring import ScoreOptions, Scorer
+from scatd.scoring import RowScorer, ScoreOptions, Scorer, rows_at_once
 from scatd.training.domain import fit_domain
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
@@ -93,6 +94,30 @@ def test_cohort_statistics_need_a_cohort(tmp_path, cells, source_and_reference):
     make(tmp_path, Alignment("adain", *source_and_reference))
     with pytest.raises(InputError, match=r"49 cells .* at least 50"):
         Scorer(tmp_path).score(cells[:49], options=ScoreOptions(stats="cohort"))
+
+
+def test_blocks_are_scored_together_and_give_the_bits_of_each_alone(tmp_path, monkeypatch):
+    """A thread scores one block: with one block at a time, all other threads would wait."""
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    assert rows_at_once(3072) == (48 << 20) // (4 * 3072 * BLOCK) * BLOCK  # by what is read
+    assert rows_at_once(100_000) == 3 * BLOCK  # by the threads
+    make(tmp_path, Alignment("none"))
+    scorer = Scorer(tmp_path)
+    X = np.random.default_rng(5).normal(size=(2 * BLOCK + 3, 12)).astype(np.float32)
+    n_given, together = [], RowScorer.score
+
+    def score(self, start, rows):
+        n_given.append(len(rows))
+        return together(self, start, rows)
+
+    monkeypatch.setattr(RowScorer, "score", score)
+    scores = scorer.score(X)
+    assert n_given == [len(X)]
+    rows = scorer.by_rows()
+    alone = [rows.score(start, X[start : start + BLOCK]) for start in range(0, len(X), BLOCK)]
+    np.testing.assert_array_equal(
+        scores.prob_resistant, np.concatenate([part.prob_resistant for part in alone])
+    )
 
 
 def test_posterior_draws_are_seeded_and_spread(tmp_path, cells):

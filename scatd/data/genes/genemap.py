@@ -69,7 +69,7 @@ class GeneMap:
         older = [titles[title] for title in _OLDER if title in titles]
         if symbol is None or (ensembl is None and entrez is None and not older):
             found = ", ".join(map(str, frame.columns[:8]))
-            what = f"is no gene map (its columns are {found})"
+            what = f"... is no gene map (its columns are {found})"
             raise InputError(what, where=str(path), expected=MAP_COLUMNS)
         frame = frame[frame[symbol] != ""]
         approved = frozenset(frame[symbol])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from scatd.data.genes.genemap import GeneMap
-from scatd.data.genes.names import Kind, kind_of, parse
+from scatd.data.genes.names import parse
 from scatd.data.genes.panel import Panel
 from scatd.wording import counted
 
@@ -23,6 +25,8 @@ _MADE_UNIQUE = re.compile(r"(.+)[-.]\d+")
 _OF_MAN = ("", "human")
 """Species of names that can be genes of a panel."""
 _NOWHERE = -1
+_ROWS = 64
+"""Rows whose columns are moved together."""
 _SLIPS = 5
 """Number of contradictory names that is normal in any table."""
 
@@ -39,26 +43,27 @@ class GeneMatch:
         The wanted genes.
     positions
         (n_columns,) position of each column of the cohort in the panel; -1 for none.
-    kind
-        Kind of identifier in the cohort.
-    report
-        One row for each column of the cohort and for each missing gene: `name` (in the cohort),
-        `gene` (in the panel), `status` (mapped, summed, dropped, zero-filled), `note` (how, or why
-        not).
+    names, notes
+        (n_columns,) name of each column in the cohort, and how its gene was found, or why not.
     conflict
         Contradiction between the names of the same columns; empty when they agree.
     """
 
     panel: Panel
     positions: NDArray[np.int64]
-    kind: Kind
-    report: pd.DataFrame
+    names: Sequence[str]
+    notes: Sequence[str]
     conflict: str = ""
 
-    @property
+    @cached_property
     def n_found(self) -> int:
         """Number of genes of the panel that the cohort has."""
-        return int(np.unique(self.positions[self.positions != _NOWHERE]).size)
+        return len(self.panel) - int(np.count_nonzero(self.missing))
+
+    @cached_property
+    def is_one_to_one(self) -> bool:
+        """Whether each gene of the panel has one column at most."""
+        return self.n_found == int(np.count_nonzero(self.positions != _NOWHERE))
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -76,6 +81,32 @@ class GeneMatch:
         """Number of rows of the report with each status."""
         found = Counter(self.report["status"])
         return {status: found[status] for status in (MAPPED, SUMMED, DROPPED, ZERO_FILLED)}
+
+    @cached_property
+    def report(self) -> pd.DataFrame:
+        """One row for each column of the cohort and for each missing gene.
+
+        `name` (in the cohort), `gene` (in the panel), `status` (mapped, summed, dropped,
+        zero-filled), `note` (how, or why not).
+        """
+        copies = np.bincount(
+            self.positions[self.positions != _NOWHERE], minlength=len(self.panel)
+        ).tolist()
+        genes, positions = self.panel.names, self.positions.tolist()
+        status = [
+            DROPPED if place == _NOWHERE else SUMMED if copies[place] > 1 else MAPPED
+            for place in positions
+        ]
+        missing = [gene for gene, count in zip(genes, copies, strict=True) if not count]
+        found = ["" if place == _NOWHERE else genes[place] for place in positions]
+        return pd.DataFrame(
+            {
+                "name": [*self.names, *[""] * len(missing)],
+                "gene": [*found, *missing],
+                "status": [*status, *[ZERO_FILLED] * len(missing)],
+                "note": [*self.notes, *["not in the cohort"] * len(missing)],
+            }
+        )
 
 
 def match(
@@ -103,7 +134,7 @@ def match(
     """
     finder = _Finder(panel, gene_map, entrez_beside=_most_have_entrez(names))
     rows = list(zip(names, *others, strict=True))
-    found = [finder.find(row) for row in rows]
+    found = finder.find_all(rows)
     first = {name: place for name, (place, _) in zip(names, found, strict=True)}
     for column, (place, _) in enumerate(found):
         base = _MADE_UNIQUE.fullmatch(names[column]) if place == _NOWHERE else None
@@ -111,9 +142,8 @@ def match(
             found[column] = (first[base[1]], f"copy of {base[1]}")
     positions = np.array([place for place, _ in found], dtype=np.int64)
     notes = [note for _, note in found]
-    report = _report(names, panel, positions, notes)
     conflict = _conflict(finder, rows) if others else ""
-    return GeneMatch(panel, positions, kind_of(names), report, conflict)
+    return GeneMatch(panel, positions, names, notes, conflict)
 
 
 def _most_have_entrez(names: Sequence[str]) -> bool:
@@ -159,6 +189,8 @@ def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") ->
     csr_matrix
         (n_obs, n_panel) float32 with ascending column numbers; missing genes are empty columns.
     """
+    if found.is_one_to_one and X.nnz and X.has_canonical_format:
+        return _moved(X, found)
     columns = np.flatnonzero(found.positions != _NOWHERE)
     places = found.positions[columns]
     weights = np.ones(len(columns), np.float32)
@@ -168,6 +200,35 @@ def aligned(X: sparse.csr_matrix, found: GeneMatch, combine: Combine = "sum") ->
     picker = sparse.csr_matrix((weights, (columns, places)), shape)
     picked = sparse.csr_matrix(X.astype(np.float32, copy=False) @ picker)
     return picked.tocsc().tocsr()  # this sorts in half the time of sort_indices
+
+
+def _moved(X: sparse.csr_matrix, found: GeneMatch) -> sparse.csr_matrix:
+    """`aligned` where each gene has one column at most, in a third of the time of a product.
+
+    A value and its new column are one number, so that a row is sorted by sorting numbers. Some rows
+    at a time: what is computed on the way stays in a processor's cache.
+    """
+    indptr, parts, lengths = X.indptr.tolist(), [], [np.zeros(1, np.int64)]
+    values = np.ascontiguousarray(X.data, np.float32)
+    for first in range(0, X.shape[0], _ROWS):
+        start, stop = indptr[first], indptr[min(first + _ROWS, X.shape[0])]
+        places = found.positions.take(X.indices[start:stop])
+        kept = np.flatnonzero((places != _NOWHERE) & (values[start:stop] != 0))
+        together = places.take(kept)
+        together <<= 32
+        together |= values[start:stop].take(kept).view(np.uint32)
+        ends = np.searchsorted(kept, X.indptr[first : first + _ROWS + 1] - start)
+        for one, other in itertools.pairwise(ends.tolist()):
+            together[one:other].sort()
+        parts.append(((together >> 32).astype(np.int32), together.astype(np.uint32)))
+        lengths.append(np.diff(ends))
+    columns, bits = (np.concatenate(part) for part in zip(*parts, strict=True))
+    moved = sparse.csr_matrix(
+        (bits.view(np.float32), columns, np.cumsum(np.concatenate(lengths))),
+        (X.shape[0], len(found.panel)),
+    )
+    moved.has_canonical_format = True
+    return moved
 
 
 class _Finder:
@@ -194,16 +255,26 @@ class _Finder:
         for symbol in shared:
             del self.by_symbol[symbol]
 
+    def find_all(self, rows: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
+        """`find` for the spellings of each column."""
+        exact = self.exact
+        return [
+            # Most columns are found by their first name.
+            (exact[row[0]], "")
+            if row[0] in exact and parse(row[0]).species in _OF_MAN
+            else self.find(row)
+            for row in rows
+        ]
+
     def find(self, spellings: Sequence[str]) -> tuple[int, str]:
         """Position in the panel, and how it was found; or -1, and why not."""
-        name = spellings[0]  # which most columns are found by
-        if name in self.exact and parse(name).species in _OF_MAN:
-            return self.exact[name], ""
         for spelling in spellings:
             for name in self._forms(spelling):
                 if name in self.exact:
                     return self.exact[name], "" if name == spelling else f"as {name}"
-        reason = "not in the panel" if self.map else "not in the panel by this name"
+        if self.map is None:
+            return _NOWHERE, "not in the panel by this name"
+        reason = "not in the panel"
         for spelling in spellings:
             for name in self._forms(spelling):
                 symbols = self._symbols(name)
@@ -240,23 +311,3 @@ class _Finder:
             ids = self.map.ensembl if gene.kind == "ensembl" else self.map.entrez
             return (ids[gene.key],) if gene.key in ids else ()
         return (gene.key,) if gene.key in self.map.approved else self.map.older.get(gene.key, ())
-
-
-def _report(
-    names: Sequence[str], panel: Panel, positions: NDArray[np.int64], notes: list[str]
-) -> pd.DataFrame:
-    copies = np.bincount(positions[positions != _NOWHERE], minlength=len(panel))
-    genes = ["" if place == _NOWHERE else panel.names[place] for place in positions]
-    status = [
-        DROPPED if place == _NOWHERE else SUMMED if copies[place] > 1 else MAPPED
-        for place in positions
-    ]
-    missing = [panel.names[place] for place in np.flatnonzero(copies == 0)]
-    return pd.DataFrame(
-        {
-            "name": [*names, *[""] * len(missing)],
-            "gene": [*genes, *missing],
-            "status": [*status, *[ZERO_FILLED] * len(missing)],
-            "note": [*notes, *["not in the cohort"] * len(missing)],
-        }
-    )

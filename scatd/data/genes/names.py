@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -130,7 +131,7 @@ def _ensembl(text: str) -> GeneName | None:
 
 def kind_of(names: Iterable[str]) -> Kind:
     """The most frequent kind of identifier among `names`."""
-    counts = Counter(parse(name).kind for name in names)
+    counts = Counter(map(attrgetter("kind"), map(parse, names)))
     return counts.most_common(1)[0][0] if counts else "symbol"
 
 
@@ -174,7 +175,7 @@ def _as_text(column: pd.Series) -> list[str]:
 
 def is_numbering(names: Sequence[str]) -> bool:
     """True when names are whole numbers that count up from 0 or 1."""
-    return len(names) > 0 and any(
-        list(names) == [str(number) for number in range(first, first + len(names))]
-        for first in (0, 1)
-    )
+    if not len(names) or names[0] not in ("0", "1"):
+        return False
+    first = int(names[0])
+    return list(names) == [str(number) for number in range(first, first + len(names))]

@@ -68,7 +68,7 @@ def read_panel(path: Path) -> list[str]:
     column = titles.index(titled[0]) if titled else 0
     names = [row[column].strip() if len(row) > column else "" for row in rows]
     if not names or not all(names):
-        what = "names no gene" if not names else f"row {names.index('') + 1} names no gene"
+        what = "... names no gene" if not names else f"row {names.index('') + 1} names no gene"
         raise InputError(what, where=str(path), expected="one gene symbol a row")
     repeated = _repeated(names)
     if repeated:

@@ -89,7 +89,7 @@ def _several(path: Path, names: list[str]) -> InputError:
     if set(names) >= _SPARSE:
         remedy = "It is a sparse matrix of scipy: write it as .h5ad, or as an array in .npy."
     return InputError(
-        f"holds {counted(len(names), 'array')} ({', '.join(names) or 'none'})",
+        f"... holds {counted(len(names), 'array')} ({', '.join(names) or 'none'})",
         where=str(path),
         expected="one array, or one named X",
         remedy=remedy,

@@ -118,7 +118,7 @@ def sort_columns(table: Table) -> Columns:
     """
     where = str(table.path)
     if not table.n_rows:
-        raise InputError("has a header and no rows", where=where)
+        raise InputError("... has a header and no rows", where=where)
     head = table.head(_ROWS_LOOKED_AT)
     judged = {column: judge(head[column], table.decimal) for column in range(len(table.header))}
     ids = _id_column(table, judged)
@@ -128,7 +128,7 @@ def sort_columns(table: Table) -> Columns:
     names = [table.header[column] for column in candidates]
     rows = list(table.row_names) if ids == 0 else head[ids].tolist()
     if not candidates:
-        raise InputError("holds no numbers", where=where, expected="expression values")
+        raise InputError("... holds no numbers", where=where, expected="expression values")
     turned = genes_are_rows(table.path, table.header[ids], names, rows)
     describes = describes_genes if turned else describes_cells
     text: list[int] = []
@@ -203,7 +203,7 @@ def _require_samples(columns: Columns, judged: dict[int, Judged], head: pd.DataF
     """
     where, header = str(columns.table.path), columns.table.header
     if not columns.numbers:
-        raise InputError("holds no numbers", where=where, expected="expression values")
+        raise InputError("... holds no numbers", where=where, expected="expression values")
     for column in columns.numbers:
         if not header[column]:
             what = f"column {column + 1} holds numbers and has no name"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scatd.data.elements import as_word
 from scatd.errors import FaultKind, Faults, InputError, of_kind
 from scatd.wording import counted
 
@@ -113,7 +114,7 @@ def _check_table(element: Any, name: str, faults: Faults) -> int:
         is_table = len(element.shape) == 1 and bool(element.dtype.names)
         title = ""
     else:
-        title = _word(element.attrs.get("_index", ""))
+        title = as_word(element.attrs.get("_index", ""))
         is_table = bool(title) and title in element
     if not is_table:  # then nothing else can be checked
         raise InputError(f"{name} is no table with an index", where=faults.where, remedy=_REMEDY)
@@ -123,7 +124,7 @@ def _check_table(element: Any, name: str, faults: Faults) -> int:
     if n_rows is None:
         faults.add(f"the index of {name} is no list of names", remedy=_REMEDY)
         return 0
-    for title in map(_word, element.attrs.get("column-order", ())):
+    for title in map(as_word, element.attrs.get("column-order", ())):
         if title not in element:
             faults.add(f"{name} has no column '{title}', which its list of columns names")
         else:
@@ -153,7 +154,7 @@ def _length(element: Any) -> int | None:
     if "mask" in element and "values" in element:
         return int(element["values"].shape[0])
     if "_index" in element.attrs:
-        return _length(element[_word(element.attrs["_index"])])
+        return _length(element[as_word(element.attrs["_index"])])
     if "length" in element.attrs:
         return int(element.attrs["length"])
     shape = stored_shape(element)
@@ -200,7 +201,3 @@ def _check_raw(root: Mapping[str, Any], n_obs: int, faults: Faults) -> None:
     if "X" in parts and "var" in parts:
         n_vars = _check_table(parts["var"], title.format("var"), faults)
         _check_matrix(parts["X"], title.format("X"), (n_obs, n_vars), faults)
-
-
-def _word(stored: Any) -> str:
-    return stored.decode() if isinstance(stored, bytes) else str(stored)

@@ -37,7 +37,7 @@ def are_genes(path: Path, var: pd.DataFrame) -> NDArray[np.bool_]:
     wanted = (types.str.casefold() == GENE_EXPRESSION.casefold()).to_numpy()
     if wanted.any() or not types.isin(_OTHERS).any():
         return wanted if wanted.any() else np.ones(len(var), bool)
-    what = f"holds no genes, only {_counted(types)}"
+    what = f"... holds no genes, only {_counted(types)}"
     raise InputError(what, where=str(path), expected=f"features of the type {GENE_EXPRESSION}")
 
 

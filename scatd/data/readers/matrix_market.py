@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scatd.data.cohort import BLOCK_VALUES, Spool
+from scatd.data.cohort import PASS_VALUES, Spool
 from scatd.data.files import reading, release
 from scatd.errors import InputError
 from scatd.wording import counted
@@ -112,14 +112,14 @@ def _require_counts(path: Path, banner: str) -> None:
     form, field, symmetry = (*banner.lower().split()[2:], "", "", "")[:3]
     what, remedy = "", "Write it as 'coordinate integer general': scipy.io.mmwrite does."
     if form != "coordinate":
-        what = f"is a Matrix Market file of the form '{form}'"
+        what = f"... is a Matrix Market file of the form '{form}'"
     elif field == "pattern":
-        what = "is a 'pattern': it says where values are, and not how large they are"
+        what = "... is a 'pattern': it says where values are, and not how large they are"
         remedy = "Export the counts themselves."
     elif field not in _FIELDS:
-        what = f"holds values of the kind '{field}'"
+        what = f"... holds values of the kind '{field}'"
     elif symmetry not in ("general", ""):
-        what = f"is a '{symmetry}' matrix, and genes x cells are not"
+        what = f"... is a '{symmetry}' matrix, and genes x cells are not"
     if what:
         expected = "a sparse matrix of counts (matrix coordinate integer general)"
         raise InputError(what, where=str(path), expected=expected, remedy=remedy)
@@ -156,11 +156,11 @@ def _buckets(
 
 
 def _bounds(ends: NDArray[np.int64]) -> list[int]:
-    """Row numbers that cut the rows into buckets of a few blocks of entries each."""
+    """Row numbers that cut the rows into buckets of about `PASS_VALUES` entries each."""
     bounds = [0]
     while bounds[-1] < len(ends):
         before = int(ends[bounds[-1] - 1]) if bounds[-1] else 0
-        last = int(np.searchsorted(ends, before + 4 * BLOCK_VALUES, side="right"))
+        last = int(np.searchsorted(ends, before + PASS_VALUES, side="right"))
         bounds.append(min(max(last, bounds[-1] + 1), len(ends)))
     return bounds
 
@@ -186,7 +186,7 @@ def _write_entries(
             entries.tofile(file)
     if n_done != size.n_entries:
         more = "more than " if n_done > size.n_entries else ""
-        what = f"holds {more}{counted(min(n_done, size.n_entries), 'entry')}"
+        what = f"... holds {more}{counted(min(n_done, size.n_entries), 'entry')}"
         expected = f"{size.n_entries:,}, as its header says"
         raise InputError(what, where=str(path), expected=expected, remedy=_CUT)
     return counts, is_sorted

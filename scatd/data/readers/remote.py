@@ -37,7 +37,7 @@ def open_remote_zarr(remote: Remote) -> Any:
     from zarr.storage import FsspecStore
 
     if urlsplit(remote.url).query:
-        what = "has a query, which belongs to one file, and a zarr store has many"
+        what = "... has a query, which belongs to one file, and a zarr store has many"
         raise InputError(what, where=str(remote), remedy="Give the address without '?...'.")
     system, place = _system(remote)
     _first_of(remote, system, [f"{place}/{name}" for name in _ROOTS])
@@ -45,7 +45,7 @@ def open_remote_zarr(remote: Remote) -> Any:
     root = zarr.open_group(store, mode="r")
     if remote.scheme in ("http", "https") and root.metadata.consolidated_metadata is None:
         raise InputError(
-            "has no list of its parts, and a web server gives none",
+            "... has no list of its parts, and a web server gives none",
             where=str(remote),
             expected="a zarr store with consolidated metadata",
             remedy="Make the list where the store is: zarr.consolidate_metadata(PATH).",

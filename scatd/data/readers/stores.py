@@ -159,7 +159,7 @@ def cohort_of(path: Path, adata: AnnData) -> Cohort:
 @of_kind(FaultKind.NO_EXPRESSION)
 def _require_expression(path: Path, matrices: Mapping[str, Matrix]) -> None:
     if not matrices:
-        what = "holds no expression (no X, no layers, no raw)"
+        what = "... holds no expression (no X, no layers, no raw)"
         raise InputError(what, where=str(path), expected="raw counts in X or layers['counts']")
 
 

@@ -92,7 +92,7 @@ def _gdc(path: Path, files: Sequence[Path], scratch: Path) -> Cohort:
     for file in files:
         table = read_table(file, as_text=False)
         if _GDC_COLUMN not in table:
-            what = f"has no column {_GDC_COLUMN}"
+            what = f"... has no column {_GDC_COLUMN}"
             raise InputError(what, where=str(file), expected="a STAR table of the GDC")
         table = table[~table["gene_id"].str.startswith(_SUMMARY_ROWS)]
         if not pd.api.types.is_numeric_dtype(table[_GDC_COLUMN]) or table[_GDC_COLUMN].isna().any():
@@ -102,7 +102,7 @@ def _gdc(path: Path, files: Sequence[Path], scratch: Path) -> Cohort:
             var = table[["gene_id", "gene_name"]].set_index("gene_id").rename_axis(None)
             spool = Spool(scratch, len(var))
         elif list(var.index) != list(table["gene_id"]):
-            what = "has other genes than the file before it"
+            what = "... has other genes than the file before it"
             raise InputError(what, where=str(file), expected="tables of one GENCODE release")
         assert spool is not None
         spool.add(sparse.csr_matrix(table[[_GDC_COLUMN]].to_numpy(np.float32).T))

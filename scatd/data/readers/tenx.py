@@ -61,7 +61,7 @@ def _group(path: Path, root: Any) -> Any:
         raise other_store(path, root, "10x matrix")
     if len(found) > 1:
         raise InputError(
-            f"holds {counted(len(found), 'genome')}: {', '.join(found)}",
+            f"... holds {counted(len(found), 'genome')}: {', '.join(found)}",
             where=str(path),
             expected="one",
             remedy=f"Take one: scanpy.read_10x_h5('{path.name}', genome='{found[0]}')"

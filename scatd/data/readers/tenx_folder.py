@@ -194,7 +194,7 @@ def _missing(folder: Path, names: tuple[str, ...]) -> InputError:
     for pattern, writer, remedy in _OTHERS:
         for place in (folder, *(folder / name for name in ("alevin", "counts_unfiltered"))):
             if next(place.glob(pattern), None) is not None:
-                what = f"is a folder that {writer}: it holds no {' or '.join(names)}"
+                what = f"... is a folder that {writer}: it holds no {' or '.join(names)}"
                 return InputError(what, where=where, expected=_EXPECTED, remedy=remedy)
     below = [
         file.parent for depth in (1, 2, 3) for file in folder.glob("*/" * depth + "matrix.mtx*")
@@ -202,7 +202,7 @@ def _missing(folder: Path, names: tuple[str, ...]) -> InputError:
     if below:
         places = ", ".join(str(place) for place in dict.fromkeys(below))
         is_star = any(place.parent.name.startswith("Gene") for place in below)
-        what = f"is a folder that STARsolo wrote: {what}" if is_star else what
+        what = f"... is a folder that STARsolo wrote: {what}" if is_star else what
         return InputError(what, where=where, expected=_EXPECTED, remedy=f"Give one of {places}.")
     files = sorted(file.name for file in folder.glob("*matrix.h5"))
     remedy = f"Give one of the files {', '.join(files)} in it." if files else ""

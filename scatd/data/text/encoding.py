@@ -74,7 +74,7 @@ def text_lines(path: Path) -> Iterator[str]:
                 yield line.removesuffix("\n")
         except UnicodeDecodeError as error:
             byte = f"0x{error.object[error.start]:02x}"
-            what = f"is not {error.encoding.upper()}: byte {byte}, not far after line {number}"
+            what = f"... is not {error.encoding.upper()}: byte {byte}, not far after line {number}"
             raise InputError(
                 what,
                 where=str(path),
@@ -93,7 +93,7 @@ def _encoding(path: Path, start: bytes) -> str:
     for beginning, words in _NO_TEXT.items():
         if start.startswith(beginning) or folded.startswith(beginning):
             remedy = "Name it as what it is, or save it as text (csv or tsv, UTF-8)."
-            says = f"is {words}, not text"
+            says = f"... is {words}, not text"
             raise InputError(says, where=str(path), remedy=remedy, kind=FaultKind.NO_TEXT)
     if b"\0" not in start:
         return "utf-8"
@@ -102,6 +102,6 @@ def _encoding(path: Path, start: bytes) -> str:
     for zeros, others, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if zeros.count(0) > 0.9 * len(zeros) and not others.count(0):
             return encoding
-    what = "holds bytes that are zero: it is no text, or damaged"
+    what = "... holds bytes that are zero: it is no text, or damaged"
     expected = "text in UTF-8 or UTF-16"
     raise InputError(what, where=str(path), expected=expected, kind=FaultKind.NO_TEXT)

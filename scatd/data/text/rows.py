@@ -19,7 +19,7 @@ from scatd.data.text.encoding import KIND, text_lines
 from scatd.data.text.fields import BLANK
 from scatd.data.text.layout import TextLayout
 from scatd.data.text.spreadsheets import plain
-from scatd.data.text.survey import END_OF_SERIES
+from scatd.data.text.survey import is_row
 from scatd.data.text.values import GAPS, as_text, judge
 
 _FEW = 50
@@ -36,7 +36,7 @@ def head(path: Path, layout: TextLayout, n_rows: int) -> pd.DataFrame:
 def rows_of(path: Path, layout: TextLayout) -> Iterator[str]:
     """Lines of a table, without remarks, header and empty lines."""
     for line in islice(text_lines(path), layout.n_lines_before, None):
-        if not fields.is_empty(line, layout.separator) and line.lower() != END_OF_SERIES:
+        if is_row(line, layout.separator):
             yield line
 
 

@@ -68,7 +68,7 @@ def find_start(path: Path, lines: Sequence[Line]) -> Start:
         remarks.append(rest.pop(0))
     if not rest:
         expected = "a header row and data rows"
-        raise InputError("is empty", where=str(path), expected=expected)
+        raise InputError("... is empty", where=str(path), expected=expected)
     _refuse_gct(path, remarks)
     body = [line for _, line in rest]
     separator = said or _separator(path, body)
@@ -118,7 +118,7 @@ def refuse_values_as_header(path: Path, header: Sequence[str], first: str, numbe
         id.
     """
     if header[0].casefold().startswith("n_unmapped"):
-        what = "is a ReadsPerGene table of STAR, of one sample and without a header"
+        what = "... is a ReadsPerGene table of STAR, of one sample and without a header"
         remedy = (
             "Make a table of genes x samples: of each file the gene and one column (2: unstranded, "
             "3 and 4: by strand), with a header 'gene' and the names of the samples."
@@ -149,7 +149,7 @@ def _shape(name: str) -> str:
 
 def _refuse_gct(path: Path, remarks: Sequence[Line]) -> None:
     if remarks and re.fullmatch(r"#1\.\d\s*", remarks[-1][1]):
-        what = f"is a GCT file ({remarks[-1][1].strip()})"
+        what = f"... is a GCT file ({remarks[-1][1].strip()})"
         remedy = "Remove its first two lines, so that it begins with Name, Description."
         raise InputError(what, where=str(path), remedy=remedy)
 

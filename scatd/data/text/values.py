@@ -107,6 +107,6 @@ def require_numbers(column: pd.Series, where: str) -> pd.Series:
     found = judge(column)
     if found.is_word.any():
         row = int(found.is_word.argmax())
-        what = f"holds '{column.iloc[row]}' in row {row + 1}"
+        what = f"... holds '{column.iloc[row]}' in row {row + 1}"
         raise InputError(what, where=where, expected="numbers, or nothing where there is none")
     return pd.Series(found.numbers, index=column.index, name=column.name)

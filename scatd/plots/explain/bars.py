@@ -8,15 +8,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, RESPONSES, SENSITIVE
+from scatd.plots.colours import RESPONSE_COLOURS
 from scatd.plots.explain.look import UNIT
-from scatd.plots.style import (
-    RESPONSE_COLOURS,
-    axes_on,
-    figure_of,
-    label_axes,
-    legend_beside,
-    shortened,
-)
+from scatd.plots.style import axes_on, figure_of, label_axes, legend_beside, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.plots.colours import GUIDE, VALUES
 from scatd.plots.explain.look import (
     ATTRIBUTION,
     MAX_POINTS,
@@ -14,7 +15,7 @@ from scatd.plots.explain.look import (
     value_colours,
 )
 from scatd.plots.shades import colour_bar
-from scatd.plots.style import GUIDE, VALUES, label_axes, new_figure, say, shortened, thinned
+from scatd.plots.style import label_axes, new_figure, say, shortened, thinned
 from scatd.wording import counted
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from scatd.plots.style import COLOURS, label_axes, legend_beside, new_figure
+from scatd.plots.colours import COLOURS
+from scatd.plots.style import label_axes, legend_beside, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

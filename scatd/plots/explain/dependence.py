@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scatd.explanation.dependence import interactions, smoothed
+from scatd.plots.colours import COLOURS, GUIDE, INK, VALUES
 from scatd.plots.explain.look import MAX_POINTS, UNIT
 from scatd.plots.shades import colour_bar
-from scatd.plots.style import (
-    COLOURS,
-    GUIDE,
-    INK,
-    VALUES,
-    label_axes,
-    new_figure,
-    new_mosaic,
-    thinned,
-)
+from scatd.plots.style import label_axes, new_figure, new_mosaic, thinned
 from scatd.wording import counted
 
 if TYPE_CHECKING:

@@ -8,18 +8,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, RESPONSES, SENSITIVE
+from scatd.plots.colours import GUIDE, RESPONSE_COLOURS, VALUES
 from scatd.plots.shades import colour_bar
-from scatd.plots.style import (
-    GUIDE,
-    RESPONSE_COLOURS,
-    VALUES,
-    label_axes,
-    legend_beside,
-    new_figure,
-    say,
-    shortened,
-    write_beside,
-)
+from scatd.plots.style import label_axes, legend_beside, new_figure, say, shortened, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

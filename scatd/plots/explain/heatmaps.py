@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scatd.plots.colours import CATEGORIES, VALUES, diverging
 from scatd.plots.explain.look import UNIT
 from scatd.plots.shades import colour_bar, mark_missing
-from scatd.plots.style import (
-    CATEGORIES,
-    TEXT_SIZE,
-    VALUES,
-    diverging,
-    label_axes,
-    new_figure,
-    new_mosaic,
-    shortened,
-    width_of,
-)
+from scatd.plots.style import TEXT_SIZE, label_axes, new_figure, new_mosaic, shortened, width_of
 from scatd.wording import counted
 
 if TYPE_CHECKING:

@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESISTANT, SENSITIVE
+from scatd.plots.colours import GUIDE, INK, PAPER, RESPONSE_COLOURS
 from scatd.plots.explain.look import ATTRIBUTION, UNIT
 from scatd.plots.style import (
-    GUIDE,
-    INK,
-    PAPER,
-    RESPONSE_COLOURS,
     TEXT_SIZE,
     axes_on,
     figure_of,

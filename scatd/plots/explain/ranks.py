@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from scatd.keys import RESPONSES
+from scatd.plots.colours import COLOURS, GUIDE, INK
 from scatd.plots.explain.look import UNIT
-from scatd.plots.style import COLOURS, GUIDE, INK, TEXT_SIZE, label_axes, new_figure
+from scatd.plots.style import TEXT_SIZE, label_axes, new_figure
 from scatd.wording import counted, plural
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,47 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from scatd.data.baseline_groups import OFF
-from scatd.data.drugs import drug_key, find_drug, substance_key
-from scatd.data.features import read_features
+from scatd.data.drugs import find_drug, substance_key
 from scatd.data.groups import read_groups
-from scatd.data.tables import TABLE_SUFFIXES, has_suffix
 from scatd.errors import Faults, InputError
 from scatd.keys import ModelChoice
 from scatd.wording import counted
-from scatd.workflows.bench.request import ALL, BenchRequest, BenchSpec, TargetSpec, TaskSpec
+from scatd.workflows.bench.paths import found_task
+from scatd.workflows.bench.request import ALL, BenchRequest, BenchSpec, TaskSpec
 from scatd.workflows.bench.splits import Pairs, split
-from scatd.workflows.cohorts.training import SHARED
+from scatd.workflows.bench.targets import OpenTarget, open_target
 from scatd.workflows.sweep.inputs import chosen_drugs
 from scatd.workflows.transfer.inputs import Opened, drug_labels, open_inputs
 from scatd.workflows.transfer.request import CohortFiles, LabelFiles, TransferRequest
 from scatd.workflows.transfer.task import DrugLabels
 
 logger = logging.getLogger(__name__)
-
-FEWEST_GENES = 50
-"""Genes that a target has to share with the source."""
-
-
-@dataclass(frozen=True, eq=False)
-class OpenTarget:
-    """Labelled cells, with the source on the same features.
-
-    Parameters
-    ----------
-    spec
-        What was asked for.
-    opened
-        Source and target on the features that both have.
-    drugs
-        Labels of the source and of the cells, by column of the source's label table.
-    n_features
-        Features that both have.
-    """
-
-    spec: TargetSpec
-    opened: Opened
-    drugs: dict[str, DrugLabels]
-    n_features: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +76,7 @@ def open_bench(request: BenchRequest, spec: BenchSpec) -> OpenBench:
     ready: list[TaskSpec] = []
     for task in spec.tasks:
         try:
-            ready.append(_found(task, request.tasks.parent))
+            ready.append(found_task(task, request.tasks.parent))
         except InputError as fault:
             if task.optional:
                 not_run[task.name] = f"not run: {fault}"
@@ -128,74 +101,12 @@ def open_bench(request: BenchRequest, spec: BenchSpec) -> OpenBench:
     return OpenBench(found, not_run)
 
 
-def found_path(text: str, folder: Path, what: str) -> str:
-    """A path as it is, if something is there; else from the folder of the file of tasks.
-
-    Raises
-    ------
-    InputError
-        Names both places where nothing is.
-    """
-    here, beside = Path(text), folder / text
-    for path in (here, beside):
-        if path.exists():
-            return str(path)
-    places = dict.fromkeys(str(path.absolute()) for path in (here, beside))
-    message = f"the file {text} is not there"
-    raise InputError(message, where=what, expected=f"it at {' or at '.join(places)}")
-
-
-def _found(task: TaskSpec, folder: Path) -> TaskSpec:
-    """The task with all of its files looked up."""
-    faults = Faults()
-
-    def of(text: str | None, key: str, *, is_file: bool = True) -> str | None:
-        if text is None or not is_file:
-            return text
-        try:
-            return found_path(text, folder, f"{task.name}: {key}")
-        except InputError as fault:
-            faults.take(fault)
-            return text
-
-    def of_labels(text: str | None, key: str) -> str | None:
-        """A column of obs stays what it is; FILE:COLUMN keeps its column."""
-        if text is None:
-            return None
-        for end in (len(text), *(place for place, sign in enumerate(text) if sign == ":")):
-            if has_suffix(text[:end], TABLE_SUFFIXES):
-                return f"{of(text[:end], key)}{text[end:]}"
-        return text
-
-    panel_is_file = task.panel not in (None, SHARED)
-    backbone_is_folder = task.backbone is not None and (folder / task.backbone).exists()
-    ready = replace(
-        task,
-        source=str(of(task.source, "source")),
-        labels=of_labels(task.labels, "labels"),
-        reference=of(task.reference, "reference"),
-        panel=of(task.panel, "panel", is_file=panel_is_file),
-        backbone=of(task.backbone, "backbone", is_file=backbone_is_folder),
-        targets=tuple(
-            replace(
-                one,
-                cells=str(of(one.cells, f"target {one.name}: cells")),
-                labels=str(of_labels(one.labels, f"target {one.name}: labels")),
-            )
-            for one in task.targets
-        ),
-    )
-    faults.raise_if_any()
-    return ready
-
-
 @contextmanager
 def _collected(faults: Faults, where: str) -> Iterator[None]:
     try:
         yield
     except InputError as fault:
-        place = ": ".join(part for part in (where, fault.where) if part)
-        faults.add(fault.what, where=place, expected=fault.expected, remedy=fault.remedy)
+        faults.take(fault.within(where))
 
 
 def _asked(request: BenchRequest, tasks: Sequence[TaskSpec]) -> tuple[str, ...] | None:
@@ -283,7 +194,7 @@ def _open(
     targets = []
     for one in task.targets:
         with _said_of(f"target {one.name}"):
-            target = _open_target(task, one, opened, list(drugs))
+            target = open_target(task, one, opened, list(drugs))
         if target is None:
             left_out[f"target {one.name}"] = "its labels have no drug of the task"
         else:
@@ -339,64 +250,5 @@ def _said_of(place: str) -> Iterator[None]:
     try:
         yield
     except InputError as fault:
-        where = fault.where if fault.where and not fault.where.startswith("--") else ""
-        whole = ": ".join(part for part in (place, where) if part)
-        raise InputError(
-            fault.what, where=whole, expected=fault.expected, remedy=fault.remedy
-        ) from fault
-
-
-def _open_target(
-    task: TaskSpec, target: TargetSpec, opened: Opened, columns: Sequence[str]
-) -> OpenTarget | None:
-    """Source and cells on the features that both have; None where it has no drug of the task."""
-    request = opened.request
-    cohorts = replace(
-        request.cohorts,
-        reference=None if task.reference is None else Path(task.reference),
-        target=Path(target.cells),
-    )
-    labelled = replace(request.labelled, target_labels=target.labels)
-    with tempfile.TemporaryDirectory() as scratch:
-        if request.family == "dist":
-            panel = Path(scratch) / "shared-genes.txt"
-            panel.write_text("\n".join(_shared_genes(opened, Path(target.cells))) + "\n")
-            cohorts = replace(cohorts, panel=str(panel))
-        both = open_inputs(replace(request, cohorts=cohorts, labelled=labelled))
-    assert both.target_labels is not None
-    named = list(target.drugs)
-    known = list(map(str, both.target_labels.table.codes.columns))
-    chosen: list[str] = []
-    for column in columns:
-        is_asked = ALL in named or bool(find_drug(column, named))
-        if is_asked and find_drug(column, known):
-            chosen.append(column)
-    wanted = [] if ALL in named else [name for name in named if not find_drug(name, known)]
-    if wanted:
-        what = f"the labels have no drug {', '.join(wanted)}"
-        raise InputError(what, where=target.labels, expected=f"some of {', '.join(known[:10])}")
-    if not chosen:
-        return None
-    drugs = {column: drug_labels(both, column) for column in chosen}
-    for column in chosen:
-        assert drugs[column].drug_key == drug_key(column)
-    return OpenTarget(target, both, drugs, both.cohorts.source.n_features)
-
-
-def _shared_genes(opened: Opened, cells: Path) -> list[str]:
-    """Genes of the source, in its order, that the cells have too."""
-    source = opened.cohorts.source
-    names = read_features(cells, "dist", scale=opened.request.cohorts.scale).names
-    if names is None:
-        expected = "an .h5ad, or a table whose columns are genes"
-        raise InputError("has no gene names", where=str(cells), expected=expected)
-    held = set(names)
-    shared = [name for name in source.names or () if name in held]
-    if len(shared) < FEWEST_GENES:
-        what = (
-            f"source and cells share {counted(len(shared), 'gene')} (source {source.n_features}, "
-            f"cells {len(names)})"
-        )
-        remedy = "Name the genes of both in the same way."
-        raise InputError(what, expected=f"at least {FEWEST_GENES}", remedy=remedy)
-    return shared
+        where = "" if fault.where.startswith("--") else fault.where
+        raise fault.changed(where=where).within(place) from fault

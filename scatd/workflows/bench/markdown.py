@@ -31,9 +31,9 @@ def require_marks(page: Path) -> tuple[str, str]:
         with page.open(encoding="utf-8", newline="") as stream:  # its line ends stay as they are
             text = stream.read()
     except (OSError, ValueError) as error:
-        raise InputError("cannot be read as text", where=str(page)) from error
+        raise InputError("... cannot be read as text", where=str(page)) from error
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        what = "does not hold the two marks of a bench"
+        what = "... does not hold the two marks of a bench"
         expected = f"a line {BEGIN}, and one {END} below it"
         raise InputError(what, where=str(page), expected=expected)
     before, _, rest = text.partition(BEGIN)

@@ -220,7 +220,7 @@ def _task(values: Any, where: str) -> TaskSpec:
 def _complete(cls: type, values: Any, where: str) -> dict[str, Any]:
     """A mapping with all that has no default; one word may stand for some lists."""
     if not isinstance(values, Mapping):
-        what = f"holds {type(values).__name__}, not names and values"
+        what = f"... holds {type(values).__name__}, not names and values"
         raise InputError(what, where=where, expected="a mapping such as 'name: lung'")
     needed = [
         one.name

@@ -20,12 +20,13 @@ from scatd.keys import metric_names
 from scatd.scheduling import open_cluster
 from scatd.scheduling.engine import Engine
 from scatd.wording import counted
-from scatd.workflows.bench.inputs import OpenBench, OpenTarget, OpenTask, open_bench
+from scatd.workflows.bench.inputs import OpenBench, OpenTask, open_bench
 from scatd.workflows.bench.markdown import require_marks, write_markdown
 from scatd.workflows.bench.output import place_of, record, record_unit, stored_table
 from scatd.workflows.bench.report import Outcome, findings
 from scatd.workflows.bench.request import BenchRequest, BenchSpec, read_spec
 from scatd.workflows.bench.scores import Done
+from scatd.workflows.bench.targets import OpenTarget
 from scatd.workflows.bench.units import Batch, Unit, batches, fit_batch
 from scatd.workflows.transfer.inputs import basis_of
 from scatd.workflows.transfer.record import log_data

@@ -12,9 +12,10 @@ from scatd.decision import expit, logit
 from scatd.evaluation.intervals import Bootstrap
 from scatd.evaluation.joint import Joint, Scored, joint_auroc
 from scatd.evaluation.naive import NAIVE, naive_means
-from scatd.workflows.bench.inputs import OpenTarget, OpenTask
+from scatd.workflows.bench.inputs import OpenTask
 from scatd.workflows.bench.request import BenchSpec, SplitName
 from scatd.workflows.bench.splits import IN_WORDS, Folds
+from scatd.workflows.bench.targets import OpenTarget
 from scatd.workflows.bench.units import PROB, Kind, folds_of
 
 CANDIDATE, BASELINE, NAIVE_MEAN = "candidate", "baseline", "naive mean"

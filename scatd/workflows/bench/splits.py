@@ -76,8 +76,8 @@ def split(kind: SplitName, pairs: Pairs, n_folds: int, seed: int) -> Folds:
         found = np.zeros(labelled.shape, dtype=int)
         for drug in range(labelled.shape[1]):
             rows = np.flatnonzero(labelled[:, drug])
-            parts = stratified_folds(pairs.codes[rows, drug], n_folds, seed)
-            for number, (_, val) in enumerate(parts, start=1):
+            folds = stratified_folds(pairs.codes[rows, drug], n_folds, seed)
+            for number, (_, val) in enumerate(folds, start=1):
                 found[rows[val], drug] = number
         return found
     if kind == "drugs":

@@ -25,9 +25,10 @@ from scatd.training.beside import Beside, fit_beside
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Learner, LearnerInputs
 from scatd.training.processes import learner_of, processes_for
-from scatd.workflows.bench.inputs import OpenTarget, OpenTask
+from scatd.workflows.bench.inputs import OpenTask
 from scatd.workflows.bench.request import BenchSpec, SplitName
 from scatd.workflows.bench.splits import Folds, parts, split
+from scatd.workflows.bench.targets import OpenTarget
 from scatd.workflows.transfer.task import Basis, DrugTask, basis_identity, drug_identity
 
 Kind = Literal["random", "lines", "tissues", "drugs", "target"]

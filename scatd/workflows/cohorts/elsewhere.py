@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from scatd import tracking
+from scatd.data.cell_findings import CellCounts
 from scatd.data.given import GivenCohort
 from scatd.data.location import Remote
-from scatd.data.preflight import CellCounts
 from scatd.data.preparation import Preparation
 from scatd.errors import InputError
 from scatd.parts.cohort_hash import place_and_time

@@ -11,8 +11,9 @@ from scatd import keys
 from scatd.data import downloads
 from scatd.data.catalogue import PANEL
 from scatd.data.cohort import Cohort
+from scatd.data.findings import Report, Requirements
 from scatd.data.genes import Panel, gene_names
-from scatd.data.preflight import Report, Requirements, look
+from scatd.data.preflight import look
 from scatd.embedding.geneformer import Geneformer
 from scatd.embedding.geneformer_dictionaries import GeneVocabulary, read_vocabulary
 from scatd.embedding.scfoundation import ScFoundation

@@ -14,11 +14,12 @@ from scatd.cards.card import Card
 from scatd.data.cohort import Cohort
 from scatd.data.expression import LOG1P, on_panel
 from scatd.data.features import Features, read_features
+from scatd.data.findings import Report, Requirements
 from scatd.data.genes import Panel
 from scatd.data.given import GivenCohort
 from scatd.data.limits import MIN_GENES
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import Report, Requirements, look, require_human
+from scatd.data.preflight import look, require_human
 from scatd.data.preparation import Preparation
 from scatd.data.table_content import holds_expression
 from scatd.embedding.settings import EmbedderRequest
@@ -190,7 +191,7 @@ def _counts(opened: OpenedInput, family: str) -> Cohort:
         held = _other_families(opened, family)
         if not held:
             raise
-        what = f'has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
+        what = f'... has no obsm["{keys.OBSM_FEATURES[family]}"]{held}, and no counts to make it of'
         expected = f"features of family {family}, or raw counts"
         remedy = "Give the counts, or use a model of a family that is there (--family)."
         raise InputError(
@@ -218,7 +219,7 @@ def _embedder(
         if weights is not None:
             raise
         slot = keys.OBSM_FEATURES[family]
-        what = f'has no obsm["{slot}"], and there are no weights to make it'
+        what = f'... has no obsm["{slot}"], and there are no weights to make it'
         what += f"{_other_families(opened, family)}. {error.what}"
         own = " --weights models.ckpt" if backend == "scfoundation" else ""
         remedy = (

@@ -13,29 +13,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.ahead import read_ahead
+from scatd.data.cell_findings import CellCounts, measure, quality_of
 from scatd.data.cells import add_no_expression, failures
 from scatd.data.cohort import Matrix
 from scatd.data.expression import log_normalise
 from scatd.data.feature_files import obs_of
 from scatd.data.features import Features
 from scatd.data.files import take_room
+from scatd.data.findings import Report
 from scatd.data.genes import Combine, GeneMatch, Panel, aligned
 from scatd.data.ids import Ids, held_ids
 from scatd.data.lazy import IN_MEMORY_BYTES, LazyMatrix
-from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput
-from scatd.data.preflight import CellCounts, Report, measure, quality_of
 from scatd.errors import Faults
+from scatd.scoring import rows_at_once
 from scatd.workflows.cohorts.token_rows import RowEmbedder
-
-_READ_BYTES = 48 << 20
-"""About so much of the features is read at once."""
-_LEAST_BLOCKS = 4
-"""So many blocks are read at once, however wide, where as many threads score them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,9 +149,7 @@ class ScoringInput(ABC):
 
     def pieces(self, rows: range) -> Iterator[slice]:
         """Consecutive rows, so many as are read at once."""
-        n_blocks = _READ_BYTES // (4 * self.n_features * BLOCK)
-        # A thread scores a block: a wide block for each of some threads, although it takes memory.
-        at_once = max(n_blocks, min(torch.get_num_threads(), _LEAST_BLOCKS)) * BLOCK
+        at_once = rows_at_once(self.n_features)
         for start in range(rows.start, rows.stop, at_once):
             yield slice(start, min(start + at_once, rows.stop))
 
@@ -277,8 +271,9 @@ class FromExpression(ScoringInput):
 
     def blocks(self, rows: range) -> Iterator[FeatureRows]:
         """Read, measure and align cells in their order."""
-        for piece in self.pieces(rows):
-            block, min_genes = self._matrix.rows(piece.start, piece.stop), self._report.min_genes
+        pieces, min_genes = [*self.pieces(rows)], self._report.min_genes
+        read = read_ahead(lambda piece: self._matrix.rows(piece.start, piece.stop), pieces)
+        for piece, block in zip(pieces, read, strict=True):
             cells = self._quality.measure(block)
             if self._quality.n_not_finite or self._quality.n_negative:
                 self._refuse_values()

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from scatd.data.ahead import read_ahead
 from scatd.data.cells import OF_ANOTHER, CellQuality, of_another
 from scatd.data.cohort import Cohort, Matrix
+from scatd.data.findings import Report
 from scatd.data.genes import Combine, GeneMatch, aligned
 from scatd.data.limits import BLOCK
-from scatd.data.preflight import Report
 from scatd.embedding import runner, scfoundation_input
 from scatd.embedding.cells import Cells
 from scatd.embedding.geneformer import Geneformer
@@ -129,9 +130,12 @@ class RowEmbedder:
         wanted = rows if isinstance(rows, range) else range(n_obs)[rows or slice(None)]
         # More rows are read at once than are embedded: files store many rows together.
         piece = max(self._matrix.block_rows // BLOCK, 1) * BLOCK
-        for first in range(wanted.start - wanted.start % piece, wanted.stop, piece):
-            start, end = max(first, wanted.start), min(first + piece, wanted.stop)
-            held = self._matrix.rows(start, end)
+        pieces = [
+            (max(first, wanted.start), min(first + piece, wanted.stop))
+            for first in range(wanted.start - wanted.start % piece, wanted.stop, piece)
+        ]
+        read = read_ahead(lambda ends: self._matrix.rows(*ends), pieces)
+        for (start, end), held in zip(pieces, read, strict=True):
             for low in range(start - start % BLOCK, end, BLOCK):
                 begin, stop = max(low, start), min(low + BLOCK, end)
                 found = self.embed(begin, held[begin - start : stop - start], progress)

@@ -134,7 +134,7 @@ def read_expression(
     }
     for cohort in found.values():
         if cohort.names is None:
-            what = "has no gene names"
+            what = "... has no gene names"
             expected = "an .h5ad, or a table whose columns are genes"
             raise InputError(what, where=str(cohort.path), expected=expected)
     chosen = _panel(panel, list(found.values()), reads.genes)
@@ -168,16 +168,17 @@ def _are_counts(cohort: Features, scale: InputScale | None, reads: str) -> bool:
     if holds_counts(cohort.X):
         return True
     if reads == "counts":
-        what = "holds no counts, which the backbone reads"
+        what = "... holds no counts, which the backbone reads"
         raise InputError(what, where=str(cohort.path), expected="whole numbers of 0 and more")
     step = max(cohort.n_obs // 1000, 1)
     seen = np.asarray(cohort.X[::step])
     if scale == "counts":
-        what = "holds values that are not whole numbers of 0 and more"
+        what = "... holds values that are not whole numbers of 0 and more"
         raise InputError(what, where=str(cohort.path), expected="counts, as --scale says")
     if seen.min() < 0 or seen.max() > HIGHEST_LOG:
         raise InputError(
-            f"holds values from {seen.min():g} to {seen.max():g}, which are no counts and no log1p",
+            f"... holds values from {seen.min():g} to {seen.max():g}, which are no counts and no "
+            "log1p",
             where=str(cohort.path),
             remedy="If all cohorts are z-scored in the same way, say so: --scale zscore",
         )

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scatd.data.findings import Report
 from scatd.data.limits import BLOCK
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import Report
 from scatd.embedding.settings import EmbedderRequest
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.cell_findings import CellCounts
 from scatd.data.limits import BLOCK
 from scatd.data.opened import open_input
-from scatd.data.preflight import CellCounts
 from scatd.data.preparation import Preparation
+from scatd.nn.recognise import under
 from scatd.parts.computing import computed, open_until_the_end
 from scatd.parts.kept import Arrays, KeptParts
 from scatd.workflows.cohorts.elsewhere import Elsewhere, plain, refuse_without_genes
@@ -80,8 +81,8 @@ def read_elsewhere(
                 for block in given.blocks(part):
                     reading.add(block)
             if more["has_scores"]:
-                scores.append(_named(arrays, _SCORES))
-                baselines.append(_named(arrays, _BASELINES))
+                scores.append(under(arrays, _SCORES))
+                baselines.append(under(arrays, _BASELINES))
             bar.update(len(part))
     if not has_features:
         refuse_without_genes(given)
@@ -101,14 +102,6 @@ def _made(part: range, arrays: Arrays, counts: list[int] | None) -> FeatureRows:
     return FeatureRows(
         part.start, arrays["X"], reasons, None if counts is None else CellCounts(*counts)
     )
-
-
-def _named(arrays: Arrays, prefix: str) -> dict[str, Any]:
-    return {
-        name.removeprefix(prefix): values
-        for name, values in arrays.items()
-        if name.startswith(prefix)
-    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from scatd import console, keys
 from scatd.cards.card import SeenCells
+from scatd.data.cell_findings import CellCounts
 from scatd.data.files import ArrayDigest
-from scatd.data.preflight import CellCounts
 from scatd.evaluation.domain import cohort_shift
 from scatd.evaluation.ledger import row_prints, seen_cells
 from scatd.nn.alignment import Alignment

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import console
-from scatd.data.preflight import CellCounts
+from scatd.data.cell_findings import CellCounts
 from scatd.errors import InputError
 from scatd.wording import counted
 from scatd.workflows.cohorts.made_rows import made_rows

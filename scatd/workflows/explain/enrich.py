@@ -110,7 +110,7 @@ def enrich_table(request: EnrichRequest, importance: Importance, sets: GeneSets)
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
     missing = [name for name in _NEEDED if name not in table]
     if missing:
-        what = f"has no column {', '.join(missing)}"
+        what = f"... has no column {', '.join(missing)}"
         expected = "an importance table that scatd explain -o wrote"
         raise InputError(what, where=str(path), expected=expected)
 

@@ -116,7 +116,7 @@ def gene_reader(subject: Subject) -> Iterator[GeneReader]:
         raise InputError(what, where="--gene-cells", remedy="Leave --gene-cells out.")
     with open_input(source) as opened:
         if not opened.is_cohort:
-            what = "holds no counts to carry the attribution to"
+            what = "... holds no counts to carry the attribution to"
             expected = "raw counts (.h5ad, .zarr, 10x, .loom)"
             raise InputError(what, where=str(opened.path), expected=expected)
         embedder = Embedder(

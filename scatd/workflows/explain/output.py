@@ -45,7 +45,7 @@ def require_writable(request: ExplainRequest) -> None:
             raise InputError(what, where=str(request.output), expected=expected)
         check_writable(request.output)
     if request.published_csv is not None and request.published_csv.is_file():
-        raise InputError("is a file", where=str(request.published_csv), expected="a folder")
+        raise InputError("... is a file", where=str(request.published_csv), expected="a folder")
 
 
 def require_published(subject: Subject) -> None:

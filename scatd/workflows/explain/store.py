@@ -89,7 +89,7 @@ class AttributionStore:
         """
         for path in sorted(self.folder.glob("block-*.npz")):
             if not is_whole(path):
-                what, remedy = "is damaged", "Run the command again: it is computed anew."
+                what, remedy = "... is damaged", "Run the command again: it is computed anew."
                 raise InputError(what, where=str(path), remedy=remedy)
             with np.load(path) as held:
                 attributed = {

@@ -51,7 +51,7 @@ def read_importance(path: Path) -> Importance:
 
     with open_store(path) as store:
         if "importance" not in store.get("varm", {}):
-            what = 'has no varm["importance"]'
+            what = '... has no varm["importance"]'
             expected = "an .h5ad that scatd explain -o wrote"
             raise InputError(what, where=str(path), expected=expected)
         table = read_elem(store["varm"]["importance"])

@@ -68,7 +68,7 @@ def _cohort(request: JoinRequest, note: PartNote) -> Path:
         what = f"the cohort of the parts, {path}, is not there"
         raise InputError(what, where="--input", remedy="Say where it is now: --input PATH")
     if content_hash(path) != note.cohort_sha256:
-        what = "is not the cohort of the parts, or was changed since they were made"
+        what = "... is not the cohort of the parts, or was changed since they were made"
         raise InputError(what, where=str(path), remedy="Make the parts again.")
     return path
 

@@ -81,11 +81,11 @@ class CarriedEvidence:
         try:
             found = parse_json(content, nan=False)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"is damaged ({error})", where=where) from error
+            raise InputError(f"... is damaged ({error})", where=where) from error
         fields = Fields(found, where)
         schema = fields.take("schema_version", whole(1))
         if schema > SCHEMA_VERSION:
-            what, expected = f"has schema version {schema}", f"at most {SCHEMA_VERSION}"
+            what, expected = f"... has schema version {schema}", f"at most {SCHEMA_VERSION}"
             raise InputError(what, where=where, expected=expected, remedy="Update scatd.")
         made = cls(
             folds=fields.take("folds", list_of(_standing(where))),

@@ -164,31 +164,31 @@ def load_state(path: Path) -> dict[str, Tensor]:
 def _not_a_state(loaded: Any) -> str:
     """The reason why it is no dictionary of tensors, or ""."""
     if not isinstance(loaded, dict):
-        return f"is no state dictionary but of type {type(loaded).__name__}"
+        return f"... is no state dictionary but of type {type(loaded).__name__}"
     for name, value in loaded.items():
         if not isinstance(value, Tensor):
-            return f"is no state dictionary: its '{name}' is of type {type(value).__name__}"
+            return f"... is no state dictionary: its '{name}' is of type {type(value).__name__}"
         if not isinstance(name, str):
-            return f"is no state dictionary: one of its names is {name!r}"
+            return f"... is no state dictionary: one of its names is {name!r}"
         if value.layout != torch.strided or value.is_meta:
-            return f"is no plain state dictionary: its '{name}' is sparse or has no values"
+            return f"... is no plain state dictionary: its '{name}' is sparse or has no values"
     return ""
 
 
 def _require_what_was_said(request: ImportRequest, found: Recognised) -> None:
     where = str(request.file)
     if request.kind is not None and request.kind != found.kind:
-        what = f"is a {KIND_WORDS[found.kind]}"
+        what = f"... is a {KIND_WORDS[found.kind]}"
         raise InputError(
             what, where=where, expected=f"a {KIND_WORDS[request.kind]}, as --kind says"
         )
     if found.kind == "response" and request.drug is None:
-        what = "is a response model, and nothing in it says of which drug"
+        what = "... is a response model, and nothing in it says of which drug"
         raise InputError(what, where=where, remedy="Add --drug DRUG.")
     if found.kind == "backbone":
         for option in ("drug", "threshold"):
             if getattr(request, option) is not None:
-                raise InputError(f"is a backbone, which has no {option}", where=where)
+                raise InputError(f"... is a backbone, which has no {option}", where=where)
     if request.family != "dist" and request.input_scale is not None:
         what = f"family {request.family} reads an embedding, which has no such scale"
         raise InputError(what, where="--input-scale", expected="family dist")

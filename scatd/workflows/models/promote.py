@@ -61,7 +61,9 @@ def promote(
     registry.read(ref)  # a version that cannot be read must not serve
     if wanted == keys.ANYDRUG:
         if evaluation is not None or carried_evidence:
-            what = "is for a model of one drug: this one is judged by the drugs that were left out"
+            what = (
+                "... is for a model of one drug: this one is judged by the drugs that were left out"
+            )
             where = "--carried-evidence" if evaluation is None else "--evaluation"
             raise InputError(what, where=where, remedy="Leave it out.")
         verdict = judge_unseen(ref)

@@ -359,7 +359,7 @@ def _predictions(table: pd.DataFrame) -> list[FoldPredictions]:
     """Folds from the table that `evidence.out_of_fold` made."""
     models = [name for name in table if str(name).startswith("prob_")]
     if f"prob_{MODEL}" not in models:
-        raise InputError("has no scores", where=artifact_paths.OUT_OF_FOLD)
+        raise InputError("... has no scores", where=artifact_paths.OUT_OF_FOLD)
     return [
         FoldPredictions(
             int(str(number)),

@@ -12,10 +12,10 @@ import pandas as pd
 
 from scatd import artifact, console, keys
 from scatd.artifact import Artifact
+from scatd.data.cell_findings import CellCounts
 from scatd.data.demo_files import given_or_demo
 from scatd.data.drugs import drug_key, find_drug, refuse_reserved
 from scatd.data.opened import OpenedInput, open_input
-from scatd.data.preflight import CellCounts
 from scatd.data.simulated import refuse_mixing
 from scatd.data.structures import structure_of
 from scatd.errors import InputError
@@ -104,7 +104,7 @@ def _require_sense(request: PredictRequest) -> None:
         Names the first of them.
     """
     if request.drug_smiles is not None and request.smiles_table is not None:
-        what, remedy = "gives a structure beside --drug-smiles", "Leave one of them out."
+        what, remedy = "... gives a structure beside --drug-smiles", "Leave one of them out."
         raise InputError(what, where="--smiles-table", remedy=remedy)
     if request.drug is None and request.drug_smiles is None:
         what, expected = "no drug is named", "--drug NAME, a drug of the table"
@@ -121,7 +121,7 @@ def _require_sense(request: PredictRequest) -> None:
     }
     for option, is_given in given.items():
         if is_given:
-            what = "is not for a drug that is given by its structure"
+            what = "... is not for a drug that is given by its structure"
             raise InputError(what, where=option, remedy="Leave it out.")
 
 

@@ -250,7 +250,7 @@ def cohort_stats(
     if request.stats != "cohort":
         if request.stats_from is not None:
             remedy = "Leave it out, or add --stats cohort."
-            raise InputError("is for --stats cohort", where="--stats-from", remedy=remedy)
+            raise InputError("... is for --stats cohort", where="--stats-from", remedy=remedy)
         return None
     if request.stats_from is None:
         return scorer.cohort_stats(given.X, options)

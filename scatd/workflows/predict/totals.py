@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.data.preflight import CellCounts
+from scatd.data.cell_findings import CellCounts
 from scatd.evaluation.nearness import RowSums
 from scatd.workflows.cohorts.scoring_input import FeatureRows
 

@@ -10,10 +10,11 @@ import pandas as pd
 
 from scatd.data.cohort import Cohort, Matrix
 from scatd.data.demo_files import given_or_demo
+from scatd.data.findings import Report, Requirements
 from scatd.data.genes import GeneMap, GeneMatch, Panel
 from scatd.data.opened import open_input
 from scatd.data.patients import join_patients
-from scatd.data.preflight import Report, Requirements, look
+from scatd.data.preflight import look
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
 from scatd.workflows.prepare.request import PrepareRequest
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from scatd import keys
 from scatd.data import results
 from scatd.data.files import atomic_path, check_writable
+from scatd.data.findings import Report
 from scatd.data.genes import GeneMatch
-from scatd.data.preflight import Report
 from scatd.data.text.spreadsheets import to_csv
 from scatd.data.writing import require_store_name
 from scatd.keys import artifact_paths, metric_names

@@ -27,7 +27,7 @@ from scatd.workflows.prepare.rows import PreparedRows, Recipe, prepared_rows
 
 PART_ROWS = 1 << 16
 """Most rows of a part. A cohort of more rows is prepared in parts, also without a scheduler."""
-_PART_BLOCKS = 4
+_PART_BLOCKS = 16
 """A part has about the values of so many blocks: it is in memory as a whole."""
 
 

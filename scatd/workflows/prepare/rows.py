@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from scipy import sparse
 
+from scatd.data.cell_findings import quality_of
 from scatd.data.cells import Columns, failures
 from scatd.data.cohort import Matrix
+from scatd.data.findings import Report
 from scatd.data.genes import Combine, GeneMatch, aligned
-from scatd.data.preflight import Report, quality_of
 
 
 @dataclass(frozen=True)

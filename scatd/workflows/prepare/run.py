@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from scatd import __version__, console, keys
+from scatd.data.cell_findings import judge_cells, quality_of
 from scatd.data.cells import FAILED, failures, with_quality
+from scatd.data.findings import Report
 from scatd.data.genes import GeneMatch, Panel
-from scatd.data.preflight import Report, judge_cells, quality_of
 from scatd.data.writing import CohortCollector, RowWriter, writing_cohort
 from scatd.keys import InputScale
 from scatd.parts.cohort_hash import content_hash

@@ -52,13 +52,13 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     """The posterior mean that the teacher gives for the cohort's own embedding."""
     path = expression.path
     if not is_cohort(path):
-        what = "holds expression only, and no embedding for a teacher to read"
+        what = "... holds expression only, and no embedding for a teacher to read"
         remedy = "Give a cohort with the embedding in obsm, or the teacher's latent: --teacher-z."
         raise InputError(what, where=str(path), remedy=remedy)
     ref = None if request.teacher is None else registry.resolve_backbone(request.teacher)
     family = DEFAULT_TEACHER if ref is None else ref.family
     if family not in keys.OBSM_FEATURES:
-        what = f"is of family {family}, which reads expression itself"
+        what = f"... is of family {family}, which reads expression itself"
         expected = f"family {' or '.join(keys.OBSM_FEATURES)}"
         raise InputError(what, where=f"teacher {request.teacher}", expected=expected)
     features = read_features(path, family, mmap=True)
@@ -70,7 +70,7 @@ def _computed(request: DistillRequest, expression: Features, device: torch.devic
     model = registry.read(ref)
     require_backbone(name, model)
     if model.sizes.n_features != features.n_features:
-        what = f"reads {counted(model.sizes.n_features, 'feature')}"
+        what = f"... reads {counted(model.sizes.n_features, 'feature')}"
         raise InputError(what, where=name, expected=f"{features.n_features}, as in {path}")
     z = _encode(model, features.X, device)
     return Teacher(z, _about(ref), sha256_array(z))
@@ -118,7 +118,7 @@ def _stored(request: DistillRequest, path: Path, expression: Features) -> Teache
     """A teacher's latent from a file; the version that made it is recorded where it is named."""
     found = read_features(path, DEFAULT_TEACHER, mmap=True)
     if found.n_obs != expression.n_obs:
-        what = f"has {counted(found.n_obs, 'row')}"
+        what = f"... has {counted(found.n_obs, 'row')}"
         expected = f"{expression.n_obs}, the cells of {expression.path}"
         raise InputError(what, where=str(path), expected=expected)
     if found.has_ids and expression.has_ids and not np.array_equal(found.ids, expression.ids):

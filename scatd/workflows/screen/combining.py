@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd.cards.card import Card
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.evaluation import combinations
 from scatd.evaluation.combinations import Cells, lead
 from scatd.evaluation.fractions import ALL
-from scatd.wording import counted
+from scatd.spelling import nearest
+from scatd.wording import LISTED, counted, some_of
 from scatd.workflows.screen.request import ScreenRequest
 from scatd.workflows.screen.scores import Screened
 
@@ -80,7 +81,7 @@ def require_reference_group(request: ScreenRequest, groups: pd.Categorical[str] 
         raise InputError(what, where="--reference-group", remedy=remedy)
     known = groups.categories.tolist()
     if name not in known:
-        listed = ", ".join(nearest(name, known) or known[:10])
+        listed = some_of(nearest(name, known) or known, LISTED)
         what = f"no cell of '{request.groups_are}' is in the group '{name}'"
         raise InputError(what, where="--reference-group", expected=f"one of {listed}")
     if len(known) == 1:

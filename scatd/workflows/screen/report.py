@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from scatd.plots import cells, screen
 from scatd.plots.combinations import left_by_sets
 from scatd.plots.style import save_figure
 from scatd.report import Page, Section
-from scatd.wording import counted
+from scatd.wording import counted, some_of
 from scatd.workflows.screen.combining import CAVEATS as CAVEATS_OF_SETS
 from scatd.workflows.screen.combining import Combined
 from scatd.workflows.screen.request import ScreenRequest
@@ -178,7 +178,8 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     if foreign:
         said.append(
             "Most cells lie outside the training domain of the models of "
-            f"{_listed(foreign)}: no training cells are like them. Do not trust these scores."
+            f"{some_of(foreign, _SAID)}: no training cells are like them. Do not trust these "
+            "scores."
         )
     said += [
         f"{drug}: {scores.few_genes}" for drug, scores in found.drugs.items() if scores.few_genes
@@ -186,33 +187,28 @@ def cautions(found: Screened, tables: Tables, request: ScreenRequest) -> list[st
     unknown = pd.Series(not_assessed(found), dtype=object)
     said += [
         f"Whether cells lie outside the training domain of the models of "
-        f"{_listed(some.index.tolist())} is {reason}."
+        f"{some_of(some.index.tolist(), _SAID)} is {reason}."
         for reason, some in unknown.groupby(unknown)
     ]
     behind = drugs.loc[drugs["finding"] == SHORT["behind"], "drug"].tolist()
     if behind:
         said.append(
             f"On their own training samples (out of fold), the best baseline beats the models of "
-            f"{_listed(behind)}."
+            f"{some_of(behind, _SAID)}."
         )
     told = drugs[drugs["evidence_against"] != ""]
     said += [f"{row.drug}: {row.evidence_against}." for row in told.itertuples()]
     exposed = [d for d, one in found.drugs.items() if one.card.about.learned_exposure]
     if exposed:
-        said.append(f"The models of {_listed(exposed)}: {keys.EXPOSURE_CAVEAT}")
+        said.append(f"The models of {some_of(exposed, _SAID)}: {keys.EXPOSURE_CAVEAT}")
     if request.groups_are is not None:
         few = few_groups_in_words(len(tables["matrix"]) - 1)
         said += [few] if few else []
     if found.left_out:
-        said.append(f"Left out, with the reason below: {_listed(list(found.left_out))}.")
+        said.append(f"Left out, with the reason below: {some_of(list(found.left_out), _SAID)}.")
     if found.simulated:
         said.append("Simulated data took part: these numbers say nothing about any patient.")
     return said
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SAID} more" if len(names) > _SAID else ""
-    return ", ".join(names[:_SAID]) + more
 
 
 def draw(screening: Screening, subject: str, folder: Path) -> dict[str, Path]:

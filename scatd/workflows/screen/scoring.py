@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from scatd import console
+from scatd.data.cell_findings import CellCounts
 from scatd.data.files import return_freed_memory
-from scatd.data.preflight import CellCounts
 from scatd.data.simulated import refuse_mixing
 from scatd.decision import call_codes
 from scatd.errors import ScatdError

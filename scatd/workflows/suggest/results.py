@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from scatd import keys
-from scatd.data.drugs import drug_key
+from scatd.data.drugs import drug_key, near_drugs
 from scatd.data.ids import Ids
 from scatd.data.tables import read_table
-from scatd.errors import InputError, nearest
-from scatd.wording import counted
+from scatd.errors import InputError
+from scatd.wording import LISTED, counted, some_of
 
 NEEDED = ("barcode", "drug", "response")
 _OPTION = "--results"
@@ -49,7 +49,7 @@ def read_results(path: Path, drugs: tuple[str, ...], ids: Ids) -> pd.DataFrame:
         raise InputError(what, where=where, expected=" or ".join(keys.RESPONSES))
     found = table["drug"].map(drug_key)
     for name in sorted(set(found) - set(drugs)):
-        listed = ", ".join(nearest(name, list(drugs)) or drugs[:10])
+        listed = some_of(near_drugs(name, drugs) or drugs, LISTED)
         what = f"the drug '{name}' is none of the choice"
         raise InputError(what, where=where, expected=f"one of {listed}")
     places = pd.Series(np.arange(len(ids)), index=[str(one) for one in ids[:]])

@@ -107,9 +107,6 @@ def suggest(request: SuggestRequest) -> SuggestResult:
 
 
 _GROUP_COLUMNS = ("group", "drug", "n_cells", "prob_resistant", "expected_reduction")
-_CELL_COLUMNS = (
-    *("rank", "barcode", "group", "drug", "prob_resistant", "expected_reduction", "response"),
-)
 _SHARED = (
     *("cohort", "drugs", "group_by", "reference_group", "seed", "family", "stage", "preparation"),
     *("device", "allow_simulated"),

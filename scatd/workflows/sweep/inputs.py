@@ -43,7 +43,7 @@ def chosen_drugs(
     codes, where = table.codes, table.origin
     if names is not None:
         if min_sensitive:
-            what = "chooses among all drugs, not among named ones"
+            what = "... chooses among all drugs, not among named ones"
             raise InputError(what, where="--min-sensitive", remedy="Use it with --drug all.")
         codes = codes[_resolved(names, list(map(str, codes.columns)), where)]
     _refuse_repeated(list(map(str, codes.columns)), where)
@@ -67,7 +67,7 @@ def _resolved(names: Sequence[str], columns: Sequence[str], where: str) -> list[
         try:
             chosen.append(resolve_drug(name, columns, where=where))
         except InputError as error:
-            faults.add(error.what, where=error.where, expected=error.expected, remedy=error.remedy)
+            faults.take(error)
     faults.raise_if_any()
     return list(dict.fromkeys(chosen))
 
@@ -111,7 +111,7 @@ def open_tasks(
             continue
         twins = [name for name, other in labelled.items() if other.drug_key == labels.drug_key]
         if twins:
-            failed[drug] = InputError(f"names the same drug as {twins[0]}", where=drug)
+            failed[drug] = InputError(f"... names the same drug as {twins[0]}", where=drug)
         else:
             labelled[drug] = labels
     for drug, fault in failed.items():

@@ -13,13 +13,13 @@ from scatd import keys, registry
 from scatd.cards.card import About
 from scatd.data.baseline_groups import BaselineGroups, baseline_groups, require_no_gaps
 from scatd.data.demo_files import demo_file, given_or_demo
-from scatd.data.drugs import drug_key, refuse_reserved, substance_key
+from scatd.data.drugs import drug_key, near_drugs, refuse_reserved, substance_key
 from scatd.data.groups import read_groups
 from scatd.data.label_words import MISSING
 from scatd.data.labels import LabelSource, open_labels, require_two_classes
 from scatd.data.response_numbers import ResponseNumbers, read_response_numbers
 from scatd.data.simulated import refuse_mixing
-from scatd.errors import InputError, nearest
+from scatd.errors import InputError
 from scatd.nn.alignment import FeatureStats
 from scatd.nn.devices import pick_device
 from scatd.registry import ModelRef
@@ -29,7 +29,7 @@ from scatd.training.jobs import LabelledCells
 from scatd.training.numbers.filling import Numbers
 from scatd.training.settings import default_pretrain
 from scatd.training.statistics import matrix_stats
-from scatd.wording import counted
+from scatd.wording import LISTED, counted, some_of
 from scatd.workflows.cohorts.training import (
     Cohorts,
     ExpressionRead,
@@ -167,8 +167,8 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     names = [substance_key(name) for name in numbers.drugs]
     own = [place for place, name in enumerate(names) if name == substance_key(drug)]
     if not own:
-        listed = ", ".join(nearest(drug, numbers.drugs) or numbers.drugs[:10])
-        what, expected = f"has no numbers of '{drug}'", f"a column of it, among {listed}"
+        listed = some_of(near_drugs(drug, numbers.drugs) or numbers.drugs, LISTED)
+        what, expected = f"... has no numbers of '{drug}'", f"a column of it, among {listed}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     column = numbers.values[:, own[0]].astype(np.float64)
     is_least = numbers.is_least
@@ -177,7 +177,9 @@ def _numbered(opened: Opened, drug: str) -> NumberedSource:
     rows = np.flatnonzero(np.isfinite(column))
     n_exact = int((~is_least[rows, own[0]]).sum())
     if n_exact < FEWEST_NUMBERS:
-        what = f"has {counted(n_exact, 'number')} of {numbers.drugs[own[0]]} that are not censored"
+        what = (
+            f"... has {counted(n_exact, 'number')} of {numbers.drugs[own[0]]} that are not censored"
+        )
         expected = f"at least {FEWEST_NUMBERS}"
         raise InputError(what, where=str(numbers.file), expected=expected)
     groups = None
@@ -243,7 +245,7 @@ def basis_of(opened: Opened) -> Basis:
     backbone = opened.backbone or _default_backbone(request, cohorts, device)
     found, source = backbone.artifact, cohorts.source
     if found.family != request.family or found.sizes.n_features != source.n_features:
-        what = f"is of family {found.family} with {counted(found.sizes.n_features, 'feature')}"
+        what = f"... is of family {found.family} with {counted(found.sizes.n_features, 'feature')}"
         expected = f"family {request.family} with {source.n_features}, as in {source.path}"
         raise InputError(what, where=f"backbone {backbone.name}", expected=expected)
     simulated[f"backbone {backbone.name}"] = found.simulated

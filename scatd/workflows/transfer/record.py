@@ -75,9 +75,6 @@ class Shown:
     numbers: LearnedNumbers | None
 
 
-_PARAGRAPH = "\n\n"
-
-
 def record_drug(
     run: tracking.Run,
     task: DrugTask,
@@ -333,15 +330,20 @@ def _register(
     tags = {keys.TAG_DRUG: task.drug_key, keys.TAG_RESUME_KEY: resume_key}
     if chosen.fold is not None:
         tags[keys.TAG_FOLD] = str(chosen.fold)
+    paragraphs = [
+        report.sentence,
+        f"What scores: {chosen.in_words}",
+        label_kinds.in_words(about.label_kinds),
+        f"{chosen.held} {keys.CAVEAT}",
+        *([] if numbers is None else [numbers.sentence]),
+        shown_there,
+    ]
     return registry.register_artifact(
         replace(chosen.model, about=about),
         task.model_name,
         run.run_id,
         metrics={**own, **on_target},
         data=data,
-        description=f"{report.sentence}\n\nWhat scores: {chosen.in_words}\n\n"
-        f"{label_kinds.in_words(about.label_kinds)}\n\n{chosen.held} {keys.CAVEAT}\n\n"
-        f"{'' if numbers is None else numbers.sentence + _PARAGRAPH}"
-        f"{shown_there}",
+        description="\n\n".join(paragraphs),
         tags=tags,
     )

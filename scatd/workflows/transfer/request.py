@@ -226,6 +226,6 @@ def _require_numbers(labelled: LabelFiles) -> None:
     only = {"--ic50-units": labelled.ic50_units, "--censored": labelled.censored}
     for option, value in only.items():
         if value is not None:
-            what = "is for numbers that are learned"
+            what = "... is for numbers that are learned"
             remedy = "Add --response ic50, or leave it out."
             raise InputError(what, where=option, remedy=remedy)

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scatd.artifact import CARD_FILE, WEIGHTS_FILE
 from scatd.cards.checksums import CHECKSUMS_FILE
 from scatd.cards.fields import Fields, flag, mapping, parse_json, text, whole
+from scatd.cards.model_folder import CARD_FILE, WEIGHTS_FILE
 from scatd.data.files import HASH_SUFFIX, sha256_file
 from scatd.errors import Faults, InputError
 from scatd.keys import artifact_paths
@@ -83,11 +83,11 @@ class Manifest:
         try:
             found = parse_json(content.decode(), nan=False)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"is damaged ({error})", where=where) from error
+            raise InputError(f"... is damaged ({error})", where=where) from error
         fields = Fields(found, where)
         schema = fields.take("schema_version", whole(1))
         if schema > SCHEMA_VERSION:
-            what, expected = f"has schema version {schema}", f"at most {SCHEMA_VERSION}"
+            what, expected = f"... has schema version {schema}", f"at most {SCHEMA_VERSION}"
             raise InputError(
                 what, where=where, expected=expected, remedy="Update scatd to read it."
             )
@@ -140,11 +140,11 @@ def read_manifest(source: Source) -> Manifest:
     faults, there = Faults(source.where), source.sizes()
     for name, (n_bytes, _) in manifest.files.items():
         if name not in there:
-            faults.add(f"lacks {name}")
+            faults.add(f"... lacks {name}")
         elif there[name] != n_bytes:
             faults.add(f"{name} has {counted(there[name], 'byte')}, and {MANIFEST} says {n_bytes}")
     for name in sorted(set(there) - set(manifest.files) - {MANIFEST, *UNCHECKED, *HUB_FILES}):
-        faults.add(f"holds {name}, of which {MANIFEST} says nothing")
+        faults.add(f"... holds {name}, of which {MANIFEST} says nothing")
     faults.raise_if_any()
     return manifest
 
@@ -159,12 +159,12 @@ def require_names(manifest: Manifest, where: str) -> None:
     """
     faults = Faults(f"{where}: {MANIFEST}")
     for name in sorted(set(NEEDED) - set(manifest.files)):
-        faults.add(f"does not name {name}", expected="all files of a bundle")
+        faults.add(f"... does not name {name}", expected="all files of a bundle")
     for name in sorted(set(manifest.files) - {*NEEDED, *OPTIONAL}):
-        faults.add(f"names {name!r}, which is no file of a bundle")
+        faults.add(f"... names {name!r}, which is no file of a bundle")
     total = sum(n_bytes for n_bytes, _ in manifest.files.values())
     if total > MOST_BYTES:
-        faults.add(f"announces {counted(total, 'byte')}", expected=f"at most {MOST_BYTES}")
+        faults.add(f"... announces {counted(total, 'byte')}", expected=f"at most {MOST_BYTES}")
     faults.raise_if_any()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards import model_folder
 from scatd.cards.card import Card
 from scatd.data.files import atomic_path, check_writable
 from scatd.errors import InputError
@@ -98,7 +99,7 @@ def packed(ref: ModelRef) -> Iterator[tuple[Path, Manifest, list[str]]]:
         carried = carried_evidence.gathered(ref)
         (folder / bundle.EVIDENCE).write_text(carried.to_json(), encoding="utf-8")
         write_golden(folder, stored)
-        card = artifact.read_card(folder / bundle.MODEL)
+        card = model_folder.read_card(folder / bundle.MODEL)
         (folder / bundle.LICENCE).write_text(licence_text(card), encoding="utf-8")
         origin, packages = _origin(ref), _packages()
         page = model_card(card, ref.name, origin, carried, packages)
@@ -119,7 +120,7 @@ def _require_place(output: Path, *, is_zip: bool) -> None:
         check_writable(output)
         if output.exists() and not is_zip:
             expected = "a folder, or a file that ends in .zip"
-            raise InputError("is a file", where=str(output), expected=expected)
+            raise InputError("... is a file", where=str(output), expected=expected)
     elif any(output.iterdir()):
         remedy = "Name a new folder, or a file that ends in .zip."
         raise InputError("the folder is not empty", where=str(output), remedy=remedy)

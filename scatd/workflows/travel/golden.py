@@ -52,7 +52,7 @@ def require_golden(folder: Path, stored: Artifact) -> float:
         held = load_file(path)
         X, sent = held["features"], held["answers"]
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError("holds no golden cells", where=GOLDEN_FILE) from error
+        raise InputError("... holds no golden cells", where=GOLDEN_FILE) from error
     shape = (N_GOLDEN, stored.sizes.n_features)
     if X.shape != shape or X.dtype != np.float32 or not np.isfinite(X).all():
         what = f"the golden cells have shape {X.shape} and type {X.dtype}"

@@ -181,7 +181,7 @@ def _repository(api: HfApi, name: str, *, public: bool) -> bool:
     is_private = bool(api.model_info(name).private)
     if not is_private and not public:
         remedy = "Say --public, or name another repository."
-        raise InputError("is public, and --public was not given", where=name, remedy=remedy)
+        raise InputError("... is public, and --public was not given", where=name, remedy=remedy)
     return is_private
 
 
@@ -204,15 +204,15 @@ def _hub_faults(repository: str) -> Iterator[None]:
     except errors.GatedRepoError as error:
         remedy = f"Ask for access on its page. {_LOG_IN}"
         raise InputError(
-            "is gated, and you have no access", where=repository, remedy=remedy
+            "... is gated, and you have no access", where=repository, remedy=remedy
         ) from error
     except errors.RepositoryNotFoundError as error:
         what = "there is no such repository, or it is private and the token may not see it"
         raise InputError(what, where=repository, remedy=_LOG_IN) from error
     except errors.RevisionNotFoundError as error:
-        raise InputError("has no such revision", where=repository) from error
+        raise InputError("... has no such revision", where=repository) from error
     except errors.EntryNotFoundError as error:
-        raise InputError("lacks a file that it announced", where=repository) from error
+        raise InputError("... lacks a file that it announced", where=repository) from error
     except errors.OfflineModeIsEnabled as error:
         what, remedy = "HF_HUB_OFFLINE forbids it", "Take the variable away."
         raise InputError(what, where=repository, remedy=remedy) from error

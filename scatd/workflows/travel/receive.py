@@ -11,13 +11,14 @@ from typing import Any
 
 from scatd import artifact, keys, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards import model_folder
 from scatd.data.drugs import drug_key
 from scatd.data.files import sha256_file, write_hashes
 from scatd.errors import InputError
 from scatd.keys import artifact_paths
 from scatd.registry import ModelRef, hashes, identity, lease, state
 from scatd.training.kept_baselines import KeptBaselines
-from scatd.wording import counted
+from scatd.wording import counted, printable
 from scatd.workflows.models.carried_evidence import CarriedEvidence
 from scatd.workflows.travel import bundle
 from scatd.workflows.travel.bundle import Manifest
@@ -127,7 +128,7 @@ def _without_scratch(error: InputError, folder: Path, where: str) -> InputError:
     place = error.where.replace(f"{folder}/", "")
     place = f"{where}: {place}" if place else where
     what = error.what.replace(f"{folder}/", "")
-    return InputError(what, where=place, expected=error.expected, remedy=error.remedy)
+    return error.changed(what=what, where=place)
 
 
 def _require_baselines(folder: Path, stored: Artifact) -> None:
@@ -148,11 +149,11 @@ def _require_agreement(manifest: Manifest, stored: Artifact) -> str:
         # Cards of models in memory may lack the drug; the registered name then says it.
         key = stored.about.drug_key or _drug_of(manifest.name)
         if not key or drug_key(key) != key:
-            what = f"names the drug {key!r}"
+            what = f"... names the drug {key!r}"
             raise InputError(what, where=f"{bundle.MODEL}/card.json", expected="a drug key")
         name = keys.response_model_name(stored.family, key)
     if manifest.name != name:
-        what = f"says '{manifest.name}', and the card of the model says '{name}'"
+        what = f"... says '{manifest.name}', and the card of the model says '{name}'"
         raise InputError(what, where=bundle.MANIFEST)
     if manifest.simulated != stored.simulated:
         what = "its mark of simulated data is not that of the card"
@@ -170,7 +171,7 @@ def _known(found: _Checked) -> ModelRef | None:
     client = tracking.connect(create=True)
     if state.read(client, found.name) is None:
         return None
-    own = artifact.verify(found.folder / bundle.MODEL)
+    own = model_folder.verify(found.folder / bundle.MODEL)
     for item in reversed(state.versions(client, found.name)):
         if hashes.of_tags(item.tags) == own and keys.TAG_LOST not in item.tags:
             # A process that was killed may have left it without its stage.
@@ -226,5 +227,4 @@ def _origin_tag(manifest: Manifest, came_by: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Text of a stranger, cut, without line breaks and signs that steer a terminal."""
-    return "".join(filter(str.isprintable, str(value)))[:_MOST_LETTERS]
+    return printable(value, _MOST_LETTERS)

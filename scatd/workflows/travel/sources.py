@@ -56,7 +56,7 @@ class FolderSource:
                 elif not stat.S_ISDIR(found.st_mode):
                     raise _not_plain(name, self.where)
         except OSError as error:
-            what = f"cannot be read ({error.strerror})"
+            what = f"... cannot be read ({error.strerror})"
             raise InputError(what, where=self.where) from error
 
     def sizes(self) -> dict[str, int]:
@@ -86,7 +86,7 @@ class ZipSource:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            what, expected = "is no zip file that can be read", "a bundle, as a folder or .zip"
+            what, expected = "... is no zip file that can be read", "a bundle, as a folder or .zip"
             raise InputError(what, where=self.where, expected=expected) from error
         self._sizes: dict[str, int] = {}
         for entry in entries:
@@ -107,7 +107,7 @@ class ZipSource:
         name, parts = entry.filename, PurePosixPath(entry.filename).parts
         leads_out = name.startswith("/") or ".." in parts or "\\" in name or ":" in name
         if leads_out or entry.orig_filename != name:
-            what = f"names a file outside itself: {entry.orig_filename!r}"
+            what = f"... names a file outside itself: {entry.orig_filename!r}"
             raise InputError(what, where=self.where, remedy="Nothing was unpacked.")
         mode = entry.external_attr >> 16
         if entry.is_dir():
@@ -115,7 +115,7 @@ class ZipSource:
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise _not_plain(name, self.where)
         if name in self._sizes:
-            raise InputError(f"holds '{name}' twice", where=self.where)
+            raise InputError(f"... holds '{name}' twice", where=self.where)
         if entry.flag_bits & 0x1:
             raise InputError(f"'{name}' is encrypted", where=self.where)
         self._sizes[name] = entry.file_size
@@ -141,7 +141,7 @@ def read_small(source: Source, name: str, most: int) -> bytes:
         When it is not there, is longer, or cannot be read.
     """
     if name not in source.sizes():
-        what, expected = f"lacks {name}", "a bundle, as scatd registry export writes it"
+        what, expected = f"... lacks {name}", "a bundle, as scatd registry export writes it"
         raise InputError(what, where=source.where, expected=expected)
     with _readable(source, name), source.open(name) as file:
         content = file.read(most + 1)

@@ -26,7 +26,7 @@ def storage_of(given: str | None, study_name: str) -> tuple[str, str]:
         folder.mkdir(parents=True, exist_ok=True)
         given = str(folder / f"tune-{study_name}.journal")
     elif _database(given) == _database(tracking.tracking_uri()):
-        what = "is the database that MLflow keeps its runs in"
+        what = "... is the database that MLflow keeps its runs in"
         remedy = "Give another database, such as sqlite:///optuna.db, or a journal file."
         raise InputError(what, where="--storage", remedy=remedy)
     if "://" in given:
@@ -42,7 +42,7 @@ def _database(uri: str) -> tuple[Any, ...]:
     try:
         url = make_url(uri)
     except ArgumentError as error:
-        raise InputError("is no database URL", where="--storage") from error
+        raise InputError("... is no database URL", where="--storage") from error
     if url.get_backend_name() == "sqlite":
         return (Path(url.database or "").resolve(),)
     return url.get_backend_name(), url.host, url.port, url.database

@@ -12,6 +12,7 @@ import torch
 from scatd import artifact
 from scatd.candidates.network import Network
 from scatd.candidates.storing import Said, Widths, read, require, said_of
+from scatd.cards import model_folder
 from scatd.errors import InputError
 from scatd.nn.classifier import HEAD_PREFIXES
 from tests.candidates import KINDS, SIZES, candidate, response_network, rows, stored
@@ -42,7 +43,7 @@ def test_round_trip_through_a_folder(tmp_path, kind, design):
     (member,) = found.members(back)
     assert type(member) is type(own)
     np.testing.assert_array_equal(odds_of(member, back), odds_of(own, network))
-    assert found.card() == artifact.read_card(tmp_path)
+    assert found.card() == model_folder.read_card(tmp_path)
     assert (found.candidate is None) == (kind == "network")
 
 
@@ -89,13 +90,13 @@ def test_what_a_card_says(tmp_path, network):
             {"name": "mean", "parts": [linear, trees]},
         ],
     }
-    card = artifact.read_card(tmp_path)
+    card = model_folder.read_card(tmp_path)
     assert card.candidate.needs_network
     inner = "(mean of network and linear and trees)", "linear", "(mean of linear and trees)"
     assert card.candidate.in_words == f"mean of {' and '.join(inner)}"
     artifact.write(tmp_path, stored(Network(network), network))
     assert "candidate" not in json.loads((tmp_path / "card.json").read_text())
-    assert artifact.read_card(tmp_path).candidate == Said("network")
+    assert model_folder.read_card(tmp_path).candidate == Said("network")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,16 +1,44 @@
-"""Columns of QC in `obs`: their names, and which of two columns of one name stays."""
+"""Quality of cells, its columns in `obs`, and which of two columns of one name stays."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from scatd.data.cells import with_quality
+from scatd.data.cells import CellQuality, with_quality
 
 MEASURED = pd.DataFrame(
     {"total_counts": [5.0, 7.0], "n_genes_by_counts": [3, 4], "pct_counts_mt": [20.0, 0.0]}
 )
 CELLS = ["a", "b"]
+
+
+@pytest.mark.parametrize("two_species", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_quality_is_that_of_the_dense_matrix(kind, two_species):
+    rng = np.random.default_rng(0)
+    X = rng.poisson(0.7, (40, 30)).astype(kind)
+    X[3] = 0
+    is_mito, is_other = rng.random(30) < 0.2, rng.random(30) < 0.3
+    block = sparse.csr_matrix(X)
+    block.data[::9] = 0  # stored zeros
+    dense = block.toarray().astype(float)
+    others = (is_other, "mouse") if two_species else ()
+    found = CellQuality(is_mito, *others).measure(block)
+    totals = dense.sum(axis=1)
+    total_or_1 = np.maximum(totals, 1)
+    np.testing.assert_array_equal(found["total_counts"], totals)
+    np.testing.assert_array_equal(
+        found["pct_counts_mt"], 100 * (dense[:, is_mito].sum(axis=1) / total_or_1)
+    )
+    own = dense[:, ~is_other] if two_species else dense
+    np.testing.assert_array_equal(found["n_genes_by_counts"], (own > 0).sum(axis=1))
+    assert ("other_species_share" in found) == two_species
+    if two_species:
+        share = dense[:, is_other].sum(axis=1) / total_or_1
+        np.testing.assert_array_equal(found["other_species_share"], share)
 
 
 def test_counts_replace_columns_of_the_same_names():

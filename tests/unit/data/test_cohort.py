@@ -30,6 +30,7 @@ IDS = [f"ENSG{number:011d}" for number in range(31)]
 def small_blocks(monkeypatch):
     """Every matrix takes many blocks and many passes."""
     monkeypatch.setattr(cohort_module, "BLOCK_VALUES", 40)
+    monkeypatch.setattr(cohort_module, "PASS_VALUES", 160)
 
 
 def adata(X):
@@ -126,7 +127,7 @@ def write_mtx(folder, order, prefix=""):
 )
 def test_mtx_folders_in_any_order(tmp_path, monkeypatch, order, chunk, block):
     """In one bucket on disk, and in one for each few cells."""
-    monkeypatch.setattr("scatd.data.readers.matrix_market.BLOCK_VALUES", block)
+    monkeypatch.setattr("scatd.data.readers.matrix_market.PASS_VALUES", block)
     monkeypatch.setattr("scatd.data.readers.matrix_market._LINES", chunk)
     write_mtx(tmp_path / "a", order, "GSM1_")
     check(tmp_path / "a", genes=IDS)

@@ -26,7 +26,8 @@ COUNTS.iloc[2, 3] = 200
 def small_blocks(monkeypatch):
     """Every matrix takes many blocks and many passes."""
     monkeypatch.setattr(cohort_module, "BLOCK_VALUES", 40)
-    monkeypatch.setattr("scatd.data.readers.matrix_market.BLOCK_VALUES", 10)
+    monkeypatch.setattr(cohort_module, "PASS_VALUES", 160)
+    monkeypatch.setattr("scatd.data.readers.matrix_market.PASS_VALUES", 40)
     monkeypatch.setattr("scatd.data.readers.matrix_market._LINES", 7)
 
 

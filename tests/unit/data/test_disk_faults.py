@@ -316,7 +316,7 @@ def test_faults_of_a_disk_are_told_apart(tmp_path, number):
 
 def test_the_cause_of_a_message_counts_where_a_disk_was_full(tmp_path):
     def wrapped(number):
-        told = InputError("cannot be read", where=str(tmp_path))
+        told = InputError("... cannot be read", where=str(tmp_path))
         told.__cause__ = OSError(number, os.strerror(number))
         return explained(told)
 

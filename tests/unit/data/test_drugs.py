@@ -5,8 +5,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scatd.data.drug_synonyms import SYNONYMS
-from scatd.data.drugs import ALIASES, drug_key, find_drug, repeated_drugs, resolve_drug
+from scatd.data.drugs import (
+    ALIASES,
+    drug_key,
+    find_drug,
+    near_drugs,
+    repeated_drugs,
+    resolve_drug,
+    substance_key,
+)
 from scatd.errors import InputError
+from scatd.spelling import nearest
 
 PANEL = ["X5.FLUOROURACIL", "AFATINIB", "DOCETAXEL", "GEFITINIB", "PLX.4720", "NVP-TAE684"]
 
@@ -141,6 +150,19 @@ def test_a_misprint_is_never_accepted_and_the_nearest_name_is_shown() -> None:
     with pytest.raises(InputError, match=r"unknown drug 'DOCETAXL'.*mean DOCETAXEL\?") as error:
         resolve_drug("DOCETAXL", PANEL, where="--drug")
     assert error.value.where == "--drug"
+
+
+def test_a_drug_that_is_another_drug_is_never_suggested() -> None:
+    """Of all drugs that have several names, none is a misprint of another."""
+    names = {name for one in SYNONYMS for name in (one.substance, *one.names)}
+    for name in names:
+        near = near_drugs(name, names)
+        assert {substance_key(other) for other in near} <= {substance_key(name)}, name
+    assert nearest("sapitinib", ["sunitinib"]) == ["sunitinib"], "spelling alone would do so"
+    for other in ("paclitaxel", "cabazitaxel"):
+        with pytest.raises(InputError, match=f"unknown drug '{other}'. Expected docetaxel"):
+            resolve_drug(other, ["docetaxel"])
+    assert near_drugs("docetaxle", ["DOCETAXEL", "paclitaxel"]) == ["DOCETAXEL"]
 
 
 def test_an_unknown_drug_lists_what_there_is() -> None:

@@ -11,6 +11,7 @@ from scatd.data.files import (
     atomic_path,
     check_writable,
     is_whole,
+    require_existing,
     sha256_array,
     sha256_file,
     write_hashes,
@@ -29,6 +30,24 @@ def test_a_finished_file_takes_the_targets_place(tmp_path: Path) -> None:
         assert target.read_text() == "old"
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("tumuor.h5ad", "The folder holds tumour.h5ad."),
+        ("patient.csv", "The folder holds a1.csv, a2.csv, a3.csv and 1 more."),
+        ("other.npy", "Check the path."),
+    ],
+)
+def test_a_file_that_is_not_there_names_those_that_may_be_meant(
+    tmp_path: Path, typed: str, remedy: str
+) -> None:
+    for name in ("tumour.h5ad", "a1.csv", "a2.csv", "a3.csv", "a4.csv", ".hidden.npy"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError) as error:
+        require_existing(tmp_path / typed)
+    assert error.value.remedy == remedy
 
 
 @pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt])

@@ -394,6 +394,39 @@ def test_aligned_adds_up_or_averages_what_is_one_gene(data, targets, combine):
     np.testing.assert_allclose(result.toarray(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("n_rows", [0, 1, 64, 150])
+def test_aligned_puts_each_column_in_its_place_where_no_gene_has_two(n_rows, kind):
+    rng = np.random.default_rng(n_rows)
+    X = (rng.poisson(0.8, (n_rows, 40)) * rng.choice([-1, 1], 40)).astype(kind)
+    X[:1, 0] = 7
+    if kind is not np.int64 and n_rows > 2:
+        X[1:3, 1] = np.nan, np.inf
+    names = [f"G{number}" for number in range(40)]
+    panel = Panel(tuple(f"G{number}" for number in rng.permutation(55)[:33]), "x")
+    found = match(names, panel)
+    assert found.is_one_to_one
+    expected = np.zeros((n_rows, 33), np.float32)
+    for place, name in enumerate(panel.names):
+        if name in names:
+            expected[:, place] = X[:, names.index(name)]
+    by_rows = sparse.csr_matrix(X)
+    by_rows.data[::5] = 0  # stored zeros are left out
+    expected[:, found.positions[found.positions >= 0]] = by_rows.toarray()[:, found.positions >= 0]
+    twice = sparse.csr_matrix(  # every value as two halves: entries of one place are added up
+        (np.repeat(by_rows.data / 2, 2), np.repeat(by_rows.indices, 2), 2 * by_rows.indptr),
+        by_rows.shape,
+    )
+    backwards = by_rows[:, ::-1]
+    back = match(names[::-1], panel)
+    for rows, names_of in ((by_rows, found), (twice, found), (backwards, back)):
+        result = aligned(rows, names_of)
+        assert result.dtype == np.float32
+        assert result.has_canonical_format
+        assert result.nnz == np.count_nonzero(expected)
+        np.testing.assert_array_equal(result.toarray(), expected)
+
+
 @pytest.mark.golden
 def test_the_same_cells_by_any_name_are_the_same_matrix(real_data, reference_tables):
     """Permuted, by Ensembl id, by both, and by synonym: identical in the panel's order."""

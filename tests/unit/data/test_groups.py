@@ -56,7 +56,7 @@ def test_a_missing_column_is_refused_with_the_columns_there_are(features, labels
     assert "Expected one of patient, batch, site" in str(it.value)
     with pytest.raises(InputError, match="in obs or in the label table") as it:
         read_groups(features, np.arange(4), "tisue", labels)
-    assert "Expected one of tissue" in str(it.value)
+    assert "Expected tissue." in str(it.value)
     with pytest.raises(InputError, match="Expected a column of obs"):
         group_column("patient", pd.DataFrame(index=IDS))
 

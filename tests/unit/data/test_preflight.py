@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from scatd.data.cell_findings import measure
 from scatd.data.cells import CellQuality, failures
 from scatd.data.cohort import Cohort, Matrix
+from scatd.data.findings import Requirements
 from scatd.data.genes import GeneMap, Panel
 from scatd.data.io import open_cohort
-from scatd.data.preflight import Requirements, look, measure, require_human
+from scatd.data.preflight import look, require_human
 from scatd.errors import InputError
 
 RNG = np.random.default_rng(1)

@@ -320,9 +320,10 @@ def test_a_column_is_numbers_by_all_of_its_rows(tmp_path):
         require_numbers(table["b"], "here")
 
 
-def test_logicals_in_a_chunk_of_their_own_are_words(tmp_path):
-    path = written(tmp_path, ["id,a", *["c,1"] * 4, *["c,TRUE"] * 4], "a.csv")
-    with pytest.raises(InputError, match="'a' has 'TRUE' in row 4"):
+@pytest.mark.parametrize("word", ["TRUE", "True", "true", "FALSE", "False", "false"])
+def test_logicals_in_a_chunk_of_their_own_are_words(tmp_path, word):
+    path = written(tmp_path, ["id,a", *["c,1"] * 4, *[f"c,{word}"] * 4], "a.csv")
+    with pytest.raises(InputError, match=f"'a' has '{word}' in row 4"):
         read_features(path, "sf")
 
 

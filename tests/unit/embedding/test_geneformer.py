@@ -80,6 +80,24 @@ def test_ranks_with_ties_in_column_order():
     assert lists_of(RankTokenizer(GENES, VOCABULARY).tokenize(X, n_counts)) == ranks(X)
 
 
+@pytest.mark.parametrize("max_tokens", [2048, 7])
+def test_scores_that_differ_in_their_last_bits_only_are_ranked_too(max_tokens):
+    """The last bits of a score do not take part in the first sort."""
+    medians = 1 + np.random.default_rng(4).integers(0, 6, N_GENES) * 2.0**-51
+    vocabulary = GeneVocabulary(VOCABULARY.tokens, dict(zip(GENES, medians.tolist(), strict=True)))
+    X = counts(n_cells=150)  # more than are ranked together
+    X.data[:] = np.minimum(X.data, 2)
+    tie_order = np.random.default_rng(5).permutation(N_GENES)
+    expected = []
+    for row in X.toarray().astype(float):
+        scores = row * 2.0**-10 * 10_000 * (1 / medians)
+        ordered = np.lexsort((tie_order, -scores))
+        used = [place for place in ordered if row[place] > 0][:max_tokens]
+        expected.append([VOCABULARY.tokens[GENES[place]] for place in used])
+    tokenizer = RankTokenizer(GENES, vocabulary, max_tokens=max_tokens, tie_order=tie_order)
+    assert lists_of(tokenizer.tokenize(X, np.full(150, 1024.0))) == expected
+
+
 def test_only_the_best_ranks_are_kept():
     X, n_counts = counts(), np.full(30, 1024.0)
     found = RankTokenizer(GENES, VOCABULARY, max_tokens=5).tokenize(X, n_counts)

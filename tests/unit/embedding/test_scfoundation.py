@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import sparse
 from scatd.embedding.runner import embed
 from scatd.embedding.scfoundation import ScFoundation
 from scatd.embedding.scfoundation_input import tokenize
+from scatd.embedding.scfoundation_network import Layout
 from scatd.embedding.settings import ScFoundationSettings, parse_target
 from scatd.errors import InputError
 
@@ -171,8 +173,18 @@ def test_network(checkpoint, published_entries, version, entry, pool):
         np.testing.assert_allclose(found[cell], pooled(y, pool), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("as_on_a_gpu", [False, True])
 @pytest.mark.parametrize("pool", ["all", "max"])
-def test_padded_batches_equal_single_cells(checkpoint, pool):
+def test_batches_equal_single_cells(checkpoint, pool, as_on_a_gpu, monkeypatch):
+    """A processor takes the attention of one cell after the other, a GPU that of a padded batch."""
+    of = Layout.of
+
+    def layout_of(lengths):
+        found = of(lengths)
+        assert (len(found.cells) > 0) == (len(lengths.unique()) > 1)
+        return replace(found, cells=()) if as_on_a_gpu else found
+
+    monkeypatch.setattr(Layout, "of", layout_of)
     settings = ScFoundationSettings(pool=pool)
     encoder = ScFoundation(checkpoint, settings)
     cells = tokenize(random_cells([300, 1, 40, 40, 77, 205, 3]), settings)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scatd import artifact
+from scatd.cards import model_folder
 from scatd.cards.card import About, Calibrated, CohortUsed, DataUsed, FewShot, SeenCells
 from scatd.data.features import Features
 from scatd.evaluation.ledger import cell_ledger, fingerprints, seen_cells, without_cells
@@ -87,7 +87,7 @@ def test_strangers_see_how_many_cells_and_not_which(X):
         few_shot=few_shot("c2"),
         calibration=Calibrated(1, cells=cell_ledger(cohort(X), np.arange(2)), run_id="r"),
     )
-    card = artifact.read_card(FROZEN / "folders" / "sf")
+    card = model_folder.read_card(FROZEN / "folders" / "sf")
     shown = without_cells(replace(card, about=about))
     assert shown["data"] == {
         "source": {"file": "bulk.h5ad", "sha256": "abc", "cells": {"n_cells": 6}}

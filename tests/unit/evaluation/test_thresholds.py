@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
@@ -145,5 +147,8 @@ def test_what_cannot_be_had_is_shown_with_what_can():
     alone = [line for line in said.splitlines() if " alone: " in line]
     assert len(alone) == 2
     assert all("keeps it, with" in line for line in alone)
+    last = said.splitlines()[-2:]
+    assert re.fullmatch(r" +[\d.e-]+( +0\.\d{3} \(0\.\d{3}\)){2}", last[0]), "a row of the table"
+    assert last[1] == "Ask for less, or label more cells."
     with pytest.raises(InputError, match=r"fdr=0\.01 alone: out of reach; the highest precision"):
         choose_cut(codes[:60], prob[:60], read_goals(["fdr=0.01"]))

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from scatd import pl
 from scatd.data import cell_map
 from scatd.errors import InputError
-from scatd.plots.style import CALL_COLOURS, COLOURS
+from scatd.plots.colours import CALL_COLOURS, COLOURS
 
 
 def legend(axes) -> list[str]:

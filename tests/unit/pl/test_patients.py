@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from scatd import pl
 from scatd.errors import InputError
-from scatd.plots.style import CALL_COLOURS
+from scatd.plots.colours import CALL_COLOURS
 
 TIMES = {"time": "OS.time", "event": "OS"}
 
@@ -110,7 +110,7 @@ def test_unknown_survival_and_missing_scores_are_left_out(patients):
 @pytest.mark.parametrize(
     ("change", "ask", "said"),
     [
-        ({}, {"time": "OS.tim"}, "no column 'OS.tim'.*one of OS.time"),
+        ({}, {"time": "OS.tim"}, "no column 'OS.tim'.*Expected OS.time"),
         ({"OS": 2.0}, {}, "column 'OS' holds 2.*1 .died. and 0"),
         ({"OS.time": "long"}, {}, "holds 'long' in row 1.*numbers"),
         ({"OS.time": np.nan}, {}, "0 patients.*at least 10"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scatd.plots.candidates import candidates
-from scatd.plots.style import PAPER
+from scatd.plots.colours import PAPER
 
 RIDGE = ("linear", "ridge")
 TRIED = pd.DataFrame(

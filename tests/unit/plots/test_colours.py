@@ -13,7 +13,7 @@ from matplotlib.colors import is_color_like, to_rgb
 
 import scatd
 from scatd.evaluation.evidence import NO_ADAPTATION, in_legend
-from scatd.plots.style import (
+from scatd.plots.colours import (
     CALL_COLOURS,
     CATEGORIES,
     COLOURS,
@@ -146,7 +146,7 @@ def is_a_colour(word: str) -> bool:
 
 
 def test_no_colour_is_written_anywhere_else():
-    table = PACKAGE / "plots" / "style.py"
+    table = PACKAGE / "plots" / "colours.py"
     files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html"), *PACKAGE.rglob("*.css")]
     assert len(files) > 100
     found = []

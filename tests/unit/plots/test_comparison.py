@@ -7,8 +7,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from scatd.plots.colours import FAMILY_COLOURS
 from scatd.plots.comparison import drugs_and_families
-from scatd.plots.style import FAMILY_COLOURS, save_figure
+from scatd.plots.style import save_figure
 
 
 def make_table(n_drugs, families):

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from docs import _simulated as figures
 from scatd.explanation.dependence import smoothed
+from scatd.plots.colours import RESPONSE_COLOURS
 from scatd.plots.explain.bars import importance_bars
 from scatd.plots.explain.beeswarm import beeswarm, swarm
 from scatd.plots.explain.curves import deletion_insertion
@@ -18,7 +19,6 @@ from scatd.plots.explain.heatmaps import by_cell, by_group
 from scatd.plots.explain.local import force, local_bars, waterfall
 from scatd.plots.explain.look import value_colours
 from scatd.plots.explain.ranks import importance_ranks
-from scatd.plots.style import RESPONSE_COLOURS
 
 SUBJECT = figures.SUBJECT
 DRIVER, SWITCH = figures.DRIVER, figures.SWITCH

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from scatd.evaluation.curves import pr_table, reliability_table, roc_table
 from scatd.plots.alignment import divergence
+from scatd.plots.colours import COLOURS
 from scatd.plots.performance import (
     fold_comparison,
     precision_recall,
@@ -18,7 +19,6 @@ from scatd.plots.performance import (
     roc,
     score_distribution,
 )
-from scatd.plots.style import COLOURS
 from scatd.plots.training import loss_curves
 
 SUBJECT = "DOCETAXEL (sf)"

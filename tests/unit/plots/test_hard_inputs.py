@@ -23,8 +23,9 @@ from scatd.plots import (
 )
 from scatd.plots import scores as spread
 from scatd.plots.agreement import rank_agreement
+from scatd.plots.colours import CALL_COLOURS, COLOURS
 from scatd.plots.explain import bars, beeswarm, gene_sets, heatmaps
-from scatd.plots.style import CALL_COLOURS, COLOURS, shortened
+from scatd.plots.style import shortened
 from scatd.plots.training import loss_curves
 
 S = "A-DRUG-WITH-A-RATHER-LONG-NAME (dist)"

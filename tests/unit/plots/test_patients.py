@@ -7,8 +7,8 @@ import pandas as pd
 
 from docs import _simulated as figures
 from scatd.evaluation.survival import at_risk, kaplan_meier, rank_tests, time_bins
+from scatd.plots.colours import CALL_COLOURS
 from scatd.plots.patients import feature_violins, score_against_time, score_by_time
-from scatd.plots.style import CALL_COLOURS
 from scatd.plots.survival import hazard_ratios, kaplan_meier_curves
 
 TABLE = figures.patients(60)

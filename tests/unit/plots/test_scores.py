@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from scatd.plots.cells import cell_map, class_map
+from scatd.plots.colours import CALL_COLOURS, CATEGORIES
 from scatd.plots.scores import score_histogram, scores_by_group
-from scatd.plots.style import CALL_COLOURS, CATEGORIES
 
 RNG = np.random.default_rng(0)
 PROB = np.r_[np.nan, RNG.random(299)]

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.image import imread
 
-from scatd.plots.style import label_axes, line_look, new_figure, save_figure
+from scatd.plots.colours import line_look
+from scatd.plots.style import label_axes, new_figure, save_figure
 
 
 def drawn(text: str = "title"):

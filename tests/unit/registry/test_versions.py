@@ -14,6 +14,7 @@ import torch
 
 from scatd import artifact, registry, tracking
 from scatd.artifact import Artifact
+from scatd.cards import model_folder
 from scatd.errors import InputError
 from scatd.nn.alignment import Alignment
 from scatd.nn.classifier import ResponseClassifier
@@ -303,7 +304,7 @@ def test_a_model_in_memory_is_registered_as_its_folder_is(store, folders):
             )
     first, second = (registry.fetch(registry.get(NAME, version)) for version in (1, 2))
     assert (first / "card.json").read_bytes() == (second / "card.json").read_bytes()
-    assert artifact.verify(first) == artifact.verify(second)
+    assert model_folder.verify(first) == model_folder.verify(second)
     assert registry.read_card(registry.get(NAME, 2)).family == "sf"
     assert registry.read(registry.get(NAME, 2)).sizes == SIZES
 

@@ -367,7 +367,7 @@ def test_the_page_of_the_interface_shows_every_route(client):
 
 
 def test_the_colours_of_the_page_are_those_of_the_figures(client):
-    from scatd.plots.style import css_variables
+    from scatd.plots.colours import css_variables
 
     answer = client.get("/static/colours.css")
     assert answer.headers["content-type"].startswith("text/css")

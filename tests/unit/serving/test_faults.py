@@ -250,7 +250,7 @@ def test_one_bad_entry_of_the_registry_hides_no_other(serve, body, monkeypatch):
 
     def found(name, stage):
         if name == "scatd-sf-bad":
-            raise InputError("has no tag", where=name)
+            raise InputError("... has no tag", where=name)
         return find(name, stage)
 
     monkeypatch.setattr(registry, "production_versions", lambda: {"scatd-sf-bad": 1, **versions})

@@ -8,8 +8,9 @@ import pytest
 
 from scatd.errors import InputError
 from scatd.training.settings import default_transfer
-from scatd.workflows.bench.inputs import found_path, model_setting
+from scatd.workflows.bench.inputs import model_setting
 from scatd.workflows.bench.markdown import BEGIN, END, require_marks
+from scatd.workflows.bench.paths import found_path
 from scatd.workflows.bench.request import read_spec
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"

@@ -143,7 +143,7 @@ def test_a_wrong_run_is_told_which_evaluations_there_are(monkeypatch: pytest.Mon
     assert lines[9].startswith("  - run9  ")
     assert lines[10:] == [
         "  - and 2 older ones",
-        "  - trained  the target of its transfer  AUROC 0.900.",
+        "  - trained  the target of its transfer  AUROC 0.900",
     ]
 
 

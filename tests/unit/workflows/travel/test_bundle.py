@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 
 from scatd import artifact, registry, tracking
+from scatd.cards import model_folder
 from scatd.cli import main
 from scatd.errors import InputError
 from scatd.evaluation.standing import Rival, Standing
@@ -100,7 +101,9 @@ def test_the_same_model_arrives_at_staging(exported, store, tiny_registry, kind)
     assert done.is_new
     assert (done.ref.name, done.ref.version, done.ref.stage) == (NAME, 1, "staging")
     assert not done.ref.simulated
-    assert artifact.verify(registry.fetch(done.ref)) == artifact.verify(tiny_registry / "model1")
+    assert model_folder.verify(registry.fetch(done.ref)) == model_folder.verify(
+        tiny_registry / "model1"
+    )
     assert registry.production_versions() == {}
     said = registry.show(NAME)["origin"][0]
     assert said.startswith(f"{NAME} version 1 of the local store ")
