@@ -26,6 +26,7 @@ PRELOADED = [
     *("torch", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "anndata", "distributed"),
     *("sklearn.ensemble", "sklearn.linear_model", "scatd.workflows.transfer", "scatd.registry"),
     *("scatd.workflows.predict", "scatd.scheduling.preload", "tests.forked"),
+    "transformers.models.bert.modeling_bert",
 ]
 SCATD = "from scatd.cli import main; main()"
 """A scatd command, whose words are the arguments."""
