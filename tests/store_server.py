@@ -84,7 +84,7 @@ class Door:
 
     def open(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:
         if self._server is not None:

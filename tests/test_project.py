@@ -23,7 +23,7 @@ from scatd import __version__
 from scatd.cli import main
 from scatd.cli.mlproject import mlproject
 from scatd.registry.config import DrugConfig, load_config
-from tests import smoke
+from tests import forked, smoke
 from tests.house import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -276,8 +276,8 @@ def test_every_benchmark_can_be_imported():
     names = [f"benchmarks.{path.stem}" for path in sorted((ROOT / "benchmarks").glob("*.py"))]
     assert names
     script = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
-    assert done.returncode == 0
+    done = forked.run(script, folder=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_plan_for_many_cells_follows_from_what_was_measured():

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from scatd import tracking
+from tests import forked
 
 
 def stored(run_id):
@@ -15,9 +13,4 @@ def stored(run_id):
 
 def start(script, *arguments):
     """A process that runs a script."""
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return forked.Process(script, *arguments)

@@ -77,7 +77,7 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def web(folder: Path) -> Iterator[Web]:
     server = Web(folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server
     finally:

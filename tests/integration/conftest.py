@@ -187,3 +187,27 @@ def learned(learned_folder, monkeypatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.chdir(learned_folder)
     return learned_folder
+
+
+@pytest.fixture(scope="module")
+def once(run_scatd, migrated_store, tmp_path_factory):
+    """Run commands once a module, in a folder of their own; gives that folder and what they said.
+
+    A test copies `mlflow.db` of that folder over its own: all else stays where it is, and is read.
+    """
+    made: dict[tuple[str, ...], tuple[Path, str]] = {}
+
+    def run(*commands: Collection[object]) -> tuple[Path, str]:
+        key = tuple(str(word) for words in commands for word in words)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("once")
+            shutil.copy(migrated_store, folder / "mlflow.db")
+            with pytest.MonkeyPatch.context() as patch:
+                for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+                    patch.delenv(name)
+                patch.chdir(folder)
+                said = [run_scatd(*words).output for words in commands]
+            made[key] = folder, "".join(said)
+        return made[key]
+
+    return run

@@ -9,8 +9,6 @@ import pickle
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from scipy import sparse
 
 import scatd as scatd_api
 from scatd.data.downloads import cache_folder
+from tests import forked
 from tests.web import web
 
 SCF, GF = "X_scfoundation", "X_geneformer"
@@ -342,7 +341,7 @@ main({words!r})
 def test_kill_9_and_the_same_command_again(scatd, baron, scf, golden):
     words = ["embed", str(baron), *scf, "-o", "out.h5ad"]
     program = KILLED.format(words=words)
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    done = forked.run(program)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not Path("out.h5ad").exists()
     output = scatd(*words).output

@@ -23,7 +23,7 @@ from scatd.data.features import read_features
 from scatd.evaluation.metrics import response_metrics
 from scatd.registry import by_drug
 from scatd.scoring import Scorer
-from scatd.training.logistic import GRID
+from scatd.training import logistic
 from scatd.workflows.cohorts.scoring_input import AsGiven
 
 MAP = ("--label-map", "0=sensitive,1=resistant")
@@ -197,7 +197,9 @@ def test_the_baseline_is_the_one_of_the_samples_that_the_weights_saw(here, cohor
     moved = (X - X.mean(0)) / X.std(0) * style.std(0) + style.mean(0)
     mean, std = moved.mean(0), moved.std(0)
     cv = StratifiedKFold(3, shuffle=True, random_state=42 + card(1)["fold"])
-    model = LogisticRegressionCV(Cs=GRID, cv=cv, scoring="roc_auc", max_iter=5000, tol=1e-8)
+    model = LogisticRegressionCV(
+        Cs=logistic.GRID, cv=cv, scoring="roc_auc", max_iter=5000, tol=1e-8
+    )
     model.fit((moved - mean) / std, trained["truth"])
     cells = ad.read_h5ad(cohort["first"]).obsm["X_scfoundation"].astype(float)
     expected = model.predict_proba((cells - mean) / std)[:, 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -14,13 +16,17 @@ NAME = "scatd-sf-docetaxel"
 
 
 @pytest.fixture
-def learn(scatd, task, store):
+def learn(scatd, task, store, once):
     """Transfer with a labelled target; gives the output."""
 
     def transfer(meaning, *extra):
-        target = ("--target", str(task.target), "--target-labels", "truth")
-        done = scatd(*task.transfer_arguments(), *target, "--label-map", meaning, *extra)
-        return " ".join(done.output.split())
+        target = ("--target", task.target, "--target-labels", "truth")
+        words = (*task.transfer_arguments(), *target, "--label-map", meaning, *extra)
+        if (store / "registry_configs").exists():
+            return " ".join(scatd(*words).output.split())
+        folder, said = once(words)
+        shutil.copy(folder / "mlflow.db", store)
+        return " ".join(said.split())
 
     return transfer
 
@@ -47,7 +53,7 @@ def test_a_target_that_contradicts_the_folds_keeps_the_model_at_staging(learn, s
     assert "target_auroc: AUROC is 0.0" in refused
 
 
-@pytest.mark.as_shipped
+@pytest.mark.as_shipped("fits")
 def test_a_supporting_target_promotes_and_a_later_evaluation_demotes(
     learn, scatd, task, store, tmp_path
 ):

@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import roc_auc_score
 
 from scatd import registry, tracking
+from tests import forked
 
 NETWORK = ("--model", "network")
 """Without the contest of candidates, which trains five networks more a fold."""
@@ -140,9 +141,8 @@ def test_plain_mlflow_gives_the_same_numbers(learned, run_scatd, task):
 def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
     # Folds one after the other, of a second or so, so that the kill falls into the third.
     arguments = [*task.transfer_arguments(), *NETWORK, "--min-steps", "500"]
-    arguments += ["--latent", "sampled"]
-    command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments += ["--latent", "sampled", "--folds", "3"]
+    first = forked.Process(forked.quick_scatd(), *arguments)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -161,7 +161,7 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
     assert set(kept) == {"1", "2"}
     scatd(*arguments)
     folds = [run for run in runs("fold") if run.info.status == "FINISHED"]
-    assert len(folds) == 5
+    assert len(folds) == 3
     again = {run.data.tags["scatd.fold"]: run.info.run_id for run in folds}
     assert {fold: again[fold] for fold in kept} == kept
     statuses = sorted(run.info.status for run in runs("drug"))
@@ -170,9 +170,8 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
 
 
 def test_folds_that_were_killed_together_are_done_again(scatd, task, store):
-    arguments = [*task.transfer_arguments(), *NETWORK, "--folds", "2", "--min-steps", "2000"]
-    command = [sys.executable, "-c", "from scatd.cli import main; main()", *arguments]
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    arguments = [*task.transfer_arguments(), *NETWORK, "--folds", "2", "--min-steps", "1000"]
+    first = forked.Process(forked.quick_scatd(), *arguments)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     deadline = time.monotonic() + 120
     while len(runs("fold")) < 2 and time.monotonic() < deadline:
@@ -231,6 +230,7 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
             *("transfer", "--drug", drug, "--source", embedding),
             *("--labels", real_data / "scc47/response.csv", "--reference", reference),
             *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
+            *("--folds", "3"),
         )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
         assert run.data.metrics["cv/auroc_mean"] >= 0.95

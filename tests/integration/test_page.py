@@ -9,8 +9,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -21,6 +19,7 @@ import pandas as pd
 import pytest
 
 from scatd.plots.colours import CALL_COLOURS
+from tests import forked
 from tests.page_models import make_files, make_registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +29,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--no-sandbox",
 )  # fmt: skip
 WAIT = 60_000
-"""Milliseconds: the first map compiles for ten seconds and more."""
+"""Milliseconds."""
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +52,16 @@ def browser(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def running(folder, *command):
-    """A server on this computer, until the block ends; `PORT` in the command is a free port."""
+def running(folder, script, *words):
+    """A server on this computer, until the block ends; `PORT` in its words is a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", *command]
     log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [word.replace("PORT", str(port)) for word in words],
-            cwd=folder, stdout=output, stderr=output, env=os.environ | {"PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-        )  # fmt: skip
+    log.touch()
+    words = [word.replace("PORT", str(port)) for word in words]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = forked.Process(script, *words, folder=folder, env=env, log=log)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -109,7 +105,7 @@ def page_folder(migrated_store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(page_folder):
-    with running(page_folder, "entrypoints.serve", "--port", "PORT") as url:
+    with running(page_folder, forked.quick_scatd("figures"), "serve", "--port", "PORT") as url:
         yield url
 
 
@@ -389,8 +385,8 @@ def test_mlflow_lists_and_compares_folds_and_shows_the_production_model(browser,
     assert len(folds) == 5
     description = client.get_model_version("scatd-sf-docetaxel", "1").description
     ids = quote(json.dumps([run.info.run_id for run in folds]))
-    command = ("mlflow", "ui", "--backend-store-uri", store, "--port", "PORT", "--workers", "1")
-    with running(learned_folder, *command) as url:
+    words = ("ui", "--backend-store-uri", store, "--port", "PORT", "--workers", "1")
+    with running(learned_folder, "from mlflow.cli import cli; cli()", *words) as url:
         page.set_viewport_size({"width": 2200, "height": 900})  # columns out of sight are not there
         asked = {"searchFilter": "tags.`scatd.level` = 'fold'", "orderByKey": "metrics.`auroc`"}
         page.goto(f"{url}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -36,17 +38,18 @@ def cohorts(tmp_path_factory):
 
 
 @pytest.fixture
-def learned_dist(scatd, store, cohorts, tmp_path):
-    (tmp_path / "small.yaml").write_text(
-        "n_latent: 12\nencoder_hidden: [24]\ndecoder_hidden: [24]\nepochs: 20\n"
+def learned_dist(once, store, cohorts):
+    settings = cohorts["reference"].with_name("small.yaml")
+    settings.write_text("n_latent: 12\nencoder_hidden: [24]\ndecoder_hidden: [24]\nepochs: 20\n")
+    folder, _ = once(
+        ("pretrain", "--family", "dist", "--input", cohorts["reference"], "--settings", settings),
+        (
+            *("transfer", "--drug", "DOCETAXEL", "--family", "dist", "--folds", "2"),
+            *("--source", cohorts["source"], "--reference", cohorts["reference"]),
+            *("--backbone", "scatd-dist-backbone/1", "--learning-rate", "5e-3"),
+        ),
     )
-    scatd("pretrain", "--family", "dist", "--input", str(cohorts["reference"]), "--settings",
-          str(tmp_path / "small.yaml"))  # fmt: skip
-    scatd(
-        *("transfer", "--drug", "DOCETAXEL", "--family", "dist", "--folds", "2"),
-        *("--source", str(cohorts["source"]), "--reference", str(cohorts["reference"])),
-        *("--backbone", "scatd-dist-backbone/1", "--learning-rate", "5e-3"),
-    )
+    shutil.copy(folder / "mlflow.db", store)
     return registry.fetch(registry.resolve("docetaxel", stage="staging", families=["dist"]))
 
 

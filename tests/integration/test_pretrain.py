@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import anndata as ad
@@ -22,6 +20,7 @@ from scatd.data.demo import DemoSettings, write_demo
 from scatd.data.features import CheckedRows
 from scatd.data.lazy import LazyMatrix
 from scatd.training import backbone
+from tests import forked
 
 SETTINGS = """
 epochs: 5
@@ -96,9 +95,7 @@ def in_a_process(code, words):
     """Run `code` with the command's arguments in a new process."""
     environment = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
     source = code.format(arguments=list(words))
-    return subprocess.run(
-        [sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=False
-    )
+    return forked.run(source, env=environment)
 
 
 def run_and_kill(words, *, skipped=0):

@@ -136,7 +136,7 @@ def differences(here, there, at=""):
         yield f"{at}: {here!r} in the run, {there!r} in the record"
 
 
-@pytest.mark.as_shipped
+@pytest.mark.as_shipped("fits")
 def test_the_main_commands_leave_what_they_left_before(folder, monkeypatch):
     monkeypatch.chdir(folder)
     found = contents(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -31,24 +32,38 @@ for drug in sys.argv[1:]:
 """
 
 
-def register(store, kind):
+def register(folder, kind):
     network = response_network()
     from scatd import artifact
 
-    artifact.write(store / NAMES[kind], stored(candidate(kind, network), network))
+    artifact.write(folder / NAMES[kind], stored(candidate(kind, network), network))
     name = f"scatd-sf-{NAMES[kind]}"
     with tracking.parent_run("transfer", name=kind, tags={}, settings={}) as run:
         version = registry.register_artifact(
-            store / NAMES[kind], name, run.run_id,
+            folder / NAMES[kind], name, run.run_id,
             metrics={}, description="", tags={"scatd.drug": NAMES[kind]},
         )  # fmt: skip
     registry.promote(name, version, reason="a test", evidence_run_id="none")
     return name
 
 
+@pytest.fixture(scope="module")
+def all_registered(migrated_store, tmp_path_factory):
+    """A folder with the store, and the names of the models."""
+    folder = tmp_path_factory.mktemp("registered")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        return folder, {kind: register(folder, kind) for kind in NAMES}
+
+
 @pytest.fixture
-def registered(store):
-    return {kind: register(store, kind) for kind in NAMES}
+def registered(store, all_registered):
+    folder, names = all_registered
+    shutil.copy(folder / "mlflow.db", store)
+    return names
 
 
 def test_production_models_in_a_process_without_scikit_learn(registered, run_scatd):

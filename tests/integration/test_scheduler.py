@@ -57,7 +57,7 @@ def drugs(task, tmp_path_factory):
 def sweep_words(task, labels, *more):
     words = task.transfer_arguments("all")
     words[words.index("--labels") + 1] = str(labels)
-    return [*words, "--epochs", "8", "--folds", "3", "--device", "cpu", *more]
+    return [*words, "--epochs", "8", "--folds", "2", "--device", "cpu", *more]
 
 
 def runs(level):
@@ -80,7 +80,7 @@ def content_of(name, version):
     return files
 
 
-@pytest.mark.as_shipped  # workers are not made quick
+@pytest.mark.as_shipped("fits")  # workers are not made quick
 @pytest.mark.usefixtures("kept_workers")
 def test_a_sweep_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
@@ -161,7 +161,7 @@ last_width: 4
 """
 
 
-@pytest.mark.as_shipped
+@pytest.mark.as_shipped("fits")
 @pytest.mark.usefixtures("kept_workers")
 def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed

@@ -19,6 +19,7 @@ import pytest
 
 from scatd import registry
 from scatd.scoring import Scorer
+from tests import forked
 
 N_CELLS = 50
 
@@ -27,13 +28,11 @@ class Served:
     """`scatd serve` in a process of its own, on a free port of this computer."""
 
     def __init__(self, folder, *options):
-        command = [sys.executable, "-m", "entrypoints.serve", "--port", "0", "--refresh", "0.2"]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.log = folder / "serve.log"
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, *options], cwd=folder, stdout=log, stderr=log, env=environment
-            )
+        self.log.touch()
+        words = ("serve", "--port", "0", "--refresh", "0.2", *options)
+        env = os.environ | {"PYTHONPATH": str(forked.ROOT)}
+        self.process = forked.Process(forked.SCATD, *words, folder=folder, env=env, log=self.log)
         self.url = self._url()
 
     def _url(self):
@@ -63,8 +62,7 @@ class Served:
 
 
 @pytest.fixture
-def served(copied_registry, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+def served(copied_registry):
     started = []
 
     def start(*options):

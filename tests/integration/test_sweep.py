@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from scatd import registry, tracking
 from scatd.workflows.sweep import processes
+from tests import forked
 
 BASELINES = ("prevalence", "logistic_regression", "gradient_boosting", "random_forest")
 
@@ -195,9 +193,7 @@ def test_killed_and_resumed(store, run_scatd, task, sweep_task):
     for number in range(3):
         labels[f"DRUG{number}"] = labels["DOCETAXEL"].sample(frac=1, random_state=number).to_numpy()
     labels.to_csv("many.csv")
-    command = [sys.executable, "-c", "from scatd.cli import main; main()"]
     given = [*arguments(task, "many.csv", "all"), "--folds", "3", "--model", "network"]
-    words = [*command, *given]
     client = MlflowClient(tracking.tracking_uri())
     experiment = tracking.experiment_id(tracking.connect())
 
@@ -205,11 +201,11 @@ def test_killed_and_resumed(store, run_scatd, task, sweep_task):
         wanted = f"tags.`scatd.level` = 'drug' AND attributes.status = '{status}'"
         return client.search_runs([experiment], wanted)
 
-    child = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    child = forked.Process(forked.quick_scatd(), *given)
     deadline = time.monotonic() + 240
     while len(drugs("FINISHED")) < 2 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     assert child.wait() == -signal.SIGKILL
     before = {run.info.run_id for run in drugs("FINISHED")}
     assert 2 <= len(before) < 7

@@ -6,8 +6,6 @@ import contextlib
 import os
 import re
 import shlex
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -24,6 +22,7 @@ from click.testing import CliRunner
 
 from scatd import registry, tracking
 from scatd.errors import InputError
+from tests import forked
 from tests.team import PASSWORD
 
 FAST = ("--epochs", "12", "--min-steps", "300", "--model", "network", "--device", "cpu")
@@ -246,10 +245,10 @@ def _be(user, password, monkeypatch):
 @contextlib.contextmanager
 def _served():
     """`scatd serve` in a process; the address that its log names."""
-    command = [sys.executable, "-m", "entrypoints.serve", "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with Path("serve.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    log = Path("serve.log").absolute()
+    log.touch()
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = forked.Process(forked.SCATD, "serve", "--port", "0", env=env, log=log)
     try:
         yield _address(process)
     finally:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,8 +12,8 @@ import pytest
 import yaml
 
 from scatd import tracking
+from tests import forked
 
-SCATD = Path(sys.executable).with_name("scatd")
 SPACE = """
 learning_rate: {low: 1e-4, high: 1e-2, log: true}
 epochs: {low: 2, high: 6}
@@ -87,10 +83,7 @@ def begun(n_settled):
 
 
 def start(arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [SCATD, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return forked.Process(forked.SCATD, *arguments)
 
 
 def test_a_search_from_space_to_backbone(scatd, words):
@@ -133,9 +126,10 @@ def test_a_search_from_space_to_backbone(scatd, words):
 
 
 def test_a_killed_search_goes_on(scatd, slow_words):
-    with start(slow_words) as process:
-        begun(n_settled=2)
-        process.send_signal(signal.SIGKILL)
+    process = start(slow_words)
+    begun(n_settled=2)
+    process.kill()
+    process.wait()
     before = {run_id: run.data.params for run_id, run in runs("trial").items()}
     scatd(*slow_words)
     killed, parent = runs("study").values()
@@ -163,11 +157,11 @@ def test_a_killed_search_goes_on(scatd, slow_words):
 
 
 def test_two_workers_share_a_study(scatd, slow_words):
-    with start(slow_words) as process:
-        begun(n_settled=1)
-        scatd(*slow_words, "-o", "mine.yaml")
-        _, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, errors.decode()
+    process = start(slow_words)
+    begun(n_settled=1)
+    scatd(*slow_words, "-o", "mine.yaml")
+    _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
     theirs, ours = runs("study")
     nested = runs("trial").values()
     assert [run.info.status for run in nested] == ["FINISHED"] * 6

@@ -149,10 +149,18 @@ TARGETS = ("out.h5ad", "out.zarr")
 ROWS = (None, slice(0, 9), slice(9, 20), slice(5, 6))
 
 
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> dict[str, Path]:
+    """The cohort with every kind of element, in each kind of file; they are only read."""
+    return {
+        source: written(rich(), tmp_path_factory.mktemp("rich") / name, zarr_format)
+        for source, (name, zarr_format) in SOURCES.items()
+    }
+
+
 @pytest.mark.parametrize(("source", "target", "rows"), pairs(SOURCES, TARGETS, ROWS), ids=str)
-def test_the_file_equals_what_anndata_writes(tmp_path, source, target, rows):
-    name, zarr_format = SOURCES[source]
-    path = written(rich(), tmp_path / name, zarr_format)
+def test_the_file_equals_what_anndata_writes(tmp_path, sources, source, target, rows):
+    path = sources[source]
     found = annotated(path, tmp_path / target, rows)
     whole = expected(read(path))
     with ad.settings.override(remove_unused_categories=False):

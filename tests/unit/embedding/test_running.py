@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +10,7 @@ from scatd.embedding.cells import Cells, batches, fitting_tokens
 from scatd.embedding.runner import embed
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError, ScatdError
+from tests import forked
 
 
 def cells_of(lists, reasons=None, values=None):
@@ -164,7 +162,7 @@ def test_a_killed_run_goes_on_where_it_was(sum_encoder, tmp_path):
     program = KILLED.format(lists=LISTS, folder=tmp_path).replace(
         "PosixPath", "__import__('pathlib').Path"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    done = forked.run(program)
     assert done.returncode == -9, done.stderr
     encoder = sum_encoder(tokens_per_batch=4)
     found = embed(cells_of(LISTS), encoder, EmbeddingStore(tmp_path, 2))

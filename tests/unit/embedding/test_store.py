@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tracemalloc
 
 import filelock
@@ -16,6 +14,7 @@ from scatd.embedding import compaction, store
 from scatd.embedding.index import Index
 from scatd.embedding.store import EmbeddingStore
 from scatd.errors import InputError
+from tests import forked
 
 
 def names_of(numbers):
@@ -227,14 +226,14 @@ def test_a_compaction_that_is_killed_at_any_point_loses_nothing(tmp_path):
         folder = tmp_path / str(number)
         numbers = filled(folder, 3)
         program = DIE.format(number=number, folder=str(folder))
-        done = subprocess.run([sys.executable, "-c", program], check=False)
+        done = forked.run(program)
         assert all(known(folder, numbers)), number
         if done.returncode == 0:
             break
         died += 1
         # The next process finishes it, and nothing is left behind.
         died_over = DIE.format(number=10_000, folder=str(folder))
-        subprocess.run([sys.executable, "-c", died_over], check=True)
+        assert forked.run(died_over).returncode == 0
         assert all(known(folder, numbers)), number
         assert len(shards(folder)) == 1, number
     assert died >= 9
@@ -256,10 +255,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 
 def test_many_processes_write_at_once(tmp_path):
     ranges = [(1, 30), (30, 60), (50, 80), (80, 100)]
-    processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(low), str(high)])
-        for low, high in ranges
-    ]
+    processes = [forked.Process(WRITER, tmp_path, low, high) for low, high in ranges]
     assert [process.wait() for process in processes] == [0] * 4
     assert len(shards(tmp_path)) == 4
     assert all(known(tmp_path, range(1, 100)))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from scatd import registry, tracking
 from scatd.errors import ScatdError
 from scatd.registry import lease, owner
+from tests import forked
 
 NAME = "scatd-sf-docetaxel"
 ROOT = str(Path(__file__).parents[3])
@@ -68,8 +66,8 @@ def test_a_process_that_died_in_its_move_has_it_finished_by_the_next():
         "with dies_after(3, really=True):\n"
         f"    registry.promote({NAME!r}, 2, reason='dies', evidence_run_id='none')"
     )
-    done = subprocess.run([sys.executable, "-c", dies], env={**os.environ, "PYTHONPATH": ROOT})
-    assert done.returncode == 9
+    done = forked.run(dies)
+    assert done.returncode == 9, done.stderr
     assert history() == [("promote", 1)]
     begun = time.monotonic()
     assert promote(1)

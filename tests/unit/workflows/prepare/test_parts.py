@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from scatd.workflows.prepare import parts
 from scatd.workflows.prepare.join import join_prepared
 from scatd.workflows.prepare.request import PrepareRequest
 from scatd.workflows.prepare.run import prepare
+from tests import forked
 
 N_CELLS, N_GENES = 1300, 40
 SPANS = (RowSpan(0, 512), RowSpan(512, 1024), RowSpan(1024, None))
@@ -299,12 +298,8 @@ def killed(make, counted, tmp_path, monkeypatch):
     monkeypatch.setattr(parts, "PART_ROWS", 512)
     request = make(drop=True)
     work = f"from {__name__} import prepare_and_die; prepare_and_die({str(tmp_path)!r}, "
-    done = subprocess.run(
-        [sys.executable, "-c", f"{work} min_genes=10, drop=True)"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    done = forked.run(f"{work} min_genes=10, drop=True)")
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert counted() == ["0-512"]
     output = request.output.with_name("again.h5ad")
     assert not output.exists()
