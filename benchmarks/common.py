@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.loop import Silent
 from scatd.training.settings import PUBLISHED_PRETRAIN, default_pretrain
 
+RUNS = 3
+"""Runs of a row of which the median counts."""
 N_FEATURES = 3072
 _PUBLISHED = PUBLISHED_PRETRAIN["sf"]
 SIZES = Sizes(N_FEATURES, _PUBLISHED.n_latent, _PUBLISHED.encoder_hidden, _PUBLISHED.decoder_hidden)
@@ -125,7 +128,8 @@ def keep(path: Path | None, **sections: Any) -> None:
 def judged(name: str, value: float) -> tuple[str, str, str]:
     """A line for `report`: what was measured, the value, and whether it keeps within its budget.
 
-    The value is kept in the file that the variable BENCH_JSON names, as `make bench` sets it.
+    The value is kept in the file that the variable BENCH_JSON names, as `make bench` sets it: the
+    median of the last `RUNS` runs of one commit on one kind of processor.
 
     Parameters
     ----------
@@ -134,8 +138,22 @@ def judged(name: str, value: float) -> tuple[str, str, str]:
     """
     budget = BUDGETS[name]
     if kept := os.environ.get("BENCH_JSON"):
-        _merge(Path(kept), {name: {"value": round(float(value), 4), **_here()}})
+        _keep(Path(kept), name, round(float(value), 4))
     return f"{budget.what}", budget.shown(value), budget.verdict(value)
+
+
+def _keep(path: Path, name: str, value: float) -> None:
+    here = {**_here(), "commit": _commit()}
+    before = _held(path).get(name, {})
+    of_before = before.get("runs", []) if here.items() <= before.items() else []
+    runs = [*of_before, value][-RUNS:]
+    _merge(path, {name: {"value": statistics.median(runs), "runs": runs, **here}})
+
+
+def _commit() -> str:
+    """The commit of this folder; empty where git does not know it."""
+    words = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _here() -> dict[str, Any]:
@@ -144,8 +162,11 @@ def _here() -> dict[str, Any]:
 
 
 def _merge(path: Path, sections: dict[str, Any]) -> None:
-    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**held, **sections}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**_held(path), **sections}, indent=1) + "\n", encoding="utf-8")
+
+
+def _held(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def processor() -> str:

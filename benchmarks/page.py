@@ -37,7 +37,7 @@ def written(page: str, found: dict[str, Any]) -> str:
 
 
 def table(found: dict[str, Any]) -> Iterator[str]:
-    """Lines of the table: a row a budget, in the order of `BUDGETS`."""
+    """Lines of the table: a row a budget, in their order. Of several runs, the median."""
     yield "| row | value | measured | budget | | where |"
     yield "|---|---|---|---|---|---|"
     for name, budget in BUDGETS.items():
@@ -45,6 +45,8 @@ def table(found: dict[str, Any]) -> Iterator[str]:
         shown, kept, where = "not measured yet", "", ""
         if one is not None:
             shown = budget.shown(one["value"])
+            if len(runs := one.get("runs", [])) > 1:
+                shown += f" ({len(runs)} runs: {min(runs):.3g} to {max(runs):.3g})"
             kept = "ok" if budget.holds(one["value"]) else "missed"
             where = f"{one['processor']}, {one['threads']} threads, {one['date']}"
         yield f"| {budget.row} | {budget.what} | {shown} | {budget.in_words} | {kept} | {where} |"

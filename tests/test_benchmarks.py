@@ -42,6 +42,20 @@ def test_a_budget_is_kept_or_missed():
     assert least.verdict(9000) == "at least 6,500 cells/s: ok"
 
 
+def test_the_median_of_the_runs_of_a_commit_is_kept(tmp_path, monkeypatch):
+    kept = tmp_path / "measured.json"
+    monkeypatch.setenv("BENCH_JSON", str(kept))
+    commits = iter("aaaabb")
+    monkeypatch.setattr(common, "_commit", lambda: next(commits))
+    medians = []
+    for value in (9.0, 1.0, 2.0, 4.0, 7.0, 6.0):
+        common.judged("transfer/small", value)
+        medians.append(json.loads(kept.read_text())["transfer/small"]["value"])
+    assert medians == [9.0, 5.0, 2.0, 2.0, 7.0, 6.5]
+    lines = list(page.table(json.loads(kept.read_text())))
+    assert any("| 6.5 s (2 runs: 6 to 7) | at most 15 s | ok |" in line for line in lines)
+
+
 def test_a_value_is_kept_beside_the_others(tmp_path, monkeypatch):
     kept = tmp_path / "measured.json"
     monkeypatch.setenv("BENCH_JSON", str(kept))
