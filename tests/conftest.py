@@ -24,7 +24,7 @@ from tests.team import (  # noqa: F401 - fixtures
     postgres,
     proxied_server,
 )
-from tests.workers import forked_workers, kept_workers, two_workers  # noqa: F401 - fixtures
+from tests.workers import kept_workers, two_workers  # noqa: F401 - fixtures
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

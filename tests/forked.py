@@ -1,4 +1,4 @@
-"""Processes that start with everything imported: torch, MLflow and Dask take seconds to import.
+"""Processes that start with everything imported: torch and MLflow take seconds to import.
 
 One process imports them, and each process that a test starts is a fork of it: with an id, a working
 folder, variables and an end of its own. Not for tests of what a command imports, or how it starts.
@@ -23,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PRELOADED = [
-    *("torch", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "anndata", "distributed"),
+    *("torch", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "anndata"),
     *("sklearn.ensemble", "sklearn.linear_model", "scatd.workflows.transfer", "scatd.registry"),
     *("scatd.workflows.predict", "scatd.scheduling.preload", "tests.forked"),
     "transformers.models.bert.modeling_bert",

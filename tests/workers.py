@@ -1,34 +1,25 @@
-"""Workers of Dask: forks of a process that has imported everything, and two for a whole session."""
+"""Two workers of Dask for a whole session: each start of a worker imports for seconds."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests import forked
-
 
 def _adopt(variables: Mapping[str, str], folder: str) -> None:
     """In a worker: the variables and the working folder of a worker that is started now."""
-    forked.adopt(variables)
+    os.environ.clear()
+    os.environ.update(variables)
     os.chdir(folder)
+    tempfile.tempdir = None  # else the folder of a command that has ended
 
 
 @pytest.fixture(scope="session")
-def forked_workers() -> Iterator[None]:
-    """Workers that this process starts are forks, also those that take the place of a lost one."""
-    pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        for module in ("nanny", "process"):
-            patch.setattr(f"distributed.{module}.get_mp_context", forked.context)
-        yield
-
-
-@pytest.fixture(scope="session")
-def two_workers(forked_workers) -> Iterator:
+def two_workers() -> Iterator:
     """The cluster that `--scheduler local:2` starts."""
     dask = pytest.importorskip("dask", reason="the extra 'distributed' is not installed")
     cluster = pytest.importorskip("scatd.scheduling.cluster")

@@ -258,7 +258,6 @@ def test_a_calibration_on_workers_names_the_same_cells(run, here):
     assert "sha256" in entries[0]
 
 
-@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize(
     ("command", "module", "part", "mark"),
     [

@@ -206,7 +206,6 @@ def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, mark)
     assert not list(Path().glob(".*.parts"))
 
 
-@pytest.mark.usefixtures("forked_workers")
 @needs_dask
 def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeypatch, mark):
     """They are found beside the output: the second run has nothing in its cache."""

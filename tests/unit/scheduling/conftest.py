@@ -24,10 +24,9 @@ def processes():
 
 
 @pytest.fixture(scope="module")
-def cluster(request):
+def cluster():
     if not HAS_DASK:
         pytest.skip("the extra 'distributed' is not installed")
-    request.getfixturevalue("forked_workers")
     with open_engine("local:2") as engine:
         yield engine
 
