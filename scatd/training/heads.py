@@ -35,8 +35,9 @@ from scatd.training.loop import (
 from scatd.training.settings import TransferSettings
 from scatd.training.stacked_heads import StackedHeads
 
-AT_ONCE = 5
-"""Most heads whose weights stay in a processor's cache from one operation to the next."""
+AT_ONCE = 8
+"""Most heads of a hand. More fall out of a processor's cache; with fewer, threads that take an
+operation each wait for Python more often than they compute."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from scatd.nn.alignment import CONSTANT
@@ -113,12 +114,11 @@ class Standardised:
 
     def _axes(self, n: int) -> tuple[Values, Values]:
         """Left singular vectors and singular values, the largest first; at least n, if there."""
-        from scipy.linalg import eigh
-
         size = len(self.rows)
         if self._components is None or self._asked < min(n, size):
-            squares, left = eigh(self._products, subset_by_index=(max(size - n, 0), size - 1))
-            squares, left = squares[::-1], left[:, ::-1]
+            # Threads find their axes side by side: scipy's search lets no other thread work.
+            found = torch.linalg.eigh(torch.from_numpy(self._products))
+            squares, left = (part.numpy()[..., ::-1][..., :n] for part in found)
             keep = squares > max(squares[0], 0) * _RANK
             # There are fewer than were asked for where rows or features depend on each other.
             self._components, self._asked = (left[:, keep], np.sqrt(squares[keep])), n
