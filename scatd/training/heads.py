@@ -36,8 +36,8 @@ from scatd.training.settings import TransferSettings
 from scatd.training.stacked_heads import StackedHeads
 
 AT_ONCE = 8
-"""Most heads of a hand. More fall out of a processor's cache; with fewer, threads that take an
-operation each wait for Python more often than they compute."""
+"""Most heads that train side by side. The weights of more do not fit into a processor's cache. With
+fewer, Python's own work between two operations takes much of the time."""
 
 
 @dataclass(frozen=True, eq=False)
