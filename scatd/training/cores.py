@@ -53,7 +53,7 @@ def side_by_side(
 ) -> list[T]:
     """Results of independent pieces of work, in their order; each core does one piece at a time.
 
-    A piece gives the same numbers on any number of cores. The first error ends the work.
+    A piece gives the same numbers on any number of cores. No piece begins after an error.
 
     Parameters
     ----------
@@ -76,5 +76,16 @@ def side_by_side(
                 return [function(piece) for piece in pieces]
         finally:
             _share.n_cores = before
+    errors: list[Exception] = []
+
+    def work(piece: P) -> T:
+        if errors:
+            raise errors[0]
+        try:
+            return function(piece)
+        except Exception as error:
+            errors.append(error)
+            raise
+
     with one_thread(), ThreadPoolExecutor(n_workers, "scatd-piece", initializer=begin) as pool:
-        return list(pool.map(function, pieces))
+        return list(pool.map(work, pieces))

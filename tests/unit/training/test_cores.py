@@ -62,9 +62,9 @@ def test_an_error_ends_the_work_and_leaves_the_threads_as_they_were():
         begun.append(piece)
         raise ValueError(piece)
 
-    with pytest.raises(ValueError, match="0"):
+    with pytest.raises(ValueError, match=r"^[012]$"):
         side_by_side(work, range(1000))
-    assert len(begun) < 1000
+    assert set(begun) <= {0, 1, 2}  # each of the three cores begins one piece at most
     assert torch.get_num_threads() == 3
     assert {found["filepath"]: found["num_threads"] for found in threadpool_info()} == before
 
