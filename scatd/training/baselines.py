@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scatd.data.files import row_blocks
+from scatd.training.cores import one_thread
 from scatd.training.forests import grown
 from scatd.training.kept_baselines import LinearBaseline
 from scatd.training.logistic import Codes, Split
@@ -80,10 +81,8 @@ class Baselines:
             Inner folds that choose C of logistic regression; see `fit_logistic`.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-        from threadpoolctl import threadpool_limits
 
-        # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
-        with threadpool_limits(1):
+        with one_thread():
             linear = LinearBaseline.fit(rows, codes, seed=seed, inner=inner)
             picked = _picked(rows.rows, codes)
             share = 1 / math.sqrt(len(picked))
@@ -111,10 +110,8 @@ class Baselines:
 
         They are `prevalence`, `logistic_regression`, `gradient_boosting` and `random_forest`.
         """
-        from threadpoolctl import threadpool_limits
-
         boosted, voted = [], []
-        with threadpool_limits(1):
+        with one_thread():
             for block in row_blocks(X):
                 rows = self.scale.standardise(X[block])
                 boosted.append(self.boosting.predict_proba(rows[:, self.picked])[:, 1])

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from scatd.candidates.candidate import Values
 from scatd.keys import CandidateName, ModelChoice
-from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.selection import NETWORK, Selection
-from scatd.training.fold_baselines import FoldBaselines, fit_baselines
+from scatd.training.fold_baselines import FoldBaselines
 from scatd.training.jobs import FoldJob
 from scatd.training.learner import Entered, Fitted, Learner
 from scatd.training.trainer import AlignedFold
@@ -105,15 +104,14 @@ class _Fits:
         else:
             entered[:] = learner.by_place(self._entered, range(len(jobs)))
         places = [place for place, one in enumerate(chosen) if self._needs_network(one)]
-        begun = learner.by_place(
-            lambda place: learner.trainer.begin(learner.aligned(jobs[place])), places
+        networks = learner.networks(
+            lambda place: [learner.trainer.begin(learner.aligned(jobs[place]))], places
         )
-        networks = dict(zip(places, learner.trainer.finish(begun), strict=True))
 
         def models(place: int) -> dict[str, Fitted]:
             network = None
             if place in networks:
-                network = learner.of_network(networks[place], chosen[place] or NETWORK)
+                network = learner.of_network(networks[place][0], chosen[place] or NETWORK)
             return self._named(jobs[place], entered[place], chosen[place], network)
 
         return learner.by_place(models, range(len(jobs)))
@@ -162,10 +160,5 @@ class _Fits:
         """Aligned rows of a job; the baselines are fitted on the way."""
         job = self._jobs[place]
         fold = self._learner.aligned(job)
-        self._baselines[place] = self._fit_baselines(job, fold)
+        self._baselines[place] = self._learner.baselines(job, fold)
         return fold
-
-    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
-        # All components that candidates will ask for: it takes less time than a second search.
-        fold.data.standardised.components(MOST_COMPONENTS)
-        return fit_baselines(job, fold, seed=self._learner.settings.seed)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class _Share(threading.local):
-    """Cores of the piece of work that a thread does; None outside of `side_by_side`."""
+    """Cores of the work that a thread does; None where nothing limits its threads."""
 
     n_cores: int | None = None
 
@@ -35,17 +35,22 @@ def own_cores() -> int:
 
 @contextlib.contextmanager
 def one_thread(*, when: bool = True) -> Iterator[None]:
-    """Compute with one thread; the last digits of a product depend on the number."""
+    """Compute with one thread; the last digits of a product depend on the number.
+
+    The cores stay the caller's, for work that can be cut into independent parts.
+    """
     if not when:
         yield
         return
-    before = torch.get_num_threads()
+    n_threads, n_cores = torch.get_num_threads(), _share.n_cores
+    _share.n_cores = own_cores()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(n_threads)
+        _share.n_cores = n_cores
 
 
 def side_by_side(

@@ -17,9 +17,8 @@ from scatd.keys import CandidateName
 from scatd.nn.alignment import Alignment
 from scatd.training.aside import Aside
 from scatd.training.candidates import selection
-from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.selection import Selection
-from scatd.training.fold_baselines import FoldBaselines, fit_baselines
+from scatd.training.fold_baselines import FoldBaselines
 from scatd.training.jobs import FoldJob
 from scatd.training.kept_baselines import KeptBaselines
 from scatd.training.learner import Entered, Fitted, Learner
@@ -133,12 +132,7 @@ class _Models:
         if learner.settings.model != "network":
             chosen, entered = learner.choose(jobs, self._aligned)
         networks = [place for place, one in enumerate(chosen) if one.candidate is None]
-        begun = learner.by_place(self._begun, networks)
-        trained = iter(learner.trainer.finish([one for pair in begun for one in pair]))
-        fitted = {
-            place: [next(trained) for _ in pair]
-            for place, pair in zip(networks, begun, strict=True)
-        }
+        fitted = learner.networks(self._begun, networks)
 
         def fold(place: int) -> _Fold:
             unadapted: Fitted | None = None
@@ -158,7 +152,7 @@ class _Models:
         """Aligned rows of a job; the baselines are fitted on the way, unless they were before."""
         fold = self._learner.aligned(self._jobs[place], reporter=self._reporters[place])
         if place not in self._baselines:
-            fitted = self._aside.begin(self._fit_baselines, self._jobs[place], fold)
+            fitted = self._aside.begin(self._learner.baselines, self._jobs[place], fold)
             self._baselines[place] = fitted
         return fold
 
@@ -187,13 +181,6 @@ class _Models:
             return replace(own, alignment=as_bulk)
         unmoved = self._learner.aligned(job, method="none")
         return self._learner.only(own.selection.name, job, unmoved)
-
-    def _fit_baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
-        """Fit the baselines on the rows that the response model is trained on."""
-        if self._learner.settings.model != "network":
-            # All components that candidates will ask for: it takes less time than a second search.
-            fold.data.standardised.components(MOST_COMPONENTS)
-        return fit_baselines(job, fold, seed=self._learner.settings.seed)
 
 
 def _learned(learner: Learner, job: FoldJob, fold: _Fold, seconds: float) -> LearnedFold:

@@ -16,6 +16,7 @@ from scatd.data.files import is_whole, row_blocks, sha256_file, stored_hashes, w
 from scatd.decision import expit
 from scatd.errors import InputError
 from scatd.training import group_mean
+from scatd.training.cores import one_thread
 from scatd.training.group_mean import GroupMean, Words
 from scatd.training.logistic import Codes, Split, fit_logistic
 from scatd.training.standardised import Standardised, Values
@@ -52,10 +53,7 @@ class LinearBaseline:
         inner: Sequence[Split] | None = None,
     ) -> LinearBaseline:
         """Fit standardised rows to classes (n_obs,); see `fit_logistic`."""
-        from threadpoolctl import threadpool_limits
-
-        # With a few hundred rows threads wait for each other: seconds where one takes a fraction.
-        with threadpool_limits(1):
+        with one_thread():
             found = fit_logistic(rows, codes, seed=seed, inner=inner)
         return cls(found.weights, found.bias, float(codes.mean()))
 

@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from scatd import keys
@@ -24,11 +23,13 @@ from scatd.keys import AlignmentMethod, CandidateName, ModelChoice
 from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 from scatd.training.candidates import selection
+from scatd.training.candidates.linear import MOST_COMPONENTS
 from scatd.training.candidates.many_drugs import ManyDrugs
 from scatd.training.candidates.recipe import TrainingRows
 from scatd.training.candidates.selection import Contest, Selection
-from scatd.training.cores import side_by_side
+from scatd.training.cores import one_thread, side_by_side
 from scatd.training.draws import SeededDraws
+from scatd.training.fold_baselines import FoldBaselines, fit_baselines
 from scatd.training.folds import FoldData, align
 from scatd.training.heads import can_share
 from scatd.training.jobs import FoldJob, LabelledCells
@@ -196,11 +197,12 @@ class Learner:
         if self.settings.model != "network":
             chosen, entered = self.choose(jobs, lambda place: self.aligned(jobs[place]))
         places = [place for place, one in enumerate(chosen) if one.candidate is None]
-        begun = self.by_place(lambda place: self.trainer.begin(self.aligned(jobs[place])), places)
-        trained = iter(self.trainer.finish(begun))
+        trained = self.networks(
+            lambda place: [self.trainer.begin(self.aligned(jobs[place]))], places
+        )
         return [
-            self.of_network(next(trained), one)
-            if one.candidate is None
+            self.of_network(trained[place][0], one)
+            if place in trained
             else self.of(entered[place], one)
             for place, one in enumerate(chosen)
         ]
@@ -209,6 +211,29 @@ class Learner:
         """Results of a function of the places of some jobs; cores take one job each at a time."""
         with rough_fits():
             return side_by_side(function, places, self.device)
+
+    def networks(
+        self, begin: Callable[[int], Sequence[BegunFold]], places: Sequence[int]
+    ) -> dict[int, list[FittedFold]]:
+        """Networks of the jobs at some places, by place. All of them train together.
+
+        Parameters
+        ----------
+        begin
+            The networks that a job needs, ready to be trained.
+        """
+        begun = self.by_place(begin, places)
+        trained = iter(self.trainer.finish([one for some in begun for one in some]))
+        return {
+            place: [next(trained) for _ in some] for place, some in zip(places, begun, strict=True)
+        }
+
+    def baselines(self, job: FoldJob, fold: AlignedFold) -> FoldBaselines:
+        """The baselines, fitted to the rows that the response model is trained on."""
+        if self.settings.model != "network":
+            # All components that candidates will ask for: it takes less time than a second search.
+            fold.data.standardised.components(MOST_COMPONENTS)
+        return fit_baselines(job, fold, seed=self.settings.seed)
 
     def choose(
         self, jobs: Sequence[FoldJob], fold_at: Callable[[int], AlignedFold]
@@ -302,7 +327,7 @@ class Learner:
             n_few=len(data.codes_train) - len(job.train),
             many_drugs=known,
         )
-        with threadpool_limits(1):  # threads wait for each other where matrices are so small
+        with one_thread():
             contest = selection.contest(rows, choice)
         X_val, z_val = data.X_val, posterior_of(self.trainer.untrained, data.X_val)[0]
         prob = {name: one.probability(X_val, z_val) for name, one in contest.fitted.items()}

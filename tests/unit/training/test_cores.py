@@ -84,6 +84,8 @@ def test_numbers_do_not_depend_on_the_cores():
 def test_one_thread():
     with one_thread():
         assert numbers_of_threads() == {1}
+        assert own_cores() == 3
+        assert side_by_side(lambda _: own_cores(), ["a"]) == [3]
     with one_thread(when=False):
         assert torch.get_num_threads() == 3
-    assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == own_cores() == 3
