@@ -15,22 +15,54 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
+from scatd.data.files import return_freed_memory
+
 P = TypeVar("P")
 T = TypeVar("T")
 
 
-class _Share(threading.local):
-    """Cores of the work that a thread does; None where nothing limits its threads."""
+class _Pieces:
+    """Pieces of work that share some cores.
 
-    n_cores: int | None = None
+    Parameters
+    ----------
+    n_cores
+        All of them.
+    n_left
+        Pieces that are not done.
+    """
+
+    def __init__(self, n_cores: int, n_left: int) -> None:
+        self.n_cores, self._n_left = n_cores, n_left
+        self._lock = threading.Lock()
+
+    @property
+    def n_workers(self) -> int:
+        """Pieces that are worked at."""
+        return max(min(self.n_cores, self._n_left), 1)
+
+    def one_is_done(self) -> None:
+        """Leave its cores to the others."""
+        with self._lock:
+            self._n_left -= 1
 
 
-_share = _Share()
+class _Work(threading.local):
+    """The pieces that a thread works at one of; None where nothing limits its threads."""
+
+    among: _Pieces | None = None
+
+
+_work = _Work()
 
 
 def own_cores() -> int:
-    """Cores that the caller may use, for work that can be cut into independent parts."""
-    return _share.n_cores or torch.get_num_threads()
+    """Cores that the caller may use now, for work that can be cut into independent parts.
+
+    The last pieces of `side_by_side` have the cores of those that are done.
+    """
+    among = _work.among
+    return torch.get_num_threads() if among is None else among.n_cores // among.n_workers
 
 
 @contextlib.contextmanager
@@ -42,15 +74,15 @@ def one_thread(*, when: bool = True) -> Iterator[None]:
     if not when:
         yield
         return
-    n_threads, n_cores = torch.get_num_threads(), _share.n_cores
-    _share.n_cores = own_cores()
+    n_threads, among = torch.get_num_threads(), _work.among
+    _work.among = among or _Pieces(n_threads, 1)
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
         torch.set_num_threads(n_threads)
-        _share.n_cores = n_cores
+        _work.among = among
 
 
 def side_by_side(
@@ -65,23 +97,17 @@ def side_by_side(
     device
         Where the pieces compute. A GPU takes one after the other.
     """
-    n_cores = own_cores()
-    n_workers = min(n_cores, len(pieces)) if torch.device(device).type == "cpu" else 1
-    share = n_cores // max(n_workers, 1)
+    is_cpu = torch.device(device).type == "cpu"
+    among = _Pieces(own_cores(), len(pieces) if is_cpu else 1)
+    if among.n_workers == 1:
+        with one_thread(when=is_cpu):
+            return [function(piece) for piece in pieces]
+    errors: list[Exception] = []
 
     def begin() -> None:
         torch.set_num_threads(1)
         threadpool_limits(1)
-        _share.n_cores = share
-
-    if n_workers <= 1:
-        before, _share.n_cores = _share.n_cores, share
-        try:
-            with one_thread(when=n_workers == 1):
-                return [function(piece) for piece in pieces]
-        finally:
-            _share.n_cores = before
-    errors: list[Exception] = []
+        _work.among = among
 
     def work(piece: P) -> T:
         if errors:
@@ -91,6 +117,10 @@ def side_by_side(
         except Exception as error:
             errors.append(error)
             raise
+        finally:
+            among.one_is_done()
+            return_freed_memory()  # an allocator keeps much of it for each thread
 
+    n_workers = among.n_workers
     with one_thread(), ThreadPoolExecutor(n_workers, "scatd-piece", initializer=begin) as pool:
         return list(pool.map(work, pieces))

@@ -6,7 +6,7 @@ other or all at once. It gives a fold the numbers that the fold gets alone, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -253,7 +253,11 @@ class Learner:
             if self.settings.model != "auto":
                 return own, []
             known = posterior if can_share(self.settings) else None
-            return own, [self.trainer.begin(inner) for inner in _inner_folds(job, fold, known)]
+            return own, side_by_side(
+                lambda number: self.trainer.begin(_inner_fold(job, fold, known, number)),
+                range(len(job.inner)),
+                self.device,
+            )
 
         found = self.by_place(enter, range(len(jobs)))
         networks = iter(self.trainer.finish([one for _, begun in found for one in begun]))
@@ -342,10 +346,10 @@ class Learner:
         return {name: state[name].cpu() for name in state if name.startswith(kept)}
 
 
-def _inner_folds(
-    job: FoldJob, fold: AlignedFold, posterior: tuple[Tensor, Tensor] | None
-) -> Iterator[AlignedFold]:
-    """The inner folds of a fold, for networks. The rows stay as they were moved for the fold.
+def _inner_fold(
+    job: FoldJob, fold: AlignedFold, posterior: tuple[Tensor, Tensor] | None, number: int
+) -> AlignedFold:
+    """An inner fold of a fold, for a network. The rows stay as they were moved for the fold.
 
     How they are moved depends on no label.
 
@@ -355,10 +359,10 @@ def _inner_folds(
         Of the training rows, where the encoder is frozen.
     """
     X, codes = fold.data.X_train, fold.data.codes_train
-    for number, (train, val) in enumerate(job.inner):
-        data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
-        inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))
-        if posterior is not None:
-            mu, logvar = posterior
-            inner = replace(inner, posterior=(mu[train], logvar[train]), z_val=mu[val])
-        yield inner
+    train, val = job.inner[number]
+    data = FoldData(X[train], codes[train], X[val], codes[val], fold.data.X_domain)
+    inner = AlignedFold(fold.alignment, data, SeededDraws(job.seed + number, X.device))
+    if posterior is None:
+        return inner
+    mu, logvar = posterior
+    return replace(inner, posterior=(mu[train], logvar[train]), z_val=mu[val])
