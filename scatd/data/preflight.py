@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter, not_
 
 import pandas as pd
 
@@ -76,7 +77,7 @@ def look(
     matrix = cohort.matrices[choice.layer]
     names = spellings(matrix.var)
     maps = {name: (own_maps or {}).get(name, gene_map) for name in panels}
-    origin = origin_of(matrix.var, _known_symbols(panels, [gene_map, *maps.values()]))
+    origin = origin_of(matrix.var, _known_symbols(panels, [gene_map, *maps.values()]), names)
     report = _new_report(cohort, choice, names[0], origin, requires.min_genes)
     if choice.fault is not None:
         report.faults.take(choice.fault)
@@ -89,7 +90,7 @@ def _new_report(
     cohort: Cohort, choice: Choice, names: list[str], origin: Origin, min_genes: int
 ) -> Report:
     parsed = [parse(name) for name in names]
-    named = [gene for gene, name in zip(parsed, names, strict=True) if name]
+    named = [*itertools.compress(parsed, names)]
     return Report(
         path=cohort.path,
         n_obs=cohort.n_obs,
@@ -98,7 +99,7 @@ def _new_report(
         diagnoses=choice.diagnoses,
         kind=kind_of(names),
         species=origin.species,
-        n_versions=sum(gene.versioned for gene in parsed),
+        n_versions=sum(map(attrgetter("versioned"), parsed)),
         n_duplicates=len(named) - len(set(map(itemgetter(0, 1), named))),  # kind and key
         min_genes=min_genes,
         other_species=origin.other,
@@ -133,7 +134,7 @@ def _judge_genes(
     panels: Mapping[str, Panel],
     maps: Mapping[str, GeneMap | None],
 ) -> None:
-    n_nameless = sum(not any(of_one) for of_one in zip(*names, strict=True))
+    n_nameless = sum(map(not_, map(any, zip(*names, strict=True))))
     if is_numbering(names[0]) or n_nameless == len(names[0]):
         what = "the columns are numbered and have no names of genes"
         if n_nameless:

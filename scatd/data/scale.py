@@ -94,12 +94,13 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
     if not len(values):
         return Diagnosis("counts", "nothing but zeros", "no value differs from zero")
     low, high = float(values.min()), float(values.max())
-    share = float(np.mean(values == np.floor(values)))
+    n_odd = int(np.count_nonzero(values != np.floor(values)))
+    share = 1 - n_odd / len(values)
     span = f"{low:.4g} to {high:.4g}"
     if low < 0:
         return _centred(X, span)
     if share >= _WHOLE:
-        return _whole(rows, values, span, presence=high == 1)
+        return _whole(rows, n_odd, span, presence=high == 1)
     if high <= _LARGEST_LOG:
         for undo, name in ((np.expm1, "log1p"), (_exp2m1, "log2(1 + x)")):
             found = _scaled([undo(row) for row in rows])
@@ -120,15 +121,13 @@ def diagnose(X: sparse.csr_matrix) -> Diagnosis:
     return Diagnosis("cpm", "values that are neither counts nor logarithms", why, doubt)
 
 
-def _whole(
-    rows: list[NDArray[np.float64]], values: NDArray[np.float64], span: str, *, presence: bool
-) -> Diagnosis:
+def _whole(rows: list[NDArray[np.float64]], n_odd: int, span: str, *, presence: bool) -> Diagnosis:
     """Whole numbers: counts, unless they are 0 or 1, or were scaled and rounded."""
     why = f"whole numbers from {span}"
     if presence:
         return Diagnosis("counts", "0 or 1", why, "presence, not counts", presence=True)
-    n_odd = int(np.count_nonzero(values != np.floor(values)))
-    doubt = f"{counted(n_odd, 'value', 'is', of=len(values))} not whole" if n_odd else ""
+    n_values = sum(map(len, rows))
+    doubt = f"{counted(n_odd, 'value', 'is', of=n_values)} not whole" if n_odd else ""
     rounded = _rounded(rows)
     if rounded:
         doubt = "whole numbers that look scaled and rounded, as TPM or CPM may be"

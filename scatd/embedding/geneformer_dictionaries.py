@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class GeneVocabulary:
     tokens: dict[str, int]
     medians: dict[str, float]
 
-    @property
+    @cached_property
     def genes(self) -> tuple[str, ...]:
         """The genes, in order. Copies on Y of genes on X (ENSGR...) count as those on X."""
         return tuple(gene for gene in self.tokens if not gene.startswith(_COPY_ON_Y))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from itertools import filterfalse
 
 _MONTHS = (
     *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
@@ -29,15 +30,13 @@ _DAYS_OF_GENES = {3: 11, 9: 15, 10: 11, 12: 2}
 def spreadsheet_dates(names: Iterable[str]) -> list[str]:
     """The names that are dates, or serial numbers of dates (43891) among words."""
     named = list(names)
-    n_numbers = sum(map(str.isdecimal, named))
-    is_by_number = n_numbers > len(named) / 10  # Entrez ids are numbers too
-    return [
-        name
-        for name in named
-        # Every date has a sign between its parts: most names are not compared with the pattern.
-        if (not name.isalnum() and _DATE.fullmatch(name.strip()))
-        or (not is_by_number and name.isdecimal() and _is_serial(name))
-    ]
+    # Every date has a sign between its parts: most names are not compared with the pattern.
+    with_signs = filterfalse(str.isalnum, named)
+    dates = {name for name in with_signs if _DATE.fullmatch(name.strip())}
+    numbers = [*filter(str.isdecimal, named)]
+    if len(numbers) <= len(named) / 10:  # Entrez ids are numbers too
+        dates.update(filter(_is_serial, numbers))
+    return [name for name in named if name in dates] if dates else []
 
 
 def _is_serial(name: str) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -135,11 +136,16 @@ def match(
     finder = _Finder(panel, gene_map, entrez_beside=_most_have_entrez(names))
     rows = list(zip(names, *others, strict=True))
     found = finder.find_all(rows)
-    first = {name: place for name, (place, _) in zip(names, found, strict=True)}
-    for column, (place, _) in enumerate(found):
-        base = _MADE_UNIQUE.fullmatch(names[column]) if place == _NOWHERE else None
-        if base is not None and first.get(base[1], _NOWHERE) != _NOWHERE:
-            found[column] = (first[base[1]], f"copy of {base[1]}")
+    numbered = {
+        column: made[1]
+        for column, (place, _) in enumerate(found)
+        if place == _NOWHERE and (made := _MADE_UNIQUE.fullmatch(names[column]))
+    }
+    if numbered:
+        first = {name: place for name, (place, _) in zip(names, found, strict=True)}
+        for column, base in numbered.items():
+            if first.get(base, _NOWHERE) != _NOWHERE:
+                found[column] = (first[base], f"copy of {base}")
     positions = np.array([place for place, _ in found], dtype=np.int64)
     notes = [note for _, note in found]
     conflict = _conflict(finder, rows) if others else ""
@@ -148,7 +154,8 @@ def match(
 
 def _most_have_entrez(names: Sequence[str]) -> bool:
     """True when the cohort writes genes as `TSPAN6 (7105)` and the number is not that of a copy."""
-    return sum(bool(parse(name).entrez) for name in names) > len(names) / 2
+    n_beside = sum(map(bool, map(attrgetter("entrez"), map(parse, names))))
+    return n_beside > len(names) / 2
 
 
 def _conflict(finder: _Finder, rows: Sequence[Sequence[str]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,11 @@ class Origin:
     others: NDArray[np.bool_]
 
 
-def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origin:
+def origin_of(
+    var: pd.DataFrame,
+    known: Collection[str] = HOUSEKEEPING,
+    names: Sequence[Sequence[str]] | None = None,
+) -> Origin:
     """Find the species of a cohort from every column of `var` that names genes or genomes.
 
     Ids and prefixes decide first: symbols in capitals beside mouse ids are mouse genes. Without
@@ -57,8 +62,10 @@ def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origi
     ----------
     known
         Known symbols, in capitals.
+    names
+        From `spellings`, where they are at hand.
     """
-    names = spellings(var)
+    names = spellings(var) if names is None else names
     told = _told(names, var)
     counts = Counter(filter(None, told))
     nobody = np.zeros(len(var), bool)
@@ -79,9 +86,10 @@ def origin_of(var: pd.DataFrame, known: Collection[str] = HOUSEKEEPING) -> Origi
 
 def _told(names: Sequence[Sequence[str]], var: pd.DataFrame) -> list[str]:
     """Species of each column, from the first of its names, or its genome, that shows one."""
-    told = [parse(name).species for name in names[0]]
-    for more in names[1:]:
-        told = [one or parse(name).species for one, name in zip(told, more, strict=True)]
+    of_lists = [map(attrgetter("species"), map(parse, own)) for own in names]
+    told = [*of_lists[0]]
+    for more in of_lists[1:]:
+        told = [one or other for one, other in zip(told, more, strict=True)]
     for place, title in enumerate(var.columns):
         if names_genomes(title):
             words = var.iloc[:, place].astype(str)

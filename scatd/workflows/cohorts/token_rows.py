@@ -62,7 +62,7 @@ class CohortRanks:
         if len(np.unique(known)) < len(known):
             self._found = found
         else:
-            genes = tuple(genes[place] if place >= 0 else "" for place in positions)
+            genes = tuple(genes[place] if place >= 0 else "" for place in positions.tolist())
             order = positions
         self._tokenizer = RankTokenizer(genes, vocabulary, max_tokens=max_tokens, tie_order=order)
 
