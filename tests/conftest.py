@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import os
 import shutil
@@ -41,11 +42,26 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.parent.name != "integration")
 
 
+def pytest_collection_finish():
+    """Look for garbage less often: it means to look through all that was imported."""
+    gc.set_threshold(20_000, 10, 10)
+    _keep_what_is_left()
+
+
+def _keep_what_is_left() -> None:
+    """Imports make millions of objects that stay; to look through all of them takes seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
+def pytest_runtest_protocol(item, nextitem):
     """Most tests of commands and of the server draw no figures."""
     with as_marked(item):
-        return (yield)
+        done = yield
+    if nextitem is None or nextitem.path != item.path:
+        _keep_what_is_left()
+    return done
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.house import FLOORS, MODULES, PACKAGE, circles, crossings, graph, imports, use_case
@@ -226,51 +225,6 @@ def test_nothing_happens_at_import(tmp_path):
     )
     assert printed == ""
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_model_loads_without_what_training_needs(tmp_path):
-    """A server that scores has no use for anndata, scanpy, scikit-learn or optuna."""
-    import torch
-
-    from scatd import artifact
-    from scatd.artifact import Artifact
-    from scatd.nn.alignment import Alignment, feature_stats
-    from scatd.nn.classifier import ResponseClassifier
-    from scatd.nn.residual_vae import DESIGNS, Sizes
-    from scatd.registry import pyfunc
-
-    torch.manual_seed(0)
-    sizes = Sizes(6, 4, (5,), (5,))
-    model = ResponseClassifier(sizes, DESIGNS["sf"]).eval()
-    X = torch.randn(30, 6)
-    with torch.no_grad():
-        expected = model.head(model.encode(X)[0]).softmax(dim=1)[:, 1].numpy()
-    alignment = Alignment("adain", feature_stats([X]), feature_stats([X + 1]))
-    stored = Artifact("response", "sf", "sf", sizes, model.state_dict(), alignment, threshold=0.5)
-    artifact.write(tmp_path / "model", stored)
-    np.save(tmp_path / "X.npy", X.numpy())
-    script = Path(pyfunc.__file__).parent / "response.py"
-    printed = python(
-        f"""
-        import sys
-        from types import SimpleNamespace
-
-        class Absent:
-            def find_spec(self, name, path=None, target=None):
-                if name.partition(".")[0] in {{"anndata", "scanpy", "sklearn", "optuna"}}:
-                    raise ModuleNotFoundError(name)
-
-        sys.meta_path.insert(0, Absent())
-        import runpy
-        import numpy as np
-        response_model = runpy.run_path({str(script)!r})["ResponseModel"]()
-        context = SimpleNamespace(artifacts={{"model": "model"}}, model_config=None)
-        response_model.load_context(context)
-        print(*response_model.predict(None, np.load("X.npy"))["prob_resistant"])
-        """,
-        cwd=tmp_path,
-    )
-    np.testing.assert_allclose(np.array(printed.split(), dtype=float), expected, atol=1e-6)
 
 
 def python(code: str, *, cwd: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -11,11 +12,16 @@ import pytest
 from scatd.wording import all_of, any_of, counted, plural, printable, some_of
 from tests.house import PACKAGE
 
-TREES = {
-    path.relative_to(PACKAGE.parent).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for folder in (PACKAGE, PACKAGE.parent / "chaos")
-    for path in sorted(folder.rglob("*.py"))
-}
+
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """The code of each file, by its path: parsed by the first test, and not by who collects."""
+    return {
+        path.relative_to(PACKAGE.parent).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in (PACKAGE, PACKAGE.parent / "chaos")
+        for path in sorted(folder.rglob("*.py"))
+    }
+
 
 # Words that end in s after a name, not after a number: `{file} has ...`, `{option} needs ...`.
 # A new verb is written here; a noun never is.
@@ -94,7 +100,7 @@ def _nouns() -> set[str]:
     """Plurals of all nouns that are counted anywhere."""
     return {
         plural(node.args[1].value.rpartition(" ")[2])
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if _is_counted(node) and isinstance(node.args[1], ast.Constant)
     }
@@ -168,7 +174,7 @@ def test_every_number_agrees_with_its_noun():
     assert {"cells", "drugs", "genes"} <= nouns
     found = {
         (file, value, words): line
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for line, value, words in _uncounted(tree, nouns)
     }
     new = {place: line for place, line in found.items() if place not in ALLOWED}
@@ -223,7 +229,7 @@ def test_text_that_is_glued_to_a_command_is_found(text, is_glued):
 def test_a_command_to_copy_ends_its_line():
     found = [
         f"{file} line {line}: {text}"
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for line, text in _texts(tree)
         if _glued(text)
     ]
@@ -315,7 +321,7 @@ def test_a_fault_about_its_place_has_the_mark(code, is_wrong):
 def test_every_fault_about_its_place_has_the_mark():
     found = [
         f"{file} line {line}: {text}"
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for line, text in _faults(tree)
         if _is_marked_wrongly(text)
     ]
@@ -325,7 +331,7 @@ def test_every_fault_about_its_place_has_the_mark():
 def test_no_message_shows_a_name_as_python_does():
     found = [
         f"{file} line {node.lineno}"
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", "") in {"info", "warning", "error", "echo"}

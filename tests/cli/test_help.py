@@ -18,6 +18,7 @@ from scatd.cli.former import FormerName
 from scatd.keys import FAMILIES
 from scatd.training.settings import default_pretrain, default_transfer
 from tests.cli.commands import COMMANDS
+from tests.cli.starting import started
 
 SCATD = Path(sys.executable).with_name("scatd")
 CPU_SECONDS = 0.5
@@ -41,16 +42,31 @@ def test_the_commands_are_those_promised():
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def helped(tmp_path_factory):
+    """The help of every command."""
+    commands = {name: [*path, "--help"] for name, path in zip(IDS, COMMANDS, strict=True)}
+    folder = tmp_path_factory.mktemp("help")
+    return started(commands, until_end=True, folder=folder, env=os.environ)
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=IDS)
-def test_help_answers_at_once(path):
+def test_help_answers_at_once(path, helped):
+    said, status, seconds = helped[" ".join(path) or "scatd"]
+    assert status == 0
+    assert said.startswith(" ".join(["Usage: scatd", *path]))
+    assert seconds < CPU_SECONDS
+
+
+def test_help_answers_at_once_in_a_process_of_its_own():
     with subprocess.Popen(
-        [SCATD, *path, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [SCATD, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         said = process.stdout.read().decode()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
-    assert said.startswith(" ".join(["Usage: scatd", *path]))
+    assert said.startswith("Usage: scatd")
     assert used.ru_utime + used.ru_stime < CPU_SECONDS
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -274,14 +276,23 @@ def test_demo_data(scatd, monkeypatch, tmp_path):
     assert "2 MB" in done.stdout
 
 
-@pytest.fixture
-def models(store):
+@pytest.fixture(scope="module")
+def filled(migrated_store, tmp_path_factory):
     """Two drugs and a backbone in the registry, without their weights."""
-    from mlflow.tracking import MlflowClient
+    folder = tmp_path_factory.mktemp("filled")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        _fill(folder)
+    return folder / "mlflow.db"
 
+
+def _fill(folder):
     from scatd import registry, tracking
 
-    client: MlflowClient = tracking.connect()
+    client = tracking.connect()
     for name, drug, n_versions in (
         ("scatd-sf-docetaxel", "docetaxel", 2),
         ("scatd-gf-docetaxel", "docetaxel", 1),
@@ -294,13 +305,21 @@ def models(store):
             if drug:
                 tags |= {"scatd.drug": drug, "scatd.candidate": "trees"}
                 tags["scatd.choice"] = "trees (extra trees 3). Inner folds: trees is best."
-            made = client.create_model_version(name, store.as_uri(), tags=tags)
+            made = client.create_model_version(name, folder.as_uri(), tags=tags)
             client.set_registered_model_alias(name, "staging", made.version)
             verdict = f"rule of {made.version}"
             registry.set_gate_verdict(name, int(made.version), verdict, passed=True)
     for version in (1, 2):
         registry.promote("scatd-sf-docetaxel", version, reason="better", evidence_run_id="run-9")
-    return client
+
+
+@pytest.fixture
+def models(store, filled):
+    """A copy of it that a test may change."""
+    from scatd import tracking
+
+    shutil.copy(filled, "mlflow.db")
+    return tracking.connect()
 
 
 def production(client, name="scatd-sf-docetaxel"):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +26,7 @@ from scatd.nn.alignment import Alignment, FeatureStats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
+from tests import forked
 from tests.candidates import KINDS, candidate, response_network, stored
 
 GENES = tuple(f"GENE{number}" for number in range(12))
@@ -151,9 +150,8 @@ try:
 except mlflow.MlflowException as error:
     print(error)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = forked.run(script)
+    assert done.returncode == 0, done.stderr
     assert "This model needs the Python package scatd" in done.stdout
     assert len(done.stdout.splitlines()) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,10 +18,11 @@ from scatd import artifact, registry, tracking
 from scatd.artifact import Artifact
 from scatd.cards import model_folder
 from scatd.errors import InputError
-from scatd.nn.alignment import Alignment
+from scatd.nn.alignment import Alignment, feature_stats
 from scatd.nn.classifier import ResponseClassifier
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
+from tests import forked
 
 SIZES = Sizes(12, 6, (10, 8), (8, 10))
 NAME = "scatd-sf-afatinib"
@@ -31,8 +34,9 @@ def cells():
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, cells):
     """Model folders by kind."""
+    cells = torch.from_numpy(cells)
     root = tmp_path_factory.mktemp("folders")
     torch.manual_seed(3)
     head = ResponseClassifier(SIZES, DESIGNS["sf"])
@@ -45,6 +49,11 @@ def folders(tmp_path_factory):
             "response", *shared, head.state_dict(), Alignment("none"), 0.4, simulated=True
         ),
         "backbone": Artifact("backbone", *shared, backbone.state_dict()),
+        "aligned": Artifact(
+            *("response", *shared, head.state_dict()),
+            Alignment("adain", feature_stats([cells]), feature_stats([cells + 1])),
+            0.4,
+        ),
     }
     for name, content in stored.items():
         artifact.write(root / name, content)
@@ -167,7 +176,8 @@ def test_plain_mlflow_gives_the_same_scores(add, folders, cells):
 
 
 def test_loads_without_pickle_or_what_training_needs(add, cells, store):
-    add()
+    """A server that scores has no use for anndata, scanpy, scikit-learn or optuna."""
+    add(kind="aligned")
     np.save("cells.npy", cells)
     expected = mlflow.pyfunc.load_model(f"models:/{NAME}@staging").predict(cells)
     script = f"""
@@ -380,22 +390,19 @@ def test_an_alias_moved_by_hand_is_noticed(add):
 
 
 def at_once(script, *arguments):
-    """Run a script in one process an argument; they start together, after their imports."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, argument],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for argument in arguments
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+    """Run a script in one process an argument; they wait for each other where it says `meet()`."""
+    meeting = """
+import socket, sys
+def meet():
+    with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as door:
+        door.recv(1)
+"""
+    with contextlib.ExitStack() as held, socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(120)
+        port = door.getsockname()[1]
+        processes = [forked.Process(meeting + script, argument, port) for argument in arguments]
+        for _ in processes:
+            held.enter_context(door.accept()[0])
     for process in processes:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
@@ -405,7 +412,7 @@ def test_two_promoters_at_once_agree(add):
     for _ in range(4):
         add()
     script = f"""
-import sys, time
+import time
 from mlflow.tracking import MlflowClient
 from scatd import registry
 move = MlflowClient.set_registered_model_alias
@@ -413,8 +420,7 @@ def move_slowly(*arguments):  # so that the two certainly meet
     move(*arguments)
     time.sleep(0.1)
 MlflowClient.set_registered_model_alias = move_slowly
-print("ready", flush=True)
-sys.stdin.readline()
+meet()
 for version in map(int, sys.argv[1]):
     registry.promote({NAME!r}, version, reason="race", evidence_run_id="")
 """
@@ -429,11 +435,9 @@ for version in map(int, sys.argv[1]):
 def test_two_registrations_at_once(store, folders):
     tracking.connect()
     script = f"""
-import sys
 from pathlib import Path
 from scatd import registry, tracking
-print("ready", flush=True)
-sys.stdin.readline()
+meet()
 with tracking.parent_run("transfer", name="a", tags={{}}, settings={{}}) as run:
     folder, none = Path(sys.argv[1]), dict(metrics={{}}, description="", tags={{}})
     registry.register_artifact(folder, {NAME!r}, run.run_id, **none)

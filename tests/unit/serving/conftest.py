@@ -38,6 +38,52 @@ def cells(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _kept_children():
+    """A server takes over the children of servers that have ended: each imports for a second.
+
+    How a child starts and ends is tried in `test_contents.py`.
+    """
+    from scatd.serving import service
+    from scatd.serving.examiner import Examiner
+
+    idle = []
+
+    class Kept(Examiner):
+        _works = False
+
+        def examine(self, *given):
+            self._works = True
+            try:
+                return super().examine(*given)
+            finally:
+                self._works = False
+
+        def _running(self):
+            if self._child is None and idle:
+                self._child = idle.pop()
+            return super()._running()
+
+        def kill(self):
+            if self._works:
+                super().kill()
+
+        def close(self):
+            is_idle = self._child is not None and self._child.poll() is None
+            if self._works or not is_idle:
+                return super().close()
+            idle.append(self._child)
+            self._child = None
+            return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "Examiner", Kept)
+        yield
+    for child in idle:
+        child.kill()
+        child.communicate()
+
+
 @contextlib.contextmanager
 def serving(**settings):
     """A client of a new server in the working folder; the client knows the service."""

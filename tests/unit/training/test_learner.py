@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,7 @@ def small_forests(monkeypatch):
     for module in (trees, baselines):
         monkeypatch.setattr(module, "FEWEST_TREES", 10)
         monkeypatch.setattr(module, "MOST_TREES", 25)
+    monkeypatch.setitem(baselines.BOOSTING, "max_iter", 10)
 
 
 def matrices():
@@ -76,6 +78,18 @@ def job(number=1, codes=CODES, few=None):
     return FoldJob("drug", number, number, train, val, codes[train], codes[val], inner, few, cells)
 
 
+@functools.cache
+def usual(model):
+    """The fold of `job()`, fitted alone; it is only looked at."""
+    return learner(model).fit([job()])[0]
+
+
+@functools.cache
+def usual_with_controls(model):
+    """The same with its baselines and controls."""
+    return fit_folds(learner(model), [job()])[0]
+
+
 def selected(fitted):
     tensors = fitted.candidate.tensors()
     return fitted.selection.name, fitted.selection.tried, tensors
@@ -84,23 +98,24 @@ def selected(fitted):
 @pytest.mark.parametrize("model", CHOICES)
 def test_validation_rows_have_no_part_in_a_choice(model):
     """Neither their classes nor their features: the folds judge the whole procedure."""
-    (own,) = learner(model).fit([job()])
+    own = usual(model)
     val = job().val
     turned = CODES.copy()
     turned[val] = 1 - turned[val]
     spoiled = X.copy()
     spoiled[val] = spoiled[val] * 3 + 40
-    for other in (learner(model).fit([job(codes=turned)]), learner(model, spoiled).fit([job()])):
-        name, tried, tensors = selected(other[0])
+    others = [learner(model).fit([job(codes=turned)]), learner(model, spoiled).fit([job()])]
+    for (other,) in others:
+        name, tried, tensors = selected(other)
         assert (name, str(tried)) == (own.selection.name, str(own.selection.tried))
         for key, value in own.candidate.tensors().items():
             assert torch.equal(tensors[key], value)
-    np.testing.assert_array_equal(learner(model).fit([job(codes=turned)])[0].prob_val, own.prob_val)
+    np.testing.assert_array_equal(others[0][0].prob_val, own.prob_val)
 
 
 @pytest.mark.parametrize("model", ["auto", "mean"])
 def test_training_rows_have(model):
-    (own,) = learner(model).fit([job()])
+    own = usual(model)
     turned = CODES.copy()
     turned[job().train[:20]] = 1 - turned[job().train[:20]]
     (other,) = learner(model).fit([job(codes=turned)])
@@ -112,7 +127,7 @@ def test_folds_that_are_fitted_together_are_those_fitted_alone(model):
     jobs = [job(number) for number in (1, 2, 3)]
     together = learner(model).fit(jobs)
     for one, found in zip(jobs, together, strict=True):
-        (alone,) = learner(model).fit([one])
+        (alone,) = [usual(model)] if one.number == 1 else learner(model).fit([one])
         assert found.selection.name == alone.selection.name
         if model != "auto":
             assert found.candidate.name == model
@@ -143,7 +158,7 @@ def test_few_labelled_cells(model, n):
     at = np.concatenate([np.flatnonzero(code == TRUTH)[:n] for code in (0, 1)])
     few = LabelledCells(at, CELLS[at], TRUTH[at])
     (fold,) = fit_folds(learner(model), [job(few=few)])
-    (without,) = fit_folds(learner(model), [job()])
+    without = usual_with_controls(model)
     # Probabilities are those among the rows that inner folds score.
     share = 0.5 if n >= 5 else fold.job.codes_train.mean()
     threshold = 0.5 if fold.selection.name == "network" else share
@@ -160,14 +175,14 @@ def test_baselines_of_a_fold():
     tissue = np.array(["skin", "lung", "liver"])[np.arange(N_SOURCE) % 3]
     groups = FoldGroups("tissue", tissue[one.train], tissue[one.val], None, np.array(["skin"] * 80))
     (fold,) = fit_folds(learner("linear"), [replace(one, groups=groups, known=known)])
-    (plain,) = fit_folds(learner("linear"), [one])
-    usual = {
+    plain = usual_with_controls("linear")
+    names = {
         "response_model", "no_adaptation",
         "prevalence", "logistic_regression", "gradient_boosting", "random_forest",
     }  # fmt: skip
-    assert set(plain.predictions.prob) == set(plain.target.prob) == usual
-    assert set(fold.predictions.prob) == usual | {"group_mean"}
-    assert set(fold.target.prob) == usual | {"group_mean", "target_only"}
+    assert set(plain.predictions.prob) == set(plain.target.prob) == names
+    assert set(fold.predictions.prob) == names | {"group_mean"}
+    assert set(fold.target.prob) == names | {"group_mean", "target_only"}
     own = GroupMean.fit("tissue", tissue[one.train], CODES[one.train])
     np.testing.assert_array_equal(
         fold.predictions.prob["group_mean"], own.probabilities(tissue[one.val])
@@ -196,15 +211,15 @@ def test_few_shot_cells_of_known_groups_count_as_training_samples():
 
 
 def test_what_is_learned_is_as_it_is_recorded():
-    (fold,) = fit_folds(learner("auto"), [job()])
+    fold = usual_with_controls("auto")
     assert set(fold.beside) == {"linear", "trees", "mean"}
     assert {one.candidate for one in fold.selection.tried} == {"linear", "trees", "mean", "network"}
     for model in ("linear", "trees", "mean"):
-        (alone,) = fit_folds(learner(model), [job()])
+        alone = usual_with_controls(model)
         assert alone.beside[model] == pytest.approx(fold.beside[model], abs=1e-9)
         assert alone.weights == {}
         assert alone.history == []
-    (network,) = fit_folds(learner("network"), [job()])
+    network = usual_with_controls("network")
     assert network.selection.tried == ()
     assert network.beside == {}
     assert network.history
