@@ -42,10 +42,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.parent.name != "integration")
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
     """Look for garbage less often: it means to look through all that was imported."""
-    gc.set_threshold(20_000, 10, 10)
-    _keep_what_is_left()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.set_threshold(20_000, 10, 10)
+        _keep_what_is_left()
 
 
 def _keep_what_is_left() -> None:

@@ -71,17 +71,17 @@ def examine() -> list[Fault]:
 def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterator[Fault]:
     """Faults of a version's files: gone, damaged or changed, or whole again after that."""
     where, number = f"{model.name}/{version.version}", int(version.version)
-    lost, known = _lost(client, version), keys.TAG_LOST in version.tags
+    (lost, card), known = _looked_at(client, version), keys.TAG_LOST in version.tags
 
     def find_again() -> None:
         client.delete_model_version_tag(model.name, version.version, keys.TAG_LOST)
         note_moves(model.name)
 
-    if not lost and known:
+    if card is not None and known:
         what = "it is marked as lost, and its files are there"
         yield Fault(where, what, "takes the mark away", find_again)
-    if not lost and not hashes.of_tags(version.tags):
-        is_old = _card(client, version).schema_version == 1
+    if card is not None and not hashes.of_tags(version.tags):
+        is_old = card.schema_version == 1
         why = "scatd before 0.2 noted no hashes" if is_old else "the tags with its hashes are gone"
         yield Fault(
             where,
@@ -90,7 +90,7 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
             partial(_note_hashes, client, version),
             is_warning=is_old,
         )
-    if not lost and (right := _right_tags(client, version)):
+    if card is not None and (right := identity.differing(card, version.tags)):
         what = "its tags do not say what its card says: " + ", ".join(
             f"{tag} is '{version.tags.get(tag, '')}'" for tag in right
         )
@@ -106,12 +106,26 @@ def _files(client: MlflowClient, model: Model, version: ModelVersion) -> Iterato
     yield Fault(where, lost, "archives it and marks it as lost", retire)
 
 
-def _lost(client: MlflowClient, version: ModelVersion) -> str:
-    """The fault of a version's model folder, in words; empty where there is none."""
+def _looked_at(client: MlflowClient, version: ModelVersion) -> tuple[str, Card | None]:
+    """The fault of a version's model folder, in words; else, and only then, its card.
+
+    A folder on a server is fetched once.
+    """
+    from scatd.cards import model_folder
+
+    uri = _address(client, version)
+    lost = _missing(client, uri)
+    if lost:
+        return lost, None
+    with _copied(client, uri) as folder:
+        damage = _damage(folder, version)
+        return damage, None if damage else model_folder.read_card(folder)
+
+
+def _missing(client: MlflowClient, uri: str) -> str:
+    """What a model folder lacks, in words; empty where all files are there."""
     try:
-        found = list_artifacts(
-            artifact_uri=_address(client, version), tracking_uri=client.tracking_uri
-        )
+        found = list_artifacts(artifact_uri=uri, tracking_uri=client.tracking_uri)
     except (MlflowException, OSError) as error:
         tracking.raise_if_lost(error)  # repairing would archive a version that is there
         return "its model folder is gone"
@@ -119,10 +133,7 @@ def _lost(client: MlflowClient, version: ModelVersion) -> str:
     missing = [name for name in _FILES if not sizes.get(name)]
     if len(missing) == len(_FILES):
         return "its model folder is gone"
-    if missing:
-        return f"its model folder lacks {missing[0]}"
-    with _copied(client, version) as folder:
-        return _damage(folder, version)
+    return f"its model folder lacks {missing[0]}" if missing else ""
 
 
 def _address(client: MlflowClient, version: ModelVersion) -> str:
@@ -131,9 +142,8 @@ def _address(client: MlflowClient, version: ModelVersion) -> str:
 
 
 @contextlib.contextmanager
-def _copied(client: MlflowClient, version: ModelVersion) -> Iterator[Path]:
+def _copied(client: MlflowClient, uri: str) -> Iterator[Path]:
     """The model folder; a copy where it is on a server."""
-    uri = _address(client, version)
     with tempfile.TemporaryDirectory() as scratch:
         target = None if uri.startswith("file:") else scratch
         yield Path(
@@ -158,21 +168,9 @@ def _damage(folder: Path, version: ModelVersion) -> str:
 def _note_hashes(client: MlflowClient, version: ModelVersion) -> None:
     from scatd.cards import model_folder
 
-    with _copied(client, version) as folder:
+    with _copied(client, _address(client, version)) as folder:
         found = model_folder.verify(folder)
     _set_tags(client, version, hashes.as_tags(found))
-
-
-def _card(client: MlflowClient, version: ModelVersion) -> Card:
-    from scatd.cards import model_folder
-
-    with _copied(client, version) as folder:
-        return model_folder.read_card(folder)
-
-
-def _right_tags(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
-    """Tags that do not agree with the card, with their right values."""
-    return identity.differing(_card(client, version), version.tags)
 
 
 def _set_tags(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:
