@@ -139,6 +139,8 @@ def test_numbers_as_text_are_refused_or_are_names(name, refuse_work):
     for param in command.params:
         if getattr(param, "is_flag", False) or isinstance(param, click.Argument):
             continue
+        if {*NUMBERS_AS_TEXT} <= {*bad_values(param)}:  # refused, as is tested above
+            continue
         is_new = isinstance(param.type, paths.NewFile | paths.NewFolder | paths.NewFileOrFolder)
         for value in NUMBERS_AS_TEXT:
             words = [*name.split(), *words_with(NEEDED.get(name, ()), command, param, value)]

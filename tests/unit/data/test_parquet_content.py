@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,7 @@ import pytest
 from scatd.data.parquet_content import unpacked_bytes
 from scatd.data.tables import open_table, read_table
 from scatd.errors import InputError
+from tests import forked
 
 
 def long_word(path):
@@ -69,9 +68,8 @@ except InputError as error:
     message = str(error)
 print(json.dumps({"message": message, "megabytes": peak() - before}))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
-    )
+    done = forked.run(program, path)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
@@ -93,9 +91,8 @@ for file in sys.argv[1:]:
 print(json.dumps({"ends": ends, "megabytes": peak() - before}))
 """
     said = {f"{make.__name__}.parquet": words for make, words in BOMBS.items()}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *said], capture_output=True, text=True, check=True
-    )
+    done = forked.run(program, *said)
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     for file, code, stderr in found["ends"]:
         (error,) = [line for line in stderr.splitlines() if line.startswith("Error")]

@@ -304,6 +304,26 @@ def changed(path, value):
     return card
 
 
+@pytest.fixture(scope="module")
+def carded_folder(migrated_store, tmp_path_factory):
+    """A store with one version, which has that card."""
+    folder = tmp_path_factory.mktemp("carded")
+    shutil.copy(migrated_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        assert register(folder, **CARD) == 1
+    return folder
+
+
+@pytest.fixture
+def add_second(add, carded_folder):
+    """Registers a version beside that one."""
+    shutil.copy(carded_folder / "mlflow.db", "mlflow.db")
+    return add
+
+
 def found(first="1", second="2"):
     table = registry.diff(NAME, first, second)
     rows = table[table["section"] != "registry"]
@@ -326,15 +346,14 @@ def found(first="1", second="2"):
         (("drug",), "Afatinib", ("model", "drug", "AFATINIB", "Afatinib")),
     ],
 )  # fmt: skip
-def test_diff_names_what_changed_and_nothing_else(add, path, value, row):
-    add(**CARD)
-    add(**changed(path, value))
+def test_diff_names_what_changed_and_nothing_else(add_second, path, value, row):
+    add_second(**changed(path, value))
     assert found() == [row]
 
 
-def test_diff_of_weights_threshold_and_genes(add):
-    add(**CARD)
-    add(0.3, 2.0, **changed(("features", "names"), [f"H{number}" for number in range(20)]))
+def test_diff_of_weights_threshold_and_genes(add_second):
+    genes = [f"H{number}" for number in range(20)]
+    add_second(0.3, 2.0, **changed(("features", "names"), genes))
     rows = found()
     assert rows[0] == ("threshold", "threshold", "0.5", "0.3")
     (genes,) = [row for row in rows if row[1] == "features.names"]
@@ -343,10 +362,9 @@ def test_diff_of_weights_threshold_and_genes(add):
     assert weights[2] != weights[3]
 
 
-def test_diff_as_it_is_printed(scatd, add):
-    add(**CARD)
+def test_diff_as_it_is_printed(scatd, add_second):
     registry.promote(NAME, 1, reason="", evidence_run_id="")
-    add(0.3, **CARD)
+    add_second(0.3, **CARD)
     done = scatd("diff", "production", "staging", "afatinib")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["value", "production", "staging"] in lines

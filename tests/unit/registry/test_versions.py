@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -60,19 +62,45 @@ def folders(tmp_path_factory, cells):
     return {name: root / name for name in stored}
 
 
+def register(folder, name=NAME, metrics=None):
+    """Register one version and return its number."""
+    drug = {} if name.endswith("backbone") else {"scatd.drug": name.rpartition("-")[2]}
+    with tracking.parent_run("transfer", name=name, tags={}, settings={"folds": 5}) as run:
+        return registry.register_artifact(
+            folder, name, run.run_id, metrics=metrics or {}, description="**d**", tags=drug
+        )
+
+
 @pytest.fixture
 def add(store, folders):
-    """Register one version and return its number."""
+    """Register one version of a kind."""
+    return lambda name=NAME, kind="response", metrics=None: register(folders[kind], name, metrics)
 
-    def add(name=NAME, kind="response", metrics=None):
-        drug = {} if kind == "backbone" else {"scatd.drug": name.rpartition("-")[2]}
-        with tracking.parent_run("transfer", name=name, tags={}, settings={"folds": 5}) as run:
-            return registry.register_artifact(
-                folders[kind], name, run.run_id, metrics=metrics or {}, description="**d**",
-                tags=drug,
-            )  # fmt: skip
 
-    return add
+@pytest.fixture(scope="module")
+def filled(migrated_store, folders, tmp_path_factory):
+    """Gives a database with so many versions; each is made when it is first asked for."""
+    made = [migrated_store]
+
+    def filled(n):
+        while len(made) <= n:
+            folder = tmp_path_factory.mktemp("filled")
+            shutil.copy(made[-1], folder / "mlflow.db")
+            with pytest.MonkeyPatch.context() as patch:
+                for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+                    patch.delenv(name)
+                patch.chdir(folder)
+                assert register(folders["response"]) == len(made)
+            made.append(folder / "mlflow.db")
+        return made[n]
+
+    return filled
+
+
+@pytest.fixture
+def begin(store, filled):
+    """Gives the test's store so many versions, before anything else is done in it."""
+    return lambda n: shutil.copy(filled(n), "mlflow.db")
 
 
 def aliases(name=NAME):
@@ -113,11 +141,11 @@ def test_a_version_is_complete(add, folders):
     assert logged.status == "READY"
 
 
-def test_the_model_is_described_by_the_version_that_serves(add):
+def test_the_model_is_described_by_the_version_that_serves(add, begin):
     def text():
         return tracking.connect().get_registered_model(NAME).description
 
-    add()
+    begin(1)
     assert text().startswith("**Version 1, the newest, at staging.** **d**\n\n")
     registry.promote(NAME, 1, reason="", evidence_run_id="")
     add()
@@ -149,16 +177,16 @@ def test_staging_names_the_newest(add):
     assert stages() == {3: "staging", 2: "archived", 1: "archived"}
 
 
-def test_fetched_folder_is_the_one_registered(add, folders):
-    add()
+def test_fetched_folder_is_the_one_registered(begin, folders):
+    begin(1)
     folder = registry.fetch(registry.resolve("afatinib", stage="staging"))
     for name in ("card.json", "model.safetensors"):
         assert (folder / name).read_bytes() == (folders["response"] / name).read_bytes()
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_plain_mlflow_gives_the_same_scores(add, folders, cells):
-    add()
+def test_plain_mlflow_gives_the_same_scores(begin, folders, cells):
+    begin(1)
     direct = Scorer(folders["response"])
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@staging")
     for given in (cells, pd.DataFrame(cells)):
@@ -216,8 +244,8 @@ def test_a_backbone_encodes(add, folders, cells):
     np.testing.assert_allclose(latent, expected, atol=1e-6)
 
 
-def test_a_killed_registration_is_found_and_finished(add):
-    add()
+def test_a_killed_registration_is_found_and_finished(begin):
+    begin(1)
     client = tracking.connect()
     run_id = client.get_model_version(NAME, "1").run_id
     client.delete_registered_model_alias(NAME, "staging")  # killed before this was written
@@ -235,8 +263,8 @@ def test_families_are_tried_in_order(add):
     assert (found.name, found.version, found.stage) == ("scatd-dist-afatinib", 1, "staging")
 
 
-def test_a_version_number_is_a_stage(add):
-    add()
+def test_a_version_number_is_a_stage(add, begin):
+    begin(1)
     add(kind="demo")
     found = registry.resolve("afatinib", version=1)
     assert (found.version, found.simulated, found.stage) == (1, False, "archived")
@@ -247,8 +275,9 @@ def test_a_version_number_is_a_stage(add):
         registry.resolve("afatinib", stage="produktion")
 
 
-def test_a_model_held_back_says_by_which_rule(add):
-    registry.set_gate_verdict(NAME, add(), "12 of 20 resistant samples", passed=False)
+def test_a_model_held_back_says_by_which_rule(begin):
+    begin(1)
+    registry.set_gate_verdict(NAME, 1, "12 of 20 resistant samples", passed=False)
     with pytest.raises(InputError) as caught:
         registry.resolve("afatinib")
     for part in ("version 1 at staging", "12 of 20 resistant samples", "--stage staging"):
@@ -294,8 +323,8 @@ def test_backbones_by_name(add):
             registry.resolve_backbone(spec)
 
 
-def test_a_version_by_its_number_and_by_its_stage(add):
-    add(), add()
+def test_a_version_by_its_number_and_by_its_stage(begin):
+    begin(2)
     assert registry.get(NAME, 1).stage == "archived"
     assert registry.at(NAME, "staging") == registry.get(NAME, 2)
     with pytest.raises(InputError, match=r"no version 3.*one of 1, 2"):
@@ -324,8 +353,9 @@ def promote(version):
     return registry.promote(NAME, version, reason="better", evidence_run_id=f"{version:032x}")
 
 
-def test_promotion_moves_everything(add):
-    for version in (add(), add()):
+def test_promotion_moves_everything(begin):
+    begin(2)
+    for version in (1, 2):
         assert promote(version)
     assert aliases() == {"staging": 2, "production": 2, "previous": 1}
     assert stages() == {2: "production", 1: "archived"}
@@ -341,16 +371,18 @@ def test_promotion_moves_everything(add):
         promote(3)
 
 
-def test_a_new_version_leaves_production_alone(add):
-    promote(add())
+def test_a_new_version_leaves_production_alone(add, begin):
+    begin(1)
+    promote(1)
     add()
     assert aliases() == {"staging": 2, "production": 1}
     assert stages() == {2: "staging", 1: "production"}
 
 
-def test_rollback_goes_back_step_by_step(add):
-    for _ in range(3):
-        promote(add())
+def test_rollback_goes_back_step_by_step(begin):
+    begin(3)
+    for version in (1, 2, 3):
+        promote(version)
     assert registry.rollback(NAME, reason="worse") == 2
     assert aliases() == {"staging": 3, "production": 2, "previous": 1}
     assert stages() == {3: "archived", 2: "production", 1: "archived"}
@@ -363,9 +395,10 @@ def test_rollback_goes_back_step_by_step(add):
         registry.rollback("scatd-sf-nothing", reason="")
 
 
-def test_archive_takes_out_of_service(add):
-    promote(add())
-    promote(add())
+def test_archive_takes_out_of_service(begin):
+    begin(2)
+    promote(1)
+    promote(2)
     registry.archive(NAME, 2, reason="withdrawn")
     assert aliases() == {"staging": 2, "previous": 1}
     assert stages() == {2: "archived", 1: "archived"}
@@ -376,9 +409,8 @@ def test_archive_takes_out_of_service(add):
         registry.archive(NAME, 7, reason="")
 
 
-def test_an_alias_moved_by_hand_is_noticed(add):
-    for _ in range(3):
-        add()
+def test_an_alias_moved_by_hand_is_noticed(begin):
+    begin(3)
     promote(1)
     tracking.connect().set_registered_model_alias(NAME, "production", "2")
     promote(3)
@@ -408,9 +440,8 @@ def meet():
         assert process.returncode == 0, errors
 
 
-def test_two_promoters_at_once_agree(add):
-    for _ in range(4):
-        add()
+def test_two_promoters_at_once_agree(begin):
+    begin(4)
     script = f"""
 import time
 from mlflow.tracking import MlflowClient

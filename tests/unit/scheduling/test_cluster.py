@@ -82,7 +82,7 @@ def test_a_scheduler_without_workers_is_said(monkeypatch):
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_a_scheduler_that_does_not_answer_is_said_in_time(protocol, monkeypatch):
-    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 2)
+    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 1)
     with socket.socket() as free:  # a port that nobody listens at
         free.bind(("127.0.0.1", 0))
         address = f"{protocol}://127.0.0.1:{free.getsockname()[1]}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+import time
 
 import pytest
 
 from scatd import tracking
 from scatd.errors import InputError
+from tests import forked
 from tests.tracked import start, stored
 
 
@@ -84,15 +84,15 @@ def test_a_run_of_another_host_is_left_alone(store):
 def test_the_same_work_is_not_done_twice_at_once(store):
     script = (
         "from scatd import tracking\n"
-        "with tracking.resume_lock('k'): print('held', flush=True); input()"
+        "with tracking.resume_lock('k'): Path('held').touch(); time.sleep(600)"
     )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout.readline() == "held\n"
+    holder = forked.Process(f"import time; from pathlib import Path\n{script}")
+    while not (store / "held").exists():
+        assert holder.poll() is None
+        time.sleep(0.01)
     with pytest.raises(InputError, match="another process"), tracking.resume_lock("k"):
         pass
     holder.kill()
-    holder.communicate()
+    holder.wait()
     with tracking.resume_lock("k"):
         pass

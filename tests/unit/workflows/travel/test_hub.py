@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import socket
 
 import pytest
@@ -27,9 +29,27 @@ def hub(monkeypatch):
     server.close()
 
 
+@pytest.fixture(scope="module")
+def pushed_once(tiny_registry):
+    """What a push says, and the repositories of the hub after it."""
+    server = Hub()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(tiny_registry)
+        patch.setenv("HF_ENDPOINT", server.url)
+        patch.setenv("HF_TOKEN", Hub.TOKEN)
+        said = push("docetaxel@production", REPOSITORY)
+    server.close()
+    return said, server.repositories
+
+
 @pytest.fixture
-def pushed(copied_registry, hub):
-    return push("docetaxel@production", REPOSITORY)
+def pushed(copied_registry, hub, pushed_once):
+    """A hub with that model; a test may change it."""
+    said, repositories = pushed_once
+    hub.repositories.update(copy.deepcopy(repositories))
+    return said
 
 
 def files(hub, revision="main"):
