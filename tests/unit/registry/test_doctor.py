@@ -192,6 +192,19 @@ def test_all_versions_without_files(add, store):
     assert aliases() == {}
 
 
+def test_files_are_fetched_once_a_version(served, monkeypatch):
+    """They may be large, and on a server."""
+    fetched = []
+
+    def noted(**given):
+        fetched.append(given["artifact_uri"])
+        return download_artifacts(**given)
+
+    monkeypatch.setattr(registry.doctor, "download_artifacts", noted)
+    assert registry.examine() == []
+    assert len(fetched) == len(set(fetched)) == 3
+
+
 # Runs --------------------------------------------------------------------------------------
 def test_deleted_run_of_a_version(served):
     run_id = served.get_model_version(NAME, "2").run_id
