@@ -85,12 +85,20 @@ def test_another_value_is_refused(monkeypatch, command, seen):
     assert not seen
 
 
-def test_garbage_is_looked_for_seldom_while_a_command_runs():
+@pytest.fixture
+def usual():
+    """The thresholds of a new process, in the place of those of the tests."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield gc.get_threshold()
+    gc.set_threshold(*before)
+
+
+def test_garbage_is_looked_for_seldom_while_a_command_runs(usual):
     @click.command("look", cls=ScatdCommand)
     def look():
         click.echo(gc.get_threshold()[0])
 
-    usual = gc.get_threshold()
     done = CliRunner().invoke(look, [])
     assert int(done.output.split()[-1]) > 10 * usual[0]
     assert gc.get_threshold() == usual
