@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -181,15 +182,21 @@ def test_requests_with_changed_bytes_are_no_fault_of_the_server(server, cells, c
         form(PART),
         get(b"/static/page.js", b"Range: bytes=0-10\r\n", b"If-Range: x\r\n"),
     ]
-    seen = set()
+    requests = []
     for number in range(n_requests):
         request = bytearray(whole[number % len(whole)])
         for _ in range(rng.integers(1, 6)):
             place = int(rng.integers(len(request)))
             request[place : place + int(rng.integers(3))] = rng.bytes(int(rng.integers(3)))
-        status, _, body = server.ask(bytes(request))
-        assert status < 500, (bytes(request), body)
-        seen.add(status)
+        requests.append(bytes(request))
+    seen = set()
+    # Some lack their end, and keep a connection until the limit of silence: 8 at a time.
+    with ThreadPoolExecutor(8) as pool:
+        for request, (status, _, body) in zip(
+            requests, pool.map(server.ask, requests), strict=True
+        ):
+            assert status < 500, (request, body)
+            seen.add(status)
     assert {200, 400} <= seen
     assert nothing_is_left(server)
     assert "fault" not in [record.msg for record in caplog.records]

@@ -70,9 +70,9 @@ def _save_small(figure, folder, name):
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
-    """Write a cohort in a kind of file; gives a request for it, with blocks of about 100 cells."""
+    """Write a cohort in a kind of file; gives a request for it, with blocks of about 200 cells."""
     monkeypatch.setenv("SCATD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cohort_module, "BLOCK_VALUES", 2000)
+    monkeypatch.setattr(cohort_module, "BLOCK_VALUES", 4000)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(style, "save_figure", _save_small)
 
