@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from scatd.artifact import Artifact
+from scatd.explanation import attribution
 from scatd.explanation.attribution import shap_draws
 from scatd.explanation.curves import deletion_insertion
 from scatd.explanation.explainers.explainer import RESISTANT
@@ -244,7 +245,8 @@ def test_tomek_links(there):
 
 
 @pytest.mark.parametrize("method", ["ig", "gradshap"])
-def test_attributions(there, stored, method):
+def test_attributions(there, stored, method, monkeypatch):
+    monkeypatch.setattr(attribution, "MAX_STEPS", 80)  # doubled twice, and not eight times
     settings = ExplainSettings(method=method, steps=20, samples=8, noise=0.1)
 
     def attributed(device):
