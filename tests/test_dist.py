@@ -81,7 +81,7 @@ def wheel(sdist, tmp_path_factory) -> Path:
 def installed(wheel, tmp_path_factory) -> Path:
     """The wheel in a folder of its own. Its dependencies are those of this environment."""
     folder = tmp_path_factory.mktemp("installed")
-    options = ("--quiet", "--no-deps", "--no-index", "--target", folder)
+    options = ("--quiet", "--no-deps", "--no-index", "--no-compile", "--target", folder)
     call(sys.executable, "-m", "pip", "install", *options, wheel, cwd=folder.parent)
     return folder
 

@@ -256,12 +256,11 @@ def marks_or_sleeps(folder, task):
 def test_tasks_that_are_stopped_do_not_begin_any_more(cluster, tmp_path):
     with contextlib.closing(cluster.as_done(marks, cluster.share(tmp_path), range(4))) as work:
         next(work)
-    n_begun = len(list(tmp_path.iterdir()))
-    assert n_begun < 4
-    # What waits at a worker is done before these, which take a worker's time as well.
+    # What waited at a worker would be done before these, which take the time of both workers.
     (tmp_path / "later").mkdir()
     list(cluster.in_order(marks, cluster.share(tmp_path / "later"), range(4)))
-    assert len(list(tmp_path.iterdir())) == n_begun + 1
+    begun = {path.name for path in tmp_path.iterdir()} - {"later"}
+    assert 0 < len(begun) < 4
 
 
 def marks(folder, task):
