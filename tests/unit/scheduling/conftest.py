@@ -28,6 +28,7 @@ def cluster():
     if not HAS_DASK:
         pytest.skip("the extra 'distributed' is not installed")
     with open_engine("local:2") as engine:
+        engine._client.wait_for_workers(2)  # an engine begins with the first of them
         yield engine
 
 
