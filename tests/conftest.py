@@ -22,7 +22,6 @@ from tests.team import (  # noqa: F401 - fixtures
     bucket,
     direct_server,
     postgres,
-    proxied_server,
 )
 from tests.workers import kept_workers, two_workers  # noqa: F401 - fixtures
 

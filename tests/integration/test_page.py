@@ -21,6 +21,7 @@ import pytest
 from scatd.plots.colours import CALL_COLOURS
 from tests import forked
 from tests.page_models import make_files, make_registry
+from tests.server_process import MlflowServer
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path(os.environ.get("SCATD_CHROMIUM", "/usr/bin/chromium"))
@@ -385,11 +386,12 @@ def test_mlflow_lists_and_compares_folds_and_shows_the_production_model(browser,
     assert len(folds) == 5
     description = client.get_model_version("scatd-sf-docetaxel", "1").description
     ids = quote(json.dumps([run.info.run_id for run in folds]))
-    words = ("ui", "--backend-store-uri", store, "--port", "PORT", "--workers", "1")
-    with running(learned_folder, "from mlflow.cli import cli; cli()", *words) as url:
+    with contextlib.ExitStack() as stack:
+        server = MlflowServer(learned_folder, "--backend-store-uri", store)
+        stack.callback(server.kill)
         page.set_viewport_size({"width": 2200, "height": 900})  # columns out of sight are not there
         asked = {"searchFilter": "tags.`scatd.level` = 'fold'", "orderByKey": "metrics.`auroc`"}
-        page.goto(f"{url}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")
+        page.goto(f"{server.uri}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")
         page.get_by_text("docetaxel fold 5").first.wait_for(state="attached")
         page.get_by_test_id("column-selection-dropdown").first.click()
         page.get_by_text("auroc", exact=True).locator("visible=true").last.click()
@@ -398,9 +400,9 @@ def test_mlflow_lists_and_compares_folds_and_shows_the_production_model(browser,
             page.get_by_text(f"{run.data.metrics['auroc']:.10g}"[:10]).first.wait_for(
                 state="attached"
             )
-        page.goto(f"{url}/#/compare-runs?runs={ids}&experiments=%5B%22{experiment}%22%5D")
+        page.goto(f"{server.uri}/#/compare-runs?runs={ids}&experiments=%5B%22{experiment}%22%5D")
         page.get_by_text("Comparing 5 Runs").first.wait_for()
         page.get_by_text("auroc", exact=True).last.wait_for(state="attached")
-        page.goto(f"{url}/#/models/scatd-sf-docetaxel/versions/1")
+        page.goto(f"{server.uri}/#/models/scatd-sf-docetaxel/versions/1")
         page.get_by_text("production").first.wait_for()
         page.get_by_text(description.split(":")[0]).first.wait_for()

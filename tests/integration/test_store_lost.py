@@ -14,14 +14,18 @@ from click.testing import CliRunner
 from scatd import tracking
 from scatd.cli import main
 from scatd.errors import StoreError
-from tests.store_server import Door, MlflowServer
+from tests.server_process import MlflowServer
+from tests.store_server import Door
 
 
 @pytest.fixture(scope="module")
 def server(migrated_store, tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(migrated_store, folder / "mlflow.db")
-    started = MlflowServer(folder)
+    artifacts = ("--artifacts-destination", folder / "artifacts")
+    started = MlflowServer(
+        folder, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *artifacts
+    )
     yield started
     started.kill()
 
