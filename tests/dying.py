@@ -3,7 +3,7 @@
 Tasks of Dask end their worker the first time that one of them begins. Workers import them. A
 command is killed by `DIES` in a script:
 
-    forked.Process(dying.DIES + forked.SCATD, "scatd.training.heads:train_heads", 2, "transfer", ...)
+    forked.Process(dying.DIES + forked.SCATD, "scatd.registry:promote", 1, "promote", ...)
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ def learn(scatd, task, store, once):
 
     def transfer(meaning, *extra):
         target = ("--target", task.target, "--target-labels", "truth")
-        words = (*task.transfer_arguments(), *target, "--label-map", meaning, *extra)
+        more = ("--label-map", meaning, "--folds", "3", *extra)
+        words = (*task.transfer_arguments(), *target, *more)
         if (store / "registry_configs").exists():
             return " ".join(scatd(*words).output.split())
         folder, said = once(words)

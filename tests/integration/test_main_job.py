@@ -146,7 +146,8 @@ def kill(arguments, place, call):
 def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
     # Folds one after the other.
     arguments = [*task.transfer_arguments(), *NETWORK, "--latent", "sampled", "--folds", "3"]
-    kill(arguments, "scatd.training.transfer:train_classifier", 3)
+    # Each is trained twice: the control "no adaptation" is the second.
+    kill(arguments, "scatd.training.transfer:train_classifier", 2 * 2 + 1)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
     first = {run.data.tags["scatd.fold"]: run for run in runs("fold")}
     statuses = {fold: run.info.status for fold, run in first.items()}
@@ -186,7 +187,7 @@ def test_a_finished_transfer_trains_anew(scatd, task):
 def test_the_gate_holds_back_and_says_why(scatd, task, store):
     (store / "registry_configs").mkdir()
     (store / "registry_configs/default.yaml").write_text("gate: {min_samples: 500}\n")
-    result = scatd(*task.transfer_arguments())
+    result = scatd(*task.transfer_arguments(), "--model", "linear", "--folds", "2")
     assert "min_samples: 220 labelled samples, at least 500 needed" in result.output
     refused = scatd("promote", "--drug", "docetaxel", code=2)
     assert "at least 500 needed" in refused.output
@@ -211,14 +212,14 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
     }
     (tmp_path / "small.yaml").write_text(json.dumps(settings))
     scatd("pretrain", "--input", reference, "--settings", tmp_path / "small.yaml")
+    scatd(
+        *("transfer", "--drug", "AFATINIB,SORAFENIB", "--source", embedding),
+        *("--labels", real_data / "scc47/response.csv", "--reference", reference),
+        *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
+        *("--folds", "3"),
+    )
     tables = {}
     for drug in ("AFATINIB", "SORAFENIB"):
-        scatd(
-            *("transfer", "--drug", drug, "--source", embedding),
-            *("--labels", real_data / "scc47/response.csv", "--reference", reference),
-            *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
-            *("--folds", "3"),
-        )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
         assert run.data.metrics["cv/auroc_mean"] >= 0.95
         table = tracking.Run(tracking.connect(), run.info.run_id).fetch("tables/out_of_fold.csv")

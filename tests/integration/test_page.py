@@ -338,6 +338,8 @@ STATES = {
     "refusal": with_refusal,
     "empty": without_models,
 }
+OF_COLOURS = "axe.run({runOnly: ['color-contrast', 'link-in-text-block']})"
+"""The rules of axe that look at colours: nothing else differs between light and dark."""
 CUT = """side => [...document.querySelectorAll('.scroll')].filter(
 item => item[`scroll${side}`] > item[`client${side}`] + 1).length"""
 
@@ -350,8 +352,8 @@ def test_the_page_can_be_read_by_everybody(page, server, page_folder, axe, state
     for width, scheme in itertools.product((1280, 390), ("light", "dark")):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
-        found = page.evaluate("axe.run()")
-        assert len(found["passes"]) > 10
+        found = page.evaluate("axe.run()" if scheme == "light" else OF_COLOURS)
+        assert len(found["passes"]) >= (11 if scheme == "light" else 1)
         bad = [
             (one["id"], [node["html"] for node in one["nodes"]])
             for one in found["violations"]
@@ -391,7 +393,9 @@ def test_mlflow_lists_and_compares_folds_and_shows_the_production_model(browser,
         stack.callback(server.kill)
         page.set_viewport_size({"width": 2200, "height": 900})  # columns out of sight are not there
         asked = {"searchFilter": "tags.`scatd.level` = 'fold'", "orderByKey": "metrics.`auroc`"}
-        page.goto(f"{server.uri}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}")
+        page.goto(
+            f"{server.uri}/#/experiments/{experiment}/runs?{urlencode(asked, quote_via=quote)}"
+        )
         page.get_by_text("docetaxel fold 5").first.wait_for(state="attached")
         page.get_by_test_id("column-selection-dropdown").first.click()
         page.get_by_text("auroc", exact=True).locator("visible=true").last.click()

@@ -80,8 +80,7 @@ def content_of(name, version):
     return files
 
 
-@pytest.mark.as_shipped("fits")  # workers are not made quick
-@pytest.mark.usefixtures("kept_workers")
+@pytest.mark.usefixtures("quick_workers")
 def test_a_sweep_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):
@@ -161,8 +160,7 @@ last_width: 4
 """
 
 
-@pytest.mark.as_shipped("fits")
-@pytest.mark.usefixtures("kept_workers")
+@pytest.mark.usefixtures("quick_workers")
 def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):

@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,37 +26,14 @@ from tests.server_process import MlflowServer
 MOVES = 6
 
 
-class Host(forked.Process):
-    """`chaos.mover` in a fork, with the pipes that `chaos.promoters` writes and reads."""
-
-    SCRIPT = """
-import sys
-sys.stdin, sys.stdout = open(sys.argv[2]), open(sys.argv[3], "w")
-from chaos.mover import main
-main()
-"""
-
-    def __init__(self, case: Case, address: str) -> None:
-        pipes = [case.folder / name for name in ("in", "out")]
-        for pipe in pipes:
-            os.mkfifo(pipe)
-        more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "lab"}
-        env = case.environment({**more, "XDG_CACHE_HOME": str(case.folder / "cache")})
-        log = case.folder / "host.err"
-        super().__init__(self.SCRIPT, NAME, *pipes, folder=case.work, env=env, log=log)
-        self.stdin, self.stdout = pipes[0].open("w"), pipes[1].open()
-
-
-@contextlib.contextmanager
-def host(folder: Path, address: str) -> Iterator[Host]:
-    started = Host(Case(folder).make(), address)
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-        started.stdin.close()
-        started.stdout.close()
+def host(folder: Path, address: str) -> contextlib.closing[forked.Piped]:
+    """`chaos.mover`, which `chaos.promoters` tells its moves."""
+    case = Case(folder).make()
+    more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "lab"}
+    env = case.environment({**more, "XDG_CACHE_HOME": str(folder / "cache")})
+    script = "from chaos.mover import main; main()"
+    errors = folder / "host.err"
+    return contextlib.closing(forked.Piped(script, NAME, folder=case.work, env=env, errors=errors))
 
 
 @dataclass
@@ -73,7 +49,7 @@ class Lab:
     """
 
     database: str
-    hosts: dict[str, Host]
+    hosts: dict[str, forked.Piped]
     auditor: Auditor = field(default_factory=Auditor)
 
     def audit(self, answers):
