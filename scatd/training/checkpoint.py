@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scatd.data.files import atomic_path, is_whole, sha256_file, stored_hashes, write_hashes
+from scatd.training.adamw import AdamW
 from scatd.training.draws import SeededDraws
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Checkpoint:
         self._lowest = math.inf
         self._saved_at = time.monotonic()
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
+    def restore(self, model: nn.Module, optimizer: AdamW) -> History:
         """Load the last save into `model` and `optimizer`; returns its history, empty if none.
 
         A save that is damaged, or that cannot be checked, is left out with a warning.
@@ -92,7 +93,7 @@ class Checkpoint:
     def keep(
         self,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AdamW,
         history: History,
         *,
         last: bool,

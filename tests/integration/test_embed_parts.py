@@ -207,7 +207,9 @@ def test_workers_give_the_same_bits_though_one_is_killed(run, counts, scf, mark)
 
 
 @needs_dask
-def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeypatch, mark):
+def test_parts_that_are_finished_are_not_computed_again(
+    request, run, counts, gf, monkeypatch, mark
+):
     """They are found beside the output: the second run has nothing in its cache."""
     words = ("embed", counts, *gf, "-o", "spread.h5ad", "--scheduler", "local:2")
     mark.touch()  # no worker is killed
@@ -225,6 +227,7 @@ def test_parts_that_are_finished_are_not_computed_again(run, counts, gf, monkeyp
     assert not Path("spread.h5ad").exists()
     n_before = len(finished(mark))
     assert n_before
+    request.getfixturevalue("kept_workers")  # those of the first command have ended
     said = run(*words)
     done = finished(mark)
     assert len(set(done)) == len(done)

@@ -194,7 +194,7 @@ def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
 def test_what_no_scheduler_can_do_is_told_before_anything_runs(
     scatd, task, drugs, words, said, monkeypatch
 ):
-    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 2)
+    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 0.5)
     done = scatd(*sweep_words(task, drugs), *words, code=2)
     assert said in done.output
     assert not runs("sweep")
