@@ -33,8 +33,6 @@ class MlflowServer:
         Of `mlflow server`, with its store.
     variables
         That it has beside those of this process, of which it gets none of MLflow's.
-    port
-        Where it listens, if not on any free one.
     """
 
     def __init__(
@@ -42,9 +40,8 @@ class MlflowServer:
         folder: Path,
         *options: object,
         variables: Mapping[str, str] | None = None,
-        port: int | None = None,
     ) -> None:
-        self.port = port or free_port()
+        self.port = free_port()
         known = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
         # Its processes for jobs are of no use to scatd.
         env = {**known, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **(variables or {})}

@@ -66,7 +66,7 @@ def test_a_supporting_target_promotes_and_a_later_evaluation_demotes(
     labels.to_csv(tmp_path / "noisy.csv")
     noisy = ("--labels", str(tmp_path / "noisy.csv"))
     # The labels follow a line, so that logistic regression is a little better than trees.
-    said = learn(RIGHT, *noisy, "--model", "trees")
+    said = learn(RIGHT, *noisy, "--model", "trees", "--folds", "5")
     run = registry.get(NAME, 1).run_id
     models = _models(run)
     best = models.drop("no_adaptation")["auroc_mean"].idxmax()

@@ -176,7 +176,7 @@ def test_least_number_of_sensitive_samples(scatd, task, sweep_task):
     labels = pd.read_csv(sweep_task, index_col=0)
     n_sensitive = (labels == "sensitive").sum()
     least = int(n_sensitive["DOCETAXEL"]) - 2  # leaves out NOISE, and keeps CONSTANT, which fails
-    words = ("--min-sensitive", least, "--model", "linear", "--folds", "2")
+    words = ("--min-sensitive", least, "--model", "linear", "--folds", "4")
     scatd(*arguments(task, sweep_task, "all"), *words)
     _, table = sweep_table()
     assert set(table.index) == set(n_sensitive.index[n_sensitive >= least])

@@ -40,7 +40,8 @@ def _table(run, name):
 
 def test_controls(run_of):
     run, _ = run_of(
-        *("--permutations", 5, "--repeats", 2, "--nested", "--learning-curve", "--folds", 2)
+        *("--permutations", 5, "--repeats", 2, "--nested", "--learning-curve", "--folds", 2),
+        *("--min-steps", 40),
     )
     metrics = run.data.metrics
     null = _table(run, "permutations.csv")
