@@ -25,7 +25,7 @@ from scatd.errors import InputError
 from tests import forked
 from tests.team import PASSWORD
 
-FAST = ("--epochs", "12", "--model", "network", "--device", "cpu")
+FAST = ("--epochs", "12", "--min-steps", "300", "--model", "network", "--device", "cpu")
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "team.md").read_text()
 MAP = ("--label-map", "0=sensitive,1=resistant")
