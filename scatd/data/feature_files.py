@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,49 +17,30 @@ from scatd.data.annotations import Annotations
 from scatd.data.cohort import RAW, Matrix, X
 from scatd.data.contents import require_plausible
 from scatd.data.elements import OLD_TABLES
+from scatd.data.feature_tables import from_table
 from scatd.data.files import reading
-from scatd.data.gene_titles import folded
+from scatd.data.found_features import ARRAY_SUFFIXES, Found, no_embedding, require_order
 from scatd.data.genes import gene_names
-from scatd.data.ids import Ids, stored_ids
+from scatd.data.ids import stored_ids
 from scatd.data.io import COHORT_KINDS
 from scatd.data.kinds import store_kind, unknown_kind
 from scatd.data.layer_names import place
 from scatd.data.layers import choose_to_learn
-from scatd.data.lazy import LazyMatrix, file_rows, lazy_element, reopened
+from scatd.data.lazy import file_rows, lazy_element, reopened
 from scatd.data.opened import OpenedInput
 from scatd.data.readers.arrays import read_npy, read_npz
 from scatd.data.readers.consistency import sparse_format, stored_shape
 from scatd.data.readers.stores import by_rows, read_element
-from scatd.data.row_groups import RowGroups
-from scatd.data.table_content import genes_are_rows_of, holds_expression
-from scatd.data.tables import Table, has_suffix
+from scatd.data.table_content import genes_are_rows_of
+from scatd.data.tables import has_suffix
 from scatd.data.text.encoding import text_lines
-from scatd.data.text.rows import NotANumberError
-from scatd.data.text.values import as_text, judge
-from scatd.data.titles import ROW_TITLES, describes_cells
-from scatd.errors import FaultKind, Faults, InputError
+from scatd.errors import Faults
 from scatd.keys import InputScale
 from scatd.wording import counted
 
 logger = logging.getLogger(__name__)
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 MATRIX_KINDS = ".npy, .npz, .csv, .tsv, .txt, .xlsx or .parquet"
-_CHUNK_VALUES = 1 << 23
-_ROWS_LOOKED_AT = 100
-_MISPRINTS_NAMED = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The content of a file: the array as stored, its place in the file, and ids if any."""
-
-    raw: np.ndarray
-    key: str
-    ids: Ids | pd.Index | None = None
-    obs: pd.DataFrame | None = None
-    simulated: bool = False
-    names: tuple[str, ...] | None = None
 
 
 def find_features(
@@ -96,7 +74,7 @@ def find_features(
     if opened.is_table:
         if family not in keys.OBSM_FEATURES and genes_are_rows_of(opened.table):
             return _turned(opened, scale)
-        return _from_table(opened.table, family, faults, on_disk=mmap)
+        return from_table(opened.table, family, faults, on_disk=mmap)
     raise unknown_kind(path, "features", f"{COHORT_KINDS}, or a matrix ({MATRIX_KINDS})")
 
 
@@ -233,131 +211,6 @@ def _sidecar_ids(path: Path, n_obs: int, faults: Faults) -> pd.Index | None:
     return None
 
 
-def _from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> Found:
-    """Read a table whose columns are features, except ids; other columns of words are faults."""
-    path = table.path
-    table.refuse_repeated_names()
-    is_named = family not in keys.OBSM_FEATURES
-    if not is_named and holds_expression(table, len(table.header)):
-        raise no_embedding(path, family, "... is a table of genes, and no embedding")
-    id_column = _id_column(table)
-    aside = [
-        column
-        for column, name in enumerate(table.header)
-        if is_named and column != id_column and describes_cells(name)
-    ]
-    if aside:
-        names = ", ".join(table.header[column] for column in aside)
-        logger.warning("%s: left out, because they are no genes: %s.", path, names)
-    columns = [column for column in range(len(table.header)) if column not in (id_column, *aside)]
-    X: Any
-    if on_disk and table.groups is not None and table.groups.are_numbers(columns):
-        X, ids = _by_groups(table.groups, columns, id_column)
-    else:
-        X, ids = _numbers(table, columns, id_column, aside, faults)
-    if ids and folded(table.header[id_column or 0]) not in ROW_TITLES:
-        found = judge(pd.Series(ids, dtype=object), table.decimal)
-        if found.kind == "both":
-            row = int(np.isfinite(found.numbers).argmax())
-            word = int(found.is_word.argmax())
-            what = f"column '{table.header[id_column or 0]}' has '{ids[word]}' in row {word}"
-            faults.add(
-                f"{what} and the number {ids[row]} in row {row}",
-                expected="words, which are ids, or numbers, which are features",
-                remedy="If these are ids, name the column 'id' and put it first.",
-                kind=FaultKind.TABLE,
-            )
-    # pandas writes row numbers under an empty name; they are not ids.
-    if ids and table.header[id_column or 0] == "" and ids == [str(row) for row in range(len(ids))]:
-        ids = None
-    index = None if ids is None else pd.Index(ids, dtype=object)
-    features = tuple(table.header[column] for column in columns)
-    if not is_named:
-        _require_order(features, "the table", path)
-    return Found(X, "the table", index, names=features if is_named else None)
-
-
-def _by_groups(
-    groups: RowGroups, columns: list[int], id_column: int | None
-) -> tuple[LazyMatrix, list[str] | None]:
-    """Values (n_rows, n_columns) of `columns`, left in a parquet table, and the ids."""
-    shape = groups.n_rows, len(columns)
-    X = LazyMatrix(partial(groups.values, columns), shape, groups.block_rows)
-    return X, None if id_column is None else as_text(groups.column(id_column)).tolist()
-
-
-def _numbers(
-    table: Table, columns: list[int], id_column: int | None, aside: list[int], faults: Faults
-) -> tuple[np.ndarray, list[str] | None]:
-    """Values (n_rows, n_columns) of `columns`, NaN for a gap, and the ids.
-
-    A column with words is a fault; its values become zero, so that other columns are checked too.
-    """
-    misprints: dict[int, tuple[int, str]] = {}
-    X = np.zeros((table.n_rows, len(columns)))
-    ids: list[str] = []
-    for _ in range(_MISPRINTS_NAMED):
-        text = {*misprints, *aside, *([] if id_column is None else [id_column])}
-        kept = [place for place, column in enumerate(columns) if column not in text]
-        ids.clear()
-        start = 0
-        try:
-            for chunk in table.chunks(max(1, _CHUNK_VALUES // len(table.header)), text):
-                rows = slice(start, start + len(chunk))
-                X[rows, kept] = chunk[[columns[place] for place in kept]].to_numpy()
-                ids += [] if id_column is None else chunk[id_column].tolist()
-                start = rows.stop
-            break
-        except NotANumberError as found:
-            if not misprints:  # most tables hold none, and are not read for it
-                misprints = _misprints(table, columns)
-            misprints.setdefault(found.column, (found.row, found.word))
-    X[:, [columns.index(column) for column in misprints]] = 0
-    _add_misprints(table, misprints, faults)
-    return X, None if id_column is None else ids
-
-
-def _misprints(table: Table, columns: list[int]) -> dict[int, tuple[int, str]]:
-    """Columns with a word among the first rows: the row of the first word, and the word."""
-    head = table.head(_ROWS_LOOKED_AT)
-    found = {}
-    for column in columns:
-        is_word = judge(head[column], table.decimal).is_word
-        if is_word.any():
-            row = int(is_word.argmax())
-            found[column] = (row, str(head[column].iloc[row]))
-    return found
-
-
-def _add_misprints(table: Table, misprints: dict[int, tuple[int, str]], faults: Faults) -> None:
-    if not misprints:
-        return
-    some = [
-        f"'{table.header[column]}' has '{word}' in row {row}"
-        for column, (row, word) in list(misprints.items())[:_MISPRINTS_NAMED]
-    ]
-    faults.add(
-        f"words in {counted(len(misprints), 'column')}: {'; '.join(some)}",
-        expected="numbers in every column but the ids",
-        remedy="Name the id column 'id' and put it first; remove other columns of words.",
-        kind=FaultKind.TABLE,
-    )
-
-
-def _id_column(table: Table) -> int | None:
-    """The column with the row ids: the first if its title says so, else the first of words only.
-
-    A column with some numbers is not an id column: a misprint in a feature must not make it one.
-    """
-    if table.header and folded(table.header[0]) in ROW_TITLES:
-        return 0
-    head = table.head(_ROWS_LOOKED_AT)
-    for column in range(len(table.header)):
-        if judge(head[column], table.decimal).kind == "words":
-            return column
-    return None
-
-
 def _is_simulated(store: Mapping[str, Any]) -> bool:
     from anndata.io import read_elem
 
@@ -390,51 +243,8 @@ def _require_dense(path: Path, name: str, element: Any) -> None:
 
 def _dense(element: Any, key: str, path: Path) -> np.ndarray:
     if isinstance(element, pd.DataFrame):
-        _require_order([str(name) for name in element.columns], key, path)
+        require_order([str(name) for name in element.columns], key, path)
         return element.to_numpy()
     if sparse.issparse(element):
         return by_rows(element).toarray()
     return np.asanyarray(element)
-
-
-def _require_order(names: Sequence[str], key: str, path: Path) -> None:
-    """Refuse columns with numbered names in another order, such as f0, f1, f10, f2.
-
-    The columns of an embedding are read by their places. A sorted table has lost them.
-
-    Raises
-    ------
-    InputError
-        Names the first column that is not in its place.
-    """
-    found = [re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL) for name in names]
-    if not all(found) or len({one[1] for one in found if one}) != 1:
-        return
-    numbers = [int(one[2]) for one in found if one]
-    in_order = sorted(numbers)
-    if numbers == in_order:
-        return
-    at = next(i for i, number in enumerate(numbers) if number != in_order[i])
-    raise InputError(
-        f"the columns of {key} are not in the order of their numbers: column {at}, counted from "
-        f"0, is '{names[at]}'",
-        where=str(path),
-        expected="the order in which the embedding was made",
-        remedy="Sort the columns by number, or give the values without names if they are in order.",
-        kind=FaultKind.TABLE,
-    )
-
-
-def no_embedding(path: Path, family: str, what: str) -> InputError:
-    """The fault of a file without the embedding of a family, and how to make it."""
-    if has_suffix(path, ARRAY_SUFFIXES):
-        expected = f"features of family {family}, or counts with the names of their genes"
-        remedy = "An array has no names: write the counts as .h5ad, or as a table with a header."
-        return InputError(what, where=str(path), expected=expected, remedy=remedy)
-    return InputError(
-        what,
-        where=str(path),
-        expected=f'features of family {family} in obsm["{keys.OBSM_FEATURES[family]}"]',
-        remedy=f"Make them: scatd embed {path} --backend {keys.BACKENDS[family]} -o embedded.h5ad",
-        kind=FaultKind.NO_EMBEDDING,
-    )

@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scatd import keys
-from scatd.data.feature_files import Found, find_features, no_embedding
+from scatd.data.feature_files import find_features
 from scatd.data.files import release, row_blocks, sha256_array
+from scatd.data.found_features import Found, no_embedding
 from scatd.data.given import GivenCohort
 from scatd.data.ids import Ids, check_ids, held_ids, row_numbers
 from scatd.data.opened import OpenedInput, open_input

@@ -20,6 +20,8 @@ from scatd.nn.classifier import HEAD_PREFIXES, ResponseClassifier
 
 _NORM_EPSILON = 1e-12
 """Of torch's spectral norm."""
+_SMALL_WEIGHT = 10_000
+"""Numbers of a weight of which a processor's cache holds many."""
 
 
 class StackedHeads:
@@ -159,15 +161,11 @@ class StackedHeads:
         """Iterate the singular vectors of a weight; they, and the norm (n_heads, 1, 1)."""
         weight = self._weights[f"{layer}.weight_orig"][heads]
         u, v = (self._buffers[f"{layer}.weight_{side}"][heads][:, None] for side in "uv")
-        # Vectors are rows: products with a column take three to eight times as long.
-        for left in reversed(range(POWER_ITERATIONS)):
-            torch.bmm(u, weight, out=v)
-            if not left:  # its length does not matter before
-                v.div_(_length(v))
-            torch.bmm(v, weight.mT, out=u)
-            sigma = _length(u)  # u' W v, of u that has length 1 then
-            u.div_(sigma)
-        return u, v, sigma
+        # On a processor a large weight then stays in the cache, and takes half of the time.
+        is_alone = weight.device.type == "cpu" and weight[0].numel() > _SMALL_WEIGHT
+        n = 1 if is_alone else len(weight)
+        parts = zip(weight.split(n), u.split(n), v.split(n), strict=True)
+        return u, v, torch.cat([_iterated(*part) for part in parts])
 
     def _shares(self, heads: slice, codes: Tensor) -> Tensor:
         """Weight of each row in the mean over its batch, (n_heads, 1, n_rows)."""
@@ -234,6 +232,22 @@ def _through(
     by_sigma = (by_raw * raw).sum(dim=(1, 2), keepdim=True) / sigma
     by_weight.baddbmm_(u.mT * by_sigma, v, alpha=-1)
     return by_raw
+
+
+def _iterated(weight: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Iterate the singular vectors of weights; the norms (n_heads, 1, 1).
+
+    Vectors are rows: products with a column take three to eight times as long.
+    """
+    for left in reversed(range(POWER_ITERATIONS)):
+        torch.bmm(u, weight, out=v)
+        if not left:  # its length does not matter before
+            v.div_(_length(v))
+        torch.bmm(v, weight.mT, out=u)
+        if left % 2 == 0:  # five steps in a row could leave the range of float32
+            norm = _length(u)  # at last u' W v, of u that has length 1 then
+            u.div_(norm)
+    return norm
 
 
 def _length(rows: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.row_scoring import _one_ahead
 from scatd.scores import ScoreOptions
 from scatd.scoring import Scorer
-from scatd.training import fitting, heads
+from scatd.training import fitting, heads, learner
 from scatd.training.backbone import UnlabelledCells, fit_backbone
 from scatd.training.domain import fit_domain
 from scatd.training.draws import SeededDraws
@@ -338,13 +338,13 @@ def test_rows_of_a_file(there, monkeypatch):
 def test_baselines_are_fitted_beside_a_gpu_and_only_there(there, monkeypatch, model, beside):
     """Candidates share rows with the baselines: only networks let them be fitted in a thread."""
     threads = []
-    fit = fitting.fit_baselines
+    fit = learner.fit_baselines
 
     def noted(*args, **kwargs):
         threads.append(threading.current_thread().name)
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(fitting, "fit_baselines", noted)
+    monkeypatch.setattr(learner, "fit_baselines", noted)
     torch.manual_seed(1)
     state = ResidualVAE(SIZES, DESIGNS["sf"]).state_dict()
     backbone = Artifact("backbone", "sf", "sf", SIZES, state)

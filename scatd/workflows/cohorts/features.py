@@ -27,12 +27,8 @@ from scatd.errors import FaultKind, InputError, of_kind
 from scatd.keys import InputScale
 from scatd.workflows.cohorts.embedder import Embedder
 from scatd.workflows.cohorts.genes import find_gene_map, find_panel
-from scatd.workflows.cohorts.scoring_input import (
-    AsGiven,
-    Embedded,
-    FromExpression,
-    ScoringInput,
-)
+from scatd.workflows.cohorts.made_input import Embedded, FromExpression
+from scatd.workflows.cohorts.scoring_input import AsGiven, ScoringInput
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ import torch
 from scatd.errors import TrainingError
 from scatd.nn.alignment import feature_stats
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
+from scatd.training import stacked_heads
 from scatd.training.draws import SeededDraws
 from scatd.training.folds import FoldData, align
 from scatd.training.heads import can_share, train_heads
@@ -51,8 +52,13 @@ def alone_and_together(vae, settings, sizes):
     return alone, train_heads(tasks, settings), tasks
 
 
-@pytest.mark.parametrize("changes", [{}, {"drop_last": True, "schedule": "published-cosine"}])
-def test_together_as_alone(vae, changes):
+@pytest.mark.parametrize(
+    ("changes", "small"),
+    [({}, 10_000), ({}, 30), ({"drop_last": True, "schedule": "published-cosine"}, 10_000)],
+    ids=["weights of heads together", "large weights each by itself", "as published"],
+)
+def test_together_as_alone(vae, changes, small, monkeypatch):
+    monkeypatch.setattr(stacked_heads, "_SMALL_WEIGHT", small)
     # 16 rows are one batch; 41 and 60 have a last batch that is short, joined or dropped. Fewer
     # rows mean more epochs: all heads differ in steps an epoch, epochs, or both.
     settings = replace(SETTINGS, **changes)

@@ -22,7 +22,8 @@ from scatd.nn.residual_vae import DESIGNS, Sizes
 from scatd.registry import ModelRef
 from scatd.scoring import Scorer
 from scatd.workflows.cohorts.features import scoring_input
-from scatd.workflows.cohorts.scoring_input import AsGiven, FromExpression
+from scatd.workflows.cohorts.made_input import FromExpression
+from scatd.workflows.cohorts.scoring_input import AsGiven
 from scatd.workflows.screen import loading
 from scatd.workflows.screen.drawing import Drawing
 from scatd.workflows.screen.inputs import DrugModel
