@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from scatd import tracking
-from tests import forked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MLFLOW = Path(sys.executable).with_name("mlflow")
@@ -41,23 +40,17 @@ def project(store):
     return store
 
 
-def mlflow_run(*words, typed=False):
-    """Run it with nothing on the path but python, a shell and git; say what it printed.
-
-    As typed, or in a fork, which need not import MLflow; its entry point is a process of its own.
-    """
+def mlflow_run(*words):
+    """Run it with nothing on the path but python, a shell and git; say what it printed."""
     keep = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     environment = {**keep, "PATH": f"{MLFLOW.parent}:/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    if typed:
-        done = subprocess.run(
-            [str(MLFLOW), "run", ".", *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    else:
-        done = forked.run("from mlflow.cli import cli; cli()", "run", ".", *words, env=environment)
+    done = subprocess.run(
+        [str(MLFLOW), "run", ".", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -72,8 +65,7 @@ def runs():
     [("DOCETAXEL", ()), ("a'; touch b; '", ("--env-manager", "local"))],
 )
 def test_transfer_by_mlflow_run(project, drug, environment):
-    words = ("-e", "transfer", "-P", f"drug={drug}", *environment)
-    code, output, errors = mlflow_run(*words, typed=not environment)
+    code, output, errors = mlflow_run("-e", "transfer", "-P", f"drug={drug}", *environment)
     assert code == 0, errors
     assert ast.literal_eval(output)[:2] == ["--drug", drug]
     assert not (project / "b").exists()
