@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from scatd import registry, tracking
 from scatd.workflows.bench import units
 from scatd.workflows.sweep import processes
 from scatd.workflows.tune import elsewhere
-from tests import dying
+from tests import dying, forked
 
 pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
 
@@ -203,22 +201,21 @@ def test_what_no_scheduler_can_do_is_told_before_anything_runs(
 def test_ctrl_c_leaves_no_worker(store, task, drugs):
     """The command says so in a line."""
     psutil = pytest.importorskip("psutil")
-    words = [sys.executable, "-c", "from scatd.cli import main; main()"]
-    words += sweep_words(task, drugs, "--epochs", "4000", "--scheduler", "local:2")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        try:
-            until = time.monotonic() + SECONDS
-            while not (child.poll() is not None or runs("sweep")) and time.monotonic() < until:
-                time.sleep(0.2)
-            workers = psutil.Process(child.pid).children(recursive=True)
-            assert len(workers) >= 2
-            child.send_signal(signal.SIGINT)
-            _, errors = child.communicate(timeout=SECONDS)
-        finally:
-            child.kill()
-    assert child.returncode == 130, errors.decode()
-    assert "Traceback" not in errors.decode()
-    assert errors.decode().strip().endswith("Interrupted.")
+    words = sweep_words(task, drugs, "--epochs", "4000", "--scheduler", "local:2")
+    child = forked.Process(forked.SCATD, *words)
+    try:
+        until = time.monotonic() + SECONDS
+        while not (child.poll() is not None or runs("sweep")) and time.monotonic() < until:
+            time.sleep(0.1)
+        workers = psutil.Process(child.pid).children(recursive=True)
+        assert len(workers) >= 2
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=SECONDS)
+    finally:
+        child.kill()
+    assert child.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.strip().endswith("Interrupted.")
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
     assert [run.info.status for run in runs("sweep")] in (["KILLED"], ["FAILED"])
