@@ -23,7 +23,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PRELOADED = [
-    *("torch", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "anndata"),
+    *("torch", "torch._dynamo", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store"),
+    "anndata",
     *("sklearn.ensemble", "sklearn.linear_model", "scatd.workflows.transfer", "scatd.registry"),
     *("scatd.workflows.predict", "scatd.scheduling.preload", "tests.forked"),
     "transformers.models.bert.modeling_bert",

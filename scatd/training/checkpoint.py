@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from scatd.data.files import atomic_path, is_whole, sha256_file, stored_hashes, write_hashes
-from scatd.training.adamw import AdamW
 from scatd.training.draws import SeededDraws
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ class Checkpoint:
         self._lowest = math.inf
         self._saved_at = time.monotonic()
 
-    def restore(self, model: nn.Module, optimizer: AdamW) -> History:
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> History:
         """Load the last save into `model` and `optimizer`; returns its history, empty if none.
 
         A save that is damaged, or that cannot be checked, is left out with a warning.
@@ -93,7 +92,7 @@ class Checkpoint:
     def keep(
         self,
         model: nn.Module,
-        optimizer: AdamW,
+        optimizer: torch.optim.Optimizer,
         history: History,
         *,
         last: bool,

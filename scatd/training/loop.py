@@ -1,10 +1,12 @@
-"""Parts of all training loops: reporter, schedule, and a check for finite numbers."""
+"""Parts of all training loops: reporter, schedule, optimiser, and a check for finite numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from typing import Protocol
+
+import torch
 
 from scatd.errors import TrainingError
 from scatd.training.settings import Schedule
@@ -54,6 +56,12 @@ def n_epochs(epochs: int, min_steps: int, batch_size: int, n_rows: int) -> int:
     return max(epochs, math.ceil(min_steps / math.ceil(n_rows / batch_size)))
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give all parameter groups the same learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def require_finite(loss: float, *, epoch: int, name: str) -> None:
     """Stop a diverging run before it becomes a model that answers 0.5 for every cell.
 
@@ -69,3 +77,10 @@ def require_finite(loss: float, *, epoch: int, name: str) -> None:
             "than the backbone was trained on. Lower --learning-rate or check the input."
         )
         raise TrainingError(what, remedy=remedy)
+
+
+def adamw(
+    parameters: list[torch.nn.Parameter], *, rate: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW in its fused form, which the CPU, CUDA and MPS builds of torch all have."""
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=weight_decay, fused=True)

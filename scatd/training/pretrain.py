@@ -17,14 +17,15 @@ from scatd.nn.losses import cosine_distance, kl_to_standard_normal, reconstructi
 from scatd.nn.moving import doubles
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, VAEOutput
-from scatd.training.adamw import AdamW
 from scatd.training.checkpoint import Checkpoint, is_stalled
 from scatd.training.draws import Draws, batch_sizes
 from scatd.training.loop import (
     Reporter,
+    adamw,
     learning_rate,
     n_epochs,
     require_finite,
+    set_learning_rate,
 )
 from scatd.training.rows import Batch, MemoryRows, Rows
 from scatd.training.settings import PretrainSettings
@@ -119,7 +120,7 @@ def train_on_rows(
     TrainingError
         When a loss is no longer finite.
     """
-    optimizer = AdamW(
+    optimizer = adamw(
         list(vae.parameters()), rate=settings.learning_rate, weight_decay=settings.weight_decay
     )
     history = checkpoint.restore(vae, optimizer) if checkpoint else []
@@ -135,7 +136,7 @@ def train_on_rows(
     while not is_over():
         epoch = len(history) + 1
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
-        optimizer.rate = rate
+        set_learning_rate(optimizer, rate)
         with fast_products(bfloat16=settings.precision == "mixed"):
             record = {
                 "epoch": epoch,
@@ -155,7 +156,7 @@ def train_on_rows(
 
 def _train_epoch(
     vae: ResidualVAE,
-    optimizer: AdamW,
+    optimizer: torch.optim.Optimizer,
     rows: TrainingRows,
     settings: PretrainSettings,
     draws: Draws,
@@ -169,7 +170,7 @@ def _train_epoch(
     for x, teacher_z in rows.train.batches(epoch, draws, settings.batch_size):
         out = _forward(vae, x, next(noise), settings)
         terms = losses(out, x, settings, teacher_z)
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
         optimizer.step()
         averages.add(terms, len(x))

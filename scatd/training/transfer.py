@@ -23,15 +23,16 @@ from scatd.nn.moving import like
 from scatd.nn.products import fast_products
 from scatd.nn.residual_vae import ResidualVAE, sample_latent
 from scatd.training import augment
-from scatd.training.adamw import AdamW
 from scatd.training.cores import one_thread
 from scatd.training.draws import Draws
 from scatd.training.folds import FoldData
 from scatd.training.loop import (
     Reporter,
+    adamw,
     learning_rate,
     n_epochs,
     require_finite,
+    set_learning_rate,
 )
 from scatd.training.settings import TransferSettings
 
@@ -120,7 +121,7 @@ def train_classifier(
     last_epoch = n_epochs(settings.epochs, settings.min_steps, settings.batch_size, len(codes))
     n_frozen = 0 if settings.train_encoder else last_epoch - settings.post_training
     parameters = list(model.parameters()) if n_frozen < last_epoch else _head_parameters(model)
-    optimizer = AdamW(parameters, rate=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = adamw(parameters, rate=settings.learning_rate, weight_decay=settings.weight_decay)
     _set_encoder_trainable(model, trainable=False)
     model.eval()
     # A frozen encoder answers the same every epoch: run it once.
@@ -133,7 +134,7 @@ def train_classifier(
             _set_encoder_trainable(model, trainable=True)
             cached = cached_val = None
         rate = learning_rate(settings.schedule, epoch, last_epoch, settings.learning_rate)
-        optimizer.rate = rate
+        set_learning_rate(optimizer, rate)
         with one_thread(when=cached is not None), fast_products():
             trained = _train_epoch(
                 model, data, codes, cached, class_weights, optimizer, settings, draws
@@ -157,7 +158,7 @@ def _train_epoch(
     codes: Tensor,
     cached: tuple[Tensor, Tensor] | None,
     class_weights: Tensor,
-    optimizer: AdamW,
+    optimizer: torch.optim.Optimizer,
     settings: TransferSettings,
     draws: Draws,
 ) -> dict[str, float]:
@@ -181,7 +182,7 @@ def _train_epoch(
             loss_of["train_ce"] = loss_of["train_loss"]
             loss_of["train_mmd"] = _domain_loss(model, data, batch, z, settings, draws)
             loss_of["train_loss"] = loss_of["train_ce"] + settings.mmd_weight * loss_of["train_mmd"]
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
         loss_of["train_loss"].backward()
         optimizer.step()
         for name, value in loss_of.items():

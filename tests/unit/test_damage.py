@@ -19,7 +19,6 @@ from scatd.errors import InputError
 from scatd.explanation.attributed import Attributed
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scoring import Scorer
-from scatd.training.adamw import AdamW
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
 from scatd.training.kept_baselines import LINEAR_FILE, LinearBaseline
@@ -270,7 +269,7 @@ def test_other_damage_of_the_embedding_store(tmp_path, caplog, how):
 
 def test_a_damaged_checkpoint_is_named_and_training_starts_anew(tmp_path, caplog):
     vae = ResidualVAE(Sizes(4, 2, (3,), (3,)), DESIGNS["sf"])
-    optimizer = AdamW(vae.parameters(), rate=1e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(vae.parameters())
     path = tmp_path / "work.pt"
     history = [{"epoch": 1.0, "val_total": 2.0}, {"epoch": 2.0, "val_total": 2.0}]
 

@@ -21,9 +21,9 @@ from scatd.errors import InputError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.scores import ScoreOptions
 from scatd.scoring import Scorer
-from scatd.training.adamw import AdamW
 from scatd.training.checkpoint import Checkpoint, SaveTo
 from scatd.training.draws import SeededDraws
+from scatd.training.loop import adamw
 from scatd.workflows.compare import compare
 from scatd.workflows.models import stored_evidence
 from tests.frozen import DATA, FROZEN, unpack_store
@@ -134,7 +134,7 @@ def test_a_pretraining_that_cannot_be_checked_starts_anew(tmp_path, caplog):
     vae = ResidualVAE(Sizes(10, 4, (8,), (8,)), DESIGNS["sf"])
     before = {name: value.clone() for name, value in vae.state_dict().items()}
     draws = SeededDraws(42, torch.device("cpu"))
-    optimizer = AdamW(list(vae.parameters()), rate=1e-3, weight_decay=0.0)
+    optimizer = adamw(list(vae.parameters()), rate=1e-3, weight_decay=0.0)
     assert Checkpoint(draws, SaveTo(path)).restore(vae, optimizer) == []
     assert str(path) in caplog.text
     assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())

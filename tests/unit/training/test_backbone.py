@@ -13,7 +13,6 @@ from sklearn.model_selection import KFold
 from scatd.errors import InputError, TrainingError
 from scatd.nn.residual_vae import DESIGNS, ResidualVAE, Sizes
 from scatd.training import backbone, checkpoint, pretrain
-from scatd.training.adamw import AdamW
 from scatd.training.backbone import UnlabelledCells, fit_backbone, new_vae, splits
 from scatd.training.checkpoint import Checkpoint, SaveTo, best_epoch, is_stalled
 from scatd.training.draws import SeededDraws
@@ -199,7 +198,7 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
     """They were reached before the kill, and not after it."""
     vae = new_vae(torch.from_numpy(X), TINY, make)
     draws = SeededDraws(0)
-    optimizer = AdamW(vae.parameters(), rate=1e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(vae.parameters())
     kept = Checkpoint(draws, SaveTo(tmp_path / "a.pt", every=1))
     best = {name: value.clone() for name, value in vae.state_dict().items()}
     kept.keep(vae, optimizer, history(1.0), last=False)
@@ -209,8 +208,7 @@ def test_the_best_weights_survive_a_kill(X, tmp_path):
     kept.keep(vae, optimizer, history(1.0, 2.0), last=False)
     other = new_vae(torch.from_numpy(X), TINY, make)
     found = Checkpoint(draws, SaveTo(tmp_path / "a.pt"))
-    own = AdamW(other.parameters(), rate=1e-3, weight_decay=0.01)
-    assert found.restore(other, own) == history(1.0, 2.0)
+    assert found.restore(other, torch.optim.AdamW(other.parameters())) == history(1.0, 2.0)
     found.keep(other, optimizer, history(1.0, 2.0, 1.5), last=True)
     for name, value in best.items():
         torch.testing.assert_close(found.best[name], value, rtol=0, atol=0)
