@@ -23,9 +23,8 @@ from tests.team import (  # noqa: F401 - fixtures
     bucket,
     direct_server,
     postgres,
-    proxied_server,
 )
-from tests.workers import kept_workers, two_workers  # noqa: F401 - fixtures
+from tests.workers import kept_workers, quick_workers, two_workers  # noqa: F401 - fixtures
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -112,15 +111,15 @@ def migrated_store(tmp_path_factory) -> Iterator[Path]:
     from sqlalchemy import Engine, event
 
     folder = tmp_path_factory.mktemp("store")
+    event.listen(Engine, "connect", _need_no_disk)
     with contextlib.chdir(folder):
         MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
     with pytest.MonkeyPatch.context() as patch:
         # MLflow reads all of its migrations for each database that it opens.
         newest = functools.cache(utils._get_latest_schema_revision)
         patch.setattr(utils, "_get_latest_schema_revision", newest)
-        event.listen(Engine, "connect", _need_no_disk)
         yield folder / "mlflow.db"
-        event.remove(Engine, "connect", _need_no_disk)
+    event.remove(Engine, "connect", _need_no_disk)
 
 
 def _need_no_disk(connection, _):

@@ -1,7 +1,16 @@
-"""Tasks that end their worker the first time that one of them begins. Workers import them."""
+"""Processes that are killed at a place in the code, and not after some time.
+
+Tasks of Dask end their worker the first time that one of them begins. Workers import them. A
+command is killed by `DIES` in a script:
+
+    forked.Process(dying.DIES + forked.SCATD, "scatd.registry:promote", 1, "promote", ...)
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -9,6 +18,32 @@ from pathlib import Path
 
 MARK = "SCATD_TEST_MARK"
 """Names the file that says that a worker was killed; it is there once."""
+
+
+DIES = """
+import sys
+from tests import dying
+dying.at(*sys.argv[1:3])
+del sys.argv[1:3]
+"""
+"""Before a script: it is killed, as by a power cut, at the n-th call of a function. The first two
+arguments say which, and n."""
+
+
+def at(place: str, call: str) -> None:
+    """Kill this process at the n-th call of a function or method: `module:name` or `module:A.b`."""
+    module, _, path = place.partition(":")
+    *owners, name = path.split(".")
+    owner = functools.reduce(getattr, owners, importlib.import_module(module))
+    original, calls = getattr(owner, name), itertools.count(1)
+
+    @functools.wraps(original)
+    def counted(*given, **more):
+        if next(calls) == int(call):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*given, **more)
+
+    setattr(owner, name, counted)
 
 
 def _die_once():

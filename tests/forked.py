@@ -23,7 +23,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PRELOADED = [
-    *("torch", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "anndata"),
+    *("torch", "torch._dynamo", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store"),
+    "anndata",
     *("sklearn.ensemble", "sklearn.linear_model", "scatd.workflows.transfer", "scatd.registry"),
     *("scatd.workflows.predict", "scatd.scheduling.preload", "tests.forked"),
     "transformers.models.bert.modeling_bert",
@@ -35,6 +36,13 @@ SCATD = "from scatd.cli import main; main()"
 def quick_scatd(*as_shipped: str) -> str:
     """The same without what takes seconds; see `tests.quick.quick`."""
     return f"from tests.quick import quick\nwith quick(*{as_shipped!r}):\n    {SCATD}"
+
+
+_PIPES = """
+import sys
+sys.stdin, sys.stdout = open(sys.argv[1]), open(sys.argv[2], "w")
+del sys.argv[1:3]
+"""
 
 
 class _Fork(ForkServerProcess):
@@ -130,6 +138,41 @@ class Process:
     def terminate(self) -> None:
         """Ask it to end."""
         self.send_signal(signal.SIGTERM)
+
+
+class Piped(Process):
+    """A script that is written to by `stdin`, and whose `stdout` is read; its errors go to a file.
+
+    Parameters
+    ----------
+    script, arguments, folder, env
+        As of `Process`.
+    errors
+        Takes its errors.
+    """
+
+    def __init__(
+        self,
+        script: str,
+        *arguments: object,
+        folder: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        errors: Path | None = None,
+    ) -> None:
+        self._pipes = tempfile.TemporaryDirectory(prefix="scatd-piped-")
+        pipes = [Path(self._pipes.name, name) for name in ("in", "out")]
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        super().__init__(_PIPES + script, *pipes, *arguments, folder=folder, env=env, log=errors)
+        self.stdin, self.stdout = pipes[0].open("w"), pipes[1].open()
+
+    def close(self) -> None:
+        """Kill it, if it has not ended."""
+        self.kill()
+        self.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+        self.stdout.close()
 
 
 def run(

@@ -1,64 +1,18 @@
-"""A real `mlflow server` in a process of its own, and a door before it that fails as it is told."""
+"""A door before a server that fails as it is told, and one behind which nobody answers."""
 
 from __future__ import annotations
 
 import http.client
 import itertools
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Event, Thread
-
-import pytest
 
 
 def free_port() -> int:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return held.getsockname()[1]
-
-
-class MlflowServer:
-    """`mlflow server` on a database of SQLite, with artifacts that go through it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        known = {name: value for name, value in os.environ.items() if "MLFLOW" not in name}
-        words = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-        words += ["--artifacts-destination", str(folder / "artifacts"), "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *words],
-            env={**known, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=(folder / "server.log").open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._await(folder / "server.log")
-
-    def _await(self, log: Path) -> None:
-        for _ in range(6000):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-            if self._process.poll() is not None:
-                break
-        self.kill()
-        pytest.fail(f"mlflow server did not start:\n{log.read_text()[-2000:]}")
-
-    def kill(self) -> None:
-        """End it with all its workers, as a power cut does."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 class Door:

@@ -7,32 +7,31 @@ says why, where a package is missing.
     def test_something(auth_server, monkeypatch):
         auth_server.use(monkeypatch)
 
-`postgres.database(name)` makes a database: two hosts on one store are two processes that have its
-address in MLFLOW_TRACKING_URI and two values of SCATD_CACHE. `Server.stop` and `Server.start`
-take a server away and bring it back on the same port.
+`postgres.store(name)` makes a database for MLflow: two hosts on one store are two processes that
+have its address in MLFLOW_TRACKING_URI and two values of SCATD_CACHE.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests.server_process import MlflowServer, die_with_parent
+from tests.store_server import free_port
 
 USER, PASSWORD = "scatd", "only-for-tests"
 """Of the database, and of the administrator of the server with basic auth."""
@@ -59,10 +58,20 @@ class Postgres:
         """The driver is named: SQLAlchemy 2.1 would take psycopg 3, and earlier ones psycopg2."""
         return f"postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
-    def database(self, name: str) -> str:
-        """Make an empty database; the address that MLflow takes."""
-        self.execute(f'create database "{name}"')
+    def database(self, name: str, like: str = "template1") -> str:
+        """Make an empty database, or a copy of another one; the address that MLflow takes."""
+        self.execute(f'create database "{name}" template "{like}"')
         return self.uri(name)
+
+    def store(self, name: str) -> str:
+        """Make a store that is migrated: migrating one takes seconds, copying it does not."""
+        if not self.execute("select 1 from pg_database where datname = 'migrated'"):
+            from mlflow.store.db import utils
+
+            engine = utils.create_sqlalchemy_engine(self.database("migrated"))
+            utils._initialize_tables(engine)
+            engine.dispose()  # what is open is not copied
+        return self.database(name, like="migrated")
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple]:
         """Run a statement of SQL; its rows, if it has any."""
@@ -89,7 +98,7 @@ def postgres() -> Iterator[Postgres]:
     (folder / "password").write_text(PASSWORD)
     for path in (folder, folder / "password"):
         os.chown(path, account.pw_uid, account.pw_gid)
-    made = Postgres(programs, _free_port())
+    made = Postgres(programs, free_port())
     data = ["-D", str(folder / "data")]
     secret = ["--pwfile", str(folder / "password"), "--auth", "scram-sha-256"]
     rules = ["--encoding", "utf8", "--locale", "C", "--no-sync"]
@@ -105,7 +114,7 @@ def postgres() -> Iterator[Postgres]:
             [str(programs / "postgres"), *data, *where, *cheap],
             folder / "log",
             lambda: made.execute("select 1"),
-            how=signal.SIGINT,  # "fast shutdown"
+            how=signal.SIGQUIT,  # at once: nothing is to be kept
             **own,
         ):
             yield made
@@ -154,7 +163,7 @@ class Bucket:
 def bucket(tmp_path_factory) -> Iterator[Bucket]:
     """A bucket in the S3 server of moto, which keeps it in memory."""
     _require("moto", "boto3")
-    port = _free_port()
+    port = free_port()
     made = Bucket("scatd", f"http://127.0.0.1:{port}")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     log = tmp_path_factory.mktemp("s3") / "log"
@@ -166,57 +175,20 @@ def bucket(tmp_path_factory) -> Iterator[Bucket]:
 # mlflow server -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Server:
-    """`mlflow server` on a port of its own.
+@dataclass(frozen=True)
+class Team:
+    """A server that a team shares.
 
     Parameters
     ----------
-    folder
-        Where it works and writes `log`.
-    database
-        Its `--backend-store-uri`.
-    options
-        More options.
-    variables
-        For the server.
+    uri
+        Its address.
     for_clients
         What a client needs beside the address.
     """
 
-    folder: Path
-    database: str
-    options: Sequence[str]
-    variables: Mapping[str, str]
-    for_clients: Mapping[str, str] = field(default_factory=dict)
-    port: int = field(default_factory=lambda: _free_port())
-
-    def __post_init__(self) -> None:
-        self._held = contextlib.ExitStack()
-
-    @property
-    def uri(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [
-            *(sys.executable, "-m", "mlflow", "server", "--port", str(self.port)),
-            *("--workers", "1", "--backend-store-uri", self.database, *self.options),
-        ]
-        others = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
-        variables = {**others, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **self.variables}
-
-        def answers():
-            urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
-
-        self._held.enter_context(
-            _running(command, self.folder / "log", answers, cwd=self.folder, env=variables)
-        )
-
-    def stop(self) -> None:
-        """Stop it. It can be started again on the same port."""
-        self._held.close()
+    uri: str
+    for_clients: Mapping[str, str]
 
     def use(self, patch: pytest.MonkeyPatch) -> None:
         """Make this process, and those that it starts, clients of the server."""
@@ -227,32 +199,23 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def proxied_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
-    """Files go through the server to S3; a client has no key."""
-    options = ["--serve-artifacts", "--artifacts-destination", f"{bucket.uri}/proxied"]
-    folder, database = tmp_path_factory.mktemp("proxied"), postgres.database("proxied")
-    with _served(Server(folder, database, options, bucket.variables)) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def direct_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
+def direct_server(postgres, bucket, tmp_path_factory) -> Iterator[Team]:
     """Clients write files to S3 themselves, with a key."""
     options = ["--no-serve-artifacts", "--default-artifact-root", f"{bucket.uri}/direct"]
-    folder, database = tmp_path_factory.mktemp("direct"), postgres.database("direct")
-    made = Server(folder, database, options, bucket.variables, bucket.variables)
-    with _served(made) as server:
+    options += ["--backend-store-uri", postgres.store("direct")]
+    folder = tmp_path_factory.mktemp("direct")
+    with _served(folder, options, bucket.variables, bucket.variables) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def auth_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
+def auth_server(postgres, bucket, tmp_path_factory) -> Iterator[Team]:
     """Files go through the server, and everybody has a name; `for_clients` is the administrator.
 
     A user may read everything, and change what is his or what he was given.
     """
     _require("flask_wtf")
-    folder, database = tmp_path_factory.mktemp("auth"), postgres.database("auth")
+    folder = tmp_path_factory.mktemp("auth")
     (folder / "auth.ini").write_text(
         "[mlflow]\n"
         f"database_uri = {postgres.database('auth_users')}\n"
@@ -260,21 +223,16 @@ def auth_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
         f"admin_username = {USER}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    # The password is looked at with each request, and its usual hash takes a tenth of a second.
-    (folder / "sitecustomize.py").write_text(
-        "from werkzeug import security\n"
-        'security.generate_password_hash.__defaults__ = ("pbkdf2:sha256:1000", 16)\n'
-    )
     options = ["--artifacts-destination", f"{bucket.uri}/auth", "--app-name", "basic-auth"]
+    options += ["--backend-store-uri", postgres.store("auth")]
     variables = {
         **bucket.variables,
-        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
         "MLFLOW_AUTH_CONFIG_PATH": str(folder / "auth.ini"),
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-for-tests",
     }
     client = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
-    with _served(Server(folder, database, options, variables, client)) as server:
+    with _served(folder, options, variables, client) as server:
         yield server
 
 
@@ -282,12 +240,17 @@ def auth_server(postgres, bucket, tmp_path_factory) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _served(server: Server) -> Iterator[Server]:
-    server.start()
+def _served(
+    folder: Path,
+    options: Sequence[str],
+    variables: Mapping[str, str],
+    for_clients: Mapping[str, str],
+) -> Iterator[Team]:
+    server = MlflowServer(folder, *options, variables=variables)
     try:
-        yield server
+        yield Team(server.uri, for_clients)
     finally:
-        server.stop()
+        server.kill()
 
 
 @contextlib.contextmanager
@@ -303,19 +266,13 @@ def _running(
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=partial(_die_with_parent, how), **options,
+            start_new_session=True, preexec_fn=partial(die_with_parent, how), **options,
         )  # fmt: skip
     try:
         _wait(process, answers, log)
         yield process
     finally:
         _end(process, how)
-
-
-def _die_with_parent(how: int) -> None:
-    """Ask Linux to end this process when the tests are killed, which then stop nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, how)  # PR_SET_PDEATHSIG
 
 
 def _wait(process: subprocess.Popen, answers: Callable[[], object], log: Path) -> None:
@@ -341,12 +298,6 @@ def _end(process: subprocess.Popen, how: int) -> None:
         process.wait()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def _require(*modules: str) -> None:

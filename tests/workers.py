@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from tests.quick import quick
+
 
 def _adopt(variables: Mapping[str, str], folder: str) -> None:
     """In a worker: the variables and the working folder of a worker that is started now."""
@@ -48,3 +50,29 @@ def kept_workers(two_workers, monkeypatch) -> None:
             yield client
 
     monkeypatch.setattr(cluster, "_started_here", started)
+
+
+class _Quick:
+    """In each worker, and in those that take the place of lost ones."""
+
+    name = "quick"
+
+    def setup(self, worker: object) -> None:
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(quick())
+
+    def teardown(self, worker: object) -> None:
+        self._held.close()
+
+
+@pytest.fixture
+def quick_workers(two_workers, kept_workers) -> Iterator[None]:
+    """The same; the workers do without what `tests.quick.quick` leaves out."""
+    from distributed import Client
+    from distributed.diagnostics.plugin import WorkerPlugin
+
+    plugin = type("Quick", (_Quick, WorkerPlugin), {})()
+    with contextlib.closing(Client(two_workers, set_as_default=False)) as client:
+        client.register_plugin(plugin)
+        yield
+        client.unregister_worker_plugin(plugin.name)

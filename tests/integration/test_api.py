@@ -143,7 +143,7 @@ def test_screen_and_explain_take_an_anndata(learned, task, cells, run_scatd, tmp
 
 
 def test_transfer_learns_from_objects_what_it_learns_from_files(store, task, run_scatd, labels):
-    run_scatd(*task.transfer_arguments(), "--model", "linear")
+    run_scatd(*task.transfer_arguments(), "--model", "linear", "--folds", "2")
     (by_command,) = _drug_runs()
     source = ad.read_h5ad(task.source)
     reference = np.load(task.reference)
@@ -156,6 +156,7 @@ def test_transfer_learns_from_objects_what_it_learns_from_files(store, task, run
         backbone=task.backbone,
         learning_rate=3e-3,
         model="linear",
+        folds=2,
     )
     ours = tracking.Run(tracking.connect(), found.run_id).metrics()
     theirs = tracking.Run(tracking.connect(), by_command).metrics()
@@ -186,6 +187,7 @@ def test_a_list_of_drugs_is_a_sweep(store, task, labels):
         reference=task.reference,
         backbone=task.backbone,
         model="linear",
+        folds=4,
     )
     assert found.table["drug"].tolist() == ["DOCETAXEL", "RARE"]
     assert found.table["status"].tolist() == ["finished", "failed"]

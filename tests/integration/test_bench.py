@@ -43,7 +43,7 @@ def content(task, bench_labels, **more):
     return {
         "name": "Tiny bench",
         "candidates": [*CANDIDATES],
-        "folds": 3,
+        "folds": 2,
         "resamples": 100,
         "tasks": [
             {
@@ -140,7 +140,7 @@ def check_against_predictions(results, by_drug):
         assert row["ci_low"] <= row["auroc"] <= row["ci_high"]
     random = stored[(stored["split"] == "random") & (stored["drug"] == "DOCETAXEL")]
     random = random.sort_values("row")
-    folds = StratifiedKFold(3, shuffle=True, random_state=42).split(random, random["truth"])
+    folds = StratifiedKFold(2, shuffle=True, random_state=42).split(random, random["truth"])
     for number, (_, val) in enumerate(folds, start=1):
         assert set(random["row"].to_numpy()[val]) == set(
             random.loc[random["fold"] == number, "row"]

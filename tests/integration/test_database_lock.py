@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 import time
 
 import filelock
@@ -12,6 +10,7 @@ import pytest
 
 from scatd import tracking
 from scatd.tracking.locks import DatabaseLock
+from tests import forked
 
 HOLD = """
 import sys
@@ -30,15 +29,9 @@ def database(postgres):
 @contextlib.contextmanager
 def another_process(database, name):
     """A process that holds a lock until its input ends."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, database, name],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
+    with contextlib.closing(forked.Piped(HOLD, database, name)) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
 
 
 def is_free(database, name):

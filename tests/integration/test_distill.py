@@ -24,7 +24,7 @@ n_latent: 8
 encoder_hidden: [128, 64]
 decoder_hidden: [128]
 learning_rate: 2.0e-3
-epochs: 25
+epochs: 30
 min_steps: 0
 """
 
@@ -32,7 +32,7 @@ min_steps: 0
 @pytest.fixture(scope="module")
 def demo_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    sizes = DemoSettings(n_genes=800, n_source=20, n_reference=1200, n_target=20, n_foreign=20)
+    sizes = DemoSettings(n_genes=500, n_source=20, n_reference=600, n_target=20, n_foreign=20)
     write_demo(folder, sizes)
     return folder / "reference.h5ad"
 
@@ -203,11 +203,11 @@ def test_a_teacher_is_made_on_first_use(scatd, monkeypatch):
 )
 @pytest.mark.usefixtures("here")
 def test_bad_input_is_one_message(run_scatd, words, message):
-    z = np.ones((1200, 8), np.float32)
+    z = np.ones((600, 8), np.float32)
     np.save("short.npy", z[:5])
     np.save("other.npy", z)
-    Path("other.ids.txt").write_text("\n".join(f"cell{9 + row}" for row in range(1200)))
-    np.save("nan.npy", np.where(np.arange(1200 * 8).reshape(1200, 8) == 11, np.nan, z))
+    Path("other.ids.txt").write_text("\n".join(f"cell{9 + row}" for row in range(600)))
+    np.save("nan.npy", np.where(np.arange(600 * 8).reshape(600, 8) == 11, np.nan, z))
     np.save("plain.npy", z)
     real = ad.read_h5ad("cells.h5ad")
     del real.uns["simulated"]

@@ -221,7 +221,7 @@ def test_without_single_cells_it_is_the_source(scatd, task):
     words = task.transfer_arguments()
     place = words.index("--reference")
     # The backbone knows the style.
-    scatd(*words[:place], *words[place + 2 :], *QUICKLY)
+    scatd(*words[:place], *words[place + 2 :], *QUICKLY, "--model", "linear")
     stored = read(registry.fetch(registry.resolve("docetaxel", stage="staging")))
     assert stored.domain.role == "source"
     assert len(stored.domain.held_out) == 55  # a quarter of all samples

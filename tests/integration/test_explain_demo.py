@@ -30,9 +30,7 @@ N_GENES, N_CAUSAL = 800, 60
 @pytest.fixture(scope="module")
 def demo():
     """A small demo: cohorts as torch, bulk classes, names of the causal genes."""
-    sizes = DemoSettings(
-        n_genes=N_GENES, n_source=400, n_reference=1200, n_target=200, n_foreign=20
-    )
+    sizes = DemoSettings(n_genes=N_GENES, n_source=250, n_reference=600, n_target=100, n_foreign=20)
     cohorts = simulate(sizes)
     rows = {
         name: torch.from_numpy(log_normalise(cohorts[name].X.toarray().astype(np.float32)))

@@ -21,7 +21,8 @@ def learn(scatd, task, store, once):
 
     def transfer(meaning, *extra):
         target = ("--target", task.target, "--target-labels", "truth")
-        words = (*task.transfer_arguments(), *target, "--label-map", meaning, *extra)
+        more = ("--label-map", meaning, "--folds", "3", *extra)
+        words = (*task.transfer_arguments(), *target, *more)
         if (store / "registry_configs").exists():
             return " ".join(scatd(*words).output.split())
         folder, said = once(words)
@@ -65,7 +66,7 @@ def test_a_supporting_target_promotes_and_a_later_evaluation_demotes(
     labels.to_csv(tmp_path / "noisy.csv")
     noisy = ("--labels", str(tmp_path / "noisy.csv"))
     # The labels follow a line, so that logistic regression is a little better than trees.
-    said = learn(RIGHT, *noisy, "--model", "trees")
+    said = learn(RIGHT, *noisy, "--model", "trees", "--folds", "5")
     run = registry.get(NAME, 1).run_id
     models = _models(run)
     best = models.drop("no_adaptation")["auroc_mean"].idxmax()

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import anndata as ad
 import numpy as np
@@ -17,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import roc_auc_score
 
 from scatd import registry, tracking
-from tests import forked
+from tests import dying, forked
 
 NETWORK = ("--model", "network")
 """Without the contest of candidates, which trains five networks more a fold."""
@@ -138,27 +137,22 @@ def test_plain_mlflow_gives_the_same_numbers(learned, run_scatd, task):
     assert list(elsewhere["response"]) == list(ours["response"])
 
 
+def kill(arguments, place, call):
+    """Run a command until the n-th call of a function."""
+    first = forked.Process(dying.DIES + forked.quick_scatd(), place, call, *arguments)
+    assert first.wait() == -signal.SIGKILL, first.communicate()
+
+
 def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
-    # Folds one after the other, of a second or so, so that the kill falls into the third.
-    arguments = [*task.transfer_arguments(), *NETWORK, "--min-steps", "500"]
-    arguments += ["--latent", "sampled", "--folds", "3"]
-    first = forked.Process(forked.quick_scatd(), *arguments)
+    # Folds one after the other.
+    arguments = [*task.transfer_arguments(), *NETWORK, "--latent", "sampled", "--folds", "3"]
+    # Each is trained twice: the control "no adaptation" is the second.
+    kill(arguments, "scatd.training.transfer:train_classifier", 2 * 2 + 1)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        assert first.poll() is None, "it finished before it could be killed"
-        started = {run.data.tags["scatd.fold"]: run.info.status for run in runs("fold")}
-        if started.get("2") == "FINISHED" and "3" in started:
-            break
-        time.sleep(0.02)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    kept = {
-        run.data.tags["scatd.fold"]: run.info.run_id
-        for run in runs("fold")
-        if run.info.status == "FINISHED"
-    }
-    assert set(kept) == {"1", "2"}
+    first = {run.data.tags["scatd.fold"]: run for run in runs("fold")}
+    statuses = {fold: run.info.status for fold, run in first.items()}
+    assert statuses == {"1": "FINISHED", "2": "FINISHED", "3": "RUNNING"}
+    kept = {fold: first[fold].info.run_id for fold in ("1", "2")}
     scatd(*arguments)
     folds = [run for run in runs("fold") if run.info.status == "FINISHED"]
     assert len(folds) == 3
@@ -170,15 +164,9 @@ def test_a_killed_transfer_keeps_its_folds(scatd, task, store):
 
 
 def test_folds_that_were_killed_together_are_done_again(scatd, task, store):
-    arguments = [*task.transfer_arguments(), *NETWORK, "--folds", "2", "--min-steps", "1000"]
-    first = forked.Process(forked.quick_scatd(), *arguments)
+    arguments = [*task.transfer_arguments(), *NETWORK, "--folds", "2"]
+    kill(arguments, "scatd.training.stacked_heads:StackedHeads.step", 50)
     client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
-    deadline = time.monotonic() + 120
-    while len(runs("fold")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert first.poll() is None, "it finished before it could be killed"
-    first.send_signal(signal.SIGKILL)
-    first.wait()
     assert [run.info.status for run in runs("fold")] == ["RUNNING", "RUNNING"]
     scatd(*arguments)
     statuses = sorted(run.info.status for level in ("drug", "fold") for run in runs(level))
@@ -199,7 +187,7 @@ def test_a_finished_transfer_trains_anew(scatd, task):
 def test_the_gate_holds_back_and_says_why(scatd, task, store):
     (store / "registry_configs").mkdir()
     (store / "registry_configs/default.yaml").write_text("gate: {min_samples: 500}\n")
-    result = scatd(*task.transfer_arguments())
+    result = scatd(*task.transfer_arguments(), "--model", "linear", "--folds", "2")
     assert "min_samples: 220 labelled samples, at least 500 needed" in result.output
     refused = scatd("promote", "--drug", "docetaxel", code=2)
     assert "at least 500 needed" in refused.output
@@ -224,14 +212,14 @@ def test_inverse_labels_give_the_inverse_ranking(scatd, real_data, tmp_path):
     }
     (tmp_path / "small.yaml").write_text(json.dumps(settings))
     scatd("pretrain", "--input", reference, "--settings", tmp_path / "small.yaml")
+    scatd(
+        *("transfer", "--drug", "AFATINIB,SORAFENIB", "--source", embedding),
+        *("--labels", real_data / "scc47/response.csv", "--reference", reference),
+        *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
+        *("--folds", "3"),
+    )
     tables = {}
     for drug in ("AFATINIB", "SORAFENIB"):
-        scatd(
-            *("transfer", "--drug", drug, "--source", embedding),
-            *("--labels", real_data / "scc47/response.csv", "--reference", reference),
-            *("--backbone", "scatd-sf-backbone", "--learning-rate", "3e-3", *NETWORK),
-            *("--folds", "3"),
-        )
         (run,) = [run for run in runs("drug") if run.data.tags["scatd.drug"] == drug.lower()]
         assert run.data.metrics["cv/auroc_mean"] >= 0.95
         table = tracking.Run(tracking.connect(), run.info.run_id).fetch("tables/out_of_fold.csv")

@@ -32,7 +32,7 @@ def choosing(tmp_path):
     """Options that let `mean` be learned."""
     path = tmp_path / "settings.yaml"
     path.write_text("model: mean\n")
-    return ["--settings", path]
+    return ["--settings", path, "--folds", "3"]
 
 
 def newest(level):

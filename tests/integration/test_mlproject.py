@@ -18,10 +18,10 @@ MLFLOW = Path(sys.executable).with_name("mlflow")
 
 STUB = """
 import sys
-from scatd import tracking
 print(sys.argv[1:])
 if "x" in sys.argv:
     sys.exit("folds: 'x' is no number")
+from scatd import tracking
 with tracking.parent_run("pretrain", name="backbone", tags={}, settings={}):
     pass
 with tracking.parent_run("transfer", name="a", tags={}, settings={"folds": 5}) as run:

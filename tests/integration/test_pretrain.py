@@ -193,13 +193,28 @@ def write_as(name):
         cohort.write_zarr(name)
 
 
+@pytest.fixture(scope="module")
+def in_memory(run_scatd, migrated_store, tmp_path_factory):
+    """The card of a backbone that was trained on the same cells, in memory."""
+    folder = tmp_path_factory.mktemp("in_memory")
+    write_cells(folder)
+    (folder / "mlflow.db").write_bytes(migrated_store.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+            patch.delenv(name)
+        patch.chdir(folder)
+        run_scatd("pretrain", "--input", "cells.npy", *LARGER)
+        return card_of("scatd-sf-backbone")
+
+
+LARGER = ("--settings", "tiny.yaml", "--epochs", "40", "--device", "cpu")
+
+
 @pytest.mark.parametrize("name", ["cells.npy", "cells.h5ad", "cells.zarr"])
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
-def test_an_input_larger_than_memory(cells, scatd, monkeypatch, name):
+def test_an_input_larger_than_memory(in_memory, cells, scatd, monkeypatch, name):
     """The file is read in chunks; what is registered reconstructs as well."""
-    words = ("--settings", "tiny.yaml", "--epochs", "40", "--device", "cpu")
-    scatd("pretrain", "--input", "cells.npy", *words)
-    here = card_of("scatd-sf-backbone")
+    here = in_memory
     write_as(name)
     monkeypatch.setattr("scatd.data.lazy.IN_MEMORY_BYTES", 0)
     monkeypatch.setattr("scatd.training.backbone.IN_MEMORY_BYTES", 0)
@@ -210,7 +225,7 @@ def test_an_input_larger_than_memory(cells, scatd, monkeypatch, name):
         return fit(cells, *args)
 
     monkeypatch.setattr("scatd.workflows.pretrain.folds.fit_backbone", from_disk)
-    scatd("pretrain", "--input", name, *words, "--seed", "43")
+    scatd("pretrain", "--input", name, *LARGER, "--seed", "43")
     there = card_of("scatd-sf-backbone")
     assert here["metrics"]["r2"] > 0.5
     assert there["metrics"]["r2"] == pytest.approx(here["metrics"]["r2"], abs=0.15)

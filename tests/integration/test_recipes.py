@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+
+from tests import forked
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 N_OBS, ROWS = 1300, 1024
@@ -42,15 +45,54 @@ echo "$job"
 """
 
 
+SCATD = """#!/bin/bash
+# Has its words run by the test, in a fork: a process of its own would import for seconds.
+asked=$(mktemp -d "$ASKED/XXXXXX")
+mkfifo "$asked/code"
+printf '%s\\0' "$PWD" "$@" > "$asked/words"
+env -0 > "$asked/variables"
+echo "$asked" > "$ASKED/requests"
+code=$(cat "$asked/code")
+cat "$asked/out"
+cat "$asked/errors" >&2
+exit "$code"
+"""
+
+
 @pytest.fixture
-def machine(copied_registry, monkeypatch):
-    """A working folder with cells, a store, scatd on the path, and a stand-in for sbatch."""
+def forks(tmp_path_factory, monkeypatch):
+    """Runs what the stand-in for scatd is asked for, one command after the other."""
+    folder = tmp_path_factory.mktemp("asked")
+    os.mkfifo(folder / "requests")
+    monkeypatch.setenv("ASKED", str(folder))
+
+    def serve():
+        while asked := (folder / "requests").read_text().strip():
+            place, *words = Path(asked, "words").read_text().split("\0")[:-1]
+            pairs = Path(asked, "variables").read_text().split("\0")[:-1]
+            env = dict(pair.split("=", 1) for pair in pairs)
+            done = forked.run(forked.SCATD, *words, folder=Path(place), env=env)
+            Path(asked, "out").write_text(done.stdout)
+            Path(asked, "errors").write_text(done.stderr)
+            Path(asked, "code").write_text(str(done.returncode))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    (folder / "requests").write_text("\n")
+    thread.join()
+
+
+@pytest.fixture
+def machine(copied_registry, forks, monkeypatch):
+    """A working folder with cells, a store, and stand-ins for scatd and sbatch on the path."""
     X = np.random.default_rng(0).normal(size=(N_OBS, 12)).astype(np.float32)
     np.save("cells.npy", X)
     programs = copied_registry / "programs"
     programs.mkdir()
-    (programs / "sbatch").write_text(SBATCH)
-    (programs / "sbatch").chmod(0o755)
+    for name, script in {"sbatch": SBATCH, "scatd": SCATD}.items():
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
     folders = (programs, Path(sys.executable).parent, os.environ["PATH"])
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
     return copied_registry

@@ -45,7 +45,7 @@ def folder(task, run_scatd, migrated_store, tmp_path_factory) -> Path:
         run_scatd(*one, *truth, "--model", "network", *steps)
         many = task.transfer_arguments("all")
         many[many.index("--labels") + 1] = "drugs.csv"
-        run_scatd(*many, "--epochs", "6", "--model", "mean", *steps)
+        run_scatd(*many, "--epochs", "6", "--folds", "2", "--model", "mean", *steps)
         stage = ("--stage", "staging")
         labels = ("--labels", "truth", "--label-map", "1=resistant,0=sensitive")
         run_scatd("evaluate", "--drug", "docetaxel", task.target, *labels, *stage)

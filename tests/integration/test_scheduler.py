@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from scatd import registry, tracking
 from scatd.workflows.bench import units
 from scatd.workflows.sweep import processes
 from scatd.workflows.tune import elsewhere
-from tests import dying
+from tests import dying, forked
 
 pytest.importorskip("distributed", reason="the extra 'distributed' is not installed")
 
@@ -80,8 +78,7 @@ def content_of(name, version):
     return files
 
 
-@pytest.mark.as_shipped("fits")  # workers are not made quick
-@pytest.mark.usefixtures("kept_workers")
+@pytest.mark.usefixtures("quick_workers")
 def test_a_sweep_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):
@@ -161,8 +158,7 @@ last_width: 4
 """
 
 
-@pytest.mark.as_shipped("fits")
-@pytest.mark.usefixtures("kept_workers")
+@pytest.mark.usefixtures("quick_workers")
 def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
     scatd, task, drugs, one_is_killed
 ):
@@ -196,7 +192,7 @@ def test_a_bench_is_the_same_to_the_bit_though_a_worker_is_killed(
 def test_what_no_scheduler_can_do_is_told_before_anything_runs(
     scatd, task, drugs, words, said, monkeypatch
 ):
-    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 2)
+    monkeypatch.setattr("scatd.scheduling.cluster.SECONDS_TO_ANSWER", 0.5)
     done = scatd(*sweep_words(task, drugs), *words, code=2)
     assert said in done.output
     assert not runs("sweep")
@@ -205,22 +201,21 @@ def test_what_no_scheduler_can_do_is_told_before_anything_runs(
 def test_ctrl_c_leaves_no_worker(store, task, drugs):
     """The command says so in a line."""
     psutil = pytest.importorskip("psutil")
-    words = [sys.executable, "-c", "from scatd.cli import main; main()"]
-    words += sweep_words(task, drugs, "--epochs", "4000", "--scheduler", "local:2")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        try:
-            until = time.monotonic() + SECONDS
-            while not (child.poll() is not None or runs("sweep")) and time.monotonic() < until:
-                time.sleep(0.2)
-            workers = psutil.Process(child.pid).children(recursive=True)
-            assert len(workers) >= 2
-            child.send_signal(signal.SIGINT)
-            _, errors = child.communicate(timeout=SECONDS)
-        finally:
-            child.kill()
-    assert child.returncode == 130, errors.decode()
-    assert "Traceback" not in errors.decode()
-    assert errors.decode().strip().endswith("Interrupted.")
+    words = sweep_words(task, drugs, "--epochs", "4000", "--scheduler", "local:2")
+    child = forked.Process(forked.SCATD, *words)
+    try:
+        until = time.monotonic() + SECONDS
+        while not (child.poll() is not None or runs("sweep")) and time.monotonic() < until:
+            time.sleep(0.1)
+        workers = psutil.Process(child.pid).children(recursive=True)
+        assert len(workers) >= 2
+        child.send_signal(signal.SIGINT)
+        _, errors = child.communicate(timeout=SECONDS)
+    finally:
+        child.kill()
+    assert child.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.strip().endswith("Interrupted.")
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
     assert [run.info.status for run in runs("sweep")] in (["KILLED"], ["FAILED"])

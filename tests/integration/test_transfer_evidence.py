@@ -40,7 +40,8 @@ def _table(run, name):
 
 def test_controls(run_of):
     run, _ = run_of(
-        *("--permutations", 5, "--repeats", 2, "--nested", "--learning-curve", "--folds", 3)
+        *("--permutations", 5, "--repeats", 2, "--nested", "--learning-curve", "--folds", 2),
+        *("--min-steps", 40),
     )
     metrics = run.data.metrics
     null = _table(run, "permutations.csv")
@@ -54,11 +55,11 @@ def test_controls(run_of):
     assert "Target: AUROC" in said
     assert metrics["target/auroc"] > null["target_auroc"].mean()
     repeats = _table(run, "repeats.csv")
-    assert repeats.groupby("repeat").size().tolist() == [3, 3]
+    assert repeats.groupby("repeat").size().tolist() == [2, 2]
     first = repeats.loc[repeats["repeat"] == 1, "auroc"].mean()
     assert first == pytest.approx(metrics["cv/auroc_mean"], abs=1e-6)
     nested = _table(run, "nested.csv")
-    assert len(nested) == 3
+    assert len(nested) == 2
     assert metrics["nested/auroc_mean"] == pytest.approx(nested["auroc"].mean())
     curve = _table(run, "learning_curve.csv")
     assert set(curve["model"]) == {"response_model", "logistic_regression"}
@@ -69,7 +70,8 @@ def test_groups_are_never_split(run_of, task, scatd, tmp_path):
     labels = pd.read_csv(task.labels, index_col=0)
     labels["patient"] = [f"patient{row // 10}" for row in range(len(labels))]
     labels.to_csv(tmp_path / "grouped.csv")
-    run, _ = run_of("--labels", tmp_path / "grouped.csv", "--group-by", "patient")
+    grouped = ("--labels", tmp_path / "grouped.csv", "--group-by", "patient")
+    run, _ = run_of(*grouped, "--model", "linear")
     table = _table(run, "out_of_fold.csv")
     table["patient"] = labels["patient"].reindex(table["id"]).to_numpy()
     by_patient = table.groupby("patient")["fold"]
@@ -99,7 +101,7 @@ def test_the_mean_of_the_group_is_a_baseline_of_folds_target_and_later_cells(
     labels, cells = grouped
     run, _ = run_of(
         *("--labels", labels, "--target", cells, "--group-baseline", "patient"),
-        *("--model", "linear", "--few-shot", 6, "--few-shot-use", "select"),
+        *("--model", "linear", "--few-shot", 6, "--few-shot-use", "select", "--folds", 3),
     )
     assert run.data.params["cfg.group_baseline"] == "patient"
     # A patient has one class, so that its mean is the truth.
@@ -142,7 +144,8 @@ def test_a_group_baseline_that_is_not_there_is_refused(run_of):
 
 @pytest.mark.parametrize("use", ["train", "threshold", "select"])
 def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
-    run, folder = run_of("--few-shot", 4, "--few-shot-use", use, "--model", "network")
+    words = ("--few-shot", 4, "--few-shot-use", use, "--model", "network", "--folds", 2)
+    run, folder = run_of(*words)
     ledger = to_mapping(model_folder.read_card(folder))["few_shot"]
     assert ledger["use"] == use
     assert np.bincount(ledger["codes"]).tolist() == [4, 4]
@@ -156,7 +159,7 @@ def test_few_shot_cells_are_in_the_ledger_and_not_in_the_score(run_of, use):
 
 @pytest.mark.parametrize("select", ["mean-of-folds", "refit"])
 def test_select(run_of, task, select):
-    run, folder = run_of("--select", select, "--model", "network")
+    run, folder = run_of("--select", select, "--model", "network", "--folds", 3)
     card = to_mapping(model_folder.read_card(folder))
     assert card["select"] == select
     assert "chosen_fold" not in card["metrics"]

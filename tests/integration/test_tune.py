@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from scatd import tracking
-from tests import forked
+from tests import dying, forked
 
 SPACE = """
 learning_rate: {low: 1e-4, high: 1e-2, log: true}
@@ -125,13 +126,16 @@ def test_a_search_from_space_to_backbone(scatd, words):
     )
 
 
-def test_a_killed_search_goes_on(scatd, slow_words):
-    process = start(slow_words)
-    begun(n_settled=2)
-    process.kill()
-    process.wait()
+def test_a_killed_search_goes_on(scatd, words):
+    words = [*words, "--trials", "6"]
+    # In the second fold of the third trial.
+    place = ("scatd.training.objective:fit_fold", 2 * 3 + 2)
+    killed = forked.Process(dying.DIES + forked.SCATD, *place, *words)
+    assert killed.wait(SECONDS) == -signal.SIGKILL, killed.communicate()
+    statuses = [run.info.status for run in runs("trial").values()]
+    assert statuses == ["FINISHED", "FINISHED", "RUNNING"]
     before = {run_id: run.data.params for run_id, run in runs("trial").items()}
-    scatd(*slow_words)
+    scatd(*words)
     killed, parent = runs("study").values()
     assert (killed.info.status, parent.info.status) == ("KILLED", "FINISHED")
     table = trials_of(parent.info.run_id)
@@ -150,7 +154,7 @@ def test_a_killed_search_goes_on(scatd, slow_words):
     assert all(nested[run_id].data.params == params for run_id, params in before.items())
 
     # There is nothing left to do, and what a finished run has stays with it.
-    said = scatd(*slow_words).output
+    said = scatd(*words).output
     assert f"Best is trial {int(settled.loc[settled['objective'].idxmin(), 'trial'])}" in said
     assert len(runs("trial")) == 7
     assert {parent_of(runs("trial")[run_id]) for run_id in finished} == {parent.info.run_id}

@@ -11,7 +11,7 @@ import os
 import random
 import time
 from dataclasses import dataclass, field
-from subprocess import Popen
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -20,9 +20,20 @@ from chaos import promoters
 from chaos.process import Case
 from chaos.promoters import NAME, VERSIONS, Auditor, Watch
 from scatd import registry, tracking
-from tests.team import Server
+from tests import forked
+from tests.server_process import MlflowServer
 
 MOVES = 6
+
+
+def host(folder: Path, address: str) -> contextlib.closing[forked.Piped]:
+    """`chaos.mover`, which `chaos.promoters` tells its moves."""
+    case = Case(folder).make()
+    more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "lab"}
+    env = case.environment({**more, "XDG_CACHE_HOME": str(folder / "cache")})
+    script = "from chaos.mover import main; main()"
+    errors = folder / "host.err"
+    return contextlib.closing(forked.Piped(script, NAME, folder=case.work, env=env, errors=errors))
 
 
 @dataclass
@@ -38,7 +49,7 @@ class Lab:
     """
 
     database: str
-    hosts: dict[str, Popen[str]]
+    hosts: dict[str, forked.Piped]
     auditor: Auditor = field(default_factory=Auditor)
 
     def audit(self, answers):
@@ -49,8 +60,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab(postgres, tiny_registry, tmp_path_factory):
-    folder, database = tmp_path_factory.mktemp("lab"), postgres.database("hosts")
-    server = Server(folder, database, [], {})
+    folder, database = tmp_path_factory.mktemp("lab"), postgres.store("hosts")
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
             patch.delenv(name)
@@ -60,29 +70,23 @@ def lab(postgres, tiny_registry, tmp_path_factory):
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "lab")
         # All hosts see the folder of the files.
         MlflowClient(database).create_experiment("lab", artifact_location=str(folder / "files"))
-        stack.callback(server.stop)
-        server.start()
-        hosts = {
-            name: stack.enter_context(
-                host(folder / name, server.uri if "server" in name else database)
-            )
-            for name in ("database 1", "database 2", "server 1", "server 2")
-        }
+        server = MlflowServer(folder, "--backend-store-uri", database)
+        stack.callback(server.kill)
         with tracking.parent_run("transfer", name="lab", tags={}, settings={}) as run:
             for _ in range(VERSIONS):
                 registry.register_artifact(
                     tiny_registry / "model1", NAME, run.run_id,
                     metrics={"auroc": 0.8}, description="", tags={"scatd.drug": "docetaxel"},
                 )  # fmt: skip
+        hosts = {
+            name: stack.enter_context(
+                host(folder / name, server.uri if "server" in name else database)
+            )
+            for name in ("database 1", "database 2", "server 1", "server 2")
+        }
         for process in hosts.values():
             promoters.answer(process)
         yield Lab(database, hosts)
-
-
-def host(folder, address):
-    more = {"MLFLOW_TRACKING_URI": address, "MLFLOW_EXPERIMENT_NAME": "lab"}
-    own = {"XDG_CACHE_HOME": str(folder / "cache")}
-    return promoters.start(Case(folder).make(), {**more, **own})
 
 
 @pytest.mark.parametrize(
