@@ -69,7 +69,7 @@ def write(run: tracking.Run, task: DrugTask, done: Folds, *, figures: bool = Tru
     }
     sentence = finding.in_folds(models, subject, len(codes))
     if done.candidates:
-        tried = pd.concat(done.candidates, ignore_index=True)
+        tried = tried_in_folds(done.candidates)
         run.log_table(tried, artifact_paths.CANDIDATES)
         if figures and len(tried):
             run.log_figures({"candidates": candidates(tried, subject)})
@@ -118,6 +118,15 @@ def shown_in_mlflow(run: tracking.Run, *, figures: bool) -> str:
         return link
     source = f"get-artifact?path={artifact_paths.ROC_SMALL}&run_uuid={run.run_id}"
     return f"[![ROC of the folds]({source})]({place}/artifacts/{artifact_paths.FIGURES})\n\n{link}"
+
+
+def tried_in_folds(by_fold: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """What the folds tried, one below the other; a fold with too few rows of a class tried nothing.
+
+    Tables without rows are left out: pandas would guess the types of columns from them.
+    """
+    filled = [tried for tried in by_fold if len(tried)]
+    return pd.concat(filled or by_fold[:1], ignore_index=True)
 
 
 def candidates_in_words(tried: pd.DataFrame) -> str:
