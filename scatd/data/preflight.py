@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from operator import attrgetter, itemgetter, not_
+from operator import attrgetter, not_
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from scatd.data.genes import (
     KIND_WORDS,
     GeneMap,
     GeneMatch,
+    GeneName,
     Kind,
     Origin,
     Panel,
@@ -100,7 +101,7 @@ def _new_report(
         kind=kind_of(names),
         species=origin.species,
         n_versions=sum(map(attrgetter("versioned"), parsed)),
-        n_duplicates=len(named) - len(set(map(itemgetter(0, 1), named))),  # kind and key
+        n_duplicates=_n_repeated(named),
         min_genes=min_genes,
         other_species=origin.other,
         others=origin.others if origin.other else None,
@@ -108,6 +109,13 @@ def _new_report(
         warnings=choice.warnings,
         notes=[*cohort.notes, *choice.notes],
     )
+
+
+def _n_repeated(named: list[GeneName]) -> int:
+    """Number of names whose gene a name before them has."""
+    if len({*map(attrgetter("key"), named)}) == len(named):  # they need no pairs, which take longer
+        return 0
+    return len(named) - len({*map(attrgetter("kind", "key"), named)})
 
 
 def _judge_ids(report: Report, ids: pd.Index) -> None:

@@ -48,8 +48,10 @@ class RankTokenizer:
     ) -> None:
         self._tie_order = np.arange(len(gene_ids)) if tie_order is None else tie_order
 
-        self._tokens = np.array([vocabulary.tokens.get(gene, -1) for gene in gene_ids], np.int32)
-        medians = np.array([vocabulary.medians.get(gene, np.inf) for gene in gene_ids], np.float64)
+        tokens = map(vocabulary.tokens.get, gene_ids, itertools.repeat(-1))
+        self._tokens = np.fromiter(tokens, np.int32, len(gene_ids))
+        found = map(vocabulary.medians.get, gene_ids, itertools.repeat(np.inf))
+        medians = np.fromiter(found, np.float64, len(gene_ids))
         self._per_median = 1.0 / medians  # 0 for an unknown gene
         self._max_tokens = max_tokens
 

@@ -6,6 +6,7 @@ from scatd.data.genes.genemap import GeneMap
 from scatd.data.genes.matching import Combine, GeneMatch, aligned, match
 from scatd.data.genes.names import (
     KIND_WORDS,
+    GeneName,
     Kind,
     gene_names,
     is_mitochondrial,
@@ -30,6 +31,7 @@ __all__ = [
     "Combine",
     "GeneMap",
     "GeneMatch",
+    "GeneName",
     "Kind",
     "Origin",
     "Panel",

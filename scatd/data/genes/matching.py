@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 import numpy as np
@@ -246,7 +246,7 @@ class _Finder:
     ) -> None:
         self.map = gene_map
         self.entrez_beside = entrez_beside
-        self.exact = {name: place for place, name in enumerate(panel.names)}
+        self.exact = dict(zip(panel.names, itertools.count(), strict=False))
         self.by_symbol: dict[str, int] = {}
         if gene_map is None:
             return
@@ -264,13 +264,12 @@ class _Finder:
 
     def find_all(self, rows: Sequence[Sequence[str]]) -> list[tuple[int, str]]:
         """`find` for the spellings of each column."""
-        exact = self.exact
+        firsts = [*map(itemgetter(0), rows)]
+        species = map(attrgetter("species"), map(parse, firsts))
         return [
             # Most columns are found by their first name.
-            (exact[row[0]], "")
-            if row[0] in exact and parse(row[0]).species in _OF_MAN
-            else self.find(row)
-            for row in rows
+            (place, "") if place is not None and one in _OF_MAN else self.find(row)
+            for place, one, row in zip(map(self.exact.get, firsts), species, rows, strict=True)
         ]
 
     def find(self, spellings: Sequence[str]) -> tuple[int, str]:
