@@ -30,7 +30,23 @@ _MISPRINTS_NAMED = 3
 
 
 def from_table(table: Table, family: str, faults: Faults, *, on_disk: bool) -> Found:
-    """Read a table whose columns are features, except ids; other columns of words are faults."""
+    """Read a table whose columns are features, except ids; other columns of words are faults.
+
+    Parameters
+    ----------
+    family
+        Whose features are wanted.
+    faults
+        Takes the faults that let the other columns be read.
+    on_disk
+        Leave the values in the file, where it is a parquet table of numbers.
+
+    Raises
+    ------
+    InputError
+        When a name is repeated, when the columns of an embedding are not in order, or when the
+        table holds genes and an embedding is wanted.
+    """
     path = table.path
     table.refuse_repeated_names()
     is_named = family not in keys.OBSM_FEATURES

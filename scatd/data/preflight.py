@@ -112,8 +112,9 @@ def _new_report(
 
 
 def _n_repeated(named: list[GeneName]) -> int:
-    """Number of names whose gene a name before them has."""
-    if len({*map(attrgetter("key"), named)}) == len(named):  # they need no pairs, which take longer
+    """Number of names that repeat the gene of an earlier name."""
+    # Most cohorts repeat no key at all. Then pairs of kind and key need not be made.
+    if len({*map(attrgetter("key"), named)}) == len(named):
         return 0
     return len(named) - len({*map(attrgetter("kind", "key"), named)})
 

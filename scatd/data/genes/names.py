@@ -170,7 +170,7 @@ def _as_text(column: pd.Series) -> list[str]:
     if pd.api.types.is_float_dtype(column.dtype):  # integers with gaps: 7157.0 is 7157
         column = column.map(lambda value: f"{value:.0f}" if value == value else "")
     held = column.astype(object).where(column.notna(), "").tolist()
-    return [*map(str.strip, map(str, held))]  # in a quarter of the time of pandas
+    return [*map(str.strip, map(str, held))]  # in half of the time of pandas
 
 
 def is_numbering(names: Sequence[str]) -> bool:
